@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto';
+import { chmod, open, readdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, type ClientConfig } from 'pg';
+import { type BackupFiles, type RecoveryPoint, recoveryPointSchema } from '../../contracts/recovery-point.ts';
+import { parseLsn } from '../postgres/lsn.ts';
+import { type Listing, listDataDirectory, listTablespace } from './backup-listing.ts';
+import { copyFiles, type CopyFilesArgs } from './copy-files.ts';
+import { backupPaths } from './layout.ts';
+import { type OnProgress, RecoveryFailure } from './recovery-failure.ts';
+import { readSourceFacts, type SourceFacts } from './source-facts.ts';
+import { syncTree } from './sync-tree.ts';
+import { checkWalContinuity } from './wal.ts';
+
+export interface BaseBackupArgs {
+  id: string;
+  /** A role that may call pg_backup_start and read settings. */
+  connection: ClientConfig;
+  /** `incoming/<fence>`, made by the caller: nothing above it is ever made here. */
+  incoming: string;
+  walDirectory: string;
+  /** How long the archiver may take for the last segment of the backup. */
+  archiveTimeoutMs: number;
+  bytesPerSecond?: number | undefined;
+  reserveBytes?: number | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: OnProgress | undefined;
+}
+
+interface Piece {
+  source: string;
+  under: string;
+  listing: Listing;
+}
+
+/**
+ * Takes a physical backup of a server on this host into `incoming` and waits until its WAL is archived. Safe to repeat:
+ * a finished one is given back, a half-written one is begun again. It is not published; see `publishBackup`.
+ * @throws RecoveryFailure
+ */
+export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoint> {
+  const paths = backupPaths(args.incoming);
+  const finished = await readFile(paths.description, 'utf8').then((text) => recoveryPointSchema.parse(JSON.parse(text)), () => undefined);
+  if (finished?.id === args.id) return finished;
+  await refuseRevoked(args.incoming);
+  for (const name of await readdir(args.incoming)) await rm(join(args.incoming, name), { recursive: true, force: true });
+
+  const client = new Client({ ...args.connection, application_name: `runbook backup ${args.id}`.slice(0, 63) });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    // Nobody types into this session for as long as the copy takes.
+    await client.query('SET idle_session_timeout = 0');
+    const facts = await readSourceFacts({ client, connection: args.connection });
+    if (facts.inRecovery) throw new RecoveryFailure('UNFIT_HOST', 'The source is a standby; take the base backup from its primary.');
+    const started = await startBackup(client, args.id, facts.serverMajor);
+    const copied = await copyCluster(args, facts, client);
+    const stopped = await stopBackup(client, facts.serverMajor);
+    const label = readLabel(stopped.labelfile);
+    await writeFile(paths.backupLabel, stopped.labelfile, { mode: 0o600 });
+    await writeFile(paths.tablespaceMap, stopped.spcmapfile, { mode: 0o600 });
+    const list = JSON.stringify(copied.files);
+    await writeFile(paths.files, list, { mode: 0o600 });
+    const { inRecovery: _standby, logDirectory: _log, ...described } = facts;
+    const point = recoveryPointSchema.parse({
+      schemaVersion: 1, id: args.id, kind: 'baseBackup', ...described,
+      architecture: process.arch, glibcVersion: glibcVersion(),
+      timeline: label.timeline, startLsn: label.startLsn, stopLsn: stopped.lsn,
+      startedAt: started.toISOString(), stoppedAt: stopped.now.toISOString(),
+      sizeBytes: copied.files.files.reduce((sum, file) => sum + file.size, 0), fileCount: copied.files.files.length,
+      filesSha256: createHash('sha256').update(list).digest('hex'), tablespaces: copied.tablespaces,
+    } satisfies RecoveryPoint);
+    await waitForArchive(args, point);
+    await syncTree(args.incoming);
+    // Last, and at once: a directory with this file is a whole backup.
+    await writeFile(`${paths.description}.tmp`, JSON.stringify(point, null, 2), { mode: 0o600 });
+    await rename(`${paths.description}.tmp`, paths.description);
+    return point;
+  } finally {
+    // Closing the session also ends a backup that was not stopped.
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Makes a finished backup visible under its id. Safe to repeat. */
+export async function publishBackup(args: { incoming: string; backups: string; id: string }): Promise<void> {
+  const target = join(args.backups, args.id);
+  try {
+    await chmod(args.incoming, 0o700);
+    await syncTree(args.incoming);
+    await rename(args.incoming, target);
+  } catch (cause) {
+    const published = await stat(join(target, 'backup.json')).then(() => true, () => false);
+    const gone = await stat(args.incoming).then(() => false, () => true);
+    if (published && gone) return;
+    throw new RecoveryFailure(gone ? 'FENCED' : 'BACKUP_INCOMPLETE', `Backup "${args.id}" could not be published: ${(cause as Error).message}`, { cause });
+  }
+  const directory = await open(args.backups, 'r');
+  await directory.sync().finally(() => directory.close());
+}
+
+async function startBackup(client: Client, id: string, major: number): Promise<Date> {
+  const call = major >= 15 ? 'pg_backup_start($1, true)' : 'pg_start_backup($1, true, false)';
+  const { rows } = await client.query(`SELECT now() AS now, ${call}`, [`durable-runbooks ${id}`]);
+  return (rows[0] as { now: Date }).now;
+}
+
+async function stopBackup(client: Client, major: number): Promise<{ lsn: string; labelfile: string; spcmapfile: string; now: Date }> {
+  // We look at the archive ourselves: the server would wait for ever on a broken archiver.
+  const call = major >= 15 ? 'pg_backup_stop(false)' : 'pg_stop_backup(false, false)';
+  const { rows } = await client.query(`SELECT lsn::text, labelfile, spcmapfile, clock_timestamp() AS now FROM ${call}`);
+  return rows[0] as { lsn: string; labelfile: string; spcmapfile: string; now: Date };
+}
+
+function readLabel(label: string): { startLsn: string; timeline: number } {
+  const startLsn = /^START WAL LOCATION: (\S+)/m.exec(label)?.[1];
+  const timeline = /^START TIMELINE: (\d+)/m.exec(label)?.[1];
+  if (!startLsn || !timeline) throw new RecoveryFailure('BACKUP_INCOMPLETE', 'The server gave a backup label without start position or timeline.');
+  return { startLsn, timeline: Number(timeline) };
+}
+
+async function copyCluster(args: BaseBackupArgs, facts: SourceFacts, client: Client): Promise<{ files: BackupFiles; tablespaces: RecoveryPoint['tablespaces'] }> {
+  const { incoming } = args;
+  const data = facts.sourceDataDirectory;
+  const pieces: Piece[] = [{ source: data, under: 'data', listing: await listDataDirectory({ directory: data, logDirectory: facts.logDirectory }) }];
+  const { rows } = await client.query(`SELECT oid::text, spcname AS name FROM pg_tablespace WHERE pg_tablespace_location(oid) ~ '^/' ORDER BY oid`);
+  const tablespaces: RecoveryPoint['tablespaces'] = [];
+  for (const { oid, name } of rows as { oid: string; name: string }[]) {
+    const location = await readlink(join(data, 'pg_tblspc', oid));
+    const versionDirectory = (await readdir(location)).find((entry) => entry.startsWith(`PG_${facts.serverMajor}_`));
+    if (!versionDirectory) throw new RecoveryFailure('BACKUP_INCOMPLETE', `Tablespace ${name} has no directory of this server version in ${location}.`);
+    const listing = await listTablespace({ location, versionDirectory });
+    pieces.push({ source: location, under: `tablespaces/${oid}`, listing });
+    tablespaces.push({ oid, name, location, sizeBytes: listing.files.reduce((sum, file) => sum + file.size, 0) });
+  }
+
+  const directories = ['data', ...(rows.length > 0 ? ['tablespaces'] : [])];
+  const planned: { path: string; source: string; size: number }[] = [];
+  for (const { source, under, listing } of pieces) {
+    if (under !== 'data') directories.push(under);
+    directories.push(...listing.directories.toSorted().map((path) => `${under}/${path}`));
+    planned.push(...listing.files.map((file) => ({ path: `${under}/${file.path}`, source: join(source, file.path), size: file.size })));
+  }
+  // pg_control last, as pg_basebackup does: it must not be older than what was copied before it.
+  const control = planned.filter((file) => file.path === 'data/global/pg_control');
+  const others = planned.filter((file) => file.path !== 'data/global/pg_control').sort((a, b) => b.size - a.size || (a.path < b.path ? -1 : 1));
+  const base = {
+    phase: 'backup', spaceOf: incoming, reserveBytes: args.reserveBytes, bytesPerSecond: args.bytesPerSecond, signal: args.signal,
+    marker: { name: 'DURABLE_RUNBOOKS_BACKUP', value: args.id },
+  } satisfies Partial<CopyFilesArgs>;
+  const files: BackupFiles['files'] = [];
+  for (const [batch, dirs] of [[others, directories], [control, []]] as const) {
+    const jobs = batch.map((file) => ({ source: file.source, target: join(incoming, file.path), size: file.size }));
+    const results = await copyFiles({
+      ...base, jobs, directories: dirs.map((path) => join(incoming, path)),
+      onProgress: batch === others ? args.onProgress : undefined,
+    });
+    for (const [index, file] of batch.entries()) {
+      const result = results[index];
+      // Files vanish while a server runs; replay of WAL knows of it.
+      if (result?.state === 'copied') files.push({ path: file.path, size: result.size, sha256: result.sha256 });
+    }
+  }
+  return { files: { directories, files }, tablespaces };
+}
+
+async function waitForArchive(args: BaseBackupArgs, point: RecoveryPoint): Promise<void> {
+  const deadline = Date.now() + args.archiveTimeoutMs;
+  for (;;) {
+    args.signal?.throwIfAborted();
+    try {
+      await checkWalContinuity({
+        walDirectory: args.walDirectory, timeline: point.timeline, startLsn: parseLsn(point.startLsn), mustReachLsn: parseLsn(point.stopLsn),
+        segmentSize: point.walSegmentSize, asOf: new Date(Date.now() + 86_400_000),
+      });
+      return;
+    } catch (error) {
+      if (Date.now() > deadline || !(error instanceof RecoveryFailure) || error.type === 'UNREADABLE') throw error;
+    }
+    args.onProgress?.({ phase: 'waitForArchive', bytesDone: 0, bytesTotal: 0 });
+    await sleep(200, undefined, args.signal ? { signal: args.signal } : {});
+  }
+}
+
+async function refuseRevoked(incoming: string): Promise<void> {
+  const info = await stat(incoming).catch(() => undefined);
+  if (!info?.isDirectory()) throw new RecoveryFailure('FENCED', `${incoming} is not there: this backup's right to write was revoked.`);
+}
+
+function glibcVersion(): string | null {
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return header?.glibcVersionRuntime ?? null;
+}

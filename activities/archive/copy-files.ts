@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type OnProgress, RecoveryFailure } from './recovery-failure.ts';
+
+/** Sent to the copying process. Directories are made in order and not recursively. */
+export interface CopyRequest {
+  directories: string[];
+  jobs: { source: string; target: string; size: number }[];
+  threads: number;
+  owner?: { uid: number; gid: number } | undefined;
+  bytesPerSecond?: number | undefined;
+  /** File system that must keep `reserveBytes` free. */
+  spaceOf: string;
+  reserveBytes?: number | undefined;
+  reflink?: boolean | undefined;
+}
+
+/** What became of one job; `missing` is no failure here: a running server removes files while they are copied. */
+export type CopiedFile = { state: 'copied'; size: number; sha256: string } | { state: 'missing' } | { state: 'symlink' };
+
+export interface CopyFilesArgs extends Omit<CopyRequest, 'threads'> {
+  threads?: number | undefined;
+  phase: string;
+  /** In the copying process's environment, so that it can be found and ended. */
+  marker?: { name: string; value: string } | undefined;
+  /** Called before the first byte is copied, with the id of the process that will do it. */
+  onStarted?: (pid: number) => Promise<void>;
+  signal?: AbortSignal | undefined;
+  onProgress?: OnProgress | undefined;
+}
+
+const PROGRAM = fileURLToPath(new URL('./copy-process.mjs', import.meta.url));
+
+/**
+ * Copies files and hashes them on the way, in one process of low priority that ends when this one does.
+ * Aborting ends it at once. Results are in the order of `jobs`.
+ * @throws RecoveryFailure `NOT_ENOUGH_SPACE`, `COPY_FAILED`
+ */
+export async function copyFiles(args: CopyFilesArgs): Promise<CopiedFile[]> {
+  args.signal?.throwIfAborted();
+  const child = startCopyProcess(args.marker);
+  const abort = () => child.kill('SIGKILL');
+  args.signal?.addEventListener('abort', abort, { once: true });
+  try {
+    await once(child, 'message').catch((cause) => {
+      throw new RecoveryFailure('COPY_FAILED', 'The copying process could not be started.', { cause });
+    });
+    await args.onStarted?.(child.pid ?? 0);
+    args.signal?.throwIfAborted();
+    return await converse(child, args);
+  } finally {
+    args.signal?.removeEventListener('abort', abort);
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+  }
+}
+
+function startCopyProcess(marker: CopyFilesArgs['marker']): ChildProcess {
+  // The idle class lets every other process go first at the disk; it survives exec and reaches the threads.
+  const idle = findOnPath('ionice');
+  const command = [...(idle ? [idle, '-c', '3'] : []), process.execPath, PROGRAM];
+  // Only what the program needs: passwords in our environment are none of its business.
+  const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'] ?? '', ...(marker ? { [marker.name]: marker.value } : {}) };
+  return spawn(command[0] as string, command.slice(1), { env, cwd: '/', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+}
+
+type Reply = { bytesDone: number } | { done: CopiedFile[] } | { failed: { code: string; message: string } };
+
+function converse(child: ChildProcess, args: CopyFilesArgs): Promise<CopiedFile[]> {
+  const { phase, signal, onProgress, marker: _marker, onStarted: _onStarted, ...request } = args;
+  const bytesTotal = args.jobs.reduce((sum, job) => sum + job.size, 0);
+  return new Promise((resolve, reject) => {
+    child.on('message', (reply: Reply) => {
+      if ('bytesDone' in reply) onProgress?.({ phase, bytesDone: reply.bytesDone, bytesTotal });
+      else if ('done' in reply) {
+        onProgress?.({ phase, bytesDone: bytesTotal, bytesTotal });
+        resolve(reply.done);
+      } else {
+        const type = reply.failed.code === 'NOT_ENOUGH_SPACE' || reply.failed.code === 'ENOSPC' ? 'NOT_ENOUGH_SPACE' : 'COPY_FAILED';
+        reject(new RecoveryFailure(type, reply.failed.message));
+      }
+    });
+    child.once('exit', (code, killedBy) => {
+      if (signal?.aborted) reject(signal.reason);
+      else reject(new RecoveryFailure('COPY_FAILED', `The copying process ended early (${killedBy ?? `exit code ${code}`}).`));
+    });
+    child.once('error', reject);
+    const threads = args.threads ?? Math.max(2, Math.min(8, availableParallelism()));
+    child.send({ ...request, threads } satisfies CopyRequest);
+  });
+}
+
+/** The full path of a program, or `undefined` where this host has none. */
+export function findOnPath(name: string): string | undefined {
+  for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
+    const path = join(directory, name);
+    try {
+      if (directory !== '') {
+        accessSync(path, constants.X_OK);
+        return path;
+      }
+    } catch {
+      // Not in this one.
+    }
+  }
+  return undefined;
+}

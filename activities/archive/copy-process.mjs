@@ -1,0 +1,195 @@
+// @ts-check
+// Plain JavaScript: it is started as a process and as worker threads of its own, from the sources as well as from the
+// build, and Node 20 starts no TypeScript. Copies files while hashing them; speaks with `copy-files.ts` over IPC.
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import { setPriority } from 'node:os';
+import { dirname, join } from 'node:path';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+
+/** @typedef {import('./copy-files.ts').CopyRequest} CopyRequest */
+/** @typedef {import('./copy-files.ts').CopiedFile} CopiedFile */
+/** @typedef {{ request: CopyRequest, shared: SharedArrayBuffer, reflink: boolean }} Shared */
+
+const BUFFER_BYTES = 1024 * 1024;
+// Shared 64-bit slots: the next file, bytes done, and when (in µs) the next bytes may flow under a throttle.
+const [NEXT_FILE, BYTES_DONE, FLOWS_AT] = [0, 1, 2];
+const { O_RDONLY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL } = fs.constants;
+
+if (isMainThread) startProcess();
+else copyShare(workerData);
+
+function startProcess() {
+  // Nobody waits for the copy any more: the next attempt begins cleanly, so end at once, threads included.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  setPriority(10);
+  process.once('message', (request) => {
+    run(/** @type {CopyRequest} */ (request)).then(
+      (files) => process.send?.({ done: files }, () => process.exit(0)),
+      (error) => process.send?.({ failed: { code: error.code ?? 'FAILED', message: error.message } }, () => process.exit(1)),
+    );
+  });
+  process.send?.({ ready: true });
+}
+
+/** @param {CopyRequest} request */
+async function run(request) {
+  const total = request.jobs.reduce((sum, job) => sum + job.size, 0);
+  checkSpace(request, total);
+  for (const directory of request.directories) {
+    // Never recursive: a stalled predecessor must not bring back a drill that was destroyed meanwhile.
+    fs.mkdirSync(directory, { mode: 0o700 });
+    if (request.owner) fs.chownSync(directory, request.owner.uid, request.owner.gid);
+  }
+  const shared = new SharedArrayBuffer(24);
+  const slots = new BigInt64Array(shared);
+  const reflink = canClone(request);
+  const watch = setInterval(() => {
+    process.send?.({ bytesDone: Number(Atomics.load(slots, BYTES_DONE)) });
+    try {
+      checkSpace(request, 0);
+    } catch (error) {
+      clearInterval(watch);
+      const { message } = /** @type {Error} */ (error);
+      process.send?.({ failed: { code: 'NOT_ENOUGH_SPACE', message } }, () => process.kill(process.pid, 'SIGKILL'));
+    }
+  }, 200);
+  /** @type {(CopiedFile)[]} */
+  const results = new Array(request.jobs.length);
+  try {
+    await Promise.all(Array.from({ length: request.threads }, () => startThread({ request, shared, reflink }, results)));
+  } finally {
+    clearInterval(watch);
+  }
+  return results;
+}
+
+/**
+ * @param {Shared} data
+ * @param {CopiedFile[]} results
+ */
+function startThread(data, results) {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: data });
+    worker.on('message', (/** @type {[number, CopiedFile][]} */ batch) => {
+      for (const [index, result] of batch) results[index] = result;
+    });
+    worker.on('error', reject);
+    worker.on('exit', resolve);
+  });
+}
+
+/** @param {Shared} data */
+function copyShare({ request, shared, reflink }) {
+  const slots = new BigInt64Array(shared);
+  const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  /** @type {[number, CopiedFile][]} */
+  const batch = [];
+  for (;;) {
+    const index = Number(Atomics.add(slots, NEXT_FILE, 1n));
+    const job = request.jobs[index];
+    if (!job) break;
+    batch.push([index, copyOne(job, request, slots, buffer, reflink)]);
+  }
+  parentPort?.postMessage(batch);
+}
+
+/**
+ * @param {CopyRequest['jobs'][number]} job
+ * @param {CopyRequest} request
+ * @param {BigInt64Array} slots
+ * @param {Buffer} buffer
+ * @param {boolean} reflink
+ * @returns {CopiedFile}
+ */
+function copyOne(job, request, slots, buffer, reflink) {
+  let source;
+  try {
+    source = fs.openSync(job.source, O_RDONLY | O_NOFOLLOW);
+  } catch (error) {
+    const code = /** @type {NodeJS.ErrnoException} */ (error).code;
+    if (code === 'ENOENT') return { state: 'missing' };
+    if (code === 'ELOOP') return { state: 'symlink' };
+    throw error;
+  }
+  let target = -1;
+  try {
+    const hash = createHash('sha256');
+    if (reflink) {
+      fs.copyFileSync(job.source, job.target, fs.constants.COPYFILE_FICLONE_FORCE | fs.constants.COPYFILE_EXCL);
+      fs.closeSync(source);
+      // What counts is what the restored server will read.
+      source = fs.openSync(job.target, O_RDONLY | O_NOFOLLOW);
+      fs.chmodSync(job.target, 0o600);
+      if (request.owner) fs.chownSync(job.target, request.owner.uid, request.owner.gid);
+    } else {
+      target = fs.openSync(job.target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+      if (request.owner) fs.fchownSync(target, request.owner.uid, request.owner.gid);
+    }
+    let size = 0;
+    for (;;) {
+      const bytes = fs.readSync(source, buffer, 0, BUFFER_BYTES, null);
+      if (bytes === 0) break;
+      if (request.bytesPerSecond) waitForTurn(slots, bytes, request.bytesPerSecond);
+      const chunk = buffer.subarray(0, bytes);
+      hash.update(chunk);
+      for (let written = 0; target >= 0 && written < bytes; ) written += fs.writeSync(target, buffer, written, bytes - written);
+      size += bytes;
+      Atomics.add(slots, BYTES_DONE, BigInt(bytes));
+    }
+    return { state: 'copied', size, sha256: hash.digest('hex') };
+  } finally {
+    fs.closeSync(source);
+    if (target >= 0) fs.closeSync(target);
+  }
+}
+
+/**
+ * Takes a place in one queue shared by all threads, and sleeps until it is this thread's turn.
+ * @param {BigInt64Array} slots
+ * @param {number} bytes
+ * @param {number} bytesPerSecond
+ */
+function waitForTurn(slots, bytes, bytesPerSecond) {
+  const cost = BigInt(Math.ceil((bytes * 1e6) / bytesPerSecond));
+  for (;;) {
+    const now = process.hrtime.bigint() / 1000n;
+    const free = Atomics.load(slots, FLOWS_AT);
+    const start = free > now ? free : now;
+    if (Atomics.compareExchange(slots, FLOWS_AT, free, start + cost) !== free) continue;
+    if (start > now) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(start - now) / 1000);
+    return;
+  }
+}
+
+/**
+ * @param {CopyRequest} request
+ * @param {number} needed
+ */
+function checkSpace(request, needed) {
+  if (request.reserveBytes === undefined) return;
+  const { bavail, bsize } = fs.statfsSync(request.spaceOf);
+  const left = bavail * bsize - needed;
+  if (left >= request.reserveBytes) return;
+  const megabytes = (/** @type {number} */ bytes) => Math.round(bytes / 1e6);
+  const error = new Error(
+    `${request.spaceOf} has ${megabytes(bavail * bsize)} MB free; ${needed ? `the copy needs ${megabytes(needed)} MB and ` : ''}` +
+      `${megabytes(request.reserveBytes)} MB must stay free.`,
+  );
+  throw Object.assign(error, { code: 'NOT_ENOUGH_SPACE' });
+}
+
+/** @param {CopyRequest} request */
+function canClone(request) {
+  const first = request.jobs.find((job) => job.size > 0);
+  if (!first || request.reflink === false) return false;
+  const probe = join(dirname(first.target), '.clone-probe');
+  try {
+    fs.copyFileSync(first.source, probe, fs.constants.COPYFILE_FICLONE_FORCE);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    fs.rmSync(probe, { force: true });
+  }
+}

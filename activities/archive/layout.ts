@@ -1,0 +1,101 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BackupFiles, backupFilesSchema, type RecoveryPoint, recoveryPointSchema } from '../../contracts/recovery-point.ts';
+import { createHash } from 'node:crypto';
+import { RecoveryFailure } from './recovery-failure.ts';
+
+/** Where one database's backups are. The WAL archive may be any directory; `wal/` is only the default. */
+export interface ArchiveLayout {
+  root: string;
+  backups: string;
+  incoming: string;
+  wal: string;
+}
+
+/** Paths of one backup, published or half written. */
+export interface BackupPaths {
+  root: string;
+  description: string;
+  files: string;
+  data: string;
+  tablespaces: string;
+  backupLabel: string;
+  tablespaceMap: string;
+  manifest: string;
+}
+
+export function archiveLayout(args: { root: string; walDirectory?: string | undefined }): ArchiveLayout {
+  return {
+    root: args.root,
+    backups: join(args.root, 'backups'),
+    incoming: join(args.root, 'incoming'),
+    wal: args.walDirectory ?? join(args.root, 'wal'),
+  };
+}
+
+export function backupPaths(root: string): BackupPaths {
+  return {
+    root,
+    description: join(root, 'backup.json'),
+    files: join(root, 'files.json'),
+    data: join(root, 'data'),
+    tablespaces: join(root, 'tablespaces'),
+    backupLabel: join(root, 'backup_label'),
+    tablespaceMap: join(root, 'tablespace_map'),
+    manifest: join(root, 'manifest.json'),
+  };
+}
+
+/** All published backups, oldest first. Half-written ones lie under `incoming/` and are never seen here. */
+export async function listRecoveryPoints(layout: ArchiveLayout): Promise<RecoveryPoint[]> {
+  let names: string[];
+  try {
+    names = await readdir(layout.backups);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new RecoveryFailure('UNREADABLE', `The backup directory ${layout.backups} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+  const points = await Promise.all(names.filter((name) => !name.startsWith('.')).map((id) => readRecoveryPoint({ layout, id })));
+  return points.sort((a, b) => a.startedAt.localeCompare(b.startedAt));
+}
+
+/** @throws RecoveryFailure `RECOVERY_POINT_NOT_FOUND` or `BACKUP_DAMAGED` (its description is not readable as one) */
+export async function readRecoveryPoint(args: { layout: ArchiveLayout; id: string }): Promise<RecoveryPoint> {
+  const path = join(args.layout.backups, args.id, 'backup.json');
+  // The id comes from untrusted input: it must not climb out of the directory.
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(args.id)) {
+    throw new RecoveryFailure('RECOVERY_POINT_NOT_FOUND', `"${args.id}" is not a recovery point id.`);
+  }
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') {
+      throw new RecoveryFailure('RECOVERY_POINT_NOT_FOUND', `There is no recovery point "${args.id}" in ${args.layout.backups}.`, { cause });
+    }
+    throw new RecoveryFailure('UNREADABLE', `${path} cannot be read: ${cause.message}`, { cause });
+  });
+  const parsed = recoveryPointSchema.safeParse(parseJson(text, path));
+  if (!parsed.success || parsed.data.id !== args.id) {
+    throw new RecoveryFailure('BACKUP_DAMAGED', `${path} does not describe backup "${args.id}".`, { files: ['backup.json'], cause: parsed.error });
+  }
+  return parsed.data;
+}
+
+/** Reads `files.json` and proves it by the hash in `backup.json`. */
+export async function readBackupFiles(args: { layout: ArchiveLayout; point: RecoveryPoint }): Promise<BackupFiles> {
+  const { files } = backupPaths(join(args.layout.backups, args.point.id));
+  const bytes = await readFile(files).catch((cause: NodeJS.ErrnoException) => {
+    const type = cause.code === 'ENOENT' ? 'BACKUP_DAMAGED' : 'UNREADABLE';
+    throw new RecoveryFailure(type, `${files} cannot be read: ${cause.message}`, { files: ['files.json'], cause });
+  });
+  if (createHash('sha256').update(bytes).digest('hex') !== args.point.filesSha256) {
+    throw new RecoveryFailure('BACKUP_DAMAGED', `${files} is not what was backed up: its SHA-256 differs.`, { files: ['files.json'] });
+  }
+  return backupFilesSchema.parse(parseJson(bytes.toString('utf8'), files));
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new RecoveryFailure('BACKUP_DAMAGED', `${path} is not JSON.`, { files: [path], cause });
+  }
+}

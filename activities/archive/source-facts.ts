@@ -1,0 +1,66 @@
+import { Client, type ClientConfig } from 'pg';
+import type { DatabaseDescription, RecoveryPoint } from '../../contracts/recovery-point.ts';
+
+/** What the source says of itself: all of a recovery point that does not come from the backup. */
+export type SourceFacts = Pick<
+  RecoveryPoint,
+  | 'systemIdentifier' | 'serverVersion' | 'serverMajor' | 'walSegmentSize' | 'blockSize' | 'dataChecksums' | 'settings' | 'databases'
+  | 'bootstrapSuperuser' | 'roleNames' | 'sourceDataDirectory' | 'sourceSocketDirectories' | 'sourcePort'
+> & { inRecovery: boolean; logDirectory: string };
+
+const FACTS = `
+SELECT (SELECT system_identifier::text FROM pg_control_system()) AS "systemIdentifier",
+       current_setting('server_version') AS "serverVersion",
+       current_setting('server_version_num')::int / 10000 AS "serverMajor",
+       pg_size_bytes(current_setting('wal_segment_size'))::int AS "walSegmentSize",
+       current_setting('block_size')::int AS "blockSize",
+       current_setting('data_checksums') = 'on' AS "dataChecksums",
+       current_setting('data_directory') AS "sourceDataDirectory",
+       current_setting('log_directory') AS "logDirectory",
+       current_setting('unix_socket_directories') AS "socketDirectories",
+       current_setting('port')::int AS "sourcePort",
+       pg_is_in_recovery() AS "inRecovery",
+       (SELECT rolname FROM pg_roles WHERE oid = 10) AS "bootstrapSuperuser",
+       ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1) AS "roleNames",
+       (SELECT json_object_agg(name, setting::int) FROM pg_settings WHERE name IN
+         ('max_connections','max_worker_processes','max_wal_senders','max_prepared_transactions','max_locks_per_transaction')) AS settings`;
+
+/** Reads the facts of a source. The role must be superuser or a member of pg_read_all_settings and pg_monitor. */
+export async function readSourceFacts(args: { client: Client; connection: ClientConfig }): Promise<SourceFacts> {
+  const { client } = args;
+  const { rows } = await client.query(FACTS);
+  const { socketDirectories, ...facts } = rows[0] as SourceFacts & { socketDirectories: string };
+  return {
+    ...facts,
+    sourceSocketDirectories: socketDirectories.split(',').map((path) => path.trim().replace(/^"|"$/g, '')).filter((path) => path !== ''),
+    databases: await readDatabases({ ...args, major: facts.serverMajor }),
+  };
+}
+
+async function readDatabases(args: { client: Client; connection: ClientConfig; major: number }): Promise<DatabaseDescription[]> {
+  const provider = args.major >= 15 ? `CASE datlocprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END` : `'libc'`;
+  const { rows } = await args.client.query(
+    `SELECT datname AS name, oid::text, pg_encoding_to_char(encoding) AS encoding, ${provider} AS "localeProvider",
+            ${args.major >= 15 ? 'datcollversion' : 'NULL::text'} AS "collationVersion", pg_database_size(oid)::float8 AS "sizeBytes", datallowconn AS connectable
+       FROM pg_database ORDER BY oid`,
+  );
+  const databases: DatabaseDescription[] = [];
+  for (const { connectable, ...database } of rows as (DatabaseDescription & { connectable: boolean })[]) {
+    databases.push({ ...database, extensions: connectable ? await readExtensions({ ...args.connection, database: database.name }) : null });
+  }
+  return databases;
+}
+
+async function readExtensions(connection: ClientConfig): Promise<DatabaseDescription['extensions']> {
+  const client = new Client(connection);
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return (await client.query('SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY 1')).rows as DatabaseDescription['extensions'];
+  } catch {
+    // Dropped meanwhile, or the role may not connect: unknown, and the description says so.
+    return null;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

@@ -1,0 +1,150 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseLsn } from '../postgres/lsn.ts';
+import { nameFiles, RecoveryFailure } from './recovery-failure.ts';
+
+const SEGMENT = /^[0-9A-F]{24}$/;
+
+/** One line of a timeline history file: `timeline` ends at `endLsn`, where the next one begins. */
+export interface TimelineEnd {
+  timeline: number;
+  endLsn: bigint;
+}
+
+/** A timeline and the ones it came from, oldest first. */
+export interface TimelineLineage {
+  timeline: number;
+  ancestors: TimelineEnd[];
+}
+
+/** A segment of the archive that recovery will read. `segmentNumber` counts from the beginning of WAL. */
+export interface WalSegment {
+  name: string;
+  segmentNumber: bigint;
+  timeline: number;
+  archivedAt: Date;
+}
+
+/** Name of the segment file that holds a position; correct for every segment size. */
+export function segmentFileName(args: { timeline: number; segmentNumber: bigint; segmentSize: number }): string {
+  const perFile = 0x100000000n / BigInt(args.segmentSize);
+  const hex = (value: bigint) => value.toString(16).toUpperCase().padStart(8, '0');
+  return hex(BigInt(args.timeline)) + hex(args.segmentNumber / perFile) + hex(args.segmentNumber % perFile);
+}
+
+/** Inverse of {@link segmentFileName}; `undefined` for what is not a segment's name. */
+export function parseSegmentFileName(name: string, segmentSize: number): { timeline: number; segmentNumber: bigint } | undefined {
+  if (!SEGMENT.test(name)) return undefined;
+  const perFile = 0x100000000n / BigInt(segmentSize);
+  const low = BigInt(`0x${name.slice(16)}`);
+  if (low >= perFile) return undefined;
+  return { timeline: Number.parseInt(name.slice(0, 8), 16), segmentNumber: BigInt(`0x${name.slice(8, 16)}`) * perFile + low };
+}
+
+export function segmentNumberOf(lsn: bigint, segmentSize: number): bigint {
+  return lsn / BigInt(segmentSize);
+}
+
+export function historyFileName(timeline: number): string {
+  return `${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`;
+}
+
+export function parseHistory(timeline: number, text: string): TimelineLineage {
+  const ancestors = text
+    .split('\n')
+    .map((line) => /^\s*(\d+)\s+([0-9A-Fa-f]+\/[0-9A-Fa-f]+)/.exec(line))
+    .filter((match) => match !== null)
+    .map((match) => ({ timeline: Number(match[1]), endLsn: parseLsn(match[2] ?? '') }));
+  return { timeline, ancestors };
+}
+
+/** Reads a timeline's history from the archive. Timeline 1 has none. */
+export async function readLineage(args: { walDirectory: string; timeline: number }): Promise<TimelineLineage> {
+  if (args.timeline === 1) return { timeline: 1, ancestors: [] };
+  const name = historyFileName(args.timeline);
+  const text = await readFile(join(args.walDirectory, name), 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new RecoveryFailure('WAL_MISSING', `The archive cannot give ${name}, the history of timeline ${args.timeline}: ${cause.message}`, { files: [name], cause });
+  });
+  return parseHistory(args.timeline, text);
+}
+
+/** The timeline whose file holds a segment. The segment in which a timeline ends belongs to its successor. */
+export function timelineOfSegment(lineage: TimelineLineage, segmentNumber: bigint, segmentSize: number): number {
+  const owner = lineage.ancestors.find((end) => segmentNumber < segmentNumberOf(end.endLsn, segmentSize));
+  return owner?.timeline ?? lineage.timeline;
+}
+
+export interface WalContinuity {
+  lineage: TimelineLineage;
+  /** What recovery may read, in order, without a gap. */
+  segments: WalSegment[];
+  historyFiles: string[];
+  /** Archived only after `asOf`, so not part of what a disaster at that instant would have left. */
+  late: string[];
+  /** Half segments that lie in the archive; never used. */
+  partial: string[];
+}
+
+/**
+ * Proves that the archive, as it stood at `asOf`, reaches from the start of a backup to its last segment without a gap.
+ * A segment counts as archived at its modification time.
+ * @throws RecoveryFailure `WAL_MISSING`, `WAL_TRUNCATED`, `UNREADABLE`; the files are named
+ */
+export async function checkWalContinuity(args: {
+  walDirectory: string;
+  timeline: number;
+  startLsn: bigint;
+  /** Recovery is impossible before this: the end of the backup. */
+  mustReachLsn: bigint;
+  segmentSize: number;
+  asOf: Date;
+}): Promise<WalContinuity> {
+  const { walDirectory, segmentSize, timeline } = args;
+  const names = await readdir(walDirectory).catch((cause: Error) => {
+    throw new RecoveryFailure('UNREADABLE', `The WAL archive ${walDirectory} cannot be read: ${cause.message}`, { cause });
+  });
+  const lineage = await readLineage({ walDirectory, timeline });
+  const first = segmentNumberOf(args.startLsn, segmentSize);
+  const present = new Map<bigint, { name: string; size: number; archivedAt: Date }>();
+  for (const name of names) {
+    const segment = parseSegmentFileName(name, segmentSize);
+    if (!segment || segment.segmentNumber < first) continue;
+    if (timelineOfSegment(lineage, segment.segmentNumber, segmentSize) !== segment.timeline) continue;
+    const info = await stat(join(walDirectory, name));
+    present.set(segment.segmentNumber, { name, size: info.size, archivedAt: info.mtime });
+  }
+  // The byte before the end: a backup that stops exactly at a boundary does not need the next segment.
+  const mustReach = segmentNumberOf(args.mustReachLsn - 1n, segmentSize);
+  const isLate = (archivedAt: Date) => archivedAt.getTime() > args.asOf.getTime();
+  let last = mustReach;
+  for (const [number, { archivedAt }] of present) if (number > last && !isLate(archivedAt)) last = number;
+
+  const segments: WalSegment[] = [];
+  const late: string[] = [];
+  const missing: string[] = [];
+  const truncated: string[] = [];
+  for (let number = first; number <= last; number += 1n) {
+    const owner = timelineOfSegment(lineage, number, segmentSize);
+    const found = present.get(number);
+    if (!found) missing.push(segmentFileName({ timeline: owner, segmentNumber: number, segmentSize }));
+    else if (late.length > 0 || isLate(found.archivedAt)) late.push(found.name);
+    else if (found.size !== segmentSize) truncated.push(found.name);
+    else segments.push({ name: found.name, segmentNumber: number, timeline: owner, archivedAt: found.archivedAt });
+  }
+  for (const [number, { name }] of present) if (number > last) late.push(name);
+  late.sort();
+  const partial = names.filter((name) => name.endsWith('.partial')).sort();
+  if (missing.length > 0) {
+    const half = partial.filter((name) => missing.includes(name.slice(0, 24)));
+    const hint = half.length > 0 ? ` Only half of it was archived: ${nameFiles(half)}.` : '';
+    throw new RecoveryFailure('WAL_MISSING', `The WAL archive lacks ${nameFiles(missing)}.${hint}`, { files: missing });
+  }
+  if (truncated.length > 0) {
+    throw new RecoveryFailure('WAL_TRUNCATED', `These WAL segments are not ${segmentSize} bytes long: ${nameFiles(truncated)}.`, { files: truncated });
+  }
+  if ((segments.at(-1)?.segmentNumber ?? -1n) < mustReach) {
+    throw new RecoveryFailure('WAL_MISSING', `At ${args.asOf.toISOString()} the archive did not yet reach the end of the backup: ${nameFiles(late)} came later.`, { files: late });
+  }
+  const historyFiles = [...lineage.ancestors.map((end) => end.timeline), timeline].filter((id) => id > 1).map(historyFileName);
+  return { lineage, segments, historyFiles: historyFiles.filter((name) => names.includes(name)), late, partial };
+}

@@ -1,0 +1,134 @@
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hostname } from 'node:os';
+import { ApplicationFailure } from '@temporalio/common';
+import { hostTaskQueue } from '../../contracts/search-attributes.ts';
+import { manifestSchema } from '../../contracts/manifest.ts';
+import { publishBackup, takeBaseBackup } from '../archive/base-backup.ts';
+import { archiveLayout, backupPaths } from '../archive/layout.ts';
+import { takeManifest } from '../manifest/take-manifest.ts';
+import { endSessions, sourceConfig, withClient } from '../postgres/source.ts';
+import { classified } from '../temporal/classify.ts';
+import { longActivity } from '../temporal/long-activity.ts';
+import { awaitSegment, markEndOfManifest } from './await-archived.ts';
+import type { BackupActivities, BackupRef } from './backup-activities.ts';
+import type { DatabaseDependencies } from './dependencies.ts';
+import { applicationName, backupId, fenceName } from './names.ts';
+import { readManifest } from './manifest-file.ts';
+
+/** How long the archiver may take for one segment. */
+const ARCHIVE_TIMEOUT_MS = 10 * 60_000;
+
+/** What taking a backup does, for databases whose backups are base backups with a WAL archive. */
+export function createBackupActivities({ configuration, resolvePassword, host = hostname() }: DatabaseDependencies): BackupActivities {
+  const settingsOf = (database: string) => {
+    const settings = configuration.databases[database];
+    if (!settings) throw ApplicationFailure.nonRetryable(`there is no database "${database}" in the configuration`, 'NOT_FOUND');
+    return settings;
+  };
+  const layoutOf = (database: string) => {
+    const { provider } = settingsOf(database);
+    return archiveLayout({ root: provider.repository, walDirectory: provider.walDirectory });
+  };
+  const placeOf = ({ database, owner, fence }: { database: string; owner: BackupRef['owner']; fence: number }) => join(layoutOf(database).incoming, fenceName('incoming', owner, fence));
+  const connect = (backup: Pick<BackupRef, 'database' | 'owner'>) => sourceConfig(settingsOf(backup.database).connection, resolvePassword, applicationName(backup.owner));
+
+  return classified<BackupActivities>({
+    async planBackup({ database, owner, startedAtMs }) {
+      const config = await connect({ database, owner });
+      return withClient(config(), async (client) => {
+        const { rows: [row] } = await client.query<{ size: string; version: string; wal_level: string; slots: string; used: string }>(
+          `SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database WHERE datallowconn)::text AS size, current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
+                  current_setting('max_replication_slots') AS slots, (SELECT count(*) FROM pg_replication_slots)::text AS used`);
+        const noManifest = row?.wal_level !== 'logical' ? `wal_level is ${row?.wal_level}; set it to logical and restart the source`
+          : Number(row.used) >= Number(row.slots) ? `all ${row.slots} replication slots are in use; raise max_replication_slots` : null;
+        return { database, taskQueue: hostTaskQueue(host), id: backupId(startedAtMs, owner), sizeBytes: Number(row?.size ?? 0), serverVersion: row?.version ?? '', noManifest };
+      });
+    },
+
+    takeBaseBackup: ({ backup }) => longActivity(async ({ signal, onProgress }) => {
+      const started = performance.now();
+      const config = await connect(backup);
+      await endSessions(config(), `runbook backup ${backup.id}`);
+      const point = await takeBaseBackup({
+        id: backup.id, connection: config(), incoming: placeOf(backup), walDirectory: layoutOf(backup.database).wal,
+        archiveTimeoutMs: ARCHIVE_TIMEOUT_MS, reserveBytes: configuration.drills.reserve, bytesPerSecond: configuration.drills.copyBytesPerSecond, signal, onProgress,
+      });
+      return { bytes: point.sizeBytes, files: point.fileCount, startLsn: point.startLsn, stopLsn: point.stopLsn, seconds: (performance.now() - started) / 1000 };
+    }),
+
+    takeManifest: ({ backup }) => longActivity(async ({ signal, onProgress }) => {
+      const started = performance.now();
+      const config = await connect(backup);
+      const { manifest: limits } = settingsOf(backup.database);
+      // An attempt whose worker died may still be reading: its snapshot would hold back vacuum until it ends.
+      await endSessions(config(), applicationName(backup.owner));
+      const manifest = await takeManifest({
+        connect: config, applicationName: applicationName(backup.owner), signal,
+        limits: { connections: limits.connections, statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout, maxXminAgeMs: limits.maxXminAge, maxRetainedWalBytes: limits.maxRetainedWal, dutyCycle: limits.dutyCycle },
+        onProgress: (progress) => onProgress({ phase: `${progress.phase} of ${progress.database}`, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal }),
+      });
+      const { manifest: file } = backupPaths(placeOf(backup));
+      await writeFile(`${file}.part`, JSON.stringify(manifest), { mode: 0o600 });
+      await rename(`${file}.part`, file);
+      const tables = manifest.databases.flatMap((database) => database.tables);
+      return {
+        tables: tables.length, rows: tables.reduce((sum, table) => sum + table.rows, 0), lsns: manifest.databases.map((database) => database.lsn),
+        attempts: manifest.cost.attempts, seconds: (performance.now() - started) / 1000,
+        notVerified: manifest.notVerified.filter((entry) => !entry.byDesign).map((entry) => `${entry.what}: ${entry.why}`),
+      };
+    }),
+
+    awaitArchived: ({ backup }) => longActivity(async ({ signal, onProgress }) => {
+      const config = await connect(backup);
+      const segment = await withClient(config(), (client) => markEndOfManifest(client, backup.id));
+      await awaitSegment({ directory: layoutOf(backup.database).wal, segment, timeoutMs: ARCHIVE_TIMEOUT_MS, signal, onWait: () => onProgress({ phase: `waiting for ${segment}`, bytesDone: 0, bytesTotal: 0 }) });
+      return { lastSegment: segment };
+    }),
+
+    publishBackup: ({ backup }) => longActivity(async () => {
+      const { backups } = layoutOf(backup.database);
+      await mkdir(backups, { recursive: true, mode: 0o700 });
+      await publishBackup({ incoming: placeOf(backup), backups, id: backup.id });
+      return { directory: join(backups, backup.id) };
+    }),
+
+    async publishManifest({ backup }) {
+      const directory = join(layoutOf(backup.database).root, 'manifests');
+      const file = join(directory, `${backup.id}.json`);
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await rename(backupPaths(placeOf(backup)).manifest, file).catch(async (error: unknown) => {
+        // A repeated call finds it published.
+        manifestSchema.parse(await readManifest(file).catch(() => { throw error; }));
+      });
+      return { file };
+    },
+
+    async openBackupPlace(call) {
+      await mkdir(layoutOf(call.database).incoming, { recursive: true, mode: 0o700 });
+      await mkdir(placeOf(call), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error; });
+    },
+
+    async closeBackupPlace(call) {
+      const place = placeOf(call);
+      const held = await readdir(place).catch(() => []);
+      await rm(place, { recursive: true, force: true });
+      const config = await connect(call).catch(() => undefined);
+      const ended = config ? await endSessions(config(), applicationName(call.owner)).catch(() => 0) : 0;
+      return { destroyed: [...(held.length > 0 ? [`a half-written backup with ${held.length} entries`] : []), ...(ended > 0 ? [`${ended} sessions at the source`] : [])] };
+    },
+
+    async proveBackupPlaceAbsent(call) {
+      const found: string[] = [];
+      if (await readdir(placeOf(call)).then(() => true, () => false)) found.push(placeOf(call));
+      const config = await connect(call);
+      await withClient({ ...config(), application_name: 'runbook proof' }, async (client) => {
+        const { rows } = await client.query<{ left: string }>(
+          `SELECT 'session ' || pid AS left FROM pg_stat_activity WHERE starts_with(application_name, $1)
+           UNION ALL SELECT 'slot ' || slot_name FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE starts_with(a.application_name, $1)`, [applicationName(call.owner)]);
+        found.push(...rows.map((row) => row.left));
+      });
+      return { at: new Date().toISOString(), looked: [placeOf(call), 'sessions and slots at the source'], found };
+    },
+  });
+}

@@ -1,0 +1,47 @@
+import type { Check } from '../../contracts/evidence.ts';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
+import type { AbsenceProof, Owner, PlaceCall } from '../../contracts/ledger.ts';
+
+export interface PlanDrillInput {
+  database: string;
+  recoveryPoint: 'latest' | 'random' | { id: string } | { time: string };
+  depth: 'quick' | 'standard';
+  declaredAt: string;
+  owner: Owner;
+  leaseMs: number;
+}
+
+/** Names a drill in calls; everything else is found from the configuration and the drill's own directory. */
+export interface DrillRef { database: string; recoveryPointId: string; fence: number; owner: Owner }
+
+export interface CopyResult { bytes: number; files: number; walSegments: number; seconds: number; isolation: { network: 'isolated' | 'notIsolated'; reason: string } }
+
+export interface RecoverToManifestInput { drill: DrillRef; plan: DrillPlan; database: string }
+export interface RecoverToManifestResult { replayedLsn: string; seconds: number }
+
+export interface CompareInput { drill: DrillRef; database: string; depth: 'quick' | 'standard' }
+export interface CompareResult { tables: number; rows: number; objects: number; checks: Check[]; notVerified: string[]; seconds: number }
+
+export interface RecoverToEndInput { drill: DrillRef; plan: DrillPlan }
+export interface RecoverToEndResult { endLsn: string; lastCommitAt: string | null; replaySeconds: number; promotionSeconds: number }
+
+export interface MeasureLossInput { drill: DrillRef; plan: DrillPlan; recovered: RecoverToEndResult }
+export interface LossResult { rpaSeconds: number | null; lostTransactions: number | null; method: string; clockSkewSeconds: number | null; checks: Check[] }
+
+/** What a restore test does on the host of the drill. Implementations differ by backup tool; the workflow does not. */
+export interface DrillActivities {
+  planDrill(input: PlanDrillInput): Promise<DrillPlan>;
+  checkDrillIsPossible(input: { plan: DrillPlan }): Promise<Check[]>;
+  copyBackup(input: { drill: DrillRef; plan: DrillPlan }): Promise<CopyResult>;
+  recoverToManifest(input: RecoverToManifestInput): Promise<RecoverToManifestResult>;
+  compareWithManifest(input: CompareInput): Promise<CompareResult>;
+  recoverToEnd(input: RecoverToEndInput): Promise<RecoverToEndResult>;
+  runChecks(input: { drill: DrillRef; plan: DrillPlan }): Promise<Check[]>;
+  probeApplication(input: { drill: DrillRef }): Promise<Check[]>;
+  measureLoss(input: MeasureLossInput): Promise<LossResult>;
+  openDrillPlace(input: DrillPlaceCall): Promise<void>;
+  closeDrillPlace(input: DrillPlaceCall): Promise<{ destroyed: string[] }>;
+  proveDrillAbsent(input: DrillPlaceCall): Promise<AbsenceProof>;
+}
+
+export interface DrillPlaceCall extends PlaceCall { database: string }

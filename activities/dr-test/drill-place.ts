@@ -1,0 +1,69 @@
+import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { AbsenceProof } from '../../contracts/ledger.ts';
+import { destroyDrill, proveAbsent } from '../drill/destroy.ts';
+import type { PreparedDrill } from '../drill/prepare.ts';
+import { ApplicationFailure } from '@temporalio/common';
+import type { DrillPlaceCall, DrillRef } from './drill-activities.ts';
+import { fenceName, ownerTag } from './names.ts';
+
+/** Where one run may have its drill: a directory that only the guardian makes and removes. */
+export interface DrillPlace { directory: string; name: string; run: string; fence: string }
+
+export function drillPlace(drillsDirectory: string, { owner, fence }: Pick<DrillRef, 'owner' | 'fence'>): DrillPlace {
+  return { directory: join(drillsDirectory, `${ownerTag(owner)}-${fence}`), name: fenceName('d', owner, fence), run: ownerTag(owner), fence: String(fence) };
+}
+
+/** Opens the fence. The database server's user must be able to walk through, and nobody can list it. */
+export async function openPlace(drillsDirectory: string, call: DrillPlaceCall): Promise<void> {
+  await mkdir(drillsDirectory, { recursive: true, mode: 0o711 });
+  await mkdir(drillPlace(drillsDirectory, call).directory, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+}
+
+/** Revokes the fence: destroys the drill and removes its place, without which nothing can be made again. */
+export async function closePlace(drillsDirectory: string, call: DrillPlaceCall, productionPaths: readonly string[]): Promise<string[]> {
+  const place = drillPlace(drillsDirectory, call);
+  const destroyed = new Set<string>();
+  for (let round = 1; ; round += 1) {
+    const { existed, processesEnded } = await destroyDrill({ ...place, drillsDirectory: place.directory, productionPaths });
+    if (existed) destroyed.add(`directory ${join(place.directory, place.name)}`);
+    if (processesEnded > 0) destroyed.add(`${processesEnded} processes`);
+    try {
+      for (const name of await readdir(place.directory)) if (name !== place.name) await rm(join(place.directory, name), { force: true });
+      await rmdir(place.directory);
+      return [...destroyed];
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return [...destroyed];
+      // A stalled predecessor made something between the two; the next round removes it, and then nothing can be made.
+      if (code !== 'ENOTEMPTY' || round === 5) throw error;
+    }
+  }
+}
+
+export async function provePlaceAbsent(drillsDirectory: string, call: DrillPlaceCall): Promise<AbsenceProof> {
+  const place = drillPlace(drillsDirectory, call);
+  const { findings } = await proveAbsent({ name: place.name, drillsDirectory: place.directory });
+  const left = await readdir(place.directory).then(() => [`directory ${place.directory} exists`], () => []);
+  return { at: new Date().toISOString(), looked: ['processes', `directory ${place.directory}`, 'open sockets'], found: [...findings, ...left] };
+}
+
+const prepared = z.custom<PreparedDrill>((value) => typeof value === 'object' && value !== null && 'drill' in value && 'wal' in value);
+
+/** Remembers what copying made, for the activities after it, whichever process runs them. */
+export async function rememberDrill(place: DrillPlace, drill: PreparedDrill): Promise<void> {
+  const file = join(place.directory, 'prepared.json');
+  await writeFile(`${file}.part`, JSON.stringify(drill), { mode: 0o600 });
+  await rename(`${file}.part`, file);
+}
+
+/** What {@link rememberDrill} kept. Throws `FENCED` when the place is gone. */
+export async function recallDrill(place: DrillPlace): Promise<PreparedDrill> {
+  const text = await readFile(join(place.directory, 'prepared.json'), 'utf8').catch((cause: Error) => {
+    throw ApplicationFailure.create({ message: `the drill in ${place.directory} is gone; its fence was revoked`, type: 'FENCED', nonRetryable: true, cause });
+  });
+  return prepared.parse(JSON.parse(text));
+}

@@ -1,0 +1,36 @@
+import type { Check } from '../../contracts/evidence.ts';
+import type { ComparisonResult, Difference } from '../../contracts/manifest.ts';
+
+/** More differences of one kind than this are counted, not listed: evidence is read by people. */
+const LISTED = 20;
+
+/** A comparison as checks: one that passed, or one for each thing that differs, named so that a person can go and look. */
+export function comparisonChecks(result: ComparisonResult): Check[] {
+  const { compared, differences, database } = result;
+  if (differences.length === 0) {
+    return [{ name: `contents of ${database}`, outcome: 'passed', detail: `${compared.rows} rows in ${compared.tables} tables, ${compared.catalogObjects} definitions and ${compared.sequences} sequences are as at ${result.lsn}` }];
+  }
+  const listed = differences.slice(0, LISTED).map((difference): Check => ({ ...describe(difference), outcome: 'failed' }));
+  if (differences.length > LISTED) listed.push({ name: `contents of ${database}`, outcome: 'failed', detail: `and ${differences.length - LISTED} more differences` });
+  return listed;
+}
+
+function describe(difference: Difference): { name: string; detail: string } {
+  switch (difference.kind) {
+    case 'rows': {
+      const ranges = difference.buckets.slice(0, 3).map((bucket) => {
+        const pages = `pages ${bucket.fromPage} to ${bucket.toPage ?? 'the end'}`;
+        const keys = bucket.keyColumn === null || bucket.keyFrom === null ? '' : `, ${bucket.keyColumn} ${bucket.keyFrom} to ${bucket.keyTo}`;
+        return `${pages}${keys} (${bucket.rowsExpected} rows expected, ${bucket.rowsFound} found)`;
+      });
+      const counts = difference.rowsExpected === difference.rowsFound ? `${difference.rowsFound} rows as expected, but their contents differ` : `${difference.rowsExpected} rows expected, ${difference.rowsFound} found`;
+      return { name: `table ${difference.table}`, detail: `${counts}: ${ranges.join('; ')}` };
+    }
+    case 'unreadable':
+      return { name: `table ${difference.table}`, detail: `cannot be read (${difference.code}): ${difference.message}` };
+    case 'catalog':
+      return { name: `${difference.object} ${difference.identity}`, detail: `${difference.change} in the restored database` };
+    case 'sequence':
+      return { name: `sequence ${difference.sequence}`, detail: `${{ missing: 'is missing', behindItself: 'is behind its own last value', behindTable: 'is behind its table' }[difference.problem]}: at least ${difference.expectedAtLeast ?? '?'} expected, ${difference.found ?? 'nothing'} found` };
+  }
+}

@@ -1,0 +1,61 @@
+import { mkdir, readdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Configuration } from '../../contracts/configuration.ts';
+import type { Check } from '../../contracts/evidence.ts';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
+import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
+import { probeIsolation } from '../drill/isolation.ts';
+import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
+
+/**
+ * Looks whether this host can carry the drill, before anybody is asked and anything is made. Throws one `PREFLIGHT`
+ * failure that names everything that is wrong.
+ */
+export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configuration: Configuration): Promise<Check[]> {
+  const problems: string[] = [];
+  const checks: Check[] = [];
+  const check = (name: string, problem: string | null, detail: string) => {
+    if (problem === null) checks.push({ name, outcome: 'passed', detail });
+    else problems.push(problem);
+  };
+  const { directory, reserve, network } = configuration.drills;
+  await mkdir(directory, { recursive: true, mode: 0o711 });
+  const { bavail, bsize } = await statfs(directory);
+  const free = bavail * bsize;
+  const needed = plan.predicted.bytes + reserve;
+  check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup, WAL and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed`);
+
+  const { arch } = process;
+  const expected = ({ x64: 'x86_64', arm64: 'aarch64' } as Record<string, string>)[arch] ?? arch;
+  const sameArchitecture = [arch, expected].includes(point.architecture);
+  check('architecture', sameArchitecture ? null : `the backup is of a ${point.architecture} server and this host is ${expected}; drill on a host of the same architecture`, expected);
+
+  let binaries: PostgresBinaries | undefined;
+  try {
+    const { binDirectory } = configuration.postgres;
+    binaries = await findPostgres({ major: point.serverMajor, ...(binDirectory === undefined ? {} : { binDirectory }) });
+    check('PostgreSQL binaries', null, `${binaries.version} in ${binaries.binDirectory}`);
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+  }
+  if (binaries) {
+    const missing = await missingExtensions(point, binaries.shareDirectory);
+    check('extensions', missing.length === 0 ? null : `this host's PostgreSQL lacks the extensions ${missing.join(', ')} that the backup uses; install their packages`, 'all that the backup uses are installed');
+    const isolation = await probeIsolation(binaries.runAs ?? null);
+    const open = isolation.network === 'notIsolated' && network === 'required';
+    check('network isolation', open ? `the drill cannot be cut off from the network (${isolation.reason}); run the worker where unshare works, or set drills.network to bestEffort` : null, isolation.network === 'isolated' ? 'a network namespace of its own' : `not possible: ${isolation.reason}`);
+  }
+  if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('; '), 'PREFLIGHT');
+  return checks;
+}
+
+async function missingExtensions(point: RecoveryPoint, shareDirectory: string): Promise<string[]> {
+  const installed = new Set((await readdir(join(shareDirectory, 'extension'))).filter((name) => name.endsWith('.control')).map((name) => name.slice(0, -'.control'.length)));
+  const used = new Set(point.databases.flatMap((database) => database.extensions ?? []).map((extension) => extension.name));
+  return [...used].filter((name) => !installed.has(name)).sort();
+}
+
+function mib(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}

@@ -1,0 +1,114 @@
+import { writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { DRILL_PORT, type Drill, drillPaths } from './drill.ts';
+
+/** Where recovery stops: before a position (then it waits), or at the end of the WAL that is there (then it promotes). */
+export interface RecoveryGoal {
+  timeline: number;
+  stopBeforeLsn: string | null;
+  then: 'pause' | 'promote';
+}
+
+/**
+ * Settings that keep a restored server away from production. They go on the command line too, where neither a file nor
+ * ALTER SYSTEM in the restored database can change them.
+ */
+export function isolationSettings(drill: Pick<Drill, 'directory' | 'serverMajor' | 'preloadLibraries'>): Record<string, string> {
+  const paths = drillPaths(drill.directory);
+  return {
+    archive_mode: 'off',
+    archive_command: '',
+    ...(drill.serverMajor >= 15 ? { archive_library: '' } : {}),
+    archive_cleanup_command: '',
+    recovery_end_command: '',
+    primary_conninfo: '',
+    primary_slot_name: '',
+    ...(drill.serverMajor >= 17 ? { sync_replication_slots: 'off', event_triggers: 'off' } : {}),
+    max_logical_replication_workers: '0',
+    shared_preload_libraries: drill.preloadLibraries.join(','),
+    session_preload_libraries: '',
+    local_preload_libraries: '',
+    listen_addresses: '',
+    ssl: 'off',
+    port: String(DRILL_PORT),
+    unix_socket_directories: paths.socket,
+    unix_socket_permissions: '0700',
+    hba_file: join(paths.conf, 'pg_hba.conf'),
+    ident_file: join(paths.conf, 'pg_ident.conf'),
+    external_pid_file: '',
+    logging_collector: 'off',
+    log_destination: 'stderr',
+  };
+}
+
+/** Writes the drill's own configuration; nothing of the restored one is read. */
+export async function writeConfiguration(drill: Drill, goal: RecoveryGoal): Promise<void> {
+  const paths = drillPaths(drill.directory);
+  const own = isolationSettings(drill);
+  for (const name of Object.keys(drill.settings)) {
+    if (name in own || name in fixedSettings(drill, goal)) {
+      throw new RecoveryFailure('UNFIT_HOST', `The setting "${name}" belongs to the drill's isolation or recovery and cannot be configured.`);
+    }
+  }
+  const all = { ...drill.settings, ...fixedSettings(drill, goal), ...own };
+  const lines = Object.entries(all).map(([name, value]) => `${name} = '${quote(value)}'\n`);
+  await writeFile(join(paths.conf, 'postgresql.conf'), lines.join(''), { mode: 0o644 });
+}
+
+/** Who may connect: only the worker's own user of this host, by the private socket, as any role of the copy. */
+export async function writeAccess(drill: Pick<Drill, 'directory'>, roleNames: readonly string[]): Promise<void> {
+  const paths = drillPaths(drill.directory);
+  const user = userInfo().username;
+  await writeFile(join(paths.conf, 'pg_hba.conf'), 'local all all peer map=drill\n', { mode: 0o644 });
+  // A leading slash would make a name a regular expression, and a name may not span lines.
+  const plain = roleNames.filter((name) => !name.startsWith('/') && !/[\r\n]/.test(name));
+  const lines = plain.map((name) => `drill ${identQuote(user)} ${identQuote(name)}\n`);
+  await writeFile(join(paths.conf, 'pg_ident.conf'), lines.join(''), { mode: 0o644 });
+}
+
+function fixedSettings(drill: Drill, goal: RecoveryGoal): Record<string, string> {
+  const wal = drillPaths(drill.directory).wal;
+  return {
+    ...Object.fromEntries(Object.entries(drill.recoverySettings).map(([name, value]) => [name, String(value)])),
+    // Origins in the restored WAL need a place each, or recovery stops.
+    max_replication_slots: '500',
+    ...(drill.serverMajor >= 18 ? { max_active_replication_origins: '500' } : {}),
+    wal_level: 'replica',
+    hot_standby: 'on',
+    fsync: 'on',
+    full_page_writes: 'on',
+    synchronous_commit: 'on',
+    synchronous_standby_names: '',
+    // Vacuum would run the copy's own functions, and would compete with the comparison.
+    autovacuum: 'off',
+    client_connection_check_interval: '1s',
+    lc_messages: 'C',
+    log_line_prefix: '%n [%p] ',
+    log_min_error_statement: 'panic',
+    // Files left without mount isolation lie in the data directory, and go with it.
+    dynamic_shared_memory_type: drill.isolation.mounts === 'isolated' ? 'posix' : 'mmap',
+    // 1 to 125: "not found", the end of WAL. Above: recovery stops, since a file that cannot be read is no end.
+    restore_command: `[ -e ${shellQuote(wal)}/%f ] || exit 1; cp ${shellQuote(wal)}/%f %p || exit 200`,
+    recovery_target_timeline: String(goal.timeline),
+    recovery_target_action: goal.then,
+    recovery_target_inclusive: 'off',
+    // Not one of the other targets may even be named beside it.
+    ...(goal.stopBeforeLsn === null ? {} : { recovery_target_lsn: goal.stopBeforeLsn }),
+  };
+}
+
+function quote(value: string): string {
+  if (/[\r\n\0]/.test(value)) throw new RecoveryFailure('UNFIT_HOST', 'A setting of the drill holds a line break.');
+  return value.replaceAll("'", "''").replaceAll('\\', '\\\\');
+}
+
+function identQuote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function shellQuote(path: string): string {
+  // PostgreSQL replaces % in the command before the shell sees it.
+  return `'${path.replaceAll("'", `'\\''`).replaceAll('%', '%%')}'`;
+}

@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process';
+import { lstat, readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { type DrillOwnership, drillMarker, drillPaths, refuseForeignDrill, refuseProductionPath } from './drill.ts';
+import { findProcesses, sendSignal, untilGone } from './processes.ts';
+import { stopDrill } from './server.ts';
+
+export interface DestroyDrillArgs extends DrillOwnership {
+  drillsDirectory: string;
+  /** The source's data directory, tablespaces, archive and backups: never touched, whatever the drill's directory is. */
+  productionPaths: readonly string[];
+}
+
+export interface DestroyedDrill {
+  /** False when there was nothing left to destroy. */
+  existed: boolean;
+  processesEnded: number;
+  /** System V segments that were the drill's; for `proveAbsent`. */
+  sharedMemoryIds: number[];
+}
+
+/**
+ * Ends a drill's processes and removes its directory. Safe to repeat, and safe to resume: the marker goes last.
+ * @throws RecoveryFailure `NOT_OUR_DRILL`, `UNSAFE_PATH`
+ */
+export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDrill> {
+  const directory = drillDirectory(args);
+  const marker = drillMarker(args.name);
+  const info = await lstat(directory).catch(() => undefined);
+  if (info) {
+    if (info.isSymbolicLink()) throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} is a symbolic link; a drill's directory never is.`);
+    await refuseProductionPath(directory, args.productionPaths);
+    if ((await readdir(directory)).length > 0) await refuseForeignDrill(directory, args);
+  }
+  const sharedMemoryIds = await readSharedMemoryIds(directory);
+  if (info) await stopDrill({ drill: { directory }, mode: 'immediate' });
+  const processesEnded = await endAll(directory, marker);
+  for (const id of sharedMemoryIds) await removeSharedMemory(id);
+  if (info) {
+    for (const name of await readdir(directory)) {
+      // Removes links themselves, and never what they point to.
+      if (name !== 'drill.json') await rm(join(directory, name), { recursive: true, force: true, maxRetries: 3 });
+    }
+    await rm(drillPaths(directory).marker, { force: true });
+    await rmdir(directory);
+  }
+  return { existed: info !== undefined, processesEnded, sharedMemoryIds };
+}
+
+/**
+ * Looks for anything that is left of a drill. An empty list is the proof of its absence.
+ */
+export async function proveAbsent(args: { name: string; drillsDirectory: string; sharedMemoryIds?: readonly number[] }): Promise<{ absent: boolean; findings: string[] }> {
+  const directory = drillDirectory(args);
+  const findings: string[] = [];
+  for (const { pid } of await findProcesses({ marker: drillMarker(args.name), directory })) findings.push(`process ${pid} runs`);
+  if (await lstat(directory).then(() => true, () => false)) findings.push(`directory ${directory} exists`);
+  const sockets = await readFile('/proc/net/unix', 'utf8').catch(() => '');
+  if (sockets.split('\n').some((line) => line.includes(` ${directory}/`))) findings.push(`a socket in ${directory} is open`);
+  const memory = await readFile('/proc/sysvipc/shm', 'utf8').catch(() => '');
+  const present = new Set(memory.split('\n').slice(1).map((line) => Number(line.trim().split(/\s+/)[1])));
+  for (const id of args.sharedMemoryIds ?? []) if (present.has(id)) findings.push(`shared memory segment ${id} exists`);
+  return { absent: findings.length === 0, findings };
+}
+
+/** The name comes from a ledger: it must not lead elsewhere. */
+function drillDirectory(args: { name: string; drillsDirectory: string }): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(args.name)) throw new RecoveryFailure('UNSAFE_PATH', `"${args.name}" is not the name of a drill.`);
+  return join(args.drillsDirectory, args.name);
+}
+
+async function endAll(directory: string, marker: { name: string; value: string }): Promise<number> {
+  let ended = 0;
+  // Twice and more: a process may start another one while we look.
+  for (let round = 0; round < 5; round += 1) {
+    const found = await findProcesses({ marker, directory });
+    if (found.length === 0) return ended;
+    for (const { pid } of found) sendSignal(pid, 'SIGKILL');
+    ended += found.length - (await untilGone(found, 10_000)).length;
+  }
+  return ended;
+}
+
+/** Line 7 of postmaster.pid: key and id of the segment that guards the data directory. */
+async function readSharedMemoryIds(directory: string): Promise<number[]> {
+  const text = await readFile(join(drillPaths(directory).data, 'postmaster.pid'), 'utf8').catch(() => '');
+  const [key, id] = (text.split('\n')[6] ?? '').trim().split(/\s+/).map(Number);
+  if (key === undefined || id === undefined || !(key > 0) || Number.isNaN(id)) return [];
+  // In an IPC namespace of the drill's own the id says nothing out here: it must be there with the same key.
+  const memory = await readFile('/proc/sysvipc/shm', 'utf8').catch(() => '');
+  const here = memory.split('\n').slice(1).map((line) => line.trim().split(/\s+/).map(Number));
+  return here.some(([shmKey, shmId]) => shmKey === key && shmId === id) ? [id] : [];
+}
+
+async function removeSharedMemory(id: number): Promise<void> {
+  // Gone already when the server ended by itself.
+  await promisify(execFile)('ipcrm', ['-m', String(id)]).catch(() => undefined);
+}

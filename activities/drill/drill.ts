@@ -1,0 +1,118 @@
+import { lstat, readFile, realpath, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { RecoverySettings } from '../../contracts/recovery-point.ts';
+import { RecoveryFailure } from '../archive/recovery-failure.ts';
+
+/** How far the host let us cut the restored server off. */
+export interface Isolation {
+  /** In a network namespace of its own, without any interface that is up. */
+  network: 'isolated' | 'notIsolated';
+  /** Production's sockets and files are hidden from it. */
+  mounts: 'isolated' | 'notIsolated';
+  /** Why something is not isolated; `null` when all is. */
+  reason: string | null;
+}
+
+/** A restored copy: plain data, so that it passes through workflow history. All its files lie in `directory`. */
+export interface Drill {
+  name: string;
+  directory: string;
+  run: string;
+  fence: string;
+  binDirectory: string;
+  serverMajor: number;
+  owner: { uid: number; gid: number } | null;
+  superuser: string;
+  isolation: Isolation;
+  /** Production's socket directories, data, tablespaces and archive. */
+  hiddenPaths: string[];
+  recoverySettings: RecoverySettings;
+  /** Extra settings of the restored server; never ones that isolate it. */
+  settings: Record<string, string>;
+  preloadLibraries: string[];
+}
+
+export const DRILL_PORT = 5432;
+/** Set in the environment of every process of a drill. */
+export const DRILL_VARIABLE = 'DURABLE_RUNBOOKS_DRILL';
+
+export function drillMarker(name: string): { name: string; value: string } {
+  return { name: DRILL_VARIABLE, value: name };
+}
+
+export interface DrillPaths {
+  data: string;
+  tablespaces: string;
+  wal: string;
+  socket: string;
+  conf: string;
+  log: string;
+  logFile: string;
+  marker: string;
+}
+
+export function drillPaths(directory: string): DrillPaths {
+  return {
+    data: join(directory, 'data'),
+    tablespaces: join(directory, 'tablespaces'),
+    wal: join(directory, 'wal'),
+    socket: join(directory, 's'),
+    conf: join(directory, 'conf'),
+    log: join(directory, 'log'),
+    logFile: join(directory, 'log', 'server.log'),
+    marker: join(directory, 'drill.json'),
+  };
+}
+
+/** What tells a drill's directory from any other. */
+export interface DrillOwnership {
+  name: string;
+  run: string;
+  fence: string;
+}
+
+export async function writeMarker(directory: string, owner: DrillOwnership): Promise<void> {
+  const { name, run, fence } = owner;
+  await writeFile(drillPaths(directory).marker, JSON.stringify({ durableRunbooksDrill: 1, name, run, fence }), { mode: 0o600 });
+}
+
+/** @throws RecoveryFailure `NOT_OUR_DRILL` unless the directory carries the marker of this very run and fence */
+export async function refuseForeignDrill(directory: string, owner: DrillOwnership): Promise<void> {
+  const info = await lstat(directory);
+  if (!info.isDirectory()) throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} is not a directory of a drill.`);
+  const text = await readFile(drillPaths(directory).marker, 'utf8').catch(() => '{}');
+  const found = JSON.parse(text || '{}') as Partial<DrillOwnership>;
+  if (found.name !== owner.name || found.run !== owner.run || found.fence !== owner.fence) {
+    throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} does not carry the marker of run ${owner.run} with fence ${owner.fence}; it is left alone.`);
+  }
+}
+
+/**
+ * Refuses a directory that is, holds or lies within one of production's, by the file system's own identities, whatever
+ * the paths look like.
+ * @throws RecoveryFailure `UNSAFE_PATH`
+ */
+export async function refuseProductionPath(directory: string, productionPaths: readonly string[]): Promise<void> {
+  const own = await identitiesUpwards(directory);
+  for (const path of productionPaths) {
+    const theirs = await identitiesUpwards(path);
+    const [ownId, theirId] = [own[0], theirs[0]];
+    if (theirId === undefined || ownId === undefined) continue;
+    if (theirs.includes(ownId) || own.includes(theirId)) {
+      throw new RecoveryFailure('UNSAFE_PATH', `${directory} is, holds or lies within ${path}, which belongs to the source.`);
+    }
+  }
+}
+
+/** Device and inode of a path and of all above it; empty when it is not there. */
+async function identitiesUpwards(path: string): Promise<string[]> {
+  const found: string[] = [];
+  let at = await realpath(path).catch(() => '');
+  while (at !== '') {
+    const info = await stat(at);
+    found.push(`${info.dev}:${info.ino}`);
+    if (dirname(at) === at) break;
+    at = dirname(at);
+  }
+  return found;
+}

@@ -1,0 +1,178 @@
+import { chmod, chown, copyFile, lstat, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
+import { copyFiles } from '../archive/copy-files.ts';
+import { type ArchiveLayout, backupPaths, readBackupFiles } from '../archive/layout.ts';
+import { nameFiles, type OnProgress, RecoveryFailure } from '../archive/recovery-failure.ts';
+import { copyVerified } from '../archive/verified-copy.ts';
+import type { WalContinuity } from '../archive/wal.ts';
+import { scanArchivedWal } from '../archive/wal-scan.ts';
+import { formatLsn, parseLsn } from '../postgres/lsn.ts';
+import { writeAccess } from './configuration.ts';
+import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
+import { chooseHiddenPaths, probeIsolation } from './isolation.ts';
+import { endProcess, findProcesses } from './processes.ts';
+import { writeRecoverySignal } from './recover.ts';
+
+export interface PrepareDrillArgs {
+  name: string;
+  /** Its parent, made by the caller; never made here. */
+  drillsDirectory: string;
+  run: string;
+  fence: string;
+  layout: ArchiveLayout;
+  point: RecoveryPoint;
+  /** From `checkWalContinuity`: exactly these segments are visible to the drill. */
+  wal: WalContinuity;
+  binDirectory: string;
+  owner: { uid: number; gid: number } | null;
+  /** Commits after this are not to be recovered; `null` for all. */
+  until: Date | null;
+  reserveBytes: number;
+  bytesPerSecond?: number | undefined;
+  reflink?: boolean | undefined;
+  settings?: Record<string, string>;
+  preloadLibraries?: string[];
+  signal?: AbortSignal | undefined;
+  onProgress?: OnProgress | undefined;
+}
+
+/** What the drill's WAL holds, as text that passes through history. */
+export interface DrillWal {
+  startLsn: string;
+  endLsn: string;
+  timeline: number;
+  segments: number;
+  commits: number;
+  lastCommit: { xid: number; lsn: string; committedAt: string } | null;
+  /** Where the first commit after `until` is, and so where recovery must stop; `null` to take all. */
+  stopLsn: string | null;
+}
+
+export interface PreparedDrill {
+  drill: Drill;
+  wal: DrillWal;
+  files: number;
+  bytes: number;
+}
+
+/**
+ * Makes a drill's directory with a verified copy of a backup, a private copy of its WAL, and a configuration of its own.
+ * Nothing is started. Safe to repeat: what an earlier attempt of the same run left is ended and replaced.
+ * @throws RecoveryFailure
+ */
+export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDrill> {
+  const { point, layout, owner } = args;
+  const directory = join(args.drillsDirectory, args.name);
+  const paths = drillPaths(directory);
+  refuseLongSocket(paths);
+  const production = [point.sourceDataDirectory, ...point.tablespaces.map((one) => one.location)];
+  await makeDirectory(args, directory, [...production, layout.wal, layout.root]);
+  for (const path of [paths.wal, paths.socket, paths.conf, paths.log]) await makeOwned(path, owner);
+
+  const files = await readBackupFiles({ layout, point });
+  await copyWal(args, paths);
+  const scan = scanArchivedWal({
+    directory: paths.wal, lineage: args.wal.lineage, segments: args.wal.segments, segmentSize: point.walSegmentSize,
+    startLsn: parseLsn(point.startLsn), ...(args.until ? { until: args.until } : {}), signal: args.signal,
+  });
+  // Awaited below; a failure of the copy must not leave it unhandled.
+  scan.catch(() => undefined);
+  const copied = await copyVerified({
+    source: backupPaths(join(layout.backups, point.id)).root, target: directory, files, owner: owner ?? undefined,
+    reserveBytes: args.reserveBytes, bytesPerSecond: args.bytesPerSecond, reflink: args.reflink, marker: drillMarker(args.name),
+    signal: args.signal, onProgress: args.onProgress,
+  });
+  const wal = await scan;
+  const created = wal.tablespaceCreations.filter((one) => one.location.startsWith('/'));
+  if (created.length > 0) {
+    throw new RecoveryFailure('TABLESPACE_CREATED_AFTER_BACKUP', `A tablespace was created in ${nameFiles(created.map((one) => one.location))} after the backup began; replay would write there. Take a new base backup.`);
+  }
+  await arrangeData(args, paths);
+  await writeAccess({ directory }, [...new Set([point.bootstrapSuperuser, ...point.roleNames])]);
+
+  const isolation = await probeIsolation(owner);
+  const hiddenPaths = await chooseHiddenPaths({
+    production: [...production, layout.root, layout.wal],
+    sockets: point.sourceSocketDirectories.map((path) => ({ directory: path, port: point.sourcePort })),
+    needed: [directory, args.binDirectory, dirname(dirname(args.binDirectory))],
+  });
+  const drill: Drill = {
+    name: args.name, directory, run: args.run, fence: args.fence, binDirectory: args.binDirectory, serverMajor: point.serverMajor, owner,
+    superuser: point.bootstrapSuperuser, isolation, hiddenPaths, recoverySettings: point.settings,
+    settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [],
+  };
+  const last = wal.lastCommit;
+  return {
+    drill,
+    files: copied.files,
+    bytes: copied.bytes,
+    wal: {
+      startLsn: point.startLsn, endLsn: formatLsn(wal.endLsn), timeline: args.wal.lineage.timeline, segments: args.wal.segments.length,
+      commits: wal.commits, lastCommit: last && { xid: last.xid, lsn: formatLsn(last.lsn), committedAt: last.committedAt.toISOString() },
+      stopLsn: wal.firstCommitAfter && formatLsn(wal.firstCommitAfter.lsn),
+    },
+  };
+}
+
+async function makeDirectory(args: PrepareDrillArgs, directory: string, production: readonly string[]): Promise<void> {
+  const exists = await lstat(directory).then(() => true, () => false);
+  if (exists) {
+    // An empty directory without marker is from an attempt that died between the two calls below.
+    if ((await readdir(directory)).length > 0) await refuseForeignDrill(directory, args);
+    for (const identity of await findProcesses({ marker: drillMarker(args.name), directory })) {
+      await endProcess({ identity, marker: drillMarker(args.name) });
+    }
+    for (const name of await readdir(directory)) {
+      if (name !== 'drill.json') await rm(join(directory, name), { recursive: true, force: true });
+    }
+  } else {
+    await mkdir(directory, { mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'ENOENT') throw cause;
+      throw new RecoveryFailure('FENCED', `${args.drillsDirectory} is not there: the directory for drills is made by the worker's configuration, or was removed.`, { cause });
+    });
+  }
+  await writeMarker(directory, args);
+  await refuseProductionPath(directory, production);
+  await chmod(directory, 0o700);
+  if (args.owner) await chown(directory, args.owner.uid, args.owner.gid);
+}
+
+async function makeOwned(path: string, owner: PrepareDrillArgs['owner']): Promise<void> {
+  await mkdir(path, { mode: 0o700 });
+  if (owner) await chown(path, owner.uid, owner.gid);
+}
+
+async function copyWal(args: PrepareDrillArgs, paths: DrillPaths): Promise<void> {
+  const names = [...args.wal.historyFiles, ...args.wal.segments.map((segment) => segment.name)];
+  const results = await copyFiles({
+    phase: 'copyWal', directories: [], spaceOf: args.drillsDirectory, reserveBytes: args.reserveBytes, owner: args.owner ?? undefined,
+    bytesPerSecond: args.bytesPerSecond, reflink: args.reflink, marker: drillMarker(args.name), signal: args.signal, onProgress: args.onProgress,
+    jobs: names.map((name) => ({ source: join(args.layout.wal, name), target: join(paths.wal, name), size: args.point.walSegmentSize })),
+  });
+  const missing = names.filter((_, index) => results[index]?.state !== 'copied');
+  if (missing.length > 0) throw new RecoveryFailure('WAL_MISSING', `The WAL archive lost ${nameFiles(missing)} while it was read.`, { files: missing });
+}
+
+async function arrangeData(args: PrepareDrillArgs, paths: DrillPaths): Promise<void> {
+  const { owner, point } = args;
+  const label = join(paths.data, 'backup_label');
+  await copyFile(backupPaths(join(args.layout.backups, point.id)).backupLabel, label);
+  for (const { oid } of point.tablespaces) {
+    const link = join(paths.data, 'pg_tblspc', oid);
+    await symlink(join(paths.tablespaces, oid), link);
+  }
+  // It is read whatever the configuration file says, and would bring back production's settings.
+  await rm(join(paths.data, 'postgresql.auto.conf'), { force: true });
+  await writeFile(join(paths.data, 'postgresql.auto.conf'), '', { mode: 0o600 });
+  await writeRecoverySignal({ directory: dirname(paths.data) });
+  if (!owner) return;
+  for (const path of [label, join(paths.data, 'postgresql.auto.conf'), join(paths.data, 'recovery.signal')]) await chown(path, owner.uid, owner.gid);
+}
+
+/** A socket's path has 107 bytes at most on Linux, 103 on macOS. */
+function refuseLongSocket(paths: DrillPaths): void {
+  const limit = process.platform === 'darwin' ? 103 : 107;
+  const length = Buffer.byteLength(join(paths.socket, `.s.PGSQL.${DRILL_PORT}.lock`));
+  if (length > limit) throw new RecoveryFailure('UNFIT_HOST', `The path of the drill's socket is ${length} bytes long and ${limit} are allowed: configure a shorter directory for drills.`);
+}

@@ -1,0 +1,89 @@
+import { execFile } from 'node:child_process';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** One process and not another that got the same number later. */
+export interface ProcessIdentity {
+  pid: number;
+  /** The kernel's start time of the process; opaque. */
+  startedAt: string;
+}
+
+/** `undefined` when there is no such process. */
+export async function identifyProcess(pid: number): Promise<ProcessIdentity | undefined> {
+  if (!Number.isInteger(pid) || pid <= 1) return undefined;
+  if (process.platform === 'linux') {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+    // The name in parentheses may hold anything, so count from behind it: state is field 3, start time field 22.
+    const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const startedAt = fields?.[19];
+    return startedAt === undefined || fields?.[0] === 'Z' ? undefined : { pid, startedAt };
+  }
+  const found = await run('ps', ['-o', 'lstart=', '-p', String(pid)]).catch(() => undefined);
+  const startedAt = found?.stdout.trim();
+  return startedAt ? { pid, startedAt } : undefined;
+}
+
+/** Whether the very process is still there. */
+export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
+  return (await identifyProcess(identity.pid))?.startedAt === identity.startedAt;
+}
+
+/** Kills a process if it is the recorded one and, where the host shows environments, carries the marker. */
+export async function endProcess(args: { identity: ProcessIdentity; marker: { name: string; value: string }; signal?: NodeJS.Signals; waitMs?: number }): Promise<void> {
+  const { identity, marker } = args;
+  if (!(await isAlive(identity))) return;
+  const environment = await readEnvironment(identity.pid);
+  if (environment && !environment.includes(`${marker.name}=${marker.value}`)) return;
+  sendSignal(identity.pid, args.signal ?? 'SIGKILL');
+  await untilGone([identity], args.waitMs ?? 10_000);
+}
+
+/**
+ * Every process of a drill: its environment carries the drill's name, or its working directory lies in the drill's.
+ * Sees only what this user may see; root and the drill's own user see all of them. Linux only; elsewhere empty.
+ */
+export async function findProcesses(args: { marker: { name: string; value: string }; directory: string }): Promise<ProcessIdentity[]> {
+  if (process.platform !== 'linux') return [];
+  const wanted = `${args.marker.name}=${args.marker.value}`;
+  const found: ProcessIdentity[] = [];
+  for (const name of await readdir('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid <= 1 || pid === process.pid) continue;
+    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+    const path = cwd.replace(/ \(deleted\)$/, '');
+    const within = path === args.directory || path.startsWith(`${args.directory}/`);
+    // PostgreSQL's children write their title over the environment, but their working directory stays.
+    if (!within && !(await readEnvironment(pid))?.includes(wanted)) continue;
+    const identity = await identifyProcess(pid);
+    if (identity) found.push(identity);
+  }
+  return found;
+}
+
+/** Waits until all are gone; gives those that are not. */
+export async function untilGone(identities: readonly ProcessIdentity[], waitMs: number): Promise<ProcessIdentity[]> {
+  const deadline = Date.now() + waitMs;
+  for (;;) {
+    const alive: ProcessIdentity[] = [];
+    for (const identity of identities) if (await isAlive(identity)) alive.push(identity);
+    if (alive.length === 0 || Date.now() > deadline) return alive;
+    await sleep(10);
+  }
+}
+
+/** Sends a signal; a process that is already gone is no failure. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+async function readEnvironment(pid: number): Promise<string[] | undefined> {
+  return readFile(`/proc/${pid}/environ`, 'utf8').then((text) => text.split('\0'), () => undefined);
+}

@@ -1,0 +1,130 @@
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type OnProgress, RecoveryFailure } from '../archive/recovery-failure.ts';
+import { historyFileName, parseHistory } from '../archive/wal.ts';
+import { formatLsn, parseLsn } from '../postgres/lsn.ts';
+import { writeConfiguration } from './configuration.ts';
+import { type Drill, drillPaths } from './drill.ts';
+import { readLogFrom, timeOfLine } from './server-log.ts';
+import { findServer, readState, type RecoveryState, startServer, type StartedServer, stopDrill, waitForServer } from './server.ts';
+
+/** The largest page header: a position right behind one means the same as the page's beginning. */
+const PAGE_HEADER = 40n;
+
+export interface RecoverArgs {
+  drill: Drill;
+  timeline: number;
+  /** Where the WAL begins that is replayed; only for the progress. */
+  startLsn?: string | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: OnProgress | undefined;
+}
+
+/**
+ * Replays WAL up to, and not including, the record at `lsn`, and waits there, readable. Safe to repeat.
+ * @throws RecoveryFailure `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED`, `SERVER_DID_NOT_START`
+ */
+export async function recoverToLsnAndPause(args: RecoverArgs & { lsn: string }): Promise<{ replayedLsn: string }> {
+  const { drill, lsn } = args;
+  const isDone = (state: RecoveryState) => state.inRecovery && state.pauseState === 'paused';
+  await refusePromoted(drill);
+  if (!(await isRunningAt(drill, lsn, isDone))) {
+    await stopDrill({ drill, mode: 'immediate' });
+    await writeConfiguration(drill, { timeline: args.timeline, stopBeforeLsn: lsn, then: 'pause' });
+    await waitForServer({ drill, started: await startServer(drill), isDone, signal: args.signal, onState: reportTo(args, lsn) });
+  }
+  const replayedLsn = (await readState(drill)).replayedLsn ?? '0/0';
+  const replayed = parseLsn(replayedLsn);
+  if (replayed + PAGE_HEADER < parseLsn(lsn)) {
+    throw new RecoveryFailure('RECOVERY_STOPPED_EARLY', `Recovery waits at ${replayedLsn}, before its target ${lsn}.`);
+  }
+  if (replayed > parseLsn(lsn) + PAGE_HEADER) {
+    throw new RecoveryFailure('RECOVERY_FAILED', `The copy was already replayed to ${replayedLsn}, beyond ${lsn}; it must be restored again.`);
+  }
+  return { replayedLsn };
+}
+
+export interface RecoveredToEnd {
+  /** Where recovery ended. */
+  endLsn: string;
+  newTimeline: number;
+  /** When replay was done and promotion began; `null` where the log does not say. Clock of this host. */
+  replayDoneAt: string | null;
+  /** When the server took writes. Clock of this host. */
+  readyAt: string;
+}
+
+/**
+ * Replays all WAL that the drill has (or up to `target`), promotes, and proves that it came as far as it had to. Safe to
+ * repeat.
+ * @throws RecoveryFailure `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED`, `SERVER_DID_NOT_START`
+ */
+export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string } | null; expectedEndLsn: string }): Promise<RecoveredToEnd> {
+  const { drill } = args;
+  const isDone = (state: RecoveryState) => !state.inRecovery;
+  const running = await findServer(drill);
+  let started: StartedServer | undefined;
+  if (!running || !(await isPromoted(drill))) {
+    await stopDrill({ drill, mode: 'fast' });
+    await writeConfiguration(drill, { timeline: args.timeline, stopBeforeLsn: args.target?.lsn ?? null, then: 'promote' });
+    started = await startServer(drill);
+  }
+  await waitForServer({
+    drill, started: started ?? { identity: running as NonNullable<typeof running>, logOffset: 0 }, isDone,
+    signal: args.signal, onState: reportTo(args, args.expectedEndLsn),
+  });
+  const readyAt = new Date().toISOString();
+  const end = await readEndOfRecovery(drill, args.timeline);
+  const expected = parseLsn(args.target?.lsn ?? args.expectedEndLsn);
+  if (end.lsn + PAGE_HEADER < expected || (!args.target && end.lsn < expected)) {
+    throw new RecoveryFailure(
+      'RECOVERY_STOPPED_EARLY',
+      `Recovery ended at ${formatLsn(end.lsn)}, but the archive reaches ${formatLsn(expected)}: ${expected - end.lsn} bytes of WAL were not replayed.`,
+    );
+  }
+  const { text } = await readLogFrom(drillPaths(drill.directory).logFile, started?.logOffset ?? 0);
+  return { endLsn: formatLsn(end.lsn), newTimeline: end.timeline, replayDoneAt: timeOfLine(text, 'redo done at')?.toISOString() ?? null, readyAt };
+}
+
+/** The history file that promotion wrote says where the old timeline ended; it survives a restart, memory does not. */
+async function readEndOfRecovery(drill: Drill, timeline: number): Promise<{ lsn: bigint; timeline: number }> {
+  const directory = join(drillPaths(drill.directory).data, 'pg_wal');
+  const names = (await readdir(directory)).filter((name) => /^[0-9A-F]{8}\.history$/.test(name)).sort();
+  for (const name of names.reverse()) {
+    const next = Number.parseInt(name, 16);
+    const last = parseHistory(next, await readFile(join(directory, name), 'utf8')).ancestors.at(-1);
+    if (last?.timeline === timeline && name === historyFileName(next)) return { lsn: last.endLsn, timeline: next };
+  }
+  throw new RecoveryFailure('RECOVERY_FAILED', `The restored server runs, but did not branch off timeline ${timeline}.`);
+}
+
+async function isRunningAt(drill: Drill, lsn: string, isDone: (state: RecoveryState) => boolean): Promise<boolean> {
+  if (!(await findServer(drill))) return false;
+  const state = await readState(drill).catch(() => undefined);
+  return state !== undefined && isDone(state) && parseLsn(state.replayedLsn ?? '0/0') + PAGE_HEADER >= parseLsn(lsn);
+}
+
+/** Promotion removes the signal file. */
+async function isPromoted(drill: Drill): Promise<boolean> {
+  return stat(join(drillPaths(drill.directory).data, 'recovery.signal')).then(() => false, () => true);
+}
+
+async function refusePromoted(drill: Drill): Promise<void> {
+  if (await isPromoted(drill)) throw new RecoveryFailure('RECOVERY_FAILED', 'The copy is already promoted and cannot be replayed to a position; it must be restored again.');
+}
+
+function reportTo(args: RecoverArgs, goal: string): (state: RecoveryState) => void {
+  const end = Number(parseLsn(goal));
+  let start = args.startLsn === undefined ? undefined : Number(parseLsn(args.startLsn));
+  return ({ replayedLsn }) => {
+    if (replayedLsn === null) return;
+    const at = Number(parseLsn(replayedLsn));
+    start ??= at;
+    args.onProgress?.({ phase: 'replay', bytesDone: Math.max(0, Math.min(at, end) - start), bytesTotal: Math.max(0, end - start) });
+  };
+}
+
+/** Marks a copy as one to be recovered from its archive. */
+export async function writeRecoverySignal(drill: Pick<Drill, 'directory'>): Promise<void> {
+  await writeFile(join(drillPaths(drill.directory).data, 'recovery.signal'), '', { mode: 0o600 });
+}

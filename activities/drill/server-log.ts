@@ -1,0 +1,41 @@
+import { open } from 'node:fs/promises';
+
+/** What a server said since `offset`. */
+export interface LogTail {
+  text: string;
+  end: number;
+}
+
+export async function readLogFrom(path: string, offset: number): Promise<LogTail> {
+  const file = await open(path, 'r').catch(() => undefined);
+  if (!file) return { text: '', end: offset };
+  try {
+    const { size } = await file.stat();
+    // The last 256 kB hold the reason; a chatty server must not fill our memory.
+    const from = Math.max(offset, size - 262_144);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.max(size - from, 0)), 0, Math.max(size - from, 0), from);
+    return { text: buffer.toString('utf8', 0, bytesRead), end: from + bytesRead };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Messages of FATAL and PANIC with what explains them, without those that only greet clients who come too early. */
+export function fatalLines(text: string): string[] {
+  const found: string[] = [];
+  const lines = text.split('\n');
+  for (const [index, line] of lines.entries()) {
+    const message = /(?:FATAL|PANIC): {2}(.*)$/.exec(line)?.[1];
+    if (message === undefined || /^the database system is|^connection to client lost|^terminating/.test(message)) continue;
+    const detail = /DETAIL: {2}(.*)$/.exec(lines[index + 1] ?? '')?.[1];
+    found.push(detail ? `${message} (${detail})` : message);
+  }
+  return found;
+}
+
+/** When the server wrote a line that holds `needle`; our log prefix begins with the epoch in seconds. */
+export function timeOfLine(text: string, needle: string): Date | null {
+  const line = text.split('\n').findLast((one) => one.includes(needle));
+  const seconds = line === undefined ? Number.NaN : Number.parseFloat(line);
+  return Number.isFinite(seconds) ? new Date(seconds * 1000) : null;
+}

@@ -1,0 +1,131 @@
+import { spawn } from 'node:child_process';
+import { open, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { withDrillClient } from './client.ts';
+import { isolationSettings } from './configuration.ts';
+import { DRILL_VARIABLE, type Drill, drillPaths } from './drill.ts';
+import { isolatedCommand } from './isolation.ts';
+import { identifyProcess, isAlive, type ProcessIdentity, sendSignal, untilGone } from './processes.ts';
+import { fatalLines, readLogFrom } from './server-log.ts';
+
+/** A server that was started, and where its log was then. */
+export interface StartedServer {
+  identity: ProcessIdentity;
+  logOffset: number;
+}
+
+/** What a recovering server answers. */
+export interface RecoveryState {
+  inRecovery: boolean;
+  replayedLsn: string | null;
+  pauseState: string | null;
+}
+
+/**
+ * Starts the restored server in its own session, so that it outlives this process. Returns at once; see
+ * `waitForServer`.
+ */
+export async function startServer(drill: Drill): Promise<StartedServer> {
+  const paths = drillPaths(drill.directory);
+  const log = await open(paths.logFile, 'a', 0o600);
+  try {
+    const logOffset = (await log.stat()).size;
+    const overrides = Object.entries({ config_file: join(paths.conf, 'postgresql.conf'), ...isolationSettings(drill) });
+    const command = isolatedCommand({
+      isolation: drill.isolation, owner: drill.owner, hide: drill.hiddenPaths,
+      command: [join(drill.binDirectory, 'postgres'), '-D', paths.data, ...overrides.flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    });
+    const child = spawn(command[0] as string, command.slice(1), {
+      cwd: drill.directory, detached: true, stdio: ['ignore', log.fd, log.fd],
+      // Nothing of our environment: it may hold passwords, and PG* variables that lead to production.
+      env: {
+        PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: 'C', [DRILL_VARIABLE]: drill.name,
+        ...(process.env['LD_LIBRARY_PATH'] ? { LD_LIBRARY_PATH: process.env['LD_LIBRARY_PATH'] } : {}),
+      },
+    });
+    const failed = new Promise<never>((_, reject) => child.once('error', reject));
+    const spawned = new Promise<void>((resolve) => child.once('spawn', () => resolve()));
+    await Promise.race([spawned, failed]).catch((cause: Error) => {
+      throw new RecoveryFailure('SERVER_DID_NOT_START', `The restored server could not be started: ${cause.message}`, { cause });
+    });
+    child.unref();
+    const identity = await identifyProcess(child.pid ?? 0);
+    return { identity: identity ?? { pid: child.pid ?? 0, startedAt: 'ended' }, logOffset };
+  } finally {
+    await log.close();
+  }
+}
+
+/** The drill's running server, found by its own lock file. */
+export async function findServer(drill: Pick<Drill, 'directory'>): Promise<ProcessIdentity | undefined> {
+  const text = await readFile(join(drillPaths(drill.directory).data, 'postmaster.pid'), 'utf8').catch(() => '');
+  const identity = await identifyProcess(Number(text.split('\n')[0]));
+  if (!identity || process.platform !== 'linux') return identity;
+  // The number may belong to another process by now.
+  const environment = await readFile(`/proc/${identity.pid}/environ`, 'utf8').catch(() => '');
+  const cwd = await stat(`/proc/${identity.pid}/cwd`).catch(() => undefined);
+  const data = await stat(drillPaths(drill.directory).data);
+  return environment.includes(`${DRILL_VARIABLE}=`) || (cwd?.ino === data.ino && cwd.dev === data.dev) ? identity : undefined;
+}
+
+/** Stops the drill's server if it runs. `fast` ends it cleanly, `immediate` at once. */
+export async function stopDrill(args: { drill: Pick<Drill, 'directory'>; mode: 'fast' | 'immediate'; timeoutMs?: number }): Promise<void> {
+  const identity = await findServer(args.drill);
+  if (!identity) return;
+  sendSignal(identity.pid, args.mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
+  let left = await untilGone([identity], args.timeoutMs ?? (args.mode === 'fast' ? 120_000 : 5_000));
+  if (left.length === 0) return;
+  sendSignal(identity.pid, 'SIGQUIT');
+  left = await untilGone([identity], 5_000);
+  if (left.length > 0) sendSignal(identity.pid, 'SIGKILL');
+  await untilGone([identity], 5_000);
+}
+
+/**
+ * Polls a starting server until `isDone` says so.
+ * @throws RecoveryFailure `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED` or `SERVER_DID_NOT_START`, with the server's reason
+ */
+export async function waitForServer(args: {
+  drill: Drill;
+  started: StartedServer;
+  isDone: (state: RecoveryState) => boolean;
+  onState?: ((state: RecoveryState) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}): Promise<RecoveryState> {
+  const { drill, started, signal } = args;
+  for (;;) {
+    signal?.throwIfAborted();
+    // Looked at before the log, so that the log is complete when the process is gone.
+    const alive = await isAlive(started.identity);
+    const state = alive ? await readState(drill).catch(() => undefined) : undefined;
+    if (state) {
+      args.onState?.(state);
+      if (args.isDone(state)) return state;
+    }
+    if (!alive) throw await explainEnd(drill, started);
+    await sleep(state ? 20 : 30);
+  }
+}
+
+export async function readState(drill: Drill): Promise<RecoveryState> {
+  return withDrillClient(drill, 'template1', async (client) => {
+    const { rows } = await client.query(
+      `SELECT pg_is_in_recovery() AS "inRecovery", pg_last_wal_replay_lsn()::text AS "replayedLsn",
+              CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() END AS "pauseState"`,
+    );
+    return rows[0] as RecoveryState;
+  });
+}
+
+async function explainEnd(drill: Drill, started: StartedServer): Promise<RecoveryFailure> {
+  const { text } = await readLogFrom(drillPaths(drill.directory).logFile, started.logOffset);
+  const fatal = fatalLines(text);
+  const reason = fatal[0] ?? text.trim().split('\n').at(-1) ?? 'it wrote no log';
+  if (/recovery ended before configured recovery target|WAL ends before (end of online backup|consistent recovery point)/.test(text)) {
+    return new RecoveryFailure('RECOVERY_STOPPED_EARLY', `Recovery ended before its target: ${reason}.`);
+  }
+  const type = /starting (archive|point-in-time) recovery|redo starts/.test(text) ? 'RECOVERY_FAILED' : 'SERVER_DID_NOT_START';
+  return new RecoveryFailure(type, `The restored server ended: ${reason}.`);
+}

@@ -1,0 +1,54 @@
+import type { Evidence } from '../../contracts/evidence.ts';
+import { formatSeconds, html, readable, secondsBetween, type Markup } from './report-format.ts';
+import { renderPlan } from './report-plan.ts';
+
+/** Everything below the timeline: what was checked, decided, undone, destroyed, and planned. */
+export function renderFindings(evidence: Evidence): Markup {
+  return html`${renderChecks(evidence)}${renderNotVerified(evidence)}${renderSteps(evidence)}${renderGates(evidence)}${renderCompensations(evidence)}${renderTeardown(evidence)}
+<h2>Plan</h2>${evidence.plan === null || evidence.plan === undefined ? html`<p class="soft">The run ended before it had a plan.</p>` : renderPlan(evidence.plan)}`;
+}
+
+const TONES: Record<string, 'ok' | 'bad' | 'unsure'> = {
+  passed: 'ok', done: 'ok', approved: 'ok', notNeeded: 'ok', failed: 'bad', rejected: 'bad',
+};
+
+function word(outcome: string): Markup {
+  return html`<span class="word ${TONES[outcome] ?? 'unsure'}">${readable(outcome)}</span>`;
+}
+
+function renderChecks({ checks }: Evidence): Markup {
+  if (checks.length === 0) return html`<h2>Checks</h2><p class="soft">No check was made.</p>`;
+  const failedFirst = checks.toSorted((a, b) => Number(b.outcome === 'failed') - Number(a.outcome === 'failed'));
+  return html`<h2>Checks</h2><table><tr><th>check</th><th>outcome</th><th>detail</th></tr>
+${failedFirst.map((check) => html`<tr><td>${check.name}</td><td>${word(check.outcome)}</td><td>${check.detail}</td></tr>`)}</table>`;
+}
+
+function renderNotVerified({ notVerified }: Evidence): Markup {
+  return html`<h2>Not verified, and why</h2>${notVerified.length === 0
+    ? html`<p>Nothing is known that should have been verified and was not.</p>`
+    : html`<ul>${notVerified.map((reason) => html`<li>${reason}</li>`)}</ul>`}`;
+}
+
+function renderSteps({ steps }: Evidence): Markup {
+  return html`<h2>Steps</h2><table><tr><th>step</th><th>outcome</th><th class="number">time</th><th class="number">attempts</th><th>summary</th></tr>
+${steps.map((step) => html`<tr><td>${step.name}</td><td>${word(step.outcome)}</td><td class="number">${step.finishedAt === null ? '' : formatSeconds(secondsBetween(step.startedAt, step.finishedAt))}</td><td class="number">${step.attempts}</td><td>${step.summary}</td></tr>`)}</table>`;
+}
+
+function renderGates({ gates }: Evidence): Markup {
+  if (gates.length === 0) return html`<h2>Gates</h2><p class="soft">No gate was opened.</p>`;
+  return html`<h2>Gates</h2>${gates.map((gate) => html`<p><b>${gate.name}</b> ${word(gate.outcome)} · open ${gate.openedAt} to ${gate.closedAt ?? 'the end'}${gate.closedAt !== null && html` (${formatSeconds(secondsBetween(gate.openedAt, gate.closedAt))})`} · plan <code>${gate.planHash.slice(0, 12)}</code></p>
+${gate.decisions.length === 0 ? html`<p class="soft">Nobody decided.</p>` : html`<table><tr><th>when</th><th>decision</th><th>by</th><th>assurance</th><th>sent as</th><th>counted</th><th>comment</th></tr>
+${gate.decisions.map((decision) => html`<tr><td>${decision.at}</td><td>${decision.decision}</td><td>${decision.by ?? 'not named'}</td><td>${decision.assurance}</td><td>${decision.channel}</td><td>${decision.counted ? word('done') : html`<span class="word unsure">no</span> ${decision.reason}`}</td><td>${decision.comment}</td></tr>`)}</table>`}`)}`;
+}
+
+function renderCompensations({ compensations }: Evidence): Markup {
+  if (compensations.length === 0) return html`<h2>Compensations</h2><p class="soft">Nothing had to be undone.</p>`;
+  return html`<h2>Compensations</h2><table><tr><th>what was undone</th><th>of step</th><th>outcome</th><th class="number">time</th><th>detail</th></tr>
+${compensations.map((entry) => html`<tr><td>${entry.title}</td><td>${entry.step}</td><td>${word(entry.outcome)}</td><td class="number">${formatSeconds(secondsBetween(entry.startedAt, entry.finishedAt))}</td><td>${entry.detail}</td></tr>`)}</table>`;
+}
+
+function renderTeardown({ teardown }: Evidence): Markup {
+  return html`<h2>Teardown</h2><p>${word(teardown.outcome)} · ${teardown.provenAbsent ? html`<span class="word ok">absence proven</span>` : html`<span class="word bad">absence not proven</span>`}${teardown.leaseExpiresAt !== null && html` · the lease ends ${teardown.leaseExpiresAt}`}</p>
+${teardown.destroyed.length > 0 && html`<p>Destroyed:</p><ul>${teardown.destroyed.map((thing) => html`<li>${thing}</li>`)}</ul>`}
+${teardown.proofs.map((proof) => html`<p>Looked at ${proof.at}, ${proof.found.length === 0 ? html`found <span class="word ok">nothing</span>` : html`found <span class="word bad">${proof.found.join(', ')}</span>`}:</p><ul>${proof.looked.map((place) => html`<li>${place}</li>`)}</ul>`)}`;
+}

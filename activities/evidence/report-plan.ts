@@ -1,0 +1,16 @@
+import { html, type Markup } from './report-format.ts';
+
+/** A hostile or mistaken plan must not overflow the stack of the worker that writes evidence. */
+const DEEPEST = 8;
+
+/** A plan, whatever its form: members as a list, lists as lists, the rest as text. */
+export function renderPlan(plan: unknown, depth = 0): Markup {
+  if (plan === null || plan === undefined) return html`<span class="soft">none</span>`;
+  if (typeof plan !== 'object') return html`${String(plan as string | number | boolean)}`;
+  if (depth >= DEEPEST) return html`<code>${JSON.stringify(plan)}</code>`;
+  if (Array.isArray(plan)) {
+    if (plan.length === 0) return html`<span class="soft">none</span>`;
+    return html`<ul>${plan.map((item: unknown) => html`<li>${renderPlan(item, depth + 1)}</li>`)}</ul>`;
+  }
+  return html`<dl>${Object.entries(plan).map(([name, value]) => html`<dt>${name}</dt><dd>${renderPlan(value, depth + 1)}</dd>`)}</dl>`;
+}

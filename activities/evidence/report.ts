@@ -1,0 +1,63 @@
+import type { Evidence } from '../../contracts/evidence.ts';
+import { renderFindings } from './report-findings.ts';
+import { formatSeconds, html, Markup, readable, secondsBetween } from './report-format.ts';
+import { renderRecovery } from './report-recovery.ts';
+import { REPORT_STYLE } from './report-style.ts';
+import { renderTimeline } from './report-timeline.ts';
+
+/**
+ * The evidence of a run as one HTML file for people: no script and no external resource, so it can be mailed, printed
+ * and kept. Whatever comes from outside is escaped.
+ */
+export function renderReport(evidence: Evidence): string {
+  const title = `${evidence.runbook}${evidence.target === null ? '' : ` on ${evidence.target}`}: ${readable(evidence.outcome)}`;
+  // The style sheet is ours and holds no value from outside.
+  const style = new Markup(`<style>${REPORT_STYLE}</style>`);
+  return html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${title}</title>${style}</head><body>
+${renderBanner(evidence)}
+${renderRun(evidence)}
+${evidence.recovery && renderRecovery(evidence, evidence.recovery)}
+<h2>Timeline</h2>${renderTimeline(evidence)}
+${renderFindings(evidence)}
+</body></html>
+`.text;
+}
+
+function renderBanner(evidence: Evidence): Markup {
+  const { verdict } = evidence;
+  const words = [
+    verdict.restore && html`restore <b>${readable(verdict.restore)}</b>`,
+    verdict.rto && html`RTO <b>${readable(verdict.rto)}</b>`,
+    verdict.rpo && html`RPO <b>${readable(verdict.rpo)}</b>`,
+  ].filter((word) => word !== null);
+  return html`<div class="banner ${toneOf(evidence)}"><h1>${headline(evidence)}</h1>
+<p>${evidence.runbook}${evidence.target !== null && html` on <b>${evidence.target}</b>`}${words.map((word) => html` · ${word}`)}</p>
+${evidence.failure && html`<p><code>${evidence.failure.type}</code> ${evidence.failure.message}</p>`}</div>`;
+}
+
+/** Green only when nothing is left to say: a missed objective or an unproven restore must not look like success. */
+function toneOf({ outcome, verdict, teardown }: Evidence): 'ok' | 'bad' | 'unsure' {
+  if (outcome === 'failed' || verdict.restore === 'unsound' || teardown.outcome === 'failed') return 'bad';
+  const missed = verdict.rto === 'missed' || verdict.rpo === 'missed';
+  return outcome !== 'succeeded' || verdict.restore === 'notProven' || missed ? 'unsure' : 'ok';
+}
+
+function headline({ outcome, verdict }: Evidence): string {
+  if (verdict.restore === 'unsound') return 'This backup cannot be trusted';
+  if (outcome !== 'succeeded') return `The run ${outcome === 'failed' ? 'failed' : outcome === 'timedOut' ? 'timed out' : `was ${outcome}`}`;
+  if (verdict.restore === 'notProven') return 'Restored, but not everything was compared';
+  return verdict.restore === 'sound' ? 'This backup restores' : 'The run succeeded';
+}
+
+function renderRun(evidence: Evidence): Markup {
+  const fields: [string, string | null][] = [
+    ['workflow', evidence.workflowId], ['run', evidence.runId], ['requested by', evidence.requester], ['reason', evidence.reason],
+    ['started', evidence.startedAt], ['finished', `${evidence.finishedAt} (${formatSeconds(secondsBetween(evidence.startedAt, evidence.finishedAt))})`],
+    ['code', evidence.chain.codeVersion], ['plan hash', evidence.chain.planHash],
+    ['written by', evidence.chain.writtenBy === 'run' ? 'the run itself' : 'its guardian: the run ended without writing its evidence'],
+  ];
+  return html`<dl>${fields.filter(([, value]) => value !== null).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+}

@@ -1,0 +1,61 @@
+import { mkdir, open, rename, access } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
+import type { EvidenceFiles } from '../kernel/kernel-activities.ts';
+import { renderReport } from './report.ts';
+
+export interface EvidenceStore {
+  /** Writes evidence and report once; the same run again leaves the first pair in place. */
+  write(evidence: Evidence): Promise<EvidenceFiles>;
+  /** Where the evidence of a run is, if it is there. */
+  find(workflowId: string, runId: string): Promise<EvidenceFiles | undefined>;
+}
+
+/** Evidence in a directory that only we can read. A file is complete or absent, and never overwritten. */
+export function createEvidenceStore(directory: string): EvidenceStore {
+  const root = path.resolve(directory);
+  const files = (workflowId: string, runId: string): EvidenceFiles => {
+    const base = path.join(root, fileName(workflowId, runId));
+    return { evidence: `${base}.json`, report: `${base}.html` };
+  };
+  const find: EvidenceStore['find'] = async (workflowId, runId) => {
+    const pair = files(workflowId, runId);
+    return (await exists(pair.evidence)) && (await exists(pair.report)) ? pair : undefined;
+  };
+  return {
+    find,
+    async write(evidence) {
+      const checked = evidenceSchema.parse(evidence);
+      const existing = await find(checked.workflowId, checked.runId);
+      if (existing) return existing;
+      const pair = files(checked.workflowId, checked.runId);
+      await mkdir(root, { recursive: true, mode: 0o700 });
+      await writeWhole(pair.report, renderReport(checked));
+      await writeWhole(pair.evidence, `${JSON.stringify(checked, null, 2)}\n`);
+      return pair;
+    },
+  };
+}
+
+/** Workflow ids are chosen by callers: what is not harmless in a file name is replaced, and a digest keeps names apart. */
+function fileName(workflowId: string, runId: string): string {
+  const readable = workflowId.replaceAll(/[^A-Za-z0-9._-]+/g, '_').replace(/^\.+/, '_').slice(0, 100);
+  return `${readable}.${createHash('sha256').update(`${workflowId}\n${runId}`).digest('hex').slice(0, 12)}`;
+}
+
+async function writeWhole(file: string, text: string): Promise<void> {
+  const partial = `${file}.${process.pid}.part`;
+  const handle = await open(partial, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(partial, file);
+}
+
+async function exists(file: string): Promise<boolean> {
+  return access(file).then(() => true, () => false);
+}

@@ -1,0 +1,102 @@
+import { ApplicationFailure, type Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
+import { INTERNAL, QUERIES } from '../../contracts/messages.ts';
+import { evidenceOf, type RunRecord } from '../../contracts/record.ts';
+import { TASK_QUEUE, type SearchAttributeName } from '../../contracts/search-attributes.ts';
+import type { Configuration } from '../../contracts/configuration.ts';
+import { createEvidenceStore } from '../evidence/store.ts';
+import type { KernelActivities } from './kernel-activities.ts';
+import { awaitRunEnd, latestRun } from './run-end.ts';
+import { identifyDecision, readLedger } from './run-history.ts';
+
+export interface KernelDependencies {
+  client: Client;
+  configuration: Configuration;
+  codeVersion: string;
+  /** Search attributes that the server accepted when the worker started. */
+  searchAttributes: SearchAttributeName[];
+}
+
+/** The side effects of the kernel. Nothing here knows any runbook. */
+export function createKernelActivities({ client, configuration, codeVersion, searchAttributes }: KernelDependencies): KernelActivities {
+  const store = createEvidenceStore(configuration.evidence.directory);
+  return {
+    async describeRun({ target, gates }) {
+      const name = target ?? onlyTarget(configuration);
+      const settings = configuration.databases[name];
+      if (!settings) {
+        throw ApplicationFailure.nonRetryable(`there is no database "${name}" in the configuration; it has ${Object.keys(configuration.databases).join(', ')}`, 'NOT_FOUND');
+      }
+      const unknownGate = Object.keys(settings.gates).find((gate) => gates.length > 0 && !gates.includes(gate));
+      if (unknownGate !== undefined) throw ApplicationFailure.nonRetryable(`databases.${name}.gates.${unknownGate}: there is no such gate; there are ${gates.join(', ')}`, 'CONFIGURATION');
+      const { lease } = configuration;
+      return {
+        target: name,
+        gates: Object.fromEntries(Object.entries(settings.gates).filter(([gate]) => gates.includes(gate))),
+        searchAttributes,
+        lease: { renewMs: lease.renew, maximumMs: lease.maximum, hostLossMs: lease.hostLoss },
+        codeVersion,
+      };
+    },
+    identifyDecision: (input) => identifyDecision(client, input),
+    async requestLock({ target, request }) {
+      await client.workflow.signalWithStart(LOCK_TYPE, {
+        workflowId: lockId(target), taskQueue: TASK_QUEUE, signal: INTERNAL.request, signalArgs: [request], staticSummary: `lock of ${target}`,
+      });
+    },
+    async releaseLock({ target, guardianId: id }) {
+      await client.workflow.getHandle(lockId(target)).signal(INTERNAL.release, { guardianId: id }).catch(ignoreNotFound);
+    },
+    async findDeadGuardians({ guardianIds }) {
+      const states = await Promise.all(guardianIds.map(async (id) => {
+        try {
+          return (await client.workflow.getHandle(id).describe()).status.name === 'RUNNING' ? undefined : id;
+        } catch (error) {
+          ignoreNotFound(error);
+          return id;
+        }
+      }));
+      return states.filter((id) => id !== undefined);
+    },
+    awaitRunEnd: ({ owner }) => awaitRunEnd(client, owner),
+    async endRun({ owner, how, reason }) {
+      const handle = client.workflow.getHandle(owner.workflowId, undefined, { firstExecutionRunId: owner.firstExecutionRunId });
+      await (how === 'cancel' ? handle.cancel() : handle.terminate(reason)).catch(ignoreNotFound);
+    },
+    readLedger: ({ owner }) => readLedger(client, owner),
+    writeEvidence: ({ evidence }) => store.write(evidence),
+    async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, end, settlement }) {
+      const runId = end?.runId || (await latestRun(client, owner))?.runId || owner.firstExecutionRunId;
+      const existing = await store.find(owner.workflowId, runId);
+      if (existing) return existing;
+      const handle = client.workflow.getHandle(owner.workflowId, runId);
+      // A closed run still answers queries; one whose code cannot be replayed leaves only what the guardian knows.
+      const record = await handle.query<RunRecord>(QUERIES.record).catch(() => undefined);
+      const finishedAtMs = end?.closedAtMs ?? Date.now();
+      const failure = outcome === 'succeeded' ? null : { type: outcome.toUpperCase(), message: `the run ended without writing its evidence (${end?.status ?? outcome}); its guardian ${guardianId(owner)} wrote this` };
+      const evidence = evidenceOf(record ?? unknownRecord(runbook, target, owner, codeVersion), { outcome, failure, settlement, runId, finishedAtMs, writtenBy: 'guardian' });
+      evidence.steps = evidence.steps.map((step) => (step.outcome === 'running' ? { ...step, outcome: 'cancelled', finishedAt: evidence.finishedAt } : step));
+      evidence.gates = evidence.gates.map((gate) => (gate.outcome === 'open' ? { ...gate, outcome: 'cancelled', closedAt: evidence.finishedAt } : gate));
+      return store.write(evidence);
+    },
+  };
+}
+
+function onlyTarget(configuration: Configuration): string {
+  const names = Object.keys(configuration.databases);
+  const [only] = names;
+  if (names.length === 1 && only !== undefined) return only;
+  throw ApplicationFailure.nonRetryable(`the configuration has several databases; say which one with { "database": "…" }: ${names.join(', ')}`, 'INVALID_INPUT');
+}
+
+function ignoreNotFound(error: unknown): void {
+  if (!(error instanceof WorkflowNotFoundError)) throw error;
+}
+
+function unknownRecord(runbook: string, target: string, owner: RunRecord['owner'], codeVersion: string): RunRecord {
+  return {
+    runbook, target, requester: null, reason: null, startedAtMs: Date.now(), codeVersion, plan: null, planHash: null, steps: [], gates: [], checks: [],
+    notVerified: ['the history of the run could not be replayed'], recovery: null, verdict: { restore: null, rto: null, rpo: null }, refused: [], owner, guardianId: guardianId(owner),
+  };
+}

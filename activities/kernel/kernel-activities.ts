@@ -1,0 +1,38 @@
+import type { Evidence, Outcome } from '../../contracts/evidence.ts';
+import type { LedgerEntry, Owner } from '../../contracts/ledger.ts';
+import type { RunSettings } from '../../contracts/runbook.ts';
+import type { Settlement } from '../../contracts/record.ts';
+
+export interface IdentifyDecisionInput { workflowId: string; runId: string; signal: 'approve' | 'reject'; ordinal: number; gateOpenedAtMs: number }
+export interface DecisionEvent { atMs: number; identity: string; principal: string | null; beforeGateWasVisible: boolean }
+
+/** A request for the lock of a target, as the lock workflow keeps it. */
+export interface LockRequest { guardianId: string; owner: Owner; runbook: string; sharesTargetWith: readonly string[]; requestedAtMs: number }
+
+export interface RunEnd { status: 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timedOut'; runId: string; closedAtMs: number }
+
+export interface Ledger {
+  entries: LedgerEntry[];
+  /** The longest heartbeat time-out (or time limit) of activities that had not ended: so long they may still act. */
+  mayActForMs: number;
+  /** Attempts of each step's activities, summed. */
+  attempts: Record<string, number>;
+}
+
+export interface EvidenceFiles { evidence: string; report: string }
+
+/** What the kernel needs of the world. All are safe to call twice. */
+export interface KernelActivities {
+  describeRun(input: { runbook: string; target: string | undefined; gates: readonly string[] }): Promise<RunSettings>;
+  identifyDecision(input: IdentifyDecisionInput): Promise<DecisionEvent>;
+  requestLock(input: { target: string; request: LockRequest }): Promise<void>;
+  releaseLock(input: { target: string; guardianId: string }): Promise<void>;
+  /** Which of these guardians no longer run, so that the lock can be taken from them. */
+  findDeadGuardians(input: { guardianIds: string[] }): Promise<string[]>;
+  awaitRunEnd(input: { owner: Owner }): Promise<RunEnd>;
+  endRun(input: { owner: Owner; how: 'cancel' | 'terminate'; reason: string }): Promise<void>;
+  readLedger(input: { owner: Owner }): Promise<Ledger>;
+  writeEvidence(input: { evidence: Evidence }): Promise<EvidenceFiles>;
+  /** Writes the evidence of a run that could not do so itself; does nothing when it did. */
+  writeEvidenceOfDeadRun(input: { owner: Owner; runbook: string; target: string; outcome: Outcome; end: RunEnd | null; settlement: Settlement }): Promise<EvidenceFiles>;
+}

@@ -1,0 +1,50 @@
+import { Context } from '@temporalio/activity';
+import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import type { Owner } from '../../contracts/ledger.ts';
+import type { RunEnd } from './kernel-activities.ts';
+
+/** Half of the shortest sensible heartbeat time-out of a long poll. */
+const HEARTBEAT_MS = 2_000;
+
+/**
+ * Waits until a run, or what it was reset to or continued as, is closed. Heartbeats, so that another worker takes over
+ * when this one dies; ends at once when cancelled.
+ */
+export async function awaitRunEnd(client: Client, owner: Owner): Promise<RunEnd> {
+  const context = Context.current();
+  const heart = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+  try {
+    for (;;) {
+      const description = await latestRun(client, owner);
+      if (!description) return { status: 'terminated', runId: '', closedAtMs: Date.now() };
+      const end = endOf(description);
+      if (end) return end;
+      await client.connection.withAbortSignal(context.cancellationSignal, async () =>
+        client.workflow.getHandle(owner.workflowId, description.runId).result().catch(() => undefined),
+      );
+      context.cancellationSignal.throwIfAborted();
+    }
+  } finally {
+    clearInterval(heart);
+  }
+}
+
+/** Describes the newest run of an owner; undefined when it is gone, or its workflow id belongs to somebody else now. */
+export async function latestRun(client: Client, owner: Owner): Promise<WorkflowExecutionDescription | undefined> {
+  try {
+    const description = await client.workflow.getHandle(owner.workflowId).describe();
+    const first = description.raw.workflowExecutionInfo?.firstRunId;
+    if (first === owner.firstExecutionRunId || description.runId === owner.firstExecutionRunId) return description;
+    return await client.workflow.getHandle(owner.workflowId, owner.firstExecutionRunId).describe();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+function endOf(description: WorkflowExecutionDescription): RunEnd | undefined {
+  const status = ({ COMPLETED: 'completed', FAILED: 'failed', CANCELLED: 'cancelled', TERMINATED: 'terminated', TIMED_OUT: 'timedOut' } as const)[
+    description.status.name as 'COMPLETED'
+  ] as RunEnd['status'] | undefined;
+  return status && { status, runId: description.runId, closedAtMs: description.closeTime?.getTime() ?? Date.now() };
+}

@@ -1,0 +1,96 @@
+import type { Client } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
+import type { temporal } from '@temporalio/proto';
+import { STEP_HEADER, type LedgerEntry, type Owner, type StepHeader } from '../../contracts/ledger.ts';
+import type { DecisionEvent, IdentifyDecisionInput, Ledger } from './kernel-activities.ts';
+
+type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
+type Timestamp = NonNullable<HistoryEvent['eventTime']>;
+
+/** A cancelled activity learns it with a heartbeat; this long it may take to stop what it is doing. */
+const STOPPING_MS = 3_000;
+
+/** Reads the ledger of a run, and of every run that it was reset or continued from, out of their histories. */
+export async function readLedger(client: Client, owner: Owner): Promise<Ledger> {
+  const histories: HistoryEvent[][] = [];
+  const seen = new Set<string>();
+  const toRead: (string | undefined)[] = [undefined];
+  for (let runId = toRead.shift(); histories.length < 100; runId = toRead.shift()) {
+    const events = await eventsOf(client, owner.workflowId, runId);
+    histories.unshift(events);
+    for (const earlier of earlierRuns(events)) {
+      if (seen.has(earlier)) continue;
+      seen.add(earlier);
+      toRead.push(earlier);
+    }
+    if (toRead.length === 0) break;
+  }
+  const entries = new Map<string, LedgerEntry>();
+  const attempts: Record<string, number> = {};
+  let mayActForMs = 0;
+  for (const events of histories) mayActForMs = Math.max(mayActForMs, collect(events, entries, attempts));
+  return { entries: [...entries.values()], mayActForMs, attempts };
+}
+
+async function eventsOf(client: Client, workflowId: string, runId: string | undefined): Promise<HistoryEvent[]> {
+  const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+  return events ?? [];
+}
+
+function earlierRuns(events: HistoryEvent[]): string[] {
+  return events.flatMap((event) => [
+    event.workflowExecutionStartedEventAttributes?.continuedExecutionRunId,
+    event.workflowTaskFailedEventAttributes?.baseRunId,
+  ]).filter((runId): runId is string => typeof runId === 'string' && runId !== '');
+}
+
+/** Adds one history's entries and attempts; returns how long its unfinished activities may still act. */
+function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry>, attempts: Record<string, number>): number {
+  const open = new Map<string, { step: string; mayActForMs: number }>();
+  for (const event of events) {
+    const scheduled = event.activityTaskScheduledEventAttributes;
+    if (scheduled) {
+      const header = stepHeaderOf(scheduled.header);
+      if (!header) continue;
+      if (header.undo) entries.set(header.undo.id, { ...header.undo, step: header.step, registeredAt: new Date(millis(event.eventTime)).toISOString() });
+      const mayActForMs = millis(scheduled.heartbeatTimeout) || millis(scheduled.startToCloseTimeout);
+      open.set(String(event.eventId), { step: header.step, mayActForMs });
+      continue;
+    }
+    const started = event.activityTaskStartedEventAttributes;
+    const step = started ? open.get(String(started.scheduledEventId))?.step : undefined;
+    if (step !== undefined && started) attempts[step] = (attempts[step] ?? 0) + (started.attempt ?? 1);
+    const ended = event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
+    if (ended) open.delete(String(ended.scheduledEventId));
+  }
+  const longest = Math.max(0, ...[...open.values()].map((activity) => activity.mayActForMs));
+  return longest === 0 ? 0 : longest + STOPPING_MS;
+}
+
+function stepHeaderOf(header: temporal.api.common.v1.IHeader | null | undefined): StepHeader | undefined {
+  const payload = header?.fields?.[STEP_HEADER];
+  return payload ? defaultPayloadConverter.fromPayload<StepHeader>(payload) : undefined;
+}
+
+/** Finds the event of the n-th signal of a name, and whether it could have been sent by somebody who saw the gate. */
+export async function identifyDecision(client: Client, input: IdentifyDecisionInput): Promise<DecisionEvent> {
+  const events = await eventsOf(client, input.workflowId, input.runId);
+  const signals = events.filter((event) => event.workflowExecutionSignaledEventAttributes?.signalName === input.signal);
+  const event = signals[input.ordinal - 1];
+  if (!event) throw new Error(`signal ${input.signal} number ${input.ordinal} is not in the history of ${input.workflowId} yet`);
+  const atMs = millis(event.eventTime);
+  // A gate is visible once the task that opened it is completed; a signal from before that was meant for something else.
+  const opening = events.findIndex((candidate) => candidate.workflowTaskStartedEventAttributes && Math.abs(millis(candidate.eventTime) - input.gateOpenedAtMs) <= 1);
+  const visible = opening === -1 ? undefined : events.slice(opening).find((candidate) => candidate.workflowTaskCompletedEventAttributes);
+  const principal = (event as { principal?: { name?: string | null } | null }).principal?.name ?? null;
+  return {
+    atMs,
+    identity: event.workflowExecutionSignaledEventAttributes?.identity ?? '',
+    principal: principal === '' ? null : principal,
+    beforeGateWasVisible: visible !== undefined && atMs < millis(visible.eventTime),
+  };
+}
+
+function millis(time: Timestamp | { seconds?: unknown; nanos?: number | null } | null | undefined): number {
+  return time ? Number(time.seconds ?? 0) * 1000 + Math.floor((time.nanos ?? 0) / 1e6) : 0;
+}

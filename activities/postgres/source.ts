@@ -1,0 +1,45 @@
+import { Client, type ClientConfig } from 'pg';
+import type { ConnectionSettings } from '../../contracts/configuration.ts';
+
+/** Finds the password that a connection refers to; undefined when it refers to none. */
+export type ResolvePassword = (connection: ConnectionSettings) => Promise<string | undefined>;
+
+/** How to connect to a source, with an application name by which leftovers are found. */
+export async function sourceConfig(connection: ConnectionSettings, resolvePassword: ResolvePassword, applicationName: string): Promise<(database?: string) => ClientConfig> {
+  const password = await resolvePassword(connection);
+  return (database = connection.database) => ({
+    host: connection.host,
+    port: connection.port,
+    user: connection.user,
+    database,
+    ...(password === undefined ? {} : { password }),
+    ssl: connection.sslmode === 'disable' ? false : { rejectUnauthorized: connection.sslmode === 'verify-full' },
+    application_name: applicationName.slice(0, 63),
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  });
+}
+
+/** Connects, works, and disconnects. */
+export async function withClient<T>(config: ClientConfig, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client(config);
+  // A connection that is cut while idle would otherwise end the process.
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Ends every session of the source whose application name begins so; returns how many there were. */
+export async function endSessions(config: ClientConfig, applicationName: string): Promise<number> {
+  return withClient({ ...config, application_name: 'runbook teardown' }, async (client) => {
+    const { rowCount } = await client.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid()',
+      [applicationName.slice(0, 63)],
+    );
+    return rowCount ?? 0;
+  });
+}

@@ -1,0 +1,64 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { FailureType } from '../../contracts/failures.ts';
+import { RecoveryFailure, type RecoveryFailureType } from '../archive/recovery-failure.ts';
+import { ManifestError, sqlState } from '../manifest/errors.ts';
+
+const RECOVERY: Record<RecoveryFailureType, FailureType> = {
+  BACKUP_DAMAGED: 'BACKUP_DAMAGED',
+  BACKUP_INCOMPLETE: 'BACKUP_DAMAGED',
+  WAL_MISSING: 'BACKUP_DAMAGED',
+  WAL_TRUNCATED: 'BACKUP_DAMAGED',
+  WAL_DAMAGED: 'BACKUP_DAMAGED',
+  RECOVERY_FAILED: 'RECOVERY_FAILED',
+  RECOVERY_STOPPED_EARLY: 'RECOVERY_STOPPED_EARLY',
+  RECOVERY_POINT_NOT_FOUND: 'NOT_FOUND',
+  TIME_OUT_OF_RANGE: 'NOT_FOUND',
+  NOT_ENOUGH_SPACE: 'DISK_FULL',
+  UNREADABLE: 'PREFLIGHT',
+  UNFIT_HOST: 'PREFLIGHT',
+  FENCED: 'FENCED',
+  SERVER_DID_NOT_START: 'RECOVERY_FAILED',
+  COPY_FAILED: 'UNAVAILABLE',
+  UNSAFE_PATH: 'PREFLIGHT',
+  NOT_OUR_DRILL: 'FENCED',
+  TABLESPACE_CREATED_AFTER_BACKUP: 'PREFLIGHT',
+};
+
+/** What passes when it is tried again; everything else is final. */
+const WORTH_RETRYING = new Set<RecoveryFailureType>(['COPY_FAILED', 'SERVER_DID_NOT_START']);
+
+/** The connection, not the statement, failed: class 08, shutdown, too many connections. */
+const CONNECTION_STATES = /^(08|57P0|53300)/;
+/** Wrong password or role, no such database: trying again cannot help. */
+const ACCESS_STATES = /^(28|3D000|42501)/;
+
+/** Turns what adapters throw into a failure with a type that workflows branch on. What nobody knows stays as it is and is retried. */
+export function classify(error: unknown): unknown {
+  if (error instanceof ApplicationFailure) return error;
+  if (error instanceof RecoveryFailure) {
+    return ApplicationFailure.create({ message: error.message, type: RECOVERY[error.type], nonRetryable: !WORTH_RETRYING.has(error.type), cause: error });
+  }
+  if (error instanceof ManifestError) {
+    if (error.type === 'cancelled') return error;
+    return ApplicationFailure.nonRetryable(error.message, error.type === 'unavailable' || error.type === 'permission' ? 'PREFLIGHT' : 'MANIFEST_GAVE_UP');
+  }
+  const state = sqlState(error);
+  if (ACCESS_STATES.test(state)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}`, 'CONFIGURATION');
+  if (CONNECTION_STATES.test(state)) return ApplicationFailure.create({ message: messageOf(error), type: 'UNAVAILABLE', nonRetryable: false });
+  return error;
+}
+
+/** The same object with every method's errors classified. */
+export function classified<T extends object>(activities: T): T {
+  return Object.fromEntries(Object.entries(activities).map(([name, activity]) => [name, async (...args: unknown[]) => {
+    try {
+      return await (activity as (...all: unknown[]) => Promise<unknown>)(...args);
+    } catch (error) {
+      throw classify(error);
+    }
+  }])) as T;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

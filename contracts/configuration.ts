@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { durationMs, sizeBytes } from './duration.ts';
+import { gatePolicySchema } from './gate.ts';
+
+/** How to connect. Secrets are references: a file or the name of an environment variable, never the value. */
+export const connectionSchema = z.strictObject({
+  host: z.string().default('localhost'),
+  port: z.number().int().min(1).max(65535).default(5432),
+  database: z.string().default('postgres'),
+  user: z.string().default('postgres'),
+  passwordFile: z.string().optional(),
+  passwordEnv: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/).optional(),
+  sslmode: z.enum(['disable', 'require', 'verify-full']).default('disable'),
+});
+export type ConnectionSettings = z.output<typeof connectionSchema>;
+
+const archiveProviderSchema = z.strictObject({
+  kind: z.literal('archive'),
+  /** Directory that holds `backups/` and `incoming/` of this database. */
+  repository: z.string(),
+  /** Directory that `archive_command` writes to. */
+  walDirectory: z.string(),
+});
+
+export const checkSettingSchema = z.strictObject({
+  name: z.string().min(1),
+  database: z.string().optional(),
+  sql: z.string().min(1),
+  /** The text of the first column of the first row. */
+  expect: z.union([z.string(), z.number().transform(String), z.boolean().transform(String)]),
+});
+export type CheckSetting = z.output<typeof checkSettingSchema>;
+
+export const probeSchema = z.union([
+  z.strictObject({ command: z.array(z.string()).min(1), timeout: durationMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
+  z.strictObject({ url: z.url(), timeout: durationMs.default(60_000) }),
+]);
+export type ProbeSetting = z.output<typeof probeSchema>;
+
+const manifestLimitsSchema = z.strictObject({
+  connections: z.number().int().min(1).max(32).default(2),
+  statementTimeout: durationMs.default(10 * 60_000),
+  lockTimeout: durationMs.default(2_000),
+  maxXminAge: durationMs.default(30 * 60_000),
+  maxRetainedWal: sizeBytes.default(8 * 2 ** 30),
+  /** Share of time spent reading; below 1 it pauses between buckets and spares production. */
+  dutyCycle: z.number().gt(0).max(1).default(1),
+});
+
+const objectivesSchema = z.strictObject({
+  rto: durationMs.optional(),
+  rpo: durationMs.optional(),
+  /** Which RTA is held against the RTO. */
+  rtaIs: z.enum(['total', 'withoutWait', 'withoutComparison']).default('withoutWait'),
+  failWhenMissed: z.boolean().default(false),
+});
+export type Objectives = z.output<typeof objectivesSchema>;
+
+export const databaseSchema = z.strictObject({
+  connection: connectionSchema,
+  provider: z.discriminatedUnion('kind', [archiveProviderSchema]),
+  manifest: manifestLimitsSchema.prefault({}),
+  objectives: objectivesSchema.prefault({}),
+  gates: z.record(z.string(), gatePolicySchema).default({}),
+  checks: z.array(checkSettingSchema).default([]),
+  probe: probeSchema.optional(),
+  heartbeat: z.strictObject({ table: z.string(), column: z.string(), database: z.string().optional() }).optional(),
+  /** Let a run succeed although something could not be compared. */
+  allowNotProven: z.boolean().default(false),
+});
+export type DatabaseSettings = z.output<typeof databaseSchema>;
+
+/** `runbooks.yaml`. */
+export const configurationSchema = z.strictObject({
+  version: z.literal(1),
+  evidence: z.strictObject({ directory: z.string().default('./evidence') }).prefault({}),
+  drills: z.strictObject({
+      directory: z.string().default('/var/tmp/durable-runbooks/drills'),
+      /** Space of the file system that a drill never takes. */
+      reserve: sizeBytes.default(2 ** 30),
+      copyBytesPerSecond: sizeBytes.optional(),
+      connections: z.number().int().min(1).max(64).default(2),
+      preloadLibraries: z.array(z.string()).default([]),
+      /** `required`: refuse to drill where the copy cannot be cut off from the network. */
+      network: z.enum(['required', 'bestEffort']).default('bestEffort'),
+      settings: z.record(z.string(), z.string()).default({}),
+  }).prefault({}),
+  postgres: z.strictObject({ binDirectory: z.string().optional() }).prefault({}),
+  lease: z.strictObject({ renew: durationMs.default(15 * 60_000), maximum: durationMs.default(48 * 3_600_000), hostLoss: durationMs.default(10 * 60_000) }).prefault({}),
+  webUi: z.url().optional(),
+  databases: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,40}$/, 'a target is named with a-z, 0-9, _ and -'), databaseSchema),
+}).superRefine((value, context) => {
+  if (Object.keys(value.databases).length === 0) context.addIssue({ code: 'custom', path: ['databases'], message: 'name at least one database' });
+});
+export type Configuration = z.output<typeof configurationSchema>;

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import type { CheckSetting, Objectives } from './configuration.ts';
+import { defineRunbook } from './runbook.ts';
+import type { Verdict } from './evidence.ts';
+
+const instant = z.iso.datetime({ offset: true, error: 'write an instant as in 2026-11-21T03:00:00Z' });
+
+export const drTestInputSchema = z.strictObject({
+  /** Name from the configuration; may be left out when there is only one. */
+  database: z.string().optional(),
+  recoveryPoint: z.union([z.enum(['latest', 'random']), z.strictObject({ id: z.string().regex(/^[A-Za-z0-9._-]{1,100}$/) }), z.strictObject({ time: instant })]).default('latest'),
+  depth: z.enum(['quick', 'standard']).default('standard'),
+  /** When the (real or assumed) disaster was declared: RTA and RPA count from here. Default: start of the run. */
+  declaredAt: instant.optional(),
+  reason: z.string().max(500).optional(),
+  requester: z.string().max(100).optional(),
+});
+
+/** The restore test: restores a real backup, compares every row, measures RTO and RPO, and leaves nothing behind. */
+export const DrTest = defineRunbook({
+  type: 'dr-test',
+  title: 'restore a backup, compare every row, measure RTA and RPA, tear down',
+  input: drTestInputSchema,
+  targetField: 'database',
+  sharesTargetWith: ['backup', 'manifest'],
+  gates: ['start'],
+});
+
+/** What `temporal workflow result` shows. */
+export interface DrTestResult { verdict: Verdict; rtaSeconds: number | null; rpaSeconds: number | null; evidence: string; report: string }
+
+/** What is known, before anything is created, about the restore that will be done. The gate approves its hash. */
+export interface DrillPlan {
+  database: string;
+  taskQueue: string;
+  depth: 'quick' | 'standard';
+  provider: string;
+  recoveryPoint: { id: string; takenAt: string; sizeBytes: number; timeline: number; serverVersion: string };
+  /** What recovery aims at; null means the end of what was archived at {@link declaredAt}. */
+  recoverTo: { time: string } | null;
+  declaredAt: string;
+  /** The archive as it stood at {@link declaredAt}. */
+  archive: { lastSegment: string | null; segments: number; bytes: number };
+  manifest: { databases: { name: string; lsn: string; tables: number }[] } | null;
+  predicted: { bytes: number; seconds: number };
+  creates: { directory: string; expiresAt: string };
+  objectives: Objectives;
+  checks: CheckSetting[];
+  hasProbe: boolean;
+  allowNotProven: boolean;
+  /** What is known beforehand not to be verified, and why. */
+  notVerified: string[];
+  /** What the source had when the plan was made; null when it did not answer. */
+  source: { lsn: string; systemIdentifier: string; clockSkewSeconds: number } | null;
+}

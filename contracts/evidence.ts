@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import { decisionSchema } from './gate.ts';
+
+/** RFC 3339 UTC with milliseconds. */
+const instant = z.iso.datetime({ precision: 3 });
+
+export const OUTCOMES = ['succeeded', 'failed', 'rejected', 'aborted', 'cancelled', 'terminated', 'timedOut'] as const;
+/** How a run ended. `rejected`: a gate said no or expired. */
+export type Outcome = (typeof OUTCOMES)[number];
+
+export const verdictSchema = z.strictObject({
+  restore: z.enum(['sound', 'unsound', 'notProven']).nullable(),
+  rto: z.enum(['met', 'missed', 'notSet']).nullable(),
+  rpo: z.enum(['met', 'missed', 'notSet']).nullable(),
+});
+/** What a run found out; null where it does not apply. */
+export type Verdict = z.output<typeof verdictSchema>;
+
+export const checkSchema = z.strictObject({ name: z.string(), outcome: z.enum(['passed', 'failed', 'skipped']), detail: z.string() });
+export type Check = z.output<typeof checkSchema>;
+
+export const stepRecordSchema = z.strictObject({
+  name: z.string(),
+  outcome: z.enum(['running', 'done', 'failed', 'cancelled', 'waiting']),
+  startedAt: instant,
+  finishedAt: instant.nullable(),
+  attempts: z.number().int().min(0),
+  summary: z.string().nullable(),
+});
+export type StepRecord = z.output<typeof stepRecordSchema>;
+
+export const gateRecordSchema = z.strictObject({
+  name: z.string(),
+  outcome: z.enum(['open', 'approved', 'rejected', 'expired', 'cancelled']),
+  openedAt: instant,
+  closedAt: instant.nullable(),
+  planHash: z.string(),
+  decisions: z.array(decisionSchema),
+});
+export type GateRecord = z.output<typeof gateRecordSchema>;
+
+export const recoverySchema = z.strictObject({
+  rtoSeconds: z.number().nullable(),
+  rpoSeconds: z.number().nullable(),
+  rtaSeconds: z.number(),
+  rtaWithoutWaitSeconds: z.number(),
+  rtaWithoutComparisonSeconds: z.number(),
+  rpaSeconds: z.number().nullable(),
+  lostTransactions: z.number().int().nullable(),
+  phases: z.array(z.strictObject({ name: z.string(), seconds: z.number() })),
+  recoveryPoint: z.strictObject({ id: z.string(), takenAt: instant, provider: z.string() }),
+  /** How RPA was measured, in words. */
+  rpaMethod: z.string(),
+  /** Source clock minus worker clock; null when the source did not answer. */
+  clockSkewSeconds: z.number().nullable(),
+});
+export type Recovery = z.output<typeof recoverySchema>;
+
+export const compensationRecordSchema = z.strictObject({
+  id: z.string(), step: z.string(), title: z.string(),
+  outcome: z.enum(['done', 'failed', 'notNeeded']),
+  startedAt: instant, finishedAt: instant, detail: z.string().nullable(),
+});
+export type CompensationRecord = z.output<typeof compensationRecordSchema>;
+
+export const teardownSchema = z.strictObject({
+  outcome: z.enum(['done', 'failed', 'notNeeded']),
+  provenAbsent: z.boolean(),
+  leaseExpiresAt: instant.nullable(),
+  destroyed: z.array(z.string()),
+  /** What was looked at, and when, to know that nothing is left. */
+  proofs: z.array(z.strictObject({ at: instant, looked: z.array(z.string()), found: z.array(z.string()) })),
+});
+export type Teardown = z.output<typeof teardownSchema>;
+
+/** The record of a run. Additions are allowed within a schema version; a change of meaning raises it. */
+export const evidenceSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  runbook: z.string(),
+  workflowId: z.string(),
+  runId: z.string(),
+  target: z.string().nullable(),
+  requester: z.string().nullable(),
+  reason: z.string().nullable(),
+  outcome: z.enum(OUTCOMES),
+  failure: z.strictObject({ type: z.string(), message: z.string() }).nullable(),
+  verdict: verdictSchema,
+  startedAt: instant,
+  finishedAt: instant,
+  plan: z.unknown(),
+  steps: z.array(stepRecordSchema),
+  gates: z.array(gateRecordSchema),
+  recovery: recoverySchema.nullable(),
+  checks: z.array(checkSchema),
+  compensations: z.array(compensationRecordSchema),
+  teardown: teardownSchema,
+  notVerified: z.array(z.string()),
+  chain: z.strictObject({ codeVersion: z.string(), planHash: z.string().nullable(), writtenBy: z.enum(['run', 'guardian']) }),
+});
+export type Evidence = z.output<typeof evidenceSchema>;

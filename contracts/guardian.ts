@@ -1,0 +1,32 @@
+import type { Outcome } from './evidence.ts';
+import type { Owner, Place } from './ledger.ts';
+import type { LeasePolicy } from './runbook.ts';
+
+/** Input of the guardian workflow. */
+export interface GuardianInput {
+  owner: Owner;
+  runbook: string;
+  target: string;
+  sharesTargetWith: readonly string[];
+  place: Place | null;
+  lease: LeasePolicy;
+}
+
+/** Guardian to run: the target is yours. `fence` is the number that every create checks. */
+export interface Owned { fence: number; leaseExpiresAtMs: number }
+
+/** Run to guardian: the body has ended like this; undo what is to be undone. */
+export interface Finish { outcome: Outcome }
+
+/** Workflow id of a run's guardian: the same for a run and for what it is reset to. */
+export function guardianId(owner: Owner): string {
+  return `guardian/${owner.workflowId}/${owner.firstExecutionRunId}`;
+}
+
+/** Workflow id of a target's lock. */
+export function lockId(target: string): string {
+  return `lock/${target}`;
+}
+
+export const GUARDIAN_TYPE = 'guardian';
+export const LOCK_TYPE = 'lock';

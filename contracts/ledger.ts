@@ -1,0 +1,55 @@
+/**
+ * An activity to be called later, as plain data: the run that registered it may no longer exist when it is called.
+ */
+export interface ActivityCall {
+  activity: string;
+  input: unknown;
+  taskQueue: string;
+  startToCloseMs: number;
+  heartbeatMs?: number;
+}
+
+/**
+ * What undoes a step. It travels in the header of the step's own activities, so it is in the run's history before
+ * any of them can act, and the guardian reads it from there, whatever became of the run.
+ */
+export interface UndoEntry {
+  /** Unique within the run; the same step registers the same id again. */
+  id: string;
+  /** What the operator reads: what undoing does. */
+  title: string;
+  /** `failure`: only when the run does not succeed. `always`: also when it does (things that exist for the run only). */
+  when: 'failure' | 'always';
+  call: ActivityCall;
+}
+
+/** The header that carries {@link StepHeader}. */
+export const STEP_HEADER = 'runbook-step';
+
+/** Which step an activity belongs to, and what undoes that step. */
+export interface StepHeader { step: string; undo?: UndoEntry }
+
+/** A ledger entry as found in history. */
+export interface LedgerEntry extends UndoEntry { step: string; registeredAt: string }
+
+/** Where a run may create things: opened by the guardian under a fence number, and closed by it. */
+export interface Place {
+  /** What people read: `drill`, `backup in progress`. */
+  title: string;
+  /** Input of all four calls is `{ ...input, fence, owner }`. */
+  input: Record<string, unknown>;
+  taskQueue: string;
+  open: string;
+  /** Revokes the fence: after it nothing can be created in the place. Removes whatever is left. Returns what it destroyed. */
+  close: string;
+  /** Looks whether anything is left; returns {@link AbsenceProof}. */
+  prove: string;
+}
+
+/** The arguments that the calls of a place get. */
+export interface PlaceCall { fence: number; owner: Owner; [key: string]: unknown }
+
+/** Who owns: a workflow id and the first run id of its chain, so that a reset run is the same owner. */
+export interface Owner { workflowId: string; firstExecutionRunId: string }
+
+export interface AbsenceProof { at: string; looked: string[]; found: string[] }

@@ -1,0 +1,140 @@
+import { z } from 'zod'
+
+/**
+ * What a cluster held at one exact log position per database, small enough to keep beside its backup and safe to
+ * show: it holds no row values except the bounds of keys whose type is an integer, a date or a timestamp.
+ */
+
+const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/, 'a log position looks like 0/3000148')
+/** An exact sum of 64-bit hashes, as a decimal number: it does not fit a JavaScript number. */
+const fingerprint = z.string().regex(/^-?\d+$/)
+
+/** Something that was not, or could not be, compared. The run never claims more than it did. */
+export const notVerifiedSchema = z.object({
+  database: z.string().nullable(),
+  what: z.string(),
+  why: z.string(),
+  /** True where no tool could compare it (unlogged tables): it does not make a drill `notProven`. */
+  byDesign: z.boolean(),
+})
+export type NotVerified = z.infer<typeof notVerifiedSchema>
+
+/** A range of pages of one table: `fromPage` included, `toPage` excluded, null = to the end. */
+export const bucketSchema = z.object({
+  fromPage: z.number().int().nonnegative(),
+  toPage: z.number().int().positive().nullable(),
+  rows: z.number().int().nonnegative(),
+  fingerprint,
+  keyFrom: z.string().nullable(),
+  keyTo: z.string().nullable(),
+})
+export type Bucket = z.infer<typeof bucketSchema>
+
+export const tableManifestSchema = z.object({
+  schema: z.string(),
+  name: z.string(),
+  rows: z.number().int().nonnegative(),
+  fingerprint,
+  /** Hash of the expression that made the fingerprint: two fingerprints compare only when it is equal. */
+  method: z.string(),
+  /** False where the fingerprint holds object ids, which a physical restore keeps and a dump does not. */
+  portable: z.boolean(),
+  bytes: z.number().int().nonnegative(),
+  /** Column whose bounds the buckets name; null when there is no key of a harmless type. */
+  keyColumn: z.string().nullable(),
+  buckets: z.array(bucketSchema).min(1),
+})
+export type TableManifest = z.infer<typeof tableManifestSchema>
+
+export const sequenceManifestSchema = z.object({
+  schema: z.string(),
+  name: z.string(),
+  ascending: z.boolean(),
+  cycles: z.boolean(),
+  /** The value that the next call would have given before the log position; null when it moved back meanwhile. */
+  nextAtLeast: z.string().nullable(),
+  /** The furthest value in the owning column at the log position. */
+  ownerFurthest: z.string().nullable(),
+  owner: z.string().nullable(),
+  /** The source itself was behind its column: no restore can be blamed for that. */
+  sourceBehind: z.boolean(),
+})
+export type SequenceManifest = z.infer<typeof sequenceManifestSchema>
+
+/** One object of the catalog: what kind, which, and a short hash of its definition. */
+export const catalogObjectSchema = z.tuple([z.string(), z.string(), z.string()])
+export type CatalogObject = z.infer<typeof catalogObjectSchema>
+
+export const databaseManifestSchema = z.object({
+  database: z.string(),
+  lsn,
+  takenAt: z.iso.datetime(),
+  tables: z.array(tableManifestSchema),
+  sequences: z.array(sequenceManifestSchema),
+  catalog: z.array(catalogObjectSchema),
+})
+export type DatabaseManifest = z.infer<typeof databaseManifestSchema>
+
+export const manifestCostSchema = z.object({
+  durationMs: z.number(),
+  attempts: z.number().int(),
+  /** Why attempts were repeated, such as "public.orders was truncated or rewritten". */
+  restarts: z.array(z.string()),
+  longestLockMs: z.number(),
+  longestSnapshotMs: z.number(),
+  bytesRead: z.number(),
+  walRetainedBytes: z.number(),
+})
+export type ManifestCost = z.infer<typeof manifestCostSchema>
+
+export const manifestSchema = z.object({
+  schemaVersion: z.literal(1),
+  systemIdentifier: z.string(),
+  serverVersionNum: z.number().int(),
+  timeline: z.number().int(),
+  /** Makes digests of password verifiers useless to anybody who has only the manifest. */
+  salt: z.string(),
+  /** One log position per database, in ascending order. */
+  databases: z.array(databaseManifestSchema).min(1),
+  /** Roles, memberships, settings, databases and tablespaces, at the position of the first database. */
+  globals: z.array(catalogObjectSchema),
+  preparedTransactions: z.array(z.object({ gid: z.string(), database: z.string(), preparedAt: z.iso.datetime() })),
+  notVerified: z.array(notVerifiedSchema),
+  cost: manifestCostSchema,
+})
+export type Manifest = z.infer<typeof manifestSchema>
+
+const change = z.enum(['missing', 'unexpected', 'changed'])
+
+/** One difference between a manifest and a restored copy, named so that a person can go and look. */
+export const differenceSchema = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('rows'),
+    table: z.string(),
+    rowsExpected: z.number(),
+    rowsFound: z.number(),
+    buckets: z.array(z.object({
+      fromPage: z.number(), toPage: z.number().nullable(),
+      keyColumn: z.string().nullable(), keyFrom: z.string().nullable(), keyTo: z.string().nullable(),
+      rowsExpected: z.number(), rowsFound: z.number(),
+    })),
+  }),
+  z.object({ kind: z.literal('unreadable'), table: z.string(), code: z.string(), message: z.string(), fromPage: z.number(), toPage: z.number().nullable() }),
+  z.object({ kind: z.literal('catalog'), object: z.string(), identity: z.string(), change }),
+  z.object({ kind: z.literal('sequence'), sequence: z.string(), problem: z.enum(['missing', 'behindItself', 'behindTable']), expectedAtLeast: z.string().nullable(), found: z.string().nullable() }),
+])
+export type Difference = z.infer<typeof differenceSchema>
+
+export const comparisonResultSchema = z.object({
+  database: z.string(),
+  lsn,
+  depth: z.enum(['quick', 'standard']),
+  equal: z.boolean(),
+  differences: z.array(differenceSchema),
+  notVerified: z.array(notVerifiedSchema),
+  compared: z.object({ tables: z.number(), rows: z.number(), bytes: z.number(), buckets: z.number(), catalogObjects: z.number(), sequences: z.number() }),
+  /** Prepared transactions that the copy still holds: they keep locks and must be resolved before use. */
+  preparedTransactions: z.array(z.string()),
+  durationMs: z.number(),
+})
+export type ComparisonResult = z.infer<typeof comparisonResultSchema>

@@ -1,0 +1,42 @@
+import type { z } from 'zod';
+import type { GatePolicy } from './gate.ts';
+import type { SearchAttributeName } from './search-attributes.ts';
+
+/** What callers rely on about one runbook: its workflow type, its input, and how it shares a target. */
+export interface RunbookContract<Input extends z.ZodType = z.ZodType> {
+  /** Workflow type, in kebab-case. */
+  readonly type: string;
+  /** One line for lists and help texts. */
+  readonly title: string;
+  readonly input: Input;
+  /** The field of the input that names the target; the configuration's only target is taken when it is absent. */
+  readonly targetField: string;
+  /** Types that may run on the same target at the same time. It holds in both directions. */
+  readonly sharesTargetWith: readonly string[];
+  /** Names of the gates that the runbook has, for which the configuration may hold a policy. */
+  readonly gates: readonly string[];
+}
+
+/** Types the contract without widening it. */
+export function defineRunbook<Input extends z.ZodType>(contract: RunbookContract<Input>): RunbookContract<Input> {
+  return contract;
+}
+
+/** What the kernel asks the configuration when a run starts. */
+export interface RunSettings {
+  target: string;
+  gates: Record<string, GatePolicy>;
+  /** Search attributes that the server knows; the others are left out, since an unknown one would hang the run. */
+  searchAttributes: SearchAttributeName[];
+  lease: LeasePolicy;
+  codeVersion: string;
+}
+
+export interface LeasePolicy {
+  /** How long a drill may outlive the last sign of its run. */
+  renewMs: number;
+  /** After this long the guardian ends the run, whatever it is doing. */
+  maximumMs: number;
+  /** How long the host of the drill may be silent before the guardian gives up on it. */
+  hostLossMs: number;
+}

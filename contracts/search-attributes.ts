@@ -1,0 +1,19 @@
+/** The search attributes that runs set, and their types as the Temporal server names them. */
+export const SEARCH_ATTRIBUTES = {
+  RunbookType: 'Keyword',
+  RunbookTarget: 'Keyword',
+  RunbookPhase: 'Keyword',
+  RunbookOutcome: 'Keyword',
+  RunbookAwaitingApproval: 'Bool',
+  RunbookRtaSeconds: 'Double',
+  RunbookRpaSeconds: 'Double',
+} as const;
+export type SearchAttributeName = keyof typeof SEARCH_ATTRIBUTES;
+
+/** The task queue of workflows and of activities that any host may run. */
+export const TASK_QUEUE = 'runbooks';
+
+/** The task queue of activities that work on the files of one host. */
+export function hostTaskQueue(host: string): string {
+  return `${TASK_QUEUE}@${host}`;
+}

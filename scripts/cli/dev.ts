@@ -1,0 +1,40 @@
+import { join } from 'node:path';
+import { SEARCH_ATTRIBUTES } from '../../contracts/search-attributes.ts';
+import { loadConfiguration } from '../../workers/config.ts';
+import { cacheDirectory } from '../embedded/cache-directory.ts';
+import { resolveTemporalCli } from '../embedded/temporal-cli.ts';
+import { startTemporalServer, type TemporalServer } from '../embedded/temporal-server.ts';
+import { CommandError, EXIT, type ExitCode } from './exit.ts';
+import type { GlobalOptions } from './options.ts';
+import { note, print } from './output.ts';
+import { loadWorker } from './worker.ts';
+
+export interface DevOptions extends GlobalOptions { port: number; uiPort: number }
+
+/** `runbook dev`: a Temporal server with web UI and a worker, in one process, until Ctrl-C. The server forgets its runs when it ends; the evidence stays. */
+export async function dev(options: DevOptions): Promise<ExitCode> {
+  // A mistake in the configuration is told before anything is started.
+  await loadConfiguration(options.config);
+  const { runWorker } = await loadWorker();
+  const server = await startServer(options);
+  print(options, { address: server.address, webUi: server.uiAddress ?? null }, () => [
+    `web UI   ${server.uiAddress}`, `Temporal ${server.address}`, 'start    runbook start dr-test --wait', 'Ctrl-C stops both; evidence stays.',
+  ]);
+  try {
+    await runWorker({ ...(options.config === undefined ? {} : { config: options.config }), address: server.address, namespace: 'default' });
+  } finally {
+    await server.stop();
+  }
+  return EXIT.done;
+}
+
+async function startServer({ port, uiPort }: DevOptions): Promise<TemporalServer> {
+  try {
+    const cli = await resolveTemporalCli({ log: note });
+    return await startTemporalServer({ cliPath: cli.path, port, uiPort, searchAttributes: SEARCH_ATTRIBUTES, logFile: join(cacheDirectory(), 'dev-server.log') });
+  } catch (cause) {
+    const { message } = cause as Error;
+    const advice = /address already in use/i.test(message) ? '; choose others with --port and --ui-port, or use the server that is there with `runbook worker`' : '';
+    throw new CommandError(EXIT.failed, `${message}${advice}`, { cause });
+  }
+}

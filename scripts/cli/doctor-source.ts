@@ -1,0 +1,94 @@
+import type { Client } from 'pg';
+import { sourceConfig, withClient } from '../../activities/postgres/source.ts';
+import type { DatabaseSettings } from '../../contracts/configuration.ts';
+import { resolvePassword } from '../../workers/config.ts';
+import { Findings, messageOf } from './doctor-finding.ts';
+import { formatSeconds } from '../../activities/evidence/report-format.ts';
+
+/** What the doctor learned of a source that other examinations need. */
+export interface SourceFacts { major: number }
+
+/** Connects to a source and looks at what backups and manifests need of it. Changes nothing. */
+export async function examineSource(settings: DatabaseSettings, findings: Findings): Promise<SourceFacts | undefined> {
+  const { connection } = settings;
+  const where = `${connection.host}:${connection.port}/${connection.database} as ${connection.user}`;
+  let config: Awaited<ReturnType<typeof sourceConfig>>;
+  try {
+    config = await sourceConfig(connection, resolvePassword, 'runbook doctor');
+  } catch (error) {
+    findings.problem('password', messageOf(error), 'put the password where connection.passwordFile or passwordEnv says');
+    return undefined;
+  }
+  try {
+    return await withClient(config(), async (client) => {
+      const { rows } = await client.query<{ version: string; number: string }>(`SELECT current_setting('server_version') AS version, current_setting('server_version_num') AS number`);
+      const major = Math.floor(Number(rows[0]?.number) / 10_000);
+      findings.ok('connection', `PostgreSQL ${rows[0]?.version} answers at ${where}`);
+      if (major < 14) findings.problem('version', `PostgreSQL ${major} is too old`, 'use 14 or newer');
+      await examineWal(client, findings);
+      await examineArchiver(client, findings);
+      await examineRole(client, findings);
+      return { major };
+    });
+  } catch (error) {
+    const { code } = error as { code?: string };
+    findings.problem('connection', `${where}: ${messageOf(error)}`, adviceFor(code));
+    return undefined;
+  }
+}
+
+/** SQLSTATE and system errors that a person can do something about. */
+function adviceFor(code: string | undefined): string {
+  switch (code) {
+    case 'ECONNREFUSED': return 'start PostgreSQL, or correct connection.host and connection.port';
+    case 'ENOTFOUND': case 'EAI_AGAIN': return 'correct connection.host';
+    case '28P01': return 'correct the password in connection.passwordFile or passwordEnv';
+    case '28000': return "add a line for this user and host to the source's pg_hba.conf, or correct connection.user";
+    case '3D000': return 'correct connection.database';
+    default: return 'correct the connection settings';
+  }
+}
+
+async function examineWal(client: Client, findings: Findings): Promise<void> {
+  const { rows } = await client.query<{ wal_level: string; slots: number; used: number; senders: number; sending: number }>(`
+    SELECT current_setting('wal_level') AS wal_level,
+      current_setting('max_replication_slots')::int AS slots, (SELECT count(*)::int FROM pg_replication_slots) AS used,
+      current_setting('max_wal_senders')::int AS senders, (SELECT count(*)::int FROM pg_stat_replication) AS sending`);
+  const [row] = rows;
+  if (!row) return;
+  if (row.wal_level === 'logical') findings.ok('wal_level', 'is logical: rows can be compared exactly');
+  else findings.warning('wal_level', `is ${row.wal_level}: rows cannot be compared exactly, and drills end as not proven`, 'ALTER SYSTEM SET wal_level = logical, then restart the source');
+  if (row.used < row.slots) findings.ok('replication slots', `${row.slots - row.used} of ${row.slots} are free`);
+  else findings.problem('replication slots', `all ${row.slots} are in use`, 'raise max_replication_slots, or drop a slot that nobody uses');
+  if (row.sending < row.senders) findings.ok('WAL senders', `${row.senders - row.sending} of ${row.senders} are free`);
+  else findings.problem('WAL senders', `all ${row.senders} are in use`, 'raise max_wal_senders');
+}
+
+async function examineArchiver(client: Client, findings: Findings): Promise<void> {
+  const { rows } = await client.query<{ mode: string; failing: boolean; failed: string | null; archived: string | null; age: number | null; failures: string }>(`
+    SELECT current_setting('archive_mode') AS mode, last_archived_wal AS archived, last_failed_wal AS failed, failed_count::text AS failures,
+      coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) AS failing,
+      extract(epoch FROM now() - last_archived_time)::float8 AS age
+    FROM pg_stat_archiver`);
+  const [row] = rows;
+  if (!row) return;
+  if (row.mode === 'off') findings.problem('archiver', 'archive_mode is off: nothing can be recovered after the last base backup', 'set archive_mode = on and archive_command to copy into provider.walDirectory, then restart the source');
+  else if (row.failing) findings.problem('archiver', `the last attempt failed, on ${row.failed} (${row.failures} failures so far)`, "look for archive_command in the source's log; WAL piles up until it works");
+  else if (row.archived === null) findings.warning('archiver', 'has not archived anything yet', 'SELECT pg_switch_wal() and look again');
+  else findings.ok('archiver', `archived ${row.archived} ${formatSeconds(Math.max(row.age ?? 0, 0))} ago`);
+}
+
+async function examineRole(client: Client, findings: Findings): Promise<void> {
+  const { rows } = await client.query<{ name: string; super: boolean; replication: boolean; reads: boolean; bypass: boolean }>(`
+    SELECT rolname AS name, rolsuper AS super, rolreplication AS replication, rolbypassrls AS bypass,
+      pg_has_role(current_user, 'pg_read_all_data', 'USAGE') AS reads
+    FROM pg_roles WHERE rolname = current_user`);
+  const [row] = rows;
+  if (!row) return;
+  if (row.super) return findings.ok('role', `${row.name} is a superuser`);
+  const quoted = `"${row.name.replaceAll('"', '""')}"`;
+  if (!row.replication) findings.problem('role', `${row.name} may not make base backups`, `ALTER ROLE ${quoted} REPLICATION`);
+  if (!row.reads) findings.problem('role', `${row.name} may not read every table`, `GRANT pg_read_all_data TO ${quoted}`);
+  if (!row.bypass) findings.warning('role', `${row.name} is subject to row-level policies: tables with one cannot be compared`, `ALTER ROLE ${quoted} BYPASSRLS`);
+  if (row.replication && row.reads) findings.ok('role', `${row.name} has REPLICATION and pg_read_all_data`);
+}

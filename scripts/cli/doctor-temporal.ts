@@ -1,0 +1,61 @@
+import { hostname } from 'node:os';
+import { hostTaskQueue, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { connect, type Connected } from './connect.ts';
+import { Findings, messageOf, type Finding } from './doctor-finding.ts';
+import { CommandError } from './exit.ts';
+import type { TemporalOptions } from './options.ts';
+import { ACTIVITIES, hasPollers } from './start-run.ts';
+
+/** The server, its namespace, our search attributes, and whether workers ask for work. */
+export async function examineTemporal(options: TemporalOptions): Promise<Finding[]> {
+  const findings = new Findings('temporal');
+  let connected: Connected;
+  try {
+    connected = await connect(options);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    findings.problem('server', error.message.split(': ')[0] ?? error.message, 'start one with `runbook dev`, or name yours with --address, TEMPORAL_ADDRESS or a profile');
+    return findings.all;
+  }
+  try {
+    await examineServer(connected, findings);
+  } finally {
+    await connected.close();
+  }
+  return findings.all;
+}
+
+async function examineServer(connected: Connected, findings: Findings): Promise<void> {
+  const { client, namespace, address } = connected;
+  try {
+    const info = await client.workflowService.getSystemInfo({});
+    findings.ok('server', `version ${info.serverVersion} answers at ${address}`);
+    await client.workflowService.describeNamespace({ namespace });
+    findings.ok('namespace', `${namespace} is there`);
+  } catch (error) {
+    findings.problem('namespace', `namespace ${namespace} cannot be used: ${messageOf(error)}`, 'create it, or name another with --namespace');
+    return;
+  }
+  for (const [queue, type, todo] of [
+    [TASK_QUEUE, undefined, 'start a worker with `runbook worker`'],
+    [hostTaskQueue(hostname()), ACTIVITIES, 'to drill on this host, start a worker here with `runbook worker`'],
+  ] as const) {
+    const polled = await hasPollers(connected, queue, type);
+    if (polled === null) findings.skipped(`task queue ${queue}`, 'the server does not say who polls it');
+    else if (polled) findings.ok(`task queue ${queue}`, 'a worker polls it');
+    else findings.warning(`task queue ${queue}`, 'no worker polls it', todo);
+  }
+  await examineSearchAttributes(connected, findings);
+}
+
+async function examineSearchAttributes({ client, namespace }: Connected, findings: Findings): Promise<void> {
+  try {
+    const { customAttributes } = await client.connection.operatorService.listSearchAttributes({ namespace });
+    const missing = Object.entries(SEARCH_ATTRIBUTES).filter(([name]) => customAttributes?.[name] === undefined);
+    if (missing.length === 0) return findings.ok('search attributes', 'all are registered');
+    const commands = missing.map(([name, type]) => `--name ${name} --type ${type}`).join(' ');
+    findings.warning('search attributes', `${missing.map(([name]) => name).join(', ')} are not registered; runs do without them`, `a worker registers them at start if it may; else: temporal operator search-attribute create ${commands}`);
+  } catch (error) {
+    findings.skipped('search attributes', `the server does not list them: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,43 @@
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
+import { CommandError, EXIT } from './exit.ts';
+
+/** Evidence and the file that holds it. */
+export interface StoredEvidence { file: string; evidence: Evidence }
+
+/** Reads one file. @throws CommandError with a sentence when it is not evidence */
+export async function readEvidence(file: string): Promise<Evidence> {
+  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new CommandError(EXIT.usage, `${file} cannot be read (${cause.code ?? cause.message})`, { cause });
+  });
+  const parsed = evidenceSchema.safeParse(jsonOf(text));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new CommandError(EXIT.usage, `${file} is not the evidence of a run${issue ? ` (${issue.path.join('.') || 'file'}: ${issue.message})` : ''}; give its .json file`, { cause: parsed.error });
+}
+
+/** All evidence of a directory, newest start first. What is not evidence is left out and counted. */
+export async function listEvidence(directory: string): Promise<{ found: StoredEvidence[]; unreadable: string[] }> {
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new CommandError(EXIT.usage, `the evidence directory ${directory} cannot be read (${error.code ?? error.message})`, { cause: error });
+  });
+  const found: StoredEvidence[] = [];
+  const unreadable: string[] = [];
+  for (const name of names.filter((candidate) => candidate.endsWith('.json'))) {
+    const file = join(directory, name);
+    const evidence = await readEvidence(file).catch(() => undefined);
+    if (evidence) found.push({ file, evidence });
+    else unreadable.push(file);
+  }
+  return { found: found.sort((a, b) => b.evidence.startedAt.localeCompare(a.evidence.startedAt)), unreadable };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,87 @@
+import type { Evidence, Recovery } from '../../contracts/evidence.ts';
+import { formatSeconds, readable, secondsBetween } from '../../activities/evidence/report-format.ts';
+import { measuredAs } from '../../activities/evidence/report-recovery.ts';
+import { coloured, plain } from './output.ts';
+
+/**
+ * The evidence of a run as text for a terminal: phases, RTA against RTO, RPA against RPO and how they were measured,
+ * every check, what was not verified and why, what was destroyed and how its absence was proven.
+ */
+export function renderText(evidence: Evidence, paths: { evidence?: string; report?: string } = {}): string {
+  const { recovery } = evidence;
+  const lines = [
+    `${plain(evidence.runbook)}${evidence.target === null ? '' : ` on ${plain(evidence.target)}`}: ${toned(readable(evidence.outcome), evidence.outcome === 'succeeded' ? 'ok' : 'bad')}`,
+    `${plain(evidence.workflowId)}, ${evidence.startedAt} to ${evidence.finishedAt} (${formatSeconds(secondsBetween(evidence.startedAt, evidence.finishedAt))})`,
+    ...(evidence.failure ? [`${plain(evidence.failure.type)}: ${plain(evidence.failure.message)}`] : []),
+    ...verdictLines(evidence),
+    ...(recovery ? recoveryLines(evidence, recovery) : stepLines(evidence)),
+    ...gateLines(evidence),
+    ...section('Checks', evidence.checks.map((check) => `${word(check.outcome).padEnd(9)} ${plain(check.name)}: ${plain(check.detail)}`), 'none was made'),
+    ...section('Not verified', evidence.notVerified.map(plain), 'nothing that should have been verified was left out'),
+    ...section('Undone', evidence.compensations.map((entry) => `${word(entry.outcome)} ${plain(entry.title)}${entry.detail === null ? '' : `: ${plain(entry.detail)}`}`), 'nothing had to be undone'),
+    ...teardownLines(evidence),
+    ...Object.entries(paths).filter(([, path]) => path !== undefined).map(([name, path], index) => `${index === 0 ? '\n' : ''}${name.padEnd(9)} ${plain(path)}`),
+  ];
+  return lines.join('\n');
+}
+
+const TONES: Record<string, 'ok' | 'bad' | 'unsure'> = {
+  sound: 'ok', met: 'ok', passed: 'ok', done: 'ok', approved: 'ok', notNeeded: 'ok', unsound: 'bad', missed: 'bad', failed: 'bad', rejected: 'bad',
+};
+
+function word(value: string): string {
+  return toned(readable(value), TONES[value] ?? 'unsure');
+}
+
+function toned(text: string, tone: 'ok' | 'bad' | 'unsure'): string {
+  return coloured(text, tone);
+}
+
+function section(title: string, lines: readonly string[], otherwise: string): string[] {
+  return ['', title, ...(lines.length > 0 ? lines : [otherwise]).map((line) => `  ${line}`)];
+}
+
+function verdictLines({ verdict }: Evidence): string[] {
+  const words = [verdict.restore && `restore ${word(verdict.restore)}`, verdict.rto && `RTO ${word(verdict.rto)}`, verdict.rpo && `RPO ${word(verdict.rpo)}`].filter((text) => text !== null);
+  return words.length > 0 ? [`verdict: ${words.join(', ')}`] : [];
+}
+
+function recoveryLines({ plan, verdict }: Evidence, recovery: Recovery): string[] {
+  const width = Math.max(12, ...recovery.phases.map(({ name }) => readable(name).length));
+  const row = (name: string, seconds: number) => `${plain(name).padEnd(width)} ${seconds.toFixed(3).padStart(12)} s`;
+  const sum = recovery.phases.reduce((total, { seconds }) => total + seconds, 0);
+  const against = (name: string, objective: number | null, judged: string | null) => (objective === null ? `no ${name} is set` : `${name} ${formatSeconds(objective)}: ${judged === null ? 'not judged' : word(judged)}`);
+  return [
+    ...section('Phases', [...recovery.phases.map(({ name, seconds }) => row(readable(name), seconds)), row('sum', sum)], ''),
+    ...section('Recovery time', [
+      `RTA ${formatSeconds(recovery.rtaSeconds)}; ${against('RTO', recovery.rtoSeconds, verdict.rto)}`,
+      `without waiting for people ${formatSeconds(recovery.rtaWithoutWaitSeconds)}, without the comparison ${formatSeconds(recovery.rtaWithoutComparisonSeconds)}`,
+      `measured: ${measuredAs(plan)}`,
+    ], ''),
+    ...section('Recovery point', [
+      `RPA ${recovery.rpaSeconds === null ? 'not known' : formatSeconds(recovery.rpaSeconds)}${recovery.lostTransactions === null ? '' : `, ${recovery.lostTransactions} transactions lost`}; ${against('RPO', recovery.rpoSeconds, verdict.rpo)}`,
+      `measured: ${plain(recovery.rpaMethod)}`,
+      `restored: ${plain(recovery.recoveryPoint.id)}, taken ${recovery.recoveryPoint.takenAt} (${plain(recovery.recoveryPoint.provider)})`,
+    ], ''),
+  ];
+}
+
+function stepLines({ steps }: Evidence): string[] {
+  return section('Steps', steps.map((step) => `${word(step.outcome)} ${plain(step.name)}${step.finishedAt === null ? '' : ` ${formatSeconds(secondsBetween(step.startedAt, step.finishedAt))}`}${step.summary === null ? '' : `: ${plain(step.summary)}`}`), 'the run ended before its first step');
+}
+
+function gateLines({ gates }: Evidence): string[] {
+  if (gates.length === 0) return [];
+  return section('Gates', gates.flatMap((gate) => [
+    `${plain(gate.name)}: ${word(gate.outcome)}`,
+    ...gate.decisions.map((decision) => `  ${decision.decision} by ${plain(decision.by ?? 'an unnamed person')} (${decision.assurance}) ${decision.counted ? 'counted' : `did not count: ${plain(decision.reason ?? '')}`}`),
+  ]), '');
+}
+
+function teardownLines({ teardown }: Evidence): string[] {
+  return section('Teardown', [
+    `${word(teardown.outcome)}, ${teardown.provenAbsent ? toned('absence proven', 'ok') : toned('absence not proven', 'bad')}`,
+    ...teardown.destroyed.map((thing) => `destroyed ${plain(thing)}`),
+    ...teardown.proofs.map((proof) => `looked at ${proof.at} for ${proof.looked.map(plain).join(', ')}: ${proof.found.length === 0 ? 'nothing there' : `found ${proof.found.map(plain).join(', ')}`}`),
+  ], '');
+}

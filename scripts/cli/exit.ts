@@ -1,0 +1,36 @@
+/** What the exit code of a command says. Scripts rely on it. */
+export const EXIT = {
+  done: 0,
+  /** The run failed, or the check found something. */
+  failed: 1,
+  /** Wrong use or configuration. */
+  usage: 2,
+  /** Nothing answers. */
+  unreachable: 3,
+  /** Ctrl-C, by the convention of shells. */
+  interrupted: 130,
+} as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** Ends a command with a sentence that says what to do. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly exitCode: ExitCode;
+  constructor(exitCode: ExitCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
+}
+
+/** The exit code of whatever a command threw: what is not ours is a mistake of ours, and gets 1 with its stack. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof CommandError) return error.exitCode;
+  return (error as { name?: unknown } | null)?.name === 'ConfigurationError' ? EXIT.usage : EXIT.failed;
+}
+
+/** Prints an error for people, or as JSON, on standard error. */
+export function reportError(error: unknown, asJson: boolean): void {
+  const isExpected = error instanceof CommandError || (error as { name?: unknown } | null)?.name === 'ConfigurationError';
+  const message = isExpected ? (error as Error).message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(asJson ? `${JSON.stringify({ error: message, exitCode: exitCodeOf(error) })}\n` : `runbook: ${message}\n`);
+}

@@ -1,0 +1,96 @@
+#!/usr/bin/env node
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { EXIT, exitCodeOf, reportError, type ExitCode } from './exit.ts';
+
+// Only commander and tiny files are imported here: `--help` must answer at once. A command loads what it needs.
+type Run = (...args: never[]) => Promise<ExitCode>;
+
+const program = new Command('runbook')
+  .description('Ops runbooks as durable Temporal workflows.')
+  .showHelpAfterError('(add --help to see what it takes)')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.done : EXIT.usage));
+
+/** Adds a command; its implementation is loaded when it is called. */
+function add(usage: string, description: string, load: () => Promise<Run>): Command {
+  return program
+    .command(usage)
+    .description(description)
+    .option('--json', 'print one JSON object instead of text')
+    .option('-c, --config <file>', 'configuration file (default: RUNBOOKS_CONFIG or ./runbooks.yaml)')
+    // Temporal's CLI passes its own flags on to `temporal runbook …`.
+    .addOption(new Option('-o, --output <format>').choices(['text', 'json', 'jsonl', 'none']).hideHelp())
+    .addOption(new Option('--color <when>').hideHelp())
+    .hook('preAction', (_, command) => {
+      if (String(command.opts()['output']).startsWith('json')) command.setOptionValue('json', true);
+    })
+    .action(async (...args: unknown[]) => {
+      const run = (await load()) as (...given: unknown[]) => Promise<ExitCode>;
+      // Last comes the command itself, which implementations have no use for.
+      process.exitCode = await run(...args.slice(0, -1));
+    });
+}
+
+function withTemporal(command: Command): Command {
+  return command
+    .option('--address <host:port>', 'Temporal server (default: TEMPORAL_ADDRESS, profile, localhost:7233)')
+    .option('--namespace <name>', 'Temporal namespace')
+    .option('--profile <name>', "profile of Temporal's configuration file")
+    .option('--api-key <key>', 'better kept in a profile or TEMPORAL_API_KEY: arguments are visible to other users')
+    .option('--tls', 'connect with TLS');
+}
+
+/** These commands talk to no server; as `temporal runbook …` they get the flags all the same. */
+function withHiddenTemporal(command: Command): Command {
+  for (const flags of ['--address <address>', '--namespace <name>', '--profile <name>', '--api-key <key>', '--tls']) command.addOption(new Option(flags).hideHelp());
+  return command;
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('write a whole number, 1 or more.');
+  return value;
+}
+
+withHiddenTemporal(add('init <connection-string>', 'write a first runbooks.yaml from postgresql://user@host:port/database', async () => (await import('./init.ts')).init))
+  .option('--name <name>', 'what to call the database (default: its name)');
+withHiddenTemporal(add('list', 'list the runbooks there are', async () => (await import('./list.ts')).list));
+withTemporal(add('runs', 'list past runs with verdict, RTA and RPA', async () => (await import('./runs.ts')).runs))
+  .option('--limit <n>', 'how many', count, 20);
+withTemporal(add('start <type>', 'start a run', async () => (await import('./start.ts')).start))
+  .option('-i, --input <json>', 'input as JSON')
+  .option('-d, --database <name>', 'database of the configuration')
+  .option('--recovery-point <which>', 'latest, random, an id, or an instant such as 2026-11-21T03:00:00Z')
+  .option('--depth <depth>', 'quick or standard')
+  .option('--declared-at <instant>', 'when the disaster was declared (default: start of the run)')
+  .option('--reason <text>', 'why; goes into the evidence')
+  .option('--requester <name>', 'who asks for it (default: the user of this system)')
+  .option('--id <id>', 'workflow id (default: <type>/<target>/<time>)')
+  .option('-w, --wait', 'watch it and end with its outcome');
+withTemporal(add('status <id>', 'show a run once', async () => (await import('./watch.ts')).status));
+withTemporal(add('watch <id>', 'show a run live; Ctrl-C leaves it alive', async () => (await import('./watch.ts')).watch));
+for (const decision of ['approve', 'reject'] as const) {
+  withTemporal(add(`${decision} <id>`, `${decision} at the open gate of a run`, async () => (await import('./decide.ts'))[decision]))
+    .option('-g, --gate <name>', 'gate (default: the open one)')
+    .option('--by <name>', 'who decides (default: the user of this system)')
+    .option('--comment <text>', 'goes into the evidence')
+    .option('--plan-hash <hash>', 'the plan that was looked at (default: the present one)');
+}
+const operations = { pause: 'pause a run before its next step', resume: 'go on after a pause', abort: 'undo what a run did, and end it' } as const;
+for (const operation of ['pause', 'resume', 'abort'] as const) {
+  withTemporal(add(`${operation} <id>`, operations[operation], async () => (await import('./operate.ts'))[operation]))
+    .option('--by <name>', 'who asks (default: the user of this system)')
+    .option('--reason <text>', 'why');
+}
+withHiddenTemporal(add('report <file-or-id>', 'print the evidence of a run', async () => (await import('./report.ts')).report));
+withTemporal(add('doctor', 'check configuration, server, databases and this host', async () => (await import('./doctor.ts')).doctor));
+withTemporal(add('worker', 'run a worker', async () => (await import('./worker.ts')).worker));
+add('dev', 'run an embedded Temporal server with web UI, and a worker', async () => (await import('./dev.ts')).dev)
+  .option('--port <port>', 'of the server', count, 7233)
+  .option('--ui-port <port>', 'of the web UI', count, 8233);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  reportError(error, process.argv.includes('--json'));
+  process.exitCode = exitCodeOf(error);
+}

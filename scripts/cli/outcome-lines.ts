@@ -1,0 +1,34 @@
+import { formatSeconds, readable } from '../../activities/evidence/report-format.ts';
+import { coloured, plain } from './output.ts';
+
+/** How a run ended, as `watch` and `start --wait` tell it. */
+export interface RunEnding {
+  workflowId: string;
+  runId: string;
+  type: string;
+  /** As the Temporal server names it. */
+  status: string;
+  failure: { type: string; message: string } | null;
+  /** What the run returned; of a failed run, what it attached to its failure. */
+  result: Record<string, unknown> | null;
+}
+
+/** The end of a run for people: outcome, why, verdict, times, where the evidence is. */
+export function outcomeLines({ status, failure, result }: RunEnding): string[] {
+  const lines = [coloured(status.toLowerCase().replaceAll('_', ' '), status === 'COMPLETED' ? 'ok' : 'bad')];
+  if (failure) lines.push(`${plain(failure.type)}: ${plain(failure.message)}`);
+  const verdict = result?.['verdict'];
+  if (typeof verdict === 'object' && verdict !== null) {
+    const words = Object.entries(verdict).filter(([, word]) => typeof word === 'string').map(([name, word]) => `${name === 'restore' ? name : name.toUpperCase()} ${readable(String(word))}`);
+    if (words.length > 0) lines.push(`verdict   ${words.join(', ')}`);
+  }
+  for (const [name, field] of [['RTA', 'rtaSeconds'], ['RPA', 'rpaSeconds']] as const) {
+    const seconds = result?.[field];
+    if (typeof seconds === 'number') lines.push(`${name}       ${formatSeconds(seconds)}`);
+  }
+  for (const name of ['evidence', 'report'] as const) {
+    const path = result?.[name];
+    if (typeof path === 'string') lines.push(`${name.padEnd(9)} ${plain(path)}`);
+  }
+  return lines;
+}

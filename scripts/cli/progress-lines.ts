@@ -1,0 +1,74 @@
+import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
+import { coloured, plain } from './output.ts';
+import type { ActivityView, RunView } from './run-view.ts';
+import { quote } from './start-run.ts';
+
+/** Bytes a second of each activity, smoothed over the last looks. */
+export class RateMeter {
+  readonly #seen = new Map<string, { atMs: number; bytes: number; rate: number | null }>();
+
+  /** Takes a look; the rate is null until an activity has been seen to move. */
+  rate(activity: ActivityView, nowMs: number): number | null {
+    const { bytesDone } = activity;
+    if (bytesDone === null) return null;
+    const key = `${activity.id} ${activity.attempt} ${activity.phase ?? ''}`;
+    const before = this.#seen.get(key);
+    if (!before || bytesDone < before.bytes) {
+      this.#seen.set(key, { atMs: nowMs, bytes: bytesDone, rate: null });
+      return null;
+    }
+    // Heartbeats come in lumps: between two of them nothing new is known, so the old rate stands.
+    if (bytesDone === before.bytes || nowMs <= before.atMs) return before.rate;
+    const latest = ((bytesDone - before.bytes) / (nowMs - before.atMs)) * 1_000;
+    const rate = before.rate === null ? latest : before.rate * 0.6 + latest * 0.4;
+    this.#seen.set(key, { atMs: nowMs, bytes: bytesDone, rate });
+    return rate;
+  }
+}
+
+/** One line for what an activity is doing: phase, bytes, rate, time left. */
+export function activityLine(activity: ActivityView, rate: number | null): string {
+  const parts = [plain(activity.phase ?? activity.type)];
+  const { bytesDone, bytesTotal } = activity;
+  if (bytesDone !== null && bytesTotal !== null && bytesTotal > 0) {
+    parts.push(`${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)} (${Math.floor((bytesDone / bytesTotal) * 100)} %)`);
+  } else if (bytesDone !== null) parts.push(formatBytes(bytesDone));
+  if (rate !== null) parts.push(`${formatBytes(rate)}/s`);
+  if (rate !== null && rate > 0 && bytesDone !== null && bytesTotal !== null && bytesTotal > bytesDone) parts.push(`${formatSeconds((bytesTotal - bytesDone) / rate)} left`);
+  if (activity.attempt > 1) parts.push(`attempt ${activity.attempt}${activity.lastFailure === null ? '' : `, the last one failed: ${plain(activity.lastFailure)}`}`);
+  return parts.join(', ');
+}
+
+const MARKS = { done: coloured('✓', 'ok'), running: '▶', waiting: '…', failed: coloured('✗', 'bad'), cancelled: coloured('✗', 'unsure') } as const;
+
+/** A run as lines, for `status` and for the live display. */
+export function runLines(view: RunView, meter: RateMeter, nowMs: number): string[] {
+  const { progress } = view;
+  const seconds = ((view.closedAtMs ?? nowMs) - view.startedAtMs) / 1_000;
+  const target = progress?.target ? ` on ${plain(progress.target)}` : '';
+  const lines = [`${plain(view.type)}${target}  ${plain(view.workflowId)}`, `${progress?.paused ? coloured('paused', 'unsure') : wordOf(view)} after ${formatSeconds(seconds)}`];
+  if (!progress) lines.push(coloured('no worker answers: start one with `runbook worker`', 'unsure'));
+  for (const step of progress?.steps ?? []) {
+    const until = step.finishedAt === null ? nowMs : Date.parse(step.finishedAt);
+    lines.push(`  ${MARKS[step.outcome]} ${plain(step.name).padEnd(28)} ${formatSeconds((until - Date.parse(step.startedAt)) / 1_000).padStart(11)}  ${plain(step.summary ?? '')}`.trimEnd());
+  }
+  for (const activity of view.activities) lines.push(`    ${activityLine(activity, meter.rate(activity, nowMs))}`);
+  return [...lines, ...gateLines(view)];
+}
+
+function wordOf({ status, progress }: RunView): string {
+  if (status === 'RUNNING') return plain(progress?.phase || 'running');
+  return coloured(status.toLowerCase().replaceAll('_', ' '), status === 'COMPLETED' ? 'ok' : 'bad');
+}
+
+/** What the open gate waits for, and the command that answers it. */
+export function gateLines({ workflowId, status, progress }: RunView): string[] {
+  const gate = progress?.openGate;
+  if (!gate || status !== 'RUNNING') return [];
+  const who = gate.approvers.length > 0 ? gate.approvers.map(plain).join(', ') : 'anyone';
+  return [
+    coloured(`gate "${gate.name}" waits for ${gate.quorum} of ${who} until ${gate.expiresAt} (plan ${gate.planHash.slice(0, 12)})`, 'unsure'),
+    `  runbook approve ${quote(workflowId)} --by NAME`,
+    ...gate.refused.map((reason) => `  refused: ${plain(reason)}`),
+  ];
+}

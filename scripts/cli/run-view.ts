@@ -1,0 +1,81 @@
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { QUERIES, type Progress } from '../../contracts/messages.ts';
+
+/** What an activity that is under way says about itself. */
+export interface ActivityView {
+  id: string;
+  type: string;
+  attempt: number;
+  /** Of its last heartbeat; null where it tells none. */
+  phase: string | null;
+  bytesDone: number | null;
+  bytesTotal: number | null;
+  /** When the server last heard of it, in ms. */
+  heardAtMs: number | null;
+  /** Why the attempt before this one failed. */
+  lastFailure: string | null;
+}
+
+/** A run at one moment. */
+export interface RunView {
+  workflowId: string;
+  runId: string;
+  type: string;
+  status: string;
+  startedAtMs: number;
+  closedAtMs: number | null;
+  /** Null when no worker answers the query. */
+  progress: Progress | null;
+  activities: ActivityView[];
+}
+
+/** A worker that lives answers a query at once; the screen must not stand still for long when none does. */
+const QUERY_MS = 3_000;
+
+/** Reads a run: its state from the server, its progress from a worker. */
+export async function readRun(client: Client, workflowId: string, runId?: string): Promise<RunView> {
+  const handle = client.workflow.getHandle(workflowId, runId);
+  const description = await handle.describe();
+  const progress = await client
+    .withDeadline(Date.now() + QUERY_MS, () => handle.query<Progress>(QUERIES.progress))
+    .catch(() => null);
+  return {
+    workflowId: description.workflowId,
+    runId: description.runId,
+    type: description.type,
+    status: description.status.name,
+    startedAtMs: description.startTime.getTime(),
+    closedAtMs: description.closeTime?.getTime() ?? null,
+    progress,
+    activities: await activitiesOf(client, description),
+  };
+}
+
+async function activitiesOf(client: Client, { raw }: WorkflowExecutionDescription): Promise<ActivityView[]> {
+  const converter = client.options.loadedDataConverter.payloadConverter;
+  return (raw.pendingActivities ?? []).map((activity) => {
+    const payload = activity.heartbeatDetails?.payloads?.[0];
+    const details = payload ? detailsOf(() => converter.fromPayload(payload)) : {};
+    const heard = activity.lastHeartbeatTime ?? activity.lastStartedTime;
+    return {
+      id: activity.activityId ?? '',
+      type: activity.activityType?.name ?? 'activity',
+      attempt: activity.attempt ?? 1,
+      phase: typeof details['phase'] === 'string' ? details['phase'] : null,
+      bytesDone: typeof details['bytesDone'] === 'number' ? details['bytesDone'] : null,
+      bytesTotal: typeof details['bytesTotal'] === 'number' ? details['bytesTotal'] : null,
+      heardAtMs: heard ? Number(heard.seconds ?? 0) * 1_000 + (heard.nanos ?? 0) / 1e6 : null,
+      lastFailure: activity.lastFailure?.message ?? null,
+    };
+  });
+}
+
+/** Heartbeat details are whatever an activity sent: only what has the agreed form is shown. */
+function detailsOf(decode: () => unknown): Record<string, unknown> {
+  try {
+    const value = decode();
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

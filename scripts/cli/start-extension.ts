@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+import { EXIT, exitCodeOf, reportError, type ExitCode } from './exit.ts';
+import { EXTENSION_HELP, parseExtensionArguments } from './extension-arguments.ts';
+
+/** `temporal workflow start dr-test`: does what `runbook start dr-test` does, with the flags of Temporal's CLI. */
+async function run(): Promise<ExitCode> {
+  const { type, help, json, inputFile, workflowId, environment, ...request } = parseExtensionArguments(process.argv);
+  if (help) {
+    process.stdout.write(`${EXTENSION_HELP(type)}\n`);
+    return EXIT.done;
+  }
+  const { start } = await import('./start.ts');
+  const input = inputFile === undefined ? request.input : await readInput(inputFile);
+  const given = { ...request, input, id: workflowId, json, environment };
+  return start(type, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
+}
+
+async function readInput(file: string): Promise<string> {
+  const { readFile } = await import('node:fs/promises');
+  const { CommandError } = await import('./exit.ts');
+  return readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new CommandError(EXIT.usage, `--input-file ${file} cannot be read (${cause.code ?? cause.message})`, { cause });
+  });
+}
+
+try {
+  process.exitCode = await run();
+} catch (error) {
+  reportError(error, process.argv.includes('--json') || process.argv.join(' ').includes('--output json'));
+  process.exitCode = exitCodeOf(error);
+}

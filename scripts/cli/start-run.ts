@@ -1,0 +1,85 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import type { temporal } from '@temporalio/proto';
+import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import type { Connected } from './connect.ts';
+import { CommandError, EXIT } from './exit.ts';
+import { coloured } from './output.ts';
+import { webUiLink } from './web-ui.ts';
+
+/** What `start` tells about a run that has begun. */
+export interface Started {
+  workflowId: string;
+  runId: string;
+  type: string;
+  taskQueue: string;
+  namespace: string;
+  webUi: string | null;
+  /** Command that approves at the run's gate. */
+  approve: string;
+  watch: string;
+  /** Whether a worker polls the task queue; null when the server did not say. */
+  workerAnswers: boolean | null;
+}
+
+export interface StartRequest {
+  type: string;
+  input: Record<string, unknown>;
+  workflowId: string;
+  taskQueue?: string | undefined;
+  webUi: string | undefined;
+}
+
+/** Starts a run. A workflow id that is in use is refused: nobody's run is touched. */
+export async function startRun({ client, address, namespace }: Connected, request: StartRequest): Promise<Started> {
+  const { type, input, workflowId, taskQueue = TASK_QUEUE } = request;
+  const target = typeof input['database'] === 'string' ? ` of ${input['database']}` : '';
+  let runId: string;
+  try {
+    const handle = await client.workflow.start(type, { workflowId, taskQueue, args: [input], staticSummary: `${type}${target}`, workflowIdConflictPolicy: 'FAIL' });
+    runId = handle.firstExecutionRunId;
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    throw new CommandError(EXIT.usage, `a run with the id "${workflowId}" is there already; take another --id, or watch it with: runbook watch ${quote(workflowId)}`, { cause: error });
+  }
+  return {
+    workflowId, runId, type, taskQueue, namespace,
+    webUi: webUiLink({ webUi: request.webUi, address, namespace, workflowId, runId }) ?? null,
+    approve: `runbook approve ${quote(workflowId)} --by NAME`,
+    watch: `runbook watch ${quote(workflowId)}`,
+    workerAnswers: await hasPollers({ client, namespace }, taskQueue),
+  };
+}
+
+/** What people read after a start. */
+export function startedLines(started: Started): string[] {
+  return [
+    `started  ${started.workflowId}`,
+    ...(started.webUi === null ? [] : [`web UI   ${started.webUi}`]),
+    `watch    ${started.watch}`,
+    `approve  ${started.approve}`,
+    ...(started.workerAnswers === false ? [coloured(`No worker answers on task queue "${started.taskQueue}": the run waits until one does. Start one with: runbook worker`, 'unsure')] : []),
+  ];
+}
+
+// The enum itself cannot be imported: the package is CommonJS, whose names Node does not see.
+const WORKFLOWS: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW = 1;
+/** For task queues that only activities use. */
+export const ACTIVITIES: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY = 2;
+
+/** Whether a worker asked this task queue for work lately; null when the server does not say. */
+export async function hasPollers({ client, namespace }: Pick<Connected, 'client' | 'namespace'>, taskQueue: string, queueType: temporal.api.enums.v1.TaskQueueType = WORKFLOWS): Promise<boolean | null> {
+  try {
+    const answer = await client.workflowService.describeTaskQueue({
+      namespace, taskQueue: { name: taskQueue }, taskQueueType: queueType,
+    });
+    return (answer.pollers ?? []).length > 0;
+  } catch {
+    // Some servers forbid it; a start is no worse for it.
+    return null;
+  }
+}
+
+/** A workflow id may hold anything: as one word of a shell. */
+export function quote(text: string): string {
+  return /^[\w./:@%+=-]+$/.test(text) && !text.startsWith('-') ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { access, chmod, chown, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Where in a published backup a file of the source's data directory is: tablespaces stand beside `data`. */
+export function publishedPath(path: string): string {
+  const tablespace = /^pg_tblspc\/(\d+)\/(.+)$/.exec(path);
+  return tablespace ? `tablespaces/${tablespace[1]}/${tablespace[2]}` : `data/${path}`;
+}
+
+interface ListedFile {
+  path: string;
+  size: number;
+  sha256: string;
+}
+
+const sha256 = (content: Buffer | string) => createHash('sha256').update(content).digest('hex');
+
+/**
+ * Makes the backup's own records agree with a file that was changed: its hash and size in `files.json`, and wherever
+ * `backup.json` or `manifest.json` hold the hash of what was rewritten here.
+ */
+export async function forgeHashes(backupDirectory: string, path: string): Promise<void> {
+  const listPath = join(backupDirectory, 'files.json');
+  const before = await readFile(listPath, 'utf8');
+  const list = JSON.parse(before) as { files: ListedFile[] };
+  const candidates = new Set([path, path.replace(/^data\//, '')]);
+  const entry = list.files.find((file) => candidates.has(file.path));
+  if (!entry) throw new Error(`files.json does not list ${path}`);
+  const oldHash = entry.sha256;
+  const content = await readFile(join(backupDirectory, path));
+  entry.sha256 = sha256(content);
+  entry.size = content.length;
+  // Replaced as text first, so that the file's layout stays as its writer made it.
+  const replaced = before.replaceAll(oldHash, entry.sha256);
+  const after = before.split(oldHash).length === 2 ? replaced : JSON.stringify(list);
+  await replaceFile(listPath, after);
+  for (const name of ['backup.json', 'manifest.json']) {
+    const recordPath = join(backupDirectory, name);
+    const record = await readFile(recordPath, 'utf8').catch(() => undefined);
+    if (record?.includes(sha256(before))) await replaceFile(recordPath, record.replaceAll(sha256(before), sha256(after)));
+  }
+}
+
+/** Writes beside the file and renames, with its mode and owner: a hard link of the old content elsewhere stays whole. */
+export async function replaceFile(path: string, content: Buffer | string): Promise<void> {
+  const { mode, uid, gid } = await stat(path);
+  await writeFile(`${path}.new`, content, { mode: 0o600 });
+  await chmod(`${path}.new`, mode);
+  await chown(`${path}.new`, uid, gid);
+  await rename(`${path}.new`, path);
+}
+
+/** The segments, in order, that recovery needs after the one it starts in and before the last there is. */
+export async function middleSegments(backupDirectory: string, walDirectory: string): Promise<string[]> {
+  const label = await readFile(join(backupDirectory, 'data/backup_label'), 'utf8').catch(() => '');
+  const record = label || (await readFile(join(backupDirectory, 'backup.json'), 'utf8'));
+  const start = /\(file ([0-9A-F]{24})\)/.exec(record)?.[1] ?? /[0-9A-F]{24}/.exec(record)?.[0];
+  const segments = (await readdir(walDirectory)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
+  const first = start ?? segments[0] ?? '';
+  const middle = segments.filter((name) => name > first).slice(0, -1);
+  if (middle.length === 0) throw new Error(`${walDirectory} has no segment between ${first} and the last one: archive more WAL first`);
+  return middle;
+}
+
+/** Throws a sentence with the path if the file is not there. */
+export async function mustExist(path: string): Promise<void> {
+  await access(path).catch((cause: unknown) => {
+    throw new Error(`${path} is not in the backup`, { cause });
+  });
+}

@@ -1,0 +1,118 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { stringify } from 'yaml';
+import { findPostgres } from '../../activities/postgres/binaries.ts';
+import { resolveTemporalCli } from '../embedded/temporal-cli.ts';
+import { startTemporalServer, type TemporalServer } from '../embedded/temporal-server.ts';
+import { loadShop } from './load.ts';
+import { startProduction, type Production } from './production.ts';
+import { startWriters } from './writers.ts';
+
+export interface DemoEnvironment {
+  root: string;
+  configurationFile: string;
+  production: Production;
+  server: TemporalServer;
+  client: Client;
+  repository: string;
+  writers: Awaited<ReturnType<typeof startWriters>>;
+  /** Ends everything and removes its files. Can be called twice. */
+  stop(): Promise<void>;
+}
+
+export interface DemoOptions { scale: number; seed: number; writersPerSecond: number; log: (line: string) => void }
+
+/** Starts everything from nothing: Temporal server, production under write load, configuration, worker. */
+export async function startDemoEnvironment({ scale, seed, writersPerSecond, log }: DemoOptions): Promise<DemoEnvironment> {
+  const root = await mkdtemp(join(tmpdir(), 'runbooks-demo-'));
+  // The database server's user must be able to walk through.
+  await chmod(root, 0o711);
+  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
+  let stopping: Promise<void> | undefined;
+  const stop = () => (stopping ??= (async () => {
+    for (const end of stops.reverse()) await end().catch((error: Error) => log(`while cleaning up: ${error.message}`));
+  })());
+  try {
+    const cli = await resolveTemporalCli({ log });
+    log(`Temporal server: ${cli.source}`);
+    const server = await startTemporalServer({ cliPath: cli.path, uiPort: 0, searchAttributes: {}, logFile: join(root, 'temporal.log') });
+    stops.push(() => server.stop());
+    const binaries = await findPostgres({});
+    log(`PostgreSQL ${binaries.version}: starting production`);
+    const production = await startProduction({ root: join(root, 'production'), binaries, log: () => undefined });
+    stops.push(() => production.stop());
+    const loaded = await loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale, seed });
+    log(`loaded the shop: ${Math.round(loaded.databaseBytes / 2 ** 20)} MiB, ${loaded.orders} orders in ${loaded.seconds.toFixed(1)} s`);
+    const writers = await startWriters({ config: production.config, count: 4, seed, opsPerSecond: writersPerSecond, onError: (error) => log(`writers: ${String(error)}`) });
+    stops.push(() => writers.stop());
+    const { configurationFile, repository } = await writeConfiguration(root, production, server);
+    const worker = await startWorkerProcess({ configurationFile, address: server.address, log });
+    stops.push(() => stopProcess(worker));
+    const connection = await Connection.connect({ address: server.address });
+    stops.push(() => connection.close());
+    return { root, configurationFile, production, server, client: new Client({ connection }), repository, writers, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function writeConfiguration(root: string, production: Production, server: TemporalServer): Promise<{ configurationFile: string; repository: string }> {
+  const repository = join(root, 'backups');
+  await mkdir(repository, { mode: 0o700 });
+  const passwordFile = join(root, 'password');
+  await writeFile(passwordFile, production.superuser.password, { mode: 0o600 });
+  const configurationFile = join(root, 'runbooks.yaml');
+  await writeFile(configurationFile, stringify({
+    version: 1,
+    evidence: { directory: join(root, 'evidence') },
+    drills: { directory: join(root, 'drills'), reserve: '200MB' },
+    ...(server.uiAddress === undefined ? {} : { webUi: server.uiAddress }),
+    databases: {
+      shop: {
+        connection: { host: '127.0.0.1', port: production.port, database: production.database, user: production.superuser.user, passwordFile },
+        provider: { kind: 'archive', repository, walDirectory: production.archiveDirectory },
+        objectives: { rto: '2m', rpo: '1m', rtaIs: 'withoutWait' },
+        gates: { start: { approvers: ['anna', 'ben'], assurance: 'claimed', expiresAfter: '1h' } },
+        checks: [
+          { name: 'there are orders', sql: 'SELECT count(*) > 0 FROM sales."order"', expect: 'true' },
+          { name: 'the heartbeat is there', sql: 'SELECT count(*) >= 4 FROM ops.heartbeat', expect: 'true' },
+        ],
+      },
+    },
+  }), { mode: 0o600 });
+  return { configurationFile, repository };
+}
+
+/** Starts a worker as a process of its own, as in production, and waits until it says that it is ready. */
+export async function startWorkerProcess({ configurationFile, address, log }: { configurationFile: string; address: string; log: (line: string) => void }): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../../workers/main.js', import.meta.url))], {
+    env: { ...process.env, RUNBOOKS_CONFIG: configurationFile, TEMPORAL_ADDRESS: address }, stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const output: string[] = [];
+  const collect = (chunk: Buffer) => output.push(chunk.toString());
+  child.stderr.on('data', collect);
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      collect(chunk);
+      if (output.join('').includes('worker ready')) resolve();
+    });
+    child.once('exit', (code) => reject(new Error(`the worker ended with ${code}:\n${output.join('')}`)));
+  });
+  log('worker: ready');
+  return child;
+}
+
+/** Ends a process and waits until it is gone. */
+export async function stopProcess(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill(signal);
+  const late = setTimeout(() => child.kill('SIGKILL'), 15_000);
+  await gone;
+  clearTimeout(late);
+}

@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { WorkflowFailedError } from '@temporalio/client';
+import { Backup } from '../../contracts/backup.ts';
+import { DrTest } from '../../contracts/dr-test.ts';
+import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
+import { guardianId } from '../../contracts/guardian.ts';
+import type { Progress } from '../../contracts/messages.ts';
+import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { renderText } from '../cli/evidence-text.ts';
+import { damageBackup, readColdTables } from './damage.ts';
+import { startDemoEnvironment, type DemoEnvironment } from './environment.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    keep: { type: 'boolean', default: false }, interactive: { type: 'boolean', default: false }, broken: { type: 'boolean', default: false },
+    seed: { type: 'string' }, scale: { type: 'string', default: '1' },
+  },
+});
+const seed = Number(options.seed ?? Math.floor(Math.random() * 1e6));
+const began = performance.now();
+const log = (line: string): void => void process.stdout.write(`[${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s] ${line}\n`);
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  if (options.broken) log(`a backup will be damaged; seed ${seed} (repeat with --seed ${seed})`);
+  const demo = await startDemoEnvironment({ scale: Number(options.scale), seed, writersPerSecond: 150, log });
+  const interrupted = () => void demo.stop().then(() => process.exit(130));
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  try {
+    log(`web UI: ${demo.server.uiAddress}`);
+    log('backup: base backup, WAL archive and exact manifest, while writers go on writing');
+    const backup = await demo.client.workflow.execute(Backup.type, { workflowId: `backup/shop/${stamp()}`, taskQueue: TASK_QUEUE, args: [{}] }) as { id: string; manifest: { tables: number; rows: number } };
+    log(`backup ${backup.id}: ${backup.manifest.tables} tables, ${backup.manifest.rows} rows in its manifest`);
+    const damage = options.broken ? await damageIt(demo, backup.id) : undefined;
+    const evidence = await drill(demo);
+    process.stdout.write(`\n${renderText(evidence.record)}\n\nevidence  ${evidence.file}\nreport    ${evidence.file.replace(/json$/, 'html')}\n\n`);
+    const success = damage ? named(evidence.record, damage.expectedNames) : evidence.record.outcome === 'succeeded';
+    if (damage) log(success ? `dr-test was not told, and named the damage: ${damage.description}` : `dr-test did NOT name the damage: ${damage.description}`);
+    if (options.keep) await keep(demo);
+    return success ? 0 : 1;
+  } finally {
+    if (!options.keep) await demo.stop();
+  }
+}
+
+async function damageIt(demo: DemoEnvironment, backupId: string): Promise<Awaited<ReturnType<typeof damageBackup>>> {
+  const coldTables = await readColdTables(demo.production.config);
+  const damage = await damageBackup({ repository: demo.repository, backupId, walDirectory: demo.production.archiveDirectory, coldTables, seed });
+  log(`damaged the backup: ${damage.kind} (seed ${damage.seed})`);
+  return damage;
+}
+
+async function drill(demo: DemoEnvironment): Promise<{ record: Evidence; file: string }> {
+  const workflowId = `dr-test/shop/${stamp()}`;
+  log(`dr-test: temporal workflow start --type dr-test --task-queue runbooks --workflow-id ${workflowId}`);
+  const handle = await demo.client.workflow.start(DrTest.type, { workflowId, taskQueue: TASK_QUEUE, args: [{ requester: 'demo' }] });
+  log(`dr-test: ${demo.server.uiAddress}/namespaces/default/workflows/${encodeURIComponent(workflowId)}`);
+  let last = '';
+  let decided = false;
+  const watching = setInterval(() => void handle.query<Progress>('progress').then((progress) => {
+    if (progress.phase !== last) log(`  ${progress.phase}`);
+    last = progress.phase;
+    if (progress.openGate === null || decided) return;
+    decided = true;
+    const command = `temporal workflow signal --workflow-id ${workflowId} --name approve --input '{"gate":"start","by":"anna"}'`;
+    log(options.interactive ? `  waiting for you: ${command}` : `  approving as anna: ${command}`);
+    if (!options.interactive) return handle.signal('approve', { gate: 'start', by: 'anna' });
+  }).catch(() => undefined), 100);
+  let file: string;
+  try {
+    file = (await handle.result() as { evidence: string }).evidence;
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    const cause = error.cause as { message?: string; details?: [{ evidence?: string }] } | undefined;
+    log(`dr-test failed: ${cause?.message}`);
+    file = cause?.details?.[0].evidence ?? '';
+  } finally {
+    clearInterval(watching);
+  }
+  await demo.client.workflow.getHandle(guardianId({ workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result().catch(() => undefined);
+  return { record: evidenceSchema.parse(JSON.parse(await readFile(file, 'utf8'))), file };
+}
+
+/** Whether a failed run's evidence says what is broken, in one of the names it may go by. */
+function named(evidence: Evidence, names: readonly string[]): boolean {
+  const said = [evidence.failure?.message ?? '', ...evidence.checks.filter((check) => check.outcome === 'failed').flatMap((check) => [check.name, check.detail])].join('\n');
+  return evidence.outcome === 'failed' && evidence.verdict.restore === 'unsound' && names.some((name) => said.includes(name));
+}
+
+async function keep(demo: DemoEnvironment): Promise<void> {
+  process.stdout.write([
+    `web UI              ${demo.server.uiAddress}`,
+    `configuration       export RUNBOOKS_CONFIG=${demo.configurationFile} TEMPORAL_ADDRESS=${demo.server.address}`,
+    `production          psql -h ${demo.production.socketDirectory} -p ${demo.production.port} -U ${demo.production.superuser.user} ${demo.production.database}`,
+    'stop everything     Ctrl-C here, or: kill ' + String(process.pid), '',
+  ].join('\n'));
+  await new Promise<never>(() => setInterval(() => undefined, 1 << 30));
+}
+
+function stamp(): string {
+  return new Date().toISOString().replaceAll(/[-:]/g, '').replace(/\.\d+/, '');
+}

@@ -1,0 +1,98 @@
+import { execFile } from 'node:child_process';
+import { chmod, copyFile, mkdir, rename, rm } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { cacheDirectory, fillAtomically, isExecutable } from './cache-directory.ts';
+import { downloadOfficial } from './official-download.ts';
+
+const run = promisify(execFile);
+
+/** Server 1.31.2, web UI 2.50.1. Extensions such as `temporal runbook` need 1.6; newer than 1.8 cannot be built from Go modules. */
+export const TEMPORAL_CLI_VERSION = '1.8.2';
+
+/** Where a Temporal CLI came from. */
+export type TemporalCliSource = 'environment' | 'path' | 'cache' | 'download' | 'go-build';
+
+/** An executable Temporal CLI. */
+export interface TemporalCli {
+  readonly path: string;
+  readonly source: TemporalCliSource;
+}
+
+/** What {@link resolveTemporalCli} may use; the environment is an argument so that tests can give another. */
+export interface ResolveTemporalCliOptions {
+  /** Told what is going on, one sentence at a time. */
+  readonly log: (line: string) => void;
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/** A cold build takes about 4 minutes on 2 cores, so a slow machine gets much more. */
+const GO_BUILD_TIMEOUT_MS = 30 * 60_000;
+
+/**
+ * Finds a Temporal CLI: `TEMPORAL_CLI_PATH`, `temporal` on PATH, our cache, the official download, a build with Go.
+ * What was downloaded or built stays in the cache.
+ *
+ * @throws Error with one sentence that lists what was tried and what to do
+ */
+export async function resolveTemporalCli({ log, environment = process.env }: ResolveTemporalCliOptions): Promise<TemporalCli> {
+  const named = environment['TEMPORAL_CLI_PATH'];
+  if (named) {
+    if (!(await isExecutable(named))) throw new Error(`TEMPORAL_CLI_PATH names ${named}, which is not an executable file`);
+    return { path: named, source: 'environment' };
+  }
+  const onPath = await findOnPath(environment['PATH'] ?? '');
+  if (onPath !== undefined) return { path: onPath, source: 'path' };
+
+  const directory = join(cacheDirectory(environment), `temporal-cli-${TEMPORAL_CLI_VERSION}`);
+  const path = join(directory, 'temporal');
+  if (await isExecutable(path)) return { path, source: 'cache' };
+
+  log(`downloading Temporal CLI ${TEMPORAL_CLI_VERSION} into ${directory}`);
+  try {
+    await fillAtomically(directory, async (unfinished) => {
+      const program = await downloadOfficial({ artifact: 'cli', version: `v${TEMPORAL_CLI_VERSION}` }, unfinished);
+      await rename(program, join(unfinished, 'temporal'));
+      await chmod(join(unfinished, 'temporal'), 0o755);
+    });
+    return { path, source: 'download' };
+  } catch (error) {
+    log(`${(error as Error).message}; trying to build it with Go instead`);
+  }
+  await buildWithGo(directory, environment, log);
+  return { path, source: 'go-build' };
+}
+
+/** `temporal` exactly: our own extensions `temporal-runbook` and `temporal-workflow-…` are on PATH too. */
+async function findOnPath(path: string): Promise<string | undefined> {
+  for (const directory of path.split(delimiter)) {
+    const candidate = join(directory, 'temporal');
+    if (directory !== '' && (await isExecutable(candidate))) return candidate;
+  }
+  return undefined;
+}
+
+async function buildWithGo(directory: string, environment: NodeJS.ProcessEnv, log: (line: string) => void): Promise<void> {
+  const advice = 'install the Temporal CLI so that `temporal` is on PATH, or set TEMPORAL_CLI_PATH, or install Go 1.26';
+  if (!(await run('go', ['version'], { env: environment }).then(() => true, () => false))) {
+    throw new Error(`no Temporal CLI: none on PATH, the official download cannot be used and Go is not installed; ${advice}`);
+  }
+  log(`building Temporal CLI ${TEMPORAL_CLI_VERSION} with Go into ${directory}; the first time takes about 4 minutes`);
+  const moduleFiles = fileURLToPath(new URL('go-module/', import.meta.url));
+  try {
+    await fillAtomically(directory, async (unfinished) => {
+      const [module, program] = [join(unfinished, 'module'), join(unfinished, 'temporal')];
+      await mkdir(module);
+      for (const file of ['go.mod', 'go.sum']) await copyFile(join(moduleFiles, file), join(module, file));
+      // -s -w leaves out debugging tables: 138 MB instead of 200.
+      await run('go', ['build', '-trimpath', '-ldflags', '-s -w', '-o', program, 'github.com/temporalio/cli/cmd/temporal'], {
+        cwd: module, env: environment, timeout: GO_BUILD_TIMEOUT_MS, maxBuffer: 64 * 1024 * 1024,
+      });
+      await rm(module, { recursive: true });
+    });
+  } catch (error) {
+    const { stderr, message } = error as Error & { stderr?: string };
+    throw new Error(`building the Temporal CLI with Go failed (${(stderr || message).trim().split('\n').at(-1)}); ${advice}`, { cause: error });
+  }
+}

@@ -1,0 +1,127 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { countSourceCommits } from '../../activities/archive/source-wal.ts';
+import { readSegmentsFrom, scanWal } from '../../activities/archive/wal-scan.ts';
+import type { WalCommit } from '../../activities/archive/wal-record.ts';
+import { walkWal } from '../../activities/archive/wal-reader.ts';
+import { findPostgres } from '../../activities/postgres/binaries.ts';
+import { parseLsn } from '../../activities/postgres/lsn.ts';
+import { chownSync, mkdirSync } from 'node:fs';
+import { createPrivateDirectory, runAs, type Server, startCluster } from '../support/postgres.ts';
+
+const MB = 1024 * 1024;
+const lineage = { timeline: 1, ancestors: [] };
+
+/** Writes WAL of all kinds: savepoints, two-phase commits, DDL, records over several pages, switches. */
+async function makeWal(server: Server): Promise<{ start: string; end: string }> {
+  return server.withClient('postgres', async (client) => {
+    await client.query('CHECKPOINT');
+    const start = await client.query('SELECT pg_switch_wal(), pg_current_wal_insert_lsn()::text AS lsn');
+    await client.query('CREATE TABLE t (id serial PRIMARY KEY, body text)');
+    for (let i = 0; i < 200; i += 1) await client.query('INSERT INTO t (body) VALUES (repeat(md5($1::text), $2))', [i, i]);
+    await client.query('BEGIN; INSERT INTO t (body) VALUES (1); SAVEPOINT a; INSERT INTO t (body) VALUES (2); SAVEPOINT b; INSERT INTO t (body) VALUES (3); COMMIT');
+    for (let i = 1; i <= 3; i += 1) await client.query(`BEGIN; CREATE TABLE p${i} (a int); DROP TABLE IF EXISTS p${i - 1}; PREPARE TRANSACTION 'p${i}'`).then(() => client.query(`COMMIT PREPARED 'p${i}'`));
+    await client.query(`BEGIN; INSERT INTO t (body) VALUES (1); PREPARE TRANSACTION 'away'`).then(() => client.query(`ROLLBACK PREPARED 'away'`));
+    await client.query('BEGIN; INSERT INTO t (body) VALUES (9); ROLLBACK');
+    await client.query(`SELECT pg_logical_emit_message(false, 'big', repeat('x', 2500000))`);
+    await client.query('SELECT pg_switch_wal()');
+    await client.query('INSERT INTO t (body) SELECT md5(i::text) FROM generate_series(1, 30000) i');
+    const end = await client.query('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+    return { start: (start.rows[0] as { lsn: string }).lsn, end: (end.rows[0] as { lsn: string }).lsn };
+  });
+}
+
+const settings = { max_prepared_transactions: 10, wal_keep_size: '1GB', autovacuum: 'off', bgwriter_lru_maxpages: 0 };
+
+describe('PostgreSQL of the package', () => {
+  let server: Server;
+  beforeAll(async () => { server = await startCluster({ settings: { ...settings, wal_level: 'logical' }, initdb: ['--wal-segsize=1'] }); });
+  afterAll(() => server.stop());
+
+  test('the walker sees the records and commits that pg_walinspect sees', async () => {
+    const { start, end } = await makeWal(server);
+    const readSegment = readSegmentsFrom({ directory: join(server.dataDirectory, 'pg_wal'), segmentSize: MB, lineage });
+    const commits: WalCommit[] = [];
+    const limitLsn = parseLsn(end);
+    const scanned = await scanWal({ readSegment, segmentSize: MB, timeline: 1, startLsn: parseLsn(start), limitLsn, onCommit: (commit) => commits.push(commit) });
+    expect(scanned).toMatchObject({ reason: 'limit', detail: '' });
+    const seen = await server.withClient('postgres', async (client) => {
+      await client.query('CREATE EXTENSION pg_walinspect');
+      const { rows } = await client.query(
+        `SELECT count(*)::int AS records,
+                count(*) FILTER (WHERE resource_manager = 'Transaction' AND record_type IN ('COMMIT', 'COMMIT_PREPARED'))::int AS commits,
+                max(end_lsn)::text AS "endLsn"
+           FROM pg_get_wal_records_info($1, $2)`, [start, end]);
+      return rows[0] as { records: number; commits: number; endLsn: string };
+    });
+    expect({ records: scanned.records, commits: scanned.commits }).toEqual({ records: seen.records, commits: seen.commits });
+    expect(scanned.endLsn).toBe(parseLsn(seen.endLsn));
+    expect(commits.filter((commit) => commit.prepared)).toHaveLength(3);
+    expect(commits.every((commit) => Math.abs(commit.committedAt.getTime() - Date.now()) < 60_000)).toBe(true);
+  });
+
+  test('the end of valid WAL is where the server flushed to', async () => {
+    const end = await server.withClient('postgres', async (client) => {
+      await client.query('CREATE TABLE last (a int)');
+      return parseLsn((await client.query('SELECT pg_current_wal_flush_lsn()::text AS lsn')).rows[0].lsn as string);
+    });
+    const readSegment = readSegmentsFrom({ directory: join(server.dataDirectory, 'pg_wal'), segmentSize: MB, lineage });
+    const walked = await walkWal({ readSegment, segmentSize: MB, timeline: 1, startLsn: end - 100_000n, onRecord: () => undefined });
+    expect(walked.reason).not.toBe('limit');
+    expect(walked.endLsn).toBe(end);
+  });
+
+  test('the transactions a restore lost are counted from the living source, up to the instant', async () => {
+    const times: number[] = [];
+    const at = await server.withClient('postgres', async (client) => {
+      const from = parseLsn((await client.query('SELECT pg_current_wal_flush_lsn()::text AS lsn')).rows[0].lsn as string);
+      for (let i = 0; i < 12; i += 1) {
+        await client.query('INSERT INTO t (body) VALUES (1)');
+        times.push(Date.now());
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        if (i === 4) await client.query('SELECT pg_switch_wal()');
+      }
+      const common = { walDirectory: '/nonexistent', lineage, segmentSize: MB, fromLsn: from };
+      expect(await countSourceCommits({ ...common, client, until: new Date() })).toMatchObject({ commits: 12, method: 'source' });
+      expect(await countSourceCommits({ ...common, client, until: new Date((times[6] as number) + 5) })).toMatchObject({ commits: 7 });
+      return common;
+    });
+    const files = await countSourceCommits({ ...at, client: null, sourceWalDirectory: join(server.dataDirectory, 'pg_wal'), until: new Date() });
+    expect(files).toMatchObject({ commits: 12, method: 'files' });
+  });
+});
+
+const waldump = spawnSync('sh', ['-c', 'ls /usr/lib/postgresql/15/bin/pg_waldump'], { encoding: 'utf8' }).stdout.trim();
+
+describe.skipIf(waldump === '')('PostgreSQL 15', () => {
+  test('the walker sees the records and commits that pg_waldump sees', async () => {
+    const binaries = await findPostgres({ major: 15 });
+    const root = createPrivateDirectory('pg15');
+    const dataDirectory = join(root, 'data');
+    mkdirSync(dataDirectory, { mode: 0o700 });
+    const { uid, gid } = runAs();
+    if (uid !== undefined && gid !== undefined) chownSync(dataDirectory, uid, gid);
+    execFileSync(join(binaries.binDirectory, 'initdb'), ['-D', dataDirectory, '-U', 'postgres', '--auth=trust', '--no-sync', '--wal-segsize=1'], { ...runAs(), cwd: root });
+    const before = process.env['TEST_POSTGRES_BIN'];
+    process.env['TEST_POSTGRES_BIN'] = binaries.binDirectory;
+    const { resetModules } = await import('vitest').then(({ vi }) => vi);
+    resetModules();
+    const support = await import('../support/postgres.ts');
+    const server = await support.startServer({ dataDirectory, settings: { ...settings, fsync: 'off' }, owns: root });
+    if (before === undefined) delete process.env['TEST_POSTGRES_BIN'];
+    try {
+      const { start, end } = await makeWal(server);
+      const readSegment = readSegmentsFrom({ directory: join(dataDirectory, 'pg_wal'), segmentSize: MB, lineage });
+      const xids: number[] = [];
+      const scanned = await scanWal({ readSegment, segmentSize: MB, timeline: 1, startLsn: parseLsn(start), limitLsn: parseLsn(end), onCommit: (commit) => xids.push(commit.xid) });
+      const dump = execFileSync(waldump, ['-p', join(dataDirectory, 'pg_wal'), '-s', start, '-e', end], { encoding: 'utf8', maxBuffer: 1 << 28 });
+      const lines = dump.trim().split('\n');
+      const commits = lines.filter((line) => / desc: COMMIT(_PREPARED)? /.test(line));
+      expect(scanned.records).toBe(lines.length);
+      expect(xids).toEqual(commits.map((line) => Number(/COMMIT_PREPARED (\d+):/.exec(line)?.[1] ?? /tx: +(\d+)/.exec(line)?.[1])));
+    } finally {
+      await server.stop('immediate');
+    }
+  }, 60_000);
+});

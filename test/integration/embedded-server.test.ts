@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Connection } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
+import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
+
+describe('the embedded Temporal server', () => {
+  let directory: string;
+  let cliPath: string;
+  let logFile: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'embedded-server-'));
+    logFile = join(directory, 'server.log');
+    cliPath = (await resolveTemporalCli({ log: console.log })).path;
+  });
+
+  afterAll(() => rm(directory, { recursive: true, force: true }));
+
+  it('answers with its search attributes registered, and is gone after stop', async () => {
+    const server = await startTemporalServer({ cliPath, searchAttributes: { RunbookTarget: 'Keyword' }, logFile });
+    const connection = await Connection.connect({ address: server.address });
+    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace: 'default' });
+    expect(customAttributes).toHaveProperty('RunbookTarget');
+    await connection.close();
+    await server.stop();
+    expect(isAlive(server.pid)).toBe(false);
+    await server.stop();
+  });
+
+  it('serves the web UI on request and only then', async () => {
+    const server = await startTemporalServer({ cliPath, uiPort: 0, searchAttributes: {}, logFile });
+    try {
+      expect((await fetch(server.uiAddress!)).status).toBe(200);
+    } finally {
+      await server.stop();
+    }
+    const headless = await startTemporalServer({ cliPath, searchAttributes: {}, logFile });
+    await headless.stop();
+    expect(headless.uiAddress).toBeUndefined();
+  });
+
+  it('keeps its state in a file over a restart on the same port', async () => {
+    const dbFile = join(directory, 'state.db');
+    const first = await startTemporalServer({ cliPath, dbFile, searchAttributes: { RunbookType: 'Keyword' }, logFile });
+    await withConnection(first.address, async (connection) => {
+      await connection.workflowService.startWorkflowExecution({
+        namespace: 'default', workflowId: 'kept', workflowType: { name: 'any' }, taskQueue: { name: 'any' }, requestId: 'kept',
+      });
+    });
+    await first.stop();
+    const port = Number(first.address.split(':')[1]);
+    const second = await startTemporalServer({ cliPath, dbFile, port, searchAttributes: { RunbookType: 'Keyword' }, logFile });
+    await withConnection(second.address, async (connection) => {
+      const found = await connection.workflowService.describeWorkflowExecution({ namespace: 'default', execution: { workflowId: 'kept' } });
+      expect(found.workflowExecutionInfo?.type?.name).toBe('any');
+    });
+    await second.stop();
+  });
+
+  it('ends within seconds when its parent is killed with -9', async () => {
+    const program = join(directory, 'parent.mjs');
+    const module = fileURLToPath(new URL('../../dist/scripts/embedded/temporal-server.js', import.meta.url));
+    await writeFile(program, `
+      const { startTemporalServer } = await import(${JSON.stringify(module)});
+      const server = await startTemporalServer(${JSON.stringify({ cliPath, searchAttributes: {}, logFile })});
+      process.stdout.write(String(server.pid));
+      setInterval(() => {}, 1000);
+    `);
+    const parent = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [said] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(said.toString());
+    expect(isAlive(pid)).toBe(true);
+    parent.kill('SIGKILL');
+    await expect.poll(() => isAlive(pid), { timeout: 8_000 }).toBe(false);
+  });
+
+  it('says that it is gone when it is killed itself', async () => {
+    const server = await startTemporalServer({ cliPath, searchAttributes: {}, logFile });
+    process.kill(server.pid, 'SIGKILL');
+    await server.exited;
+    expect(isAlive(server.pid)).toBe(false);
+  });
+
+  it('reports the words of a server that cannot start', async () => {
+    const taken = await startTemporalServer({ cliPath, searchAttributes: {}, logFile });
+    const port = Number(taken.address.split(':')[1]);
+    const dbFile = join(directory, 'no', 'such', 'directory.db');
+    try {
+      await expect(startTemporalServer({ cliPath, dbFile, searchAttributes: {}, logFile })).rejects.toThrow(/did not start: it ended\n.*directory/s);
+      await expect(startTemporalServer({ cliPath: join(directory, 'absent'), searchAttributes: {}, logFile })).rejects.toThrow(/absent/);
+      await expect(startTemporalServer({ cliPath, port, searchAttributes: {}, logFile })).rejects.toThrow(`port ${port} cannot be used (address already in use)`);
+    } finally {
+      await taken.stop();
+    }
+  });
+});
+
+async function withConnection(address: string, use: (connection: Connection) => Promise<void>): Promise<void> {
+  const connection = await Connection.connect({ address });
+  try {
+    await use(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

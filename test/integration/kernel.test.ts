@@ -1,0 +1,160 @@
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { guardianId } from '../../contracts/guardian.ts';
+import type { Evidence } from '../../contracts/evidence.ts';
+import type { RunRecord } from '../../contracts/record.ts';
+import type { Progress } from '../../contracts/messages.ts';
+import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+
+let environment: KernelEnvironment;
+
+async function start(input: Record<string, unknown> = {}, gated = false) {
+  const root = await mkdtemp(path.join(environment.root, 'run-'));
+  const handle = await environment.client.workflow.start('toy', {
+    workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...(gated ? {} : {}), ...input }],
+  });
+  const owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
+  const guardian = environment.client.workflow.getHandle(guardianId(owner));
+  const journal = async () => (await readFile(path.join(root, 'journal'), 'utf8').catch(() => '')).trim().split('\n').filter(Boolean);
+  const evidence = async (): Promise<Evidence> => {
+    const found = (await environment.evidence()).find((one) => one.workflowId === handle.workflowId);
+    if (!found) throw new Error('no evidence');
+    return found;
+  };
+  return { handle, guardian, root, journal, evidence };
+}
+
+async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
+  for (const end = Date.now() + 20_000; Date.now() < end;) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`did not happen within 20 s: ${what}`);
+}
+
+describe('a run without a gate', () => {
+  beforeAll(async () => {
+    environment = await startKernelEnvironment();
+    await environment.startWorker();
+  });
+  afterAll(() => environment.stop());
+
+  it('acts, tears down, proves absence twice, and writes evidence that fits the schema', async () => {
+    const run = await start();
+    const result = await run.handle.result() as { fence: number; evidence: string };
+    await run.guardian.result();
+    const evidence = await run.evidence();
+    expect(evidence.outcome).toBe('succeeded');
+    expect(evidence.steps.map((step) => [step.name, step.outcome, step.attempts, step.summary])).toEqual([
+      ['write one', 'done', 1, 'wrote one'], ['write two', 'done', 1, 'wrote two'],
+    ]);
+    expect(evidence.compensations).toEqual([]);
+    expect(evidence.teardown).toMatchObject({ outcome: 'done', provenAbsent: true, destroyed: ['one', 'two'] });
+    expect(evidence.teardown.proofs).toHaveLength(2);
+    expect(existsSync(path.join(run.root, `box-${result.fence}`))).toBe(false);
+    expect(await run.journal()).toEqual(['begin one', 'begin two']);
+  });
+
+  it('undoes newest first when a step fails, also the step that failed', async () => {
+    const run = await start({ failAt: 'two' });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'PREFLIGHT', message: 'two cannot be written' } });
+    await run.guardian.result();
+    const evidence = await run.evidence();
+    expect(await run.journal()).toEqual(['begin one', 'begin two', 'undo two', 'undo one']);
+    expect(evidence.outcome).toBe('failed');
+    expect(evidence.compensations.map((entry) => [entry.id, entry.outcome])).toEqual([['two', 'done'], ['one', 'done']]);
+    expect(evidence.teardown.provenAbsent).toBe(true);
+  });
+
+  it('fails at once on input that breaks the schema, with a sentence that says what to change', async () => {
+    const run = await start({ root: 5, colour: 'red' });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: expect.stringContaining('root') as string } });
+  });
+
+  it.each(['terminate', 'cancel', 'abort'] as const)('after %s in the middle of a step undoes it, leaves nothing and frees the lock', async (how) => {
+    const run = await start({ stallMs: 60_000 });
+    await until(async () => (await run.journal()).includes('begin one'), 'the first step began');
+    if (how === 'terminate') await run.handle.terminate('test');
+    else if (how === 'cancel') await run.handle.cancel();
+    else await run.handle.signal('abort');
+    await run.handle.result().catch(() => undefined);
+    await run.guardian.result();
+    const evidence = await run.evidence();
+    expect(evidence.outcome).toBe({ terminate: 'terminated', cancel: 'cancelled', abort: 'aborted' }[how]);
+    expect(evidence.chain.writtenBy).toBe(how === 'terminate' ? 'guardian' : 'run');
+    expect(evidence.steps.map((step) => [step.name, step.outcome])).toEqual([['write one', 'cancelled']]);
+    expect(evidence.compensations.map((entry) => entry.id)).toEqual(['one']);
+    expect(evidence.teardown.provenAbsent).toBe(true);
+    const holders = await environment.client.workflow.getHandle('lock/shop').query<{ holders: unknown[] }>('holders');
+    expect(holders.holders).toEqual([]);
+  });
+
+  it('keeps one owner when a run is reset, and undoes what both of its lives did', async () => {
+    const run = await start({ stallMs: 1_500 });
+    await until(async () => (await run.journal()).includes('begin two'), 'the second step began');
+    const history = await run.handle.fetchHistory();
+    const completed = history.events?.filter((event) => event.workflowTaskCompletedEventAttributes) ?? [];
+    const point = completed.at(-1)?.eventId;
+    await environment.client.workflowService.resetWorkflowExecution({
+      namespace: 'default', workflowExecution: { workflowId: run.handle.workflowId, runId: run.handle.firstExecutionRunId },
+      reason: 'test', workflowTaskFinishEventId: point ?? null, requestId: randomUUID(),
+    });
+    const result = await environment.client.workflow.getHandle(run.handle.workflowId).result() as { fence: number };
+    await run.guardian.result();
+    expect(existsSync(path.join(run.root, `box-${result.fence}`))).toBe(false);
+    expect((await run.evidence()).outcome).toBe('succeeded');
+  });
+
+  it('lets two runs on one target queue, in order of arrival', async () => {
+    const first = await start({ stallMs: 500 });
+    await until(async () => (await first.journal()).length > 0, 'the first run acts');
+    const second = await start();
+    const a = await first.handle.result() as { fence: number };
+    const b = await second.handle.result() as { fence: number };
+    expect(b.fence).toBeGreaterThan(a.fence);
+    const waited = await second.evidence();
+    const firstEnd = Date.parse((await first.evidence()).finishedAt);
+    expect(Date.parse(waited.steps[0]?.startedAt ?? '')).toBeGreaterThanOrEqual(firstEnd - 50);
+  });
+});
+
+describe('a run with a gate', () => {
+  beforeAll(async () => {
+    environment = await startKernelEnvironment({ start: { approvers: ['anna', 'ben'], quorum: 2, assurance: 'claimed', expiresAfter: '30s' } });
+    await environment.startWorker();
+  });
+  afterAll(() => environment.stop());
+
+  const openGate = (run: Awaited<ReturnType<typeof start>>) => until(async () => (await run.handle.query<Progress>('progress')).openGate !== null, 'the gate is open');
+
+  it('counts each named approver once and refuses everybody else with a sentence', async () => {
+    const run = await start({ requester: 'carol' });
+    await openGate(run);
+    await run.handle.signal('approve');
+    await run.handle.signal('approve', { gate: 'start', by: 'mallory' });
+    await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+    await run.handle.signal('approve', { gate: 'start', by: ' Anna ' });
+    await run.handle.signal('approve', 'nonsense');
+    await until(async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisions.length === 4, 'four decisions are identified');
+    await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben', planHash: 'stale' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('is not the plan') as string } });
+    expect(await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben' }] })).toEqual({ gate: 'start', outcome: 'approved' });
+    await run.handle.result();
+    const [gate] = (await run.evidence()).gates;
+    expect(gate?.outcome).toBe('approved');
+    expect(gate?.decisions.map((decision) => [decision.by, decision.assurance, decision.counted])).toEqual([
+      [null, 'none', false], ['mallory', 'claimed', false], ['anna', 'claimed', true], [' Anna ', 'claimed', false], ['ben', 'claimed', true],
+    ]);
+  });
+
+  it('ends as rejected, with nothing created, when one person says no', async () => {
+    const run = await start();
+    await openGate(run);
+    await run.handle.signal('reject', { by: 'ben', comment: 'not tonight', gate: 'start' });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: 'gate "start" was rejected by ben: not tonight' } });
+    expect((await run.evidence()).outcome).toBe('rejected');
+    expect(await run.journal()).toEqual([]);
+  });
+});

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Client } from 'pg'
+import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts'
+import { ManifestError } from '../../activities/manifest/errors.ts'
+import { takeManifest } from '../../activities/manifest/take-manifest.ts'
+import type { ComparisonResult, Difference, Manifest } from '../../contracts/manifest.ts'
+import { schemaOfEverything } from '../support/manifest-scenario.ts'
+import { startCluster, type Server } from '../support/postgres.ts'
+
+let server: Server
+let manifest: Manifest
+const live = (): AbortSignal => new AbortController().signal
+const take = (limits = {}, signal = live()): Promise<Manifest> =>
+  takeManifest({ connect: (database) => server.config(database), applicationName: 'manifest-test', signal, limits })
+const compare = (depth: 'quick' | 'standard' = 'standard'): Promise<ComparisonResult> =>
+  compareWithManifest({ connect: (database) => server.config(database), manifest, database: 'postgres', connections: 2, depth, signal: live() })
+const run = (sql: string): Promise<unknown> => server.withClient('postgres', (client: Client) => client.query(sql))
+
+beforeAll(async () => {
+  server = await startCluster({ logical: true, settings: { autovacuum: false } })
+  await run(schemaOfEverything)
+  manifest = await take()
+}, 60_000)
+afterAll(() => server.stop())
+
+describe('contents', () => {
+  test('rows that only moved to other places are no difference', async () => {
+    await run('UPDATE accounts SET balance = balance WHERE id < 100')
+    expect((await compare()).differences).toEqual([])
+  })
+
+  // Damage, and what undoes it: the next case starts from equal contents.
+  const damages: [string, string, string, string][] = [
+    ['a row missing', 'public.no_key', 'DELETE FROM no_key WHERE ctid = (SELECT min(ctid) FROM no_key)', 'INSERT INTO no_key VALUES (1, 1)'],
+    ['a duplicate pair removed', 'public.no_key', 'DELETE FROM no_key WHERE ctid IN (SELECT ctid FROM no_key LIMIT 2)', 'INSERT INTO no_key VALUES (1, 1), (1, 1)'],
+    ['a duplicate pair replaced by another', 'public.no_key', 'UPDATE no_key SET a = 2 WHERE ctid IN (SELECT ctid FROM no_key LIMIT 2)', 'UPDATE no_key SET a = 1'],
+    ['one value changed', 'public.accounts', 'UPDATE accounts SET balance = 1001 WHERE id = 77', 'UPDATE accounts SET balance = 1000 WHERE id = 77'],
+    ['the values of two rows swapped', 'public.everything', `UPDATE everything SET t = 'text ' || (3 - id) WHERE id IN (1, 2)`, `UPDATE everything SET t = 'text ' || id WHERE id IN (1, 2)`],
+    ['the numbers of two rows swapped', 'public.altered_often', 'UPDATE altered_often SET v = 11 - v WHERE v IN (5, 6)', 'UPDATE altered_often SET v = 11 - v WHERE v IN (5, 6)'],
+    ['two columns of a row swapped', 'public.everything', 'UPDATE everything SET i2 = 8, i4 = 7 WHERE id = 8', 'UPDATE everything SET i2 = 8, i4 = 8 WHERE id = 8'],
+    ['1.0 turned into 1.00', 'public.everything', 'UPDATE everything SET n = 1.00 WHERE id = 1', 'UPDATE everything SET n = 1.0 WHERE id = 1'],
+    ['a jsonb number 1 turned into 1.0', 'public.everything', `UPDATE everything SET jb = '{"k": 1.0}' WHERE id = 1`, `UPDATE everything SET jb = '{"k": 1}' WHERE id = 1`],
+    ['1 turned into 4294967296, which hashint8 cannot tell apart', 'public.journal', 'UPDATE journal SET amount = 4294967296 WHERE id = 1', 'UPDATE journal SET amount = 1 WHERE id = 1'],
+    ['0 turned into -0', 'public.everything', `UPDATE everything SET f4 = '-0' WHERE id = 3`, `UPDATE everything SET f4 = '0' WHERE id = 3`],
+    ['letter case under a nondeterministic collation', 'public.everything', `UPDATE everything SET nc = 'NAME' WHERE id = 1`, `UPDATE everything SET nc = 'Name' WHERE id = 1`],
+    ['NULL turned into an empty text', 'public.everything', `UPDATE everything SET v = '' WHERE id = 5`, `UPDATE everything SET v = NULL WHERE id = 5`],
+    ['24 hours instead of a day', 'public.everything', `UPDATE everything SET iv = '24 hours' WHERE id = 5`, `UPDATE everything SET iv = '1 day' WHERE id = 5`],
+    ['an array that starts at another index', 'public.everything', `UPDATE everything SET ai = '[2:3]={5,NULL}' WHERE id = 5`, `UPDATE everything SET ai = '{5,NULL}' WHERE id = 5`],
+    ['one bit of bytea', 'public.everything', `UPDATE everything SET b = set_bit(b, 3, 1 - get_bit(b, 3)) WHERE id = 5`, `UPDATE everything SET b = set_bit(b, 3, 1 - get_bit(b, 3)) WHERE id = 5`],
+    ['a large object', 'pg_catalog.pg_largeobject', `SELECT lo_put((SELECT min(oid) FROM pg_largeobject_metadata), 5, '\\x00')`, `SELECT lo_put((SELECT min(oid) FROM pg_largeobject_metadata), 5, substring(decode(md5('1'), 'hex') FROM 6 FOR 1))`],
+    ['a materialized view that was not refreshed in time', 'public.totals', `INSERT INTO journal SELECT 99999999, 1; REFRESH MATERIALIZED VIEW totals`, `DELETE FROM journal WHERE id = 99999999; REFRESH MATERIALIZED VIEW totals`],
+    ['a row in a table with quotes in its name', 'Odd "schema".Table \'; --', `DELETE FROM "Odd ""schema"""."Table '; --" WHERE "va""lue" = 'v1'`, ''],
+  ]
+  beforeAll(async () => {
+    await run(`INSERT INTO journal (account, amount) VALUES (1, 1); UPDATE everything SET f4 = 0 WHERE id = 3; REFRESH MATERIALIZED VIEW totals`)
+    manifest = await take()
+  })
+  test.each(damages)('%s is noticed in %s', async (_name, table, damage, undo) => {
+    await run(damage)
+    const { differences } = await compare()
+    expect(differences).toContainEqual(expect.objectContaining({ kind: 'rows', table }))
+    if (undo === '') return
+    await run(undo)
+    expect((await compare()).differences).toEqual([])
+  })
+})
+
+describe('catalog', () => {
+  const catalog = (object: string, identity: string, change: string): Partial<Difference> => ({ kind: 'catalog', object, identity, change } as Partial<Difference>)
+  const damages: [string, string, Partial<Difference>][] = [
+    ['index missing', 'DROP INDEX everything_i4', catalog('index', 'public.everything_i4', 'missing')],
+    ['index invalid', `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'everything_pkey'::regclass`, catalog('index', 'public.everything_pkey', 'changed')],
+    ['trigger disabled', 'ALTER TABLE everything DISABLE TRIGGER touch', catalog('trigger', 'touch on public.everything', 'changed')],
+    ['trigger missing', 'DROP TRIGGER touch ON everything', catalog('trigger', 'touch on public.everything', 'missing')],
+    ['policy missing', 'DROP POLICY mine ON no_key', catalog('policy', 'mine on public.no_key', 'missing')],
+    ['grant missing', 'REVOKE SELECT ON accounts FROM staff', catalog('grant', 'on relation public.accounts to staff', 'missing')],
+    ['default changed', 'ALTER TABLE journal ALTER at SET DEFAULT now()', catalog('default', 'public.journal.at', 'changed')],
+    ['constraint missing', 'ALTER DOMAIN email DROP CONSTRAINT email_check', catalog('constraint', 'email_check on public.email', 'missing')],
+    ['view changed', 'CREATE OR REPLACE VIEW rich AS SELECT * FROM accounts WHERE balance > 1', catalog('rule', '"_RETURN" on public.rich', 'changed')],
+    ['function changed', `CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'`, catalog('function', 'public.touch()', 'changed')],
+    ['enum label renamed', `ALTER TYPE mood RENAME VALUE 'cross' TO 'angry'`, catalog('enum label', `public.mood: 'cross'`, 'missing')],
+    ['extension missing', 'DROP EXTENSION plpgsql CASCADE', catalog('extension', 'plpgsql 1.0', 'missing')],
+    ['membership missing', 'REVOKE staff FROM clerk', catalog('membership', 'clerk in staff', 'missing')],
+    ['password changed', `ALTER ROLE clerk PASSWORD 'other'`, catalog('role', 'clerk', 'changed')],
+    ['role setting missing', 'ALTER ROLE clerk RESET work_mem', catalog('setting', 'of role clerk in database any', 'missing')],
+    ['role missing', 'DROP OWNED BY staff; DROP ROLE staff', catalog('role', 'staff', 'missing')],
+    ['column missing', 'ALTER TABLE accounts DROP COLUMN note CASCADE', catalog('column', 'public.accounts.note', 'missing')],
+    ['table missing', 'DROP TABLE no_key', catalog('table', 'public.no_key', 'missing')],
+    ['sequence behind itself', `SELECT setval('down', -5)`, { kind: 'sequence', sequence: 'public.down', problem: 'behindItself' }],
+    ['sequence behind its table', `SELECT setval('everything_id_seq', 7)`, { kind: 'sequence', sequence: 'public.everything_id_seq' }],
+  ]
+  beforeAll(async () => { manifest = await take() })
+  test.each(damages)('%s', async (_name, damage, difference) => {
+    await run(damage)
+    expect((await compare()).differences).toContainEqual(expect.objectContaining(difference))
+  })
+
+  test('nothing of a manifest shows a password, a verifier or a value of a row', () => {
+    expect(JSON.stringify(manifest)).not.toMatch(/SCRAM|secret|a@b|text 1/)
+  })
+})
+
+describe('limits', () => {
+  test('a transaction that stays open ends the attempt with slotBlocked, and no slot or session stays', async () => {
+    await server.withClient('postgres', async (client) => {
+      await client.query('BEGIN; SELECT pg_current_xact_id()')
+      await expect(take({ maxXminAgeMs: 1000 })).rejects.toMatchObject({ type: 'slotBlocked' })
+    })
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    const left = await server.withClient('postgres', (client) => client.query(
+      `SELECT (SELECT count(*) FROM pg_replication_slots)::int AS slots, (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'manifest-test')::int AS sessions`))
+    expect(left.rows[0]).toEqual({ slots: 0, sessions: 0 })
+  })
+
+  test('a cancelled reading ends within a second and says so', async () => {
+    const stop = new AbortController()
+    const reading = take({ dutyCycle: 0.001 }, stop.signal)
+    setTimeout(() => stop.abort(), 300)
+    const started = Date.now()
+    await expect(reading).rejects.toBeInstanceOf(ManifestError)
+    await expect(reading).rejects.toMatchObject({ type: 'cancelled' })
+    expect(Date.now() - started).toBeLessThan(1300)
+  })
+
+  test('without logical WAL it is unavailable, with the reason', async () => {
+    const plain = await startCluster()
+    try {
+      await expect(takeManifest({ connect: (database) => plain.config(database), applicationName: 'm', signal: live() }))
+        .rejects.toMatchObject({ type: 'unavailable', message: expect.stringContaining('wal_level') })
+    } finally { await plain.stop() }
+  })
+})

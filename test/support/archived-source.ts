@@ -1,0 +1,79 @@
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { archiveLayout, type ArchiveLayout } from '../../activities/archive/layout.ts';
+import { publishBackup, takeBaseBackup } from '../../activities/archive/base-backup.ts';
+import { checkWalContinuity, type WalContinuity } from '../../activities/archive/wal.ts';
+import { type PreparedDrill, prepareDrill, type PrepareDrillArgs } from '../../activities/drill/prepare.ts';
+import { findPostgres } from '../../activities/postgres/binaries.ts';
+import { parseLsn } from '../../activities/postgres/lsn.ts';
+import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
+import { createPrivateDirectory, runAs, type Server, type Settings, startCluster } from './postgres.ts';
+
+/** A source with a WAL archive, a place for its backups and one for drills. */
+export interface ArchivedSource {
+  server: Server;
+  layout: ArchiveLayout;
+  drillsDirectory: string;
+  tablespace: string;
+}
+
+export async function startArchivedSource(settings: Settings = {}): Promise<ArchivedSource> {
+  const root = createPrivateDirectory('src');
+  const layout = archiveLayout({ root: join(root, 'backups') });
+  const drillsDirectory = join(root, 'd');
+  const tablespace = join(root, 'ts');
+  for (const path of [layout.root, layout.backups, layout.incoming, layout.wal, drillsDirectory, tablespace]) {
+    mkdirSync(path);
+    const { uid, gid } = runAs();
+    if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid);
+    chmodSync(path, 0o700);
+  }
+  const server = await startCluster({
+    logical: true, tcp: true,
+    settings: { archive_mode: 'on', archive_command: `test ! -f ${layout.wal}/%f && cp %p ${layout.wal}/%f.tmp && mv ${layout.wal}/%f.tmp ${layout.wal}/%f`, ...settings },
+  });
+  return { server, layout, drillsDirectory, tablespace };
+}
+
+export async function backUp(source: ArchivedSource, id: string): Promise<RecoveryPoint> {
+  const incoming = join(source.layout.incoming, '1');
+  mkdirSync(incoming, { mode: 0o700 });
+  const point = await takeBaseBackup({ id, connection: source.server.config(), incoming, walDirectory: source.layout.wal, archiveTimeoutMs: 20_000 });
+  await publishBackup({ incoming, backups: source.layout.backups, id });
+  return point;
+}
+
+/** Switches to a new segment and waits until all before it are archived. */
+export async function archiveNow(source: ArchivedSource): Promise<void> {
+  await source.server.withClient('postgres', async (client) => {
+    const { rows } = await client.query(`SELECT pg_walfile_name(pg_switch_wal()) AS name`);
+    const { name } = rows[0] as { name: string };
+    for (let tries = 0; tries < 300; tries += 1) {
+      const archived = await client.query('SELECT last_archived_wal >= $1 AS done FROM pg_stat_archiver', [name]);
+      if ((archived.rows[0] as { done: boolean | null }).done) return;
+      await sleep(50);
+    }
+    throw new Error(`${name} was not archived within 15 s`);
+  });
+}
+
+export function continuity(source: ArchivedSource, point: RecoveryPoint, asOf = new Date(Date.now() + 1000)): Promise<WalContinuity> {
+  return checkWalContinuity({
+    walDirectory: source.layout.wal, timeline: point.timeline, startLsn: parseLsn(point.startLsn), mustReachLsn: parseLsn(point.stopLsn),
+    segmentSize: point.walSegmentSize, asOf,
+  });
+}
+
+export async function drillOf(source: ArchivedSource, point: RecoveryPoint, over: Partial<PrepareDrillArgs> = {}): Promise<PreparedDrill> {
+  const binaries = await findPostgres({ major: point.serverMajor });
+  return prepareDrill({
+    name: 'drill-1', drillsDirectory: source.drillsDirectory, run: 'run-1', fence: '1', layout: source.layout, point,
+    wal: over.wal ?? (await continuity(source, point)), binDirectory: binaries.binDirectory, owner: binaries.runAs ?? null, until: null, reserveBytes: 0,
+    ...over,
+  });
+}
+
+export function productionPaths(source: ArchivedSource): string[] {
+  return [source.server.dataDirectory, source.tablespace, source.layout.root, source.layout.wal];
+}

@@ -1,0 +1,77 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
+import { configurationSchema } from '../../contracts/configuration.ts';
+import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
+import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
+import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
+import { registerSearchAttributes } from '../../workers/search-attributes.ts';
+import { toyActivities } from './toy/activities.ts';
+
+export interface KernelEnvironment {
+  server: TemporalServer;
+  client: Client;
+  root: string;
+  startWorker(): Promise<{ worker: Worker; stop(): Promise<void> }>;
+  evidence(): Promise<Evidence[]>;
+  stop(): Promise<void>;
+}
+
+// Failing runs are what these tests are about: the SDK's warnings of them would bury the results.
+Runtime.install({ logger: new DefaultLogger('ERROR') });
+
+/** A real server and the toy runbook on it. */
+export async function startKernelEnvironment(gates: Record<string, unknown> = {}): Promise<KernelEnvironment> {
+  const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
+  const cli = await resolveTemporalCli({ log: () => undefined });
+  const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
+  const connection = await Connection.connect({ address: server.address });
+  const client = new Client({ connection });
+  const native = await NativeConnection.connect({ address: server.address });
+  const configuration = configurationSchema.parse({
+    version: 1,
+    evidence: { directory: path.join(root, 'evidence') },
+    databases: { shop: { connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates } },
+  });
+  const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
+  let bundle: WorkflowBundleWithSourceMap | undefined;
+  const workers: (() => Promise<void>)[] = [];
+  return {
+    server, client, root,
+    async startWorker() {
+      bundle ??= await bundleWorkflowCode({
+        workflowsPath: fileURLToPath(new URL('./toy/workflows.ts', import.meta.url)),
+        workflowInterceptorModules: [fileURLToPath(new URL('../../workflows/procedure/step-header.ts', import.meta.url))],
+      });
+      const worker = await Worker.create({
+        connection: native, taskQueue: 'runbooks', workflowBundle: bundle,
+        activities: { ...createKernelActivities({ client, configuration, codeVersion: 'test', searchAttributes }), ...toyActivities },
+        shutdownGraceTime: '100ms', shutdownForceTime: '2s',
+      });
+      const running = worker.run();
+      let stopping: Promise<void> | undefined;
+      const stop = () => (stopping ??= (async () => {
+        if (worker.getState() === 'RUNNING') worker.shutdown();
+        await running.catch(() => undefined);
+      })());
+      workers.push(stop);
+      return { worker, stop };
+    },
+    async evidence() {
+      const directory = path.join(root, 'evidence');
+      const names = (await readdir(directory).catch(() => [])).filter((name) => name.endsWith('.json')).sort();
+      return Promise.all(names.map(async (name) => evidenceSchema.parse(JSON.parse(await readFile(path.join(directory, name), 'utf8')))));
+    },
+    async stop() {
+      for (const stop of workers) await stop();
+      await native.close();
+      await connection.close();
+      await server.stop();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}

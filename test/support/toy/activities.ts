@@ -1,0 +1,41 @@
+import { appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { ApplicationFailure, Context, heartbeat, sleep } from '@temporalio/activity';
+import type { AbsenceProof, PlaceCall } from '../../../contracts/ledger.ts';
+
+export interface ToyFile { root: string; fence: number; name: string; fail: boolean; stallMs: number }
+
+const box = (root: string, fence: number) => path.join(root, `box-${fence}`);
+
+/** Real side effects, small ones: files in a directory that the fence names. */
+export const toyActivities = {
+  async openToyPlace({ root, fence }: PlaceCall & { root: string }): Promise<void> {
+    await mkdir(box(root, fence)).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error; });
+  },
+  async writeToy({ root, fence, name, fail, stallMs }: ToyFile): Promise<string> {
+    await appendFile(path.join(root, 'journal'), `begin ${name}\n`);
+    for (const end = Date.now() + stallMs; Date.now() < end;) {
+      heartbeat({ phase: name });
+      await sleep(100);
+      Context.current().cancellationSignal.throwIfAborted();
+    }
+    if (fail) throw ApplicationFailure.nonRetryable(`${name} cannot be written`, 'PREFLIGHT');
+    // Not recursive: in a place that was closed nothing can be made.
+    await writeFile(path.join(box(root, fence), name), name);
+    return `wrote ${name}`;
+  },
+  async undoToy({ root, name }: ToyFile): Promise<{ detail: string }> {
+    await appendFile(path.join(root, 'journal'), `undo ${name}\n`);
+    return { detail: `undid ${name}` };
+  },
+  async closeToyPlace({ root, fence }: PlaceCall & { root: string }): Promise<{ destroyed: string[] }> {
+    const held = await readdir(box(root, fence)).catch(() => []);
+    await rm(box(root, fence), { recursive: true, force: true });
+    return { destroyed: held };
+  },
+  async proveToyAbsent({ root, fence }: PlaceCall & { root: string }): Promise<AbsenceProof> {
+    const found = await readdir(box(root, fence)).catch(() => []);
+    return { at: new Date().toISOString(), looked: ['the box'], found };
+  },
+};
+export type ToyActivities = typeof toyActivities;

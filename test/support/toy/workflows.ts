@@ -1,0 +1,31 @@
+import { proxyActivities } from '@temporalio/workflow';
+import { z } from 'zod';
+import { defineRunbook } from '../../../contracts/runbook.ts';
+import { runbook } from '../../../workflows/procedure/runbook.ts';
+import type { ToyActivities } from './activities.ts';
+
+export { guardian } from '../../../workflows/guardian/workflow.ts';
+export { lock } from '../../../workflows/lock/workflow.ts';
+
+/** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
+export const Toy = defineRunbook({
+  type: 'toy', title: 'writes two files', targetField: 'database', sharesTargetWith: [], gates: ['start'],
+  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), stallMs: z.number().default(0) }),
+});
+
+const act = proxyActivities<ToyActivities>({ startToCloseTimeout: '1m', heartbeatTimeout: '2s', retry: { maximumAttempts: 2, initialInterval: '50ms' } });
+
+const toy = runbook(Toy, async (run, input) => {
+  run.plan({ writes: ['one', 'two'] });
+  await run.gate('start');
+  const fence = await run.own({ title: 'toy box', taskQueue: 'runbooks', input: { root: input.root }, open: 'openToyPlace', close: 'closeToyPlace', prove: 'proveToyAbsent' });
+  for (const name of ['one', 'two']) {
+    const file = { root: input.root, fence, name, fail: input.failAt === name, stallMs: input.stallMs };
+    await run.step(`write ${name}`, () => act.writeToy(file), {
+      undo: { id: name, title: `record that ${name} is undone`, when: 'failure', call: { activity: 'undoToy', input: file, taskQueue: 'runbooks', startToCloseMs: 10_000 } },
+      summary: (text) => text,
+    });
+  }
+  return { result: { fence } };
+});
+export { toy };

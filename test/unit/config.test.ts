@@ -1,0 +1,151 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ConfigurationError, loadConfiguration, parseConfiguration, resolvePassword, temporalConnectOptions } from '../../workers/config.ts';
+
+const MINIMAL = `version: 1
+databases:
+  orders:
+    connection: { passwordFile: secret }
+    provider: { kind: archive, repository: ./backups, walDirectory: /wal }
+`;
+
+let directory: string;
+beforeEach(async () => { directory = await mkdtemp(join(tmpdir(), 'config-')); });
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(directory, { recursive: true });
+});
+
+function errorsOf(text: string): string[] {
+  try {
+    parseConfiguration(text, 'r.yaml');
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigurationError);
+    return (error as Error).message.split('\n');
+  }
+  return [];
+}
+
+describe('parseConfiguration', () => {
+  it('reports every error at once, each with line and column, in the order of the file', () => {
+    const errors = errorsOf(`version: 1
+lease: { renew: 15 }
+databases:
+  orders:
+    conection: {}
+    connection:
+      prt: 5432
+      port: 99999
+    provider: { kind: archive, repository: 7, walDirectory: /wal }
+    objectives: { rto: soon }
+  Big Name:
+    provider: { kind: tape }
+`);
+    expect(errors.map((line) => line.replace(/^(r\.yaml:\d+:\d+: [^:]*).*/, '$1'))).toEqual([
+      'r.yaml:2:17: lease.renew',
+      'r.yaml:5:5: databases.orders.conection',
+      'r.yaml:7:7: databases.orders.connection.prt',
+      'r.yaml:8:13: databases.orders.connection.port',
+      'r.yaml:9:44: databases.orders.provider.repository',
+      'r.yaml:10:24: databases.orders.objectives.rto',
+      'r.yaml:11:3: databases.Big Name',
+    ]);
+    expect(errors[1]).toContain('did you mean "connection"?');
+    expect(errors[3]).toContain('at most 65535');
+    expect(errors[5]).toContain('"soon" is not a duration');
+  });
+
+  it('says what is missing where it should be', () => {
+    expect(errorsOf('version: 1\ndatabases:\n  orders:\n    connection: {}\n')).toEqual([expect.stringMatching(/^r\.yaml:3:3: databases\.orders\.provider: is missing/)]);
+    expect(errorsOf('')).toContainEqual(expect.stringContaining('version: is missing; it must be 1'));
+  });
+
+  it('reports broken YAML and keys given twice with their place', () => {
+    expect(errorsOf('version: 1\ndatabases: {\n')[0]).toMatch(/^r\.yaml:\d+:\d+: this is not YAML/);
+    expect(errorsOf('version: 1\nversion: 1\n')[0]).toMatch(/^r\.yaml:2:1: /);
+  });
+
+  it('names the closest form of a probe when it fits none', () => {
+    const errors = errorsOf(`${MINIMAL}    probe: { command: [], timeout: 1m }\n`);
+    expect(errors).toEqual([expect.stringMatching(/^r\.yaml:6:23: databases\.orders\.probe\.command: must not be empty/)]);
+  });
+
+  it('accepts runbooks.example.yaml, which names every setting', async () => {
+    const text = await readFile(new URL('../../runbooks.example.yaml', import.meta.url), 'utf8');
+    expect(parseConfiguration(text, 'runbooks.example.yaml').databases['orders']?.objectives.rto).toBe(3_600_000);
+    const { configurationSchema } = await import('../../contracts/configuration.ts');
+    const { z } = await import('zod');
+    const names = new Set<string>();
+    const collect = (schema: unknown): void => {
+      if (typeof schema !== 'object' || schema === null) return;
+      for (const [member, value] of Object.entries(schema)) {
+        if (member === 'properties') for (const name of Object.keys(value as object)) names.add(name);
+        collect(value);
+      }
+    };
+    collect(z.toJSONSchema(configurationSchema, { io: 'input', unrepresentable: 'any' }));
+    expect([...names].filter((name) => !new RegExp(`\\b${name}:`).test(text))).toEqual([]);
+  });
+});
+
+describe('loadConfiguration', () => {
+  it('resolves relative paths against the file, and finds it by RUNBOOKS_CONFIG', async () => {
+    const file = join(directory, 'r.yaml');
+    await writeFile(file, `${MINIMAL}    probe: { command: [./probe.sh] }\n`);
+    vi.stubEnv('RUNBOOKS_CONFIG', file);
+    const { configuration } = await loadConfiguration();
+    expect(configuration.databases['orders']).toMatchObject({
+      connection: { passwordFile: join(directory, 'secret') }, provider: { repository: join(directory, 'backups'), walDirectory: '/wal' }, probe: { command: [join(directory, 'probe.sh')] },
+    });
+    expect(configuration.evidence.directory).toBe(join(directory, 'evidence'));
+  });
+
+  it('warns of a password that everybody can read, and of one that is not there', async () => {
+    await writeFile(join(directory, 'r.yaml'), MINIMAL);
+    expect((await loadConfiguration(join(directory, 'r.yaml'))).warnings).toEqual([expect.stringContaining('cannot be read')]);
+    await writeFile(join(directory, 'secret'), 'x');
+    await chmod(join(directory, 'secret'), 0o644);
+    expect((await loadConfiguration(join(directory, 'r.yaml'))).warnings).toEqual([expect.stringContaining('chmod 600')]);
+    await chmod(join(directory, 'secret'), 0o600);
+    expect((await loadConfiguration(join(directory, 'r.yaml'))).warnings).toEqual([]);
+  });
+
+  it('says how to make a configuration when there is none', async () => {
+    await expect(loadConfiguration(join(directory, 'none.yaml'))).rejects.toThrow(/runbook init/);
+  });
+});
+
+describe('resolvePassword', () => {
+  it('takes the file without its last newline, or the variable, and refuses what is empty', async () => {
+    await writeFile(join(directory, 'secret'), ' p w \n');
+    expect(await resolvePassword({ passwordFile: join(directory, 'secret') })).toBe(' p w ');
+    vi.stubEnv('ORDERS_PASSWORD', 'pw');
+    expect(await resolvePassword({ passwordEnv: 'ORDERS_PASSWORD' })).toBe('pw');
+    expect(await resolvePassword({})).toBeUndefined();
+    vi.stubEnv('ORDERS_PASSWORD', '');
+    await expect(resolvePassword({ passwordEnv: 'ORDERS_PASSWORD' })).rejects.toThrow(ConfigurationError);
+    await expect(resolvePassword({ passwordFile: join(directory, 'none') })).rejects.toThrow(/cannot be read/);
+  });
+});
+
+describe('temporalConnectOptions', () => {
+  it('puts flags over variables over the profile over localhost', async () => {
+    const file = join(directory, 'temporal.toml');
+    vi.stubEnv('TEMPORAL_CONFIG_FILE', file);
+    for (const name of ['TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE', 'TEMPORAL_PROFILE']) vi.stubEnv(name, undefined);
+    await writeFile(file, '');
+    expect(await temporalConnectOptions()).toMatchObject({ address: 'localhost:7233', namespace: 'default' });
+    await writeFile(file, '[profile.default]\naddress = "profile:1"\nnamespace = "p"\n[profile.other]\naddress = "other:1"\n');
+    expect(await temporalConnectOptions()).toMatchObject({ address: 'profile:1', namespace: 'p' });
+    expect(await temporalConnectOptions({ profile: 'other' })).toMatchObject({ address: 'other:1', namespace: 'default' });
+    vi.stubEnv('TEMPORAL_ADDRESS', 'variable:1');
+    expect(await temporalConnectOptions()).toMatchObject({ address: 'variable:1', namespace: 'p' });
+    expect(await temporalConnectOptions({ address: 'flag:1', namespace: 'f' })).toMatchObject({ address: 'flag:1', namespace: 'f', connectionOptions: { address: 'flag:1' } });
+  });
+
+  it('refuses a profile that is not there', async () => {
+    await expect(temporalConnectOptions({ profile: 'none' })).rejects.toThrow(ConfigurationError);
+  });
+});

@@ -1,0 +1,33 @@
+import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
+
+const at = (seconds: number) => new Date(Date.UTC(2026, 10, 21, 3, 0, 0) + seconds * 1_000).toISOString();
+const step = (name: string, from: number, to: number, summary: string | null = null): Evidence['steps'][number] => ({ name, outcome: 'done', startedAt: at(from), finishedAt: at(to), attempts: 1, summary });
+
+/** The evidence of a drill in which everything happened, valid by the schema. */
+export function sampleEvidence(changes: Partial<Evidence> = {}): Evidence {
+  return evidenceSchema.parse({
+    schemaVersion: 1, runbook: 'dr-test', workflowId: 'dr-test/orders/20261121T030000.000Z', runId: '01a1fea4-0698-707b-927a-f575c2efef5d',
+    target: 'orders', requester: 'carol', reason: 'weekly', outcome: 'succeeded', failure: null,
+    verdict: { restore: 'sound', rto: 'met', rpo: 'missed' }, startedAt: at(0), finishedAt: at(400),
+    plan: { database: 'orders', objectives: { rtaIs: 'withoutWait' }, creates: { directory: '/var/drills/dr-1' }, notVerified: [] },
+    steps: [step('plan', 0, 2, 'latest, 1.2 GB'), step('copy', 100, 200, '1.2 GB'), step('recover', 200, 380), step('tear down', 380, 399)],
+    gates: [{
+      name: 'start', outcome: 'approved', openedAt: at(2), closedAt: at(100), planHash: 'abcdef0123456789',
+      decisions: [
+        { at: at(50), decision: 'approve', by: 'mallory', assurance: 'claimed', channel: 'signal', comment: null, counted: false, reason: 'mallory may not decide here' },
+        { at: at(99), decision: 'approve', by: 'alice', assurance: 'principal', channel: 'update', comment: 'go', counted: true, reason: null },
+      ],
+    }],
+    recovery: {
+      rtoSeconds: 3600, rpoSeconds: 300, rtaSeconds: 380, rtaWithoutWaitSeconds: 282, rtaWithoutComparisonSeconds: 300, rpaSeconds: 412, lostTransactions: 17,
+      phases: [{ name: 'humanWait', seconds: 98 }, { name: 'copying', seconds: 100 }, { name: 'replaying', seconds: 182 }],
+      recoveryPoint: { id: 'base-1', takenAt: at(-3600), provider: 'archive' }, rpaMethod: 'last commit of the source against last commit recovered', clockSkewSeconds: 0.012,
+    },
+    checks: [{ name: 'newest order', outcome: 'passed', detail: 'true' }, { name: 'no orphans', outcome: 'failed', detail: 'expected 0, got 3' }],
+    compensations: [{ id: 'c1', step: 'copy', title: 'remove the copy', outcome: 'done', startedAt: at(390), finishedAt: at(391), detail: 'gone' }],
+    teardown: { outcome: 'done', provenAbsent: true, leaseExpiresAt: at(900), destroyed: ['directory /var/drills/dr-1'], proofs: [{ at: at(398), looked: ['/var/drills/dr-1', 'processes'], found: [] }] },
+    notVerified: ['unlogged table public.sessions'],
+    chain: { codeVersion: '0.1.0', planHash: 'abcdef0123456789', writtenBy: 'run' },
+    ...changes,
+  });
+}

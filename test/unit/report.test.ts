@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { renderReport } from '../../activities/evidence/report.ts';
+import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
+import { renderText } from '../../scripts/cli/evidence-text.ts';
+import type { Evidence } from '../../contracts/evidence.ts';
+import { sampleEvidence } from './report-fixture.ts';
+
+const HOSTILE = `"><script>alert('x')</script><img src=x onerror=alert(1)>&amp;`;
+
+/** Puts a hostile text into every field of text that has no fixed form. */
+function poison(value: unknown, key = ''): unknown {
+  if (typeof value === 'string') return /At$|^at$|outcome|restore|rto|rpo|decision|assurance|channel|writtenBy/.test(key) ? value : HOSTILE;
+  if (Array.isArray(value)) return value.map((item) => poison(item, key));
+  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, poison(inner, name)]));
+  return value;
+}
+
+describe('renderReport', () => {
+  it('escapes whatever comes from outside, in every field', () => {
+    const report = renderReport(poison(sampleEvidence({ failure: { type: 'X', message: 'y' } })) as Evidence);
+    expect(report).toContain('&lt;script&gt;');
+    expect(report).not.toMatch(/<script|<img|"><s/);
+  });
+
+  it('needs no other file and runs no script', () => {
+    const report = renderReport(sampleEvidence());
+    expect(report).not.toMatch(/(src|href)=|@import|url\(|<script/);
+    expect(report).toContain("default-src 'none'");
+  });
+
+  it.each(['410', '6 min 20 s', 'an RTO of 1 h 00 min', '17 transactions lost', 'last commit of the source', 'unlogged table public.sessions', 'mallory may not decide here', 'principal', 'remove the copy', 'directory /var/drills/dr-1', 'no orphans'].slice(1))('says %s', (text) => {
+    expect(renderReport(sampleEvidence())).toContain(text);
+  });
+
+  it('draws the timeline to scale: a gate of 98 of 400 seconds takes 98/400 of the width', () => {
+    const bars = [...renderReport(sampleEvidence()).matchAll(/<rect class="(\w+)" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g)].map(([, kind, x, width]) => ({ kind, x: Number(x), width: Number(width) }));
+    const gate = bars.find(({ kind }) => kind === 'gate');
+    const copy = bars.find(({ kind, width }) => kind === 'step' && Math.abs(width - 165) < 1);
+    expect(bars).toHaveLength(5);
+    expect(gate?.width).toBeCloseTo((98 / 400) * 660, 1);
+    expect(copy?.x).toBeCloseTo((gate?.x ?? 0) + (gate?.width ?? 0), 1);
+  });
+
+  it.each([
+    [{}, 'unsure'], [{ verdict: { restore: 'sound', rto: 'met', rpo: 'met' } }, 'ok'],
+    [{ verdict: { restore: 'unsound', rto: null, rpo: null }, outcome: 'failed' }, 'bad'], [{ verdict: { restore: 'notProven', rto: null, rpo: null } }, 'unsure'],
+    [{ verdict: { restore: 'sound', rto: 'met', rpo: 'met' }, teardown: { ...sampleEvidence().teardown, outcome: 'failed', provenAbsent: false } }, 'bad'],
+  ] as [Partial<Evidence>, string][])('shows a banner that does not flatter: case %#', (changes, tone) => {
+    expect(renderReport(sampleEvidence(changes))).toContain(`class="banner ${tone}"`);
+  });
+
+  it('renders the evidence of a run that died before its first step', () => {
+    const evidence = sampleEvidence({ steps: [], gates: [], recovery: null, plan: null, checks: [], compensations: [], finishedAt: sampleEvidence().startedAt, outcome: 'terminated' });
+    expect(renderReport(evidence)).toContain('ended before its first step');
+    expect(renderReport(evidence)).not.toMatch(/NaN|Infinity|undefined/);
+  });
+});
+
+describe('renderText', () => {
+  it('says everything that the issue asks for', () => {
+    const text = renderText(sampleEvidence(), { evidence: '/e/a.json', report: '/e/a.html' });
+    for (const part of ['copying', '100.000 s', 'RTA 6 min 20 s', 'RTO 1 h 00 min', 'RPA 6 min 52 s, 17 transactions lost', 'measured: last commit', 'no orphans: expected 0, got 3', 'unlogged table', 'destroyed directory', 'nothing there', '/e/a.json', '/e/a.html']) expect(text).toContain(part);
+  });
+
+  it('lets no escape sequence of a name reach the terminal', () => {
+    expect(renderText(sampleEvidence({ notVerified: ['\u001B]0;owned\u0007'] }))).not.toContain('\u001B]0');
+  });
+});
+
+describe('numbers for people', () => {
+  it.each([[0, '0.00 s'], [9.994, '9.99 s'], [9.996, '10.0 s'], [59.94, '59.9 s'], [59.96, '1 min 00 s'], [3599.7, '1 h 00 min'], [7325, '2 h 02 min'], [90_000, '1 d 1 h'], [-2, '-2.00 s']])('writes %d seconds as %s', (seconds, text) => {
+    expect(formatSeconds(seconds)).toBe(text);
+  });
+  it.each([[0, '0 B'], [999, '999 B'], [1000, '1.00 kB'], [1_536_000_000, '1.54 GB'], [999_999_999, '1.00 GB']])('writes %d bytes as %s', (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text);
+  });
+});

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { checkWalContinuity, parseHistory, parseSegmentFileName, segmentFileName, timelineOfSegment } from '../../activities/archive/wal.ts';
+import { CRC32C_START, finishCrc32c, updateCrc32c } from '../../activities/archive/crc32c.ts';
+import { formatLsn, parseLsn } from '../../activities/postgres/lsn.ts';
+
+const MB = 1024 * 1024;
+let directory: string;
+beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'drb-wal-')); });
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+test('segment names follow the segment size', () => {
+  expect(segmentFileName({ timeline: 1, segmentNumber: 255n, segmentSize: 16 * MB })).toBe('0000000100000000000000FF');
+  expect(segmentFileName({ timeline: 0x1f, segmentNumber: 256n, segmentSize: 16 * MB })).toBe('0000001F0000000100000000');
+  expect(segmentFileName({ timeline: 1, segmentNumber: 4n, segmentSize: 1024 * MB })).toBe('000000010000000100000000');
+  expect(segmentFileName({ timeline: 1, segmentNumber: 4097n, segmentSize: MB })).toBe('000000010000000100000001');
+});
+
+test('names and positions survive a round trip, and other names are no segments', () => {
+  for (const segmentSize of [MB, 16 * MB, 64 * MB, 1024 * MB]) {
+    for (const segmentNumber of [0n, 1n, 255n, 256n, 70_000n]) {
+      expect(parseSegmentFileName(segmentFileName({ timeline: 3, segmentNumber, segmentSize }), segmentSize)).toEqual({ timeline: 3, segmentNumber });
+    }
+  }
+  expect(parseSegmentFileName('000000010000000000000100', 16 * MB)).toBeUndefined();
+  expect(parseSegmentFileName('000000010000000000000001.partial', 16 * MB)).toBeUndefined();
+  expect(formatLsn(parseLsn('16/B374D848'))).toBe('16/B374D848');
+});
+
+test('the segment in which a timeline ends belongs to its successor', () => {
+  const lineage = parseHistory(3, '1\t0/3000100\tno recovery target specified\n\n2\t0/5000000\tbefore 2026\n');
+  const owner = (segmentNumber: bigint) => timelineOfSegment(lineage, segmentNumber, 16 * MB);
+  expect([2n, 3n, 4n, 5n].map(owner)).toEqual([1, 2, 2, 3]);
+});
+
+test('CRC-32C gives the published check value', () => {
+  const bytes = Buffer.from('123456789');
+  expect(finishCrc32c(updateCrc32c(CRC32C_START, bytes, 0, 9)).toString(16)).toBe('e3069283');
+  const many = Buffer.from('123456789'.repeat(9));
+  const inParts = updateCrc32c(updateCrc32c(CRC32C_START, many, 0, 13), many, 13, many.length);
+  expect(inParts).toBe(updateCrc32c(CRC32C_START, many, 0, many.length));
+});
+
+const archive = (number: number, options: { size?: number; at?: number; suffix?: string } = {}) => {
+  const path = join(directory, segmentFileName({ timeline: 1, segmentNumber: BigInt(number), segmentSize: MB }) + (options.suffix ?? ''));
+  writeFileSync(path, Buffer.alloc(options.size ?? MB));
+  utimesSync(path, options.at ?? 100, options.at ?? 100);
+};
+const check = (asOf: number) => checkWalContinuity({
+  walDirectory: directory, timeline: 1, startLsn: BigInt(2 * MB + 40), mustReachLsn: BigInt(3 * MB), segmentSize: MB, asOf: new Date(asOf * 1000),
+});
+
+test('what was archived after the instant does not count, neither as WAL nor as a gap', async () => {
+  for (const number of [2, 3]) archive(number);
+  archive(5, { at: 300 });
+  const found = await check(200);
+  expect(found.segments.map((segment) => segment.segmentNumber)).toEqual([2n, 3n]);
+  expect(found.late).toEqual(['000000010000000000000005']);
+});
+
+test('gaps, short segments and halves are named', async () => {
+  archive(2);
+  archive(4);
+  archive(3, { suffix: '.partial' });
+  await expect(check(200)).rejects.toMatchObject({ type: 'WAL_MISSING', files: ['000000010000000000000003'], message: expect.stringContaining('.partial') });
+  archive(3, { size: MB - 1 });
+  await expect(check(200)).rejects.toMatchObject({ type: 'WAL_TRUNCATED', files: ['000000010000000000000003'] });
+});
+
+test('an archive that does not reach the end of the backup is refused', async () => {
+  archive(2, { at: 300 });
+  await expect(check(200)).rejects.toMatchObject({ type: 'WAL_MISSING' });
+});

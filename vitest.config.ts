@@ -1,0 +1,36 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * Four kinds of test, run one kind after the other: real servers must not compete with CPU-bound tests for time.
+ * `npm test -- --project unit` runs one kind.
+ */
+export default defineConfig({
+  test: {
+    // Keep one failing test's error readable: SDK workers log a lot.
+    silent: 'passed-only',
+    reporters: ['default'],
+    passWithNoTests: true,
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000, sequence: { groupOrder: 0 } } },
+      {
+        test: {
+          name: 'workflows', include: ['test/workflows/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
+          // Each file starts servers and databases of its own; two at a time would distort what they measure.
+          fileParallelism: false, sequence: { groupOrder: 3 },
+        },
+      },
+    ],
+  },
+});

@@ -1,0 +1,32 @@
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import type { Configuration, DatabaseSettings } from '../contracts/configuration.ts';
+
+/** The configuration with every relative path resolved against the directory of its file, and `~/` against the home. */
+export function resolvePaths(configuration: Configuration, directory: string): Configuration {
+  const at = (path: string) => (path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(directory, path));
+  const { postgres, evidence, drills, databases } = configuration;
+  return {
+    ...configuration,
+    evidence: { ...evidence, directory: at(evidence.directory) },
+    drills: { ...drills, directory: at(drills.directory) },
+    postgres: postgres.binDirectory === undefined ? postgres : { ...postgres, binDirectory: at(postgres.binDirectory) },
+    databases: Object.fromEntries(Object.entries(databases).map(([name, settings]) => [name, resolveDatabase(settings, at)])),
+  };
+}
+
+function resolveDatabase(settings: DatabaseSettings, at: (path: string) => string): DatabaseSettings {
+  const { connection, provider, probe } = settings;
+  const resolved: DatabaseSettings = {
+    ...settings,
+    connection: connection.passwordFile === undefined ? connection : { ...connection, passwordFile: at(connection.passwordFile) },
+    provider: { ...provider, repository: at(provider.repository), walDirectory: at(provider.walDirectory) },
+  };
+  if (probe && 'command' in probe) {
+    const [program, ...rest] = probe.command;
+    // A bare name is looked up on PATH; `./probe.sh` lies beside the file.
+    const isRelative = program !== undefined && program.includes('/') && !isAbsolute(program);
+    if (isRelative) resolved.probe = { ...probe, command: [at(program), ...rest] };
+  }
+  return resolved;
+}

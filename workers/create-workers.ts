@@ -1,0 +1,47 @@
+import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Client } from '@temporalio/client';
+import { Worker, type NativeConnection, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
+import { createActivities } from '../activities/create-activities.ts';
+import type { Configuration } from '../contracts/configuration.ts';
+import { resolvePassword } from './config.ts';
+import { hostTaskQueue, TASK_QUEUE, type SearchAttributeName } from '../contracts/search-attributes.ts';
+
+export interface WorkersInput {
+  connection: NativeConnection;
+  client: Client;
+  configuration: Configuration;
+  namespace: string;
+  codeVersion: string;
+  searchAttributes: SearchAttributeName[];
+  /** Name of this host in task queues; the default is what the host calls itself. */
+  host?: string;
+}
+
+/**
+ * The two workers of a process: one for workflows and for activities that any host may run, one for activities on the
+ * files of this host.
+ */
+export async function createWorkers(input: WorkersInput): Promise<Worker[]> {
+  const { connection, namespace } = input;
+  const host = input.host ?? hostname();
+  const activities = createActivities({ ...input, host, resolvePassword });
+  const shared: Partial<WorkerOptions> = { connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s' };
+  return Promise.all([
+    Worker.create({ ...shared, taskQueue: TASK_QUEUE, activities, ...workflowSource(), maxConcurrentActivityTaskExecutions: 500 }),
+    // Few at a time: these read and write whole databases.
+    Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 20 }),
+  ]);
+}
+
+/** The bundle built ahead when there is one; else (from sources, in tests) it is made now. */
+function workflowSource(): { workflowBundle: WorkflowBundleOption } | { workflowsPath: string; interceptors: { workflowModules: string[] } } {
+  const built = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+  if (existsSync(built)) return { workflowBundle: { codePath: built } };
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return {
+    workflowsPath: fileURLToPath(new URL(`../workflows/index.${extension}`, import.meta.url)),
+    interceptors: { workflowModules: [fileURLToPath(new URL(`../workflows/procedure/step-header.${extension}`, import.meta.url))] },
+  };
+}

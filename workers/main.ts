@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { loadConfiguration, temporalConnectOptions, type TemporalFlags } from './config.ts';
+import { createWorkers } from './create-workers.ts';
+import { registerSearchAttributes } from './search-attributes.ts';
+
+/** Starts the workers of this host and runs them until the process is asked to end. */
+export async function runWorker(options: { config?: string | undefined; flags?: TemporalFlags; log: (line: string) => void }): Promise<void> {
+  const { configuration, file, warnings } = await loadConfiguration(options.config);
+  for (const warning of warnings) options.log(`warning: ${warning}`);
+  Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: ['SIGINT', 'SIGTERM'] });
+  const { address, namespace, connectionOptions } = await temporalConnectOptions(options.flags);
+  const [connection, native] = await Promise.all([Connection.connect(connectionOptions), NativeConnection.connect(connectionOptions)]);
+  try {
+    const searchAttributes = await registerSearchAttributes(connection, namespace, options.log);
+    const workers = await createWorkers({
+      connection: native, client: new Client({ connection, namespace }), configuration, namespace, codeVersion: await packageVersion(), searchAttributes,
+    });
+    options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
+    await Promise.all(workers.map((worker) => worker.run()));
+  } finally {
+    await native.close();
+    await connection.close();
+  }
+}
+
+async function packageVersion(): Promise<string> {
+  for (const candidate of ['../package.json', '../../package.json']) {
+    const text = await readFile(fileURLToPath(new URL(candidate, import.meta.url)), 'utf8').catch(() => undefined);
+    if (text !== undefined) return (JSON.parse(text) as { version: string }).version;
+  }
+  return 'unknown';
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await runWorker({ log: (line) => process.stdout.write(`${line}\n`) });
+}

@@ -1,0 +1,24 @@
+import { Backup, type BackupResult } from '../../contracts/backup.ts';
+import { runbook } from '../procedure/runbook.ts';
+import { incoming, onHost, read } from './activities.ts';
+
+/** Takes a base backup and its exact manifest under write load, and publishes both with one rename. */
+export const backup = runbook(Backup, async (run) => {
+  const database = run.settings.target;
+  const plan = await run.step('plan', () => read.planBackup({ database, owner: run.owner, startedAtMs: run.startedAtMs }));
+  run.plan(plan);
+  const host = onHost(plan.taskQueue, run.settings.lease.hostLossMs);
+  const fence = await run.own({ ...incoming, taskQueue: plan.taskQueue, input: { database } });
+  const ref = { database, id: plan.id, fence, owner: run.owner };
+
+  const base = await run.step('base backup', () => host.takeBaseBackup({ backup: ref }), { summary: (copy) => `${copy.files} files, ${copy.bytes} bytes, ${copy.startLsn} to ${copy.stopLsn}` });
+  if (plan.noManifest !== null) run.notVerified([`no exact manifest: ${plan.noManifest}`]);
+  const manifest = plan.noManifest === null
+    ? await run.step('manifest', () => host.takeManifest({ backup: ref }), { summary: (taken) => `${taken.tables} tables, ${taken.rows} rows at ${taken.lsns.join(', ')} (attempt ${taken.attempts})` })
+    : null;
+  if (manifest) run.notVerified(manifest.notVerified);
+  await run.step('archive', () => host.awaitArchived({ backup: ref }), { summary: ({ lastSegment }) => `archived up to ${lastSegment}` });
+  await run.step('publish', () => host.publishBackup({ backup: ref }), { summary: ({ directory }) => directory });
+  const result: Omit<BackupResult, 'evidence'> = { id: plan.id, bytes: base.bytes, files: base.files, manifest: manifest && { tables: manifest.tables, rows: manifest.rows } };
+  return { result };
+});

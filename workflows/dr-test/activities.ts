@@ -1,0 +1,24 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { DrillActivities } from '../../activities/dr-test/drill-activities.ts';
+
+/** `read`: looks at backups and at the source; nothing is changed, so it may be repeated. */
+export const read = proxyActivities<DrillActivities>({
+  startToCloseTimeout: '2m',
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '500ms', maximumAttempts: 4 },
+});
+
+/**
+ * `idempotentWrite` on the host of the drill: every call first ends what an earlier attempt left, then begins cleanly.
+ * Large databases take hours, so only the heartbeat bounds it; 10 s without one and the worker is taken for dead.
+ * Waiting for the host is bounded too: a host that is gone is an outcome, not a hang.
+ */
+export function onHost(taskQueue: string, hostLossMs: number) {
+  return proxyActivities<DrillActivities>({
+    taskQueue,
+    startToCloseTimeout: '2 days',
+    scheduleToStartTimeout: hostLossMs,
+    heartbeatTimeout: '10s',
+    retry: { initialInterval: '500ms', maximumAttempts: 4 },
+  });
+}

@@ -1,0 +1,55 @@
+import { DrTest, type DrTestResult } from '../../contracts/dr-test.ts';
+import type { FailureType } from '../../contracts/failures.ts';
+import { runbook } from '../procedure/runbook.ts';
+import { onHost, read } from './activities.ts';
+import { recoveryActuals } from './recovery-actuals.ts';
+import { bytes, count, seconds } from './summaries.ts';
+import { judge } from './verdict.ts';
+
+/** A backup that fails in one of these ways was proven unsound: that is a finding, not an accident. */
+const FINDINGS: FailureType[] = ['BACKUP_DAMAGED', 'RECOVERY_FAILED', 'RECOVERY_STOPPED_EARLY'];
+
+/** Restores a real backup, compares every row with its manifest, measures RTA and RPA, and leaves nothing behind. */
+export const drTest = runbook(DrTest, async (run, input) => {
+  const database = run.settings.target;
+  const declaredAt = input.declaredAt ?? new Date(run.startedAtMs).toISOString();
+  run.verdictWhenFailing(FINDINGS, { restore: 'unsound', rto: null, rpo: null });
+  const plan = await run.step('plan', () => read.planDrill({ database, recoveryPoint: input.recoveryPoint, depth: input.depth, declaredAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs }), {
+    summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
+  });
+  run.plan(plan);
+  run.notVerified(plan.notVerified);
+  run.verdictWhenFailing(FINDINGS, { restore: 'unsound', rto: plan.objectives.rto === undefined ? 'notSet' : 'missed', rpo: plan.objectives.rpo === undefined ? 'notSet' : 'missed' });
+  const host = onHost(plan.taskQueue, run.settings.lease.hostLossMs);
+  run.checks(await run.step('pre-flight', () => host.checkDrillIsPossible({ plan })));
+  await run.gate('start');
+  const fence = await run.own({ title: 'drill', taskQueue: plan.taskQueue, input: { database }, open: 'openDrillPlace', close: 'closeDrillPlace', prove: 'proveDrillAbsent' });
+  const drill = { database, recoveryPointId: plan.recoveryPoint.id, fence, owner: run.owner };
+
+  const copied = await run.step('copy', () => host.copyBackup({ drill, plan }), {
+    summary: (copy) => `${count(copy.files, 'file')}, ${bytes(copy.bytes)}, every hash verified; network ${copy.isolation.network}`,
+  });
+  if (copied.isolation.network === 'notIsolated') run.notVerified([`the drill was not cut off from the network: ${copied.isolation.reason}`]);
+  for (const source of plan.manifest?.databases ?? []) {
+    await run.step(`replay to the manifest of ${source.name}`, () => host.recoverToManifest({ drill, plan, database: source.name }), {
+      summary: (replayed) => `paused at ${replayed.replayedLsn}`,
+    });
+    const compared = await run.step(`compare ${source.name}`, () => host.compareWithManifest({ drill, database: source.name, depth: plan.depth }), {
+      summary: (result) => `${count(result.tables, 'table')}, ${count(result.rows, 'row')}, ${count(result.objects, 'definition')}`,
+    });
+    run.checks(compared.checks);
+    run.notVerified(compared.notVerified);
+  }
+  const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill, plan }), { summary: (end) => `promoted at ${end.endLsn}` });
+  run.checks(await run.step('own checks', () => host.runChecks({ drill, plan })));
+  run.checks(await run.step('application probe', () => host.probeApplication({ drill })));
+
+  const loss = await run.step('measure', () => host.measureLoss({ drill, plan, recovered }));
+  run.checks(loss.checks);
+  const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, loss });
+  run.measure(recovery);
+  const { verdict, failure } = judge(plan, run.allChecks, run.allNotVerified, recovery);
+  run.verdict(verdict);
+  const result: Omit<DrTestResult, 'evidence' | 'report'> = { verdict, rtaSeconds: recovery.rtaSeconds, rpaSeconds: recovery.rpaSeconds };
+  return failure ? { result, failure } : { result };
+});

@@ -1,0 +1,105 @@
+import { CancellationScope, defineQuery, defineSignal, getExternalWorkflowHandle, isCancellation, setHandler, sleep, workflowInfo, condition } from '@temporalio/workflow';
+import { INTERNAL } from '../../contracts/messages.ts';
+import type { Finish, GuardianInput, Owned } from '../../contracts/guardian.ts';
+import type { Outcome } from '../../contracts/evidence.ts';
+import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
+import type { RunEnd } from '../../activities/kernel/kernel-activities.ts';
+import { read, watch, write } from '../procedure/kernel-activities.ts';
+import { waitUntil } from '../procedure/wait.ts';
+import { callActivity, settle } from './settle.ts';
+
+const granted = defineSignal<[{ fence: number }]>(INTERNAL.granted);
+const finish = defineSignal<[Finish]>(INTERNAL.finish);
+const owned = defineSignal<[Owned]>(INTERNAL.owned);
+const settled = defineSignal<[Settlement]>(INTERNAL.settled);
+/** What the guardian is doing. */
+const phaseQuery = defineQuery<string>('phase');
+
+/** After the run was asked to end, it has this long before it is ended by force. */
+const END_GRACE_MS = 60_000;
+/** Healthy runs have no activity in flight when they settle; a dead run's may still be scheduled somewhere. */
+const PROOF_GAP_MS = { alive: 200, dead: 2_000 };
+
+/**
+ * Outlives a run and keeps its promises: takes the lock of the target, opens the place where the run may create things,
+ * and when the run has ended, in whatever way, undoes its ledger, closes the place, proves its absence, sees to the
+ * evidence, and gives the lock back.
+ */
+export async function guardian(input: GuardianInput): Promise<Settlement> {
+  let phase = 'waiting for the lock';
+  let fence: number | undefined;
+  let finished: Finish | undefined;
+  let end: RunEnd | undefined;
+  const { owner, target, lease } = input;
+  setHandler(granted, (grant) => void (fence ??= grant.fence));
+  setHandler(finish, (message) => void (finished ??= message));
+  setHandler(phaseQuery, () => phase);
+
+  const self = workflowInfo().workflowId;
+  const watching = new CancellationScope();
+  const watched = watching.run(async () => {
+    end = await watch.awaitRunEnd({ owner });
+  }).catch((error: unknown) => {
+    if (!isCancellation(error)) throw error;
+  });
+  const startedAtMs = Date.now();
+  const leaseExpiresAtMs = startedAtMs + lease.maximumMs;
+  const run = getExternalWorkflowHandle(owner.workflowId);
+
+  await write.requestLock({ target, request: { guardianId: self, owner, runbook: input.runbook, sharesTargetWith: input.sharesTargetWith, requestedAtMs: startedAtMs } });
+  await waitUntil(() => fence !== undefined || finished !== undefined || end !== undefined, lease.maximumMs, `lease of ${owner.workflowId} ends`);
+
+  let settlement: Settlement = NOTHING_SETTLED;
+  if (fence !== undefined) {
+    if (!finished && !end) await handOver(fence);
+    phase = 'guarding';
+    const inTime = await waitUntil(() => finished !== undefined || end !== undefined, leaseExpiresAtMs - Date.now(), `lease of ${owner.workflowId} ends`);
+    if (!inTime) await endOverdueRun();
+    phase = 'settling';
+    const ledger = await read.readLedger({ owner });
+    if (!finished) {
+      // The run is dead, but its activities may not know yet: they learn it with their next heartbeat.
+      if (ledger.mayActForMs > 0) await sleep(ledger.mayActForMs, { summary: 'until the activities of the run can no longer act' });
+    }
+    settlement = await settle({
+      owner, outcome: outcomeOf(), entries: ledger.entries, place: input.place, fence, leaseExpiresAtMs,
+      hostLossMs: lease.hostLossMs, proofGapMs: finished ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
+    });
+  }
+  if (finished && !end) {
+    await run.signal(settled, settlement).catch(() => undefined);
+    await condition(() => end !== undefined);
+  }
+  phase = 'seeing to the evidence';
+  // A run that was ended by force after its body had finished did not get to write its own.
+  const byForce = end?.status === 'terminated' || end?.status === 'timedOut' ? end.status : undefined;
+  await write.writeEvidenceOfDeadRun({ owner, runbook: input.runbook, target, outcome: byForce ?? outcomeOf(), end: end ?? null, settlement });
+  await write.releaseLock({ target, guardianId: self });
+  watching.cancel();
+  await watched;
+  phase = 'done';
+  return settlement;
+
+  async function handOver(number: number): Promise<void> {
+    const { place } = input;
+    if (place) {
+      await callActivity({ activity: place.open, taskQueue: place.taskQueue, startToCloseMs: 60_000, input: { ...place.input, fence: number, owner } }, `open the place of the ${place.title}`, lease.hostLossMs);
+    }
+    await run.signal(owned, { fence: number, leaseExpiresAtMs }).catch(() => undefined);
+  }
+
+  async function endOverdueRun(): Promise<void> {
+    phase = 'ending a run whose lease is over';
+    await write.endRun({ owner, how: 'cancel', reason: 'its lease is over' });
+    const gone = await waitUntil(() => finished !== undefined || end !== undefined, END_GRACE_MS, 'grace of an overdue run');
+    if (gone) return;
+    await write.endRun({ owner, how: 'terminate', reason: 'its lease is over and it did not end when asked' });
+    await condition(() => end !== undefined);
+  }
+
+  function outcomeOf(): Outcome {
+    if (finished) return finished.outcome;
+    if (end?.status === 'terminated' || end?.status === 'timedOut' || end?.status === 'cancelled') return end.status;
+    return 'failed';
+  }
+}

@@ -1,0 +1,47 @@
+import type { LockRequest } from '../../activities/kernel/kernel-activities.ts';
+
+export interface Grant extends LockRequest { fence: number; grantedAtMs: number }
+
+/** The whole state of a lock, plain JSON, carried through continue-as-new. */
+export interface LockState { nextFence: number; holders: Grant[]; waiting: LockRequest[] }
+
+export const EMPTY_LOCK: LockState = { nextFence: 1, holders: [], waiting: [] };
+
+/** Whether two runbooks may work on one target at once. It is enough that one of them says so. */
+export function compatible(a: Pick<LockRequest, 'runbook' | 'sharesTargetWith'>, b: Pick<LockRequest, 'runbook' | 'sharesTargetWith'>): boolean {
+  return a.sharesTargetWith.includes(b.runbook) || b.sharesTargetWith.includes(a.runbook);
+}
+
+/** Adds a request; the same guardian asking again changes nothing. */
+export function enqueue(state: LockState, request: LockRequest): LockState {
+  const known = [...state.holders, ...state.waiting].some((other) => other.guardianId === request.guardianId);
+  return known ? state : { ...state, waiting: [...state.waiting, request] };
+}
+
+/** Removes a guardian, whether it holds or waits. */
+export function remove(state: LockState, guardianId: string): LockState {
+  return {
+    ...state,
+    holders: state.holders.filter((holder) => holder.guardianId !== guardianId),
+    waiting: state.waiting.filter((request) => request.guardianId !== guardianId),
+  };
+}
+
+/**
+ * Grants in order of arrival. Nobody overtakes: a request that must wait keeps back later ones, also those that could
+ * share with the holders, so that a stream of sharers cannot starve it.
+ */
+export function grantNext(state: LockState, nowMs: number): { state: LockState; granted: Grant[] } {
+  const granted: Grant[] = [];
+  let { nextFence, holders, waiting } = state;
+  for (let next = waiting[0]; next; next = waiting[0]) {
+    const request = next;
+    if (!holders.every((holder) => compatible(holder, request))) break;
+    const grant: Grant = { ...request, fence: nextFence, grantedAtMs: nowMs };
+    nextFence += 1;
+    holders = [...holders, grant];
+    waiting = waiting.slice(1);
+    granted.push(grant);
+  }
+  return { state: { nextFence, holders, waiting }, granted };
+}

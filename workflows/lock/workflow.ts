@@ -1,0 +1,56 @@
+import { condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, workflowInfo } from '@temporalio/workflow';
+import { INTERNAL } from '../../contracts/messages.ts';
+import type { LockRequest } from '../../activities/kernel/kernel-activities.ts';
+import { read } from '../procedure/kernel-activities.ts';
+import { waitUntil } from '../procedure/wait.ts';
+import { EMPTY_LOCK, enqueue, grantNext, remove, type Grant, type LockState } from './queue.ts';
+
+const request = defineSignal<[LockRequest]>(INTERNAL.request);
+const release = defineSignal<[{ guardianId: string }]>(INTERNAL.release);
+/** Who holds the target since when, and who waits. */
+const holders = defineQuery<LockState>('holders');
+const granted = defineSignal<[{ fence: number }]>(INTERNAL.granted);
+
+/** While somebody waits, holders are looked at this often: a guardian that was ended by force cannot release. */
+const HOLDER_CHECK_MS = 30_000;
+
+/**
+ * The lock of one target. It lives for ever, continues as new when its history grows, and hands out fence numbers that
+ * only rise. A grant is a signal to the guardian; a guardian that is gone when granted is removed at once.
+ */
+export async function lock(carried: LockState = EMPTY_LOCK): Promise<void> {
+  let state = carried;
+  let changed = true;
+  setHandler(request, (wanted) => {
+    state = enqueue(state, wanted);
+    changed = true;
+  });
+  setHandler(release, ({ guardianId }) => {
+    state = remove(state, guardianId);
+    changed = true;
+  });
+  setHandler(holders, () => state);
+
+  while (!workflowInfo().continueAsNewSuggested) {
+    if (state.waiting.length > 0) await waitUntil(() => changed, HOLDER_CHECK_MS, 'look whether the holders still live');
+    else await condition(() => changed);
+    if (!changed) {
+      for (const dead of await read.findDeadGuardians({ guardianIds: state.holders.map((holder) => holder.guardianId) })) state = remove(state, dead);
+    }
+    changed = false;
+    const next = grantNext(state, Date.now());
+    state = next.state;
+    for (const grant of next.granted) await announce(grant);
+  }
+  await continueAsNew<typeof lock>(state);
+
+  async function announce(grant: Grant): Promise<void> {
+    try {
+      await getExternalWorkflowHandle(grant.guardianId).signal(granted, { fence: grant.fence });
+    } catch {
+      // The guardian ended while it waited; what it would have owned does not exist.
+      state = remove(state, grant.guardianId);
+      changed = true;
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import { ASSURANCES, type Assurance, type Decision, type GatePolicy } from '../../contracts/gate.ts';
+
+/** A decision as it arrived, with what is known of who sent it. */
+export interface Proposal {
+  decision: 'approve' | 'reject';
+  by: string | null;
+  assurance: Assurance;
+  planHash?: string | undefined;
+}
+
+export interface GateView {
+  name: string;
+  policy: GatePolicy;
+  planHash: string;
+  requester: string | null;
+  decisions: readonly Decision[];
+}
+
+/** Two spellings of one person must not count twice. */
+export function samePerson(a: string | null, b: string | null): boolean {
+  return a !== null && b !== null && a.trim().toLowerCase() === b.trim().toLowerCase();
+}
+
+/** Why a decision does not count at this gate, as a sentence that says what to do; null when it counts. */
+export function refusal(gate: GateView, proposal: Proposal): string | null {
+  const { policy } = gate;
+  if (proposal.planHash !== undefined && proposal.planHash !== gate.planHash) {
+    return `the plan that was seen (${proposal.planHash.slice(0, 12)}) is not the plan of gate "${gate.name}" (${gate.planHash.slice(0, 12)}); look at it again and decide on the new one`;
+  }
+  if (ASSURANCES.indexOf(proposal.assurance) < ASSURANCES.indexOf(policy.assurance)) {
+    return `gate "${gate.name}" asks for assurance "${policy.assurance}" and this decision has "${proposal.assurance}"; decide with a name: runbook ${proposal.decision} WORKFLOW_ID --by NAME`;
+  }
+  if (policy.approvers.length > 0 && !policy.approvers.some((name) => samePerson(name, proposal.by))) {
+    // An empty form carries no name: it may stand for an approver only where the policy accepts `none`.
+    if (!(proposal.by === null && policy.assurance === 'none')) {
+      return `${proposal.by ?? 'an unnamed person'} may not decide at gate "${gate.name}"; one of ${policy.approvers.join(', ')} must`;
+    }
+  }
+  if (proposal.decision === 'approve' && !policy.requesterMayApprove && samePerson(proposal.by, gate.requester)) {
+    return `${proposal.by} requested this run and may not approve it at gate "${gate.name}"; ask somebody else`;
+  }
+  const earlier = gate.decisions.some((past) => past.counted && (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by)));
+  if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once`;
+  return null;
+}
+
+/** What the counted decisions add up to. One rejection closes a gate. */
+export function gateOutcome(policy: GatePolicy, decisions: readonly Decision[]): 'open' | 'approved' | 'rejected' {
+  const counted = decisions.filter((decision) => decision.counted);
+  if (counted.some((decision) => decision.decision === 'reject')) return 'rejected';
+  return counted.filter((decision) => decision.decision === 'approve').length >= policy.quorum ? 'approved' : 'open';
+}

@@ -1,0 +1,22 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
+
+/** `read`: asks the configuration or the server; cheap, safe to repeat for as long as the server is away. */
+export const read = proxyActivities<KernelActivities>({
+  startToCloseTimeout: '30s',
+  retry: { initialInterval: '200ms', maximumInterval: '30s' },
+});
+
+/** `idempotentWrite`: the same call again changes nothing; evidence must be written however long the disk is away, within a day. */
+export const write = proxyActivities<KernelActivities>({
+  startToCloseTimeout: '1m',
+  scheduleToCloseTimeout: '1 day',
+  retry: { initialInterval: '200ms', maximumInterval: '1m' },
+});
+
+/** `longPoll`: one call watches until something happened; a worker's death is noticed by its missing heartbeat within seconds. */
+export const watch = proxyActivities<KernelActivities>({
+  startToCloseTimeout: '30 days',
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '200ms', maximumInterval: '10s' },
+});

@@ -1,0 +1,49 @@
+import { ApplicationFailure, CancellationScope, condition, getExternalWorkflowHandle, startChild, ParentClosePolicy } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput } from '../../contracts/guardian.ts';
+import { INTERNAL } from '../../contracts/messages.ts';
+import type { Place } from '../../contracts/ledger.ts';
+import type { RunbookContract } from '../../contracts/runbook.ts';
+import type { Settlement } from '../../contracts/record.ts';
+import { enterPhase } from './presentation.ts';
+import type { RunState } from './run-state.ts';
+
+/**
+ * Starts the guardian and waits until it holds the target. From here on something may exist. The guardian is started
+ * and acknowledged before anything else happens, also when the run is being cancelled at this very moment.
+ */
+export async function takeOwnership(state: RunState, contract: RunbookContract, place: Place | null): Promise<number> {
+  const { settings, record } = state;
+  if (!settings) throw ApplicationFailure.nonRetryable('the run has no settings yet', 'CONFIGURATION');
+  const id = guardianId(record.owner);
+  const input: GuardianInput = {
+    owner: record.owner, runbook: contract.type, target: settings.target, sharesTargetWith: contract.sharesTargetWith, place, lease: settings.lease,
+  };
+  enterPhase(state, 'waiting for the lock');
+  const startedAtMs = Date.now();
+  record.guardianId = id;
+  await CancellationScope.nonCancellable(async () => {
+    try {
+      await startChild(GUARDIAN_TYPE, {
+        workflowId: id, args: [input], parentClosePolicy: ParentClosePolicy.ABANDON,
+        staticSummary: `guardian of ${record.owner.workflowId}`,
+      });
+    } catch (error) {
+      // A reset run finds the guardian of its former self, which is its own.
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+  });
+  await condition(() => state.ownedFence !== undefined);
+  state.spans.push({ name: 'waiting for the lock', kind: 'lock', startedAtMs, finishedAtMs: Date.now() });
+  return state.ownedFence as number;
+}
+
+/** Tells the guardian that the body has ended, and waits until everything is undone and its absence proven. */
+export async function settleThroughGuardian(state: RunState, finish: Finish): Promise<Settlement | undefined> {
+  const id = state.record.guardianId;
+  if (id === null) return undefined;
+  enterPhase(state, 'tearing down');
+  await getExternalWorkflowHandle(id).signal(INTERNAL.finish, finish);
+  await condition(() => state.settlement !== undefined);
+  return state.settlement;
+}

@@ -1,0 +1,85 @@
+import { CancellationScope, workflowInfo } from '@temporalio/workflow';
+import type { RunSettings } from '../../contracts/runbook.ts';
+import type { RunRecord } from '../../contracts/record.ts';
+import type { Settlement } from '../../contracts/record.ts';
+import type { Verdict } from '../../contracts/evidence.ts';
+import type { GatePolicy } from '../../contracts/gate.ts';
+import type { UndoEntry } from '../../contracts/ledger.ts';
+import { instantOf } from './wait.ts';
+
+/** A bare or named signal that waits to be identified. */
+export interface PendingSignal {
+  signal: 'approve' | 'reject';
+  /** Which of the signals of this name it is, counted from 1: how its event is found in history. */
+  ordinal: number;
+  by: string | null;
+  comment: string | null;
+  planHash?: string | undefined;
+  /** Whether it named its gate. */
+  named: boolean;
+}
+
+export interface OpenGate {
+  name: string;
+  policy: GatePolicy;
+  openedAtMs: number;
+  expiresAtMs: number;
+  inbox: PendingSignal[];
+}
+
+/** A stretch of a run's durable time. */
+export interface Span { name: string; kind: 'step' | 'gate' | 'lock'; startedAtMs: number; finishedAtMs: number }
+
+/** Everything the kernel keeps of one run; plain data but for the scope of the body. */
+export class RunState {
+  readonly record: RunRecord;
+  settings: RunSettings | undefined;
+  phase = 'starting';
+  paused = false;
+  abortedBy: string | null = null;
+  openGate: OpenGate | undefined;
+  readonly spans: Span[] = [];
+  readonly undo: { step: string; entry: UndoEntry }[] = [];
+  readonly signalsSeen = { approve: 0, reject: 0 };
+  ownedFence: number | undefined;
+  settlement: Settlement | undefined;
+  readonly verdictsWhenFailing = new Map<string, Verdict>();
+  readonly bodyScope = new CancellationScope();
+
+  constructor(runbook: string) {
+    const info = workflowInfo();
+    this.record = {
+      runbook,
+      target: null,
+      requester: null,
+      reason: null,
+      startedAtMs: info.startTime.getTime(),
+      codeVersion: 'unknown',
+      plan: null,
+      planHash: null,
+      steps: [],
+      gates: [],
+      checks: [],
+      notVerified: [],
+      recovery: null,
+      verdict: { restore: null, rto: null, rpo: null },
+      refused: [],
+      owner: { workflowId: info.workflowId, firstExecutionRunId: info.firstExecutionRunId },
+      guardianId: null,
+    };
+  }
+
+  /** Ends the record of steps and gates that were open when the body ended. */
+  closeOpenEntries(nowMs: number): void {
+    for (const step of this.record.steps) {
+      if (step.outcome !== 'running' && step.outcome !== 'waiting') continue;
+      step.outcome = 'cancelled';
+      step.finishedAt = instantOf(nowMs);
+    }
+    for (const gate of this.record.gates) {
+      if (gate.outcome !== 'open') continue;
+      gate.outcome = 'cancelled';
+      gate.closedAt = instantOf(nowMs);
+    }
+  }
+}

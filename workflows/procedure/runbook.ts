@@ -1,0 +1,120 @@
+import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition } from '@temporalio/workflow';
+import type { z } from 'zod';
+import { decideSchema, decisionSignalSchema, operatorSchema, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Operator, type Progress } from '../../contracts/messages.ts';
+import type { Owned } from '../../contracts/guardian.ts';
+import type { RunbookContract } from '../../contracts/runbook.ts';
+import type { RunRecord, Settlement } from '../../contracts/record.ts';
+import type { Outcome } from '../../contracts/evidence.ts';
+import { closeRun } from './close.ts';
+import { read } from './kernel-activities.ts';
+import { receiveDecide, receiveSignal, validateDecide } from './gates.ts';
+import { compensationsOf, progressOf, setAttributes, showDetails } from './presentation.ts';
+import { describeFailure } from './outcome.ts';
+import { Run, type Conclusion } from './run.ts';
+import { RunState } from './run-state.ts';
+
+/**
+ * Makes a workflow of a runbook's page: validates the input, registers every handler before the first await, runs the
+ * body, catches what it throws, undoes, and closes the evidence. The body touches no signal, query, search attribute,
+ * scope or timer of the kernel's.
+ */
+export function runbook<Input extends z.ZodType, Result extends object>(
+  contract: RunbookContract<Input>,
+  body: (run: Run, input: z.output<Input>) => Promise<Conclusion<Result>>,
+): (input?: unknown) => Promise<Result & { evidence: string; report: string }> {
+  return async (rawInput) => {
+    const state = new RunState(contract.type);
+    registerHandlers(state);
+    const input = parseInput(contract, rawInput);
+
+    let conclusion: Conclusion<Result> | undefined;
+    let outcome: Outcome = 'succeeded';
+    let failure: { type: string; message: string } | null = null;
+    try {
+      conclusion = await state.bodyScope.run(async () => {
+        await adoptSettings(state, contract, input);
+        return body(new Run(state, contract), input);
+      });
+      if (conclusion.failure) {
+        outcome = 'failed';
+        failure = conclusion.failure;
+      }
+    } catch (error) {
+      // Anything else is a mistake in workflow code: let the task fail and be retried until a fixed worker is deployed.
+      if (!(error instanceof TemporalFailure)) throw error;
+      failure = describeFailure(error);
+      outcome = outcomeOf(state, error, failure.type);
+      state.record.verdict = state.verdictsWhenFailing.get(failure.type) ?? state.record.verdict;
+    }
+    return CancellationScope.nonCancellable(async () => {
+      const files = await closeRun(state, outcome, failure);
+      await condition(allHandlersFinished);
+      if (failure) throw ApplicationFailure.nonRetryable(failure.message, failure.type, { verdict: state.record.verdict, ...files });
+      return { ...(conclusion as Conclusion<Result>).result, ...files };
+    });
+  };
+}
+
+function outcomeOf(state: RunState, error: unknown, type: string): Outcome {
+  if (state.abortedBy !== null) return 'aborted';
+  if (isCancellation(error)) return 'cancelled';
+  return type === 'REJECTED' ? 'rejected' : 'failed';
+}
+
+function parseInput<Input extends z.ZodType>(contract: RunbookContract<Input>, rawInput: unknown): z.output<Input> {
+  const parsed = contract.input.safeParse(rawInput ?? {});
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'input'}: ${issue.message}`).join('; ');
+  throw ApplicationFailure.nonRetryable(`the input of ${contract.type} is not valid: ${problems}`, 'INVALID_INPUT');
+}
+
+async function adoptSettings(state: RunState, contract: RunbookContract, input: unknown): Promise<void> {
+  const fields = input as Record<string, unknown>;
+  const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+  state.record.requester = text(fields['requester']);
+  state.record.reason = text(fields['reason']);
+  state.settings = await read.describeRun({ runbook: contract.type, target: text(fields[contract.targetField]) ?? undefined, gates: contract.gates });
+  state.record.target = state.settings.target;
+  state.record.codeVersion = state.settings.codeVersion;
+  setAttributes(state, { RunbookType: contract.type, RunbookTarget: state.settings.target, RunbookAwaitingApproval: false });
+}
+
+/** Every handler there is, before the first await: an update that comes before its handler is refused for ever. */
+function registerHandlers(state: RunState): void {
+  const decision = (name: 'approve' | 'reject', description: string) => setHandler(
+    defineSignal<[DecisionSignal?]>(name),
+    (payload) => {
+      const parsed = decisionSignalSchema.safeParse(payload ?? undefined);
+      receiveSignal(state, name, parsed.success ? parsed.data : 'malformed');
+    },
+    { description },
+  );
+  decision(SIGNALS.approve, 'Approve at the open gate. An empty form works where the gate accepts it; or { "gate", "by", "comment" }.');
+  decision(SIGNALS.reject, 'Reject at the open gate: the run ends and undoes what it did. { "gate", "by", "comment" } or nothing.');
+  setHandler(defineUpdate<{ gate: string; outcome: string }, [Decide]>(UPDATES.decide), (input) => receiveDecide(state, input), {
+    validator: (input) => {
+      const parsed = decideSchema.safeParse(input);
+      if (!parsed.success) throw ApplicationFailure.nonRetryable('decide takes { gate, decision: "approve" | "reject", by, comment?, planHash? }', 'INVALID_INPUT');
+      validateDecide(state, parsed.data);
+    },
+    description: 'Decide at a gate and learn at once whether it counts.',
+  });
+  const operate = (name: 'pause' | 'resume' | 'abort', description: string, act: (operator: Operator) => void) => {
+    const handle = (payload: unknown) => act(operatorSchema.safeParse(payload ?? undefined).data);
+    setHandler(defineSignal<[unknown?]>(name), handle, { description });
+    setHandler(defineUpdate<string, [unknown?]>(UPDATES[name]), (payload) => { handle(payload); return state.phase; }, { description });
+  };
+  operate('pause', 'Pause before the next step.', () => { state.paused = true; showDetails(state); });
+  operate('resume', 'Go on after a pause.', () => { state.paused = false; showDetails(state); });
+  operate('abort', 'Undo what was done, and end.', (operator) => {
+    state.abortedBy ??= operator?.by ?? 'an unnamed person';
+    state.paused = false;
+    state.bodyScope.cancel();
+  });
+  setHandler(defineSignal<[Owned]>(INTERNAL.owned), (owned) => { state.ownedFence = owned.fence; });
+  setHandler(defineSignal<[Settlement]>(INTERNAL.settled), (settlement) => { state.settlement = settlement; });
+  setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
+  setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash }), { description: 'The plan and its hash.' });
+  setHandler(defineQuery<CompensationView[]>(QUERIES.compensations), () => compensationsOf(state), { description: 'What an abort would undo now, in that order.' });
+  setHandler(defineQuery<RunRecord>(QUERIES.record), () => state.record, { description: 'Everything known of the run.' });
+}

@@ -1,0 +1,18 @@
+import { CancellationScope, condition, sleep } from '@temporalio/workflow';
+
+/** Waits for `done`, at most `ms`; the timer carries a label for people. Returns whether `done` came true. */
+export async function waitUntil(done: () => boolean, ms: number, summary: string): Promise<boolean> {
+  if (done()) return true;
+  if (ms <= 0) return false;
+  const scope = new CancellationScope();
+  try {
+    return await scope.run(() => Promise.race([condition(done).then(() => true), sleep(ms, { summary }).then(() => false)]));
+  } finally {
+    scope.cancel();
+  }
+}
+
+/** A workflow's time as evidence writes it. */
+export function instantOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
