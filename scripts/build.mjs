@@ -63,9 +63,11 @@ async function bundleWorkflows() {
   if (!existsSync(workflowsPath)) return say('no workflows/index.ts yet, so no workflow bundle');
   const fingerprint = fingerprintOf(['workflows', 'contracts'].flatMap((name) => filesBelow(join(dist, name))));
   if (existsSync(bundle) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint) return say('workflow bundle is up to date');
+  // Without it no step would carry its header, and the guardian would find an empty ledger.
+  const workflowInterceptorModules = [join(root, 'dist', 'workflows', 'procedure', 'step-header.js')];
   const { bundleWorkflowCode } = await import('@temporalio/worker');
   const quiet = () => {};
-  const { code } = await bundleWorkflowCode({ workflowsPath, logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error } });
+  const { code } = await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules, logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error } });
   // A worker that starts meanwhile reads the old bundle or the new one, never half of one.
   writeFileSync(`${bundle}.new`, code);
   renameSync(`${bundle}.new`, bundle);
@@ -75,7 +77,7 @@ async function bundleWorkflows() {
 
 /** Of the bundle's input: our code, and the lock file for the SDK's and zod's. */
 function fingerprintOf(paths) {
-  const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')));
+  const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).update(readFileSync(join(root, 'scripts', 'build.mjs')));
   for (const path of paths.filter((path) => path.endsWith('.js')).sort()) hash.update(relative(root, path)).update(readFileSync(path));
   return hash.digest('hex');
 }

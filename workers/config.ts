@@ -109,7 +109,7 @@ export async function temporalConnectOptions(flags: TemporalFlags = {}): Promise
       ...(flags.environment === undefined ? {} : { overrideEnvVars: { ...definedVariables(), ...flags.environment } }),
     });
   } catch (cause) {
-    throw new ConfigurationError(`Temporal's connection profile cannot be used: ${(cause as Error).message}`, { cause });
+    throw new ConfigurationError(`Temporal's connection profile cannot be used (${(cause as Error).message}); correct its file, which TEMPORAL_CONFIG_FILE names or which is temporal.toml in Temporal's own directory`, { cause });
   }
   const address = flags.address ?? loaded.connectionOptions.address ?? 'localhost:7233';
   const connectionOptions = {

@@ -49,7 +49,8 @@ function headline({ outcome, verdict }: Evidence): string {
   if (verdict.restore === 'unsound') return 'This backup cannot be trusted';
   if (outcome !== 'succeeded') return `The run ${outcome === 'failed' ? 'failed' : outcome === 'timedOut' ? 'timed out' : `was ${outcome}`}`;
   if (verdict.restore === 'notProven') return 'Restored, but not everything was compared';
-  return verdict.restore === 'sound' ? 'This backup restores' : 'The run succeeded';
+  const missed = verdict.rto === 'missed' || verdict.rpo === 'missed' ? ', but an objective was missed' : '';
+  return `${verdict.restore === 'sound' ? 'This backup restores' : 'The run succeeded'}${missed}`;
 }
 
 function renderRun(evidence: Evidence): Markup {

@@ -15,13 +15,13 @@ export interface DevOptions extends GlobalOptions { port: number; uiPort: number
 export async function dev(options: DevOptions): Promise<ExitCode> {
   // A mistake in the configuration is told before anything is started.
   await loadConfiguration(options.config);
-  const { runWorker } = await loadWorker();
+  const runWorker = await loadWorker();
   const server = await startServer(options);
   print(options, { address: server.address, webUi: server.uiAddress ?? null }, () => [
     `web UI   ${server.uiAddress}`, `Temporal ${server.address}`, 'start    runbook start dr-test --wait', 'Ctrl-C stops both; evidence stays.',
   ]);
   try {
-    await runWorker({ ...(options.config === undefined ? {} : { config: options.config }), address: server.address, namespace: 'default' });
+    await runWorker({ config: options.config, flags: { address: server.address, namespace: 'default' }, log: note });
   } finally {
     await server.stop();
   }

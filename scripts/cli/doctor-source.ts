@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { sourceConfig, withClient } from '../../activities/postgres/source.ts';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import { resolvePassword } from '../../workers/config.ts';
-import { Findings, messageOf } from './doctor-finding.ts';
+import { messageOf, type Findings } from './doctor-finding.ts';
 import { formatSeconds } from '../../activities/evidence/report-format.ts';
 
 /** What the doctor learned of a source that other examinations need. */

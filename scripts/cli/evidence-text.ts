@@ -1,6 +1,6 @@
 import type { Evidence, Recovery } from '../../contracts/evidence.ts';
 import { formatSeconds, readable, secondsBetween } from '../../activities/evidence/report-format.ts';
-import { measuredAs } from '../../activities/evidence/report-recovery.ts';
+import { judgedRta, RTA_METHOD } from '../../activities/evidence/report-recovery.ts';
 import { coloured, plain } from './output.ts';
 
 /**
@@ -49,14 +49,15 @@ function verdictLines({ verdict }: Evidence): string[] {
 function recoveryLines({ plan, verdict }: Evidence, recovery: Recovery): string[] {
   const width = Math.max(12, ...recovery.phases.map(({ name }) => readable(name).length));
   const row = (name: string, seconds: number) => `${plain(name).padEnd(width)} ${seconds.toFixed(3).padStart(12)} s`;
+  const judged = judgedRta(plan, recovery);
   const sum = recovery.phases.reduce((total, { seconds }) => total + seconds, 0);
   const against = (name: string, objective: number | null, judged: string | null) => (objective === null ? `no ${name} is set` : `${name} ${formatSeconds(objective)}: ${judged === null ? 'not judged' : word(judged)}`);
   return [
     ...section('Phases', [...recovery.phases.map(({ name, seconds }) => row(readable(name), seconds)), row('sum', sum)], ''),
     ...section('Recovery time', [
-      `RTA ${formatSeconds(recovery.rtaSeconds)}; ${against('RTO', recovery.rtoSeconds, verdict.rto)}`,
-      `without waiting for people ${formatSeconds(recovery.rtaWithoutWaitSeconds)}, without the comparison ${formatSeconds(recovery.rtaWithoutComparisonSeconds)}`,
-      `measured: ${measuredAs(plan)}`,
+      `RTA ${formatSeconds(judged.seconds)}${judged.words}; ${against('RTO', recovery.rtoSeconds, verdict.rto)}`,
+      `in all ${formatSeconds(recovery.rtaSeconds)}, without waiting for people ${formatSeconds(recovery.rtaWithoutWaitSeconds)}, without the comparison ${formatSeconds(recovery.rtaWithoutComparisonSeconds)}`,
+      `measured: ${RTA_METHOD}`,
     ], ''),
     ...section('Recovery point', [
       `RPA ${recovery.rpaSeconds === null ? 'not known' : formatSeconds(recovery.rpaSeconds)}${recovery.lostTransactions === null ? '' : `, ${recovery.lostTransactions} transactions lost`}; ${against('RPO', recovery.rpoSeconds, verdict.rpo)}`,

@@ -6,9 +6,23 @@ import { EXIT, exitCodeOf, reportError, type ExitCode } from './exit.ts';
 type Run = (...args: never[]) => Promise<ExitCode>;
 
 const program = new Command('runbook')
+  .enablePositionalOptions()
   .description('Ops runbooks as durable Temporal workflows.')
   .showHelpAfterError('(add --help to see what it takes)')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.done : EXIT.usage));
+
+// `temporal runbook …` puts those of Temporal's own flags that it knows in front of the command.
+for (const flags of ['--address <address>', '-n, --namespace <name>', '--profile <name>', '--api-key <key>', '--tls', '--color <when>', '--log-level <level>', '--log-format <format>', '--time-format <format>']) {
+  program.addOption(new Option(flags).hideHelp());
+}
+program.addOption(new Option('-o, --output <format>').choices(['text', 'json', 'jsonl', 'none']).hideHelp());
+
+/** Gives a command the flags that stood before it; its own outrank them. */
+function adoptLeadingFlags(command: Command): void {
+  const { output, ...leading } = program.opts<Record<string, unknown>>();
+  if (String(command.getOptionValue('output') ?? output).startsWith('json')) command.setOptionValue('json', true);
+  for (const [name, value] of Object.entries(leading)) if (command.getOptionValue(name) === undefined) command.setOptionValue(name, value);
+}
 
 /** Adds a command; its implementation is loaded when it is called. */
 function add(usage: string, description: string, load: () => Promise<Run>): Command {
@@ -17,12 +31,9 @@ function add(usage: string, description: string, load: () => Promise<Run>): Comm
     .description(description)
     .option('--json', 'print one JSON object instead of text')
     .option('-c, --config <file>', 'configuration file (default: RUNBOOKS_CONFIG or ./runbooks.yaml)')
-    // Temporal's CLI passes its own flags on to `temporal runbook …`.
     .addOption(new Option('-o, --output <format>').choices(['text', 'json', 'jsonl', 'none']).hideHelp())
     .addOption(new Option('--color <when>').hideHelp())
-    .hook('preAction', (_, command) => {
-      if (String(command.opts()['output']).startsWith('json')) command.setOptionValue('json', true);
-    })
+    .hook('preAction', (_, command) => adoptLeadingFlags(command))
     .action(async (...args: unknown[]) => {
       const run = (await load()) as (...given: unknown[]) => Promise<ExitCode>;
       // Last comes the command itself, which implementations have no use for.

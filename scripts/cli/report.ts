@@ -13,7 +13,7 @@ export async function report(fileOrId: string, options: GlobalOptions): Promise<
   const htmlFile = file.replace(/\.json$/, '.html');
   const hasHtml = await access(htmlFile).then(() => htmlFile !== file, () => false);
   const paths = { evidence: file, ...(hasHtml ? { report: htmlFile } : {}) };
-  print(options, { ...paths, ...{ content: evidence } }, () => [renderText(evidence, paths)]);
+  print(options, { paths, evidence }, () => [renderText(evidence, paths)]);
   return EXIT.done;
 }
 

@@ -1,26 +1,25 @@
+import type { runWorker } from '../../workers/main.ts';
+import { isUnanswered } from './connect.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
+import { note } from './output.ts';
 
-/** What `workers/main` offers: runs until it is told to stop by SIGINT or SIGTERM. */
-export interface WorkerProgram {
-  runWorker(options: { config?: string; address?: string; namespace?: string; profile?: string; apiKey?: string; tls?: boolean }): Promise<void>;
-}
 
 /** `runbook worker`: runs workflows, and activities on this host, until it is told to stop. */
 export async function worker(options: TemporalOptions): Promise<ExitCode> {
-  const { json, ...rest } = options;
-  void json;
-  const { runWorker } = await loadWorker();
-  await runWorker(rest);
+  const { config, ...flags } = options;
+  const run = await loadWorker();
+  try {
+    await run({ config, flags, log: note });
+  } catch (error) {
+    const isSilent = isUnanswered(error) || (error instanceof Error && error.name === 'TransportError');
+    if (isSilent) throw new CommandError(EXIT.unreachable, `no Temporal server answers${flags.address === undefined ? '' : ` at ${flags.address}`}: start one with \`runbook dev\`, or name yours with --address, TEMPORAL_ADDRESS or a profile`, { cause: error });
+    throw error;
+  }
   return EXIT.done;
 }
 
 /** The worker with the SDK's native core takes long to load: only the commands that run one do it. */
-export async function loadWorker(): Promise<WorkerProgram> {
-  const program = `../../workers/main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
-  const loaded = (await import(program).catch((cause: unknown) => {
-    throw new CommandError(EXIT.failed, `the worker cannot be loaded: ${(cause as Error).message}`, { cause });
-  })) as Partial<WorkerProgram>;
-  if (typeof loaded.runWorker !== 'function') throw new CommandError(EXIT.failed, 'workers/main exports no runWorker: this build is incomplete, run `npm run build`');
-  return loaded as WorkerProgram;
+export async function loadWorker(): Promise<typeof runWorker> {
+  return (await import('../../workers/main.ts')).runWorker;
 }

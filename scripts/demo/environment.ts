@@ -20,6 +20,9 @@ export interface DemoEnvironment {
   client: Client;
   repository: string;
   writers: Awaited<ReturnType<typeof startWriters>>;
+  /** Ends the worker with a signal, and starts another when asked. */
+  endWorker: (signal: NodeJS.Signals) => Promise<void>;
+  startWorker: () => Promise<void>;
   /** Ends everything and removes its files. Can be called twice. */
   stop(): Promise<void>;
 }
@@ -50,11 +53,13 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, log 
     const writers = await startWriters({ config: production.config, count: 4, seed, opsPerSecond: writersPerSecond, onError: (error) => log(`writers: ${String(error)}`) });
     stops.push(() => writers.stop());
     const { configurationFile, repository } = await writeConfiguration(root, production, server);
-    const worker = await startWorkerProcess({ configurationFile, address: server.address, log });
+    let worker = await startWorkerProcess({ configurationFile, address: server.address, log });
     stops.push(() => stopProcess(worker));
+    const startWorker = async () => { worker = await startWorkerProcess({ configurationFile, address: server.address, log }); };
+    const endWorker = (signal: NodeJS.Signals) => stopProcess(worker, signal);
     const connection = await Connection.connect({ address: server.address });
     stops.push(() => connection.close());
-    return { root, configurationFile, production, server, client: new Client({ connection }), repository, writers, stop };
+    return { root, configurationFile, production, server, client: new Client({ connection }), repository, writers, startWorker, endWorker, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -88,9 +93,15 @@ async function writeConfiguration(root: string, production: Production, server: 
   return { configurationFile, repository };
 }
 
+/** The built worker; from sources (in tests) it is the one that the build before them made. */
+function workerProgram(): string {
+  const fromSource = import.meta.url.endsWith('.ts');
+  return fileURLToPath(new URL(fromSource ? '../../dist/workers/main.js' : '../../workers/main.js', import.meta.url));
+}
+
 /** Starts a worker as a process of its own, as in production, and waits until it says that it is ready. */
-export async function startWorkerProcess({ configurationFile, address, log }: { configurationFile: string; address: string; log: (line: string) => void }): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../../workers/main.js', import.meta.url))], {
+async function startWorkerProcess({ configurationFile, address, log }: { configurationFile: string; address: string; log: (line: string) => void }): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [workerProgram()], {
     env: { ...process.env, RUNBOOKS_CONFIG: configurationFile, TEMPORAL_ADDRESS: address }, stdio: ['ignore', 'pipe', 'pipe'],
   });
   const output: string[] = [];
@@ -108,7 +119,7 @@ export async function startWorkerProcess({ configurationFile, address, log }: { 
 }
 
 /** Ends a process and waits until it is gone. */
-export async function stopProcess(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+async function stopProcess(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill(signal);

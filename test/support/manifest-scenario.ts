@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import type { Client } from 'pg'
 import { backUpByCopy, runAs, startServer, type Server } from './postgres.ts'
@@ -116,7 +117,7 @@ export async function recoverTo(source: Server, copy: string, lsn: string): Prom
   // The source's WAL directory serves as the archive.
   await promisify(execFile)('touch', [`${copy}/recovery.signal`], { ...runAs() })
   const server = await startServer({
-    dataDirectory: copy,
+    dataDirectory: copy, owns: dirname(copy),
     settings: {
       restore_command: `cp ${source.dataDirectory}/pg_wal/%f %p`, recovery_target_lsn: lsn, recovery_target_inclusive: 'off', recovery_target_action: 'pause',
       hot_standby: 'on', archive_mode: 'off', max_connections: 60, max_prepared_transactions: 20, shared_buffers: '128MB', fsync: 'off', wal_level: 'logical', autovacuum: 'off',

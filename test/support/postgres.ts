@@ -42,6 +42,8 @@ const quickSettings: Settings = { fsync: false, full_page_writes: true, shared_b
 const alive = new Set<ChildProcess>()
 const directories = new Set<string>()
 
+// vitest ends a worker by SIGTERM, which would skip 'exit'.
+process.once('SIGTERM', () => process.exit(143))
 // A crashed test must not leave servers behind: vitest ends its workers without running afterAll.
 process.once('exit', () => {
   for (const child of alive) child.kill('SIGQUIT')
@@ -107,7 +109,12 @@ export async function startServer(
       }
     },
   }
-  await untilReady(server, child)
+  try {
+    await untilReady(server, child)
+  } catch (error) {
+    await server.stop('immediate')
+    throw error
+  }
   return server
 }
 

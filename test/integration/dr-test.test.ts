@@ -1,0 +1,108 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
+import { guardianId } from '../../contracts/guardian.ts';
+import type { Progress } from '../../contracts/messages.ts';
+import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
+import { withClient } from '../../activities/postgres/source.ts';
+
+let demo: DemoEnvironment;
+
+beforeAll(async () => {
+  demo = await startDemoEnvironment({ scale: 0.05, seed: 1, writersPerSecond: 100, log: () => undefined });
+  await demo.client.workflow.execute('backup', { workflowId: `backup/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{}] });
+}, 120_000);
+afterAll(() => demo.stop(), 60_000);
+
+async function startDrill(input: Record<string, unknown> = {}) {
+  const handle = await demo.client.workflow.start('dr-test', { workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{ requester: 'test', ...input }] });
+  const phase = async (wanted: RegExp) => {
+    for (const end = Date.now() + 60_000; Date.now() < end;) {
+      const progress = await handle.query<Progress>('progress').catch(() => undefined);
+      if (progress && wanted.test(progress.phase)) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`never came to ${wanted}`);
+  };
+  await phase(/^gate/);
+  await handle.signal('approve', { gate: 'start', by: 'anna' });
+  const evidence = async (): Promise<Evidence> => {
+    const guardian = demo.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId }));
+    await guardian.result();
+    const directory = join(demo.root, 'evidence');
+    const all = await Promise.all((await readdir(directory)).filter((name) => name.endsWith('.json')).map(async (name) => evidenceSchema.parse(JSON.parse(await readFile(join(directory, name), 'utf8')))));
+    const found = all.filter((one) => one.workflowId === handle.workflowId);
+    expect(found).toHaveLength(1);
+    return found[0] as Evidence;
+  };
+  /** Waits until a worker is at it: a fault that strikes between two activities proves nothing. */
+  const acting = async (activity: string) => {
+    for (const end = Date.now() + 60_000; Date.now() < end;) {
+      const { raw } = await handle.describe();
+      // 2 is PENDING_ACTIVITY_STATE_STARTED.
+      if (raw.pendingActivities?.some((pending) => pending.activityType?.name === activity && pending.state === 2)) return;
+    }
+    throw new Error(`${activity} never began`);
+  };
+  return { handle, phase, acting, evidence };
+}
+
+/** What a run must not leave: directories, processes of a drill, sessions and slots at the source. */
+async function leftovers(): Promise<string[]> {
+  const directories = existsSync(join(demo.root, 'drills')) ? await readdir(join(demo.root, 'drills')) : [];
+  const processes: string[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+    if (environment.includes('DURABLE_RUNBOOKS_DRILL=') && environment.includes(demo.root)) processes.push(`process ${pid}`);
+  }
+  const atSource = await withClient(demo.production.config, async (client) => {
+    const { rows } = await client.query<{ what: string }>(`SELECT application_name AS what FROM pg_stat_activity WHERE application_name LIKE 'runbook %' AND pid <> pg_backend_pid() UNION ALL SELECT slot_name FROM pg_replication_slots`);
+    return rows.map((row) => row.what);
+  });
+  return [...directories, ...processes, ...atSource];
+}
+
+describe('dr-test on a database under write load', () => {
+  it('finds a sound backup sound, compares everything, and leaves nothing behind', async () => {
+    const drill = await startDrill();
+    const result = await drill.handle.result() as { verdict: unknown };
+    const evidence = await drill.evidence();
+    expect(result.verdict).toEqual({ restore: 'sound', rto: 'met', rpo: 'met' });
+    expect(evidence.notVerified).toEqual([]);
+    expect(evidence.checks.filter((check) => check.outcome === 'failed')).toEqual([]);
+    expect(evidence.recovery?.phases.reduce((sum, phase) => sum + phase.seconds, 0)).toBeCloseTo(evidence.recovery?.rtaSeconds ?? -1, 2);
+    expect(evidence.teardown).toMatchObject({ outcome: 'done', provenAbsent: true });
+    expect(await leftovers()).toEqual([]);
+  });
+
+  it.each(['copy', 'replay to the manifest of shop', 'compare shop', 'replay to the end'])('terminated during "%s": the guardian destroys the drill and writes the evidence', async (step) => {
+    const drill = await startDrill();
+    await drill.phase(new RegExp(`^${step}`));
+    await drill.handle.terminate('test');
+    const evidence = await drill.evidence();
+    expect(evidence).toMatchObject({ outcome: 'terminated', teardown: { outcome: 'done', provenAbsent: true }, chain: { writtenBy: 'guardian' } });
+    expect(evidence.steps.at(-1)).toMatchObject({ name: expect.stringContaining(step) as string, outcome: 'cancelled' });
+    expect(await leftovers()).toEqual([]);
+  });
+
+  it('goes on where it was when its worker is killed -9 in the middle, and still finds the backup sound', async () => {
+    const drill = await startDrill();
+    await drill.phase(/^replay to the end/);
+    await drill.acting('recoverToEnd');
+    await demo.endWorker('SIGKILL');
+    await demo.startWorker();
+    const result = await drill.handle.result() as { verdict: unknown };
+    expect(result.verdict).toMatchObject({ restore: 'sound' });
+    const evidence = await drill.evidence();
+    expect(evidence.steps.find((step) => step.name === 'replay to the end')?.attempts).toBe(2);
+    expect(await leftovers()).toEqual([]);
+  });
+
+  it('fails at once, with a sentence, for a recovery point that is not there', async () => {
+    const handle = await demo.client.workflow.start('dr-test', { workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{ recoveryPoint: { id: 'nope' } }] });
+    await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'NOT_FOUND', message: expect.stringContaining('There is no recovery point "nope"') as string } });
+  });
+});

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { cut, plainDisplay, terminalDisplay } from '../../scripts/cli/live-display.ts';
+import { activityLine, gateLines, RateMeter } from '../../scripts/cli/progress-lines.ts';
+import type { ActivityView, RunView } from '../../scripts/cli/run-view.ts';
+
+const activity = (changes: Partial<ActivityView> = {}): ActivityView => ({ id: '1', type: 'copyBackup', attempt: 1, phase: 'copying', bytesDone: 0, bytesTotal: 1_000_000_000, heardAtMs: 0, lastFailure: null, ...changes });
+
+const view = (changes: Partial<RunView> = {}): RunView => ({
+  workflowId: 'dr-test/orders/1', runId: 'r', type: 'dr-test', status: 'RUNNING', startedAtMs: 0, closedAtMs: null, activities: [],
+  progress: { runbook: 'dr-test', target: 'orders', requester: null, phase: 'copy', startedAt: '1970-01-01T00:00:00.000Z', paused: false, openGate: null, steps: [{ name: 'copy', outcome: 'running', startedAt: '1970-01-01T00:00:00.000Z', finishedAt: null, summary: null }] },
+  ...changes,
+});
+const gate = { name: 'start', openedAt: '1970-01-01T00:00:00.000Z', expiresAt: '1970-01-02T00:00:00.000Z', planHash: 'abcdef0123456789', approvers: ['alice'], quorum: 1, assurance: 'claimed', refused: ['an empty form does not count here'] };
+
+describe('RateMeter', () => {
+  it('knows no rate at the first look, and keeps it while heartbeats say nothing new', () => {
+    const meter = new RateMeter();
+    expect(meter.rate(activity(), 0)).toBeNull();
+    expect(meter.rate(activity({ bytesDone: 100 }), 1_000)).toBe(100);
+    expect(meter.rate(activity({ bytesDone: 100 }), 2_000)).toBe(100);
+  });
+
+  it('starts anew with a new attempt, so that a restart does not give a negative rate', () => {
+    const meter = new RateMeter();
+    meter.rate(activity(), 0);
+    meter.rate(activity({ bytesDone: 100 }), 1_000);
+    expect(meter.rate(activity({ attempt: 2, bytesDone: 10 }), 2_000)).toBeNull();
+    expect(meter.rate(activity({ bytesDone: 5 }), 3_000)).toBeNull();
+  });
+});
+
+describe('activityLine', () => {
+  it('says phase, bytes, share, rate and time left', () => {
+    expect(activityLine(activity({ bytesDone: 250_000_000 }), 50_000_000)).toBe('copying, 250 MB of 1.00 GB (25 %), 50.0 MB/s, 15.0 s left');
+  });
+
+  it('says no time left when nothing moves, and tells of failed attempts', () => {
+    const line = activityLine(activity({ attempt: 2, lastFailure: 'disk\u001B[2J', bytesTotal: null, bytesDone: 7 }), 0);
+    expect(line).not.toMatch(/left|Infinity|NaN|\u001B/); // oxlint-disable-line no-control-regex
+    expect(line).toContain('attempt 2, the last one failed: disk');
+  });
+});
+
+describe('gateLines', () => {
+  it('prints the command that approves, and why decisions were refused', () => {
+    const progress = { ...view().progress!, openGate: gate };
+    expect(gateLines(view({ progress })).join('\n')).toMatch(/1 of alice until 1970-01-02.*\n {2}runbook approve dr-test\/orders\/1 --by NAME\n {2}refused: an empty form/);
+    expect(gateLines(view({ progress, status: 'COMPLETED' }))).toEqual([]);
+  });
+});
+
+describe('plainDisplay', () => {
+  it('says each thing once, and bytes every ten seconds', () => {
+    const lines: string[] = [];
+    const display = plainDisplay((line) => lines.push(line));
+    for (let second = 20; second <= 45; second += 1) display.show(view({ activities: [activity({ bytesDone: second * 1_000_000 })] }), second * 1_000);
+    expect(lines.filter((line) => line.endsWith(' copy'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('copying,'))).toHaveLength(3);
+    expect(lines.join('\n')).not.toContain('\u001B');
+  });
+});
+
+describe('terminalDisplay', () => {
+  it('redraws over what it drew before, within the size of the terminal', () => {
+    let written = '';
+    const display = terminalDisplay({ write: (text) => { written = text; }, columns: 30, rows: 5 });
+    const steps = Array.from({ length: 20 }, (_, index) => ({ name: `step ${index} with a long name`, outcome: 'running' as const, startedAt: '1970-01-01T00:00:00.000Z', finishedAt: null, summary: null }));
+    const long = view({ progress: { ...view().progress!, steps } });
+    display.show(long, 1_000);
+    expect(written.split('\n')).toHaveLength(5);
+    expect(written).toContain('step 19');
+    display.show(long, 2_000);
+    expect(written).toMatch(/^\u001B\[4A/); // oxlint-disable-line no-control-regex
+  });
+
+  it('cuts by what is seen, so that colours take no room', () => {
+    const seen = cut(`\u001B[31m${'x'.repeat(50)}\u001B[39m`, 20).replaceAll(/\u001B\[\d+m/g, ''); // oxlint-disable-line no-control-regex
+    expect(seen).toBe(`${'x'.repeat(18)}…`);
+    expect(cut('short', 20)).toBe('short');
+  });
+});

@@ -1,0 +1,156 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { DrTest } from '../../contracts/dr-test.ts';
+import { RUNBOOKS } from '../../contracts/runbooks.ts';
+import { listEvidence } from '../../scripts/cli/evidence-files.ts';
+import { CommandError, EXIT, exitCodeOf } from '../../scripts/cli/exit.ts';
+import { parseExtensionArguments, typeOfProgram } from '../../scripts/cli/extension-arguments.ts';
+import { firstConfiguration, parseConnectionString } from '../../scripts/cli/first-configuration.ts';
+import { init } from '../../scripts/cli/init.ts';
+import { buildInput, contractOf, targetOf, workflowIdFor } from '../../scripts/cli/run-input.ts';
+import { mergeRows, type RunRow } from '../../scripts/cli/runs.ts';
+import { quote } from '../../scripts/cli/start-run.ts';
+import { webUiLink } from '../../scripts/cli/web-ui.ts';
+import { ConfigurationError, parseConfiguration } from '../../workers/config.ts';
+import { sampleEvidence } from './report-fixture.ts';
+
+const program = (name: string, ...args: string[]) => ['/usr/bin/node', `/usr/local/bin/${name}`, ...args];
+const start = (...args: string[]) => parseExtensionArguments(program('temporal-workflow-start-dr_test', ...args));
+
+describe('main', () => {
+  it('imports nothing but commander and what tells exit codes before a command is known', async () => {
+    const source = await readFile(new URL('../../scripts/cli/main.ts', import.meta.url), 'utf8');
+    expect([...source.matchAll(/^import .* from '(.*)';$/gm)].map(([, from]) => from)).toEqual(['commander', './exit.ts']);
+    expect(await readFile(new URL('../../scripts/cli/exit.ts', import.meta.url), 'utf8')).not.toMatch(/^import /m);
+  });
+});
+
+describe('exit codes', () => {
+  it('tell wrong use and configuration from failure', () => {
+    expect(exitCodeOf(new ConfigurationError('x'))).toBe(EXIT.usage);
+    expect(exitCodeOf(new CommandError(EXIT.unreachable, 'x'))).toBe(3);
+    expect(exitCodeOf(new TypeError('x'))).toBe(EXIT.failed);
+  });
+});
+
+describe('the extension of the Temporal CLI', () => {
+  it('learns from its own name what to start, for every runbook that the package installs', async () => {
+    const { bin } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as { bin: Record<string, string> };
+    const types = Object.keys(bin).map(typeOfProgram).filter((type) => type !== undefined);
+    expect(types.toSorted()).toEqual(Object.keys(RUNBOOKS).toSorted());
+    expect(typeOfProgram('/x/temporal-workflow-start-dr_test.cmd')).toBe('dr-test');
+  });
+
+  it('takes the flags of temporal workflow start, long, short and with =', () => {
+    expect(start('-i', '{"database":"a"}', '-w', 'id', '-t', 'q', '--address=h:1', '-n', 'ns', '-o', 'json', '--tls=true', '--color', 'never', '--tls-ca-path', '/ca')).toMatchObject({
+      type: 'dr-test', input: '{"database":"a"}', workflowId: 'id', taskQueue: 'q', address: 'h:1', namespace: 'ns', json: true, tls: true, environment: { TEMPORAL_TLS_SERVER_CA_CERT_PATH: '/ca' },
+    });
+    expect(start('--tls=false').tls).toBe(false);
+    expect(start().tls).toBeUndefined();
+  });
+
+  it.each([
+    [['--memo', 'x=1'], /does not take '--memo'/], [['--env', 'prod'], /--env is not supported/], [['--type', 'backup'], /contradicts/],
+    [['orders'], /"orders" is not understood/], [['-o', 'yaml'], /there are text, json/], [['-i', '{}', '--input-file', 'f'], /not both/], [['--tls-disable-host-verification'], /not supported/],
+  ])('refuses %j with a sentence', (args, sentence) => {
+    expect(() => start(...args)).toThrow(sentence);
+    expect(() => start(...args)).toThrow(CommandError);
+  });
+});
+
+describe('buildInput', () => {
+  it('puts flags over --input, and names the system user as requester only when nobody is named', () => {
+    const input = buildInput(DrTest, { input: '{"database":"a","reason":"r"}', database: 'b', recoveryPoint: '2026-11-21T03:00:00Z' }, 'carol');
+    expect(input).toEqual({ database: 'b', reason: 'r', recoveryPoint: { time: '2026-11-21T03:00:00Z' }, requester: 'carol' });
+    expect(buildInput(DrTest, { input: '{"requester":"dave"}', recoveryPoint: 'base-1' }, 'carol')).toEqual({ requester: 'dave', recoveryPoint: { id: 'base-1' } });
+  });
+
+  it.each([['{', /not JSON/], ['[]', /must be a JSON object/], ['{"dept":"quick"}', /dept/], ['{"depth":"deep"}', /depth: /]])('refuses %s', (input, sentence) => {
+    expect(() => buildInput(DrTest, { input }, 'carol')).toThrow(sentence);
+  });
+
+  it('knows the runbooks and the databases there are', () => {
+    expect(() => contractOf('dr_test')).toThrow(/there are dr-test, backup, manifest/);
+    const database = '{ connection: {}, provider: { kind: archive, repository: a, walDirectory: b } }';
+    const two = parseConfiguration(`version: 1\ndatabases: { one: ${database}, two: ${database} }`, 'f');
+    expect(() => targetOf(DrTest, {}, two)).toThrow(/--database: one, two/);
+    expect(() => targetOf(DrTest, { database: 'three' }, two)).toThrow(/it has one, two/);
+    expect(targetOf(DrTest, { database: 'two' }, two)).toBe('two');
+    expect(targetOf(DrTest, {}, undefined)).toBeUndefined();
+  });
+
+  it('makes ids of type, target and time', () => {
+    expect(workflowIdFor('dr-test', 'orders', new Date(Date.UTC(2026, 10, 21, 3, 4, 5, 67)))).toBe('dr-test/orders/20261121T030405.067Z');
+  });
+});
+
+describe('what start prints', () => {
+  it('links into the configured web UI, or that of localhost, with the id as one part of the path', () => {
+    const run = { address: '127.0.0.1:7233', namespace: 'default', workflowId: 'dr-test/a b', runId: 'r' };
+    expect(webUiLink({ ...run, webUi: undefined })).toBe('http://localhost:8233/namespaces/default/workflows/dr-test%2Fa%20b/r/history');
+    expect(webUiLink({ ...run, webUi: 'https://t.example.com/' })).toMatch(/^https:\/\/t\.example\.com\/namespaces\//);
+    expect(webUiLink({ ...run, address: 'temporal.example.com:7233', webUi: undefined })).toBeUndefined();
+  });
+
+  it('quotes an id that a shell would take apart', () => {
+    expect(quote('dr-test/orders/1')).toBe('dr-test/orders/1');
+    expect(quote(`a'; rm -rf $HOME`)).toBe(`'a'\\''; rm -rf $HOME'`);
+    expect(quote('--all')).toBe(`'--all'`);
+  });
+});
+
+describe('init', () => {
+  let directory: string;
+  beforeEach(async () => { directory = await mkdtemp(join(tmpdir(), 'cli-')); });
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    await rm(directory, { recursive: true });
+  });
+
+  it('writes a valid configuration without the password, and never over one that is there', async () => {
+    let printed = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => { printed += String(text); return true; });
+    const file = join(directory, 'runbooks.yaml');
+    expect(await init('postgresql://run:s3cr3t%21@db:5433/My%20Orders?sslmode=require', { config: file })).toBe(EXIT.done);
+    const text = await readFile(file, 'utf8');
+    expect(text + printed).not.toMatch(/s3cr3t/);
+    expect(parseConfiguration(text, file).databases['my-orders']?.connection).toMatchObject({ host: 'db', port: 5433, database: 'My Orders', user: 'run', sslmode: 'require' });
+    await expect(init('postgresql://a@b/c', { config: file })).rejects.toThrow(/is there already/);
+    expect(await readFile(file, 'utf8')).toBe(text);
+    expect((await stat(directory)).isDirectory()).toBe(true);
+  });
+
+  it.each(['not a url s3cr3t', 'mysql://u:s3cr3t@h/d', 'postgresql://u:%zzs3cr3t@h/%zz'])('refuses %s without repeating it', (text) => {
+    expect(() => parseConnectionString(text)).toThrow(CommandError);
+    expect(() => parseConnectionString(text)).not.toThrow(/s3cr3t/);
+  });
+
+  it('keeps text that YAML would read as something else', () => {
+    const { text } = firstConfiguration(parseConnectionString('postgresql://no@h/12345'));
+    expect(parseConfiguration(text, 'f').databases['12345']?.connection).toMatchObject({ user: 'no', database: '12345' });
+  });
+
+  it('lists evidence newest first and counts what is none', async () => {
+    const older = sampleEvidence({ startedAt: '2026-11-20T00:00:00.000Z', runId: 'older' });
+    await writeFile(join(directory, 'a.json'), JSON.stringify(older));
+    await writeFile(join(directory, 'b.json'), JSON.stringify(sampleEvidence()));
+    await writeFile(join(directory, 'c.json'), '{"schemaVersion":1}');
+    const { found, unreadable } = await listEvidence(directory);
+    expect(found.map(({ evidence }) => evidence.runId)).toEqual([sampleEvidence().runId, 'older']);
+    expect(unreadable).toEqual([join(directory, 'c.json')]);
+    expect((await listEvidence(join(directory, 'none'))).found).toEqual([]);
+  });
+});
+
+describe('mergeRows', () => {
+  it('lets evidence speak for a run that both know, and lists runs that the server forgot', () => {
+    const row = { workflowId: 'w', runId: sampleEvidence().runId, runbook: 'dr-test', target: null, startedAt: '2026-11-21T03:00:00.000Z', seconds: 1, outcome: 'completed', verdict: null, rtaSeconds: null, rpaSeconds: null, evidence: null } satisfies RunRow;
+    const rows = mergeRows([row, { ...row, runId: 'running', startedAt: '2026-11-22T03:00:00.000Z', outcome: 'running' }], [
+      { file: '/e/1.json', evidence: sampleEvidence() }, { file: '/e/2.json', evidence: sampleEvidence({ runId: 'forgotten', startedAt: '2026-01-01T00:00:00.000Z' }) },
+    ]);
+    expect(rows.map(({ runId }) => runId)).toEqual(['running', row.runId, 'forgotten']);
+    expect(rows[1]).toMatchObject({ outcome: 'succeeded', rtaSeconds: 380, rpaSeconds: 412, verdict: { restore: 'sound' } });
+  });
+});

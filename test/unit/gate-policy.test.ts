@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { gatePolicySchema, type Decision } from '../../contracts/gate.ts';
+import { gateOutcome, refusal, type GateView } from '../../workflows/procedure/gate-policy.ts';
+
+const policy = (over: Record<string, unknown> = {}) => gatePolicySchema.parse({ approvers: ['anna', 'ben'], quorum: 2, ...over });
+const view = (over: Partial<GateView> = {}): GateView => ({ name: 'start', policy: policy(), planHash: 'abc', requester: 'carol', decisions: [], ...over });
+const decision = (over: Partial<Decision>): Decision => ({ at: '', decision: 'approve', by: 'anna', assurance: 'claimed', channel: 'signal', comment: null, counted: true, reason: null, ...over });
+
+describe('refusal', () => {
+  it('lets a named approver decide once', () => {
+    expect(refusal(view(), { decision: 'approve', by: 'anna', assurance: 'claimed' })).toBeNull();
+  });
+  it.each([
+    ['somebody who is not named', view(), { by: 'mallory', assurance: 'claimed' }, 'one of anna, ben must'],
+    ['an empty form where a name is asked for', view(), { by: null, assurance: 'none' }, 'asks for assurance "claimed"'],
+    ['the same person under another spelling', view({ decisions: [decision({})] }), { by: ' ANNA', assurance: 'claimed' }, 'already decided'],
+    ['a plan that has changed', view(), { by: 'anna', assurance: 'claimed', planHash: 'old' }, 'is not the plan'],
+    ['the requester', view({ requester: 'Ben' }), { by: 'ben', assurance: 'claimed' }, 'may not approve'],
+    ['a claim where a verified principal is asked for', view({ policy: policy({ assurance: 'principal' }) }), { by: 'anna', assurance: 'claimed' }, 'asks for assurance "principal"'],
+  ] as const)('refuses %s', (_title, gate, proposal, sentence) => {
+    expect(refusal(gate, { decision: 'approve', ...proposal })).toContain(sentence);
+  });
+  it('lets the requester reject, which only makes things safer', () => {
+    expect(refusal(view({ requester: 'ben' }), { decision: 'reject', by: 'ben', assurance: 'claimed' })).toBeNull();
+  });
+  it('counts an empty form once, and only where the policy accepts it', () => {
+    const gate = view({ policy: policy({ assurance: 'none' }) });
+    expect(refusal(gate, { decision: 'approve', by: null, assurance: 'none' })).toBeNull();
+    expect(refusal({ ...gate, decisions: [decision({ by: null, assurance: 'none' })] }, { decision: 'approve', by: null, assurance: 'none' })).toContain('already decided');
+  });
+});
+
+describe('gateOutcome', () => {
+  it('opens at the quorum of counted approvals', () => {
+    expect(gateOutcome(policy(), [decision({})])).toBe('open');
+    expect(gateOutcome(policy(), [decision({}), decision({ by: 'x', counted: false })])).toBe('open');
+    expect(gateOutcome(policy(), [decision({}), decision({ by: 'ben' })])).toBe('approved');
+  });
+  it('closes at the first rejection, whatever was approved', () => {
+    expect(gateOutcome(policy(), [decision({}), decision({ by: 'ben', decision: 'reject' })])).toBe('rejected');
+  });
+});

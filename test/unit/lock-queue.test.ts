@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { EMPTY_LOCK, enqueue, grantNext, remove, type LockState } from '../../workflows/lock/queue.ts';
+
+const request = (guardianId: string, runbook: string, sharesTargetWith: string[] = []) => ({
+  guardianId, runbook, sharesTargetWith, owner: { workflowId: guardianId, firstExecutionRunId: guardianId }, requestedAtMs: 0,
+});
+const ask = (state: LockState, ...requests: ReturnType<typeof request>[]) => grantNext(requests.reduce(enqueue, state), 1);
+
+describe('the queue of a lock', () => {
+  it('grants one of two that exclude each other, and the next after its release, with a higher fence', () => {
+    const first = ask(EMPTY_LOCK, request('a', 'dr-test'), request('b', 'dr-test'));
+    expect(first.granted.map((grant) => [grant.guardianId, grant.fence])).toEqual([['a', 1]]);
+    const second = grantNext(remove(first.state, 'a'), 2);
+    expect(second.granted.map((grant) => [grant.guardianId, grant.fence])).toEqual([['b', 2]]);
+  });
+  it('grants a backup beside a drill, whichever of them says that they share', () => {
+    expect(ask(EMPTY_LOCK, request('a', 'dr-test', ['backup']), request('b', 'backup')).granted).toHaveLength(2);
+    expect(ask(EMPTY_LOCK, request('a', 'dr-test'), request('b', 'backup', ['dr-test'])).granted).toHaveLength(2);
+  });
+  it('lets nobody overtake one that must wait', () => {
+    const { granted, state } = ask(EMPTY_LOCK, request('a', 'backup', ['dr-test']), request('b', 'deploy'), request('c', 'dr-test', ['backup']));
+    expect(granted.map((grant) => grant.guardianId)).toEqual(['a']);
+    expect(state.waiting.map((waiting) => waiting.guardianId)).toEqual(['b', 'c']);
+  });
+  it('takes the same request twice as one', () => {
+    const { state } = ask(EMPTY_LOCK, request('a', 'dr-test'), request('a', 'dr-test'), request('b', 'dr-test'), request('b', 'dr-test'));
+    expect([state.holders.length, state.waiting.length]).toEqual([1, 1]);
+  });
+  it('forgets a holder or a waiter that is removed, and nobody else', () => {
+    const { state } = ask(EMPTY_LOCK, request('a', 'x'), request('b', 'x'), request('c', 'x'));
+    expect(remove(state, 'b').waiting.map((waiting) => waiting.guardianId)).toEqual(['c']);
+    expect(remove(state, 'zzz')).toEqual(state);
+  });
+});

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
+import { recoveryActuals } from '../../workflows/dr-test/recovery-actuals.ts';
+import { judge } from '../../workflows/dr-test/verdict.ts';
+import type { Span } from '../../workflows/procedure/run-state.ts';
+
+const start = Date.parse('2026-11-21T03:00:00.000Z');
+const plan = {
+  declaredAt: '2026-11-21T02:59:30.000Z', provider: 'archive', depth: 'standard', allowNotProven: false,
+  recoveryPoint: { id: 'p', takenAt: '2026-11-20T00:00:00.000Z' }, objectives: { rto: 60_000, rpo: 10_000, rtaIs: 'withoutWait', failWhenMissed: true },
+} as unknown as DrillPlan;
+let clock = start;
+const span = (name: string, seconds: number, kind: Span['kind'] = 'step', gapMs = 0): Span => {
+  const startedAtMs = (clock += gapMs);
+  clock += seconds * 1000;
+  return { name, kind, startedAtMs, finishedAtMs: clock };
+};
+const timeline = [
+  span('plan', 1), span('pre-flight', 1), span('start', 20, 'gate'), span('waiting for the lock', 2, 'lock'), span('copy', 10, 'step', 500),
+  span('replay to the manifest of shop', 4), span('compare shop', 6), span('replay to the end', 5), span('own checks', 1), span('application probe', 2), span('measure', 9),
+];
+const actuals = recoveryActuals({
+  plan, startedAtMs: start, timeline,
+  recovered: { endLsn: '0/1', lastCommitAt: null, replaySeconds: 3, promotionSeconds: 2 },
+  loss: { rpaSeconds: 4.5, lostTransactions: 12, method: 'm', clockSkewSeconds: 0.1, checks: [] },
+});
+
+describe('recoveryActuals', () => {
+  it('counts from the declaration to the probe, and not the measuring after it', () => {
+    expect(actuals.rtaSeconds).toBe(82.5);
+    expect(actuals.rtaWithoutWaitSeconds).toBe(62.5);
+    expect(actuals.rtaWithoutComparisonSeconds).toBe(56.5);
+  });
+  it('has phases that add up to the RTA', () => {
+    expect(actuals.phases.reduce((sum, phase) => sum + phase.seconds, 0)).toBeCloseTo(actuals.rtaSeconds, 6);
+    expect(Object.fromEntries(actuals.phases.map((phase) => [phase.name, phase.seconds]))).toEqual({
+      detection: 30, 'human wait': 20, 'waiting for the lock': 2, locating: 2, copying: 10, replaying: 7, promotion: 2, comparison: 6, checks: 1, probe: 2, orchestration: 0.5,
+    });
+  });
+});
+
+describe('judge', () => {
+  const passed = { name: 'a', outcome: 'passed' as const, detail: '' };
+  it('is unsound when one check failed, whatever else is missing', () => {
+    expect(judge(plan, [passed, { name: 'table x', outcome: 'failed', detail: 'differs' }], ['something'], actuals)).toMatchObject({ verdict: { restore: 'unsound' }, failure: { type: 'RESTORE_UNSOUND' } });
+  });
+  it('is not proven when something was not compared, which fails unless it is allowed', () => {
+    expect(judge(plan, [passed], ['rows'], actuals)).toMatchObject({ verdict: { restore: 'notProven' }, failure: { type: 'RESTORE_NOT_PROVEN' } });
+    expect(judge({ ...plan, allowNotProven: true, objectives: { ...plan.objectives, failWhenMissed: false } }, [passed], ['rows'], actuals).failure).toBeUndefined();
+    expect(judge({ ...plan, depth: 'quick', objectives: { ...plan.objectives, failWhenMissed: false } }, [passed], [], actuals)).toEqual({ verdict: { restore: 'notProven', rto: 'missed', rpo: 'met' } });
+  });
+  it('holds the RTA that the configuration names against the RTO', () => {
+    expect(judge(plan, [passed], [], actuals)).toMatchObject({ verdict: { restore: 'sound', rto: 'missed', rpo: 'met' }, failure: { type: 'OBJECTIVE_MISSED' } });
+    expect(judge({ ...plan, objectives: { ...plan.objectives, rtaIs: 'withoutComparison' } }, [passed], [], actuals)).toEqual({ verdict: { restore: 'sound', rto: 'met', rpo: 'met' } });
+  });
+  it('takes an objective that could not be measured as missed', () => {
+    expect(judge(plan, [passed], [], { ...actuals, rpaSeconds: null }).verdict.rpo).toBe('missed');
+  });
+});
