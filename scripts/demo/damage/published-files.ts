@@ -53,13 +53,15 @@ export async function replaceFile(path: string, content: Buffer | string): Promi
 
 /** The segments, in order, that recovery needs after the one it starts in and before the last there is. */
 export async function middleSegments(backupDirectory: string, walDirectory: string): Promise<string[]> {
-  const label = await readFile(join(backupDirectory, 'data/backup_label'), 'utf8').catch(() => '');
-  const record = label || (await readFile(join(backupDirectory, 'backup.json'), 'utf8'));
-  const start = /\(file ([0-9A-F]{24})\)/.exec(record)?.[1] ?? /[0-9A-F]{24}/.exec(record)?.[0];
+  const label = await readFile(join(backupDirectory, 'backup_label'), 'utf8')
+    .catch(() => readFile(join(backupDirectory, 'data/backup_label'), 'utf8'))
+    .catch(() => readFile(join(backupDirectory, 'backup.json'), 'utf8'));
+  const start = /\(file ([0-9A-F]{24})\)/.exec(label)?.[1] ?? /[0-9A-F]{24}/.exec(label)?.[0];
+  // A segment from before the backup's start is not missed by anybody: taking one would damage nothing.
+  if (start === undefined) throw new Error(`nothing in ${backupDirectory} says in which segment the backup began`);
   const segments = (await readdir(walDirectory)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
-  const first = start ?? segments[0] ?? '';
-  const middle = segments.filter((name) => name > first).slice(0, -1);
-  if (middle.length === 0) throw new Error(`${walDirectory} has no segment between ${first} and the last one: archive more WAL first`);
+  const middle = segments.filter((name) => name > start).slice(0, -1);
+  if (middle.length === 0) throw new Error(`${walDirectory} has no segment between ${start} and the last one: archive more WAL first`);
   return middle;
 }
 

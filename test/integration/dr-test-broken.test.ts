@@ -1,0 +1,44 @@
+import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { evidenceSchema } from '../../contracts/evidence.ts';
+import type { Progress } from '../../contracts/messages.ts';
+import { damageBackup, damageKinds, readColdTables } from '../../scripts/demo/damage.ts';
+import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
+
+let demo: DemoEnvironment;
+let backupId: string;
+
+beforeAll(async () => {
+  demo = await startDemoEnvironment({ scale: 0.05, seed: 1, writersPerSecond: 150, log: () => undefined });
+  const backup = await demo.client.workflow.execute('backup', { workflowId: `backup/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{}] }) as { id: string };
+  backupId = backup.id;
+  // A whole copy of both, so that every kind of damage begins with a sound backup.
+  await cp(demo.repository, join(demo.root, 'sound-backups'), { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+  await mkdir(join(demo.root, 'sound-wal'));
+  await cp(demo.production.archiveDirectory, join(demo.root, 'sound-wal'), { recursive: true, preserveTimestamps: true });
+}, 120_000);
+afterAll(() => demo.stop(), 60_000);
+
+async function restoreSoundBackup(): Promise<void> {
+  for (const name of await readdir(demo.repository)) await rm(join(demo.repository, name), { recursive: true });
+  await cp(join(demo.root, 'sound-backups'), demo.repository, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+  await cp(join(demo.root, 'sound-wal'), demo.production.archiveDirectory, { recursive: true, preserveTimestamps: true, force: true });
+}
+
+describe('dr-test on a broken backup, which it is not told', () => {
+  it.each(damageKinds)('names %s', async (kind) => {
+    await restoreSoundBackup();
+    const damage = await damageBackup({ repository: demo.repository, backupId, walDirectory: demo.production.archiveDirectory, coldTables: await readColdTables(demo.production.config), kind, seed: 7 });
+    const handle = await demo.client.workflow.start('dr-test', { workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{ requester: 'test' }] });
+    const approving = setInterval(() => void handle.query<Progress>('progress').then((progress) => progress.openGate && handle.signal('approve', { gate: 'start', by: 'anna' })).catch(() => undefined), 200);
+    const failure = await handle.result().then(() => undefined, (error: { cause?: { message: string; details?: [{ evidence: string }] } }) => error.cause).finally(() => clearInterval(approving));
+    expect(failure, damage.description).toBeDefined();
+    const evidence = evidenceSchema.parse(JSON.parse(await readFile(failure?.details?.[0].evidence ?? '', 'utf8')));
+    expect(evidence.verdict.restore, failure?.message).toBe('unsound');
+    const said = [failure?.message, ...evidence.checks.filter((check) => check.outcome === 'failed').flatMap((check) => [check.name, check.detail])].join('\n');
+    expect(damage.expectedNames.some((name) => said.includes(name)), `${damage.expectedNames.join(', ')} in: ${said}`).toBe(true);
+    expect(evidence.teardown.provenAbsent).toBe(true);
+  });
+});
