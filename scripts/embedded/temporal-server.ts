@@ -20,7 +20,7 @@ export interface StartTemporalServerOptions {
   readonly searchAttributes: Readonly<Record<string, string>>;
   /** Receives what the server prints; appended to. */
   readonly logFile: string;
-  /** Server settings, such as `{ 'frontend.namespaceRPS': 5000 }`. */
+  /** Server settings, such as `{ 'frontend.namespaceRPS': 5000 }`; they go over {@link EMBEDDED_SETTINGS}. */
   readonly dynamicConfig?: Readonly<Record<string, string | number | boolean>>;
 }
 
@@ -58,6 +58,12 @@ wait "$server"; code=$?
 kill "$watcher" 2>/dev/null
 exit "$code"
 `;
+
+/**
+ * A dev server has one shard, and a shard looks for tasks 20 times a second at most: under load every step of a run
+ * then waits 50 ms for the next look. Clusters have hundreds of shards and are not held back by it.
+ */
+const EMBEDDED_SETTINGS = { 'history.transferProcessorMaxPollRPS': 1000, 'history.timerProcessorMaxPollRPS': 1000, 'history.visibilityProcessorMaxPollRPS': 1000 };
 
 /** The dev server answers in under a second; a loaded machine gets longer. */
 const READY_TIMEOUT_MS = 30_000;
@@ -121,7 +127,7 @@ function serverArguments(options: StartTemporalServerOptions, port: number, uiPo
     ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort), '--ui-disable-news-fetch']),
     ...(options.dbFile === undefined ? [] : ['--db-filename', options.dbFile]),
     ...pairs('--search-attribute', options.searchAttributes, String),
-    ...pairs('--dynamic-config-value', options.dynamicConfig ?? {}, JSON.stringify),
+    ...pairs('--dynamic-config-value', { ...EMBEDDED_SETTINGS, ...options.dynamicConfig }, JSON.stringify),
   ];
 }
 

@@ -18,7 +18,7 @@ const phaseQuery = defineQuery<string>('phase');
 /** After the run was asked to end, it has this long before it is ended by force. */
 const END_GRACE_MS = 60_000;
 /** Healthy runs have no activity in flight when they settle; a dead run's may still be scheduled somewhere. */
-const PROOF_GAP_MS = { alive: 200, dead: 2_000 };
+const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
 
 /**
  * Outlives a run and keeps its promises: takes the lock of the target, opens the place where the run may create things,
