@@ -2,13 +2,17 @@ import { createKernelActivities, type KernelDependencies } from './kernel/create
 import type { KernelActivities } from './kernel/kernel-activities.ts';
 import type { BackupActivities } from './dr-test/backup-activities.ts';
 import { createBackupActivities } from './dr-test/create-backup-activities.ts';
-import type { DatabaseDependencies } from './dr-test/dependencies.ts';
+import { createProviders } from './create-providers.ts';
+import type { DatabaseDependencies, DrillDependencies } from './dr-test/dependencies.ts';
 import { createDrillActivities } from './dr-test/create-drill-activities.ts';
+import { pastDrills } from './evidence/past-drills.ts';
 import type { DrillActivities } from './dr-test/drill-activities.ts';
 
-export type ActivityDependencies = KernelDependencies & DatabaseDependencies;
+export type ActivityDependencies = KernelDependencies & DatabaseDependencies & Pick<DrillDependencies, 'probeEnvironment'>;
 
 /** Every activity, by name. */
 export function createActivities(dependencies: ActivityDependencies): KernelActivities & DrillActivities & BackupActivities {
-  return { ...createKernelActivities(dependencies), ...createDrillActivities(dependencies), ...createBackupActivities(dependencies) };
+  const { configuration } = dependencies;
+  const drills: DrillDependencies = { ...dependencies, providerOf: createProviders(configuration), pastDrills: (database) => pastDrills(configuration.evidence.directory, database) };
+  return { ...createKernelActivities(dependencies), ...createDrillActivities(drills), ...createBackupActivities(dependencies) };
 }

@@ -11,7 +11,7 @@ export const connectionSchema = z.strictObject({
   passwordFile: z.string().optional(),
   passwordEnv: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/).optional(),
   sslmode: z.enum(['disable', 'require', 'verify-full']).default('disable'),
-});
+}).refine((value) => value.passwordFile === undefined || value.passwordEnv === undefined, { path: ['passwordEnv'], message: 'the password comes from passwordFile or from passwordEnv, not from both; remove one' });
 export type ConnectionSettings = z.output<typeof connectionSchema>;
 
 const archiveProviderSchema = z.strictObject({
@@ -33,7 +33,8 @@ export type CheckSetting = z.output<typeof checkSettingSchema>;
 
 export const probeSchema = z.union([
   z.strictObject({ command: z.array(z.string()).min(1), timeout: durationMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
-  z.strictObject({ url: z.url(), timeout: durationMs.default(60_000) }),
+  /** `{DATABASE_URL}` in it stands for the address of the copy. */
+  z.strictObject({ url: z.url(), timeout: durationMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
 ]);
 export type ProbeSetting = z.output<typeof probeSchema>;
 

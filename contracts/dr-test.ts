@@ -41,8 +41,10 @@ export interface DrillPlan {
   declaredAt: string;
   /** The archive as it stood at {@link declaredAt}. */
   archive: { lastSegment: string | null; segments: number; bytes: number };
-  manifest: { databases: { name: string; lsn: string; tables: number }[] } | null;
-  predicted: { bytes: number; seconds: number };
+  /** Which of the point's manifests, and where it stops recovery in each database. */
+  manifest: { id: string; databases: { name: string; lsn: string; tables: number }[] } | null;
+  /** `from`: what the time was predicted from, in words. */
+  predicted: { bytes: number; seconds: number; from: string };
   creates: { directory: string; expiresAt: string };
   objectives: Objectives;
   checks: CheckSetting[];

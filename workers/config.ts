@@ -121,6 +121,11 @@ export async function temporalConnectOptions(flags: TemporalFlags = {}): Promise
   return { address, namespace: flags.namespace ?? loaded.namespace ?? 'default', connectionOptions };
 }
 
+/** What of our environment the application probe's command gets: enough to find programs, and no secret. */
+export function probeEnvironment(): Record<string, string> {
+  return Object.fromEntries(['PATH', 'HOME'].map((name) => [name, process.env[name] ?? '']));
+}
+
 function definedVariables(): Record<string, string> {
   return Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

@@ -5,7 +5,7 @@ import type { Client } from '@temporalio/client';
 import { Worker, type NativeConnection, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
 import { createActivities } from '../activities/create-activities.ts';
 import type { Configuration } from '../contracts/configuration.ts';
-import { resolvePassword } from './config.ts';
+import { probeEnvironment, resolvePassword } from './config.ts';
 import { hostTaskQueue, TASK_QUEUE, type SearchAttributeName } from '../contracts/search-attributes.ts';
 
 export interface WorkersInput {
@@ -26,7 +26,7 @@ export interface WorkersInput {
 export async function createWorkers(input: WorkersInput): Promise<Worker[]> {
   const { connection, namespace } = input;
   const host = input.host ?? hostname();
-  const activities = createActivities({ ...input, host, resolvePassword });
+  const activities = createActivities({ ...input, host, resolvePassword, probeEnvironment: probeEnvironment() });
   const shared: Partial<WorkerOptions> = { connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s' };
   return Promise.all([
     Worker.create({ ...shared, taskQueue: TASK_QUEUE, activities, ...workflowSource(), maxConcurrentActivityTaskExecutions: 500 }),

@@ -1,7 +1,6 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hostname } from 'node:os';
-import { ApplicationFailure } from '@temporalio/common';
 import { hostTaskQueue } from '../../contracts/search-attributes.ts';
 import { manifestSchema } from '../../contracts/manifest.ts';
 import { publishBackup, takeBaseBackup } from '../archive/base-backup.ts';
@@ -12,20 +11,16 @@ import { classified } from '../temporal/classify.ts';
 import { longActivity } from '../temporal/long-activity.ts';
 import { awaitSegment, markEndOfManifest } from './await-archived.ts';
 import type { BackupActivities, BackupRef } from './backup-activities.ts';
-import type { DatabaseDependencies } from './dependencies.ts';
-import { applicationName, backupId, fenceName } from './names.ts';
-import { readManifest } from './manifest-file.ts';
+import { settingsIn, type DatabaseDependencies } from './dependencies.ts';
+import { applicationName, backupId, fenceName } from '../kernel/names.ts';
+import { manifestsDirectory, readManifest } from '../archive-provider/manifests.ts';
 
 /** How long the archiver may take for one segment. */
 const ARCHIVE_TIMEOUT_MS = 10 * 60_000;
 
 /** What taking a backup does, for databases whose backups are base backups with a WAL archive. */
 export function createBackupActivities({ configuration, resolvePassword, host = hostname() }: DatabaseDependencies): BackupActivities {
-  const settingsOf = (database: string) => {
-    const settings = configuration.databases[database];
-    if (!settings) throw ApplicationFailure.nonRetryable(`there is no database "${database}" in the configuration`, 'NOT_FOUND');
-    return settings;
-  };
+  const settingsOf = (database: string) => settingsIn(configuration, database);
   const layoutOf = (database: string) => {
     const { provider } = settingsOf(database);
     return archiveLayout({ root: provider.repository, walDirectory: provider.walDirectory });
@@ -94,7 +89,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
     }),
 
     async publishManifest({ backup }) {
-      const directory = join(layoutOf(backup.database).root, 'manifests');
+      const directory = manifestsDirectory(layoutOf(backup.database));
       const file = join(directory, `${backup.id}.json`);
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await rename(backupPaths(placeOf(backup)).manifest, file).catch(async (error: unknown) => {

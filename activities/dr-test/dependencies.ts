@@ -1,5 +1,7 @@
-import type { Configuration } from '../../contracts/configuration.ts';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
 import type { ResolvePassword } from '../postgres/source.ts';
+import type { ProviderOf } from './provider.ts';
 
 /** What activities on databases need. */
 export interface DatabaseDependencies {
@@ -7,4 +9,22 @@ export interface DatabaseDependencies {
   resolvePassword: ResolvePassword;
   /** Name of this host in task queues. */
   host?: string;
+}
+
+/** How fast an earlier drill of a target was. */
+export interface PastDrill { bytes: number; seconds: number }
+
+export interface DrillDependencies extends DatabaseDependencies {
+  providerOf: ProviderOf;
+  /** Earlier sound drills of a database, newest first. */
+  pastDrills: (database: string) => Promise<PastDrill[]>;
+  /** Environment of the application probe's command; the address of the copy is added. */
+  probeEnvironment: Readonly<Record<string, string>>;
+}
+
+/** Throws `NOT_FOUND` for a name that is not in the configuration. */
+export function settingsIn(configuration: Configuration, database: string): DatabaseSettings {
+  const settings = configuration.databases[database];
+  if (!settings) throw ApplicationFailure.nonRetryable(`there is no database "${database}" in the configuration`, 'NOT_FOUND');
+  return settings;
 }

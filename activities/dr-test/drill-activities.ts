@@ -16,13 +16,13 @@ export interface DrillRef { database: string; recoveryPointId: string; fence: nu
 
 export interface CopyResult { bytes: number; files: number; walSegments: number; seconds: number; isolation: { network: 'isolated' | 'notIsolated'; reason: string } }
 
-export interface RecoverToManifestInput { drill: DrillRef; plan: DrillPlan; database: string }
+export interface RecoverToManifestInput { drill: DrillRef; lsn: string }
 export interface RecoverToManifestResult { replayedLsn: string; seconds: number }
 
-export interface CompareInput { drill: DrillRef; database: string; depth: 'quick' | 'standard' }
+export interface CompareInput { drill: DrillRef; manifestId: string; database: string; depth: 'quick' | 'standard' }
 export interface CompareResult { tables: number; rows: number; objects: number; checks: Check[]; notVerified: string[]; seconds: number }
 
-export interface RecoverToEndInput { drill: DrillRef; plan: DrillPlan }
+export interface RecoverToEndInput { drill: DrillRef }
 export interface RecoverToEndResult { endLsn: string; lastCommitAt: string | null; replaySeconds: number; promotionSeconds: number }
 
 export interface MeasureLossInput { drill: DrillRef; plan: DrillPlan; recovered: RecoverToEndResult }

@@ -1,79 +1,65 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
-import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { hostTaskQueue } from '../../contracts/search-attributes.ts';
-import { archiveLayout, backupPaths, listRecoveryPoints, readRecoveryPoint, type ArchiveLayout } from '../archive/layout.ts';
-import { RecoveryFailure } from '../archive/recovery-failure.ts';
-import { checkWalContinuity, type WalContinuity } from '../archive/wal.ts';
-import { parseLsn } from '../postgres/lsn.ts';
 import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
+import type { DrillDependencies } from './dependencies.ts';
 import type { PlanDrillInput } from './drill-activities.ts';
-import { findManifest } from './manifest-file.ts';
-import { applicationName } from './names.ts';
+import { applicationName } from '../kernel/names.ts';
+import { predict } from './predict.ts';
+import type { Point, RecoveryProvider, Supply } from './provider.ts';
 
-/** Bytes a second that a drill restores on a plain disk, for the prediction only. */
-const PREDICTED_BYTES_PER_SECOND = 150 * 2 ** 20;
-
-export interface PlanningDependencies { settings: DatabaseSettings; resolvePassword: ResolvePassword; host: string; placeOf: (fence: string) => string }
-
-/** Where the backups and the WAL of a database are. */
-export function layoutOf({ provider }: DatabaseSettings): ArchiveLayout {
-  return archiveLayout({ root: provider.repository, walDirectory: provider.walDirectory });
-}
-
-/** The archive as it stood at an instant: what came later does not count. */
-export function archiveAsOf(layout: ArchiveLayout, point: RecoveryPoint, asOf: string): Promise<WalContinuity> {
-  return checkWalContinuity({
-    walDirectory: layout.wal, timeline: point.timeline, startLsn: parseLsn(point.startLsn), mustReachLsn: parseLsn(point.stopLsn),
-    segmentSize: point.walSegmentSize, asOf: new Date(asOf),
-  });
-}
+export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string }
 
 /** Resolves what will be restored, from where, to where, and what it will take. Changes nothing. */
-export async function planDrill(input: PlanDrillInput, { settings, resolvePassword, host, placeOf }: PlanningDependencies): Promise<DrillPlan> {
-  const layout = layoutOf(settings);
-  const point = await choosePoint(layout, input);
-  const wal = await archiveAsOf(layout, point, input.declaredAt);
-  const manifest = await findManifest(backupPaths(join(layout.backups, point.id)).manifest);
-  const walBytes = wal.segments.length * point.walSegmentSize;
-  const bytes = point.sizeBytes + walBytes;
-  const source = await describeSource(input, settings, resolvePassword);
-  const notVerified = manifest
-    ? manifest.notVerified.filter((entry) => !entry.byDesign).map((entry) => `${entry.what}: ${entry.why}`)
-    : [`rows and definitions: recovery point ${point.id} has no manifest`];
-  if (input.depth === 'quick') notVerified.push('rows: depth "quick" compares definitions and counts only');
+export async function planDrill(input: PlanDrillInput, { settings, provider, resolvePassword, pastDrills, host }: PlanningDependencies): Promise<DrillPlan> {
+  const point = await choosePoint(provider, input);
+  const supply = await provider.supply(point.id, input.declaredAt);
   const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: input.recoveryPoint.time } : null;
-  if (recoverTo && manifest) notVerified.push('rows at the asked instant: the manifest was taken at another position');
+  if (recoverTo) refuseBeyondSupply(recoverTo.time, supply);
+  const usable = await provider.manifest(point.id, input.declaredAt, recoverTo?.time ?? null);
+  const bytes = point.sizeBytes + supply.bytes;
+  const source = await describeSource(input, settings, resolvePassword);
+  const notVerified = usable
+    ? usable.manifest.notVerified.filter((entry) => !entry.byDesign).map((entry) => `${entry.what}: ${entry.why}`)
+    : [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`];
+  if (input.depth === 'quick') notVerified.push('rows: depth "quick" compares definitions and counts only');
+  if (recoverTo && usable) notVerified.push('rows at the asked instant: the manifest was taken at another position');
   return {
-    database: input.database, taskQueue: hostTaskQueue(host), depth: input.depth, provider: settings.provider.kind,
-    recoveryPoint: { id: point.id, takenAt: new Date(point.stoppedAt).toISOString(), sizeBytes: point.sizeBytes, timeline: point.timeline, serverVersion: point.serverVersion },
+    database: input.database, taskQueue: hostTaskQueue(host), depth: input.depth, provider: provider.kind,
+    recoveryPoint: { id: point.id, takenAt: point.completeAt, sizeBytes: point.sizeBytes, timeline: point.timeline, serverVersion: point.serverVersion },
     recoverTo, declaredAt: input.declaredAt,
-    archive: { lastSegment: wal.segments.at(-1)?.name ?? null, segments: wal.segments.length, bytes: walBytes },
-    manifest: manifest ? { databases: manifest.databases.map(({ database, lsn, tables }) => ({ name: database, lsn, tables: tables.length })) } : null,
-    predicted: { bytes, seconds: Math.ceil(bytes / PREDICTED_BYTES_PER_SECOND) + 3 },
-    creates: { directory: placeOf('<fence>'), expiresAt: new Date(Date.now() + input.leaseMs).toISOString() },
+    archive: { lastSegment: supply.lastPiece, segments: supply.pieces, bytes: supply.bytes },
+    manifest: usable ? { id: usable.id, databases: usable.manifest.databases.map(({ database, lsn, tables }) => ({ name: database, lsn, tables: tables.length })) } : null,
+    predicted: { bytes, ...predict(bytes, await pastDrills(input.database)) },
+    creates: { directory: provider.describePlace(), expiresAt: new Date(Date.now() + input.leaseMs).toISOString() },
     objectives: settings.objectives, checks: settings.checks, hasProbe: settings.probe !== undefined, allowNotProven: settings.allowNotProven,
     notVerified, source,
   };
 }
 
-async function choosePoint(layout: ArchiveLayout, { recoveryPoint, declaredAt, owner }: PlanDrillInput): Promise<RecoveryPoint> {
-  if (typeof recoveryPoint === 'object' && 'id' in recoveryPoint) return readRecoveryPoint({ layout, id: recoveryPoint.id });
+async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declaredAt, owner }: PlanDrillInput): Promise<Point> {
+  if (typeof recoveryPoint === 'object' && 'id' in recoveryPoint) return provider.find(recoveryPoint.id);
   const before = typeof recoveryPoint === 'object' ? recoveryPoint.time : declaredAt;
-  const all = await listRecoveryPoints(layout);
-  const usable = all.filter((point) => Date.parse(point.stoppedAt) <= Date.parse(before));
+  const all = await provider.list();
+  const usable = all.filter((point) => Date.parse(point.completeAt) <= Date.parse(before));
   if (usable.length === 0) {
-    const there = all.length === 0 ? `${layout.backups} holds none; take one with: runbook start backup` : `the oldest was taken at ${all[0]?.stoppedAt}`;
-    throw new RecoveryFailure('RECOVERY_POINT_NOT_FOUND', `There is no recovery point from before ${before}: ${there}.`);
+    const there = all.length === 0 ? 'there is none at all; take one with: runbook start backup' : `the oldest was taken at ${all[0]?.completeAt}`;
+    throw ApplicationFailure.nonRetryable(`There is no recovery point from before ${before}: ${there}.`, 'NOT_FOUND');
   }
   if (typeof recoveryPoint === 'object' && Date.parse(before) > Date.parse(declaredAt)) {
-    throw new RecoveryFailure('TIME_OUT_OF_RANGE', `${before} is after ${declaredAt}, when the disaster was declared; choose an earlier instant.`);
+    throw ApplicationFailure.nonRetryable(`${before} is after ${declaredAt}, when the disaster was declared; choose an earlier instant.`, 'NOT_FOUND');
   }
   // Drawn from the run, so that a repeated call draws the same.
   const draw = createHash('sha256').update(`${owner.workflowId}\n${owner.firstExecutionRunId}`).digest().readUInt32BE(0);
-  return (recoveryPoint === 'random' ? usable[draw % usable.length] : usable.at(-1)) as RecoveryPoint;
+  return (recoveryPoint === 'random' ? usable[draw % usable.length] : usable.at(-1)) as Point;
+}
+
+/** What was committed between the newest archived piece and the asked instant, if anything, is not in the backup. */
+function refuseBeyondSupply(time: string, { lastPiece, reachesUntil }: Supply): void {
+  if (Date.parse(time) <= Date.parse(reachesUntil)) return;
+  throw ApplicationFailure.nonRetryable(`${time} cannot be recovered: the archive ends with ${lastPiece ?? 'the backup itself'} of ${reachesUntil}; ask for an instant before that, or for "latest".`, 'NOT_FOUND');
 }
 
 /** A source that does not answer is no reason not to drill: the disaster may be real. */

@@ -31,16 +31,16 @@ export const drTest = runbook(DrTest, async (run, input) => {
   });
   if (copied.isolation.network === 'notIsolated') run.notVerified([`the drill was not cut off from the network: ${copied.isolation.reason}`]);
   for (const source of plan.manifest?.databases ?? []) {
-    await run.step(`replay to the manifest of ${source.name}`, () => host.recoverToManifest({ drill, plan, database: source.name }), {
+    await run.step(`replay to the manifest of ${source.name}`, () => host.recoverToManifest({ drill, lsn: source.lsn }), {
       summary: (replayed) => `paused at ${replayed.replayedLsn}`,
     });
-    const compared = await run.step(`compare ${source.name}`, () => host.compareWithManifest({ drill, database: source.name, depth: plan.depth }), {
+    const compared = await run.step(`compare ${source.name}`, () => host.compareWithManifest({ drill, manifestId: plan.manifest?.id ?? '', database: source.name, depth: plan.depth }), {
       summary: (result) => `${count(result.tables, 'table')}, ${count(result.rows, 'row')}, ${count(result.objects, 'definition')}`,
     });
     run.checks(compared.checks);
     run.notVerified(compared.notVerified);
   }
-  const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill, plan }), { summary: (end) => `promoted at ${end.endLsn}` });
+  const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill }), { summary: (end) => `promoted at ${end.endLsn}` });
   run.checks(await run.step('own checks', () => host.runChecks({ drill, plan })));
   run.checks(await run.step('application probe', () => host.probeApplication({ drill })));
 

@@ -5,8 +5,8 @@ import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { destroyDrill, proveAbsent } from '../drill/destroy.ts';
 import type { PreparedDrill } from '../drill/prepare.ts';
 import { ApplicationFailure } from '@temporalio/common';
-import type { DrillPlaceCall, DrillRef } from './drill-activities.ts';
-import { fenceName, ownerTag } from './names.ts';
+import type { DrillPlaceCall, DrillRef } from '../dr-test/drill-activities.ts';
+import { fenceName, ownerTag } from '../kernel/names.ts';
 
 /** Where one run may have its drill: a directory that only the guardian makes and removes. */
 export interface DrillPlace { directory: string; name: string; run: string; fence: string }

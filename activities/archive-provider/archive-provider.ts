@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
+import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
+import { archiveLayout, listRecoveryPoints, readRecoveryPoint } from '../archive/layout.ts';
+import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { countSourceCommits } from '../archive/source-wal.ts';
+import { checkWalContinuity, readLineage, type WalContinuity } from '../archive/wal.ts';
+import { drillClientConfig } from '../drill/client.ts';
+import { prepareDrill } from '../drill/prepare.ts';
+import { recoverToEnd, recoverToLsnAndPause } from '../drill/recover.ts';
+import type { DrillRef } from '../dr-test/drill-activities.ts';
+import type { Point, RecoveryProvider } from '../dr-test/provider.ts';
+import { findPostgres } from '../postgres/binaries.ts';
+import { parseLsn } from '../postgres/lsn.ts';
+import { closePlace, drillPlace, openPlace, provePlaceAbsent, recallDrill, rememberDrill } from './drill-place.ts';
+import { chooseManifest, manifestFile, readManifest } from './manifests.ts';
+import { checkHost } from './preflight.ts';
+
+/** Base backups with a WAL archive in directories of this host, restored by a PostgreSQL of this host. */
+export function archiveProvider({ settings, configuration }: { settings: DatabaseSettings; configuration: Configuration }): RecoveryProvider {
+  const { provider } = settings;
+  const { drills } = configuration;
+  const layout = archiveLayout({ root: provider.repository, walDirectory: provider.walDirectory });
+  const point = (id: string) => readRecoveryPoint({ layout, id });
+  const recall = (drill: DrillRef) => recallDrill(drillPlace(drills.directory, drill));
+  const continuity = (base: RecoveryPoint, asOf: string): Promise<WalContinuity> => checkWalContinuity({
+    walDirectory: layout.wal, timeline: base.timeline, startLsn: parseLsn(base.startLsn), mustReachLsn: parseLsn(base.stopLsn), segmentSize: base.walSegmentSize, asOf: new Date(asOf),
+  });
+
+  return {
+    kind: provider.kind,
+    list: async () => (await listRecoveryPoints(layout)).map(pointOf),
+    find: async (id) => pointOf(await point(id)),
+    async supply(id, asOf) {
+      const base = await point(id);
+      const { segments } = await continuity(base, asOf);
+      const last = segments.at(-1);
+      return { lastPiece: last?.name ?? null, reachesUntil: last?.archivedAt.toISOString() ?? base.stoppedAt, pieces: segments.length, bytes: segments.length * base.walSegmentSize };
+    },
+    async manifest(id, asOf, until) {
+      const base = await point(id);
+      return chooseManifest({ layout, point: base, wal: await continuity(base, asOf), until });
+    },
+    readManifest: (id, manifestId) => readManifest(manifestFile(layout, id, manifestId)),
+    describePlace: () => join(drills.directory, '<run>-<fence>'),
+    preflight: async (plan) => checkHost(plan, await point(plan.recoveryPoint.id), configuration),
+
+    openPlace: (call) => openPlace(drills.directory, call),
+    closePlace: (call) => closePlace(drills.directory, call, [provider.repository, provider.walDirectory]),
+    provePlaceAbsent: (call) => provePlaceAbsent(drills.directory, call),
+
+    async restore(drill, plan, { signal, onProgress }) {
+      const base = await point(drill.recoveryPointId);
+      const place = drillPlace(drills.directory, drill);
+      const { binDirectory } = configuration.postgres;
+      const binaries = await findPostgres({ major: base.serverMajor, ...(binDirectory === undefined ? {} : { binDirectory }) });
+      const prepared = await prepareDrill({
+        ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt),
+        binDirectory: binaries.binDirectory, owner: binaries.runAs ?? null, until: plan.recoverTo ? new Date(plan.recoverTo.time) : null,
+        reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, signal, onProgress,
+      });
+      await rememberDrill(place, prepared);
+      const { network, reason } = prepared.drill.isolation;
+      return { bytes: prepared.bytes, files: prepared.files, walSegments: prepared.wal.segments, isolation: { network, reason: reason ?? '' } };
+    },
+
+    async recoverTo(drill, lsn, { signal, onProgress }) {
+      const { drill: copy, wal } = await recall(drill);
+      if (wal.stopLsn !== null && parseLsn(lsn) > parseLsn(wal.stopLsn)) {
+        throw new RecoveryFailure('TIME_OUT_OF_RANGE', `The asked instant lies before ${lsn}, where the manifest was taken; ask for a later one, or for a recovery point without manifest.`);
+      }
+      return recoverToLsnAndPause({ drill: copy, timeline: wal.timeline, startLsn: wal.startLsn, lsn, signal, onProgress });
+    },
+
+    async recoverToEnd(drill, { signal, onProgress }) {
+      const { drill: copy, wal } = await recall(drill);
+      const end = await recoverToEnd({ drill: copy, timeline: wal.timeline, startLsn: wal.startLsn, target: wal.stopLsn === null ? null : { lsn: wal.stopLsn }, expectedEndLsn: wal.endLsn, signal, onProgress });
+      return { endLsn: end.endLsn, lastCommitAt: wal.lastCommit?.committedAt ?? null, replayDoneAt: end.replayDoneAt, readyAt: end.readyAt };
+    },
+
+    async address(drill) {
+      const { drill: copy } = await recall(drill);
+      return (database) => drillClientConfig(copy, { database });
+    },
+
+    async lostCommits(drill, { endLsn, until, source }) {
+      const base = await point(drill.recoveryPointId);
+      const lineage = await readLineage({ walDirectory: layout.wal, timeline: base.timeline });
+      const lost = await countSourceCommits({
+        walDirectory: layout.wal, lineage, segmentSize: base.walSegmentSize, fromLsn: parseLsn(endLsn), until, client: source,
+        ...(source ? {} : { sourceWalDirectory: join(base.sourceDataDirectory, 'pg_wal') }),
+      });
+      return { commits: lost.commits, lastCommitAt: lost.lastCommit ? new Date(lost.lastCommit.committedAt).toISOString() : null, method: lost.method };
+    },
+  };
+}
+
+function pointOf({ id, stoppedAt, sizeBytes, timeline, serverVersion }: RecoveryPoint): Point {
+  return { id, completeAt: new Date(stoppedAt).toISOString(), sizeBytes, timeline, serverVersion };
+}

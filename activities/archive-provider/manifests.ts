@@ -1,0 +1,67 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { manifestSchema, type Manifest } from '../../contracts/manifest.ts';
+import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
+import { backupPaths, type ArchiveLayout } from '../archive/layout.ts';
+import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { segmentNumberOf, type WalContinuity } from '../archive/wal.ts';
+import type { UsableManifest } from '../dr-test/provider.ts';
+import { parseLsn } from '../postgres/lsn.ts';
+
+/** The id of the manifest that a backup was published with; manifests taken alone have ids of their own. */
+const OWN = 'backup';
+
+/** Where manifests lie that were taken alone. */
+export function manifestsDirectory(layout: ArchiveLayout): string {
+  return join(layout.root, 'manifests');
+}
+
+export function manifestFile(layout: ArchiveLayout, pointId: string, manifestId: string): string {
+  return manifestId === OWN ? backupPaths(join(layout.backups, pointId)).manifest : join(manifestsDirectory(layout), `${manifestId}.json`);
+}
+
+/** Throws `ENOENT` when it is not there. */
+export async function readManifest(file: string): Promise<Manifest> {
+  return manifestSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+}
+
+export interface ChooseManifestArgs { layout: ArchiveLayout; point: RecoveryPoint; wal: WalContinuity; until: string | null }
+
+/**
+ * The newest manifest of the same cluster and timeline whose positions all lie between the end of the backup and the end
+ * of the archive: the later it is, the more WAL a comparison at it proves.
+ */
+export async function chooseManifest({ layout, point, wal, until }: ChooseManifestArgs): Promise<UsableManifest | undefined> {
+  const own = await ownManifest(layout, point);
+  const alone = await Promise.all((await namesAlone(layout)).map(async (id) => ({ id, manifest: await readManifest(manifestFile(layout, point.id, id)).catch(() => undefined) })));
+  const end = BigInt((wal.segments.at(-1)?.segmentNumber ?? -1n) + 1n) * BigInt(point.walSegmentSize);
+  const candidates = [...(own ? [{ id: OWN, manifest: own }] : []), ...alone].filter((entry): entry is UsableManifest => {
+    const { manifest } = entry;
+    return manifest !== undefined && manifest.systemIdentifier === point.systemIdentifier && manifest.timeline === point.timeline
+      && manifest.databases.every(({ lsn, takenAt }) => parseLsn(lsn) >= parseLsn(point.stopLsn)
+        // The record behind the position must be there too, or recovery cannot stop at it.
+        && segmentNumberOf(parseLsn(lsn), point.walSegmentSize) * BigInt(point.walSegmentSize) < end
+        && (until === null || Date.parse(takenAt) <= Date.parse(until)));
+  });
+  return candidates.sort((a, b) => Number(firstLsn(b) - firstLsn(a)))[0];
+}
+
+function firstLsn({ manifest }: UsableManifest): bigint {
+  return parseLsn(manifest.databases[0]?.lsn ?? '0/0');
+}
+
+/** The backup's own must be readable: a backup whose manifest is spoilt is damaged, not one without. */
+async function ownManifest(layout: ArchiveLayout, point: RecoveryPoint): Promise<Manifest | undefined> {
+  const file = manifestFile(layout, point.id, OWN);
+  try {
+    return await readManifest(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new RecoveryFailure('BACKUP_DAMAGED', `${file} is not a manifest that can be read: ${(error as Error).message}`, { files: ['manifest.json'], cause: error });
+  }
+}
+
+async function namesAlone(layout: ArchiveLayout): Promise<string[]> {
+  const names = await readdir(manifestsDirectory(layout)).catch(() => []);
+  return names.filter((name) => /^[A-Za-z0-9._-]+\.json$/.test(name)).map((name) => name.slice(0, -'.json'.length));
+}

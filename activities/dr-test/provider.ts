@@ -1,0 +1,92 @@
+import type { Client, ClientConfig } from 'pg';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
+import type { Check } from '../../contracts/evidence.ts';
+import type { AbsenceProof } from '../../contracts/ledger.ts';
+import type { Manifest } from '../../contracts/manifest.ts';
+import type { ActivityProgress } from '../temporal/long-activity.ts';
+import type { CopyResult, DrillPlaceCall, DrillRef } from './drill-activities.ts';
+
+/** Something that can be restored: a base backup, a dump, a snapshot. */
+export interface Point {
+  id: string;
+  /** When it was complete, RFC 3339: nothing before it can be reached from it. */
+  completeAt: string;
+  sizeBytes: number;
+  /** Of the source's history; 1 where the tool knows no timelines. */
+  timeline: number;
+  serverVersion: string;
+}
+
+/** What there is beside the point itself to recover with, as it stood at an instant. */
+export interface Supply {
+  /** Newest piece, as a person would look for it; null when there is none. */
+  lastPiece: string | null;
+  /** When the newest piece arrived, RFC 3339; the point's own end when there is none. */
+  reachesUntil: string;
+  pieces: number;
+  bytes: number;
+}
+
+/** A manifest that a restore of a point can be stopped at. */
+export interface UsableManifest { id: string; manifest: Manifest }
+
+/** What long calls get: a signal that cancellation aborts, and where progress goes. */
+export interface Tools { signal: AbortSignal; onProgress: (progress: ActivityProgress) => void }
+
+export interface RecoveredEnd {
+  endLsn: string;
+  /** By the source's clock; null when nothing was committed after the point. */
+  lastCommitAt: string | null;
+  /** By this host's clock; null where it could not be told from promotion. */
+  replayDoneAt: string | null;
+  readyAt: string;
+}
+
+/** Commits that the source has and the restored copy does not. */
+export interface LostCommits {
+  commits: number;
+  /** By the source's clock. */
+  lastCommitAt: string | null;
+  /** `source`: read from the living source; `files`: from what is left of a dead one. */
+  method: 'source' | 'files';
+}
+
+/**
+ * The port behind which a backup tool lies, for one database. The workflow knows only this: base backups with a WAL
+ * archive, dumps, managed snapshots or another tool's repository differ in how they do it. Every call can run twice.
+ */
+export interface RecoveryProvider {
+  readonly kind: string;
+  /** All points there are, oldest first; half-written ones are never among them. */
+  list(): Promise<Point[]>;
+  /** Throws `NOT_FOUND` for an id that is not there, `BACKUP_DAMAGED` for one that cannot be read. */
+  find(id: string): Promise<Point>;
+  /** Throws `BACKUP_DAMAGED` when what there is has a gap or does not reach the point's end. */
+  supply(id: string, asOf: string): Promise<Supply>;
+  /** The newest manifest that a restore with this supply passes; before `until` where that is given. */
+  manifest(id: string, asOf: string, until: string | null): Promise<UsableManifest | undefined>;
+  readManifest(id: string, manifestId: string): Promise<Manifest>;
+  /** What restoring makes, for the plan that people approve. */
+  describePlace(): string;
+  /** Looks whether this host can carry the restore. Throws one `PREFLIGHT` failure that names everything wrong. */
+  preflight(plan: DrillPlan): Promise<Check[]>;
+
+  openPlace(call: DrillPlaceCall): Promise<void>;
+  /** Revokes the fence and destroys; returns what it destroyed. Refuses what is the source's. */
+  closePlace(call: DrillPlaceCall): Promise<string[]>;
+  provePlaceAbsent(call: DrillPlaceCall): Promise<AbsenceProof>;
+
+  /** Brings a verified copy into the place; nothing runs yet. */
+  restore(drill: DrillRef, plan: DrillPlan, tools: Tools): Promise<Omit<CopyResult, 'seconds'>>;
+  /** Recovers up to a manifest's position and waits there, readable. */
+  recoverTo(drill: DrillRef, lsn: string, tools: Tools): Promise<{ replayedLsn: string }>;
+  /** Recovers all that was asked for and opens the copy for writing. */
+  recoverToEnd(drill: DrillRef, tools: Tools): Promise<RecoveredEnd>;
+  /** How to reach the copy, as a superuser. Nothing of production opens it. */
+  address(drill: DrillRef): Promise<(database: string) => ClientConfig>;
+  /** Counts what a restore to `endLsn` lost; `source` is null when it does not answer. */
+  lostCommits(drill: DrillRef, query: { endLsn: string; until: Date; source: Client | null }): Promise<LostCommits>;
+}
+
+/** The provider of a database in the configuration. Throws `NOT_FOUND` for a name that is not there. */
+export type ProviderOf = (database: string) => RecoveryProvider;
