@@ -1,13 +1,13 @@
-import { z } from 'zod'
+import { z } from 'zod';
 
 /**
  * What a cluster held at one exact log position per database, small enough to keep beside its backup and safe to
  * show: it holds no row values except the bounds of keys whose type is an integer, a date or a timestamp.
  */
 
-const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/, 'a log position looks like 0/3000148')
+const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/, 'a log position looks like 0/3000148');
 /** An exact sum of 64-bit hashes, as a decimal number: it does not fit a JavaScript number. */
-const fingerprint = z.string().regex(/^-?\d+$/)
+const fingerprint = z.string().regex(/^-?\d+$/);
 
 /** Something that was not, or could not be, compared. The run never claims more than it did. */
 export const notVerifiedSchema = z.object({
@@ -16,8 +16,8 @@ export const notVerifiedSchema = z.object({
   why: z.string(),
   /** True where no tool could compare it (unlogged tables): it does not make a drill `notProven`. */
   byDesign: z.boolean(),
-})
-export type NotVerified = z.infer<typeof notVerifiedSchema>
+});
+export type NotVerified = z.infer<typeof notVerifiedSchema>;
 
 /** A range of pages of one table: `fromPage` included, `toPage` excluded, null = to the end. */
 export const bucketSchema = z.object({
@@ -27,8 +27,8 @@ export const bucketSchema = z.object({
   fingerprint,
   keyFrom: z.string().nullable(),
   keyTo: z.string().nullable(),
-})
-export type Bucket = z.infer<typeof bucketSchema>
+});
+export type Bucket = z.infer<typeof bucketSchema>;
 
 export const tableManifestSchema = z.object({
   schema: z.string(),
@@ -43,8 +43,8 @@ export const tableManifestSchema = z.object({
   /** Column whose bounds the buckets name; null when there is no key of a harmless type. */
   keyColumn: z.string().nullable(),
   buckets: z.array(bucketSchema).min(1),
-})
-export type TableManifest = z.infer<typeof tableManifestSchema>
+});
+export type TableManifest = z.infer<typeof tableManifestSchema>;
 
 export const sequenceManifestSchema = z.object({
   schema: z.string(),
@@ -58,12 +58,12 @@ export const sequenceManifestSchema = z.object({
   owner: z.string().nullable(),
   /** The source itself was behind its column: no restore can be blamed for that. */
   sourceBehind: z.boolean(),
-})
-export type SequenceManifest = z.infer<typeof sequenceManifestSchema>
+});
+export type SequenceManifest = z.infer<typeof sequenceManifestSchema>;
 
 /** One object of the catalog: what kind, which, and a short hash of its definition. */
-export const catalogObjectSchema = z.tuple([z.string(), z.string(), z.string()])
-export type CatalogObject = z.infer<typeof catalogObjectSchema>
+export const catalogObjectSchema = z.tuple([z.string(), z.string(), z.string()]);
+export type CatalogObject = z.infer<typeof catalogObjectSchema>;
 
 export const databaseManifestSchema = z.object({
   database: z.string(),
@@ -72,8 +72,8 @@ export const databaseManifestSchema = z.object({
   tables: z.array(tableManifestSchema),
   sequences: z.array(sequenceManifestSchema),
   catalog: z.array(catalogObjectSchema),
-})
-export type DatabaseManifest = z.infer<typeof databaseManifestSchema>
+});
+export type DatabaseManifest = z.infer<typeof databaseManifestSchema>;
 
 export const manifestCostSchema = z.object({
   durationMs: z.number(),
@@ -84,8 +84,8 @@ export const manifestCostSchema = z.object({
   longestSnapshotMs: z.number(),
   bytesRead: z.number(),
   walRetainedBytes: z.number(),
-})
-export type ManifestCost = z.infer<typeof manifestCostSchema>
+});
+export type ManifestCost = z.infer<typeof manifestCostSchema>;
 
 export const manifestSchema = z.object({
   schemaVersion: z.literal(1),
@@ -101,10 +101,10 @@ export const manifestSchema = z.object({
   preparedTransactions: z.array(z.object({ gid: z.string(), database: z.string(), preparedAt: z.iso.datetime() })),
   notVerified: z.array(notVerifiedSchema),
   cost: manifestCostSchema,
-})
-export type Manifest = z.infer<typeof manifestSchema>
+});
+export type Manifest = z.infer<typeof manifestSchema>;
 
-const change = z.enum(['missing', 'unexpected', 'changed'])
+const change = z.enum(['missing', 'unexpected', 'changed']);
 
 /** One difference between a manifest and a restored copy, named so that a person can go and look. */
 export const differenceSchema = z.discriminatedUnion('kind', [
@@ -122,8 +122,8 @@ export const differenceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('unreadable'), table: z.string(), code: z.string(), message: z.string(), fromPage: z.number(), toPage: z.number().nullable() }),
   z.object({ kind: z.literal('catalog'), object: z.string(), identity: z.string(), change }),
   z.object({ kind: z.literal('sequence'), sequence: z.string(), problem: z.enum(['missing', 'behindItself', 'behindTable']), expectedAtLeast: z.string().nullable(), found: z.string().nullable() }),
-])
-export type Difference = z.infer<typeof differenceSchema>
+]);
+export type Difference = z.infer<typeof differenceSchema>;
 
 export const comparisonResultSchema = z.object({
   database: z.string(),
@@ -136,5 +136,5 @@ export const comparisonResultSchema = z.object({
   /** Prepared transactions that the copy still holds: they keep locks and must be resolved before use. */
   preparedTransactions: z.array(z.string()),
   durationMs: z.number(),
-})
-export type ComparisonResult = z.infer<typeof comparisonResultSchema>
+});
+export type ComparisonResult = z.infer<typeof comparisonResultSchema>;

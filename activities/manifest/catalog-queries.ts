@@ -7,20 +7,20 @@ export interface CatalogQuery { kind: string; sql: string; minimumVersion?: numb
  * So columns of those types are turned into numbers or left out, and what changes without a change of definition
  * (statistics, horizons, file numbers, what is updated in place) is left out too.
  */
-const notSystem = `n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'`
-const ofTable = `JOIN pg_class c ON c.oid = %.relid JOIN pg_namespace n ON n.oid = c.relnamespace`
+const notSystem = `n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'`;
+const ofTable = `JOIN pg_class c ON c.oid = %.relid JOIN pg_namespace n ON n.oid = c.relnamespace`;
 const relationKind = `CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
-  WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index' WHEN 'I' THEN 'index' WHEN 'f' THEN 'foreign table' ELSE 'composite type' END`
+  WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index' WHEN 'I' THEN 'index' WHEN 'f' THEN 'foreign table' ELSE 'composite type' END`;
 const volatileOfClass = `ARRAY['relacl','relpages','reltuples','relallvisible','relallfrozen','relfrozenxid','relminmxid','relfilenode',
-  'relhasindex','relhasrules','relhastriggers','relhassubclass','relrewrite']`
+  'relhasindex','relhasrules','relhastriggers','relhassubclass','relrewrite']`;
 /** Names of options without their values, which may be secrets. */
-const optionNames = (column: string): string => `(SELECT coalesce(array_agg(split_part(o, '=', 1) ORDER BY 1), '{}') FROM unnest(${column}) o)::text`
-const onTable = (relid: string): string => ofTable.replace('%.relid', relid)
+const optionNames = (column: string): string => `(SELECT coalesce(array_agg(split_part(o, '=', 1) ORDER BY 1), '{}') FROM unnest(${column}) o)::text`;
+const onTable = (relid: string): string => ofTable.replace('%.relid', relid);
 const arguments_ = `(SELECT coalesce(string_agg(format('%I.%I', tn.nspname, t.typname), ', ' ORDER BY a.i), '')
-  FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY a(oid, i) JOIN pg_type t ON t.oid = a.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace)`
-const label = `format('%I.%I', n.nspname, c.relname)`
+  FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY a(oid, i) JOIN pg_type t ON t.oid = a.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace)`;
+const label = `format('%I.%I', n.nspname, c.relname)`;
 const plain = (kind: string, table: string, identity: string, without: string[] = [], add = `'{}'`): CatalogQuery =>
-  ({ kind, sql: `SELECT ${identity} AS identity, ((to_jsonb(x) - ARRAY[${without.map((name) => `'${name}'`).join()}]::text[]) || ${add})::text AS definition FROM ${table} x` })
+  ({ kind, sql: `SELECT ${identity} AS identity, ((to_jsonb(x) - ARRAY[${without.map((name) => `'${name}'`).join()}]::text[]) || ${add})::text AS definition FROM ${table} x` });
 /** A kind whose rows live in a schema; functions among its columns as numbers. */
 const inSchema = (kind: string, table: string, prefix: string, functions: string[] = [], without: string[] = []): CatalogQuery => ({
   kind,
@@ -28,7 +28,7 @@ const inSchema = (kind: string, table: string, prefix: string, functions: string
     ((to_jsonb(x) - ARRAY[${[...functions, ...without].map((name) => `'${name}'`).join()}]::text[])
       || jsonb_build_object(${functions.map((name) => `'${name}', x.${name}::oid`).join()}))::text AS definition
     FROM ${table} x JOIN pg_namespace n ON n.oid = x.${prefix}namespace WHERE ${notSystem}`,
-})
+});
 
 /** What one database defines. */
 export const databaseQueries: readonly CatalogQuery[] = [
@@ -96,7 +96,7 @@ export const databaseQueries: readonly CatalogQuery[] = [
   inSchema('text search parser', 'pg_ts_parser', 'prs', ['prsstart', 'prstoken', 'prsend', 'prsheadline', 'prslextype']),
   { kind: 'operator in family', sql: `SELECT x.oid::text AS identity, to_jsonb(x)::text AS definition FROM pg_amop x WHERE x.oid >= 16384` },
   { kind: 'comment', sql: `SELECT format('%s/%s/%s', x.classoid, x.objoid, x.objsubid) AS identity, x.description AS definition FROM pg_description x WHERE x.objoid >= 16384` },
-]
+];
 
 /** What the whole cluster defines. `$1` is the salt of password digests. */
 export const globalQueries: readonly CatalogQuery[] = [
@@ -107,12 +107,12 @@ export const globalQueries: readonly CatalogQuery[] = [
   plain('database', 'pg_database', `format('%I', x.datname)`, ['datacl', 'datfrozenxid', 'datminmxid']),
   plain('tablespace', 'pg_tablespace', `format('%I', x.spcname)`, ['spcacl']),
   { kind: 'shared comment', sql: `SELECT format('%s/%s', x.classoid, x.objoid) AS identity, x.description AS definition FROM pg_shdescription x WHERE x.objoid >= 16384` },
-]
+];
 
 const grantQuery = (object: string, identity: string, from: string, acl: string): string =>
   `SELECT format('on ${object} %s to %s', ${identity}, coalesce(quote_ident(g.rolname), 'public')) AS identity,
      string_agg(e.privilege_type || e.is_grantable || coalesce(b.rolname, ''), ',' ORDER BY e.privilege_type, e.is_grantable, b.rolname) AS definition
-   FROM ${from}, aclexplode(${acl}) e LEFT JOIN pg_roles g ON g.oid = e.grantee LEFT JOIN pg_roles b ON b.oid = e.grantor GROUP BY 1`
+   FROM ${from}, aclexplode(${acl}) e LEFT JOIN pg_roles g ON g.oid = e.grantee LEFT JOIN pg_roles b ON b.oid = e.grantor GROUP BY 1`;
 
 /** Privileges of one database's objects, one object per grantee. */
 export const grantQueries: readonly CatalogQuery[] = [
@@ -126,11 +126,11 @@ export const grantQueries: readonly CatalogQuery[] = [
   { kind: 'grant', sql: grantQuery('foreign server', 'quote_ident(x.srvname)', 'pg_foreign_server x', 'x.srvacl') },
   { kind: 'grant', sql: grantQuery('large object', 'x.oid::text', 'pg_largeobject_metadata x', 'x.lomacl') },
   { kind: 'grant', sql: grantQuery('future objects', `format('%s of %s in %s', x.defaclobjtype, (SELECT rolname FROM pg_roles WHERE oid = x.defaclrole), coalesce((SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = x.defaclnamespace), 'any schema'))`, 'pg_default_acl x', 'x.defaclacl') },
-]
+];
 
 /** Privileges of objects that all databases share. */
 export const globalGrantQueries: readonly CatalogQuery[] = [
   { kind: 'grant', sql: grantQuery('database', 'quote_ident(x.datname)', 'pg_database x', 'x.datacl') },
   { kind: 'grant', sql: grantQuery('tablespace', 'quote_ident(x.spcname)', 'pg_tablespace x', 'x.spcacl') },
   { kind: 'grant', minimumVersion: 150000, sql: grantQuery('parameter', 'x.parname', 'pg_parameter_acl x', 'x.paracl') },
-]
+];

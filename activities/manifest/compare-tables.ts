@@ -1,101 +1,101 @@
-import type { Client } from 'pg'
-import type { Bucket, Difference, TableManifest } from '../../contracts/manifest.ts'
-import { sqlState } from './errors.ts'
-import { readBucket } from './read-bucket.ts'
-import type { ReadProgress } from './read-tables.ts'
-import { throwIfAborted } from './session.ts'
-import { keyOf } from './table-locks.ts'
-import type { Table } from './tables.ts'
-import { WorkQueue } from './work-queue.ts'
+import type { Client } from 'pg';
+import type { Bucket, Difference, TableManifest } from '../../contracts/manifest.ts';
+import { sqlState } from './errors.ts';
+import { readBucket } from './read-bucket.ts';
+import type { ReadProgress } from './read-tables.ts';
+import { throwIfAborted } from './session.ts';
+import { keyOf } from './table-locks.ts';
+import type { Table } from './tables.ts';
+import { WorkQueue } from './work-queue.ts';
 
-type RowsDifference = Extract<Difference, { kind: 'rows' }>
+type RowsDifference = Extract<Difference, { kind: 'rows' }>;
 
 export interface TablesComparison {
-  differences: Difference[]
+  differences: Difference[];
   /** Tables whose fingerprints were made in another way: their counts were compared, not their contents. */
-  incomparable: string[]
-  compared: { tables: number; rows: number; bytes: number; buckets: number }
+  incomparable: string[];
+  compared: { tables: number; rows: number; bytes: number; buckets: number };
 }
 
 /** Reads the same ranges of pages that the manifest has, and names every one that differs. */
 export async function compareTables(options: {
-  workers: readonly Client[]; expected: readonly TableManifest[]; found: readonly Table[]; depth: 'quick' | 'standard'; signal: AbortSignal
-  onProgress: (progress: ReadProgress) => void
+  workers: readonly Client[]; expected: readonly TableManifest[]; found: readonly Table[]; depth: 'quick' | 'standard'; signal: AbortSignal;
+  onProgress: (progress: ReadProgress) => void;
 }): Promise<TablesComparison> {
-  const { signal } = options
-  const found = new Map(options.found.map((table) => [keyOf(table), table]))
-  const rowsDifferences = new Map<TableManifest, RowsDifference>()
-  const result: TablesComparison = { differences: [], incomparable: [], compared: { tables: 0, rows: 0, bytes: 0, buckets: 0 } }
-  const progress: ReadProgress = { tablesDone: 0, tablesTotal: options.expected.length, bytesDone: 0, bytesTotal: options.expected.reduce((sum, table) => sum + table.bytes, 0), rows: 0 }
-  const queue = new WorkQueue<Client>()
+  const { signal } = options;
+  const found = new Map(options.found.map((table) => [keyOf(table), table]));
+  const rowsDifferences = new Map<TableManifest, RowsDifference>();
+  const result: TablesComparison = { differences: [], incomparable: [], compared: { tables: 0, rows: 0, bytes: 0, buckets: 0 } };
+  const progress: ReadProgress = { tablesDone: 0, tablesTotal: options.expected.length, bytesDone: 0, bytesTotal: options.expected.reduce((sum, table) => sum + table.bytes, 0), rows: 0 };
+  const queue = new WorkQueue<Client>();
 
   const differ = (manifest: TableManifest): RowsDifference => {
-    let difference = rowsDifferences.get(manifest)
+    let difference = rowsDifferences.get(manifest);
     if (!difference) {
-      difference = { kind: 'rows', table: labelOf(manifest), rowsExpected: manifest.rows, rowsFound: manifest.rows, buckets: [] }
-      rowsDifferences.set(manifest, difference)
+      difference = { kind: 'rows', table: labelOf(manifest), rowsExpected: manifest.rows, rowsFound: manifest.rows, buckets: [] };
+      rowsDifferences.set(manifest, difference);
     }
-    return difference
-  }
+    return difference;
+  };
   const compareBucket = (manifest: TableManifest, table: Table, bucket: Bucket, comparable: boolean) => async (client: Client): Promise<void> => {
-    throwIfAborted(signal)
-    const range = { fromPage: bucket.fromPage, toPage: bucket.toPage }
+    throwIfAborted(signal);
+    const range = { fromPage: bucket.fromPage, toPage: bucket.toPage };
     const read = async (depth: 'count' | 'fingerprint' | 'fingerprintAndBounds'): Promise<Bucket> => {
-      const reading = await readBucket(client, table, range, depth)
+      const reading = await readBucket(client, table, range, depth);
       // Nothing can move on a paused copy.
-      if (reading === 'moved') throw new Error(`table ${table.label} changed while the paused copy was read`)
-      return reading.bucket
-    }
+      if (reading === 'moved') throw new Error(`table ${table.label} changed while the paused copy was read`);
+      return reading.bucket;
+    };
     try {
-      const actual = await read(comparable ? 'fingerprint' : 'count')
-      result.compared.rows += actual.rows
-      result.compared.buckets += 1
-      const equal = actual.rows === bucket.rows && (!comparable || actual.fingerprint === bucket.fingerprint)
+      const actual = await read(comparable ? 'fingerprint' : 'count');
+      result.compared.rows += actual.rows;
+      result.compared.buckets += 1;
+      const equal = actual.rows === bucket.rows && (!comparable || actual.fingerprint === bucket.fingerprint);
       if (!equal) {
-        const difference = differ(manifest)
-        difference.rowsFound += actual.rows - bucket.rows
+        const difference = differ(manifest);
+        difference.rowsFound += actual.rows - bucket.rows;
         // Bounds cost time, so they are read only where they are needed.
-        const bounds = bucket.keyFrom !== null ? bucket : await read('fingerprintAndBounds')
-        difference.buckets.push({ ...range, keyColumn: manifest.keyColumn, keyFrom: bounds.keyFrom, keyTo: bounds.keyTo, rowsExpected: bucket.rows, rowsFound: actual.rows })
+        const bounds = bucket.keyFrom !== null ? bucket : await read('fingerprintAndBounds');
+        difference.buckets.push({ ...range, keyColumn: manifest.keyColumn, keyFrom: bounds.keyFrom, keyTo: bounds.keyTo, rowsExpected: bucket.rows, rowsFound: actual.rows });
       }
     } catch (error) {
-      throwIfAborted(signal)
-      const code = sqlState(error)
+      throwIfAborted(signal);
+      const code = sqlState(error);
       // Class 08 and 57: the connection or the server went away. That says nothing about the data.
-      if (code === '' || /^(08|57)/.test(code)) throw error
+      if (code === '' || /^(08|57)/.test(code)) throw error;
       // Only what the storage says may be quoted: other messages can hold values of rows.
-      const message = code.startsWith('XX') || code.startsWith('58') ? (error as Error).message : 'the server could not read it'
-      result.differences.push({ kind: 'unreadable', table: labelOf(manifest), code, message, ...range })
+      const message = code.startsWith('XX') || code.startsWith('58') ? (error as Error).message : 'the server could not read it';
+      result.differences.push({ kind: 'unreadable', table: labelOf(manifest), code, message, ...range });
     }
-    progress.bytesDone += manifest.bytes / manifest.buckets.length
-    progress.rows = result.compared.rows
-    options.onProgress({ ...progress })
-  }
+    progress.bytesDone += manifest.bytes / manifest.buckets.length;
+    progress.rows = result.compared.rows;
+    options.onProgress({ ...progress });
+  };
 
   for (const manifest of [...options.expected].sort((a, b) => b.bytes - a.bytes)) {
-    const table = found.get(keyOf(manifest))
+    const table = found.get(keyOf(manifest));
     if (!table) {
-      const difference = differ(manifest)
-      difference.rowsFound = 0
-      continue
+      const difference = differ(manifest);
+      difference.rowsFound = 0;
+      continue;
     }
-    const comparable = options.depth === 'standard' && table.method === manifest.method
-    if (options.depth === 'standard' && !comparable) result.incomparable.push(labelOf(manifest))
-    result.compared.tables += 1
-    result.compared.bytes += manifest.bytes
-    let left = manifest.buckets.length
+    const comparable = options.depth === 'standard' && table.method === manifest.method;
+    if (options.depth === 'standard' && !comparable) result.incomparable.push(labelOf(manifest));
+    result.compared.tables += 1;
+    result.compared.bytes += manifest.bytes;
+    let left = manifest.buckets.length;
     queue.add(...manifest.buckets.map((bucket) => async (client: Client) => {
-      await compareBucket(manifest, table, bucket, comparable)(client)
-      left -= 1
-      if (left === 0) progress.tablesDone += 1
-    }))
+      await compareBucket(manifest, table, bucket, comparable)(client);
+      left -= 1;
+      if (left === 0) progress.tablesDone += 1;
+    }));
   }
-  await queue.run(options.workers)
-  for (const difference of rowsDifferences.values()) difference.buckets.sort((a, b) => a.fromPage - b.fromPage)
-  result.differences.push(...rowsDifferences.values())
-  return result
+  await queue.run(options.workers);
+  for (const difference of rowsDifferences.values()) difference.buckets.sort((a, b) => a.fromPage - b.fromPage);
+  result.differences.push(...rowsDifferences.values());
+  return result;
 }
 
 function labelOf(table: { schema: string; name: string }): string {
-  return `${table.schema}.${table.name}`
+  return `${table.schema}.${table.name}`;
 }

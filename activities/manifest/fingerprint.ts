@@ -1,26 +1,26 @@
 /** What is known of a column, as read from the catalog under the snapshot. */
 export interface Column {
-  name: string
+  name: string;
   /** Position among the columns that exist: part of the fingerprint, so that two columns cannot trade places. */
-  position: number
+  position: number;
   /** Name in pg_catalog of the type underneath all domains; '' when it is in another schema. */
-  builtin: string
+  builtin: string;
   /** `schema.name` of the type underneath all domains, quoted. */
-  baseType: string
-  isDomain: boolean
+  baseType: string;
+  isDomain: boolean;
   /** b base, e enum, c composite, r range, m multirange */
-  typeKind: string
+  typeKind: string;
   /** Quoted and qualified; null when the type, or the element type of an array, has none. */
-  sendFunction: string | null
+  sendFunction: string | null;
   /** The binary form holds object ids of types that users made. */
-  sendsUserOids: boolean
+  sendsUserOids: boolean;
 }
 
 /** Types whose own hash tells any two different values apart before it shortens them to 64 bits. */
 const nativeHash: Readonly<Record<string, string>> = {
   bool: 'hashboolextended', char: 'hashcharextended', int2: 'hashint2extended', int4: 'hashint4extended', oid: 'hashoidextended',
   date: 'hashdateextended', uuid: 'uuid_hash_extended', macaddr: 'hashmacaddrextended', macaddr8: 'hashmacaddr8extended', inet: 'hashinetextended',
-}
+};
 
 /**
  * An SQL expression for the fingerprint of one row: a 64-bit integer, never NULL.
@@ -31,43 +31,43 @@ const nativeHash: Readonly<Record<string, string>> = {
  * @param alias quoted name of the table in the query
  */
 export function rowHash(columns: readonly Column[], quote: (name: string) => string, serverVersionNum: number): { sql: string; portable: boolean } {
-  if (columns.length === 0) return { sql: '0::int8', portable: true }
-  const parts = columns.map((column) => `coalesce(${columnHash(column, quote(column.name), serverVersionNum)}, ${nullHash(column.position)})`)
+  if (columns.length === 0) return { sql: '0::int8', portable: true };
+  const parts = columns.map((column) => `coalesce(${columnHash(column, quote(column.name), serverVersionNum)}, ${nullHash(column.position)})`);
   return {
     // The value goes in as the seed: hashint8extended would shorten it to 32 bits first.
     sql: `hashint4extended(0, ${parts.join(' # ')})`,
     portable: columns.every((column) => !column.sendsUserOids),
-  }
+  };
 }
 
 function columnHash(column: Column, quoted: string, serverVersionNum: number): string {
-  const seed = column.position
-  const value = column.isDomain ? `${quoted}::${column.baseType}` : quoted
+  const seed = column.position;
+  const value = column.isDomain ? `${quoted}::${column.baseType}` : quoted;
   // Date and boolean have hash functions of their own from 18 on only.
-  const native = serverVersionNum < 180000 && /^(date|bool)$/.test(column.builtin) ? undefined : nativeHash[column.builtin]
-  if (native) return `${native}(${value}, ${seed})`
+  const native = serverVersionNum < 180000 && /^(date|bool)$/.test(column.builtin) ? undefined : nativeHash[column.builtin];
+  if (native) return `${native}(${value}, ${seed})`;
   switch (column.builtin) {
     case 'int8':
       // hashint8 folds the halves by XOR, so 1 and 4294967296 collide; the upper half as the seed tells them apart.
-      return `hashint8extended(${value}, hashint4extended((${value} >> 32)::int4, ${seed}))`
+      return `hashint8extended(${value}, hashint4extended((${value} >> 32)::int4, ${seed}))`;
     case 'text': case 'varchar': case 'json': case 'xml':
-      return `hashtextextended(${value}::text COLLATE "C", ${seed})`
+      return `hashtextextended(${value}::text COLLATE "C", ${seed})`;
     case 'bytea':
-      return byteaHash(value, seed, serverVersionNum)
+      return byteaHash(value, seed, serverVersionNum);
     case '_aclitem':
-      return `hash_array_extended(${value}, ${seed})`
+      return `hash_array_extended(${value}, ${seed})`;
   }
   // float8send and numeric_send keep -0 and the scale; bpcharsend keeps blanks; enum_send is the label.
-  if (column.sendFunction) return byteaHash(`${column.sendFunction}(${value})`, seed, serverVersionNum)
-  return `hashtextextended(${value}::text COLLATE "C", ${seed})`
+  if (column.sendFunction) return byteaHash(`${column.sendFunction}(${value})`, seed, serverVersionNum);
+  return `hashtextextended(${value}::text COLLATE "C", ${seed})`;
 }
 
 function byteaHash(value: string, seed: number, serverVersionNum: number): string {
   // hashbyteaextended is new in 18. A record of NULL is not NULL: harmless, it is still a value of its own.
-  return serverVersionNum >= 180000 ? `hashbyteaextended(${value}, ${seed})` : `hash_record_extended(row(${value}), ${seed})`
+  return serverVersionNum >= 180000 ? `hashbyteaextended(${value}, ${seed})` : `hash_record_extended(row(${value}), ${seed})`;
 }
 
 /** What a NULL counts as: differs by position, and a real value meets it once in 2^64. */
 function nullHash(position: number): string {
-  return `${BigInt.asIntN(64, BigInt(position) * 0x9E3779B97F4A7C15n)}::int8`
+  return `${BigInt.asIntN(64, BigInt(position) * 0x9E3779B97F4A7C15n)}::int8`;
 }

@@ -1,18 +1,18 @@
 /** How much a reading may ask of the database that it reads. */
 export interface ManifestLimits {
   /** Connections that read at the same time; one or two more look after the snapshot and the locks. */
-  connections: number
-  statementTimeoutMs: number
+  connections: number;
+  statementTimeoutMs: number;
   /** How long a lock may be waited for: whoever comes after us in the queue waits as long. */
-  lockTimeoutMs: number
+  lockTimeoutMs: number;
   /** How long a snapshot may hold back vacuum; then the reading gives up. */
-  maxXminAgeMs: number
+  maxXminAgeMs: number;
   /** How much WAL the slot may hold back; then the reading gives up. */
-  maxRetainedWalBytes: number
+  maxRetainedWalBytes: number;
   /** Part of the time in which a connection reads, above 0 and at most 1; it rests in between. */
-  dutyCycle: number
+  dutyCycle: number;
   /** Size of what is read under one lock and reported as one range. */
-  bucketBytes: number
+  bucketBytes: number;
 }
 
 /** What suits a busy database: a lock is held for well under a second, and half of two processors is left alone. */
@@ -24,4 +24,4 @@ export const defaultLimits: ManifestLimits = {
   maxRetainedWalBytes: 4 * 1024 ** 3,
   dutyCycle: 1,
   bucketBytes: 32 * 1024 ** 2,
-}
+};

@@ -1,126 +1,126 @@
-import type { Client } from 'pg'
-import type { Bucket, TableManifest } from '../../contracts/manifest.ts'
-import { lockNotAvailable, sqlState } from './errors.ts'
-import { measureTable, planRanges, readBucket, type PageRange } from './read-bucket.ts'
-import { pause } from './snapshot.ts'
-import { throwIfAborted } from './session.ts'
-import type { OwnerValues } from './sequences.ts'
-import type { Table } from './tables.ts'
-import { WorkQueue, type Task } from './work-queue.ts'
+import type { Client } from 'pg';
+import type { Bucket, TableManifest } from '../../contracts/manifest.ts';
+import { lockNotAvailable, sqlState } from './errors.ts';
+import { measureTable, planRanges, readBucket, type PageRange } from './read-bucket.ts';
+import { pause } from './snapshot.ts';
+import { throwIfAborted } from './session.ts';
+import type { OwnerValues } from './sequences.ts';
+import type { Table } from './tables.ts';
+import { WorkQueue, type Task } from './work-queue.ts';
 
 export interface ReadProgress { tablesDone: number; tablesTotal: number; bytesDone: number; bytesTotal: number; rows: number }
 
 export interface TablesReading {
-  manifests: TableManifest[]
-  owners: OwnerValues
+  manifests: TableManifest[];
+  owners: OwnerValues;
   /** Tables that were rewritten, dropped or renamed since the snapshot; with any of these nothing else counts. */
-  moved: Table[]
-  longestLockMs: number
-  bytesRead: number
+  moved: Table[];
+  longestLockMs: number;
+  bytesRead: number;
 }
 
 /** How long a table may stay locked by somebody else before the reading gives up on it. */
-const lockPatienceMs = 60_000
+const lockPatienceMs = 60_000;
 
 /**
  * Reads all tables over several connections that share one snapshot.
  * @param onTableDone called as soon as a table was read, so that a lock on it can be let go
  */
 export async function readTables(options: {
-  workers: readonly Client[]; tables: readonly Table[]; bucketBytes: number; dutyCycle: number; signal: AbortSignal
+  workers: readonly Client[]; tables: readonly Table[]; bucketBytes: number; dutyCycle: number; signal: AbortSignal;
   /** The connection that already holds a table locked, and so must read it. */
-  lockerOf: (table: Table) => Client | undefined
-  onProgress: (progress: ReadProgress) => void; onTableDone: (table: Table) => Promise<void>
+  lockerOf: (table: Table) => Client | undefined;
+  onProgress: (progress: ReadProgress) => void; onTableDone: (table: Table) => Promise<void>;
 }): Promise<TablesReading> {
-  const { signal } = options
-  const queue = new WorkQueue<Client>()
-  const readings = new Map<Table, { bytes: number; expected: number; buckets: Bucket[]; furthest: (bigint | null)[] }>()
-  const moved = new Set<Table>()
-  const progress: ReadProgress = { tablesDone: 0, tablesTotal: options.tables.length, bytesDone: 0, bytesTotal: options.tables.reduce((sum, table) => sum + table.estimatedPages * 8192, 0), rows: 0 }
-  let longestLockMs = 0
+  const { signal } = options;
+  const queue = new WorkQueue<Client>();
+  const readings = new Map<Table, { bytes: number; expected: number; buckets: Bucket[]; furthest: (bigint | null)[] }>();
+  const moved = new Set<Table>();
+  const progress: ReadProgress = { tablesDone: 0, tablesTotal: options.tables.length, bytesDone: 0, bytesTotal: options.tables.reduce((sum, table) => sum + table.estimatedPages * 8192, 0), rows: 0 };
+  let longestLockMs = 0;
 
   /** Runs work that needs a lock; when somebody holds the table it is tried again later. */
   const locking = (work: Task<Client>, since = performance.now()): Task<Client> => async (client) => {
-    throwIfAborted(signal)
+    throwIfAborted(signal);
     try {
-      await work(client)
+      await work(client);
     } catch (error) {
-      throwIfAborted(signal)
-      if (sqlState(error) !== lockNotAvailable || performance.now() - since > lockPatienceMs) throw error
-      await pause(50, signal)
-      queue.add(locking(work, since))
+      throwIfAborted(signal);
+      if (sqlState(error) !== lockNotAvailable || performance.now() - since > lockPatienceMs) throw error;
+      await pause(50, signal);
+      queue.add(locking(work, since));
     }
-  }
-  const rest = async (busyMs: number): Promise<void> => pause(busyMs * (1 / options.dutyCycle - 1), signal)
+  };
+  const rest = async (busyMs: number): Promise<void> => pause(busyMs * (1 / options.dutyCycle - 1), signal);
 
   const readRange = (table: Table, range: PageRange): Task<Client> => locking(async (client) => {
     // After the first race the numbers are worthless; only more races are looked for, so that the next attempt knows all.
-    if (moved.size > 0) return
-    const reading = readings.get(table)
-    if (!reading) return
-    const result = await readBucket(client, table, range, 'fingerprintAndBounds')
-    if (result === 'moved') { moved.add(table); return }
-    longestLockMs = Math.max(longestLockMs, result.lockMs)
-    reading.buckets.push(result.bucket)
-    result.furthest.forEach((value, index) => { reading.furthest[index] = further(reading.furthest[index] ?? null, value, table.owned[index]?.ascending ?? true) })
-    progress.rows += result.bucket.rows
-    progress.bytesDone += reading.bytes / reading.expected
-    if (reading.buckets.length === reading.expected) { progress.tablesDone += 1; await options.onTableDone(table) }
-    options.onProgress({ ...progress })
-    await rest(result.lockMs)
-  })
+    if (moved.size > 0) return;
+    const reading = readings.get(table);
+    if (!reading) return;
+    const result = await readBucket(client, table, range, 'fingerprintAndBounds');
+    if (result === 'moved') { moved.add(table); return; }
+    longestLockMs = Math.max(longestLockMs, result.lockMs);
+    reading.buckets.push(result.bucket);
+    result.furthest.forEach((value, index) => { reading.furthest[index] = further(reading.furthest[index] ?? null, value, table.owned[index]?.ascending ?? true); });
+    progress.rows += result.bucket.rows;
+    progress.bytesDone += reading.bytes / reading.expected;
+    if (reading.buckets.length === reading.expected) { progress.tablesDone += 1; await options.onTableDone(table); }
+    options.onProgress({ ...progress });
+    await rest(result.lockMs);
+  });
 
   const plan = (table: Table): Task<Client> => locking(async (client) => {
-    const size = await measureTable(client, table)
-    if (size === 'moved') { moved.add(table); return }
-    const ranges = planRanges(table, size.pages, size.bytes, options.bucketBytes)
-    readings.set(table, { bytes: size.bytes, expected: ranges.length, buckets: [], furthest: table.owned.map(() => null) })
-    progress.bytesTotal += size.bytes - table.estimatedPages * 8192
-    queue.addFirst(...ranges.map((range) => readRange(table, range)))
-  })
+    const size = await measureTable(client, table);
+    if (size === 'moved') { moved.add(table); return; }
+    const ranges = planRanges(table, size.pages, size.bytes, options.bucketBytes);
+    readings.set(table, { bytes: size.bytes, expected: ranges.length, buckets: [], furthest: table.owned.map(() => null) });
+    progress.bytesTotal += size.bytes - table.estimatedPages * 8192;
+    queue.addFirst(...ranges.map((range) => readRange(table, range)));
+  });
 
   /** Reads a table over the connection that holds it, from one end to the other, so that its lock can go. */
   const readHeld = (table: Table, locker: Client, size: { pages: number; bytes: number }): Task<Client> => async () => {
-    const ranges = planRanges(table, size.pages, size.bytes, options.bucketBytes)
-    readings.set(table, { bytes: size.bytes, expected: ranges.length, buckets: [], furthest: table.owned.map(() => null) })
-    progress.bytesTotal += size.bytes - table.estimatedPages * 8192
-    for (const range of ranges) await readRange(table, range)(locker)
-  }
+    const ranges = planRanges(table, size.pages, size.bytes, options.bucketBytes);
+    readings.set(table, { bytes: size.bytes, expected: ranges.length, buckets: [], furthest: table.owned.map(() => null) });
+    progress.bytesTotal += size.bytes - table.estimatedPages * 8192;
+    for (const range of ranges) await readRange(table, range)(locker);
+  };
 
   // What is held locked comes first; then the largest.
-  const held = options.tables.flatMap((table) => { const locker = options.lockerOf(table); return locker ? [{ table, locker }] : [] })
-  const heldTables = new Set(held.map(({ table }) => table))
-  const sizes = await Promise.all(held.map(({ table, locker }) => measureTable(locker, table)))
+  const held = options.tables.flatMap((table) => { const locker = options.lockerOf(table); return locker ? [{ table, locker }] : []; });
+  const heldTables = new Set(held.map(({ table }) => table));
+  const sizes = await Promise.all(held.map(({ table, locker }) => measureTable(locker, table)));
   held.forEach(({ table, locker }, index) => {
-    const size = sizes[index]
-    if (size === undefined || size === 'moved') moved.add(table)
-    else queue.add(readHeld(table, locker, size))
-  })
+    const size = sizes[index];
+    if (size === undefined || size === 'moved') moved.add(table);
+    else queue.add(readHeld(table, locker, size));
+  });
   // Rewritten between the position and the lock: better try again at once than read for nothing.
-  if (moved.size > 0) return { manifests: [], owners: new Map(), moved: [...moved], longestLockMs, bytesRead: 0 }
-  queue.add(...options.tables.filter((table) => !heldTables.has(table)).map(plan))
-  await queue.run(options.workers)
+  if (moved.size > 0) return { manifests: [], owners: new Map(), moved: [...moved], longestLockMs, bytesRead: 0 };
+  queue.add(...options.tables.filter((table) => !heldTables.has(table)).map(plan));
+  await queue.run(options.workers);
 
-  const owners = new Map<number, { owner: string; furthest: bigint | null }>()
+  const owners = new Map<number, { owner: string; furthest: bigint | null }>();
   const manifests = moved.size > 0 ? [] : [...readings].map(([table, reading]) => {
-    table.owned.forEach(({ sequenceOid, column }, index) => owners.set(sequenceOid, { owner: `${table.label}.${column}`, furthest: reading.furthest[index] ?? null }))
-    return toManifest(table, reading)
-  })
-  return { manifests, owners, moved: [...moved], longestLockMs, bytesRead: progress.bytesDone }
+    table.owned.forEach(({ sequenceOid, column }, index) => owners.set(sequenceOid, { owner: `${table.label}.${column}`, furthest: reading.furthest[index] ?? null }));
+    return toManifest(table, reading);
+  });
+  return { manifests, owners, moved: [...moved], longestLockMs, bytesRead: progress.bytesDone };
 }
 
 function toManifest(table: Table, reading: { bytes: number; buckets: Bucket[] }): TableManifest {
-  const buckets = reading.buckets.sort((a, b) => a.fromPage - b.fromPage)
+  const buckets = reading.buckets.sort((a, b) => a.fromPage - b.fromPage);
   return {
     schema: table.schema, name: table.name, method: table.method, portable: table.portable, bytes: reading.bytes, keyColumn: table.keyColumn, buckets,
     rows: buckets.reduce((sum, bucket) => sum + bucket.rows, 0),
     fingerprint: String(buckets.reduce((sum, bucket) => sum + BigInt(bucket.fingerprint), 0n)),
-  }
+  };
 }
 
 function further(known: bigint | null, value: string | null, ascending: boolean): bigint | null {
-  if (value === null) return known
-  const found = BigInt(value)
-  if (known === null) return found
-  return (found > known) === ascending ? found : known
+  if (value === null) return known;
+  const found = BigInt(value);
+  if (known === null) return found;
+  return (found > known) === ascending ? found : known;
 }

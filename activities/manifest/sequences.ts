@@ -1,6 +1,6 @@
-import { escapeIdentifier, type Client } from 'pg'
-import type { SequenceManifest } from '../../contracts/manifest.ts'
-import { definitionMoved, lockNotAvailable, sqlState } from './errors.ts'
+import { escapeIdentifier, type Client } from 'pg';
+import type { SequenceManifest } from '../../contracts/manifest.ts';
+import { definitionMoved, lockNotAvailable, sqlState } from './errors.ts';
 
 /** Where a sequence stands: what the next call will give, and in which file that was found. */
 export interface SequencePosition { next: bigint; filenode: string }
@@ -13,8 +13,8 @@ export async function listSequences(client: Client): Promise<SequenceRow[]> {
     `SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name, s.seqincrement::text AS increment, s.seqcycle AS cycles,
        c.relfilenode::text AS filenode, c.relpersistence AS persistence
      FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relpersistence <> 't' ORDER BY c.oid`)
-  return rows
+     WHERE c.relpersistence <> 't' ORDER BY c.oid`);
+  return rows;
 }
 
 /**
@@ -22,56 +22,56 @@ export async function listSequences(client: Client): Promise<SequenceRow[]> {
  * bound of what a restore to that position must show, because each value was logged before it was given out.
  */
 export async function readPositions(client: Client, sequences: readonly SequenceRow[]): Promise<Map<number, SequencePosition>> {
-  const positions = new Map<number, SequencePosition>()
+  const positions = new Map<number, SequencePosition>();
   for (const sequence of sequences) {
     // An unlogged sequence cannot be read while recovery is paused, and starts anew afterwards.
-    if (sequence.persistence === 'u') continue
+    if (sequence.persistence === 'u') continue;
     try {
       const { rows } = await client.query<{ last_value: string; is_called: boolean; filenode: string }>(
         `SELECT last_value::text, is_called, pg_relation_filenode($1::oid)::text AS filenode FROM ${escapeIdentifier(sequence.schema)}.${escapeIdentifier(sequence.name)}`,
-        [String(sequence.oid)])
-      const row = rows[0]
-      if (row) positions.set(sequence.oid, { next: BigInt(row.last_value) + (row.is_called ? BigInt(sequence.increment) : 0n), filenode: row.filenode })
+        [String(sequence.oid)]);
+      const row = rows[0];
+      if (row) positions.set(sequence.oid, { next: BigInt(row.last_value) + (row.is_called ? BigInt(sequence.increment) : 0n), filenode: row.filenode });
     } catch (error) {
       // Dropped, renamed or locked meanwhile: no bound is known, and a wrong one would be worse.
-      if (!definitionMoved.has(sqlState(error)) && sqlState(error) !== lockNotAvailable) throw error
+      if (!definitionMoved.has(sqlState(error)) && sqlState(error) !== lockNotAvailable) throw error;
     }
   }
-  return positions
+  return positions;
 }
 
 /** What the reading of tables found in the columns that own sequences, by oid of the sequence. */
-export type OwnerValues = ReadonlyMap<number, { owner: string; furthest: bigint | null }>
+export type OwnerValues = ReadonlyMap<number, { owner: string; furthest: bigint | null }>;
 
 /** Puts together what is demanded of each sequence in a restored copy. */
 export function describeSequences(
   sequences: readonly SequenceRow[], before: ReadonlyMap<number, SequencePosition>, after: ReadonlyMap<number, SequencePosition>, owners: OwnerValues,
 ): SequenceManifest[] {
   return sequences.filter((sequence) => sequence.persistence !== 'u').map((sequence) => {
-    const ascending = BigInt(sequence.increment) > 0n
-    const first = before.get(sequence.oid)
-    const second = after.get(sequence.oid)
-    const owner = owners.get(sequence.oid)
+    const ascending = BigInt(sequence.increment) > 0n;
+    const first = before.get(sequence.oid);
+    const second = after.get(sequence.oid);
+    const owner = owners.get(sequence.oid);
     // RESTART and TRUNCATE … RESTART IDENTITY make a new file; setval moves back within one.
-    const sameFile = first?.filenode === sequence.filenode
-    const movedBack = first !== undefined && second !== undefined && second.filenode === first.filenode && isBehind(second.next, first.next, ascending)
-    const furthest = owner?.furthest ?? null
+    const sameFile = first?.filenode === sequence.filenode;
+    const movedBack = first !== undefined && second !== undefined && second.filenode === first.filenode && isBehind(second.next, first.next, ascending);
+    const furthest = owner?.furthest ?? null;
     return {
       schema: sequence.schema, name: sequence.name, ascending, cycles: sequence.cycles,
       nextAtLeast: first !== undefined && sameFile && !movedBack ? String(first.next) : null,
       owner: owner?.owner ?? null,
       ownerFurthest: furthest === null ? null : String(furthest),
       sourceBehind: furthest !== null && second !== undefined && second.filenode === sequence.filenode && !isBeyond(second.next, furthest, ascending),
-    }
-  })
+    };
+  });
 }
 
 /** Whether `value` comes before `other` in the direction of the sequence. */
 export function isBehind(value: bigint, other: bigint, ascending: boolean): boolean {
-  return ascending ? value < other : value > other
+  return ascending ? value < other : value > other;
 }
 
 /** Whether the next value cannot be one that the table already has. */
 export function isBeyond(next: bigint, furthest: bigint, ascending: boolean): boolean {
-  return ascending ? next > furthest : next < furthest
+  return ascending ? next > furthest : next < furthest;
 }

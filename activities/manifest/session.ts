@@ -1,12 +1,12 @@
-import { Client, type ClientConfig } from 'pg'
-import { ManifestError } from './errors.ts'
+import { Client, type ClientConfig } from 'pg';
+import { ManifestError } from './errors.ts';
 
 /** Opens connections, one `ClientConfig` per database; where they lead and how they authenticate is the caller's business. */
-export type Connect = (database: string) => ClientConfig
+export type Connect = (database: string) => ClientConfig;
 
 export interface SessionLimits {
-  statementTimeoutMs: number
-  lockTimeoutMs: number
+  statementTimeoutMs: number;
+  lockTimeoutMs: number;
 }
 
 /** Everything that changes how a value is written or hashed, or that could end our session behind our back. */
@@ -24,85 +24,85 @@ function fixedSettings(limits: SessionLimits): [string, string][] {
     // If this process dies, the server notices within a second instead of reading on.
     ['client_connection_check_interval', '1000'],
     ['default_transaction_read_only', 'on'],
-  ]
+  ];
 }
 
 /** All connections of one reading: opened with fixed settings, ended together, cut at once when the signal fires. */
 export class Sessions {
-  readonly #connect: Connect
-  readonly #applicationName: string
-  readonly #limits: SessionLimits
-  readonly #signal: AbortSignal
-  readonly #open = new Set<Client>()
-  readonly #cut = (): void => { for (const client of this.#open) cut(client) }
+  readonly #connect: Connect;
+  readonly #applicationName: string;
+  readonly #limits: SessionLimits;
+  readonly #signal: AbortSignal;
+  readonly #open = new Set<Client>();
+  readonly #cut = (): void => { for (const client of this.#open) cut(client); };
 
   constructor(options: { connect: Connect; applicationName: string; limits: SessionLimits; signal: AbortSignal }) {
-    this.#connect = options.connect
-    this.#applicationName = options.applicationName
-    this.#limits = options.limits
-    this.#signal = options.signal
-    this.#signal.addEventListener('abort', this.#cut)
+    this.#connect = options.connect;
+    this.#applicationName = options.applicationName;
+    this.#limits = options.limits;
+    this.#signal = options.signal;
+    this.#signal.addEventListener('abort', this.#cut);
   }
 
   /** A connection for SQL, its settings fixed. */
   async open(database: string): Promise<Client> {
-    const client = await this.#start({ ...this.#connect(database), application_name: this.#applicationName })
-    const settings = fixedSettings(this.#limits)
+    const client = await this.#start({ ...this.#connect(database), application_name: this.#applicationName });
+    const settings = fixedSettings(this.#limits);
     // Joined with pg_settings, so that a server that does not know one yet is not asked for it.
     await client.query(
       `SELECT set_config(s.name, v.value, false) FROM unnest($1::text[], $2::text[]) AS v(name, value)
        JOIN pg_catalog.pg_settings s ON lower(s.name) = lower(v.name)`,
       [settings.map(([name]) => name), settings.map(([, value]) => value)],
-    )
-    return client
+    );
+    return client;
   }
 
   /** A connection that speaks the replication protocol, on which slots are made. */
   async openReplication(database: string, lockTimeoutMs: number): Promise<Client> {
     const config = { ...this.#connect(database), application_name: this.#applicationName, replication: 'database',
-      options: `-c lock_timeout=${Math.trunc(lockTimeoutMs)} -c client_connection_check_interval=1000 -c idle_in_transaction_session_timeout=0` }
-    return this.#start(config)
+      options: `-c lock_timeout=${Math.trunc(lockTimeoutMs)} -c client_connection_check_interval=1000 -c idle_in_transaction_session_timeout=0` };
+    return this.#start(config);
   }
 
   async close(...clients: Client[]): Promise<void> {
     for (const client of clients) {
-      if (!this.#open.delete(client)) continue
-      await client.end().catch(() => undefined)
+      if (!this.#open.delete(client)) continue;
+      await client.end().catch(() => undefined);
     }
   }
 
   /** Ends whatever is still open. */
   async closeAll(): Promise<void> {
-    this.#signal.removeEventListener('abort', this.#cut)
-    await this.close(...this.#open)
+    this.#signal.removeEventListener('abort', this.#cut);
+    await this.close(...this.#open);
   }
 
   async #start(config: ClientConfig): Promise<Client> {
-    throwIfAborted(this.#signal)
-    const client = new Client(config)
+    throwIfAborted(this.#signal);
+    const client = new Client(config);
     // A lost connection also rejects the query under way; without a listener it would end the process.
-    client.on('error', () => undefined)
-    this.#open.add(client)
+    client.on('error', () => undefined);
+    this.#open.add(client);
     try {
-      await client.connect()
+      await client.connect();
     } catch (error) {
-      this.#open.delete(client)
-      throwIfAborted(this.#signal)
-      throw error
+      this.#open.delete(client);
+      throwIfAborted(this.#signal);
+      throw error;
     }
-    return client
+    return client;
   }
 }
 
 /** Throws the reason of the abort when it is one of ours, `cancelled` otherwise. */
 export function throwIfAborted(signal: AbortSignal): void {
-  if (!signal.aborted) return
-  if (signal.reason instanceof ManifestError) throw signal.reason
-  throw new ManifestError('cancelled', 'the reading was cancelled', { cause: signal.reason })
+  if (!signal.aborted) return;
+  if (signal.reason instanceof ManifestError) throw signal.reason;
+  throw new ManifestError('cancelled', 'the reading was cancelled', { cause: signal.reason });
 }
 
 function cut(client: Client): void {
   // `end` would wait for the statement under way; pg has no public way to close the socket.
-  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
-  connection.stream.destroy()
+  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } };
+  connection.stream.destroy();
 }

@@ -1,5 +1,5 @@
-import type { Client } from 'pg'
-import { definitionMoved, lockNotAvailable, sqlState } from './errors.ts'
+import type { Client } from 'pg';
+import { definitionMoved, lockNotAvailable, sqlState } from './errors.ts';
 
 /** A table by the name it had when it raced: after DROP and CREATE the name is what stays. */
 export interface TableName { schema: string; name: string }
@@ -8,7 +8,7 @@ export interface TableName { schema: string; name: string }
 export interface LockableTable extends TableName { lock: string }
 
 /** More tables than this share connections, and their locks last a little longer. */
-const maxLockers = 8
+const maxLockers = 8;
 
 /**
  * Holds ACCESS SHARE on the tables that were rewritten during an earlier attempt, from the moment after the log
@@ -18,69 +18,69 @@ const maxLockers = 8
  * And whoever holds the lock must also do the reading: any other connection would queue up behind that TRUNCATE.
  */
 export class TableLocks {
-  readonly #lockers: { client: Client; left: Map<string, LockableTable>; since: number }[] = []
-  readonly #close: (client: Client) => Promise<void>
-  longestMs = 0
+  readonly #lockers: { client: Client; left: Map<string, LockableTable>; since: number }[] = [];
+  readonly #close: (client: Client) => Promise<void>;
+  longestMs = 0;
 
-  private constructor(close: (client: Client) => Promise<void>) { this.#close = close }
+  private constructor(close: (client: Client) => Promise<void>) { this.#close = close; }
 
   /** Opens the connections, so that nothing but the lock itself lies between the position and the lock. */
   static async prepare(options: { open: () => Promise<Client>; close: (client: Client) => Promise<void>; tables: readonly LockableTable[] }): Promise<TableLocks> {
-    const locks = new TableLocks(options.close)
-    const count = Math.min(maxLockers, options.tables.length)
+    const locks = new TableLocks(options.close);
+    const count = Math.min(maxLockers, options.tables.length);
     for (let index = 0; index < count; index += 1) {
-      const client = await options.open()
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-      locks.#lockers.push({ client, left: new Map(options.tables.filter((_, position) => position % count === index).map((table) => [keyOf(table), table])), since: 0 })
+      const client = await options.open();
+      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      locks.#lockers.push({ client, left: new Map(options.tables.filter((_, position) => position % count === index).map((table) => [keyOf(table), table])), since: 0 });
     }
-    return locks
+    return locks;
   }
 
   /** Locks everything at once and gives the lockers the snapshot that they read under. */
   async lockAndImport(importInto: (client: Client) => Promise<void>): Promise<void> {
     await Promise.all(this.#lockers.map(async (locker) => {
-      locker.since = performance.now()
-      await importInto(locker.client)
+      locker.since = performance.now();
+      await importInto(locker.client);
       for (const [key, table] of locker.left) {
         try {
-          await locker.client.query(`SAVEPOINT held; ${table.lock}; RELEASE SAVEPOINT held`)
+          await locker.client.query(`SAVEPOINT held; ${table.lock}; RELEASE SAVEPOINT held`);
         } catch (error) {
-          await locker.client.query('ROLLBACK TO SAVEPOINT held; RELEASE SAVEPOINT held')
+          await locker.client.query('ROLLBACK TO SAVEPOINT held; RELEASE SAVEPOINT held');
           // Gone, or locked by somebody else: the reading finds out by itself.
-          locker.left.delete(key)
-          if (sqlState(error) !== lockNotAvailable && !definitionMoved.has(sqlState(error))) throw error
+          locker.left.delete(key);
+          if (sqlState(error) !== lockNotAvailable && !definitionMoved.has(sqlState(error))) throw error;
         }
       }
-    }))
+    }));
   }
 
   /** The connection that holds the lock on a table and must read it, if there is one. */
   lockerOf(table: TableName): Client | undefined {
-    return this.#lockers.find((locker) => locker.left.has(keyOf(table)))?.client
+    return this.#lockers.find((locker) => locker.left.has(keyOf(table)))?.client;
   }
 
   /** Notes that a table was read, and ends its connection when that was the last one it held. */
   async release(table: TableName): Promise<void> {
-    const locker = this.#lockers.find((entry) => entry.left.has(keyOf(table)))
-    if (!locker) return
-    locker.left.delete(keyOf(table))
-    if (locker.left.size === 0) await this.#end(locker)
+    const locker = this.#lockers.find((entry) => entry.left.has(keyOf(table)));
+    if (!locker) return;
+    locker.left.delete(keyOf(table));
+    if (locker.left.size === 0) await this.#end(locker);
   }
 
   async releaseAll(): Promise<void> {
-    for (let locker = this.#lockers[0]; locker; locker = this.#lockers[0]) await this.#end(locker)
+    for (let locker = this.#lockers[0]; locker; locker = this.#lockers[0]) await this.#end(locker);
   }
 
   async #end(locker: { client: Client; left: Map<string, LockableTable>; since: number }): Promise<void> {
-    const index = this.#lockers.indexOf(locker)
-    if (index < 0) return
-    this.#lockers.splice(index, 1)
-    this.longestMs = Math.max(this.longestMs, performance.now() - locker.since)
-    await this.#close(locker.client)
+    const index = this.#lockers.indexOf(locker);
+    if (index < 0) return;
+    this.#lockers.splice(index, 1);
+    this.longestMs = Math.max(this.longestMs, performance.now() - locker.since);
+    await this.#close(locker.client);
   }
 }
 
 /** One text per table, whatever its name is made of. */
 export function keyOf(table: TableName): string {
-  return JSON.stringify([table.schema, table.name])
+  return JSON.stringify([table.schema, table.name]);
 }

@@ -1,43 +1,43 @@
-import { createHash } from 'node:crypto'
-import { escapeIdentifier, type Client } from 'pg'
-import { rowHash, type Column } from './fingerprint.ts'
+import { createHash } from 'node:crypto';
+import { escapeIdentifier, type Client } from 'pg';
+import { rowHash, type Column } from './fingerprint.ts';
 
 /** A relation with contents of its own, as the snapshot sees it, and how it is read. */
 export interface Table {
-  oid: number
-  schema: string
-  name: string
+  oid: number;
+  schema: string;
+  name: string;
   /** `schema.name` as people read it. */
-  label: string
+  label: string;
   /** Quoted, with ONLY, ready for FROM and LOCK TABLE. */
-  from: string
+  from: string;
   /** Takes ACCESS SHARE, which keeps others from putting another file in its place. */
-  lock: string
-  relfilenode: string
-  expression: string
+  lock: string;
+  relfilenode: string;
+  expression: string;
   /** Hash of the expression and of what its columns mean. */
-  method: string
-  portable: boolean
-  keyColumn: string | null
+  method: string;
+  portable: boolean;
+  keyColumn: string | null;
   /** Columns that own a sequence, and which end of them a sequence must be beyond. */
-  owned: { column: string; ascending: boolean; sequenceOid: number }[]
+  owned: { column: string; ascending: boolean; sequenceOid: number }[];
   /** Other storage than heap has no page ranges. */
-  isHeap: boolean
-  estimatedPages: number
+  isHeap: boolean;
+  estimatedPages: number;
 }
 
 export interface TableList {
-  tables: Table[]
-  unlogged: string[]
-  foreign: string[]
+  tables: Table[];
+  unlogged: string[];
+  foreign: string[];
 }
 
 interface RelationRow {
-  oid: number; schema: string; name: string; label: string; kind: string; persistence: string; relfilenode: string; pages: number
-  is_heap: boolean; key: string | null; columns: ColumnRow[]; owned: { column: string; ascending: boolean; sequenceOid: number }[]
+  oid: number; schema: string; name: string; label: string; kind: string; persistence: string; relfilenode: string; pages: number;
+  is_heap: boolean; key: string | null; columns: ColumnRow[]; owned: { column: string; ascending: boolean; sequenceOid: number }[];
 }
 interface ColumnRow {
-  name: string; type: string; type_schema: string; kind: string; is_domain: boolean; send: string | null; user_oids: boolean
+  name: string; type: string; type_schema: string; kind: string; is_domain: boolean; send: string | null; user_oids: boolean;
 }
 
 /**
@@ -83,18 +83,18 @@ SELECT r.oid::int8::float8 AS oid, r.nspname AS schema, r.relname AS name, forma
    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjid = r.oid
      AND f.nspname = 'pg_catalog' AND f.typname IN ('int2', 'int4', 'int8')), '[]') AS owned
 FROM relation r LEFT JOIN pg_am am ON am.oid = r.relam
-ORDER BY r.relpages DESC, r.oid`
+ORDER BY r.relpages DESC, r.oid`;
 
 /** Lists what has contents to compare; run it under the snapshot that the contents are read under. */
 export async function listTables(client: Client, serverVersionNum: number): Promise<TableList> {
-  const { rows } = await client.query<RelationRow>(listQuery)
-  const list: TableList = { tables: [], unlogged: [], foreign: [] }
+  const { rows } = await client.query<RelationRow>(listQuery);
+  const list: TableList = { tables: [], unlogged: [], foreign: [] };
   for (const row of rows) {
-    if (row.kind === 'f') list.foreign.push(row.label)
-    else if (row.persistence === 'u') list.unlogged.push(row.label)
-    else list.tables.push(toTable(row, serverVersionNum))
+    if (row.kind === 'f') list.foreign.push(row.label);
+    else if (row.persistence === 'u') list.unlogged.push(row.label);
+    else list.tables.push(toTable(row, serverVersionNum));
   }
-  return list
+  return list;
 }
 
 function toTable(row: RelationRow, serverVersionNum: number): Table {
@@ -107,9 +107,9 @@ function toTable(row: RelationRow, serverVersionNum: number): Table {
     typeKind: column.kind,
     sendFunction: column.send,
     sendsUserOids: column.user_oids,
-  }))
-  const { sql, portable } = rowHash(columns, escapeIdentifier, serverVersionNum)
-  const from = `ONLY ${escapeIdentifier(row.schema)}.${escapeIdentifier(row.name)}`
+  }));
+  const { sql, portable } = rowHash(columns, escapeIdentifier, serverVersionNum);
+  const from = `ONLY ${escapeIdentifier(row.schema)}.${escapeIdentifier(row.name)}`;
   return {
     oid: row.oid, schema: row.schema, name: row.name, label: row.label,
     from,
@@ -119,5 +119,5 @@ function toTable(row: RelationRow, serverVersionNum: number): Table {
     expression: sql,
     method: createHash('sha256').update(`${sql}\n${columns.map((column) => column.baseType).join()}`).digest('hex').slice(0, 16),
     portable, keyColumn: row.key, owned: row.owned, isHeap: row.is_heap, estimatedPages: row.pages,
-  }
+  };
 }

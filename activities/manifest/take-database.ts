@@ -1,128 +1,128 @@
-import type { Client } from 'pg'
-import type { CatalogObject, DatabaseManifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts'
-import { readDatabaseCatalog, readGlobals } from './catalog.ts'
-import { ManifestError, lockNotAvailable, sqlState } from './errors.ts'
-import { watchCost, type CostWatch } from './guard.ts'
-import type { ManifestLimits } from './limits.ts'
-import { readTables } from './read-tables.ts'
-import { describeSequences, listSequences, readPositions } from './sequences.ts'
-import type { Sessions } from './session.ts'
-import { exportSnapshot } from './snapshot.ts'
-import { TableLocks, keyOf, type LockableTable } from './table-locks.ts'
-import { listTables, type TableList } from './tables.ts'
-import type { ManifestProgress } from './take-manifest.ts'
+import type { Client } from 'pg';
+import type { CatalogObject, DatabaseManifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts';
+import { readDatabaseCatalog, readGlobals } from './catalog.ts';
+import { ManifestError, lockNotAvailable, sqlState } from './errors.ts';
+import { watchCost, type CostWatch } from './guard.ts';
+import type { ManifestLimits } from './limits.ts';
+import { readTables } from './read-tables.ts';
+import { describeSequences, listSequences, readPositions } from './sequences.ts';
+import type { Sessions } from './session.ts';
+import { exportSnapshot } from './snapshot.ts';
+import { TableLocks, keyOf, type LockableTable } from './table-locks.ts';
+import { listTables, type TableList } from './tables.ts';
+import type { ManifestProgress } from './take-manifest.ts';
 
 export interface DatabaseReading {
-  manifest: DatabaseManifest
-  globals: CatalogObject[]
-  notVerified: NotVerified[]
+  manifest: DatabaseManifest;
+  globals: CatalogObject[];
+  notVerified: NotVerified[];
 }
 
 export interface TakeDatabaseOptions {
-  sessions: Sessions
-  database: string
-  limits: ManifestLimits
-  salt: string
-  cost: ManifestCost
-  source: 'slot' | 'pausedStandby'
-  stopping: AbortController
-  withGlobals: boolean
-  serverVersionNum: number
-  onProgress: (progress: ManifestProgress) => void
+  sessions: Sessions;
+  database: string;
+  limits: ManifestLimits;
+  salt: string;
+  cost: ManifestCost;
+  source: 'slot' | 'pausedStandby';
+  stopping: AbortController;
+  withGlobals: boolean;
+  serverVersionNum: number;
+  onProgress: (progress: ManifestProgress) => void;
 }
 
 /**
  * Tables that raced before are locked at once after the position is fixed and looked at before anything is read, so
  * most attempts that fail do so within a fraction of a second.
  */
-const maxAttempts = 60
+const maxAttempts = 60;
 
 /** Reads one database at one log position; starts again at a new one as often as tables are rewritten meanwhile. */
 export async function takeDatabase(options: TakeDatabaseOptions): Promise<DatabaseReading> {
-  const raced = new Map<string, LockableTable>()
+  const raced = new Map<string, LockableTable>();
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
-    options.cost.attempts += 1
-    const reading = await attemptDatabase(options, attempt, [...raced.values()])
-    if ('manifest' in reading) return reading
-    for (const table of reading.moved) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock })
-    options.cost.restarts.push(`${options.database}: ${reading.moved.map((table) => table.label).join(', ')} rewritten or dropped while being read`)
+    options.cost.attempts += 1;
+    const reading = await attemptDatabase(options, attempt, [...raced.values()]);
+    if ('manifest' in reading) return reading;
+    for (const table of reading.moved) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock });
+    options.cost.restarts.push(`${options.database}: ${reading.moved.map((table) => table.label).join(', ')} rewritten or dropped while being read`);
   }
-  throw new ManifestError('neverQuiet', `tables of database ${options.database} were rewritten or dropped in each of ${maxAttempts} attempts: ${[...raced.values()].map((table) => `${table.schema}.${table.name}`).join(', ')}`)
+  throw new ManifestError('neverQuiet', `tables of database ${options.database} were rewritten or dropped in each of ${maxAttempts} attempts: ${[...raced.values()].map((table) => `${table.schema}.${table.name}`).join(', ')}`);
 }
 
 async function attemptDatabase(options: TakeDatabaseOptions, attempt: number, raced: LockableTable[]): Promise<DatabaseReading | { moved: (LockableTable & { label: string })[] }> {
-  const { sessions, database, limits, stopping, cost } = options
-  const { signal } = stopping
-  const clients: Client[] = []
-  const open = async (): Promise<Client> => { const client = await sessions.open(database); clients.push(client); return client }
-  const progress = { database, attempt, tablesDone: 0, tablesTotal: 0, bytesDone: 0, bytesTotal: 0, rows: 0 }
-  const control = await open()
-  const workers = await Promise.all(Array.from({ length: limits.connections }, open))
-  let guard: CostWatch | undefined
-  let locks: TableLocks | undefined
+  const { sessions, database, limits, stopping, cost } = options;
+  const { signal } = stopping;
+  const clients: Client[] = [];
+  const open = async (): Promise<Client> => { const client = await sessions.open(database); clients.push(client); return client; };
+  const progress = { database, attempt, tablesDone: 0, tablesTotal: 0, bytesDone: 0, bytesTotal: 0, rows: 0 };
+  const control = await open();
+  const workers = await Promise.all(Array.from({ length: limits.connections }, open));
+  let guard: CostWatch | undefined;
+  let locks: TableLocks | undefined;
   try {
-    options.onProgress({ phase: 'position', ...progress })
-    const before = await readPositions(control, await listSequences(control))
-    guard = watchCost({ control, limits, cost, stopping })
-    const position = await takePosition()
-    locks = position.locks
+    options.onProgress({ phase: 'position', ...progress });
+    const before = await readPositions(control, await listSequences(control));
+    guard = watchCost({ control, limits, cost, stopping });
+    const position = await takePosition();
+    locks = position.locks;
 
     /** Fixes the position, locks what raced before, and shares the snapshot. */
     async function takePosition(): Promise<{ lsn: string; locks: TableLocks | undefined }> {
       if (options.source === 'pausedStandby') {
         const { rows } = await control.query<{ lsn: string; paused: boolean }>(
-          `SELECT pg_last_wal_replay_lsn()::text AS lsn, pg_is_in_recovery() AND pg_get_wal_replay_pause_state() = 'paused' AS paused`)
-        if (!rows[0]?.paused) throw new ManifestError('unavailable', 'this server is no standby whose replay is paused: call pg_wal_replay_pause() on it first')
-        for (const worker of workers) await worker.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-        return { lsn: rows[0].lsn, locks: undefined }
+          `SELECT pg_last_wal_replay_lsn()::text AS lsn, pg_is_in_recovery() AND pg_get_wal_replay_pause_state() = 'paused' AS paused`);
+        if (!rows[0]?.paused) throw new ManifestError('unavailable', 'this server is no standby whose replay is paused: call pg_wal_replay_pause() on it first');
+        for (const worker of workers) await worker.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+        return { lsn: rows[0].lsn, locks: undefined };
       }
-      const lockers = await TableLocks.prepare({ open, close: async (client) => sessions.close(client), tables: raced })
-      const exported = await exportSnapshot(sessions, { database, signal, onSlot: (name) => guard?.watchSlot(name), waitMs: limits.maxXminAgeMs / 2 })
-      const importInto = async (client: Client): Promise<void> => { await client.query(`SET TRANSACTION SNAPSHOT '${exported.snapshot.replaceAll("'", "''")}'`) }
-      await lockers.lockAndImport(importInto)
+      const lockers = await TableLocks.prepare({ open, close: async (client) => sessions.close(client), tables: raced });
+      const exported = await exportSnapshot(sessions, { database, signal, onSlot: (name) => guard?.watchSlot(name), waitMs: limits.maxXminAgeMs / 2 });
+      const importInto = async (client: Client): Promise<void> => { await client.query(`SET TRANSACTION SNAPSHOT '${exported.snapshot.replaceAll("'", "''")}'`); };
+      await lockers.lockAndImport(importInto);
       for (const worker of workers) {
-        await worker.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-        await importInto(worker)
+        await worker.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+        await importInto(worker);
       }
-      await guard?.measure()
+      await guard?.measure();
       // The snapshot lives on in the workers; the slot would only hold back WAL.
-      await sessions.close(exported.exporter)
-      return { lsn: exported.lsn, locks: lockers }
+      await sessions.close(exported.exporter);
+      return { lsn: exported.lsn, locks: lockers };
     }
 
-    const reader = workers[0]
-    if (!reader) throw new Error('no connection to read with')
-    const takenAt = new Date().toISOString()
-    const list = await listTables(reader, options.serverVersionNum)
+    const reader = workers[0];
+    if (!reader) throw new Error('no connection to read with');
+    const takenAt = new Date().toISOString();
+    const list = await listTables(reader, options.serverVersionNum);
     const reading = await readTables({
       workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, signal,
       onTableDone: async (table) => locks?.release(table),
       onProgress: (tablesProgress) => options.onProgress({ phase: 'tables', database, attempt, ...tablesProgress }),
-    })
-    cost.bytesRead += reading.bytesRead
-    cost.longestLockMs = Math.max(cost.longestLockMs, reading.longestLockMs)
-    if (reading.moved.length > 0) return { moved: reading.moved }
+    });
+    cost.bytesRead += reading.bytesRead;
+    cost.longestLockMs = Math.max(cost.longestLockMs, reading.longestLockMs);
+    if (reading.moved.length > 0) return { moved: reading.moved };
 
-    options.onProgress({ phase: 'catalog', ...progress })
-    const sequences = await listSequences(reader)
-    const after = await readPositions(control, sequences)
-    const catalog = await readDatabaseCatalog(reader, options.serverVersionNum)
-    const globals = options.withGlobals ? await readGlobals(reader, options.serverVersionNum, options.salt) : undefined
+    options.onProgress({ phase: 'catalog', ...progress });
+    const sequences = await listSequences(reader);
+    const after = await readPositions(control, sequences);
+    const catalog = await readDatabaseCatalog(reader, options.serverVersionNum);
+    const globals = options.withGlobals ? await readGlobals(reader, options.serverVersionNum, options.salt) : undefined;
     return {
       manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, before, after, reading.owners), catalog },
       globals: globals?.objects ?? [],
       notVerified: notVerified(database, list, globals?.passwords ?? true),
-    }
+    };
   } catch (error) {
     if (sqlState(error) === lockNotAvailable && !signal.aborted) {
-      throw new ManifestError('locked', `a table of database ${database} stayed locked by somebody else: ${(error as Error).message}`, { cause: error })
+      throw new ManifestError('locked', `a table of database ${database} stayed locked by somebody else: ${(error as Error).message}`, { cause: error });
     }
-    throw error
+    throw error;
   } finally {
-    guard?.stop()
-    await locks?.releaseAll()
-    if (locks) cost.longestLockMs = Math.max(cost.longestLockMs, locks.longestMs)
-    await sessions.close(...clients)
+    guard?.stop();
+    await locks?.releaseAll();
+    if (locks) cost.longestLockMs = Math.max(cost.longestLockMs, locks.longestMs);
+    await sessions.close(...clients);
   }
 }
 
@@ -131,5 +131,5 @@ function notVerified(database: string, list: TableList, passwords: boolean): Not
     ...list.unlogged.map((table) => ({ database, what: `unlogged table ${table}`, why: 'not recoverable by design: it is empty after a restore', byDesign: true })),
     ...list.foreign.map((table) => ({ database, what: `foreign table ${table}`, why: 'its rows live on another server', byDesign: true })),
     ...(passwords ? [] : [{ database: null, what: 'passwords of roles', why: 'the role that reads may not see pg_authid', byDesign: false }]),
-  ]
+  ];
 }

@@ -1,33 +1,33 @@
-import { randomBytes } from 'node:crypto'
-import type { Client } from 'pg'
-import type { Manifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts'
-import { ManifestError, insufficientPrivilege, sqlState } from './errors.ts'
-import { defaultLimits, type ManifestLimits } from './limits.ts'
-import { Sessions, throwIfAborted, type Connect } from './session.ts'
-import { slotUnavailable } from './snapshot.ts'
-import { takeDatabase, type DatabaseReading } from './take-database.ts'
+import { randomBytes } from 'node:crypto';
+import type { Client } from 'pg';
+import type { Manifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts';
+import { ManifestError, insufficientPrivilege, sqlState } from './errors.ts';
+import { defaultLimits, type ManifestLimits } from './limits.ts';
+import { Sessions, throwIfAborted, type Connect } from './session.ts';
+import { slotUnavailable } from './snapshot.ts';
+import { takeDatabase, type DatabaseReading } from './take-database.ts';
 
 /** What a reading tells while it goes on; suits heartbeat details. */
 export interface ManifestProgress {
-  phase: 'position' | 'catalog' | 'tables'
-  database: string
-  attempt: number
-  tablesDone: number
-  tablesTotal: number
-  bytesDone: number
-  bytesTotal: number
-  rows: number
+  phase: 'position' | 'catalog' | 'tables';
+  database: string;
+  attempt: number;
+  tablesDone: number;
+  tablesTotal: number;
+  bytesDone: number;
+  bytesTotal: number;
+  rows: number;
 }
 
 export interface TakeManifestOptions {
-  connect: Connect
+  connect: Connect;
   /** Read in this order; by default every database that accepts connections and is no template. */
-  databases?: string[]
-  limits?: Partial<ManifestLimits>
+  databases?: string[];
+  limits?: Partial<ManifestLimits>;
   /** Shown in pg_stat_activity, so that what a dead process left can be found and ended. */
-  applicationName: string
-  signal: AbortSignal
-  onProgress?: (progress: ManifestProgress) => void
+  applicationName: string;
+  signal: AbortSignal;
+  onProgress?: (progress: ManifestProgress) => void;
 }
 
 /**
@@ -40,7 +40,7 @@ export interface TakeManifestOptions {
  *   in every attempt, `permission`, `cancelled`
  */
 export async function takeManifest(options: TakeManifestOptions): Promise<Manifest> {
-  return readManifest(options, 'slot')
+  return readManifest(options, 'slot');
 }
 
 /**
@@ -48,38 +48,38 @@ export async function takeManifest(options: TakeManifestOptions): Promise<Manife
  * All databases share one position.
  */
 export async function takeManifestOfPausedStandby(options: TakeManifestOptions): Promise<Manifest> {
-  return readManifest(options, 'pausedStandby')
+  return readManifest(options, 'pausedStandby');
 }
 
 async function readManifest(options: TakeManifestOptions, source: 'slot' | 'pausedStandby'): Promise<Manifest> {
-  const limits: ManifestLimits = { ...defaultLimits, ...options.limits }
-  if (!(limits.dutyCycle > 0 && limits.dutyCycle <= 1)) throw new RangeError(`dutyCycle is ${limits.dutyCycle}: use a number above 0 and at most 1`)
-  if (!Number.isInteger(limits.connections) || limits.connections < 1) throw new RangeError(`connections is ${limits.connections}: use 1 or more`)
-  const started = performance.now()
+  const limits: ManifestLimits = { ...defaultLimits, ...options.limits };
+  if (!(limits.dutyCycle > 0 && limits.dutyCycle <= 1)) throw new RangeError(`dutyCycle is ${limits.dutyCycle}: use a number above 0 and at most 1`);
+  if (!Number.isInteger(limits.connections) || limits.connections < 1) throw new RangeError(`connections is ${limits.connections}: use 1 or more`);
+  const started = performance.now();
   // Limits and the caller's signal end the reading the same way: every connection is cut.
-  const stopping = new AbortController()
-  const cancel = (): void => stopping.abort(options.signal.reason)
-  if (options.signal.aborted) cancel()
-  options.signal.addEventListener('abort', cancel)
-  const sessions = new Sessions({ connect: options.connect, applicationName: options.applicationName, limits, signal: stopping.signal })
-  const salt = randomBytes(16).toString('hex')
-  const cost: ManifestCost = { durationMs: 0, attempts: 0, restarts: [], longestLockMs: 0, longestSnapshotMs: 0, bytesRead: 0, walRetainedBytes: 0 }
+  const stopping = new AbortController();
+  const cancel = (): void => stopping.abort(options.signal.reason);
+  if (options.signal.aborted) cancel();
+  options.signal.addEventListener('abort', cancel);
+  const sessions = new Sessions({ connect: options.connect, applicationName: options.applicationName, limits, signal: stopping.signal });
+  const salt = randomBytes(16).toString('hex');
+  const cost: ManifestCost = { durationMs: 0, attempts: 0, restarts: [], longestLockMs: 0, longestSnapshotMs: 0, bytesRead: 0, walRetainedBytes: 0 };
   try {
-    const first = await sessions.open(options.databases?.[0] ?? options.connect('postgres').database ?? 'postgres')
+    const first = await sessions.open(options.databases?.[0] ?? options.connect('postgres').database ?? 'postgres');
     if (source === 'slot') {
-      const reason = await slotUnavailable(first)
-      if (reason !== null) throw new ManifestError('unavailable', reason)
+      const reason = await slotUnavailable(first);
+      if (reason !== null) throw new ManifestError('unavailable', reason);
     }
-    const identity = await identify(first)
-    const databases = options.databases ?? await listDatabases(first)
-    const readings: DatabaseReading[] = []
+    const identity = await identify(first);
+    const databases = options.databases ?? await listDatabases(first);
+    const readings: DatabaseReading[] = [];
     for (const database of databases) {
       readings.push(await takeDatabase({
         sessions, database, limits, salt, cost, source, stopping, withGlobals: readings.length === 0,
         serverVersionNum: identity.serverVersionNum, onProgress: options.onProgress ?? (() => undefined),
-      }))
+      }));
     }
-    cost.durationMs = performance.now() - started
+    cost.durationMs = performance.now() - started;
     return {
       schemaVersion: 1, ...identity, salt,
       databases: readings.map((reading) => reading.manifest),
@@ -87,33 +87,33 @@ async function readManifest(options: TakeManifestOptions, source: 'slot' | 'paus
       preparedTransactions: await listPrepared(first),
       notVerified: readings.flatMap((reading): NotVerified[] => reading.notVerified),
       cost,
-    }
+    };
   } catch (error) {
-    throwIfAborted(stopping.signal)
+    throwIfAborted(stopping.signal);
     if (sqlState(error) === insufficientPrivilege) {
-      throw new ManifestError('permission', `${(error as Error).message}: give the role pg_read_all_data, REPLICATION, and where tables have policies BYPASSRLS`, { cause: error })
+      throw new ManifestError('permission', `${(error as Error).message}: give the role pg_read_all_data, REPLICATION, and where tables have policies BYPASSRLS`, { cause: error });
     }
-    throw error
+    throw error;
   } finally {
-    options.signal.removeEventListener('abort', cancel)
-    await sessions.closeAll()
+    options.signal.removeEventListener('abort', cancel);
+    await sessions.closeAll();
   }
 }
 
 async function identify(client: Client): Promise<{ systemIdentifier: string; serverVersionNum: number; timeline: number }> {
   const { rows } = await client.query<{ id: string; version: number; timeline: number }>(
-    `SELECT s.system_identifier::text AS id, current_setting('server_version_num')::int AS version, c.timeline_id AS timeline FROM pg_control_system() s, pg_control_checkpoint() c`)
-  const row = rows[0]
-  if (!row) throw new Error('the server did not say who it is')
-  return { systemIdentifier: row.id, serverVersionNum: row.version, timeline: row.timeline }
+    `SELECT s.system_identifier::text AS id, current_setting('server_version_num')::int AS version, c.timeline_id AS timeline FROM pg_control_system() s, pg_control_checkpoint() c`);
+  const row = rows[0];
+  if (!row) throw new Error('the server did not say who it is');
+  return { systemIdentifier: row.id, serverVersionNum: row.version, timeline: row.timeline };
 }
 
 async function listDatabases(client: Client): Promise<string[]> {
-  const { rows } = await client.query<{ datname: string }>('SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname')
-  return rows.map((row) => row.datname)
+  const { rows } = await client.query<{ datname: string }>('SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname');
+  return rows.map((row) => row.datname);
 }
 
 async function listPrepared(client: Client): Promise<Manifest['preparedTransactions']> {
-  const { rows } = await client.query<{ gid: string; database: string; prepared: Date }>('SELECT gid, database, prepared FROM pg_prepared_xacts ORDER BY prepared')
-  return rows.map((row) => ({ gid: row.gid, database: row.database, preparedAt: row.prepared.toISOString() }))
+  const { rows } = await client.query<{ gid: string; database: string; prepared: Date }>('SELECT gid, database, prepared FROM pg_prepared_xacts ORDER BY prepared');
+  return rows.map((row) => ({ gid: row.gid, database: row.database, preparedAt: row.prepared.toISOString() }));
 }

@@ -1,33 +1,33 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Client } from 'pg'
-import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts'
-import { ManifestError } from '../../activities/manifest/errors.ts'
-import { takeManifest } from '../../activities/manifest/take-manifest.ts'
-import type { ComparisonResult, Difference, Manifest } from '../../contracts/manifest.ts'
-import { schemaOfEverything } from '../support/manifest-scenario.ts'
-import { startCluster, type Server } from '../support/postgres.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Client } from 'pg';
+import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
+import { ManifestError } from '../../activities/manifest/errors.ts';
+import { takeManifest } from '../../activities/manifest/take-manifest.ts';
+import type { ComparisonResult, Difference, Manifest } from '../../contracts/manifest.ts';
+import { schemaOfEverything } from '../support/manifest-scenario.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
 
-let server: Server
-let manifest: Manifest
-const live = (): AbortSignal => new AbortController().signal
+let server: Server;
+let manifest: Manifest;
+const live = (): AbortSignal => new AbortController().signal;
 const take = (limits = {}, signal = live()): Promise<Manifest> =>
-  takeManifest({ connect: (database) => server.config(database), applicationName: 'manifest-test', signal, limits })
+  takeManifest({ connect: (database) => server.config(database), applicationName: 'manifest-test', signal, limits });
 const compare = (depth: 'quick' | 'standard' = 'standard'): Promise<ComparisonResult> =>
-  compareWithManifest({ connect: (database) => server.config(database), manifest, database: 'postgres', connections: 2, depth, signal: live() })
-const run = (sql: string): Promise<unknown> => server.withClient('postgres', (client: Client) => client.query(sql))
+  compareWithManifest({ connect: (database) => server.config(database), manifest, database: 'postgres', connections: 2, depth, signal: live() });
+const run = (sql: string): Promise<unknown> => server.withClient('postgres', (client: Client) => client.query(sql));
 
 beforeAll(async () => {
-  server = await startCluster({ logical: true, settings: { autovacuum: false } })
-  await run(schemaOfEverything)
-  manifest = await take()
-}, 60_000)
-afterAll(() => server.stop())
+  server = await startCluster({ logical: true, settings: { autovacuum: false } });
+  await run(schemaOfEverything);
+  manifest = await take();
+}, 60_000);
+afterAll(() => server.stop());
 
 describe('contents', () => {
   test('rows that only moved to other places are no difference', async () => {
-    await run('UPDATE accounts SET balance = balance WHERE id < 100')
-    expect((await compare()).differences).toEqual([])
-  })
+    await run('UPDATE accounts SET balance = balance WHERE id < 100');
+    expect((await compare()).differences).toEqual([]);
+  });
 
   // Damage, and what undoes it: the next case starts from equal contents.
   const damages: [string, string, string, string][] = [
@@ -50,23 +50,23 @@ describe('contents', () => {
     ['a large object', 'pg_catalog.pg_largeobject', `SELECT lo_put((SELECT min(oid) FROM pg_largeobject_metadata), 5, '\\x00')`, `SELECT lo_put((SELECT min(oid) FROM pg_largeobject_metadata), 5, substring(decode(md5('1'), 'hex') FROM 6 FOR 1))`],
     ['a materialized view that was not refreshed in time', 'public.totals', `INSERT INTO journal SELECT 99999999, 1; REFRESH MATERIALIZED VIEW totals`, `DELETE FROM journal WHERE id = 99999999; REFRESH MATERIALIZED VIEW totals`],
     ['a row in a table with quotes in its name', 'Odd "schema".Table \'; --', `DELETE FROM "Odd ""schema"""."Table '; --" WHERE "va""lue" = 'v1'`, ''],
-  ]
+  ];
   beforeAll(async () => {
-    await run(`INSERT INTO journal (account, amount) VALUES (1, 1); UPDATE everything SET f4 = 0 WHERE id = 3; REFRESH MATERIALIZED VIEW totals`)
-    manifest = await take()
-  })
+    await run(`INSERT INTO journal (account, amount) VALUES (1, 1); UPDATE everything SET f4 = 0 WHERE id = 3; REFRESH MATERIALIZED VIEW totals`);
+    manifest = await take();
+  });
   test.each(damages)('%s is noticed in %s', async (_name, table, damage, undo) => {
-    await run(damage)
-    const { differences } = await compare()
-    expect(differences).toContainEqual(expect.objectContaining({ kind: 'rows', table }))
-    if (undo === '') return
-    await run(undo)
-    expect((await compare()).differences).toEqual([])
-  })
-})
+    await run(damage);
+    const { differences } = await compare();
+    expect(differences).toContainEqual(expect.objectContaining({ kind: 'rows', table }));
+    if (undo === '') return;
+    await run(undo);
+    expect((await compare()).differences).toEqual([]);
+  });
+});
 
 describe('catalog', () => {
-  const catalog = (object: string, identity: string, change: string): Partial<Difference> => ({ kind: 'catalog', object, identity, change } as Partial<Difference>)
+  const catalog = (object: string, identity: string, change: string): Partial<Difference> => ({ kind: 'catalog', object, identity, change } as Partial<Difference>);
   const damages: [string, string, Partial<Difference>][] = [
     ['index missing', 'DROP INDEX everything_i4', catalog('index', 'public.everything_i4', 'missing')],
     ['index invalid', `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'everything_pkey'::regclass`, catalog('index', 'public.everything_pkey', 'changed')],
@@ -88,45 +88,45 @@ describe('catalog', () => {
     ['table missing', 'DROP TABLE no_key', catalog('table', 'public.no_key', 'missing')],
     ['sequence behind itself', `SELECT setval('down', -5)`, { kind: 'sequence', sequence: 'public.down', problem: 'behindItself' }],
     ['sequence behind its table', `SELECT setval('everything_id_seq', 7)`, { kind: 'sequence', sequence: 'public.everything_id_seq' }],
-  ]
-  beforeAll(async () => { manifest = await take() })
+  ];
+  beforeAll(async () => { manifest = await take(); });
   test.each(damages)('%s', async (_name, damage, difference) => {
-    await run(damage)
-    expect((await compare()).differences).toContainEqual(expect.objectContaining(difference))
-  })
+    await run(damage);
+    expect((await compare()).differences).toContainEqual(expect.objectContaining(difference));
+  });
 
   test('nothing of a manifest shows a password, a verifier or a value of a row', () => {
-    expect(JSON.stringify(manifest)).not.toMatch(/SCRAM|secret|a@b|text 1/)
-  })
-})
+    expect(JSON.stringify(manifest)).not.toMatch(/SCRAM|secret|a@b|text 1/);
+  });
+});
 
 describe('limits', () => {
   test('a transaction that stays open ends the attempt with slotBlocked, and no slot or session stays', async () => {
     await server.withClient('postgres', async (client) => {
-      await client.query('BEGIN; SELECT pg_current_xact_id()')
-      await expect(take({ maxXminAgeMs: 1000 })).rejects.toMatchObject({ type: 'slotBlocked' })
-    })
-    await new Promise((resolve) => setTimeout(resolve, 1500))
+      await client.query('BEGIN; SELECT pg_current_xact_id()');
+      await expect(take({ maxXminAgeMs: 1000 })).rejects.toMatchObject({ type: 'slotBlocked' });
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
     const left = await server.withClient('postgres', (client) => client.query(
-      `SELECT (SELECT count(*) FROM pg_replication_slots)::int AS slots, (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'manifest-test')::int AS sessions`))
-    expect(left.rows[0]).toEqual({ slots: 0, sessions: 0 })
-  })
+      `SELECT (SELECT count(*) FROM pg_replication_slots)::int AS slots, (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'manifest-test')::int AS sessions`));
+    expect(left.rows[0]).toEqual({ slots: 0, sessions: 0 });
+  });
 
   test('a cancelled reading ends within a second and says so', async () => {
-    const stop = new AbortController()
-    const reading = take({ dutyCycle: 0.001 }, stop.signal)
-    setTimeout(() => stop.abort(), 300)
-    const started = Date.now()
-    await expect(reading).rejects.toBeInstanceOf(ManifestError)
-    await expect(reading).rejects.toMatchObject({ type: 'cancelled' })
-    expect(Date.now() - started).toBeLessThan(1300)
-  })
+    const stop = new AbortController();
+    const reading = take({ dutyCycle: 0.001 }, stop.signal);
+    setTimeout(() => stop.abort(), 300);
+    const started = Date.now();
+    await expect(reading).rejects.toBeInstanceOf(ManifestError);
+    await expect(reading).rejects.toMatchObject({ type: 'cancelled' });
+    expect(Date.now() - started).toBeLessThan(1300);
+  });
 
   test('without logical WAL it is unavailable, with the reason', async () => {
-    const plain = await startCluster()
+    const plain = await startCluster();
     try {
       await expect(takeManifest({ connect: (database) => plain.config(database), applicationName: 'm', signal: live() }))
-        .rejects.toMatchObject({ type: 'unavailable', message: expect.stringContaining('wal_level') })
-    } finally { await plain.stop() }
-  })
-})
+        .rejects.toMatchObject({ type: 'unavailable', message: expect.stringContaining('wal_level') });
+    } finally { await plain.stop(); }
+  });
+});

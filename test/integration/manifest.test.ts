@@ -1,87 +1,87 @@
-import { closeSync, openSync, readSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts'
-import { takeManifest, takeManifestOfPausedStandby } from '../../activities/manifest/take-manifest.ts'
-import { manifestSchema, type ComparisonResult, type Manifest } from '../../contracts/manifest.ts'
-import { backUpByCopy, recoverTo, schemaOfEverything, startWriters, type RaceCounts } from '../support/manifest-scenario.ts'
-import { startCluster, type Server } from '../support/postgres.ts'
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
+import { takeManifest, takeManifestOfPausedStandby } from '../../activities/manifest/take-manifest.ts';
+import { manifestSchema, type ComparisonResult, type Manifest } from '../../contracts/manifest.ts';
+import { backUpByCopy, recoverTo, schemaOfEverything, startWriters, type RaceCounts } from '../support/manifest-scenario.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
 
-let source: Server
+let source: Server;
 
 beforeAll(async () => {
-  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', max_wal_size: '2GB', autovacuum_naptime: '1s' } })
-  await source.withClient('postgres', (client) => client.query(schemaOfEverything))
-  await source.withClient('postgres', (client) => client.query('CREATE DATABASE second'))
-  await source.withClient('second', (client) => client.query('CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 5000) g'))
-}, 60_000)
-afterAll(() => source.stop())
+  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', max_wal_size: '2GB', autovacuum_naptime: '1s' } });
+  await source.withClient('postgres', (client) => client.query(schemaOfEverything));
+  await source.withClient('postgres', (client) => client.query('CREATE DATABASE second'));
+  await source.withClient('second', (client) => client.query('CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 5000) g'));
+}, 60_000);
+afterAll(() => source.stop());
 
 /** More drills for a long run: MANIFEST_DRILLS=50. */
-const drills = Number(process.env['MANIFEST_DRILLS'] ?? 4)
-const live = (): AbortSignal => new AbortController().signal
-const total: Partial<RaceCounts> = {}
+const drills = Number(process.env['MANIFEST_DRILLS'] ?? 4);
+const live = (): AbortSignal => new AbortController().signal;
+const total: Partial<RaceCounts> = {};
 
 const take = (): Promise<Manifest> => takeManifest({
   connect: (database) => source.config(database), applicationName: 'manifest-test', signal: live(), limits: { bucketBytes: 256 * 1024, lockTimeoutMs: 300 },
-})
+});
 const compare = (restored: Server, manifest: Manifest, database: string): Promise<ComparisonResult> => compareWithManifest({
   connect: (name) => restored.config(name), manifest, database, connections: 2, depth: 'standard', signal: live(),
-})
+});
 
 describe('a manifest taken under write load', () => {
   test.each(Array.from({ length: drills }, (_, index) => index + 1))('equals a copy that was recovered to its log position (drill %i)', async (drill) => {
-    const writers = startWriters(source, { raceEveryMs: [250, 60, 500, 120][drill % 4] ?? 250 })
+    const writers = startWriters(source, { raceEveryMs: [250, 60, 500, 120][drill % 4] ?? 250 });
     try {
-      const copy = await backUpByCopy(source)
-      const manifest = await take()
-      expect(manifestSchema.parse(JSON.parse(JSON.stringify(manifest)))).toEqual(manifest)
-      const [postgres, second] = manifest.databases
-      console.log(`drill ${drill}: attempts ${manifest.cost.attempts}, ${Math.round(manifest.cost.durationMs)} ms, longest lock ${Math.round(manifest.cost.longestLockMs)} ms`, JSON.stringify(writers.counts))
+      const copy = await backUpByCopy(source);
+      const manifest = await take();
+      expect(manifestSchema.parse(JSON.parse(JSON.stringify(manifest)))).toEqual(manifest);
+      const [postgres, second] = manifest.databases;
+      console.log(`drill ${drill}: attempts ${manifest.cost.attempts}, ${Math.round(manifest.cost.durationMs)} ms, longest lock ${Math.round(manifest.cost.longestLockMs)} ms`, JSON.stringify(writers.counts));
       // Each database has a position of its own, and a copy can only go forward: drills take turns.
       for (const database of drill % 2 === 0 ? [second] : [postgres]) {
-        const restored = await recoverTo(source, copy, database?.lsn ?? '')
+        const restored = await recoverTo(source, copy, database?.lsn ?? '');
         try {
-          const result = await compare(restored, manifest, database?.database ?? '')
-          expect(result.differences).toEqual([])
-          expect(result.notVerified.filter((entry) => !entry.byDesign)).toEqual([])
-          expect(result.compared.tables).toBe(database?.tables.length)
-        } finally { await restored.stop() }
+          const result = await compare(restored, manifest, database?.database ?? '');
+          expect(result.differences).toEqual([]);
+          expect(result.notVerified.filter((entry) => !entry.byDesign)).toEqual([]);
+          expect(result.compared.tables).toBe(database?.tables.length);
+        } finally { await restored.stop(); }
       }
     } finally {
-      await writers.stop()
-      for (const [kind, count] of Object.entries(writers.counts)) total[kind as keyof RaceCounts] = (total[kind as keyof RaceCounts] ?? 0) + count
-      console.log('races so far', JSON.stringify(total))
+      await writers.stop();
+      for (const [kind, count] of Object.entries(writers.counts)) total[kind as keyof RaceCounts] = (total[kind as keyof RaceCounts] ?? 0) + count;
+      console.log('races so far', JSON.stringify(total));
     }
-  }, 120_000)
+  }, 120_000);
 
   test('is the same when it is taken of the paused copy, without a slot', async () => {
-    const copy = await backUpByCopy(source)
-    const manifest = await take()
-    const restored = await recoverTo(source, copy, manifest.databases[0]?.lsn ?? '')
+    const copy = await backUpByCopy(source);
+    const manifest = await take();
+    const restored = await recoverTo(source, copy, manifest.databases[0]?.lsn ?? '');
     try {
-      const again = await takeManifestOfPausedStandby({ connect: (name) => restored.config(name), applicationName: 'manifest-test', signal: live(), databases: ['postgres'] })
-      const contents = (of: Manifest): unknown => of.databases[0]?.tables.map(({ schema, name, rows, fingerprint }) => [schema, name, rows, fingerprint]).sort()
-      expect(contents(again)).toEqual(contents(manifest))
-      expect(again.databases[0]?.catalog).toEqual(manifest.databases[0]?.catalog)
-    } finally { await restored.stop() }
-  }, 60_000)
+      const again = await takeManifestOfPausedStandby({ connect: (name) => restored.config(name), applicationName: 'manifest-test', signal: live(), databases: ['postgres'] });
+      const contents = (of: Manifest): unknown => of.databases[0]?.tables.map(({ schema, name, rows, fingerprint }) => [schema, name, rows, fingerprint]).sort();
+      expect(contents(again)).toEqual(contents(manifest));
+      expect(again.databases[0]?.catalog).toEqual(manifest.databases[0]?.catalog);
+    } finally { await restored.stop(); }
+  }, 60_000);
 
   test('names the table and pages of a flipped bit, and reads on', async () => {
-    const copy = await backUpByCopy(source)
-    const manifest = await take()
-    const file = await source.withClient('postgres', async (client) => (await client.query<{ path: string }>(`SELECT pg_relation_filepath('everything') AS path`)).rows[0]?.path)
-    const handle = openSync(join(copy, file ?? ''), 'r+')
-    const byte = Buffer.alloc(1)
-    const place = 8192 * 40 + 5000
-    readSync(handle, byte, 0, 1, place)
-    writeSync(handle, Buffer.from([(byte[0] ?? 0) ^ 1]), 0, 1, place)
-    closeSync(handle)
-    const restored = await recoverTo(source, copy, manifest.databases[0]?.lsn ?? '')
+    const copy = await backUpByCopy(source);
+    const manifest = await take();
+    const file = await source.withClient('postgres', async (client) => (await client.query<{ path: string }>(`SELECT pg_relation_filepath('everything') AS path`)).rows[0]?.path);
+    const handle = openSync(join(copy, file ?? ''), 'r+');
+    const byte = Buffer.alloc(1);
+    const place = 8192 * 40 + 5000;
+    readSync(handle, byte, 0, 1, place);
+    writeSync(handle, Buffer.from([(byte[0] ?? 0) ^ 1]), 0, 1, place);
+    closeSync(handle);
+    const restored = await recoverTo(source, copy, manifest.databases[0]?.lsn ?? '');
     try {
-      const { differences } = await compare(restored, manifest, 'postgres')
-      expect(differences).toHaveLength(1)
-      expect(differences[0]).toMatchObject({ kind: 'unreadable', table: 'public.everything', code: 'XX001' })
-    } finally { await restored.stop() }
-  }, 60_000)
-})
+      const { differences } = await compare(restored, manifest, 'postgres');
+      expect(differences).toHaveLength(1);
+      expect(differences[0]).toMatchObject({ kind: 'unreadable', table: 'public.everything', code: 'XX001' });
+    } finally { await restored.stop(); }
+  }, 60_000);
+});

@@ -1,8 +1,8 @@
-import { execFile } from 'node:child_process'
-import { dirname } from 'node:path'
-import { promisify } from 'node:util'
-import type { Client } from 'pg'
-import { backUpByCopy, runAs, startServer, type Server } from './postgres.ts'
+import { execFile } from 'node:child_process';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import type { Client } from 'pg';
+import { backUpByCopy, runAs, startServer, type Server } from './postgres.ts';
 
 /** A schema with one of everything that a manifest compares. */
 export const schemaOfEverything = `
@@ -47,91 +47,91 @@ CREATE PUBLICATION pub FOR TABLE accounts;
 CREATE SEQUENCE down INCREMENT -1; SELECT nextval('down') FROM generate_series(1, 50);
 COMMENT ON TABLE accounts IS 'money';
 SELECT lo_from_bytea(0, decode(repeat(md5(g::text), 200), 'hex')) FROM generate_series(1, 20) g;
-`
+`;
 
 /** Kinds of statement that put other files in the place of tables. */
-export type RaceCounts = Record<'truncate' | 'alter' | 'refresh' | 'drop' | 'savepoints' | 'prepared' | 'sequences', number>
+export type RaceCounts = Record<'truncate' | 'alter' | 'refresh' | 'drop' | 'savepoints' | 'prepared' | 'sequences', number>;
 
 /** Keeps changing the database in every way that could confuse a manifest, until `stop`. */
 export function startWriters(server: Server, options: { raceEveryMs: number }): { counts: RaceCounts; stop(): Promise<void> } {
-  const counts: RaceCounts = { truncate: 0, alter: 0, refresh: 0, drop: 0, savepoints: 0, prepared: 0, sequences: 0 }
-  let running = true
-  const errors: unknown[] = []
+  const counts: RaceCounts = { truncate: 0, alter: 0, refresh: 0, drop: 0, savepoints: 0, prepared: 0, sequences: 0 };
+  let running = true;
+  const errors: unknown[] = [];
   const loop = (waitMs: number, step: (client: Client, round: number) => Promise<unknown>): Promise<void> =>
     server.withClient('postgres', async (client) => {
       for (let round = 0; running; round += 1) {
-        await step(client, round)
-        if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs * (0.5 + Math.random())))
+        await step(client, round);
+        if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs * (0.5 + Math.random())));
       }
-    }).catch((error: unknown) => { errors.push(error) })
-  const race = options.raceEveryMs
+    }).catch((error: unknown) => { errors.push(error); });
+  const race = options.raceEveryMs;
   const loops = [
     ...[1, 2].map((seed) => loop(0, async (client, round) => {
-      const a = 1 + (round * 7 + seed) % 20000
-      await client.query('BEGIN')
-      await client.query('UPDATE accounts SET balance = balance - 1 WHERE id = $1', [a])
-      await client.query('SAVEPOINT s')
-      await client.query('INSERT INTO journal (account, amount) VALUES ($1, $2)', [a, round])
-      await client.query(round % 3 === 0 ? 'ROLLBACK TO s' : 'RELEASE s')
-      await client.query(round % 11 === 0 ? 'ROLLBACK' : 'COMMIT')
-      counts.savepoints += 1
+      const a = 1 + (round * 7 + seed) % 20000;
+      await client.query('BEGIN');
+      await client.query('UPDATE accounts SET balance = balance - 1 WHERE id = $1', [a]);
+      await client.query('SAVEPOINT s');
+      await client.query('INSERT INTO journal (account, amount) VALUES ($1, $2)', [a, round]);
+      await client.query(round % 3 === 0 ? 'ROLLBACK TO s' : 'RELEASE s');
+      await client.query(round % 11 === 0 ? 'ROLLBACK' : 'COMMIT');
+      counts.savepoints += 1;
     })),
     loop(race, async (client) => {
-      await client.query(`BEGIN; TRUNCATE truncated_often; INSERT INTO truncated_often SELECT g, 'x' FROM generate_series(1, 500) g; COMMIT`)
-      counts.truncate += 1
+      await client.query(`BEGIN; TRUNCATE truncated_often; INSERT INTO truncated_often SELECT g, 'x' FROM generate_series(1, 500) g; COMMIT`);
+      counts.truncate += 1;
     }),
     loop(race, async (client, round) => {
-      await client.query(`ALTER TABLE altered_often ALTER v TYPE ${round % 2 === 0 ? 'bigint' : 'int'}`)
-      counts.alter += 1
+      await client.query(`ALTER TABLE altered_often ALTER v TYPE ${round % 2 === 0 ? 'bigint' : 'int'}`);
+      counts.alter += 1;
     }),
-    loop(race, async (client) => { await client.query('REFRESH MATERIALIZED VIEW totals'); counts.refresh += 1 }),
+    loop(race, async (client) => { await client.query('REFRESH MATERIALIZED VIEW totals'); counts.refresh += 1; }),
     loop(race, async (client) => {
-      await client.query('CREATE TABLE IF NOT EXISTS comes_and_goes AS SELECT g AS id FROM generate_series(1, 300) g')
-      await new Promise((resolve) => setTimeout(resolve, race * Math.random()))
-      await client.query('DROP TABLE comes_and_goes')
-      counts.drop += 1
+      await client.query('CREATE TABLE IF NOT EXISTS comes_and_goes AS SELECT g AS id FROM generate_series(1, 300) g');
+      await new Promise((resolve) => setTimeout(resolve, race * Math.random()));
+      await client.query('DROP TABLE comes_and_goes');
+      counts.drop += 1;
     }),
     loop(race, async (client, round) => {
-      await client.query('BEGIN')
-      await client.query('UPDATE parted SET id = id + 1 WHERE id % 50 = 0')
-      await client.query(`PREPARE TRANSACTION 'p${round}'`)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-      await client.query(`${round % 2 === 0 ? 'COMMIT' : 'ROLLBACK'} PREPARED 'p${round}'`)
-      counts.prepared += 1
+      await client.query('BEGIN');
+      await client.query('UPDATE parted SET id = id + 1 WHERE id % 50 = 0');
+      await client.query(`PREPARE TRANSACTION 'p${round}'`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await client.query(`${round % 2 === 0 ? 'COMMIT' : 'ROLLBACK'} PREPARED 'p${round}'`);
+      counts.prepared += 1;
     }),
-    loop(5, async (client) => { await client.query(`SELECT nextval('down'), nextval('journal_id_seq')`); counts.sequences += 1 }),
-  ]
+    loop(5, async (client) => { await client.query(`SELECT nextval('down'), nextval('journal_id_seq')`); counts.sequences += 1; }),
+  ];
   return {
     counts,
     async stop() {
-      running = false
-      await Promise.all(loops)
-      if (errors.length > 0) throw errors[0]
+      running = false;
+      await Promise.all(loops);
+      if (errors.length > 0) throw errors[0];
     },
-  }
+  };
 }
 
 /** Starts the copy and lets it recover to exactly `lsn`, where it stays paused and readable. */
 export async function recoverTo(source: Server, copy: string, lsn: string): Promise<Server> {
-  await source.withClient('postgres', (client) => client.query(`SELECT pg_logical_emit_message(false, 'test', 'beyond'), pg_switch_wal()`))
+  await source.withClient('postgres', (client) => client.query(`SELECT pg_logical_emit_message(false, 'test', 'beyond'), pg_switch_wal()`));
   // The source's WAL directory serves as the archive.
-  await promisify(execFile)('touch', [`${copy}/recovery.signal`], { ...runAs() })
+  await promisify(execFile)('touch', [`${copy}/recovery.signal`], { ...runAs() });
   const server = await startServer({
     dataDirectory: copy, owns: dirname(copy),
     settings: {
       restore_command: `cp ${source.dataDirectory}/pg_wal/%f %p`, recovery_target_lsn: lsn, recovery_target_inclusive: 'off', recovery_target_action: 'pause',
       hot_standby: 'on', archive_mode: 'off', max_connections: 60, max_prepared_transactions: 20, shared_buffers: '128MB', fsync: 'off', wal_level: 'logical', autovacuum: 'off',
     },
-  })
+  });
   await server.withClient('postgres', async (client) => {
     for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
-      const { rows } = await client.query<{ state: string }>('SELECT pg_get_wal_replay_pause_state() AS state')
-      if (rows[0]?.state === 'paused') return
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      const { rows } = await client.query<{ state: string }>('SELECT pg_get_wal_replay_pause_state() AS state');
+      if (rows[0]?.state === 'paused') return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    throw new Error(`recovery did not pause:\n${server.log()}`)
-  })
-  return server
+    throw new Error(`recovery did not pause:\n${server.log()}`);
+  });
+  return server;
 }
 
-export { backUpByCopy }
+export { backUpByCopy };

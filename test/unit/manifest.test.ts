@@ -1,69 +1,69 @@
-import { describe, expect, test } from 'vitest'
-import { rowHash, type Column } from '../../activities/manifest/fingerprint.ts'
-import { planRanges } from '../../activities/manifest/read-bucket.ts'
-import { describeSequences, isBeyond } from '../../activities/manifest/sequences.ts'
-import { WorkQueue } from '../../activities/manifest/work-queue.ts'
+import { describe, expect, test } from 'vitest';
+import { rowHash, type Column } from '../../activities/manifest/fingerprint.ts';
+import { planRanges } from '../../activities/manifest/read-bucket.ts';
+import { describeSequences, isBeyond } from '../../activities/manifest/sequences.ts';
+import { WorkQueue } from '../../activities/manifest/work-queue.ts';
 
 const column = (builtin: string, position: number, more: Partial<Column> = {}): Column => ({
   name: `c${position}`, position, builtin, baseType: `pg_catalog.${builtin}`, isDomain: false, typeKind: 'b',
   sendFunction: `pg_catalog.${builtin}send`, sendsUserOids: false, ...more,
-})
-const quote = (name: string): string => `"${name}"`
+});
+const quote = (name: string): string => `"${name}"`;
 
 describe('the fingerprint of a row', () => {
   test('ends with a step that is not linear, and gives every column a seed of its own', () => {
-    const { sql } = rowHash([column('int4', 1), column('int4', 2)], quote, 180000)
-    expect(sql).toMatch(/^hashint4extended\(0, coalesce\(hashint4extended\("c1", 1\), -?\d+::int8\) # coalesce\(hashint4extended\("c2", 2\), -?\d+::int8\)\)$/)
-  })
+    const { sql } = rowHash([column('int4', 1), column('int4', 2)], quote, 180000);
+    expect(sql).toMatch(/^hashint4extended\(0, coalesce\(hashint4extended\("c1", 1\), -?\d+::int8\) # coalesce\(hashint4extended\("c2", 2\), -?\d+::int8\)\)$/);
+  });
 
   test('sends floats and numerics, falls back to text without a send function, and says when it holds object ids', () => {
-    expect(rowHash([column('float8', 1)], quote, 180000).sql).toContain('pg_catalog.float8send("c1")')
-    expect(rowHash([column('pg_node_tree', 1, { sendFunction: null })], quote, 180000).sql).toContain('::text COLLATE "C"')
-    expect(rowHash([column('', 1, { sendsUserOids: true })], quote, 180000).portable).toBe(false)
-  })
+    expect(rowHash([column('float8', 1)], quote, 180000).sql).toContain('pg_catalog.float8send("c1")');
+    expect(rowHash([column('pg_node_tree', 1, { sendFunction: null })], quote, 180000).sql).toContain('::text COLLATE "C"');
+    expect(rowHash([column('', 1, { sendsUserOids: true })], quote, 180000).portable).toBe(false);
+  });
 
   test('uses nothing that servers before 18 lack when asked for one', () => {
-    expect(rowHash([column('numeric', 1), column('bytea', 2)], quote, 150000).sql).not.toContain('hashbyteaextended')
-  })
-})
+    expect(rowHash([column('numeric', 1), column('bytea', 2)], quote, 150000).sql).not.toContain('hashbyteaextended');
+  });
+});
 
 describe('ranges of pages', () => {
   test('cover a table without gaps, the last one open', () => {
-    const ranges = planRanges({ isHeap: true }, 1000, 8_192_000, 1_000_000)
-    expect(ranges[0]?.fromPage).toBe(0)
-    expect(ranges.at(-1)?.toPage).toBeNull()
-    ranges.slice(1).forEach((range, index) => expect(range.fromPage).toBe(ranges[index]?.toPage))
-  })
+    const ranges = planRanges({ isHeap: true }, 1000, 8_192_000, 1_000_000);
+    expect(ranges[0]?.fromPage).toBe(0);
+    expect(ranges.at(-1)?.toPage).toBeNull();
+    ranges.slice(1).forEach((range, index) => expect(range.fromPage).toBe(ranges[index]?.toPage));
+  });
 
   test('are not cut for storage that has none', () => {
-    expect(planRanges({ isHeap: false }, 1000, 8_192_000, 1_000_000)).toEqual([{ fromPage: 0, toPage: null }])
-  })
-})
+    expect(planRanges({ isHeap: false }, 1000, 8_192_000, 1_000_000)).toEqual([{ fromPage: 0, toPage: null }]);
+  });
+});
 
 describe('sequences', () => {
-  const sequence = { oid: 1, schema: 's', name: 'q', increment: '1', cycles: false, filenode: '10', persistence: 'p' }
+  const sequence = { oid: 1, schema: 's', name: 'q', increment: '1', cycles: false, filenode: '10', persistence: 'p' };
 
   test('give no lower bound when they moved back or got a new file', () => {
     const bound = (before: [bigint, string], after: [bigint, string]): string | null | undefined => describeSequences(
-      [sequence], new Map([[1, { next: before[0], filenode: before[1] }]]), new Map([[1, { next: after[0], filenode: after[1] }]]), new Map())[0]?.nextAtLeast
-    expect(bound([5n, '10'], [9n, '10'])).toBe('5')
-    expect(bound([5n, '10'], [2n, '10'])).toBeNull()
-    expect(bound([5n, '9'], [2n, '10'])).toBeNull()
-  })
+      [sequence], new Map([[1, { next: before[0], filenode: before[1] }]]), new Map([[1, { next: after[0], filenode: after[1] }]]), new Map())[0]?.nextAtLeast;
+    expect(bound([5n, '10'], [9n, '10'])).toBe('5');
+    expect(bound([5n, '10'], [2n, '10'])).toBeNull();
+    expect(bound([5n, '9'], [2n, '10'])).toBeNull();
+  });
 
   test('must be beyond their column in their own direction', () => {
-    expect([isBeyond(5n, 5n, true), isBeyond(6n, 5n, true), isBeyond(-6n, -5n, false)]).toEqual([false, true, true])
-  })
-})
+    expect([isBeyond(5n, 5n, true), isBeyond(6n, 5n, true), isBeyond(-6n, -5n, false)]).toEqual([false, true, true]);
+  });
+});
 
 describe('the work queue', () => {
   test('runs pieces that other pieces add, and ends with the first error', async () => {
-    const queue = new WorkQueue<number>()
-    const done: string[] = []
-    queue.add(async () => { await new Promise((resolve) => setTimeout(resolve, 5)); queue.add(async () => { done.push('added') }) })
-    await queue.run([1, 2])
-    expect(done).toEqual(['added'])
-    queue.add(async () => { throw new Error('broken') }, async () => { done.push('other') })
-    await expect(queue.run([1])).rejects.toThrow('broken')
-  })
-})
+    const queue = new WorkQueue<number>();
+    const done: string[] = [];
+    queue.add(async () => { await new Promise((resolve) => setTimeout(resolve, 5)); queue.add(async () => { done.push('added'); }); });
+    await queue.run([1, 2]);
+    expect(done).toEqual(['added']);
+    queue.add(async () => { throw new Error('broken'); }, async () => { done.push('other'); });
+    await expect(queue.run([1])).rejects.toThrow('broken');
+  });
+});
