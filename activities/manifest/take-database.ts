@@ -47,10 +47,13 @@ export async function takeDatabase(options: TakeDatabaseOptions): Promise<Databa
     for (const table of reading.moved) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock });
     options.cost.restarts.push(`${options.database}: ${reading.moved.map((table) => table.label).join(', ')} rewritten or dropped while being read`);
   }
-  throw new ManifestError('neverQuiet', `tables of database ${options.database} were rewritten or dropped in each of ${maxAttempts} attempts: ${[...raced.values()].map((table) => `${table.schema}.${table.name}`).join(', ')}`);
+  const names = [...raced.values()].map((table) => `${table.schema}.${table.name}`).join(', ');
+  throw new ManifestError('neverQuiet', `tables of database ${options.database} were rewritten or dropped in each of ${maxAttempts} attempts: ${names}`);
 }
 
-async function attemptDatabase(options: TakeDatabaseOptions, attempt: number, raced: LockableTable[]): Promise<DatabaseReading | { moved: (LockableTable & { label: string })[] }> {
+async function attemptDatabase(
+  options: TakeDatabaseOptions, attempt: number, raced: LockableTable[],
+): Promise<DatabaseReading | { moved: (LockableTable & { label: string })[] }> {
   const { sessions, database, limits, stopping, cost } = options;
   const { signal } = stopping;
   const clients: Client[] = [];
@@ -111,7 +114,7 @@ async function attemptDatabase(options: TakeDatabaseOptions, attempt: number, ra
     return {
       manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, before, after, reading.owners), catalog },
       globals: globals?.objects ?? [],
-      notVerified: notVerified(database, list, globals?.passwords ?? true),
+      notVerified: notVerified(database, { list, cycling: sequences.filter((sequence) => sequence.cycles), passwords: globals?.passwords ?? true }),
     };
   } catch (error) {
     if (sqlState(error) === lockNotAvailable && !signal.aborted) {
@@ -126,10 +129,20 @@ async function attemptDatabase(options: TakeDatabaseOptions, attempt: number, ra
   }
 }
 
-function notVerified(database: string, list: TableList, passwords: boolean): NotVerified[] {
+interface Unverifiable {
+  list: TableList;
+  cycling: readonly { schema: string; name: string }[];
+  /** Whether the digests of passwords could be read. */
+  passwords: boolean;
+}
+
+function notVerified(database: string, { list, cycling, passwords }: Unverifiable): NotVerified[] {
   return [
     ...list.unlogged.map((table) => ({ database, what: `unlogged table ${table}`, why: 'not recoverable by design: it is empty after a restore', byDesign: true })),
     ...list.foreign.map((table) => ({ database, what: `foreign table ${table}`, why: 'its rows live on another server', byDesign: true })),
+    ...cycling.map(({ schema, name }) => ({
+      database, what: `position of sequence ${schema}.${name}`, why: 'it cycles, so no position of it lies behind another', byDesign: true,
+    })),
     ...(passwords ? [] : [{ database: null, what: 'passwords of roles', why: 'the role that reads may not see pg_authid', byDesign: false }]),
   ];
 }

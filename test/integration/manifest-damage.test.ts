@@ -95,6 +95,15 @@ describe('catalog', () => {
     expect((await compare()).differences).toContainEqual(expect.objectContaining(difference));
   });
 
+  test('the position of a sequence that cycles is no difference, and is listed as not verified; its absence is one', async () => {
+    await run(`SELECT setval('round', 1)`);
+    const moved = await compare();
+    expect(moved.differences.filter((difference) => difference.kind === 'sequence' && difference.sequence === 'public.round')).toEqual([]);
+    expect(moved.notVerified).toContainEqual(expect.objectContaining({ what: 'position of sequence public.round', byDesign: true }));
+    await run('DROP SEQUENCE round');
+    expect((await compare()).differences).toContainEqual(expect.objectContaining({ kind: 'sequence', sequence: 'public.round', problem: 'missing' }));
+  });
+
   test('nothing of a manifest shows a password, a verifier or a value of a row', () => {
     expect(JSON.stringify(manifest)).not.toMatch(/SCRAM|secret|a@b|text 1/);
   });

@@ -45,6 +45,7 @@ GRANT SELECT ON accounts TO staff; GRANT USAGE ON SCHEMA "Odd ""schema""" TO cle
 ALTER ROLE clerk SET work_mem = '8MB'; ALTER DATABASE postgres SET work_mem = '5MB';
 CREATE PUBLICATION pub FOR TABLE accounts;
 CREATE SEQUENCE down INCREMENT -1; SELECT nextval('down') FROM generate_series(1, 50);
+CREATE SEQUENCE round MAXVALUE 3 CYCLE; SELECT nextval('round') FROM generate_series(1, 5);
 COMMENT ON TABLE accounts IS 'money';
 SELECT lo_from_bytea(0, decode(repeat(md5(g::text), 200), 'hex')) FROM generate_series(1, 20) g;
 `;
