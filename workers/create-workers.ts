@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { Worker, type NativeConnection, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
 import { createActivities } from '../activities/create-activities.ts';
 import type { Configuration } from '../contracts/configuration.ts';
-import { probeEnvironment, resolvePassword } from './config.ts';
+import { hostName, probeEnvironment, resolvePassword } from './config.ts';
 import { hostTaskQueue, TASK_QUEUE, type SearchAttributeName } from '../contracts/search-attributes.ts';
 
 export interface WorkersInput {
@@ -15,7 +14,7 @@ export interface WorkersInput {
   namespace: string;
   codeVersion: string;
   searchAttributes: SearchAttributeName[];
-  /** Name of this host in task queues; the default is what the host calls itself. */
+  /** Name of this host in task queues; the default is {@link hostName}. */
   host?: string;
 }
 
@@ -25,7 +24,7 @@ export interface WorkersInput {
  */
 export async function createWorkers(input: WorkersInput): Promise<Worker[]> {
   const { connection, namespace } = input;
-  const host = input.host ?? hostname();
+  const host = input.host ?? hostName();
   const activities = createActivities({ ...input, host, resolvePassword, probeEnvironment: probeEnvironment() });
   const shared: Partial<WorkerOptions> = { connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s' };
   return Promise.all([

@@ -1,5 +1,5 @@
-import { hostname } from 'node:os';
 import { hostTaskQueue, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { hostName } from '../../workers/config.ts';
 import { connect, type Connected } from './connect.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
 import { CommandError } from './exit.ts';
@@ -38,7 +38,7 @@ async function examineServer(connected: Connected, findings: Findings): Promise<
   }
   for (const [queue, type, todo] of [
     [TASK_QUEUE, undefined, 'start a worker with `runbook worker`'],
-    [hostTaskQueue(hostname()), ACTIVITIES, 'to drill on this host, start a worker here with `runbook worker`'],
+    [hostTaskQueue(hostName()), ACTIVITIES, 'to drill on this host, start a worker here with `runbook worker`'],
   ] as const) {
     const polled = await hasPollers(connected, queue, type);
     if (polled === null) findings.skipped(`task queue ${queue}`, 'the server does not say who polls it');

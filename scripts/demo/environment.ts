@@ -27,11 +27,19 @@ export interface DemoEnvironment {
   stop(): Promise<void>;
 }
 
-export interface DemoOptions { scale: number; seed: number; writersPerSecond: number; log: (line: string) => void }
+export interface DemoOptions {
+  scale: number;
+  seed: number;
+  writersPerSecond: number;
+  log: (line: string) => void;
+  /** Directory that will hold everything; it must not be there yet. Default: a new one for temporary files. */
+  root?: string;
+}
 
 /** Starts everything from nothing: Temporal server, production under write load, configuration, worker. */
-export async function startDemoEnvironment({ scale, seed, writersPerSecond, log }: DemoOptions): Promise<DemoEnvironment> {
-  const root = await mkdtemp(join(tmpdir(), 'runbooks-demo-'));
+export async function startDemoEnvironment({ scale, seed, writersPerSecond, log, root: chosen }: DemoOptions): Promise<DemoEnvironment> {
+  const root = chosen ?? await mkdtemp(join(tmpdir(), 'runbooks-demo-'));
+  if (chosen !== undefined) await mkdir(root);
   // The database server's user must be able to walk through.
   await chmod(root, 0o711);
   const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];

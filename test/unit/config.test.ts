@@ -1,8 +1,8 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ConfigurationError, loadConfiguration, parseConfiguration, resolvePassword, temporalConnectOptions } from '../../workers/config.ts';
+import { ConfigurationError, hostName, loadConfiguration, parseConfiguration, resolvePassword, temporalConnectOptions } from '../../workers/config.ts';
 
 const MINIMAL = `version: 1
 databases:
@@ -114,6 +114,17 @@ describe('loadConfiguration', () => {
 
   it('says how to make a configuration when there is none', async () => {
     await expect(loadConfiguration(join(directory, 'none.yaml'))).rejects.toThrow(/runbook init/);
+  });
+});
+
+describe('hostName', () => {
+  it('is what RUNBOOKS_HOST says, else what the host calls itself; what cannot be a name is refused', () => {
+    vi.stubEnv('RUNBOOKS_HOST', '');
+    expect(hostName()).toBe(hostname());
+    vi.stubEnv('RUNBOOKS_HOST', 'db-restore-1.example');
+    expect(hostName()).toBe('db-restore-1.example');
+    vi.stubEnv('RUNBOOKS_HOST', 'two words');
+    expect(() => hostName()).toThrow(ConfigurationError);
   });
 });
 

@@ -1,0 +1,100 @@
+import { readdir, readFile, rm, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { Backup, ManifestRunbook } from '../../contracts/backup.ts';
+import { evidenceSchema } from '../../contracts/evidence.ts';
+import { guardianId, lockId } from '../../contracts/guardian.ts';
+import { damageBackup, readColdTables } from '../../scripts/demo/damage.ts';
+import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
+import { neutralEvidence, neutralHistory } from './neutral.ts';
+import { startDrill, type Recorded } from './scenario.ts';
+
+/**
+ * `npm run record-histories`: runs every case below on an embedded server, a real database and a real backup, and
+ * writes their histories and evidence beside this program. What names this machine is left out or made neutral.
+ */
+
+/** Everything of the recording lies here, so that paths in the histories are the same on every machine. */
+const ROOT = '/var/tmp/durable-runbooks/recording';
+/** From dist/test/replay as from test/replay. */
+const HERE = fileURLToPath(new URL('.', import.meta.url)).replace('/dist/test/', '/test/');
+const log = (line: string): void => void process.stderr.write(`record: ${line}\n`);
+
+process.env['RUNBOOKS_HOST'] = 'demo';
+await rm(ROOT, { recursive: true, force: true });
+await mkdir(join(ROOT, '..'), { recursive: true });
+const demo = await startDemoEnvironment({ scale: 0.02, seed: 1, writersPerSecond: 40, root: ROOT, log });
+try {
+  await writeAll(await record(demo));
+} finally {
+  await demo.stop();
+}
+
+async function record({ server, ...environment }: DemoEnvironment): Promise<{ client: Client; cases: Recorded[] }> {
+  const connection = await Connection.connect({ address: server.address });
+  // Histories keep who sent a signal: not the user who happens to record.
+  const client = new Client({ connection, identity: 'operator@demo' });
+  const run = async (type: string, workflowId: string): Promise<Recorded> => {
+    log(workflowId);
+    const handle = await client.workflow.start(type, { workflowId, taskQueue: 'runbooks', args: [{ requester: 'demo' }] });
+    await handle.result();
+    return { name: type, workflowId, runId: handle.firstExecutionRunId };
+  };
+  const drill = (name: string, act: Parameters<typeof startDrill>[2]): Promise<Recorded> => {
+    log(name);
+    return startDrill(client, name, act);
+  };
+  const cases = [await run(Backup.type, 'backup/shop/recorded'), await run(ManifestRunbook.type, 'manifest/shop/recorded')];
+  const approve = { gate: 'start', by: 'anna', comment: 'for the recording' };
+  const sound = await drill('dr-test-sound', async ({ handle }) => { await handle.signal('approve', approve); });
+  const cancelled = await drill('dr-test-cancelled', async ({ handle, phase }) => {
+    await handle.signal('approve', approve);
+    await phase(/^(copy|replay|compare)/);
+    await handle.cancel();
+  });
+  const rejected = await drill('dr-test-rejected', async ({ handle }) => { await handle.signal('reject', { gate: 'start', by: 'ben', comment: 'not tonight' }); });
+  const aborted = await drill('dr-test-aborted-at-gate', async ({ handle }) => { await handle.signal('abort', { by: 'ben' }); });
+  const terminated = await drill('dr-test-terminated', async ({ handle, phase }) => {
+    await handle.signal('approve', approve);
+    await phase(/^(copy|replay|compare)/);
+    await handle.terminate('for the recording');
+  });
+  const latest = (await readdir(join(environment.repository, 'backups'))).sort().at(-1) ?? '';
+  const coldTables = await readColdTables(environment.production.config);
+  const breakIt = (kind: 'valueChanged' | 'missingFile') => damageBackup({ repository: environment.repository, backupId: latest, walDirectory: environment.production.archiveDirectory, coldTables, seed: 1, kind });
+  await breakIt('valueChanged');
+  const unsound = await drill('dr-test-unsound', async ({ handle }) => { await handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] }); });
+  await breakIt('missingFile');
+  const damaged = await drill('dr-test-damaged', async ({ handle }) => { await handle.signal('approve', approve); });
+  const guardianOf = ({ workflowId, runId, name }: Recorded): Recorded => ({ name: name.replace('dr-test', 'guardian'), workflowId: guardianId({ workflowId, firstExecutionRunId: runId }), runId: '' });
+  cases.push(sound, cancelled, rejected, aborted, unsound, damaged);
+  cases.push(guardianOf(sound), guardianOf(cancelled), guardianOf(terminated), { name: 'lock', workflowId: lockId('shop'), runId: '' });
+  return { client, cases };
+}
+
+/** Everything is read and made neutral before anything old is removed. */
+async function writeAll({ client, cases }: { client: Client; cases: Recorded[] }): Promise<void> {
+  const histories = new Map<string, string>();
+  for (const { name, workflowId, runId } of cases) {
+    const handle = client.workflow.getHandle(workflowId, runId === '' ? undefined : runId);
+    histories.set(`${name}.json`, neutralHistory(await handle.fetchHistory(), workflowId));
+  }
+  await client.connection.close();
+  const evidence = new Map<string, string>();
+  for (const file of (await readdir(join(ROOT, 'evidence'))).filter((name) => name.endsWith('.json'))) {
+    const record = evidenceSchema.parse(JSON.parse(await readFile(join(ROOT, 'evidence', file), 'utf8')));
+    evidence.set(`${record.workflowId.split('/').filter((part) => part !== 'shop' && part !== 'recorded').at(-1)}.json`, neutralEvidence(record));
+  }
+  await replaceFiles(join(HERE, 'histories'), histories);
+  await replaceFiles(join(HERE, 'evidence'), evidence);
+}
+
+async function replaceFiles(directory: string, files: ReadonlyMap<string, string>): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  for (const [name, text] of files) {
+    await writeFile(join(directory, name), text);
+    log(`${join(directory, name)}: ${Math.ceil(text.length / 1024)} KiB`);
+  }
+}
