@@ -8,6 +8,7 @@ import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { withClient } from '../../activities/postgres/source.ts';
+import { problemsByPublishedSchema } from '../support/published-schema.ts';
 
 let demo: DemoEnvironment;
 
@@ -36,6 +37,7 @@ async function startDrill(input: Record<string, unknown> = {}) {
     const all = await Promise.all((await readdir(directory)).filter((name) => name.endsWith('.json')).map(async (name) => evidenceSchema.parse(JSON.parse(await readFile(join(directory, name), 'utf8')))));
     const found = all.filter((one) => one.workflowId === handle.workflowId);
     expect(found).toHaveLength(1);
+    expect(problemsByPublishedSchema(found[0])).toEqual([]);
     return found[0] as Evidence;
   };
   /** Waits until a worker is at it: a fault that strikes between two activities proves nothing. */
