@@ -1,0 +1,132 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { Client, Connection } from '@temporalio/client';
+import { stringify } from 'yaml';
+import { findPostgres } from '../../activities/postgres/binaries.ts';
+import { withClient } from '../../activities/postgres/source.ts';
+import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { loadShop } from '../../scripts/demo/load.ts';
+import { startProduction, type Production } from '../../scripts/demo/production.ts';
+import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
+import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
+import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
+
+/** Everything that faults strike, from nothing: a server that keeps its state, a small production, a backup, a worker. */
+export interface Environment {
+  readonly root: string;
+  readonly drillsDirectory: string;
+  readonly evidenceDirectory: string;
+  readonly production: Production;
+  readonly client: Client;
+  /** The worker of this host that cases strike first. */
+  worker: WorkerProcess;
+  server: TemporalServer;
+  /** Starts another worker; of this host, or of one that poses as another. */
+  startWorker(options?: { host?: string }): Promise<WorkerProcess>;
+  /** kill -9 of the Temporal server; then another on the same port and file. Returns whether it was there to be killed. */
+  restartServer(): Promise<boolean>;
+  /** Ends everything and removes its files. Can be called twice. */
+  stop(): Promise<void>;
+}
+
+/** How long the host of a drill may be silent here. */
+export const HOST_LOSS = '12s';
+
+export async function startEnvironment(log: (line: string) => void): Promise<Environment> {
+  const root = await mkdtemp(join(tmpdir(), 'faults-'));
+  // The database server's user must be able to walk through.
+  await chmod(root, 0o711);
+  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
+  let stopping: Promise<void> | undefined;
+  const stop = () => (stopping ??= (async () => {
+    for (const end of stops.reverse()) await end().catch((error: Error) => log(`while cleaning up: ${error.message}`));
+  })());
+  try {
+    const cli = await resolveTemporalCli({ log: () => undefined });
+    const serverOptions = { cliPath: cli.path, searchAttributes: {}, dbFile: join(root, 'temporal.db'), logFile: join(root, 'temporal.log') };
+    const server = await startTemporalServer(serverOptions);
+    stops.push(() => environment.server.stop());
+    const port = Number(server.address.split(':')[1]);
+    const production = await startProduction({ root: join(root, 'production'), binaries: await findPostgres({}), log: () => undefined });
+    stops.push(() => production.stop());
+    await loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale: 0.01, seed: 1 });
+    await loadBallast(production);
+    const configurationFile = await writeConfiguration(root, production);
+    const workers: WorkerProcess[] = [];
+    const startWorker = async (options: { host?: string } = {}) => {
+      const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), ...options });
+      workers.push(worker);
+      return worker;
+    };
+    stops.push(() => Promise.all(workers.map((worker) => worker.signal('SIGKILL'))));
+    const connection = await Connection.connect({ address: server.address });
+    stops.push(() => connection.close());
+    const environment: Environment = {
+      root, drillsDirectory: join(root, 'drills'), evidenceDirectory: join(root, 'evidence'), production, client: new Client({ connection }), server,
+      worker: await startWorker(), startWorker, stop,
+      async restartServer() {
+        const old = environment.server;
+        process.kill(old.pid, 'SIGKILL');
+        await old.exited;
+        environment.server = await startTemporalServer({ ...serverOptions, port });
+        return environment.server.pid !== old.pid;
+      },
+    };
+    await environment.client.workflow.execute('backup', { workflowId: `backup/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{}] });
+    await writeMoreWal(production);
+    return environment;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Small on disk and long to read, so that copying is quick and comparing lasts long enough to be struck. */
+async function loadBallast(production: Production): Promise<void> {
+  await withClient(production.config, async (client) => {
+    await client.query('CREATE TABLE public.ballast (id int PRIMARY KEY, body text)');
+    await client.query(`INSERT INTO public.ballast SELECT n, repeat(md5(n::text), 4000) FROM generate_series(1, 4000) AS n`);
+    await client.query('CHECKPOINT');
+  });
+}
+
+/** Something to replay after the manifest. */
+async function writeMoreWal(production: Production): Promise<void> {
+  await withClient(production.config, async (client) => {
+    await client.query(`CREATE TABLE public.later AS SELECT n, md5(n::text) || repeat('-', 500) AS filler FROM generate_series(1, 60000) AS n`);
+    const { rows: [row] } = await client.query<{ name: string }>('SELECT pg_walfile_name(pg_switch_wal()) AS name');
+    for (const end = Date.now() + 30_000; Date.now() < end;) {
+      const { rows } = await client.query<{ done: boolean | null }>('SELECT last_archived_wal >= $1 AS done FROM pg_stat_archiver', [row?.name]);
+      if (rows[0]?.done === true) return;
+      await client.query('SELECT pg_sleep(0.1)');
+    }
+    throw new Error(`${row?.name} was not archived`);
+  });
+}
+
+async function writeConfiguration(root: string, production: Production): Promise<string> {
+  const repository = join(root, 'backups');
+  await mkdir(repository, { mode: 0o700 });
+  const passwordFile = join(root, 'password');
+  await writeFile(passwordFile, production.superuser.password, { mode: 0o600 });
+  const file = join(root, 'runbooks.yaml');
+  await writeFile(file, stringify({
+    version: 1,
+    evidence: { directory: join(root, 'evidence') },
+    // Slow where a fault must find the time to strike.
+    drills: { directory: join(root, 'drills'), reserve: '200MB', copyBytesPerSecond: '80MB', settings: { shared_buffers: '4MB' } },
+    lease: { maximum: '30m', hostLoss: HOST_LOSS },
+    databases: {
+      shop: {
+        connection: { host: '127.0.0.1', port: production.port, database: production.database, user: production.superuser.user, passwordFile },
+        provider: { kind: 'archive', repository, walDirectory: production.archiveDirectory },
+        gates: { start: { approvers: ['anna'], assurance: 'claimed', expiresAfter: '1h' } },
+        checks: [{ name: 'a slow look', sql: 'SELECT count(*) FROM pg_sleep(0.5)', expect: 1 }],
+        probe: { command: ['sleep', '0.5'] },
+      },
+    },
+  }), { mode: 0o600 });
+  return file;
+}

@@ -1,0 +1,75 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
+import type { DrillRun } from './drill-run.ts';
+import type { Environment } from './environment.ts';
+import type { Fault, Struck } from './faults.ts';
+import { wasAt, type Point } from './points.ts';
+import type { Timeline } from './timeline.ts';
+
+export interface Ending { status: string; evidence: Evidence[]; run: Timeline; guardian: Timeline | undefined; guardianStatus: string | undefined }
+
+export async function readEnding(environment: Environment, run: DrillRun, status: string): Promise<Ending> {
+  const names = (await readdir(environment.evidenceDirectory).catch(() => [])).filter((name) => name.startsWith(run.owner.workflowId.replaceAll('/', '_')));
+  const texts = await Promise.all(names.filter((name) => name.endsWith('.json')).map((name) => readFile(join(environment.evidenceDirectory, name), 'utf8')));
+  return {
+    status, evidence: texts.map((text) => evidenceSchema.parse(JSON.parse(text))),
+    run: await run.timeline(), guardian: await run.guardianTimeline(), guardianStatus: await run.guardianStatus(),
+  };
+}
+
+/** Whether the fault found the run where it was aimed, and did something. */
+export function hasStruck(fault: Fault, point: Point, struck: Struck, { run, guardian }: Ending): boolean {
+  if (!wasAt(point, struck.atMs, run, guardian)) return false;
+  if (fault.expected === 'terminated') return run.eventNames.has('workflowExecutionTerminated');
+  if (fault.expected === 'cancelled') return run.eventNames.has('workflowExecutionCancelRequested');
+  if (!fault.retried || point.where !== 'inside') return true;
+  return run.activities.some(({ type, attempts }) => type === point.activity && attempts > 1);
+}
+
+/** What is wrong with how the run ended. */
+export function endingProblems(fault: Fault, { status, evidence, guardianStatus }: Ending): string[] {
+  const problems: string[] = [];
+  const [record] = evidence;
+  if (guardianStatus !== undefined && guardianStatus !== 'COMPLETED') problems.push(`the guardian is ${guardianStatus}`);
+  if (!record) return [...problems, 'there is no evidence'];
+  const wanted = expectedEnding(fault, record);
+  if (status !== wanted.status) problems.push(`the run is ${status}, not ${wanted.status}: ${record.failure?.message ?? 'no failure'}`);
+  if (record.outcome !== wanted.outcome) problems.push(`the evidence says ${record.outcome}, not ${wanted.outcome}: ${record.failure?.message ?? 'no failure'}`);
+  if (record.verdict.restore !== wanted.restore) problems.push(`the verdict is ${record.verdict.restore}, not ${wanted.restore}`);
+  if (fault.expected === 'recovered' && record.notVerified.length > 0) problems.push(`not verified: ${record.notVerified.join('; ')}`);
+  if (record.steps.some(({ outcome }) => outcome === 'running' || outcome === 'waiting')) problems.push('the evidence has a step that still runs');
+  if (fault.expected === 'hostLost') {
+    if (record.teardown.outcome === 'done') problems.push('the teardown claims to be done on a host that was lost');
+  } else if (!record.teardown.provenAbsent) problems.push(`absence is not proven: ${record.teardown.proofs.flatMap(({ found }) => found).join('; ')}`);
+  return problems;
+}
+
+function expectedEnding(fault: Fault, record: Evidence): { status: string; outcome: string; restore: string | null } {
+  switch (fault.expected) {
+    case 'recovered': return { status: 'COMPLETED', outcome: 'succeeded', restore: 'sound' };
+    // Terminated after its evidence was written: that stays, since it says what the run did.
+    case 'terminated': return { status: 'TERMINATED', outcome: record.chain.writtenBy === 'run' ? 'succeeded' : 'terminated', restore: record.verdict.restore };
+    case 'cancelled': return { status: 'FAILED', outcome: 'cancelled', restore: null };
+    case 'hostLost': {
+      const tornDownLate = record.steps.every(({ outcome }) => outcome === 'done');
+      return tornDownLate ? { status: 'COMPLETED', outcome: 'succeeded', restore: 'sound' } : { status: 'FAILED', outcome: 'failed', restore: null };
+    }
+  }
+}
+
+/** Effects that happened twice, by what was recorded: a step's activity that completed twice, two pieces of evidence. */
+export function effectsTwice({ evidence, run, guardian }: Ending): string[] {
+  const twice: string[] = [];
+  if (evidence.length > 1) twice.push(`${evidence.length} pieces of evidence`);
+  const completed = [...run.activities.filter(({ step }) => step !== null), ...(guardian?.activities ?? []).filter(({ type }) => /^(open|close)/.test(type))].filter((activity) => activity.completed);
+  for (const { type, step } of completed) {
+    if (completed.filter((other) => other.type === type && other.step === step).length > 1) twice.push(`${type} of ${step ?? 'the guardian'} completed twice`);
+  }
+  const [record] = evidence;
+  const names = record?.steps.map(({ name }) => name) ?? [];
+  for (const name of new Set(names)) if (names.filter((other) => other === name).length > 1) twice.push(`step ${name} is recorded twice`);
+  const undone = record?.compensations.map(({ id }) => id) ?? [];
+  if (new Set(undone).size < undone.length) twice.push('a compensation is recorded twice');
+  return [...new Set(twice)];
+}

@@ -1,0 +1,39 @@
+import { parseArgs } from 'node:util';
+import type { CaseResult } from './run-case.ts';
+import { runSuite } from './suite.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false }, only: { type: 'string' }, sample: { type: 'boolean', default: false }, lanes: { type: 'string', default: '3' } },
+});
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const [name] = positionals;
+  if (name !== 'dr-test' || positionals.length > 1) {
+    process.stderr.write('say which suite: npm run faults -- dr-test [--json] [--only PATTERN] [--sample] [--lanes N]\n');
+    return 2;
+  }
+  const started = performance.now();
+  // With --json the last line of standard output is the result; what happens on the way goes to standard error.
+  const log = (line: string): void => void (values.json ? process.stderr : process.stdout).write(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${line}\n`);
+  const results = await runSuite({ only: values.only === undefined ? undefined : new RegExp(values.only), sample: values.sample, lanes: Number(values.lanes), log });
+  const failed = results.filter(({ outcome }) => outcome === 'failed').length;
+  process.stdout.write(`\n${table(results)}\n\n${results.length - failed} passed, ${failed} failed, ${((performance.now() - started) / 60_000).toFixed(1)} min\n`);
+  if (values.json) {
+    const cases = results.map(({ name: caseName, outcome, detail }) => ({ name: caseName, outcome, detail }));
+    process.stdout.write(`${JSON.stringify({ faults: name, cases, passed: results.length - failed, failed })}\n`);
+  }
+  // A pattern that fits nothing has shown nothing.
+  return failed > 0 || results.length === 0 ? 1 : 0;
+}
+
+function table(results: readonly CaseResult[]): string {
+  const rows = [['case', 'result', 'run ended', 'leftovers', 'effects twice', 'seconds'], ...results.map((result) => [
+    result.name, result.outcome, result.ended, result.leftovers.length === 0 ? 'none' : String(result.leftovers.length),
+    result.twice.length === 0 ? 'none' : String(result.twice.length), result.seconds.toFixed(1),
+  ])];
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n');
+}

@@ -1,0 +1,93 @@
+import { DrillRun } from './drill-run.ts';
+import type { Environment } from './environment.ts';
+import type { Fault } from './faults.ts';
+import { effectsTwice, endingProblems, hasStruck, readEnding } from './judge-case.ts';
+import { leftoversAfter } from './leftovers.ts';
+import { nameOf, reach, type Point } from './points.ts';
+import { readSource, sourceChanges, type SourceState } from './source-state.ts';
+import { watchPlace } from './watch-place.ts';
+
+export interface Case { name: string; fault: Fault; point: Point; /** The first step that owns the target: where a run holds the lock. */ firstOwned: string }
+
+export interface CaseResult { name: string; outcome: 'passed' | 'failed'; ended: string; leftovers: string[]; twice: string[]; seconds: number; detail: string }
+
+export const caseName = (fault: Fault, point: Point): string => `${fault.name} ${nameOf(point)}`;
+
+const TRIES = 4;
+const END_WITHIN_MS = 200_000;
+
+/** Runs one case, on a fresh run each time the fault did not strike. Never throws: what went wrong is the result. */
+export async function runCase(environment: Environment, testCase: Case): Promise<CaseResult> {
+  const started = performance.now();
+  const failed = (detail: string): Attempt => ({ struck: true, ended: 'unknown', problems: [detail], leftovers: [], twice: [], proof: '' });
+  let attempt: Attempt | undefined;
+  let tries = 0;
+  while (!attempt?.struck && tries < TRIES) {
+    tries += 1;
+    attempt = await tryCase(environment, testCase).catch((error: Error) => failed(error.message));
+  }
+  if (!attempt?.struck) attempt = failed(`the fault never struck in ${TRIES} runs`);
+  const { ended, problems, leftovers, twice, proof } = attempt;
+  const wrong = [...problems, ...leftovers.map((one) => `left: ${one}`), ...twice.map((one) => `twice: ${one}`)];
+  return {
+    name: testCase.name, outcome: wrong.length === 0 ? 'passed' : 'failed', ended, leftovers, twice, seconds: Math.round((performance.now() - started) / 100) / 10,
+    detail: wrong.length === 0 ? `${proof}; ${ended}${tries > 1 ? `; struck at try ${tries}` : ''}` : wrong.join('; '),
+  };
+}
+
+interface Attempt { struck: boolean; ended: string; problems: string[]; leftovers: string[]; twice: string[]; proof: string }
+
+async function tryCase(environment: Environment, { fault, point, firstOwned }: Case): Promise<Attempt> {
+  const before = await readSource(environment);
+  const blocker = point.step === 'waiting for the lock' ? await holdTarget(environment, firstOwned) : undefined;
+  const run = await DrillRun.start(environment.client);
+  const place = watchPlace(run.owner, environment.drillsDirectory);
+  try {
+    return await strikeRun(environment, { fault, point, firstOwned }, { before, blocker, run, place });
+  } finally {
+    place.stop();
+    run.leave();
+  }
+}
+
+interface Prepared { before: SourceState; blocker: Awaited<ReturnType<typeof holdTarget>> | undefined; run: DrillRun; place: ReturnType<typeof watchPlace> }
+
+async function strikeRun(environment: Environment, { fault, point, firstOwned }: Pick<Case, 'fault' | 'point' | 'firstOwned'>, { before, blocker, run, place }: Prepared): Promise<Attempt> {
+  const reached = await reach(run, point, environment.drillsDirectory);
+  const struck = reached ? await fault.strike({ environment, run, point }) : null;
+  run.drive();
+  await blocker?.release();
+  const status = await run.ended(END_WITHIN_MS);
+  const ending = await readEnding(environment, run, status);
+  // On a host that is lost nothing can be removed; what is left goes when it comes back.
+  const atEnd = fault.expected === 'hostLost' ? [] : await leftoversAfter(environment, run, 0);
+  await struck?.relieve?.();
+  const leftovers = [...new Set([...atEnd, ...await leftoversAfter(environment, run, fault.expected === 'hostLost' ? 20_000 : 0)])];
+  const twice = [...effectsTwice(ending), ...place.stop()];
+  const problems = [
+    ...endingProblems(fault, ending), ...sourceChanges(before, await readSource(environment)), ...await targetProblems(environment, firstOwned),
+  ];
+  const proven = struck !== null && hasStruck(fault, point, struck, ending);
+  return { struck: proven, ended: ending.evidence[0]?.outcome ?? status, problems, leftovers, twice, proof: struck?.proof ?? '' };
+}
+
+/** A run that holds the target until it is told to go. */
+async function holdTarget(environment: Environment, firstOwned: string): Promise<{ release: () => Promise<void>; heldAfterMs: number }> {
+  const run = await DrillRun.start(environment.client);
+  const begun = performance.now();
+  if (!(await run.pauseBefore(firstOwned))) throw new Error('a run could not be held');
+  return {
+    heldAfterMs: performance.now() - begun,
+    async release() {
+      await run.handle.signal('abort');
+      await run.ended(60_000);
+    },
+  };
+}
+
+/** Whether the target is free: a new run gets it at once, and gives it back. */
+async function targetProblems(environment: Environment, firstOwned: string): Promise<string[]> {
+  const held = await holdTarget(environment, firstOwned);
+  await held.release();
+  return held.heldAfterMs < 10_000 ? [] : [`a new run waited ${(held.heldAfterMs / 1000).toFixed(1)} s for the target`];
+}

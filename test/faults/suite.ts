@@ -1,0 +1,68 @@
+import { DrillRun } from './drill-run.ts';
+import { startEnvironment, type Environment } from './environment.ts';
+import { FAULTS } from './faults.ts';
+import { pointsOf, type Point } from './points.ts';
+import { caseName, runCase, type Case, type CaseResult } from './run-case.ts';
+
+export interface SuiteOptions {
+  /** Keeps the cases whose name matches. */
+  only?: RegExp | undefined;
+  /** Takes a few cases of each fault only. */
+  sample?: boolean | undefined;
+  /** Environments that work through the cases side by side: mostly they wait for time-outs. */
+  lanes: number;
+  log: (line: string) => void;
+}
+
+/** Runs the fault matrix of dr-test. Cases are made from the steps of a healthy run. */
+export async function runSuite({ only, sample, lanes, log }: SuiteOptions): Promise<CaseResult[]> {
+  const environments: (Environment | undefined)[] = await Promise.all(Array.from({ length: lanes }, () => startEnvironment(log)));
+  try {
+    const [first] = environments;
+    if (!first) throw new RangeError('there must be a lane');
+    const points = await learnPoints(first.client);
+    const all = casesOf(points);
+    const cases = (sample ? sampleOf(all) : all).filter(({ name }) => only?.test(name) ?? true);
+    log(`${points.length} points, ${cases.length} of ${all.length} cases, ${lanes} lanes`);
+    const waiting = [...cases];
+    const results: CaseResult[] = [];
+    await Promise.all(environments.map(async (_, lane) => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        const environment = (environments[lane] ??= await startEnvironment(log));
+        const result = await runCase(environment, next);
+        results.push(result);
+        log(`${String(results.length).padStart(3)}/${cases.length} ${result.outcome} ${result.seconds.toFixed(1).padStart(5)} s  ${result.name}: ${result.detail}`);
+        if (result.outcome === 'passed') continue;
+        // What one case left behind must not fail the next one.
+        environments[lane] = undefined;
+        await environment.stop();
+      }
+    }));
+    return cases.map(({ name }) => results.find((result) => result.name === name)).filter((result) => result !== undefined);
+  } finally {
+    await Promise.all(environments.map(async (environment) => environment?.stop()));
+  }
+}
+
+/** Takes the points from a run that nothing happens to. */
+async function learnPoints(client: Environment['client']): Promise<Point[]> {
+  const run = await DrillRun.start(client);
+  run.drive();
+  const status = await run.ended(120_000);
+  const guardian = await run.guardianTimeline();
+  if (status !== 'COMPLETED' || !guardian) throw new Error(`the healthy run ended as ${status}`);
+  return pointsOf(await run.timeline(), guardian);
+}
+
+export function casesOf(points: readonly Point[]): Case[] {
+  const lock = points.findIndex(({ step }) => step === 'waiting for the lock');
+  const firstOwned = points[lock + 1]?.step;
+  if (lock === -1 || firstOwned === undefined) throw new Error('the healthy run never took its target');
+  return FAULTS.flatMap((fault) => points.filter((point) => fault.strikes(point)).map((point) => ({ name: caseName(fault, point), fault, point, firstOwned })));
+}
+
+/** Of each fault one boundary and one inside, where it has them; of those that wait long, one. */
+function sampleOf(all: readonly Case[]): Case[] {
+  const wanted = /^(worker killed (before copy|inside compare)|worker stopped and continued inside copy|worker stopped, run terminated, worker continued inside copy|run terminated (before|inside) copy|run cancelled (during gate|inside copy)|Temporal server restarted (before copy|inside replay to the end)|restoring PostgreSQL killed inside (replay to the m|compare)|copying process|host lost inside copy)/;
+  return all.filter(({ name }) => wanted.test(name));
+}

@@ -1,0 +1,54 @@
+import { defaultPayloadConverter } from '@temporalio/common';
+import type { temporal } from '@temporalio/proto';
+import { STEP_HEADER, type StepHeader } from '../../contracts/ledger.ts';
+
+type History = temporal.api.history.v1.IHistory;
+type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
+
+export interface PhaseSpan { name: string; fromMs: number; untilMs: number }
+export interface ActivitySpan { type: string; step: string | null; scheduledMs: number; endedMs: number; attempts: number; completed: boolean }
+
+/** A workflow's life in durable time, read from its history. What has not ended lasts for ever. */
+export interface Timeline { phases: PhaseSpan[]; activities: ActivitySpan[]; eventNames: Set<string> }
+
+export function readTimeline(history: History): Timeline {
+  const phases: PhaseSpan[] = [];
+  const activities = new Map<string, ActivitySpan>();
+  const eventNames = new Set<string>();
+  for (const event of history.events ?? []) {
+    const at = millis(event);
+    for (const [name, value] of Object.entries(event)) if (name.endsWith('EventAttributes') && value !== null) eventNames.add(name.replace('EventAttributes', ''));
+    const phase = event.upsertWorkflowSearchAttributesEventAttributes?.searchAttributes?.indexedFields?.['RunbookPhase'];
+    if (phase) {
+      const previous = phases.at(-1);
+      if (previous) previous.untilMs = at;
+      phases.push({ name: defaultPayloadConverter.fromPayload<string>(phase), fromMs: at, untilMs: Number.POSITIVE_INFINITY });
+    }
+    readActivity(event, at, activities);
+  }
+  return { phases, activities: [...activities.values()], eventNames };
+}
+
+function readActivity(event: HistoryEvent, at: number, activities: Map<string, ActivitySpan>): void {
+  const scheduled = event.activityTaskScheduledEventAttributes;
+  if (scheduled) {
+    const header = scheduled.header?.fields?.[STEP_HEADER];
+    activities.set(String(event.eventId), {
+      type: scheduled.activityType?.name ?? '', step: header ? defaultPayloadConverter.fromPayload<StepHeader>(header).step : null,
+      scheduledMs: at, endedMs: Number.POSITIVE_INFINITY, attempts: 0, completed: false,
+    });
+    return;
+  }
+  const started = event.activityTaskStartedEventAttributes;
+  const ofStarted = activities.get(String(started?.scheduledEventId));
+  if (started && ofStarted) ofStarted.attempts = started.attempt ?? 1;
+  const ended = event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
+  const ofEnded = activities.get(String(ended?.scheduledEventId));
+  if (!ofEnded) return;
+  ofEnded.endedMs = at;
+  ofEnded.completed = event.activityTaskCompletedEventAttributes !== null && event.activityTaskCompletedEventAttributes !== undefined;
+}
+
+function millis(event: HistoryEvent): number {
+  return Number(event.eventTime?.seconds ?? 0) * 1000 + Math.floor((event.eventTime?.nanos ?? 0) / 1e6);
+}
