@@ -3,9 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { sweepAbandonedPlaces } from '../activities/archive-provider/sweep-places.ts';
 import { loadConfiguration, temporalConnectOptions, type TemporalFlags } from './config.ts';
 import { createWorkers } from './create-workers.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
+
+/** How often drills are looked for that nobody guards any more. */
+const SWEEP_EVERY_MS = 60_000;
 
 /** Starts the workers of this host and runs them until the process is asked to end. */
 export async function runWorker(options: { config?: string | undefined; flags?: TemporalFlags; log: (line: string) => void }): Promise<void> {
@@ -16,11 +20,19 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
   const [connection, native] = await Promise.all([Connection.connect(connectionOptions), NativeConnection.connect(connectionOptions)]);
   try {
     const searchAttributes = await registerSearchAttributes(connection, namespace, options.log);
+    const client = new Client({ connection, namespace });
     const workers = await createWorkers({
-      connection: native, client: new Client({ connection, namespace }), configuration, namespace, codeVersion: await packageVersion(), searchAttributes,
+      connection: native, client, configuration, namespace, codeVersion: await packageVersion(), searchAttributes,
     });
     options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
-    await Promise.all(workers.map((worker) => worker.run()));
+    const sweep = () => sweepAbandonedPlaces({ client, configuration }).then(
+      (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
+      (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
+    );
+    // Not awaited: it must not keep new runs waiting. Again, since a guardian may give this host up while it comes back.
+    void sweep();
+    const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS);
+    await Promise.all(workers.map((worker) => worker.run())).finally(() => clearInterval(sweeping));
   } finally {
     await native.close();
     await connection.close();

@@ -11,16 +11,29 @@ import { fenceName, ownerTag } from '../kernel/names.ts';
 /** Where one run may have its drill: a directory that only the guardian makes and removes. */
 export interface DrillPlace { directory: string; name: string; run: string; fence: string }
 
+/** What a place says of itself, for a worker that finds it after its guardian is gone. */
+export const PLACE_RECORD = 'place.json';
+
+/** Name of the place's directory. */
+export function placeName({ owner, fence }: Pick<DrillRef, 'owner' | 'fence'>): string {
+  return `${ownerTag(owner)}-${fence}`;
+}
+
 export function drillPlace(drillsDirectory: string, { owner, fence }: Pick<DrillRef, 'owner' | 'fence'>): DrillPlace {
-  return { directory: join(drillsDirectory, `${ownerTag(owner)}-${fence}`), name: fenceName('d', owner, fence), run: ownerTag(owner), fence: String(fence) };
+  return { directory: join(drillsDirectory, placeName({ owner, fence })), name: fenceName('d', owner, fence), run: ownerTag(owner), fence: String(fence) };
 }
 
 /** Opens the fence. The database server's user must be able to walk through, and nobody can list it. */
 export async function openPlace(drillsDirectory: string, call: DrillPlaceCall): Promise<void> {
   await mkdir(drillsDirectory, { recursive: true, mode: 0o711 });
-  await mkdir(drillPlace(drillsDirectory, call).directory, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
+  const { directory } = drillPlace(drillsDirectory, call);
+  await mkdir(directory, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
   });
+  const { database, owner, fence } = call;
+  const record = join(directory, PLACE_RECORD);
+  await writeFile(`${record}.part`, JSON.stringify({ database, owner, fence }), { mode: 0o600 });
+  await rename(`${record}.part`, record);
 }
 
 /** Revokes the fence: destroys the drill and removes its place, without which nothing can be made again. */

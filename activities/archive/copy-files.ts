@@ -45,13 +45,13 @@ export async function copyFiles(args: CopyFilesArgs): Promise<CopiedFile[]> {
   const child = startCopyProcess(args.marker);
   const abort = () => child.kill('SIGKILL');
   args.signal?.addEventListener('abort', abort, { once: true });
+  // From the very beginning: a process that is killed before it says a word would else be waited for until the end of time.
+  const ended = failureOf(child, args.signal);
   try {
-    await once(child, 'message').catch((cause) => {
-      throw new RecoveryFailure('COPY_FAILED', 'The copying process could not be started.', { cause });
-    });
+    await Promise.race([once(child, 'message'), ended]);
     await args.onStarted?.(child.pid ?? 0);
     args.signal?.throwIfAborted();
-    return await converse(child, args);
+    return await Promise.race([converse(child, args), ended]);
   } finally {
     args.signal?.removeEventListener('abort', abort);
     if (child.exitCode === null && child.signalCode === null) {
@@ -59,6 +59,20 @@ export async function copyFiles(args: CopyFilesArgs): Promise<CopiedFile[]> {
       await once(child, 'exit');
     }
   }
+}
+
+/** Rejects when the process ends or cannot be reached. */
+function failureOf(child: ChildProcess, signal: AbortSignal | undefined): Promise<never> {
+  const failure = new Promise<never>((_, reject) => {
+    child.on('error', (cause) => reject(new RecoveryFailure('COPY_FAILED', `The copying process could not be started or reached: ${cause.message}`, { cause })));
+    child.once('exit', (code, killedBy) => {
+      if (signal?.aborted) reject(signal.reason as Error);
+      else reject(new RecoveryFailure('COPY_FAILED', `The copying process ended early (${killedBy ?? `exit code ${code}`}).`));
+    });
+  });
+  // It ends after its work too, when nobody listens any more.
+  failure.catch(() => undefined);
+  return failure;
 }
 
 function startCopyProcess(marker: CopyFilesArgs['marker']): ChildProcess {
@@ -73,7 +87,7 @@ function startCopyProcess(marker: CopyFilesArgs['marker']): ChildProcess {
 type Reply = { bytesDone: number } | { done: CopiedFile[] } | { failed: { code: string; message: string } };
 
 function converse(child: ChildProcess, args: CopyFilesArgs): Promise<CopiedFile[]> {
-  const { phase, signal, onProgress, marker: _marker, onStarted: _onStarted, ...request } = args;
+  const { phase, signal: _signal, onProgress, marker: _marker, onStarted: _onStarted, ...request } = args;
   const bytesTotal = args.jobs.reduce((sum, job) => sum + job.size, 0);
   return new Promise((resolve, reject) => {
     child.on('message', (reply: Reply) => {
@@ -86,11 +100,6 @@ function converse(child: ChildProcess, args: CopyFilesArgs): Promise<CopiedFile[
         reject(new RecoveryFailure(type, reply.failed.message));
       }
     });
-    child.once('exit', (code, killedBy) => {
-      if (signal?.aborted) reject(signal.reason);
-      else reject(new RecoveryFailure('COPY_FAILED', `The copying process ended early (${killedBy ?? `exit code ${code}`}).`));
-    });
-    child.once('error', reject);
     const threads = args.threads ?? Math.max(2, Math.min(8, availableParallelism()));
     child.send({ ...request, threads } satisfies CopyRequest);
   });

@@ -17,6 +17,7 @@ export type RecoveryFailureType =
   | 'UNFIT_HOST'
   | 'FENCED'
   | 'SERVER_DID_NOT_START'
+  | 'SERVER_KILLED'
   | 'COPY_FAILED'
   | 'UNSAFE_PATH'
   | 'NOT_OUR_DRILL'

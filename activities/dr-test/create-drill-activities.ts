@@ -1,10 +1,11 @@
 import { hostname } from 'node:os';
+import { withClient } from '../postgres/source.ts';
 import { classified } from '../temporal/classify.ts';
 import { longActivity } from '../temporal/long-activity.ts';
 import { compareWithManifest } from '../manifest/compare-manifest.ts';
 import { checkCollations } from './collation-check.ts';
 import { settingsIn, type DrillDependencies } from './dependencies.ts';
-import type { DrillActivities } from './drill-activities.ts';
+import type { DrillActivities, DrillRef } from './drill-activities.ts';
 import { comparisonChecks } from './findings.ts';
 import { measureLoss } from './measure-loss.ts';
 import { probe, runOwnChecks } from './own-checks.ts';
@@ -16,6 +17,13 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
   const { drills } = configuration;
   const settingsOf = (database: string) => settingsIn(configuration, database);
   const defaultDatabase = (database: string) => settingsOf(database).connection.database;
+
+  /** For a copy that is up already, a look; one whose server was killed since is brought up again. */
+  const bringUp = async (drill: DrillRef, signal: AbortSignal) => {
+    const provider = providerOf(drill.database);
+    await provider.recoverToEnd(drill, { signal, onProgress: () => undefined });
+    return provider.address(drill);
+  };
 
   return classified<DrillActivities>({
     planDrill: (input) => longActivity(() => planDrill(input, { settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host })),
@@ -39,8 +47,12 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     compareWithManifest: ({ drill, manifestId, database, depth }) => longActivity(async ({ signal, onProgress }) => {
       const started = performance.now();
       const provider = providerOf(drill.database);
+      const manifest = await provider.readManifest(drill.recoveryPointId, manifestId);
+      const position = manifest.databases.find((entry) => entry.database === database);
+      // A server that was killed since it was replayed is brought back to where it waited.
+      if (position) await provider.recoverTo(drill, position.lsn, { signal, onProgress: () => undefined });
       const result = await compareWithManifest({
-        connect: await provider.address(drill), manifest: await provider.readManifest(drill.recoveryPointId, manifestId),
+        connect: await provider.address(drill), manifest,
         database, connections: drills.connections, depth, signal, onProgress: (progress) => onProgress({ phase: `${progress.phase} of ${database}`, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal }),
       });
       return {
@@ -56,8 +68,8 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       return { endLsn: end.endLsn, lastCommitAt: end.lastCommitAt, replaySeconds: (replayedAt - startedAt) / 1000, promotionSeconds: (Date.parse(end.readyAt) - replayedAt) / 1000 };
     }),
 
-    runChecks: ({ drill, plan }) => longActivity(async () => {
-      const address = await providerOf(drill.database).address(drill);
+    runChecks: ({ drill, plan }) => longActivity(async ({ signal }) => {
+      const address = await bringUp(drill, signal);
       const fallback = defaultDatabase(drill.database);
       return [...await checkCollations(address, plan.manifest?.databases.map(({ name }) => name) ?? [fallback]), ...await runOwnChecks(address, plan.checks, fallback)];
     }),
@@ -65,8 +77,12 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     probeApplication: ({ drill }) => longActivity(async ({ signal }) => {
       const setting = settingsOf(drill.database).probe;
       if (!setting) return [{ name: 'application probe', outcome: 'skipped', detail: 'none is configured; the server itself answers' }];
-      const address = await providerOf(drill.database).address(drill);
-      return [await probe(setting, { address, database: defaultDatabase(drill.database), environment: probeEnvironment, signal })];
+      const address = await bringUp(drill, signal);
+      const database = defaultDatabase(drill.database);
+      const check = await probe(setting, { address, database, environment: probeEnvironment, signal });
+      // Of a server that is gone the probe says nothing about what was restored: this throws, and is tried again.
+      if (check.outcome === 'failed') await withClient(address(database), (client) => client.query('SELECT'));
+      return [check];
     }),
 
     measureLoss: (input) => longActivity(() => measureLoss(input, { settings: settingsOf(input.drill.database), provider: providerOf(input.drill.database), resolvePassword })),

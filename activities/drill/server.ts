@@ -85,7 +85,7 @@ export async function stopDrill(args: { drill: Pick<Drill, 'directory'>; mode: '
 
 /**
  * Polls a starting server until `isDone` says so.
- * @throws RecoveryFailure `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED` or `SERVER_DID_NOT_START`, with the server's reason
+ * @throws RecoveryFailure `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED`, `SERVER_KILLED` or `SERVER_DID_NOT_START`, with the server's reason
  */
 export async function waitForServer(args: {
   drill: Drill;
@@ -125,6 +125,10 @@ async function explainEnd(drill: Drill, started: StartedServer): Promise<Recover
   const reason = fatal[0] ?? text.trim().split('\n').at(-1) ?? 'it wrote no log';
   if (/recovery ended before configured recovery target|WAL ends before (end of online backup|consistent recovery point)/.test(text)) {
     return new RecoveryFailure('RECOVERY_STOPPED_EARLY', `Recovery ended before its target: ${reason}.`);
+  }
+  // A server that gives up says why, also when one of its processes crashed; one that is killed has no time to.
+  if (fatal.length === 0 && text !== '' && !/was terminated by signal|exited with exit code|aborting startup|database system is shut down/.test(text)) {
+    return new RecoveryFailure('SERVER_KILLED', 'The restored server was killed from outside, without a word in its log; perhaps this host ran out of memory.');
   }
   const type = /starting (archive|point-in-time) recovery|redo starts/.test(text) ? 'RECOVERY_FAILED' : 'SERVER_DID_NOT_START';
   return new RecoveryFailure(type, `The restored server ended: ${reason}.`);

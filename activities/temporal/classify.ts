@@ -18,6 +18,8 @@ const RECOVERY: Record<RecoveryFailureType, FailureType> = {
   UNFIT_HOST: 'PREFLIGHT',
   FENCED: 'FENCED',
   SERVER_DID_NOT_START: 'RECOVERY_FAILED',
+  // Somebody or the kernel ended it: that says nothing about the backup.
+  SERVER_KILLED: 'UNAVAILABLE',
   COPY_FAILED: 'UNAVAILABLE',
   UNSAFE_PATH: 'PREFLIGHT',
   NOT_OUR_DRILL: 'FENCED',
@@ -25,7 +27,7 @@ const RECOVERY: Record<RecoveryFailureType, FailureType> = {
 };
 
 /** What passes when it is tried again; everything else is final. */
-const WORTH_RETRYING = new Set<RecoveryFailureType>(['COPY_FAILED', 'SERVER_DID_NOT_START']);
+const WORTH_RETRYING = new Set<RecoveryFailureType>(['COPY_FAILED', 'SERVER_DID_NOT_START', 'SERVER_KILLED']);
 
 /** The connection, not the statement, failed: class 08, shutdown, too many connections. */
 const CONNECTION_STATES = /^(08|57P0|53300)/;

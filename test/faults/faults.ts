@@ -1,7 +1,7 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ownerTag } from '../../activities/dr-test/names.ts';
+import { ownerTag } from '../../activities/kernel/names.ts';
 import type { DrillRun } from './drill-run.ts';
 import type { Environment } from './environment.ts';
 import { drillProcesses, isCopying } from './host-processes.ts';

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { DRILL_VARIABLE } from '../../activities/drill/drill.ts';
-import { ownerTag } from '../../activities/dr-test/names.ts';
+import { ownerTag } from '../../activities/kernel/names.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 
 export interface HostProcess { pid: number; parent: number; command: string; cwd: string }

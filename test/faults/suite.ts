@@ -20,7 +20,7 @@ export async function runSuite({ only, sample, lanes, log }: SuiteOptions): Prom
   try {
     const [first] = environments;
     if (!first) throw new RangeError('there must be a lane');
-    const points = await learnPoints(first.client);
+    const points = await learnPoints(first.client, log);
     const all = casesOf(points);
     const cases = (sample ? sampleOf(all) : all).filter(({ name }) => only?.test(name) ?? true);
     log(`${points.length} points, ${cases.length} of ${all.length} cases, ${lanes} lanes`);
@@ -45,13 +45,15 @@ export async function runSuite({ only, sample, lanes, log }: SuiteOptions): Prom
 }
 
 /** Takes the points from a run that nothing happens to. */
-async function learnPoints(client: Environment['client']): Promise<Point[]> {
+async function learnPoints(client: Environment['client'], log: SuiteOptions['log']): Promise<Point[]> {
   const run = await DrillRun.start(client);
   run.drive();
   const status = await run.ended(120_000);
   const guardian = await run.guardianTimeline();
   if (status !== 'COMPLETED' || !guardian) throw new Error(`the healthy run ended as ${status}`);
-  return pointsOf(await run.timeline(), guardian);
+  const timeline = await run.timeline();
+  log(`a healthy run: ${timeline.phases.filter(({ untilMs }) => untilMs < Number.POSITIVE_INFINITY).map(({ name, fromMs, untilMs }) => `${name} ${((untilMs - fromMs) / 1000).toFixed(1)} s`).join(', ')}`);
+  return pointsOf(timeline, guardian);
 }
 
 export function casesOf(points: readonly Point[]): Case[] {
