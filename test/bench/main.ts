@@ -1,0 +1,57 @@
+#!/usr/bin/env node
+/** `npm run bench -- dr-test`: measures the table "Speed" and ends with 1 when a limit is missed. */
+import { parseBenchArguments, USAGE, UsageError, type BenchArguments } from './arguments.ts';
+import type { RowOutcome } from './outcome.ts';
+import { jsonLine, machineLine, noiseWarning, rowLines } from './report.ts';
+import { ROW_GROUPS } from './rows/all.ts';
+import { ROW_NAMES } from './limits.ts';
+import { endBaselines } from './stage/run.ts';
+import { openSite } from './stage/site.ts';
+
+const began = performance.now();
+// Progress goes to standard error: with --json the last line of standard output is the result.
+const log = (line: string): void => void process.stderr.write(`[${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s] ${line}\n`);
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+try {
+  process.exitCode = await bench(parseBenchArguments(process.argv.slice(2)));
+} catch (error) {
+  const isUsage = error instanceof UsageError;
+  process.stderr.write(`bench: ${isUsage ? `${error.message}\n${USAGE}` : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exitCode = isUsage ? 2 : 1;
+}
+
+async function bench(settings: BenchArguments): Promise<number> {
+  const warning = noiseWarning();
+  const before = machineLine('before');
+  if (warning) log(warning);
+  const site = await openSite({ bytes: settings.bytes, writeAfterSeconds: settings.windowSeconds, log });
+  const interrupted = () => { endBaselines(); void site.stop().then(() => process.exit(130)); };
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  const outcomes: RowOutcome[] = [];
+  try {
+    const wanted = new Set(settings.rows);
+    for (const group of ROW_GROUPS) {
+      if (!group.names.some((name) => wanted.has(name))) continue;
+      log(`measuring ${group.names.filter((name) => wanted.has(name)).join(', ')}`);
+      const measured = await group.measure({ site, settings, wanted });
+      for (const outcome of measured) for (const line of rowLines(outcome)) log(line);
+      outcomes.push(...measured);
+    }
+  } finally {
+    await site.stop();
+    process.off('SIGINT', interrupted);
+    process.off('SIGTERM', interrupted);
+  }
+  outcomes.sort((a, b) => ROW_NAMES.indexOf(a.name) - ROW_NAMES.indexOf(b.name));
+  print(`dr-test, database of ${Math.round(settings.bytes / 2 ** 20)} MiB, ${settings.repetitions} interleaved repetitions, medians [least to most]`);
+  for (const outcome of outcomes) for (const line of rowLines(outcome)) print(line);
+  print(before);
+  print(machineLine('after'));
+  if (warning) print(warning);
+  const missed = outcomes.filter((outcome) => !outcome.met).map(({ name }) => name);
+  print(missed.length === 0 ? 'every limit is met' : `missed: ${missed.join(', ')}`);
+  if (settings.json) print(jsonLine(outcomes));
+  return missed.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { databaseSchema } from '../../../contracts/configuration.ts';
+import { takeManifest } from '../../../activities/manifest/take-manifest.ts';
+import type { Production } from '../../../scripts/demo/production.ts';
+import { interleave } from '../interleave.ts';
+import { startLoad } from '../load/client.ts';
+import { ratioOutcome } from '../outcome.ts';
+import { median, percentile } from '../statistics.ts';
+import type { RowGroup } from './row.ts';
+
+const SHARE_OF_SUSTAINABLE = 0.6;
+const CONNECTIONS = 8;
+const now = (): number => performance.timeOrigin + performance.now();
+
+/**
+ * What a manifest costs those who write meanwhile. First the sustainable load is measured: what as many connections get done back to
+ * back. Then operations fall due at random instants at 60 % of it, and count from when they were due, so that a stall is
+ * felt by all that queue up behind it. Windows with and without a manifest take turns; a window lasts for whole manifests.
+ */
+export const manifestImpact: RowGroup = {
+  names: ['manifestImpact'],
+  async measure({ site, settings }) {
+    const production = await site.source('shop');
+    const load = await startLoad({ config: production.config, connections: CONNECTIONS, seed: 1 });
+    try {
+      await prepare(production);
+      // The first one fills caches and writes the full pages that follow a checkpoint.
+      await load.saturate(settings.windowSeconds);
+      const sustainable = await load.saturate(settings.windowSeconds);
+      const rate = sustainable * SHARE_OF_SUSTAINABLE;
+      site.log(`  sustainable ${sustainable.toFixed(0)} operations/s, going on with ${rate.toFixed(0)}`);
+      const manifests: number[] = [];
+      const kept: number[] = [];
+      let lastSeconds = settings.windowSeconds;
+      const measured = async (during: () => Promise<void>): Promise<number> => {
+        await load.pace(rate);
+        // Let the queue of the first moment go.
+        await sleep(1000);
+        const from = now();
+        await during();
+        const to = now();
+        const operations = (await load.rest()).filter(([dueAt]) => dueAt >= from && dueAt < to);
+        kept.push(operations.length / (rate * ((to - from) / 1000)));
+        lastSeconds = (to - from) / 1000;
+        return percentile(operations.map(([, latency]) => latency), 0.95);
+      };
+      const samples = await interleave([
+        { name: 'without', run: () => measured(async () => { await sleep(lastSeconds * 1000); }) },
+        { name: 'with', run: () => measured(async () => {
+          for (const until = now() + settings.windowSeconds * 1000; now() < until;) {
+            const started = performance.now();
+            await manifestOf(production);
+            manifests.push((performance.now() - started) / 1000);
+          }
+        }) },
+      ], { repetitions: settings.repetitions, onSample: (name, repetition, value) => site.log(`  ${name} ${repetition}: p95 ${value.toFixed(2)} ms`) });
+      return [ratioOutcome('manifestImpact', { name: 'with', samples: samples.get('with') ?? [] }, { name: 'without', samples: samples.get('without') ?? [] }, {
+        unit: 'ms',
+        notes: [`p95 of operations from when they were due; sustainable ${sustainable.toFixed(0)}/s, load ${rate.toFixed(0)}/s, of which ${(median(kept) * 100).toFixed(0)} % came; ${manifests.length} manifests of ${median(manifests).toFixed(1)} s`],
+      })];
+    } finally {
+      await load.end();
+    }
+  },
+};
+
+/** Begins after a checkpoint, so that none of those that time brings falls into the first windows only. */
+async function prepare({ config }: Production): Promise<void> {
+  const client = new Client(config);
+  await client.connect();
+  await client.query('CHECKPOINT').finally(() => client.end());
+}
+
+/** As the activity takes it, with what the configuration gives when it says nothing. */
+async function manifestOf({ config, database, port, superuser }: Production): Promise<void> {
+  const { manifest: limits } = databaseSchema.parse({ connection: {}, provider: { kind: 'archive', repository: '/', walDirectory: '/' } });
+  const manifest = await takeManifest({
+    connect: (name) => ({ host: '127.0.0.1', port, user: superuser.user, password: superuser.password, database: name }), databases: [database], applicationName: 'bench manifest',
+    signal: new AbortController().signal,
+    limits: { connections: limits.connections, statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout, maxXminAgeMs: limits.maxXminAge, maxRetainedWalBytes: limits.maxRetainedWal, dutyCycle: limits.dutyCycle },
+  });
+  if (!manifest.databases[0]?.tables.length) throw new Error(`the manifest of ${database} at ${config.host} has no tables`);
+}

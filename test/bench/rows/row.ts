@@ -1,0 +1,18 @@
+import type { BenchArguments } from '../arguments.ts';
+import type { RowName } from '../limits.ts';
+import type { RowOutcome } from '../outcome.ts';
+import type { Site } from '../stage/site.ts';
+
+/** What a row works with. */
+export interface RowInput {
+  site: Site;
+  settings: BenchArguments;
+  /** Rows that were asked for: some are measured together. */
+  wanted: ReadonlySet<RowName>;
+}
+
+/** Measures one row, or several that share what they are measured against. */
+export interface RowGroup {
+  names: readonly RowName[];
+  measure: (input: RowInput) => Promise<RowOutcome[]>;
+}

@@ -1,0 +1,103 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { stringify } from 'yaml';
+import { archiveLayout } from '../../../activities/archive/layout.ts';
+import { findPostgres, type PostgresBinaries } from '../../../activities/postgres/binaries.ts';
+import type { Production } from '../../../scripts/demo/production.ts';
+import { resolveTemporalCli } from '../../../scripts/embedded/temporal-cli.ts';
+import { startTemporalServer } from '../../../scripts/embedded/temporal-server.ts';
+import { preparedDataSet } from './data-set.ts';
+import { takeRecoveryPoint, type Recoverable } from './recovery-point.ts';
+import { startSource } from './source.ts';
+import { startWorker } from './worker.ts';
+
+/** What the rows run on; each part is started when the first row asks for it. */
+export interface Site {
+  root: string;
+  log: (line: string) => void;
+  binaries: () => Promise<PostgresBinaries>;
+  source: (name: SourceName) => Promise<Production>;
+  /** `tiny`, unless the size that was asked for is as small. */
+  smallest: SourceName;
+  /** A Temporal server without a worker. */
+  server: () => Promise<TemporalSite>;
+  /** A Temporal server of the source's own, and a worker with a configuration that has only this source. */
+  working: (name: SourceName) => Promise<TemporalSite & { configurationFile: string }>;
+  recoveryPoint: (name: SourceName) => Promise<Recoverable>;
+  /** Ends everything and removes its files. Can be called twice. */
+  stop: () => Promise<void>;
+}
+/** `shop` has the size that was asked for, `tiny` a few rows. */
+export type SourceName = 'shop' | 'tiny';
+export interface TemporalSite { client: Client; address: string }
+
+/** The smallest that `loadShop` makes. */
+const TINY_BYTES = 2 ** 20;
+
+export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: number; writeAfterSeconds: number; log: (line: string) => void }): Promise<Site> {
+  const root = await mkdtemp(join(tmpdir(), 'runbooks-bench-'));
+  // The database server's user must be able to walk through.
+  await chmod(root, 0o711);
+  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
+  let stopping: Promise<void> | undefined;
+  const stop = () => (stopping ??= (async () => {
+    for (const end of stops.toReversed()) await end().catch((error: Error) => log(`while cleaning up: ${error.message}`));
+  })());
+  const binaries = () => findPostgres({});
+
+  const source = onceEach(async (name: SourceName) => {
+    const found = await binaries();
+    const dataSet = await preparedDataSet({ bytes: name === 'tiny' ? TINY_BYTES : bytes, binaries: found, log });
+    log(`starting the ${name} source, PostgreSQL ${found.version}`);
+    const production = await startSource({ root: join(root, name), dataSet, binaries: found });
+    stops.push(() => production.stop());
+    await writeFile(join(root, `${name}.password`), production.superuser.password, { mode: 0o600 });
+    await mkdir(join(root, `${name}-backups`), { mode: 0o700 });
+    return production;
+  });
+
+  const server = async (name: string) => {
+    const cli = await resolveTemporalCli({ log });
+    const started = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, `temporal-${name}.log`) });
+    stops.push(() => started.stop());
+    const connection = await Connection.connect({ address: started.address });
+    stops.push(() => connection.close());
+    return { address: started.address, client: new Client({ connection }) };
+  };
+
+  const working = onceEach(async (name: SourceName) => {
+    const production = await source(name);
+    const configurationFile = join(root, `${name}.yaml`);
+    await writeFile(configurationFile, stringify({
+      version: 1, evidence: { directory: join(root, 'evidence') }, drills: { directory: join(root, 'drills'), reserve: '200MB' },
+      databases: {
+        [name]: {
+          connection: { host: '127.0.0.1', port: production.port, database: production.database, user: production.superuser.user, passwordFile: join(root, `${name}.password`) },
+          provider: { kind: 'archive', repository: join(root, `${name}-backups`), walDirectory: production.archiveDirectory },
+        },
+      },
+    }), { mode: 0o600 });
+    const running = { ...(await server(name)), configurationFile };
+    const worker = await startWorker(running);
+    stops.push(() => worker.stop());
+    return running;
+  });
+
+  const recoveryPoint = onceEach(async (name: SourceName) => {
+    const [production, { client }] = [await source(name), await working(name)];
+    return takeRecoveryPoint({ name, production, client, layout: archiveLayout({ root: join(root, `${name}-backups`), walDirectory: production.archiveDirectory }), writeAfterSeconds, log });
+  });
+  return { root, log, binaries, source, smallest: bytes <= TINY_BYTES ? 'shop' : 'tiny', server: () => server('alone'), working, recoveryPoint, stop };
+}
+
+/** Makes a thing at the first call for a key. */
+function onceEach<K, T>(make: (key: K) => Promise<T>): (key: K) => Promise<T> {
+  const made = new Map<K, Promise<T>>();
+  return (key) => {
+    const found = made.get(key) ?? make(key);
+    made.set(key, found);
+    return found;
+  };
+}

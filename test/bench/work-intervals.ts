@@ -1,0 +1,47 @@
+import type { temporal } from '@temporalio/proto';
+import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
+
+/** From when to when, in milliseconds. */
+export type Interval = readonly [number, number];
+type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
+
+/** Activities of the kernel itself: what they take is the price of being durable, not work of the drill. */
+const KERNEL: Readonly<Record<keyof KernelActivities, true>> = {
+  describeRun: true, identifyDecision: true, requestLock: true, releaseLock: true, findDeadGuardians: true, awaitRunEnd: true, endRun: true, readLedger: true, writeEvidence: true,
+  writeEvidenceOfDeadRun: true,
+};
+
+/**
+ * When activities were running, from the durable times of their start and end: those that do the runbook's work, or all.
+ * Watching for the end of the run is never work.
+ */
+export function workIntervals(events: readonly HistoryEvent[], of: 'drill' | 'all'): Interval[] {
+  const names = new Map<string, string>();
+  const starts = new Map<string, { name: string; at: number }>();
+  const intervals: Interval[] = [];
+  for (const event of events) {
+    const scheduled = event.activityTaskScheduledEventAttributes;
+    if (scheduled) names.set(String(event.eventId), scheduled.activityType?.name ?? '');
+    const started = event.activityTaskStartedEventAttributes;
+    if (started) starts.set(String(event.eventId), { name: names.get(String(started.scheduledEventId)) ?? '', at: milliseconds(event) });
+    const ended = event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
+    const start = ended ? starts.get(String(ended.startedEventId)) : undefined;
+    if (start && start.name !== 'awaitRunEnd' && (of === 'all' || !(start.name in KERNEL))) intervals.push([start.at, milliseconds(event)]);
+  }
+  return intervals;
+}
+
+/** Time that at least one interval covers. */
+export function secondsCovered(intervals: readonly Interval[]): number {
+  let covered = 0;
+  let until = -Infinity;
+  for (const [from, to] of intervals.toSorted((a, b) => a[0] - b[0])) {
+    if (to > until) covered += to - Math.max(from, until);
+    until = Math.max(until, to);
+  }
+  return covered / 1000;
+}
+
+function milliseconds({ eventTime }: HistoryEvent): number {
+  return Number(eventTime?.seconds ?? 0) * 1000 + (eventTime?.nanos ?? 0) / 1e6;
+}

@@ -1,0 +1,109 @@
+import { describe, expect, test } from 'vitest';
+import { parseBenchArguments, UsageError } from '../bench/arguments.ts';
+import { interleave } from '../bench/interleave.ts';
+import { ROW_NAMES } from '../bench/limits.ts';
+import { ratioOutcome, secondsOutcome } from '../bench/outcome.ts';
+import { jsonLine, rowLines } from '../bench/report.ts';
+import { ROW_GROUPS } from '../bench/rows/all.ts';
+import { median, percentile, summarise } from '../bench/statistics.ts';
+import { secondsCovered, workIntervals } from '../bench/work-intervals.ts';
+
+describe('statistics', () => {
+  test('the median is the middle one, or the mean of the two in the middle, whatever the order', () => {
+    expect(median([9, 1, 5])).toBe(5);
+    expect(median([10, 2, 4, 100])).toBe(7);
+    expect(median([3])).toBe(3);
+  });
+
+  test('a percentile is the smallest sample that so many do not exceed', () => {
+    const hundred = Array.from({ length: 100 }, (_, index) => 100 - index);
+    expect(percentile(hundred, 0.95)).toBe(95);
+    expect(percentile(hundred, 0.07)).toBe(7);
+    expect(percentile(hundred, 1)).toBe(100);
+    expect(percentile([5, 1], 0.5)).toBe(1);
+    expect(percentile([7], 0.01)).toBe(7);
+    expect(() => percentile(hundred, 95)).toThrow(RangeError);
+  });
+
+  test('one outlier moves the most, not the median absolute deviation', () => {
+    expect(summarise([10, 11, 12, 13, 500])).toEqual({ median: 12, least: 10, most: 500, mad: 1 });
+  });
+
+  test('nothing, and what is no number, cannot be summarised', () => {
+    expect(() => median([])).toThrow('no measurements');
+    expect(() => summarise([1, Number.NaN])).toThrow('NaN is no measurement');
+  });
+});
+
+describe('outcomes', () => {
+  test('a ratio is that of the medians, with the range of single repetitions', () => {
+    const outcome = ratioOutcome('compareVsTextSql', { name: 'ours', samples: [1, 2, 9] }, { name: 'text', samples: [4, 4, 6] });
+    expect(outcome).toMatchObject({ value: 0.5, met: true, ratioRange: [0.25, 1.5] });
+  });
+
+  test('at the limit is met, above it is missed and says so with its number', () => {
+    expect(secondsOutcome('orchestration', [1]).met).toBe(true);
+    const missed = secondsOutcome('orchestration', [1.001]);
+    expect(missed.met).toBe(false);
+    expect(rowLines(missed)[0]).toMatch(/^orchestration +1\.001 s +limit 1 s +MISSED/);
+  });
+
+  test('the last line has ratios and seconds apart, and only what was measured', () => {
+    const line = jsonLine([ratioOutcome('copyVsVerifiedCp', { name: 'a', samples: [1] }, { name: 'b', samples: [3] }), secondsOutcome('cliHelp', [0.125])]);
+    expect(JSON.parse(line)).toEqual({ bench: 'dr-test', ratios: { copyVsVerifiedCp: 0.3333 }, seconds: { cliHelp: 0.125 } });
+    expect(line).not.toContain('\n');
+  });
+
+  test('every row of the table is measured by exactly one group', () => {
+    expect(ROW_GROUPS.flatMap(({ names }) => names).toSorted()).toEqual(ROW_NAMES.toSorted());
+  });
+});
+
+test('contenders take turns in alternating order; warm-ups do not count, and what follows a run happens also when it fails', async () => {
+  const order: string[] = [];
+  const contender = (name: string) => ({ name, run: async () => { order.push(name); return order.length; } });
+  const samples = await interleave([contender('a'), contender('b')], { repetitions: 3, warmUps: 1 });
+  expect(order.join('')).toBe('baabbaab');
+  expect([...samples]).toEqual([['a', [3, 6, 7]], ['b', [4, 5, 8]]]);
+  let cleaned = false;
+  await expect(interleave([{ name: 'c', run: () => Promise.reject(new Error('broken')), after: async () => { cleaned = true; } }], { repetitions: 1 })).rejects.toThrow('broken');
+  expect(cleaned).toBe(true);
+});
+
+describe('arguments', () => {
+  test('have defaults that measure the whole table five times on at least 1 GB', () => {
+    const settings = parseBenchArguments(['dr-test']);
+    expect(settings).toMatchObject({ json: false, rows: ROW_NAMES, repetitions: 5 });
+    expect(settings.bytes).toBeGreaterThanOrEqual(2 ** 30);
+  });
+
+  test('take sizes with and without unit, and rows as a list or one by one, in the order of the table', () => {
+    expect(parseBenchArguments(['dr-test', '--size', '1.5GB', '--repetitions', '7', '--json'])).toMatchObject({ bytes: 1.5 * 2 ** 30, repetitions: 7, json: true });
+    expect(parseBenchArguments(['dr-test', '--size=20m']).bytes).toBe(20 * 2 ** 20);
+    expect(parseBenchArguments(['dr-test', '--size', '1073741824']).bytes).toBe(2 ** 30);
+    expect(parseBenchArguments(['dr-test', '--only', 'cliHelp,manifestImpact', '--only', 'workerStart']).rows).toEqual(['manifestImpact', 'workerStart', 'cliHelp']);
+  });
+
+  test.each([
+    [[], 'none was named'], [['other'], '"other"'], [['dr-test', 'more'], 'more'], [['dr-test', '--fast'], '--fast'],
+    [['dr-test', '--only', 'cliHelp,speed'], '"speed"'], [['dr-test', '--repetitions', '0'], '--repetitions'], [['dr-test', '--repetitions', '2.5'], '--repetitions'],
+    [['dr-test', '--repetitions', ''], '--repetitions'], [['dr-test', '--size', 'big'], '--size'], [['dr-test', '--size', '12'], '--size'], [['dr-test', '--size', '3XB'], '--size'],
+  ])('%j is wrong use, and the message names it', (words, named) => {
+    expect(() => parseBenchArguments(words)).toThrow(UsageError);
+    expect(() => parseBenchArguments(words)).toThrow(named);
+  });
+});
+
+test('time at work is what any activity of the drill covers; the kernel\'s own count as orchestration', () => {
+  expect(secondsCovered([[2000, 3000], [0, 1000], [500, 1500], [2200, 2300]])).toBe(2.5);
+  expect(secondsCovered([])).toBe(0);
+  const at = (seconds: number) => ({ eventTime: { seconds: seconds as never, nanos: 5e8 } });
+  const history = (name: string, from: number, to: number, id: number) => [
+    { eventId: id as never, ...at(from), activityTaskScheduledEventAttributes: { activityType: { name } } },
+    { eventId: (id + 1) as never, ...at(from), activityTaskStartedEventAttributes: { scheduledEventId: id as never } },
+    { eventId: (id + 2) as never, ...at(to), activityTaskCompletedEventAttributes: { startedEventId: (id + 1) as never } },
+  ];
+  const events = [...history('copyBackup', 10, 12, 1), ...history('readLedger', 20, 21, 4), ...history('awaitRunEnd', 1, 99, 7)];
+  expect(workIntervals(events, 'drill')).toEqual([[10500, 12500]]);
+  expect(workIntervals(events, 'all')).toEqual([[10500, 12500], [20500, 21500]]);
+});
