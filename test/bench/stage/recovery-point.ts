@@ -5,7 +5,7 @@ import type { Client } from '@temporalio/client';
 import { Client as Database } from 'pg';
 import { type ArchiveLayout, backupPaths, readBackupFiles, readRecoveryPoint } from '../../../activities/archive/layout.ts';
 import { awaitSegment } from '../../../activities/dr-test/await-archived.ts';
-import { readManifest } from '../../../activities/dr-test/manifest-file.ts';
+import { readManifest } from '../../../activities/archive-provider/manifests.ts';
 import type { BackupResult } from '../../../contracts/backup.ts';
 import type { Manifest } from '../../../contracts/manifest.ts';
 import type { BackupFiles, RecoveryPoint } from '../../../contracts/recovery-point.ts';
