@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `node scripts/bootstrap.mjs demo|test|faults|bench [arguments]`: from a fresh clone to the thing running. Installs and
+ * `node scripts/bootstrap.mjs demo|test|faults|bench|soak [arguments]`: from a fresh clone to the thing running. Installs and
  * builds only when needed. Uses nothing but Node, because nothing else is there yet.
  */
 import { spawn } from 'node:child_process';
@@ -17,6 +17,7 @@ const programs = {
   test: [join(root, 'node_modules/vitest/vitest.mjs'), 'run'],
   faults: [join(root, 'dist/test/faults/main.js')],
   bench: [join(root, 'dist/test/bench/main.js')],
+  soak: [join(root, 'dist/test/soak/main.js')],
 };
 const sources = ['contracts', 'workflows', 'activities', 'workers', 'scripts', 'test', 'tsconfig.json', 'package-lock.json'];
 

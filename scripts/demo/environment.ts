@@ -31,13 +31,15 @@ export interface DemoOptions {
   scale: number;
   seed: number;
   writersPerSecond: number;
+  /** Names from `writerKindNames`; default all. */
+  writerKinds?: readonly string[];
   log: (line: string) => void;
   /** Directory that will hold everything; it must not be there yet. Default: a new one for temporary files. */
   root?: string;
 }
 
 /** Starts everything from nothing: Temporal server, production under write load, configuration, worker. */
-export async function startDemoEnvironment({ scale, seed, writersPerSecond, log, root: chosen }: DemoOptions): Promise<DemoEnvironment> {
+export async function startDemoEnvironment({ scale, seed, writersPerSecond, writerKinds, log, root: chosen }: DemoOptions): Promise<DemoEnvironment> {
   const root = chosen ?? await mkdtemp(join(tmpdir(), 'runbooks-demo-'));
   if (chosen !== undefined) await mkdir(root);
   // The database server's user must be able to walk through.
@@ -58,7 +60,7 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, log,
     stops.push(() => production.stop());
     const loaded = await loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale, seed });
     log(`loaded the shop: ${Math.round(loaded.databaseBytes / 2 ** 20)} MiB, ${loaded.orders} orders in ${loaded.seconds.toFixed(1)} s`);
-    const writers = await startWriters({ config: production.config, count: 4, seed, opsPerSecond: writersPerSecond, onError: (error) => log(`writers: ${String(error)}`) });
+    const writers = await startWriters({ config: production.config, count: 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) });
     stops.push(() => writers.stop());
     const { configurationFile, repository } = await writeConfiguration(root, production, server);
     let worker = await startWorkerProcess({ configurationFile, address: server.address, log });

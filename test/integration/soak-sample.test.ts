@@ -1,0 +1,19 @@
+import { expect, it } from 'vitest';
+import { raceKinds, type Race } from '../soak/racers.ts';
+import { racesWithin, soak } from '../soak/soak.ts';
+
+it('healthy drills stay sound while everything races their manifests, and every logged table is compared', async () => {
+  const drills = await soak({ drills: 2, seed: 3, log: () => undefined });
+  expect(drills.flatMap((drill) => drill.problems)).toEqual([]);
+  expect(new Set(drills.map((drill) => drill.lsn)).size).toBe(2);
+  for (const kind of raceKinds) expect(drills.reduce((sum, drill) => sum + drill.races[kind], 0), kind).toBeGreaterThan(0);
+}, 300_000);
+
+it('counts a race only where it met the manifest', () => {
+  const race = (fromLsn: bigint, toLsn: bigint, endedAtMs: number): Race => ({ kind: 'drop', fromLsn, toLsn, startedAtMs: 0, endedAtMs });
+  const count = (...log: Race[]) => racesWithin(log, 100n, 1000).drop;
+  expect(count(race(50n, 99n, 900)), 'before the position').toBe(0);
+  expect(count(race(100n, 120n, 1001)), 'after the reading').toBe(0);
+  expect(count(race(100n, 120n, 999)), 'while it was read').toBe(1);
+  expect(count(race(99n, 101n, 2000)), 'across the position').toBe(1);
+});
