@@ -87,7 +87,7 @@ export const configurationSchema = z.strictObject({
       settings: z.record(z.string(), z.string()).default({}),
   }).prefault({}),
   postgres: z.strictObject({ binDirectory: z.string().optional() }).prefault({}),
-  lease: z.strictObject({ renew: durationMs.default(15 * 60_000), maximum: durationMs.default(48 * 3_600_000), hostLoss: durationMs.default(10 * 60_000) }).prefault({}),
+  lease: z.strictObject({ maximum: durationMs.default(48 * 3_600_000), hostLoss: durationMs.default(10 * 60_000) }).prefault({}),
   webUi: z.url().optional(),
   databases: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,40}$/, 'a target is named with a-z, 0-9, _ and -'), databaseSchema),
 }).superRefine((value, context) => {

@@ -33,8 +33,6 @@ export interface RunSettings {
 }
 
 export interface LeasePolicy {
-  /** How long a drill may outlive the last sign of its run. */
-  renewMs: number;
   /** After this long the guardian ends the run, whatever it is doing. */
   maximumMs: number;
   /** How long the host of the drill may be silent before the guardian gives up on it. */

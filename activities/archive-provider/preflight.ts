@@ -6,6 +6,7 @@ import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { probeIsolation } from '../drill/isolation.ts';
+import { glibcVersion } from '../postgres/glibc.ts';
 import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
 
 /**
@@ -26,10 +27,14 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
   const needed = plan.predicted.bytes + reserve;
   check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup, WAL and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed`);
 
+  const hostGlibc = glibcVersion();
   const { arch } = process;
   const expected = ({ x64: 'x86_64', arm64: 'aarch64' } as Record<string, string>)[arch] ?? arch;
   const sameArchitecture = [arch, expected].includes(point.architecture);
   check('architecture', sameArchitecture ? null : `the backup is of a ${point.architecture} server and this host is ${expected}; drill on a host of the same architecture`, expected);
+
+  const otherGlibc = point.glibcVersion !== null && hostGlibc !== null && point.glibcVersion !== hostGlibc && point.databases.some((database) => database.localeProvider === 'libc' && database.collationVersion !== null);
+  check('collation version', otherGlibc ? `the backup's indexes were sorted by glibc ${point.glibcVersion} and this host has ${hostGlibc}; drill on a host with the same glibc` : null, hostGlibc === null ? 'not known before the server runs' : `glibc ${hostGlibc}`);
 
   let binaries: PostgresBinaries | undefined;
   try {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
 import { type BackupFiles, type RecoveryPoint, recoveryPointSchema } from '../../contracts/recovery-point.ts';
+import { glibcVersion } from '../postgres/glibc.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import { type Listing, listDataDirectory, listTablespace } from './backup-listing.ts';
 import { copyFiles, type CopyFilesArgs } from './copy-files.ts';
@@ -186,9 +187,4 @@ async function waitForArchive(args: BaseBackupArgs, point: RecoveryPoint): Promi
 async function refuseRevoked(incoming: string): Promise<void> {
   const info = await stat(incoming).catch(() => undefined);
   if (!info?.isDirectory()) throw new RecoveryFailure('FENCED', `${incoming} is not there: this backup's right to write was revoked.`);
-}
-
-function glibcVersion(): string | null {
-  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return header?.glibcVersionRuntime ?? null;
 }

@@ -11,8 +11,23 @@ export interface BackupPlan {
   noManifest: string | null;
 }
 
-export interface BackupRef { database: string; id: string; fence: number; owner: Owner }
-export interface BaseBackupResult { bytes: number; files: number; startLsn: string; stopLsn: string; seconds: number }
+export interface BackupRef {
+  database: string;
+  id: string;
+  fence: number;
+  owner: Owner;
+  /** What {@link BaseBackupResult} said; missing where there is no base backup. */
+  part?: string;
+}
+export interface BaseBackupResult {
+  /** Directory, in the backup's place, of the attempt that succeeded. */
+  part: string;
+  bytes: number;
+  files: number;
+  startLsn: string;
+  stopLsn: string;
+  seconds: number;
+}
 export interface ManifestResult { tables: number; rows: number; lsns: string[]; attempts: number; seconds: number; notVerified: string[] }
 
 /** What taking a backup does on the host of the source. */

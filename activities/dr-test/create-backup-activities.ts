@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hostname } from 'node:os';
+import { Context } from '@temporalio/activity';
 import { hostTaskQueue } from '../../contracts/search-attributes.ts';
 import { manifestSchema } from '../../contracts/manifest.ts';
 import { publishBackup, takeBaseBackup } from '../archive/base-backup.ts';
@@ -10,6 +11,7 @@ import { endSessions, sourceConfig, withClient } from '../postgres/source.ts';
 import { classified } from '../temporal/classify.ts';
 import { longActivity } from '../temporal/long-activity.ts';
 import { awaitSegment, markEndOfManifest } from './await-archived.ts';
+import { openAttempt } from './backup-attempt.ts';
 import type { BackupActivities, BackupRef } from './backup-activities.ts';
 import { settingsIn, type DatabaseDependencies } from './dependencies.ts';
 import { applicationName, backupId, fenceName } from '../kernel/names.ts';
@@ -45,11 +47,12 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
       const started = performance.now();
       const config = await connect(backup);
       await endSessions(config(), `runbook backup ${backup.id}`);
+      const part = await openAttempt(placeOf(backup), Context.current().info.attempt);
       const point = await takeBaseBackup({
-        id: backup.id, connection: config(), incoming: placeOf(backup), walDirectory: layoutOf(backup.database).wal,
+        id: backup.id, connection: config(), incoming: join(placeOf(backup), part), walDirectory: layoutOf(backup.database).wal,
         archiveTimeoutMs: ARCHIVE_TIMEOUT_MS, reserveBytes: configuration.drills.reserve, bytesPerSecond: configuration.drills.copyBytesPerSecond, signal, onProgress,
       });
-      return { bytes: point.sizeBytes, files: point.fileCount, startLsn: point.startLsn, stopLsn: point.stopLsn, seconds: (performance.now() - started) / 1000 };
+      return { part, bytes: point.sizeBytes, files: point.fileCount, startLsn: point.startLsn, stopLsn: point.stopLsn, seconds: (performance.now() - started) / 1000 };
     }),
 
     takeManifest: ({ backup }) => longActivity(async ({ signal, onProgress }) => {
@@ -63,7 +66,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
         limits: { connections: limits.connections, statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout, maxXminAgeMs: limits.maxXminAge, maxRetainedWalBytes: limits.maxRetainedWal, dutyCycle: limits.dutyCycle },
         onProgress: (progress) => onProgress({ phase: `${progress.phase} of ${progress.database}`, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal }),
       });
-      const { manifest: file } = backupPaths(placeOf(backup));
+      const { manifest: file } = backupPaths(join(placeOf(backup), backup.part ?? ''));
       await writeFile(`${file}.part`, JSON.stringify(manifest), { mode: 0o600 });
       await rename(`${file}.part`, file);
       const tables = manifest.databases.flatMap((database) => database.tables);
@@ -84,7 +87,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
     publishBackup: ({ backup }) => longActivity(async () => {
       const { backups } = layoutOf(backup.database);
       await mkdir(backups, { recursive: true, mode: 0o700 });
-      await publishBackup({ incoming: placeOf(backup), backups, id: backup.id });
+      await publishBackup({ incoming: join(placeOf(backup), backup.part ?? ''), backups, id: backup.id });
       return { directory: join(backups, backup.id) };
     }),
 

@@ -25,7 +25,6 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     ? usable.manifest.notVerified.filter((entry) => !entry.byDesign).map((entry) => `${entry.what}: ${entry.why}`)
     : [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`];
   if (input.depth === 'quick') notVerified.push('rows: depth "quick" compares definitions and counts only');
-  if (recoverTo && usable) notVerified.push('rows at the asked instant: the manifest was taken at another position');
   return {
     database: input.database, taskQueue: hostTaskQueue(host), depth: input.depth, provider: provider.kind,
     recoveryPoint: { id: point.id, takenAt: point.completeAt, sizeBytes: point.sizeBytes, timeline: point.timeline, serverVersion: point.serverVersion },

@@ -35,7 +35,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
         target: name,
         gates: Object.fromEntries(Object.entries(settings.gates).filter(([gate]) => gates.includes(gate))),
         searchAttributes,
-        lease: { renewMs: lease.renew, maximumMs: lease.maximum, hostLossMs: lease.hostLoss },
+        lease: { maximumMs: lease.maximum, hostLossMs: lease.hostLoss },
         codeVersion,
       };
     },

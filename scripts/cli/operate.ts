@@ -10,7 +10,7 @@ export interface OperateOptions extends TemporalOptions { by?: string; reason?: 
 
 /** What is true after each operation. */
 const AFTERWARDS = {
-  pause: 'it pauses before its next step; the lease of what it owns is renewed meanwhile',
+  pause: 'it pauses before its next step; what it owns stays until the lease ends',
   resume: 'it goes on',
   abort: 'it undoes what it did and ends',
 } as const;

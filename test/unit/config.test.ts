@@ -31,7 +31,7 @@ function errorsOf(text: string): string[] {
 describe('parseConfiguration', () => {
   it('reports every error at once, each with line and column, in the order of the file', () => {
     const errors = errorsOf(`version: 1
-lease: { renew: 15 }
+lease: { maximum: 15 }
 databases:
   orders:
     conection: {}
@@ -44,7 +44,7 @@ databases:
     provider: { kind: tape }
 `);
     expect(errors.map((line) => line.replace(/^(r\.yaml:\d+:\d+: [^:]*).*/, '$1'))).toEqual([
-      'r.yaml:2:17: lease.renew',
+      'r.yaml:2:19: lease.maximum',
       'r.yaml:5:5: databases.orders.conection',
       'r.yaml:7:7: databases.orders.connection.prt',
       'r.yaml:8:13: databases.orders.connection.port',

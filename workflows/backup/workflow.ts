@@ -12,13 +12,14 @@ export const backup = runbook(Backup, async (run) => {
   const ref = { database, id: plan.id, fence, owner: run.owner };
 
   const base = await run.step('base backup', () => host.takeBaseBackup({ backup: ref }), { summary: (copy) => `${copy.files} files, ${copy.bytes} bytes, ${copy.startLsn} to ${copy.stopLsn}` });
+  const whole = { ...ref, part: base.part };
   if (plan.noManifest !== null) run.notVerified([`no exact manifest: ${plan.noManifest}`]);
   const manifest = plan.noManifest === null
-    ? await run.step('manifest', () => host.takeManifest({ backup: ref }), { summary: (taken) => `${taken.tables} tables, ${taken.rows} rows at ${taken.lsns.join(', ')} (attempt ${taken.attempts})` })
+    ? await run.step('manifest', () => host.takeManifest({ backup: whole }), { summary: (taken) => `${taken.tables} tables, ${taken.rows} rows at ${taken.lsns.join(', ')} (attempt ${taken.attempts})` })
     : null;
   if (manifest) run.notVerified(manifest.notVerified);
   await run.step('archive', () => host.awaitArchived({ backup: ref }), { summary: ({ lastSegment }) => `archived up to ${lastSegment}` });
-  await run.step('publish', () => host.publishBackup({ backup: ref }), { summary: ({ directory }) => directory });
+  await run.step('publish', () => host.publishBackup({ backup: whole }), { summary: ({ directory }) => directory });
   const result: Omit<BackupResult, 'evidence'> = { id: plan.id, bytes: base.bytes, files: base.files, manifest: manifest && { tables: manifest.tables, rows: manifest.rows } };
   return { result };
 });

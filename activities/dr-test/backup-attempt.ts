@@ -1,0 +1,23 @@
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { backupPaths } from '../archive/layout.ts';
+
+/**
+ * The directory in which this attempt takes its backup: each has one of its own, made without its parents. A stalled
+ * predecessor that wakes up, or its copying process, finds that its own is gone and can spoil nothing. A finished one of
+ * an attempt whose reply was lost is used again.
+ * @throws RecoveryFailure `FENCED` when the place is gone
+ */
+export async function openAttempt(place: string, attempt: number): Promise<string> {
+  const earlier = await readdir(place).catch((cause: Error) => {
+    throw new RecoveryFailure('FENCED', `${place} is not there: this backup's right to write was revoked.`, { cause });
+  });
+  for (const name of earlier) {
+    if (await stat(backupPaths(join(place, name)).description).then(() => true, () => false)) return name;
+  }
+  for (const name of earlier) await rm(join(place, name), { recursive: true, force: true, maxRetries: 3 });
+  const name = `attempt-${attempt}`;
+  await mkdir(join(place, name), { mode: 0o700 });
+  return name;
+}
