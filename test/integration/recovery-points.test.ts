@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { openAttempt } from '../../activities/dr-test/backup-attempt.ts';
+import { withClient } from '../../activities/postgres/source.ts';
+import type { Configuration } from '../../contracts/configuration.ts';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
+import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
+import { runDrill, takeBackup } from '../support/drill-run.ts';
+
+let demo: DemoEnvironment;
+let first: string;
+/** Instants around the marks `a`, `b` and `c`. */
+const after: Record<string, string> = {};
+
+beforeAll(async () => {
+  demo = await startDemoEnvironment({ scale: 0.02, seed: 3, writersPerSecond: 30, log: () => undefined });
+  await addTargets();
+  await execute('CREATE TABLE public.marks (id text PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())');
+  first = (await takeBackup(demo)).id;
+  for (const mark of ['a', 'b', 'c']) {
+    await execute(`INSERT INTO public.marks (id) VALUES ('${mark}')`);
+    await sleep(1_200);
+    after[mark] = new Date().toISOString();
+    await sleep(1_200);
+    await execute('SELECT pg_switch_wal()');
+  }
+  await archived();
+}, 180_000);
+afterAll(() => demo.stop(), 60_000);
+
+const execute = (sql: string) => withClient(demo.production.config, (client) => client.query(sql));
+
+/** Closes the segment that is being written, and waits until it is in the archive. */
+async function archived(): Promise<void> {
+  const { rows: [closed] } = await execute('SELECT pg_walfile_name(pg_switch_wal()) AS name');
+  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(100)) {
+    if ((await readdir(demo.production.archiveDirectory)).includes((closed as { name: string }).name)) return;
+  }
+  throw new Error('the archiver does not catch up');
+}
+
+/** One target for each mark that must be the last one there: the check is in the configuration, as an owner would write it. */
+async function addTargets(): Promise<void> {
+  const configuration = parse(await readFile(demo.configurationFile, 'utf8')) as Configuration;
+  const { shop } = configuration.databases;
+  for (const mark of ['a', 'b', 'c']) {
+    configuration.databases[`until-${mark}`] = { ...shop!, gates: {}, checks: [{ name: 'last mark', sql: 'SELECT max(id) FROM public.marks', expect: mark }] };
+  }
+  await writeFile(demo.configurationFile, stringify(configuration));
+  await demo.endWorker('SIGTERM');
+  await demo.startWorker();
+}
+
+it('recovers to an instant: what was committed before it is there, and nothing after', async () => {
+  const { evidence } = await runDrill(demo, { recoveryPoint: { time: after['b'] } }, { database: 'until-b' });
+  expect(evidence.checks.find((check) => check.name === 'last mark')).toMatchObject({ outcome: 'passed' });
+  expect(evidence.verdict.restore).toBe('sound');
+  // Everything that the source committed after the instant counts as lost, and `c` is among it.
+  expect(evidence.recovery!.lostTransactions).toBeGreaterThan(0);
+}, 120_000);
+
+it('the same check on another instant is red: it looks at the restored data', async () => {
+  const { evidence, failure } = await runDrill(demo, { recoveryPoint: { time: after['a'] } }, { database: 'until-c' });
+  expect(failure).toMatch(/last mark: is not c/);
+  expect(evidence.verdict.restore).toBe('unsound');
+}, 120_000);
+
+it.each([
+  ['before the first backup', () => new Date(Date.parse(after['a']!) - 86_400_000).toISOString(), /no recovery point from before/],
+  ['in the future', () => new Date(Date.now() + 3_600_000).toISOString(), /is after .* when the disaster was declared/],
+])('an instant %s is refused with a sentence, and nothing is created', async (_name, time, sentence) => {
+  const { evidence, failure } = await runDrill(demo, { recoveryPoint: { time: time() } }, { database: 'until-a' });
+  expect(failure).toMatch(sentence);
+  expect(evidence.teardown.outcome).toBe('notNeeded');
+  expect(await readdir(join(demo.root, 'drills')).catch(() => [])).toEqual([]);
+}, 60_000);
+
+it('an instant beyond the end of the archive is refused, since what happened then is not in it', async () => {
+  await sleep(1_100);
+  const time = new Date().toISOString();
+  const { failure } = await runDrill(demo, { recoveryPoint: { time } }, { database: 'until-c' });
+  expect(failure).toMatch(/cannot be recovered: the archive ends with [0-9A-F]{24}/);
+}, 60_000);
+
+it('compares at a manifest that was taken alone when it is newer than the backup, and predicts from earlier drills', async () => {
+  const taken = await demo.client.workflow.execute('manifest', { workflowId: `manifest/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database: 'shop' }] }) as { id: string };
+  const { evidence } = await runDrill(demo, { recoveryPoint: { id: first } });
+  const plan = evidence.plan as DrillPlan;
+  expect(plan.manifest?.id).toBe(taken.id);
+  expect(evidence.verdict.restore).toBe('sound');
+  const again = await runDrill(demo, { recoveryPoint: 'random' });
+  expect((again.evidence.plan as DrillPlan).predicted.from).toMatch(/earlier drill/);
+}, 180_000);
+
+it('a worker killed in the middle of a base backup does not spoil it, and the half one is never picked', async () => {
+  const handle = await demo.client.workflow.start('backup', { workflowId: `backup/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database: 'shop' }] });
+  for (let started = false; !started;) {
+    const { raw } = await handle.describe();
+    started = raw.pendingActivities?.some((pending) => pending.activityType?.name === 'takeBaseBackup' && pending.state === 2) ?? false;
+  }
+  await sleep(300);
+  await demo.endWorker('SIGKILL');
+  await demo.startWorker();
+  const { id } = await handle.result() as { id: string };
+  const { evidence } = await runDrill(demo, { recoveryPoint: { id } });
+  expect(evidence.verdict.restore).toBe('sound');
+  expect(await readdir(join(demo.repository, 'incoming'))).toEqual([]);
+}, 180_000);
+
+it('an attempt of a base backup never meets what an earlier one left, and takes over what an earlier one finished', async () => {
+  const place = await mkdtemp(join(tmpdir(), 'attempts-'));
+  try {
+    await mkdir(join(place, 'attempt-1', 'data'), { recursive: true });
+    expect(await openAttempt(place, 2)).toBe('attempt-2');
+    expect(await readdir(place)).toEqual(['attempt-2']);
+    await writeFile(join(place, 'attempt-2', 'backup.json'), '{}');
+    expect(await openAttempt(place, 3)).toBe('attempt-2');
+    await rm(place, { recursive: true });
+    await expect(openAttempt(place, 4)).rejects.toMatchObject({ type: 'FENCED' });
+  } finally {
+    await rm(place, { recursive: true, force: true });
+  }
+});
