@@ -87,7 +87,7 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
 async function loadBallast(production: Production): Promise<void> {
   await withClient(production.config, async (client) => {
     await client.query('CREATE TABLE public.ballast (id int PRIMARY KEY, body text)');
-    await client.query(`INSERT INTO public.ballast SELECT n, repeat(md5(n::text), 4000) FROM generate_series(1, 4000) AS n`);
+    await client.query(`INSERT INTO public.ballast SELECT n, repeat(md5(n::text), 4000) FROM generate_series(1, 2500) AS n`);
     await client.query('CHECKPOINT');
   });
 }
@@ -95,7 +95,7 @@ async function loadBallast(production: Production): Promise<void> {
 /** Something to replay after the manifest. */
 async function writeMoreWal(production: Production): Promise<void> {
   await withClient(production.config, async (client) => {
-    await client.query(`CREATE TABLE public.later AS SELECT n, md5(n::text) || repeat('-', 500) AS filler FROM generate_series(1, 60000) AS n`);
+    await client.query(`CREATE TABLE public.later AS SELECT n, md5(n::text) || repeat('-', 500) AS filler FROM generate_series(1, 25000) AS n`);
     const { rows: [row] } = await client.query<{ name: string }>('SELECT pg_walfile_name(pg_switch_wal()) AS name');
     for (const end = Date.now() + 30_000; Date.now() < end;) {
       const { rows } = await client.query<{ done: boolean | null }>('SELECT last_archived_wal >= $1 AS done FROM pg_stat_archiver', [row?.name]);
@@ -116,7 +116,7 @@ async function writeConfiguration(root: string, production: Production): Promise
     version: 1,
     evidence: { directory: join(root, 'evidence') },
     // Slow where a fault must find the time to strike.
-    drills: { directory: join(root, 'drills'), reserve: '200MB', copyBytesPerSecond: '80MB', settings: { shared_buffers: '4MB' } },
+    drills: { directory: join(root, 'drills'), reserve: '200MB', copyBytesPerSecond: '60MB', settings: { shared_buffers: '4MB' } },
     lease: { maximum: '30m', hostLoss: HOST_LOSS },
     databases: {
       shop: {

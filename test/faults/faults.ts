@@ -36,6 +36,8 @@ const WITH_SERVER = ['recoverToManifest', 'compareWithManifest', 'recoverToEnd',
 /** Work on the host of the drill that takes long enough to be stopped in. */
 const LONG = ['copyBackup', 'recoverToManifest', 'compareWithManifest', 'recoverToEnd'];
 
+/** Boundaries, phases of the kernel, and the inside of what takes long. */
+const anywhere = ({ where, activity }: Point): boolean => where !== 'inside' || LONG.includes(activity ?? '');
 const inside = (activities: readonly string[]) => ({ where, activity }: Point): boolean => where === 'inside' && activities.includes(activity ?? '');
 
 async function killed({ environment }: Target): Promise<number | null> {
@@ -58,7 +60,7 @@ async function wake(environment: Environment, sleeper: WorkerProcess, successor:
 }
 
 const workerKilled: Fault = {
-  name: 'worker killed', expected: 'recovered', retried: true, strikes: () => true,
+  name: 'worker killed', expected: 'recovered', retried: true, strikes: anywhere,
   async strike(target) {
     const atMs = await killed(target);
     if (atMs === null) return null;
@@ -68,7 +70,7 @@ const workerKilled: Fault = {
 };
 
 const workerStopped: Fault = {
-  name: 'worker stopped and continued', expected: 'recovered', retried: true, strikes: () => true,
+  name: 'worker stopped and continued', expected: 'recovered', retried: true, strikes: anywhere,
   async strike({ environment, run, point }) {
     const sleeper = environment.worker;
     const atMs = await stopped(sleeper);
@@ -109,7 +111,7 @@ async function retire(sleeper: WorkerProcess): Promise<void> {
 }
 
 const runTerminated: Fault = {
-  name: 'run terminated', expected: 'terminated', retried: false, strikes: () => true,
+  name: 'run terminated', expected: 'terminated', retried: false, strikes: anywhere,
   async strike({ run }) {
     const atMs = Date.now();
     const delivered = await run.handle.terminate('faults').then(() => true, () => false);
@@ -119,7 +121,7 @@ const runTerminated: Fault = {
 
 const runCancelled: Fault = {
   // From the teardown on there is nothing left to cancel: the run ends as it would have.
-  name: 'run cancelled', expected: 'cancelled', retried: false, strikes: ({ step }) => step !== 'tearing down' && step !== 'evidence',
+  name: 'run cancelled', expected: 'cancelled', retried: false, strikes: (point) => anywhere(point) && point.step !== 'tearing down' && point.step !== 'evidence',
   async strike({ run }) {
     const atMs = Date.now();
     const delivered = await run.handle.cancel().then(() => true, () => false);
@@ -128,7 +130,7 @@ const runCancelled: Fault = {
 };
 
 const serverRestarted: Fault = {
-  name: 'Temporal server restarted', expected: 'recovered', retried: false, strikes: () => true,
+  name: 'Temporal server restarted', expected: 'recovered', retried: false, strikes: (point) => point.where !== 'before' && anywhere(point),
   async strike({ environment }) {
     const atMs = Date.now();
     return (await environment.restartServer()) ? { atMs, proof: 'kill -9 ended the server; another answers' } : null;

@@ -7,7 +7,11 @@ const { values, positionals } = parseArgs({
   options: { json: { type: 'boolean', default: false }, only: { type: 'string' }, sample: { type: 'boolean', default: false }, lanes: { type: 'string', default: '3' } },
 });
 
-process.exitCode = await main();
+// What an interrupted case still waits for must not keep the process.
+process.exit(await main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  return 1;
+}));
 
 async function main(): Promise<number> {
   const [name] = positionals;
@@ -18,7 +22,9 @@ async function main(): Promise<number> {
   const started = performance.now();
   // With --json the last line of standard output is the result; what happens on the way goes to standard error.
   const log = (line: string): void => void (values.json ? process.stderr : process.stdout).write(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${line}\n`);
-  const results = await runSuite({ only: values.only === undefined ? undefined : new RegExp(values.only), sample: values.sample, lanes: Number(values.lanes), log });
+  const interrupt = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupt.abort());
+  const results = await runSuite({ only: values.only === undefined ? undefined : new RegExp(values.only), sample: values.sample, lanes: Number(values.lanes), signal: interrupt.signal, log });
   const failed = results.filter(({ outcome }) => outcome === 'failed').length;
   process.stdout.write(`\n${table(results)}\n\n${results.length - failed} passed, ${failed} failed, ${((performance.now() - started) / 60_000).toFixed(1)} min\n`);
   if (values.json) {

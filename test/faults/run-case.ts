@@ -1,3 +1,5 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { lockId } from '../../contracts/guardian.ts';
 import { DrillRun } from './drill-run.ts';
 import type { Environment } from './environment.ts';
 import type { Fault } from './faults.ts';
@@ -65,19 +67,18 @@ async function strikeRun(environment: Environment, { fault, point, firstOwned }:
   const leftovers = [...new Set([...atEnd, ...await leftoversAfter(environment, run, fault.expected === 'hostLost' ? 20_000 : 0)])];
   const twice = [...effectsTwice(ending), ...place.stop()];
   const problems = [
-    ...endingProblems(fault, ending), ...sourceChanges(before, await readSource(environment)), ...await targetProblems(environment, firstOwned),
+    ...endingProblems(fault, ending), ...sourceChanges(before, await readSource(environment)), ...await targetProblems(environment, fault, firstOwned),
   ];
   const proven = struck !== null && hasStruck(fault, point, struck, ending);
   return { struck: proven, ended: ending.evidence[0]?.outcome ?? status, problems, leftovers, twice, proof: struck?.proof ?? '' };
 }
 
 /** A run that holds the target until it is told to go. */
-async function holdTarget(environment: Environment, firstOwned: string): Promise<{ release: () => Promise<void>; heldAfterMs: number }> {
+async function holdTarget(environment: Environment, firstOwned: string): Promise<{ release: () => Promise<void>; waitedMs: number }> {
   const run = await DrillRun.start(environment.client);
-  const begun = performance.now();
   if (!(await run.pauseBefore(firstOwned))) throw new Error('a run could not be held');
   return {
-    heldAfterMs: performance.now() - begun,
+    waitedMs: await waitedForLock(run),
     async release() {
       await run.handle.signal('abort');
       await run.ended(60_000);
@@ -85,9 +86,21 @@ async function holdTarget(environment: Environment, firstOwned: string): Promise
   };
 }
 
-/** Whether the target is free: a new run gets it at once, and gives it back. */
-async function targetProblems(environment: Environment, firstOwned: string): Promise<string[]> {
+/** Whether the target is free; where the run could not give it back by itself, a new run must get it at once. */
+async function targetProblems(environment: Environment, fault: Fault, firstOwned: string): Promise<string[]> {
+  const lock = environment.client.workflow.getHandle(lockId('shop'));
+  const { holders, waiting } = await lock.query<{ holders: unknown[]; waiting: unknown[] }>('holders').catch((error: unknown) => {
+    if (error instanceof WorkflowNotFoundError) return { holders: [], waiting: [] };
+    throw error;
+  });
+  if (holders.length + waiting.length > 0) return [`the lock has ${holders.length} holders and ${waiting.length} waiting`];
+  if (fault.expected === 'recovered') return [];
   const held = await holdTarget(environment, firstOwned);
   await held.release();
-  return held.heldAfterMs < 10_000 ? [] : [`a new run waited ${(held.heldAfterMs / 1000).toFixed(1)} s for the target`];
+  return held.waitedMs < 8_000 ? [] : [`a new run waited ${(held.waitedMs / 1000).toFixed(1)} s for the target`];
+}
+
+async function waitedForLock(run: DrillRun): Promise<number> {
+  const { phases } = await run.timeline();
+  return phases.filter(({ name }) => name === 'waiting for the lock').reduce((sum, { fromMs, untilMs }) => sum + untilMs - fromMs, 0);
 }

@@ -24,7 +24,8 @@ export async function readSource({ production, root }: Environment): Promise<Sou
   });
   for (const directory of [join(root, 'backups'), production.archiveDirectory]) {
     for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile()) continue;
+      // The archiver's own half-written files come and go.
+      if (!entry.isFile() || entry.name.startsWith('.')) continue;
       const path = join(entry.parentPath, entry.name);
       const { size, mtimeMs, ino } = await stat(path);
       state[path] = `${size} bytes, ${mtimeMs}, ${ino}`;

@@ -11,11 +11,17 @@ export interface SuiteOptions {
   sample?: boolean | undefined;
   /** Environments that work through the cases side by side: mostly they wait for time-outs. */
   lanes: number;
+  /** Ends everything early: what was started is stopped, and the rejection says so. */
+  signal?: AbortSignal;
   log: (line: string) => void;
 }
 
 /** Runs the fault matrix of dr-test. Cases are made from the steps of a healthy run. */
-export async function runSuite({ only, sample, lanes, log }: SuiteOptions): Promise<CaseResult[]> {
+export async function runSuite({ only, sample, lanes, signal, log }: SuiteOptions): Promise<CaseResult[]> {
+  const interrupted = new Promise<never>((_, reject) => {
+    signal?.addEventListener('abort', () => reject(new Error('interrupted')), { once: true });
+  });
+  interrupted.catch(() => undefined);
   const environments: (Environment | undefined)[] = await Promise.all(Array.from({ length: lanes }, () => startEnvironment(log)));
   try {
     const [first] = environments;
@@ -26,7 +32,7 @@ export async function runSuite({ only, sample, lanes, log }: SuiteOptions): Prom
     log(`${points.length} points, ${cases.length} of ${all.length} cases, ${lanes} lanes`);
     const waiting = [...cases];
     const results: CaseResult[] = [];
-    await Promise.all(environments.map(async (_, lane) => {
+    await Promise.race([interrupted, Promise.all(environments.map(async (_, lane) => {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
         const environment = (environments[lane] ??= await startEnvironment(log));
         const result = await runCase(environment, next);
@@ -37,7 +43,7 @@ export async function runSuite({ only, sample, lanes, log }: SuiteOptions): Prom
         environments[lane] = undefined;
         await environment.stop();
       }
-    }));
+    }))]);
     return cases.map(({ name }) => results.find((result) => result.name === name)).filter((result) => result !== undefined);
   } finally {
     await Promise.all(environments.map(async (environment) => environment?.stop()));
