@@ -10,7 +10,12 @@ export interface GuardianInput {
   sharesTargetWith: readonly string[];
   place: Place | null;
   lease: LeasePolicy;
+  /** Started with the run, before it wants anything: the place comes with {@link Take}, and only then is the lock asked for. */
+  waits?: true;
 }
+
+/** Run to guardian: take the target, and open this place. */
+export interface Take { place: Place | null }
 
 /** Guardian to run: the target is yours. `fence` is the number that every create checks. */
 export interface Owned { fence: number; leaseExpiresAtMs: number }

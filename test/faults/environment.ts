@@ -46,7 +46,7 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
   try {
     const cli = await resolveTemporalCli({ log: () => undefined });
     const serverOptions = { cliPath: cli.path, searchAttributes: {}, dbFile: join(root, 'temporal.db'), logFile: join(root, 'temporal.log') };
-    const server = await startTemporalServer(serverOptions);
+    const server = await startServerPatiently(serverOptions);
     stops.push(() => environment.server.stop());
     const port = Number(server.address.split(':')[1]);
     const production = await startProduction({ root: join(root, 'production'), binaries: await findPostgres({}), log: () => undefined });
@@ -70,7 +70,7 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
         const old = environment.server;
         process.kill(old.pid, 'SIGKILL');
         await old.exited;
-        environment.server = await startTemporalServer({ ...serverOptions, port });
+        environment.server = await startServerPatiently({ ...serverOptions, port });
         return environment.server.pid !== old.pid;
       },
     };
@@ -81,6 +81,11 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
     await stop();
     throw error;
   }
+}
+
+/** On a host under load the embedded server now and then gives up while it starts. */
+async function startServerPatiently(options: Parameters<typeof startTemporalServer>[0]): Promise<TemporalServer> {
+  return startTemporalServer(options).catch(() => startTemporalServer(options));
 }
 
 /** Small on disk and long to read, so that copying is quick and comparing lasts long enough to be struck. */

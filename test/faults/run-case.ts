@@ -11,7 +11,7 @@ import { watchPlace } from './watch-place.ts';
 
 export interface Case { name: string; fault: Fault; point: Point; /** The first step that owns the target: where a run holds the lock. */ firstOwned: string }
 
-export interface CaseResult { name: string; outcome: 'passed' | 'failed'; ended: string; leftovers: string[]; twice: string[]; seconds: number; detail: string }
+export interface CaseResult { name: string; fault: string; outcome: 'passed' | 'failed'; ended: string; leftovers: string[]; twice: string[]; seconds: number; detail: string }
 
 export const caseName = (fault: Fault, point: Point): string => `${fault.name} ${nameOf(point)}`;
 
@@ -32,7 +32,7 @@ export async function runCase(environment: Environment, testCase: Case): Promise
   const { ended, problems, leftovers, twice, proof } = attempt;
   const wrong = [...problems, ...leftovers.map((one) => `left: ${one}`), ...twice.map((one) => `twice: ${one}`)];
   return {
-    name: testCase.name, outcome: wrong.length === 0 ? 'passed' : 'failed', ended, leftovers, twice, seconds: Math.round((performance.now() - started) / 100) / 10,
+    name: testCase.name, fault: testCase.fault.name, outcome: wrong.length === 0 ? 'passed' : 'failed', ended, leftovers, twice, seconds: Math.round((performance.now() - started) / 100) / 10,
     detail: wrong.length === 0 ? `${proof}; ${ended}${tries > 1 ? `; struck at try ${tries}` : ''}` : wrong.join('; '),
   };
 }

@@ -1,6 +1,6 @@
 import { CancellationScope, defineQuery, defineSignal, getExternalWorkflowHandle, isCancellation, setHandler, sleep, workflowInfo, condition } from '@temporalio/workflow';
 import { INTERNAL } from '../../contracts/messages.ts';
-import type { Finish, GuardianInput, Owned } from '../../contracts/guardian.ts';
+import type { Finish, GuardianInput, Owned, Take } from '../../contracts/guardian.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
 import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
 import type { RunEnd } from '../../activities/kernel/kernel-activities.ts';
@@ -10,6 +10,7 @@ import { callActivity, settle } from './settle.ts';
 
 const granted = defineSignal<[{ fence: number }]>(INTERNAL.granted);
 const finish = defineSignal<[Finish]>(INTERNAL.finish);
+const take = defineSignal<[Take]>(INTERNAL.take);
 const owned = defineSignal<[Owned]>(INTERNAL.owned);
 const settled = defineSignal<[Settlement]>(INTERNAL.settled);
 /** What the guardian is doing. */
@@ -21,7 +22,7 @@ const END_GRACE_MS = 60_000;
 const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
 
 /**
- * Outlives a run and keeps its promises: takes the lock of the target, opens the place where the run may create things,
+ * Outlives a run and keeps its promises: when the run asks for it, takes the lock of the target, opens the place where the run may create things,
  * and when the run has ended, in whatever way, undoes its ledger, closes the place, proves its absence, sees to the
  * evidence, and gives the lock back.
  */
@@ -30,8 +31,10 @@ export async function guardian(input: GuardianInput): Promise<Settlement> {
   let fence: number | undefined;
   let finished: Finish | undefined;
   let end: RunEnd | undefined;
+  let taken: Take | undefined = input.waits ? undefined : { place: input.place };
   const { owner, target, lease } = input;
   setHandler(granted, (grant) => void (fence ??= grant.fence));
+  setHandler(take, (message) => void (taken ??= message));
   setHandler(finish, (message) => void (finished ??= message));
   setHandler(phaseQuery, () => phase);
 
@@ -42,12 +45,19 @@ export async function guardian(input: GuardianInput): Promise<Settlement> {
   }).catch((error: unknown) => {
     if (!isCancellation(error)) throw error;
   });
+  if (input.waits) {
+    phase = 'waiting for the run to take its target';
+    await condition(() => taken !== undefined || finished !== undefined || end !== undefined);
+    phase = 'waiting for the lock';
+  }
   const startedAtMs = Date.now();
   const leaseExpiresAtMs = startedAtMs + lease.maximumMs;
   const run = getExternalWorkflowHandle(owner.workflowId);
 
-  await write.requestLock({ target, request: { guardianId: self, owner, runbook: input.runbook, sharesTargetWith: input.sharesTargetWith, requestedAtMs: startedAtMs } });
-  await waitUntil(() => fence !== undefined || finished !== undefined || end !== undefined, lease.maximumMs, `lease of ${owner.workflowId} ends`);
+  if (taken) {
+    await write.requestLock({ target, request: { guardianId: self, owner, runbook: input.runbook, sharesTargetWith: input.sharesTargetWith, requestedAtMs: startedAtMs } });
+    await waitUntil(() => fence !== undefined || finished !== undefined || end !== undefined, lease.maximumMs, `lease of ${owner.workflowId} ends`);
+  }
 
   let settlement: Settlement = NOTHING_SETTLED;
   if (fence !== undefined) {
@@ -62,7 +72,7 @@ export async function guardian(input: GuardianInput): Promise<Settlement> {
       if (ledger.mayActForMs > 0) await sleep(ledger.mayActForMs, { summary: 'until the activities of the run can no longer act' });
     }
     settlement = await settle({
-      owner, outcome: outcomeOf(), entries: ledger.entries, place: input.place, fence, leaseExpiresAtMs,
+      owner, outcome: outcomeOf(), entries: ledger.entries, place: taken?.place ?? null, fence, leaseExpiresAtMs,
       hostLossMs: lease.hostLossMs, proofGapMs: finished ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
     });
   }
@@ -74,14 +84,14 @@ export async function guardian(input: GuardianInput): Promise<Settlement> {
   // A run that was ended by force after its body had finished did not get to write its own.
   const byForce = end?.status === 'terminated' || end?.status === 'timedOut' ? end.status : undefined;
   await write.writeEvidenceOfDeadRun({ owner, runbook: input.runbook, target, outcome: byForce ?? outcomeOf(), end: end ?? null, settlement });
-  await write.releaseLock({ target, guardianId: self });
+  if (taken) await write.releaseLock({ target, guardianId: self });
   watching.cancel();
   await watched;
   phase = 'done';
   return settlement;
 
   async function handOver(number: number): Promise<void> {
-    const { place } = input;
+    const place = taken?.place ?? null;
     if (place) {
       await callActivity({ activity: place.open, taskQueue: place.taskQueue, startToCloseMs: 60_000, input: { ...place.input, fence: number, owner } }, `open the place of the ${place.title}`, lease.hostLossMs);
     }

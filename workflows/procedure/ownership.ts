@@ -1,6 +1,6 @@
 import { ApplicationFailure, CancellationScope, condition, getExternalWorkflowHandle, startChild, ParentClosePolicy } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput } from '../../contracts/guardian.ts';
+import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput, type Take } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { Place } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
@@ -9,19 +9,24 @@ import { enterPhase } from './presentation.ts';
 import type { RunState } from './run-state.ts';
 
 /**
- * Starts the guardian and waits until it holds the target. From here on something may exist. The guardian is started
- * and acknowledged before anything else happens, also when the run is being cancelled at this very moment.
+ * Starts the guardian with the run, so that also a run that is terminated while it plans or waits for people gets its
+ * evidence. Not awaited: nothing may be created before {@link takeOwnership}, which does.
  */
-export async function takeOwnership(state: RunState, contract: RunbookContract, place: Place | null): Promise<number> {
+export function guardFromTheStart(state: RunState, contract: RunbookContract): void {
+  state.guarded = startGuardian(state, contract, null, true);
+  // Whoever awaits it meets the failure.
+  state.guarded.catch(() => undefined);
+}
+
+async function startGuardian(state: RunState, contract: RunbookContract, place: Place | null, waits: boolean): Promise<void> {
   const { settings, record } = state;
   if (!settings) throw ApplicationFailure.nonRetryable('the run has no settings yet', 'CONFIGURATION');
   const id = guardianId(record.owner);
+  record.guardianId = id;
   const input: GuardianInput = {
     owner: record.owner, runbook: contract.type, target: settings.target, sharesTargetWith: contract.sharesTargetWith, place, lease: settings.lease,
+    ...(waits ? { waits: true } : {}),
   };
-  enterPhase(state, 'waiting for the lock');
-  const startedAtMs = Date.now();
-  record.guardianId = id;
   await CancellationScope.nonCancellable(async () => {
     try {
       await startChild(GUARDIAN_TYPE, {
@@ -33,6 +38,22 @@ export async function takeOwnership(state: RunState, contract: RunbookContract, 
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
   });
+}
+
+/**
+ * Waits until the guardian holds the target. From here on something may exist. The guardian exists before anything else
+ * happens, also when the run is being cancelled at this very moment.
+ */
+export async function takeOwnership(state: RunState, contract: RunbookContract, place: Place | null): Promise<number> {
+  enterPhase(state, 'waiting for the lock');
+  const startedAtMs = Date.now();
+  const { guarded } = state;
+  if (guarded) {
+    await CancellationScope.nonCancellable(async () => {
+      await guarded;
+      await getExternalWorkflowHandle(guardianId(state.record.owner)).signal(INTERNAL.take, { place } satisfies Take);
+    });
+  } else await startGuardian(state, contract, place, false);
   await condition(() => state.ownedFence !== undefined);
   state.spans.push({ name: 'waiting for the lock', kind: 'lock', startedAtMs, finishedAtMs: Date.now() });
   return state.ownedFence as number;
@@ -42,6 +63,7 @@ export async function takeOwnership(state: RunState, contract: RunbookContract, 
 export async function settleThroughGuardian(state: RunState, finish: Finish): Promise<Settlement | undefined> {
   const id = state.record.guardianId;
   if (id === null) return undefined;
+  await state.guarded;
   enterPhase(state, 'tearing down');
   await getExternalWorkflowHandle(id).signal(INTERNAL.finish, finish);
   await condition(() => state.settlement !== undefined);

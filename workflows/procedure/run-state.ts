@@ -41,6 +41,8 @@ export class RunState {
   readonly spans: Span[] = [];
   readonly undo: { step: string; entry: UndoEntry }[] = [];
   readonly signalsSeen = { approve: 0, reject: 0 };
+  /** Set when the guardian is started with the run; resolves once it exists. */
+  guarded: Promise<void> | undefined;
   ownedFence: number | undefined;
   settlement: Settlement | undefined;
   readonly verdictsWhenFailing = new Map<string, Verdict>();

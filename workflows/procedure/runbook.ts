@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, patched, setHandler, TemporalFailure, allHandlersFinished, condition } from '@temporalio/workflow';
 import type { z } from 'zod';
 import { decideSchema, decisionSignalSchema, operatorSchema, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Operator, type Progress } from '../../contracts/messages.ts';
 import type { Owned } from '../../contracts/guardian.ts';
@@ -6,6 +6,7 @@ import type { RunbookContract } from '../../contracts/runbook.ts';
 import type { RunRecord, Settlement } from '../../contracts/record.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
 import { closeRun } from './close.ts';
+import { guardFromTheStart } from './ownership.ts';
 import { read } from './kernel-activities.ts';
 import { receiveDecide, receiveSignal, validateDecide } from './gates.ts';
 import { compensationsOf, progressOf, setAttributes, showDetails } from './presentation.ts';
@@ -33,6 +34,8 @@ export function runbook<Input extends z.ZodType, Result extends object>(
     try {
       conclusion = await state.bodyScope.run(async () => {
         await adoptSettings(state, contract, input);
+        // Runs that began before this was so start it when they take their target.
+        if (patched('guardian-from-the-start')) guardFromTheStart(state, contract);
         return body(new Run(state, contract), input);
       });
       if (conclusion.failure) {
