@@ -49,7 +49,11 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
     const server = await startServerPatiently(serverOptions);
     stops.push(() => environment.server.stop());
     const port = Number(server.address.split(':')[1]);
-    const production = await startProduction({ root: join(root, 'production'), binaries: await findPostgres({}), log: () => undefined });
+    const production = await startProduction({
+      root: join(root, 'production'), binaries: await findPostgres({}), log: () => undefined,
+      // No segments but those that are asked for: else each case would have more WAL to copy than the one before.
+      settings: { archive_timeout: '0', autovacuum: 'off', checkpoint_timeout: '1h' },
+    });
     stops.push(() => production.stop());
     await loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale: 0.01, seed: 1 });
     await loadBallast(production);
