@@ -33,6 +33,7 @@ export async function runSuite({ only, sample, lanes, signal, log }: SuiteOption
     const cases = (sample ? sampleOf(all) : all).filter(({ name }) => only?.test(name) ?? true);
     log(`${points.length} points, ${cases.length} of ${all.length} cases, ${lanes} lanes`);
     const waiting = [...cases];
+    interrupted.catch(() => { waiting.length = 0; });
     const results: CaseResult[] = [];
     await Promise.race([interrupted, Promise.all(environments.map(async (_, lane) => {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
@@ -44,6 +45,7 @@ export async function runSuite({ only, sample, lanes, signal, log }: SuiteOption
         // What one case left behind must not fail the next one.
         environments[lane] = undefined;
         await environment.stop();
+        if (signal?.aborted) break;
       }
     }))]);
     return cases.map(({ name }) => results.find((result) => result.name === name)).filter((result) => result !== undefined);
