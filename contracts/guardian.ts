@@ -2,16 +2,13 @@ import type { Outcome } from './evidence.ts';
 import type { Owner, Place } from './ledger.ts';
 import type { LeasePolicy } from './runbook.ts';
 
-/** Input of the guardian workflow. */
+/** Input of the guardian workflow. It starts with the run, before that wants anything: the lock is asked for with {@link Take}. */
 export interface GuardianInput {
   owner: Owner;
   runbook: string;
   target: string;
   sharesTargetWith: readonly string[];
-  place: Place | null;
   lease: LeasePolicy;
-  /** Started with the run, before it wants anything: the place comes with {@link Take}, and only then is the lock asked for. */
-  waits?: true;
 }
 
 /** Run to guardian: take the target, and open this place. */

@@ -27,11 +27,11 @@ const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
  * evidence, and gives the lock back.
  */
 export async function guardian(input: GuardianInput): Promise<Settlement> {
-  let phase = 'waiting for the lock';
+  let phase = 'waiting for the run to take its target';
   let fence: number | undefined;
   let finished: Finish | undefined;
   let end: RunEnd | undefined;
-  let taken: Take | undefined = input.waits ? undefined : { place: input.place };
+  let taken: Take | undefined;
   const { owner, target, lease } = input;
   setHandler(granted, (grant) => void (fence ??= grant.fence));
   setHandler(take, (message) => void (taken ??= message));
@@ -45,16 +45,13 @@ export async function guardian(input: GuardianInput): Promise<Settlement> {
   }).catch((error: unknown) => {
     if (!isCancellation(error)) throw error;
   });
-  if (input.waits) {
-    phase = 'waiting for the run to take its target';
-    await condition(() => taken !== undefined || finished !== undefined || end !== undefined);
-    phase = 'waiting for the lock';
-  }
+  await condition(() => taken !== undefined || finished !== undefined || end !== undefined);
   const startedAtMs = Date.now();
   const leaseExpiresAtMs = startedAtMs + lease.maximumMs;
   const run = getExternalWorkflowHandle(owner.workflowId);
 
   if (taken) {
+    phase = 'waiting for the lock';
     await write.requestLock({ target, request: { guardianId: self, owner, runbook: input.runbook, sharesTargetWith: input.sharesTargetWith, requestedAtMs: startedAtMs } });
     await waitUntil(() => fence !== undefined || finished !== undefined || end !== undefined, lease.maximumMs, `lease of ${owner.workflowId} ends`);
   }

@@ -13,20 +13,17 @@ import type { RunState } from './run-state.ts';
  * evidence. Not awaited: nothing may be created before {@link takeOwnership}, which does.
  */
 export function guardFromTheStart(state: RunState, contract: RunbookContract): void {
-  state.guarded = startGuardian(state, contract, null, true);
+  state.guarded = startGuardian(state, contract);
   // Whoever awaits it meets the failure.
   state.guarded.catch(() => undefined);
 }
 
-async function startGuardian(state: RunState, contract: RunbookContract, place: Place | null, waits: boolean): Promise<void> {
+async function startGuardian(state: RunState, contract: RunbookContract): Promise<void> {
   const { settings, record } = state;
   if (!settings) throw ApplicationFailure.nonRetryable('the run has no settings yet', 'CONFIGURATION');
   const id = guardianId(record.owner);
   record.guardianId = id;
-  const input: GuardianInput = {
-    owner: record.owner, runbook: contract.type, target: settings.target, sharesTargetWith: contract.sharesTargetWith, place, lease: settings.lease,
-    ...(waits ? { waits: true } : {}),
-  };
+  const input: GuardianInput = { owner: record.owner, runbook: contract.type, target: settings.target, sharesTargetWith: contract.sharesTargetWith, lease: settings.lease };
   await CancellationScope.nonCancellable(async () => {
     try {
       await startChild(GUARDIAN_TYPE, {
@@ -44,16 +41,13 @@ async function startGuardian(state: RunState, contract: RunbookContract, place: 
  * Waits until the guardian holds the target. From here on something may exist. The guardian exists before anything else
  * happens, also when the run is being cancelled at this very moment.
  */
-export async function takeOwnership(state: RunState, contract: RunbookContract, place: Place | null): Promise<number> {
+export async function takeOwnership(state: RunState, place: Place | null): Promise<number> {
   enterPhase(state, 'waiting for the lock');
   const startedAtMs = Date.now();
-  const { guarded } = state;
-  if (guarded) {
-    await CancellationScope.nonCancellable(async () => {
-      await guarded;
-      await getExternalWorkflowHandle(guardianId(state.record.owner)).signal(INTERNAL.take, { place } satisfies Take);
-    });
-  } else await startGuardian(state, contract, place, false);
+  await CancellationScope.nonCancellable(async () => {
+    await state.guarded;
+    await getExternalWorkflowHandle(guardianId(state.record.owner)).signal(INTERNAL.take, { place } satisfies Take);
+  });
   await condition(() => state.ownedFence !== undefined);
   state.spans.push({ name: 'waiting for the lock', kind: 'lock', startedAtMs, finishedAtMs: Date.now() });
   return state.ownedFence as number;

@@ -2,7 +2,7 @@ import { ApplicationFailure, condition, isCancellation } from '@temporalio/workf
 import type { Check, Recovery, Verdict } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import type { Owner, Place, UndoEntry } from '../../contracts/ledger.ts';
-import type { RunbookContract, RunSettings } from '../../contracts/runbook.ts';
+import type { RunSettings } from '../../contracts/runbook.ts';
 import { passGate } from './gates.ts';
 import { describeFailure } from './outcome.ts';
 import { takeOwnership } from './ownership.ts';
@@ -25,11 +25,9 @@ export interface StepOptions<T> {
 /** What a runbook's page works with. */
 export class Run {
   readonly #state: RunState;
-  readonly #contract: RunbookContract;
 
-  constructor(state: RunState, contract: RunbookContract) {
+  constructor(state: RunState) {
     this.#state = state;
-    this.#contract = contract;
   }
 
   get owner(): Owner { return this.#state.record.owner; }
@@ -82,7 +80,7 @@ export class Run {
 
   /** Takes the target: guardian, lock, fence. Only after it may anything be created. Returns the fence number. */
   own(place: Place | null): Promise<number> {
-    return takeOwnership(this.#state, this.#contract, place);
+    return takeOwnership(this.#state, place);
   }
 
   checks(checks: Check[]): void { this.#state.record.checks.push(...checks); }

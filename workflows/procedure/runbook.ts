@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, patched, setHandler, TemporalFailure, allHandlersFinished, condition } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition } from '@temporalio/workflow';
 import type { z } from 'zod';
 import { decideSchema, decisionSignalSchema, operatorSchema, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Operator, type Progress } from '../../contracts/messages.ts';
 import type { Owned } from '../../contracts/guardian.ts';
@@ -34,9 +34,8 @@ export function runbook<Input extends z.ZodType, Result extends object>(
     try {
       conclusion = await state.bodyScope.run(async () => {
         await adoptSettings(state, contract, input);
-        // Runs that began before this was so start it when they take their target.
-        if (patched('guardian-from-the-start')) guardFromTheStart(state, contract);
-        return body(new Run(state, contract), input);
+        guardFromTheStart(state, contract);
+        return body(new Run(state), input);
       });
       if (conclusion.failure) {
         outcome = 'failed';
