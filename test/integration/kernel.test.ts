@@ -79,11 +79,12 @@ describe('a run without a gate', () => {
     await until(async () => (await run.journal()).includes('begin one'), 'the first step began');
     if (how === 'terminate') await run.handle.terminate('test');
     else if (how === 'cancel') await run.handle.cancel();
-    else await run.handle.signal('abort');
+    else await run.handle.signal('abort', { by: 'ben' });
     await run.handle.result().catch(() => undefined);
     await run.guardian.result();
     const evidence = await run.evidence();
     expect(evidence.outcome).toBe({ terminate: 'terminated', cancel: 'cancelled', abort: 'aborted' }[how]);
+    expect(evidence.failure).toMatchObject({ terminate: { type: 'TERMINATED' }, cancel: { type: 'CANCELLED' }, abort: { type: 'ABORTED', message: 'the run was aborted by ben' } }[how]);
     expect(evidence.chain.writtenBy).toBe(how === 'terminate' ? 'guardian' : 'run');
     expect(evidence.steps.map((step) => [step.name, step.outcome])).toEqual([['write one', 'cancelled']]);
     expect(evidence.compensations.map((entry) => entry.id)).toEqual(['one']);

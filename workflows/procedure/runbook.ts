@@ -46,6 +46,8 @@ export function runbook<Input extends z.ZodType, Result extends object>(
       if (!(error instanceof TemporalFailure)) throw error;
       failure = describeFailure(error);
       outcome = outcomeOf(state, error, failure.type);
+      // An abort reaches the body as a cancellation; people are told who asked for it.
+      if (outcome === 'aborted') failure = { type: 'ABORTED', message: `the run was aborted by ${state.abortedBy}` };
       state.record.verdict = state.verdictsWhenFailing.get(failure.type) ?? state.record.verdict;
     }
     return CancellationScope.nonCancellable(async () => {
