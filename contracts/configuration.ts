@@ -65,7 +65,8 @@ export const databaseSchema = z.strictObject({
   gates: z.record(z.string(), gatePolicySchema).default({}),
   checks: z.array(checkSettingSchema).default([]),
   probe: probeSchema.optional(),
-  heartbeat: z.strictObject({ table: z.string(), column: z.string(), database: z.string().optional() }).optional(),
+  /** A table that something writes the time to: a second account of what was lost. `every`: the longest time between two beats. */
+  heartbeat: z.strictObject({ table: z.string(), column: z.string(), database: z.string().optional(), every: durationMs.default(5_000) }).optional(),
   /** Let a run succeed although something could not be compared. */
   allowNotProven: z.boolean().default(false),
 });

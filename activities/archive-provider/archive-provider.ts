@@ -1,10 +1,12 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { archiveLayout, listRecoveryPoints, readRecoveryPoint } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { countSourceCommits } from '../archive/source-wal.ts';
-import { checkWalContinuity, readLineage, type WalContinuity } from '../archive/wal.ts';
+import { checkWalContinuity, readLineage, segmentFileName, segmentNumberOf, timelineOfSegment, type WalContinuity } from '../archive/wal.ts';
 import { drillClientConfig } from '../drill/client.ts';
 import { prepareDrill } from '../drill/prepare.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../drill/recover.ts';
@@ -56,7 +58,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const binaries = await findPostgres({ major: base.serverMajor, ...(binDirectory === undefined ? {} : { binDirectory }) });
       const prepared = await prepareDrill({
         ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt),
-        binDirectory: binaries.binDirectory, owner: binaries.runAs ?? null, until: plan.recoverTo ? new Date(plan.recoverTo.time) : null,
+        binDirectory: binaries.binDirectory, owner: binaries.runAs ?? null, until: asSourceTime(plan),
         reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, signal, onProgress,
       });
       await rememberDrill(place, prepared);
@@ -85,16 +87,24 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
 
     async lostCommits(drill, { endLsn, until, source }) {
       const base = await point(drill.recoveryPointId);
+      const { walSegmentSize: segmentSize } = base;
       const lineage = await readLineage({ walDirectory: layout.wal, timeline: base.timeline });
-      const lost = await countSourceCommits({
-        walDirectory: layout.wal, lineage, segmentSize: base.walSegmentSize, fromLsn: parseLsn(endLsn), until, client: source,
-        ...(source ? {} : { sourceWalDirectory: join(base.sourceDataDirectory, 'pg_wal') }),
-      });
-      return { commits: lost.commits, lastCommitAt: lost.lastCommit ? new Date(lost.lastCommit.committedAt).toISOString() : null, method: lost.method };
+      const fromLsn = parseLsn(endLsn);
+      const sourceWalDirectory = join(base.sourceDataDirectory, 'pg_wal');
+      const lost = await countSourceCommits({ walDirectory: layout.wal, lineage, segmentSize, fromLsn, until, client: source, ...(source ? {} : { sourceWalDirectory }) });
+      const segmentNumber = segmentNumberOf(fromLsn, segmentSize);
+      const next = segmentFileName({ timeline: timelineOfSegment(lineage, segmentNumber, segmentSize), segmentNumber, segmentSize });
+      const isOnDisk = await stat(join(sourceWalDirectory, next)).then(() => true, () => false);
+      return { commits: lost.commits, lastCommitAt: lost.lastCommit ? new Date(lost.lastCommit.committedAt).toISOString() : null, knownFrom: source ? 'source' : isOnDisk ? 'disk' : 'archive' };
     },
   };
 }
 
-function pointOf({ id, stoppedAt, sizeBytes, timeline, serverVersion }: RecoveryPoint): Point {
-  return { id, completeAt: new Date(stoppedAt).toISOString(), sizeBytes, timeline, serverVersion };
+function pointOf({ id, startedAt, stoppedAt, sizeBytes, timeline, serverVersion }: RecoveryPoint): Point {
+  return { id, beganAt: new Date(startedAt).toISOString(), completeAt: new Date(stoppedAt).toISOString(), sizeBytes, timeline, serverVersion };
+}
+
+/** The asked instant by the source's clock, which commit times are in; people give theirs. */
+function asSourceTime({ recoverTo, source }: DrillPlan): Date | null {
+  return recoverTo && new Date(Date.parse(recoverTo.time) + (source?.clockSkewSeconds ?? 0) * 1000);
 }

@@ -1,37 +1,69 @@
-import type { Check } from '../../contracts/evidence.ts';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
+import { crossCheckHeartbeat, readBeat } from './heartbeat.ts';
 import type { LostCommits, RecoveryProvider } from './provider.ts';
 import { applicationName } from '../kernel/names.ts';
 
+export interface MeasuringDependencies { settings: DatabaseSettings; resolvePassword: ResolvePassword; provider: RecoveryProvider }
+
 /**
  * What a restore to `declaredAt` would have lost: the commits that the source had at that instant and the drill does
- * not. They are read from the source's own WAL, so their number is exact and an idle source has lost nothing.
+ * not. They are read from the source's own WAL, so their number is exact and an idle source has lost nothing. Where a
+ * heartbeat table is configured, its account is held against that of the WAL.
  */
-export async function measureLoss(
-  { drill, plan, recovered }: MeasureLossInput,
-  { settings, resolvePassword, provider }: { settings: DatabaseSettings; resolvePassword: ResolvePassword; provider: RecoveryProvider },
-): Promise<LossResult> {
-  const skewMs = (plan.source?.clockSkewSeconds ?? 0) * 1000;
+export async function measureLoss(input: MeasureLossInput, dependencies: MeasuringDependencies): Promise<LossResult> {
+  const { drill, plan, recovered } = input;
+  const { settings, resolvePassword, provider } = dependencies;
   // Commit times are the source's clock; the instant of the disaster is ours.
-  const until = new Date(Date.parse(plan.declaredAt) + skewMs);
+  const until = new Date(Date.parse(plan.declaredAt) + (plan.source?.clockSkewSeconds ?? 0) * 1000);
   const query = { endLsn: recovered.endLsn, until };
   const config = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
   const live = plan.source === null ? undefined : await withClient(config(), (source) => provider.lostCommits(drill, { ...query, source })).catch(() => undefined);
   const lost = live ?? (await provider.lostCommits(drill, { ...query, source: null }));
-  return resultOf(lost, recovered.lastCommitAt, plan.source?.clockSkewSeconds ?? null, plan.recoverTo !== null);
+  const { beganAt } = await provider.find(drill.recoveryPointId);
+  const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null });
+  const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
+  return settings.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: live !== undefined }) : result;
 }
 
-function resultOf(lost: LostCommits, lastRecoveredAt: string | null, clockSkewSeconds: number | null, toATime: boolean): LossResult {
-  const checks: Check[] = [];
-  const where = lost.method === 'source' ? "the source's own WAL" : 'what is left of WAL in the archive and on disk (the source did not answer), so later commits are not known';
+interface Account { rpaSeconds: number | null; lostTransactions: number | null; method: string }
+
+function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime }: { lost: LostCommits; lastRecoveredAt: string | null; beganAt: string; until: Date; toATime: boolean }): Account {
+  // Nothing was committed since the backup began, so the last recovered commit is older than that.
+  const lastRecovered = Date.parse(lastRecoveredAt ?? beganAt);
+  const from = lastRecoveredAt === null ? '; nothing was committed between the start of the backup and the end of the archive, so it counts from that start' : '';
   const target = toATime ? '; recovery aimed at an instant, so what came after it counts as lost' : '';
-  if (lost.commits === 0) {
-    return { rpaSeconds: 0, lostTransactions: 0, clockSkewSeconds, checks, method: `every transaction that the source had committed at the instant of declaration is in the restored database, according to ${where}${target}` };
+  if (lost.knownFrom === 'archive') {
+    const rpaSeconds = Math.max(0, (until.getTime() - lastRecovered) / 1000);
+    return { rpaSeconds, lostTransactions: null, method: `the source did not answer and none of its own WAL is on this host: at most the time from the last archived commit that was recovered to the instant of declaration; how many transactions were lost is not known${from}${target}` };
   }
-  const lastAtSource = lost.lastCommitAt === null ? null : Date.parse(lost.lastCommitAt);
-  const lastRecovered = lastRecoveredAt === null ? null : Date.parse(lastRecoveredAt);
-  const rpaSeconds = lastAtSource === null || lastRecovered === null ? null : Math.max(0, (lastAtSource - lastRecovered) / 1000);
-  return { rpaSeconds, lostTransactions: lost.commits, clockSkewSeconds, checks, method: `last commit of the source before the instant of declaration against the last commit in the restored database, counted in ${where}${target}` };
+  const where = lost.knownFrom === 'source' ? "the source's own WAL" : "the WAL on the source's disk (the source did not answer)";
+  if (lost.commits === 0) {
+    return { rpaSeconds: 0, lostTransactions: 0, method: `every transaction that the source had committed at the instant of declaration is in the restored database, according to ${where}${target}` };
+  }
+  const rpaSeconds = lost.lastCommitAt === null ? null : Math.max(0, (Date.parse(lost.lastCommitAt) - lastRecovered) / 1000);
+  return { rpaSeconds, lostTransactions: lost.commits, method: `last commit of the source before the instant of declaration against the last commit in the restored database, counted in ${where}${from}${target}` };
+}
+
+async function withHeartbeat(
+  result: LossResult,
+  { input: { drill, recovered }, dependencies: { settings, resolvePassword, provider }, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
+): Promise<LossResult> {
+  const setting = settings.heartbeat;
+  if (!setting) return result;
+  const database = setting.database ?? settings.connection.database;
+  try {
+    const address = await provider.address(drill);
+    const copyMs = await withClient(address(database), (client) => readBeat(client, setting, null));
+    const source = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
+    const sourceMs = sourceAnswered ? await withClient(source(database), (client) => readBeat(client, setting, until)) : null;
+    const { check, words } = crossCheckHeartbeat(setting, {
+      copyMs, sourceMs, sourceAnswered, declaredMs: until.getTime(), rpaSeconds: result.rpaSeconds, lastRecoveredMs: recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt),
+    });
+    return { ...result, method: result.method + words, checks: [...result.checks, check] };
+  } catch (error) {
+    // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
+    return { ...result, checks: [...result.checks, { name: `heartbeat ${setting.table}`, outcome: 'failed', detail: `could not be read: ${(error as Error).message}` }] };
+  }
 }

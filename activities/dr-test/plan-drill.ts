@@ -14,13 +14,13 @@ export interface PlanningDependencies { settings: DatabaseSettings; provider: Re
 
 /** Resolves what will be restored, from where, to where, and what it will take. Changes nothing. */
 export async function planDrill(input: PlanDrillInput, { settings, provider, resolvePassword, pastDrills, host }: PlanningDependencies): Promise<DrillPlan> {
-  const point = await choosePoint(provider, input);
+  const source = await describeSource(input, settings, resolvePassword);
+  const point = await choosePoint(provider, input, source?.clockSkewSeconds ?? 0);
   const supply = await provider.supply(point.id, input.declaredAt);
   const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: input.recoveryPoint.time } : null;
   if (recoverTo) refuseBeyondSupply(recoverTo.time, supply);
   const usable = await provider.manifest(point.id, input.declaredAt, recoverTo?.time ?? null);
   const bytes = point.sizeBytes + supply.bytes;
-  const source = await describeSource(input, settings, resolvePassword);
   const notVerified = usable
     ? usable.manifest.notVerified.filter((entry) => !entry.byDesign).map((entry) => `${entry.what}: ${entry.why}`)
     : [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`];
@@ -38,11 +38,12 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   };
 }
 
-async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declaredAt, owner }: PlanDrillInput): Promise<Point> {
+async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declaredAt, owner }: PlanDrillInput, skewSeconds: number): Promise<Point> {
   if (typeof recoveryPoint === 'object' && 'id' in recoveryPoint) return provider.find(recoveryPoint.id);
   const before = typeof recoveryPoint === 'object' ? recoveryPoint.time : declaredAt;
   const all = await provider.list();
-  const usable = all.filter((point) => Date.parse(point.completeAt) <= Date.parse(before));
+  // A backup's times are the source's clock, the instants that people give are ours.
+  const usable = all.filter((point) => Date.parse(point.completeAt) <= Date.parse(before) + skewSeconds * 1000);
   if (usable.length === 0) {
     const there = all.length === 0 ? 'there is none at all; take one with: runbook start backup' : `the oldest was taken at ${all[0]?.completeAt}`;
     throw ApplicationFailure.nonRetryable(`There is no recovery point from before ${before}: ${there}.`, 'NOT_FOUND');

@@ -9,7 +9,9 @@ import type { CopyResult, DrillPlaceCall, DrillRef } from './drill-activities.ts
 /** Something that can be restored: a base backup, a dump, a snapshot. */
 export interface Point {
   id: string;
-  /** When it was complete, RFC 3339: nothing before it can be reached from it. */
+  /** When taking it began, RFC 3339, by the source's clock. */
+  beganAt: string;
+  /** When it was complete, RFC 3339, by the source's clock: nothing before it can be reached from it. */
   completeAt: string;
   sizeBytes: number;
   /** Of the source's history; 1 where the tool knows no timelines. */
@@ -47,8 +49,8 @@ export interface LostCommits {
   commits: number;
   /** By the source's clock. */
   lastCommitAt: string | null;
-  /** `source`: read from the living source; `files`: from what is left of a dead one. */
-  method: 'source' | 'files';
+  /** Where commits beyond what was recovered could be known from: asked of the living source, read from its disk, or nowhere. */
+  knownFrom: 'source' | 'disk' | 'archive';
 }
 
 /**

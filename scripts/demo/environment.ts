@@ -9,7 +9,7 @@ import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { resolveTemporalCli } from '../embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../embedded/temporal-server.ts';
 import { loadShop } from './load.ts';
-import { startProduction, type Production } from './production.ts';
+import { startProduction, type Production, type StartProductionInput } from './production.ts';
 import { startWriters } from './writers.ts';
 
 export interface DemoEnvironment {
@@ -30,7 +30,10 @@ export interface DemoEnvironment {
 export interface DemoOptions {
   scale: number;
   seed: number;
+  /** 0: nobody writes. */
   writersPerSecond: number;
+  /** Further settings of the production server, and of its environment. */
+  production?: Pick<StartProductionInput, 'settings' | 'environment'>;
   /** Names from `writerKindNames`; default all. */
   writerKinds?: readonly string[];
   log: (line: string) => void;
@@ -39,7 +42,7 @@ export interface DemoOptions {
 }
 
 /** Starts everything from nothing: Temporal server, production under write load, configuration, worker. */
-export async function startDemoEnvironment({ scale, seed, writersPerSecond, writerKinds, log, root: chosen }: DemoOptions): Promise<DemoEnvironment> {
+export async function startDemoEnvironment({ scale, seed, writersPerSecond, writerKinds, production: further, log, root: chosen }: DemoOptions): Promise<DemoEnvironment> {
   const root = chosen ?? await mkdtemp(join(tmpdir(), 'runbooks-demo-'));
   if (chosen !== undefined) await mkdir(root);
   // The database server's user must be able to walk through.
@@ -56,11 +59,11 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
     stops.push(() => server.stop());
     const binaries = await findPostgres({});
     log(`PostgreSQL ${binaries.version}: starting production`);
-    const production = await startProduction({ root: join(root, 'production'), binaries, log: () => undefined });
+    const production = await startProduction({ root: join(root, 'production'), binaries, log: () => undefined, ...further });
     stops.push(() => production.stop());
     const loaded = await loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale, seed });
     log(`loaded the shop: ${Math.round(loaded.databaseBytes / 2 ** 20)} MiB, ${loaded.orders} orders in ${loaded.seconds.toFixed(1)} s`);
-    const writers = await startWriters({ config: production.config, count: 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) });
+    const writers = await startWriters({ config: production.config, count: writersPerSecond === 0 ? 0 : 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) });
     stops.push(() => writers.stop());
     const { configurationFile, repository } = await writeConfiguration(root, production, server);
     let worker = await startWorkerProcess({ configurationFile, address: server.address, log });

@@ -33,6 +33,8 @@ export interface StartProductionInput {
   log: (line: string) => void;
   /** Further settings for postgresql.conf. */
   settings?: Record<string, string>;
+  /** Further environment variables of the server. */
+  environment?: Record<string, string>;
 }
 
 /** A running server. */
@@ -80,7 +82,7 @@ export async function startProduction(input: StartProductionInput): Promise<Prod
   await own(socketDirectory);
 
   const superuser = { user: 'postgres', password: randomBytes(18).toString('base64url') };
-  const execute = serverCommand(binaries, root);
+  const execute = serverCommand(binaries, root, input.environment);
   const passwordFile = at('initial-password');
   await writeFile(passwordFile, `${superuser.password}\n`, { mode: 0o600 });
   await own(passwordFile);
@@ -134,8 +136,8 @@ export async function startProduction(input: StartProductionInput): Promise<Prod
 }
 
 /** Runs one of the server's programs as the server's user, with nothing of our environment but PATH. */
-function serverCommand(binaries: ServerBinaries, cwd: string): (program: string, args: string[]) => Promise<unknown> {
-  const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C' };
+function serverCommand(binaries: ServerBinaries, cwd: string, environment: Record<string, string> = {}): (program: string, args: string[]) => Promise<unknown> {
+  const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', ...environment };
   const options: ExecFileOptions = { cwd, env, ...binaries.runAs };
   return async (program, args) => run(join(binaries.binDirectory, program), args, options);
 }

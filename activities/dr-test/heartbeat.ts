@@ -1,0 +1,59 @@
+import type { Client } from 'pg';
+import type { DatabaseSettings } from '../../contracts/configuration.ts';
+import type { Check } from '../../contracts/evidence.ts';
+
+export type HeartbeatSetting = NonNullable<DatabaseSettings['heartbeat']>;
+
+/** What the heartbeat table said, in the source's clock. */
+export interface HeartbeatReadings {
+  /** Latest beat in the restored copy; null where it holds none. */
+  copyMs: number | null;
+  /** Latest beat that the source shows from before the declaration; null where it shows none (a table of one row that has beaten since). */
+  sourceMs: number | null;
+  sourceAnswered: boolean;
+  /** The instant of declaration. */
+  declaredMs: number;
+  /** What the WAL says: RPA, and the last commit that was recovered. */
+  rpaSeconds: number | null;
+  lastRecoveredMs: number | null;
+}
+
+/** Beats are committed a moment after the time they carry. */
+const COMMIT_DELAY_MS = 1000;
+
+/**
+ * Reads the latest beat, at most `until` (in the clock of the server that wrote it). The column holds a timestamp with time zone.
+ * @throws Error when the table is not there
+ */
+export async function readBeat(client: Client, { table, column }: HeartbeatSetting, until: Date | null): Promise<number | null> {
+  const { rows: [found] } = await client.query<{ name: string }>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)`, [table]);
+  if (!found) throw new Error(`there is no heartbeat table ${table}`);
+  const name = client.escapeIdentifier(column);
+  const { rows: [beat] } = await client.query<{ ms: string | null }>(
+    `SELECT (extract(epoch FROM max(${name})::timestamptz) * 1000)::text AS ms FROM ${found.name} WHERE $1::timestamptz IS NULL OR ${name} <= $1::timestamptz`, [until?.toISOString() ?? null]);
+  const ms = beat?.ms ?? null;
+  return ms === null ? null : Number(ms);
+}
+
+/**
+ * Holds the loss that the heartbeat shows against the one that the WAL shows. They may differ by the time between two
+ * beats; by more, and one of the two accounts is wrong. A heart that stood still before the declaration says nothing.
+ */
+export function crossCheckHeartbeat({ table, every }: HeartbeatSetting, readings: HeartbeatReadings): { check: Check; words: string } {
+  const { copyMs, sourceMs, sourceAnswered, declaredMs, rpaSeconds, lastRecoveredMs } = readings;
+  const tolerance = every + COMMIT_DELAY_MS;
+  const result = (outcome: Check['outcome'], detail: string) => ({ check: { name: `heartbeat ${table}`, outcome, detail }, words: `; heartbeat table ${table}: ${detail}` });
+  if (copyMs === null) return result('failed', 'the restored copy holds no beat');
+  if (!sourceAnswered) {
+    if (lastRecoveredMs === null) return result('skipped', 'nothing to hold it against: the source does not answer');
+    const apart = (lastRecoveredMs - copyMs) / 1000;
+    if (Math.abs(apart) * 1000 <= tolerance) return result('passed', `agrees: its last beat in the copy is ${apart.toFixed(1)} s before the last recovered commit`);
+    return result(apart < 0 ? 'failed' : 'skipped', `its last beat in the copy is ${Math.abs(apart).toFixed(1)} s ${apart < 0 ? 'after' : 'before'} the last recovered commit, and the source does not answer`);
+  }
+  if (sourceMs !== null && declaredMs - sourceMs > tolerance) return result('skipped', `it had not beaten for ${((declaredMs - sourceMs) / 1000).toFixed(1)} s at the instant of declaration, and says nothing`);
+  const lost = Math.max(0, (sourceMs ?? declaredMs) - copyMs) / 1000;
+  if (rpaSeconds === null) return result('skipped', `shows a loss of ${lost.toFixed(1)} s, with nothing to hold it against`);
+  const agrees = Math.abs(lost - rpaSeconds) * 1000 <= tolerance;
+  return result(agrees ? 'passed' : 'failed', `${agrees ? 'agrees' : 'does not agree'}: it shows a loss of ${lost.toFixed(1)} s, and the WAL one of ${rpaSeconds.toFixed(1)} s (${(tolerance / 1000).toFixed(1)} s apart are allowed)`);
+}

@@ -1,0 +1,187 @@
+import { chmod, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Evidence, Recovery } from '../../contracts/evidence.ts';
+import { runDrill, takeBackup } from '../support/drill-run.ts';
+import { type MeasuredSource, reconfigure, startMeasuredSource } from '../support/measured-source.ts';
+import { skewedClock } from '../support/skewed-clock.ts';
+
+/** What every measurement promises, in seconds. */
+const WITHIN = 1;
+
+function recoveryOf(evidence: Evidence): Recovery {
+  expect(evidence.recovery, evidence.failure?.message).not.toBeNull();
+  return evidence.recovery as Recovery;
+}
+const phase = (recovery: Recovery, name: string) => recovery.phases.find((one) => one.name === name)?.seconds ?? Number.NaN;
+const near = (actual: number | null, expected: number) => expect(Math.abs((actual ?? Number.NaN) - expected), `${actual} against ${expected}`).toBeLessThanOrEqual(WITHIN);
+/** Every phase is rounded to a millisecond. */
+const addsUp = (recovery: Recovery) => expect(recovery.phases.reduce((sum, one) => sum + one.seconds, 0)).toBeCloseTo(recovery.rtaSeconds, 1);
+
+describe('RTA and RPA against what the test itself did and wrote down', () => {
+  let source: MeasuredSource;
+  let probed: string;
+  beforeAll(async () => {
+    source = await startMeasuredSource();
+    probed = join(source.root, 'probed');
+    // The application says itself when it could work again.
+    await reconfigure(source, (database) => { database['probe'] = { command: ['sh', '-c', `date +%s%3N > ${probed}`] }; });
+    await takeBackup(source);
+  }, 180_000);
+  afterAll(() => source.stop(), 60_000);
+  const probedAt = async () => Number(await readFile(probed, 'utf8'));
+
+  it('a known wait at the gate and a known loss of commits are measured, and the phases add up to the RTA', async () => {
+    const recovered = await source.commit(3);
+    await source.archive();
+    await sleep(2500);
+    const lost = await source.commit(17);
+    await sleep(100);
+    const startedMs = Date.now();
+    let openedMs = 0;
+    const { evidence } = await runDrill(source, {}, { holdGateMs: 3000, atGate: async () => { openedMs = Date.now(); } });
+    const recovery = recoveryOf(evidence);
+    expect(recovery.lostTransactions).toBe(17);
+    near(recovery.rpaSeconds, (lost - recovered) / 1000);
+    const closedMs = Date.parse(evidence.gates[0]?.closedAt ?? '');
+    near(phase(recovery, 'human wait'), (closedMs - openedMs) / 1000);
+    expect(phase(recovery, 'human wait')).toBeGreaterThanOrEqual(3);
+    near(recovery.rtaSeconds, (await probedAt() - startedMs) / 1000);
+    expect(recovery.rtaSeconds - recovery.rtaWithoutWaitSeconds).toBeCloseTo(phase(recovery, 'human wait'), 2);
+    expect(recovery.rtaWithoutWaitSeconds - recovery.rtaWithoutComparisonSeconds).toBeCloseTo(phase(recovery, 'comparison'), 2);
+    near(recovery.clockSkewSeconds, 0);
+    addsUp(recovery);
+  });
+
+  it('a lagging archive counts as it stood at the declaration, and later commits do not count', async () => {
+    const recovered = await source.commit(1);
+    await source.archive();
+    const release = await source.holdArchiver();
+    await source.commit(5);
+    await source.run('SELECT pg_switch_wal()');
+    await sleep(1500);
+    const lost = await source.commit(4);
+    await sleep(200);
+    const declaredMs = Date.now();
+    await sleep(1500);
+    // While people think, the archive catches up and the application goes on.
+    await release();
+    await source.commit(6);
+    await source.archive();
+    const { evidence } = await runDrill(source, { declaredAt: new Date(declaredMs).toISOString() });
+    const recovery = recoveryOf(evidence);
+    expect(recovery.lostTransactions).toBe(9);
+    near(recovery.rpaSeconds, (lost - recovered) / 1000);
+    near(recovery.rtaSeconds, (await probedAt() - declaredMs) / 1000);
+    near(phase(recovery, 'detection'), (Date.parse(evidence.startedAt) - declaredMs) / 1000);
+    addsUp(recovery);
+  });
+
+  it('an idle source has lost nothing, however long it was idle', async () => {
+    await source.commit(1);
+    await source.archive();
+    await sleep(2500);
+    const { evidence } = await runDrill(source);
+    expect(recoveryOf(evidence)).toMatchObject({ lostTransactions: 0, rpaSeconds: 0 });
+    expect(evidence.verdict.rpo).toBe('met');
+  });
+
+  describe('with a heartbeat table', () => {
+    const beat = async (seconds: number) => {
+      for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(400)) await source.run('INSERT INTO pulse DEFAULT VALUES');
+    };
+    beforeAll(async () => {
+      await source.run('CREATE TABLE pulse (at timestamptz NOT NULL DEFAULT clock_timestamp())');
+      await reconfigure(source, (database) => { database['heartbeat'] = { table: 'public.pulse', column: 'at', every: '1s' }; });
+    }, 60_000);
+
+    it('agrees where both accounts are of the same loss', async () => {
+      await beat(1);
+      await source.archive();
+      await beat(4);
+      const { evidence } = await runDrill(source);
+      const recovery = recoveryOf(evidence);
+      expect(evidence.checks.find((check) => check.name === 'heartbeat public.pulse')).toMatchObject({ outcome: 'passed' });
+      expect(recovery.rpaMethod).toContain('heartbeat table public.pulse: agrees');
+      near(recovery.rpaSeconds, 4);
+    });
+
+    it('makes the run fail where the copy lacks beats that the WAL does not miss', async () => {
+      await source.run(`DELETE FROM pulse WHERE at > now() - interval '60 seconds'; INSERT INTO pulse VALUES (now() - interval '60 seconds')`);
+      await source.archive();
+      await beat(1);
+      const { evidence, failure } = await runDrill(source);
+      expect(evidence.checks.find((check) => check.name === 'heartbeat public.pulse')).toMatchObject({ outcome: 'failed', detail: expect.stringContaining('does not agree') as string });
+      expect(evidence.verdict.restore).toBe('unsound');
+      expect(failure).toContain('heartbeat public.pulse');
+    });
+
+    it('a heartbeat table that is not there fails the check that was asked for', async () => {
+      await reconfigure(source, (database) => { database['heartbeat'] = { table: 'public.nothing', column: 'at' }; });
+      const { evidence } = await runDrill(source);
+      expect(evidence.checks.find((check) => check.name === 'heartbeat public.nothing')).toMatchObject({ outcome: 'failed', detail: expect.stringContaining('no heartbeat table') as string });
+      await reconfigure(source, (database) => { delete database['heartbeat']; });
+    });
+  });
+
+  // Last: nothing brings the source back.
+  it('a dead source: counted from its disk where that is left, else from the last archived commit, and it says so', async () => {
+    const recovered = await source.commit(2);
+    await source.archive();
+    await sleep(1500);
+    const lost = await source.commit(8);
+    // Without a farewell: a clean shutdown would archive its last segment.
+    process.kill(source.production.pid, 'SIGQUIT');
+    await source.production.stop();
+    const withDisk = recoveryOf((await runDrill(source)).evidence);
+    expect(withDisk.lostTransactions).toBe(8);
+    near(withDisk.rpaSeconds, (lost - recovered) / 1000);
+    expect(withDisk.clockSkewSeconds).toBeNull();
+    expect(withDisk.rpaMethod).toContain('the source did not answer');
+
+    await rename(source.production.dataDirectory, `${source.production.dataDirectory}-gone`);
+    const declaredMs = Date.now();
+    const withoutDisk = recoveryOf((await runDrill(source, { declaredAt: new Date(declaredMs).toISOString() })).evidence);
+    expect(withoutDisk.lostTransactions).toBeNull();
+    near(withoutDisk.rpaSeconds, (declaredMs - recovered) / 1000);
+    expect(withoutDisk.rpaMethod).toContain('last archived commit');
+  });
+});
+
+describe('a source whose clock is nine seconds ahead', () => {
+  let directory: string;
+  let source: MeasuredSource | undefined;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'skew-'));
+    // The server's user must be able to load what is in it.
+    await chmod(directory, 0o755);
+    const environment = await skewedClock(directory, 9);
+    if (environment === undefined) return;
+    source = await startMeasuredSource(environment);
+    await takeBackup(source);
+  }, 180_000);
+  afterAll(async () => {
+    await source?.stop();
+    await rm(directory, { recursive: true, force: true });
+  }, 60_000);
+
+  it('states the skew, and neither loses sight of commits nor counts later ones', async ({ skip }) => {
+    if (!source) return skip('this host has no C compiler to skew the clock of a server with');
+    const recovered = await source.commit(2);
+    await source.archive();
+    await sleep(2000);
+    const lost = await source.commit(5);
+    await sleep(500);
+    const declaredMs = Date.now();
+    await sleep(500);
+    await source.commit(3);
+    expect(recovered - Date.now(), 'the clock is skewed').toBeGreaterThan(3000);
+    const recovery = recoveryOf((await runDrill(source, { declaredAt: new Date(declaredMs).toISOString() })).evidence);
+    near(recovery.clockSkewSeconds, 9);
+    expect(recovery.lostTransactions).toBe(5);
+    near(recovery.rpaSeconds, (lost - recovered) / 1000);
+    addsUp(recovery);
+  });
+});

@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest';
+import { crossCheckHeartbeat, type HeartbeatReadings } from '../../activities/dr-test/heartbeat.ts';
+
+const setting = { table: 'ops.beat', column: 'at', every: 2000 };
+const declaredMs = 1_000_000;
+const check = (readings: Partial<HeartbeatReadings>) => crossCheckHeartbeat(setting, {
+  copyMs: declaredMs - 10_000, sourceMs: declaredMs - 500, sourceAnswered: true, declaredMs, rpaSeconds: 9, lastRecoveredMs: declaredMs - 9500, ...readings,
+}).check;
+
+it('agrees where the losses differ by no more than the time between two beats', () => {
+  expect(check({})).toMatchObject({ outcome: 'passed' });
+  expect(check({ rpaSeconds: 6.6 })).toMatchObject({ outcome: 'passed' });
+  expect(check({ sourceMs: null, rpaSeconds: 9 })).toMatchObject({ outcome: 'passed' });
+});
+
+it('disagrees where the copy lacks beats that the WAL says it has, and where it has beats that the WAL says are lost', () => {
+  expect(check({ rpaSeconds: 1 })).toMatchObject({ outcome: 'failed', detail: expect.stringContaining('9.5 s, and the WAL one of 1.0 s') as string });
+  expect(check({ rpaSeconds: 60 })).toMatchObject({ outcome: 'failed' });
+  expect(check({ copyMs: null })).toMatchObject({ outcome: 'failed', detail: 'the restored copy holds no beat' });
+});
+
+it('says nothing where the heart stood still before the declaration', () => {
+  expect(check({ sourceMs: declaredMs - 10_000, rpaSeconds: 0 })).toMatchObject({ outcome: 'skipped' });
+});
+
+it('is held against the last recovered commit where the source does not answer', () => {
+  const dead = { sourceAnswered: false, sourceMs: null };
+  expect(check(dead)).toMatchObject({ outcome: 'passed' });
+  expect(check({ ...dead, lastRecoveredMs: declaredMs - 20_000 })).toMatchObject({ outcome: 'failed' });
+  expect(check({ ...dead, lastRecoveredMs: declaredMs })).toMatchObject({ outcome: 'skipped' });
+});
