@@ -1,4 +1,4 @@
-import { activityLine, gateLines, RateMeter, runLines } from './progress-lines.ts';
+import { activityLine, gateLines, pauseOf, RateMeter, runLines } from './progress-lines.ts';
 import { plain } from './output.ts';
 import type { RunView } from './run-view.ts';
 
@@ -59,7 +59,7 @@ export function plainDisplay(write: (line: string) => void): Display {
     show(view, nowMs) {
       const time = new Date(nowMs).toISOString();
       if (!view.progress && view.status === 'RUNNING') once('no worker', `${time} no worker answers: start one with \`runbook worker\``);
-      if (view.progress?.paused) once(`paused ${view.progress.steps.length}`, `${time} paused`);
+      if (view.progress?.paused) once(`${pauseOf(view.progress.phase)} ${view.progress.steps.length}`, `${time} ${pauseOf(view.progress.phase)}`);
       for (const step of view.progress?.steps ?? []) {
         once(`start ${step.startedAt} ${step.name}`, `${step.startedAt} ${plain(step.name)}`);
         if (step.finishedAt !== null) once(`end ${step.startedAt} ${step.name}`, `${step.finishedAt} ${plain(step.name)}: ${step.outcome}${step.summary ? `, ${plain(step.summary)}` : ''}`);

@@ -46,7 +46,7 @@ export function runLines(view: RunView, meter: RateMeter, nowMs: number): string
   const { progress } = view;
   const seconds = ((view.closedAtMs ?? nowMs) - view.startedAtMs) / 1_000;
   const target = progress?.target ? ` on ${plain(progress.target)}` : '';
-  const lines = [`${plain(view.type)}${target}  ${plain(view.workflowId)}`, `${progress?.paused ? coloured('paused', 'unsure') : wordOf(view)} after ${formatSeconds(seconds)}`];
+  const lines = [`${plain(view.type)}${target}  ${plain(view.workflowId)}`, `${progress?.paused ? coloured(pauseOf(progress.phase), 'unsure') : wordOf(view)} after ${formatSeconds(seconds)}`];
   if (!progress) lines.push(coloured('no worker answers: start one with `runbook worker`', 'unsure'));
   for (const step of progress?.steps ?? []) {
     const until = step.finishedAt === null ? nowMs : Date.parse(step.finishedAt);
@@ -54,6 +54,11 @@ export function runLines(view: RunView, meter: RateMeter, nowMs: number): string
   }
   for (const activity of view.activities) lines.push(`    ${activityLine(activity, meter.rate(activity, nowMs))}`);
   return [...lines, ...gateLines(view)];
+}
+
+/** A pause takes effect at the next safe point: until then the step goes on. */
+export function pauseOf(phase: string): string {
+  return phase.startsWith('paused') ? plain(phase) : `${plain(phase)}, then it pauses`;
 }
 
 function wordOf({ status, progress }: RunView): string {

@@ -58,7 +58,7 @@ export function recoveryActuals({ plan, startedAtMs, timeline, recovered, loss }
 }
 
 function phaseOf(span: Span): Phase {
-  if (span.kind === 'gate') return 'human wait';
+  if (span.kind === 'gate' || span.kind === 'pause') return 'human wait';
   if (span.kind === 'lock') return 'waiting for the lock';
   return (PHASE_OF_STEP.find(([pattern]) => pattern.test(span.name))?.[1] ?? 'orchestration') as Phase;
 }

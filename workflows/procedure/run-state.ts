@@ -28,7 +28,7 @@ export interface OpenGate {
 }
 
 /** A stretch of a run's durable time. */
-export interface Span { name: string; kind: 'step' | 'gate' | 'lock'; startedAtMs: number; finishedAtMs: number }
+export interface Span { name: string; kind: 'step' | 'gate' | 'lock' | 'pause'; startedAtMs: number; finishedAtMs: number }
 
 /** Everything the kernel keeps of one run; plain data but for the scope of the body. */
 export class RunState {

@@ -44,8 +44,10 @@ export class Run {
   async step<T>(name: string, work: () => Promise<T>, options: StepOptions<T> = {}): Promise<T> {
     const state = this.#state;
     if (state.paused) {
+      const pausedAtMs = Date.now();
       enterPhase(state, `paused before: ${name}`);
       await condition(() => !state.paused);
+      state.spans.push({ name: 'pause', kind: 'pause', startedAtMs: pausedAtMs, finishedAtMs: Date.now() });
     }
     const startedAtMs = Date.now();
     const record = { name, outcome: 'running' as 'running' | 'done' | 'failed' | 'cancelled', startedAt: instantOf(startedAtMs), finishedAt: null as string | null, attempts: 1, summary: null as string | null };
