@@ -60,15 +60,19 @@ async function drill(demo: DemoEnvironment): Promise<{ record: Evidence; file: s
   log(`dr-test: ${demo.server.uiAddress}/namespaces/default/workflows/${encodeURIComponent(workflowId)}`);
   let last = '';
   let decided = false;
-  const watching = setInterval(() => void handle.query<Progress>('progress').then((progress) => {
+  const look = async (): Promise<void> => {
+    const progress = await demo.client.withDeadline(Date.now() + 5_000, () => handle.query<Progress>('progress'));
     if (progress.phase !== last) log(`  ${progress.phase}`);
     last = progress.phase;
     if (progress.openGate === null || decided) return;
     decided = true;
     const command = `temporal workflow signal --workflow-id ${workflowId} --name approve --input '{"gate":"start","by":"anna"}'`;
     log(options.interactive ? `  waiting for you: ${command}` : `  approving as anna: ${command}`);
-    if (!options.interactive) return handle.signal('approve', { gate: 'start', by: 'anna' });
-  }).catch(() => undefined), 100);
+    if (!options.interactive) await handle.signal('approve', { gate: 'start', by: 'anna' });
+  };
+  // One look at a time, and the last is waited for: a call that is tried again after the connection is closed ends the process.
+  let looking: Promise<void> | undefined;
+  const watching = setInterval(() => { looking ??= look().catch(() => undefined).finally(() => { looking = undefined; }); }, 100);
   let file: string;
   try {
     file = (await handle.result() as { evidence: string }).evidence;
@@ -79,6 +83,7 @@ async function drill(demo: DemoEnvironment): Promise<{ record: Evidence; file: s
     file = cause?.details?.[0].evidence ?? '';
   } finally {
     clearInterval(watching);
+    await looking;
   }
   await demo.client.workflow.getHandle(guardianId({ workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result().catch(() => undefined);
   return { record: evidenceSchema.parse(JSON.parse(await readFile(file, 'utf8'))), file };
