@@ -2,36 +2,42 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { Worker, type NativeConnection, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
-import { createActivities } from '../activities/create-activities.ts';
 import type { Configuration } from '../contracts/configuration.ts';
 import { hostName, probeEnvironment, resolvePassword } from './config.ts';
 import { hostTaskQueue, TASK_QUEUE, type SearchAttributeName } from '../contracts/search-attributes.ts';
+import { lazyActivities } from './lazy-activities.ts';
 
 export interface WorkersInput {
   connection: NativeConnection;
-  client: Client;
   configuration: Configuration;
   namespace: string;
-  codeVersion: string;
-  searchAttributes: SearchAttributeName[];
+  /** What activities need of the server; asked for while the workers start. */
+  prepare: () => Promise<{ client: Client; codeVersion: string; searchAttributes: SearchAttributeName[] }>;
   /** Name of this host in task queues; the default is {@link hostName}. */
   host?: string;
 }
 
 /**
  * The two workers of a process: one for workflows and for activities that any host may run, one for activities on the
- * files of this host.
+ * files of this host. Resolves when both could work and all activities are loaded.
  */
 export async function createWorkers(input: WorkersInput): Promise<Worker[]> {
-  const { connection, namespace } = input;
+  const { connection, namespace, configuration, prepare } = input;
   const host = input.host ?? hostName();
-  const activities = createActivities({ ...input, host, resolvePassword, probeEnvironment: probeEnvironment() });
+  // Begun once the workers have been asked for, since importing keeps this thread busy.
+  const loading = Promise.resolve().then(async () => {
+    const [{ createActivities }, prepared] = [await import('../activities/create-activities.ts'), await prepare()];
+    return createActivities({ ...prepared, configuration, host, resolvePassword, probeEnvironment: probeEnvironment() });
+  });
+  const activities = lazyActivities(loading);
   const shared: Partial<WorkerOptions> = { connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s' };
-  return Promise.all([
+  const creating = Promise.all([
     Worker.create({ ...shared, taskQueue: TASK_QUEUE, activities, ...workflowSource(), maxConcurrentActivityTaskExecutions: 500 }),
     // Few at a time: these read and write whole databases.
     Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 20 }),
   ]);
+  const [workers] = await Promise.all([creating, loading]);
+  return workers;
 }
 
 /** The bundle built ahead when there is one; else (from sources, in tests) it is made now. */

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
-import { sweepAbandonedPlaces } from '../activities/archive-provider/sweep-places.ts';
 import { loadConfiguration, temporalConnectOptions, type TemporalFlags } from './config.ts';
 import { createWorkers } from './create-workers.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
@@ -17,15 +16,21 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
   for (const warning of warnings) options.log(`warning: ${warning}`);
   Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: ['SIGINT', 'SIGTERM'] });
   const { address, namespace, connectionOptions } = await temporalConnectOptions(options.flags);
-  const [connection, native] = await Promise.all([Connection.connect(connectionOptions), NativeConnection.connect(connectionOptions)]);
+  const native = await NativeConnection.connect(connectionOptions);
+  let connection: Connection | undefined;
+  let client: Client | undefined;
   try {
-    const searchAttributes = await registerSearchAttributes(connection, namespace, options.log);
-    const client = new Client({ connection, namespace });
     const workers = await createWorkers({
-      connection: native, client, configuration, namespace, codeVersion: await packageVersion(), searchAttributes,
+      connection: native, configuration, namespace,
+      prepare: async () => {
+        connection = await Connection.connect(connectionOptions);
+        client = new Client({ connection, namespace });
+        return { client, codeVersion: await packageVersion(), searchAttributes: await registerSearchAttributes(connection, namespace, options.log) };
+      },
     });
     options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
-    const sweep = () => sweepAbandonedPlaces({ client, configuration }).then(
+    const { sweepAbandonedPlaces } = await import('../activities/archive-provider/sweep-places.ts');
+    const sweep = () => sweepAbandonedPlaces({ client: client as Client, configuration }).then(
       (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
       (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
     );
@@ -34,8 +39,9 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS);
     await Promise.all(workers.map((worker) => worker.run())).finally(() => clearInterval(sweeping));
   } finally {
-    await native.close();
-    await connection.close();
+    // Workers that never ran still hold it when preparing failed; that failure is what people must see.
+    await native.close().catch(() => undefined);
+    await connection?.close();
   }
 }
 

@@ -11,7 +11,7 @@ Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: ['SIGINT'
 const { namespace, connectionOptions } = await temporalConnectOptions();
 const [connection, native] = await Promise.all([Connection.connect(connectionOptions), NativeConnection.connect(connectionOptions)]);
 const searchAttributes = await registerSearchAttributes(connection, namespace, () => undefined);
-const workers = await createWorkers({ connection: native, client: new Client({ connection, namespace }), configuration, namespace, codeVersion: 'other host', searchAttributes, host });
+const workers = await createWorkers({ connection: native, configuration, namespace, host, prepare: async () => ({ client: new Client({ connection, namespace }), codeVersion: 'other host', searchAttributes }) });
 process.stdout.write(`worker ready: ${host}\n`);
 await Promise.all(workers.map((worker) => worker.run()));
 await native.close();
