@@ -39,13 +39,13 @@ export const probeSchema = z.union([
 export type ProbeSetting = z.output<typeof probeSchema>;
 
 const manifestLimitsSchema = z.strictObject({
-  connections: z.number().int().min(1).max(32).default(2),
+  connections: z.number().int().min(1).max(32).default(1),
   statementTimeout: durationMs.default(10 * 60_000),
   lockTimeout: durationMs.default(2_000),
   maxXminAge: durationMs.default(30 * 60_000),
   maxRetainedWal: sizeBytes.default(8 * 2 ** 30),
-  /** Share of time spent reading; below 1 it pauses between buckets and spares production. */
-  dutyCycle: z.number().gt(0).max(1).default(1),
+  /** Share of time spent reading; below 1 it pauses between buckets and spares production, as long as half of `maxXminAge` suffices. */
+  dutyCycle: z.number().gt(0).max(1).default(0.2),
 });
 
 const objectivesSchema = z.strictObject({

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { Bucket, TableManifest } from '../../contracts/manifest.ts';
 import { lockNotAvailable, sqlState } from './errors.ts';
+import { Pace } from './pace.ts';
 import { measureTable, planRanges, readBucket, type PageRange } from './read-bucket.ts';
 import { pause } from './snapshot.ts';
 import { throwIfAborted } from './session.ts';
@@ -28,6 +29,8 @@ const lockPatienceMs = 60_000;
  */
 export async function readTables(options: {
   workers: readonly Client[]; tables: readonly Table[]; bucketBytes: number; dutyCycle: number; signal: AbortSignal;
+  /** Reading all should not take longer: it rests less rather than pass this. */
+  finishWithinMs: number;
   /** The connection that already holds a table locked, and so must read it. */
   lockerOf: (table: Table) => Client | undefined;
   onProgress: (progress: ReadProgress) => void; onTableDone: (table: Table) => Promise<void>;
@@ -51,9 +54,9 @@ export async function readTables(options: {
       queue.add(locking(work, since));
     }
   };
-  const rest = async (busyMs: number): Promise<void> => pause(busyMs * (1 / options.dutyCycle - 1), signal);
+  const pace = new Pace({ dutyCycle: options.dutyCycle, connections: options.workers.length, finishWithinMs: options.finishWithinMs });
 
-  const readRange = (table: Table, range: PageRange): Task<Client> => locking(async (client) => {
+  const readRange = (table: Table, range: PageRange, isHeld = false): Task<Client> => locking(async (client) => {
     // After the first race the numbers are worthless; only more races are looked for, so that the next attempt knows all.
     if (moved.size > 0) return;
     const reading = readings.get(table);
@@ -67,7 +70,9 @@ export async function readTables(options: {
     progress.bytesDone += reading.bytes / reading.expected;
     if (reading.buckets.length === reading.expected) { progress.tablesDone += 1; await options.onTableDone(table); }
     options.onProgress({ ...progress });
-    await rest(result.lockMs);
+    const restMs = pace.restMs({ busyMs: result.lockMs, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal });
+    // Whoever rests on a lock spares nobody.
+    if (!isHeld && restMs > 0) await pause(restMs, signal);
   });
 
   const plan = (table: Table): Task<Client> => locking(async (client) => {
@@ -84,7 +89,7 @@ export async function readTables(options: {
     const ranges = planRanges(table, size.pages, size.bytes, options.bucketBytes);
     readings.set(table, { bytes: size.bytes, expected: ranges.length, buckets: [], furthest: table.owned.map(() => null) });
     progress.bytesTotal += size.bytes - table.estimatedPages * 8192;
-    for (const range of ranges) await readRange(table, range)(locker);
+    for (const range of ranges) await readRange(table, range, true)(locker);
   };
 
   // What is held locked comes first; then the largest.

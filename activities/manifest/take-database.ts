@@ -98,7 +98,7 @@ async function attemptDatabase(
     const takenAt = new Date().toISOString();
     const list = await listTables(reader, options.serverVersionNum);
     const reading = await readTables({
-      workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, signal,
+      workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
       onTableDone: async (table) => locks?.release(table),
       onProgress: (tablesProgress) => options.onProgress({ phase: 'tables', database, attempt, ...tablesProgress }),
     });
