@@ -5,6 +5,7 @@ import { copyVerified } from '../../../activities/archive/verified-copy.ts';
 import { interleave, type Contender } from '../interleave.ts';
 import { ratioOutcome } from '../outcome.ts';
 import { flush, runBaseline } from '../stage/run.ts';
+import { BENCH_VARIABLE } from '../stage/site.ts';
 import { writeSums } from '../stage/script-drill.ts';
 import type { RowGroup } from './row.ts';
 
@@ -28,7 +29,7 @@ export const copy: RowGroup = {
     });
     const samples = await interleave([
       contender('ours', async () => {
-        await copyVerified({ source: backup, target, files, reserveBytes: 0, marker: { name: 'RUNBOOKS_BENCH', value: site.root } });
+        await copyVerified({ source: backup, target, files, reserveBytes: 0, marker: { name: BENCH_VARIABLE, value: site.root } });
         await flush(target);
       }),
       contender('script', () => runBaseline('verified-cp.sh', { BACKUP: backup, TARGET: target, SUMS: sums, JOBS: String(availableParallelism()) })),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { stringify } from 'yaml';
 import { archiveLayout } from '../../../activities/archive/layout.ts';
+import { findProcesses, sendSignal, untilGone } from '../../../activities/drill/processes.ts';
 import { findPostgres, type PostgresBinaries } from '../../../activities/postgres/binaries.ts';
 import type { Production } from '../../../scripts/demo/production.ts';
 import { resolveTemporalCli } from '../../../scripts/embedded/temporal-cli.ts';
@@ -33,6 +34,8 @@ export interface Site {
 export type SourceName = 'shop' | 'tiny';
 export interface TemporalSite { client: Client; address: string }
 
+/** In the environment of copying processes that the bench starts by itself. */
+export const BENCH_VARIABLE = 'RUNBOOKS_BENCH';
 /** The smallest that `loadShop` makes. */
 const TINY_BYTES = 2 ** 20;
 
@@ -40,7 +43,7 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
   const root = await mkdtemp(join(tmpdir(), 'runbooks-bench-'));
   // The database server's user must be able to walk through.
   await chmod(root, 0o711);
-  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
+  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true }), () => endProcessesIn(root)];
   let stopping: Promise<void> | undefined;
   const stop = () => (stopping ??= (async () => {
     for (const end of stops.toReversed()) await end().catch((error: Error) => log(`while cleaning up: ${error.message}`));
@@ -90,6 +93,15 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
     return takeRecoveryPoint({ name, production, client, layout: archiveLayout({ root: join(root, `${name}-backups`), walDirectory: production.archiveDirectory }), writeAfterSeconds, log });
   });
   return { root, log, binaries, source, smallest: bytes <= TINY_BYTES ? 'shop' : 'tiny', server: () => server('alone'), working, recoveryPoint, stop };
+}
+
+/** An interrupted bench leaves drills whose guardian cannot come any more; all of them work in our directory. */
+async function endProcessesIn(root: string): Promise<void> {
+  for (const signal of ['SIGQUIT', 'SIGKILL'] as const) {
+    const found = await findProcesses({ marker: { name: BENCH_VARIABLE, value: root }, directory: root });
+    for (const { pid } of found) sendSignal(pid, signal);
+    if ((await untilGone(found, 5_000)).length === 0) return;
+  }
 }
 
 /** Makes a thing at the first call for a key. */
