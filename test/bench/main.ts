@@ -26,9 +26,20 @@ async function bench(settings: BenchArguments): Promise<number> {
   const before = machineLine('before');
   if (warning) log(warning);
   const site = await openSite({ bytes: settings.bytes, writeAfterSeconds: settings.windowSeconds, log });
-  const interrupted = () => { endBaselines(); void site.stop().then(() => process.exit(130)); };
-  process.once('SIGINT', interrupted);
-  process.once('SIGTERM', interrupted);
+  let isEnding = false;
+  const end = (code: number, reason: string) => {
+    // Whatever is under way fails when its server goes, some of it in timers that nobody can catch.
+    if (isEnding) return;
+    isEnding = true;
+    log(`ending early: ${reason}`);
+    endBaselines();
+    void site.stop().finally(() => process.exit(code));
+  };
+  const handlers: [string, (reason: unknown) => void][] = [
+    ['SIGINT', () => end(130, 'interrupted')], ['SIGTERM', () => end(143, 'asked to end')],
+    ...['uncaughtException', 'unhandledRejection'].map((event): [string, (reason: unknown) => void] => [event, (reason) => end(1, reason instanceof Error ? (reason.stack ?? reason.message) : String(reason))]),
+  ];
+  for (const [event, handler] of handlers) process.on(event, handler);
   const outcomes: RowOutcome[] = [];
   try {
     const wanted = new Set(settings.rows);
@@ -41,8 +52,9 @@ async function bench(settings: BenchArguments): Promise<number> {
     }
   } finally {
     await site.stop();
-    process.off('SIGINT', interrupted);
-    process.off('SIGTERM', interrupted);
+    // An early end is over when all is cleaned up, and has its own exit code.
+    if (isEnding) await new Promise<never>(() => undefined);
+    for (const [event, handler] of handlers) process.off(event, handler);
   }
   outcomes.sort((a, b) => ROW_NAMES.indexOf(a.name) - ROW_NAMES.indexOf(b.name));
   print(`dr-test, database of ${Math.round(settings.bytes / 2 ** 20)} MiB, ${settings.repetitions} interleaved repetitions, medians [least to most]`);
