@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { CheckSetting, Objectives } from './configuration.ts';
 import { defineRunbook } from './runbook.ts';
 import type { Verdict } from './evidence.ts';
+import type { NotVerifiedReasons } from './record.ts';
 
 const instant = z.iso.datetime({ offset: true, error: 'write an instant as in 2026-11-21T03:00:00Z' });
 
@@ -51,7 +52,7 @@ export interface DrillPlan {
   hasProbe: boolean;
   allowNotProven: boolean;
   /** What is known beforehand not to be verified, and why. */
-  notVerified: string[];
+  notVerified: NotVerifiedReasons;
   /** What the source had when the plan was made; null when it did not answer. */
   source: { lsn: string; systemIdentifier: string; clockSkewSeconds: number } | null;
 }

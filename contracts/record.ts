@@ -1,6 +1,14 @@
 import type { Check, CompensationRecord, Evidence, GateRecord, Outcome, Recovery, StepRecord, Teardown, Verdict } from './evidence.ts';
 import type { Owner } from './ledger.ts';
 
+/** What was not verified, and why. */
+export interface NotVerifiedReasons {
+  /** Should have been: the verdict cannot be `sound`. */
+  open: string[];
+  /** Nobody could, or the configuration wants it so: stated, and the verdict stays. */
+  byDesign: string[];
+}
+
 /**
  * What the kernel knows of a run while it runs. The `record` query returns it, also for a run that is closed, which is
  * how the guardian writes the evidence of a run that cannot do so itself.
@@ -17,7 +25,7 @@ export interface RunRecord {
   steps: StepRecord[];
   gates: GateRecord[];
   checks: Check[];
-  notVerified: string[];
+  notVerified: NotVerifiedReasons;
   recovery: Recovery | null;
   verdict: Verdict;
   /** Decisions and messages that changed nothing, with the reason. */
@@ -57,7 +65,7 @@ export function evidenceOf(record: RunRecord, end: { outcome: Outcome; failure: 
     checks: record.checks,
     compensations: end.settlement.compensations,
     teardown: end.settlement.teardown,
-    notVerified: record.notVerified,
+    notVerified: [...record.notVerified.open, ...record.notVerified.byDesign],
     chain: { codeVersion: record.codeVersion, planHash: record.planHash, writtenBy: end.writtenBy },
   };
 }

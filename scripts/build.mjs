@@ -2,7 +2,7 @@
 /** Builds dist/: compiles with tsc, then bundles the workflows ahead of time, which saves each worker 1.4 s at start. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, existsSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +17,7 @@ removeStale();
 copyPlainModules();
 cpSync(join(root, 'scripts/embedded/go-module'), join(dist, 'scripts/embedded/go-module'), { recursive: true });
 makeExecutable(join(dist, 'scripts/cli'));
+linkPrograms();
 await bundleWorkflows();
 // bootstrap.mjs compares sources with this stamp; its time is the start, so that an edit during the build counts.
 writeFileSync(join(dist, '.built'), `${started}\n`);
@@ -73,6 +74,17 @@ async function bundleWorkflows() {
   renameSync(`${bundle}.new`, bundle);
   writeFileSync(stamp, fingerprint);
   say(`workflow bundle written, ${(code.length / 1024 / 1024).toFixed(1)} MB`);
+}
+
+/** Links under the names that users type, as npm would make them: one directory to put on PATH. */
+function linkPrograms() {
+  const bin = join(dist, 'bin');
+  rmSync(bin, { recursive: true, force: true });
+  mkdirSync(bin, { recursive: true });
+  for (const [name, file] of Object.entries(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).bin)) {
+    chmodSync(join(root, file), 0o755);
+    symlinkSync(relative(bin, join(root, file)), join(bin, name));
+  }
 }
 
 /** Of the bundle's input: our code, and the lock file for the SDK's and zod's. */

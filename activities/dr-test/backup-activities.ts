@@ -1,3 +1,4 @@
+import type { NotVerifiedReasons } from '../../contracts/record.ts';
 import type { AbsenceProof, Owner, PlaceCall } from '../../contracts/ledger.ts';
 
 export interface BackupPlan {
@@ -28,7 +29,7 @@ export interface BaseBackupResult {
   stopLsn: string;
   seconds: number;
 }
-export interface ManifestResult { tables: number; rows: number; lsns: string[]; attempts: number; seconds: number; notVerified: string[] }
+export interface ManifestResult { tables: number; rows: number; lsns: string[]; attempts: number; seconds: number; notVerified: NotVerifiedReasons }
 
 /** What taking a backup does on the host of the source. */
 export interface BackupActivities {

@@ -13,6 +13,7 @@ import { longActivity } from '../temporal/long-activity.ts';
 import { awaitSegment, markEndOfManifest } from './await-archived.ts';
 import { openAttempt } from './backup-attempt.ts';
 import type { BackupActivities, BackupRef } from './backup-activities.ts';
+import { reasonsOf } from './findings.ts';
 import { settingsIn, type DatabaseDependencies } from './dependencies.ts';
 import { applicationName, backupId, fenceName } from '../kernel/names.ts';
 import { manifestsDirectory, readManifest } from '../archive-provider/manifests.ts';
@@ -73,7 +74,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
       return {
         tables: tables.length, rows: tables.reduce((sum, table) => sum + table.rows, 0), lsns: manifest.databases.map((database) => database.lsn),
         attempts: manifest.cost.attempts, seconds: (performance.now() - started) / 1000,
-        notVerified: manifest.notVerified.filter((entry) => !entry.byDesign).map((entry) => `${entry.what}: ${entry.why}`),
+        notVerified: reasonsOf(manifest.notVerified),
       };
     }),
 

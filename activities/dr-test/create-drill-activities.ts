@@ -6,7 +6,7 @@ import { compareWithManifest } from '../manifest/compare-manifest.ts';
 import { checkCollations } from './collation-check.ts';
 import { settingsIn, type DrillDependencies } from './dependencies.ts';
 import type { DrillActivities, DrillRef } from './drill-activities.ts';
-import { comparisonChecks } from './findings.ts';
+import { comparisonChecks, reasonsOf } from './findings.ts';
 import { measureLoss } from './measure-loss.ts';
 import { probe, runOwnChecks } from './own-checks.ts';
 import { planDrill } from './plan-drill.ts';
@@ -57,7 +57,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       });
       return {
         tables: result.compared.tables, rows: result.compared.rows, objects: result.compared.catalogObjects, checks: comparisonChecks(result),
-        notVerified: result.notVerified.filter((entry) => !entry.byDesign).map((entry) => `${entry.what}: ${entry.why}`), seconds: secondsSince(started),
+        notVerified: reasonsOf(result.notVerified), seconds: secondsSince(started),
       };
     }),
 

@@ -1,3 +1,4 @@
+import type { NotVerifiedReasons } from '../../contracts/record.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { AbsenceProof, Owner, PlaceCall } from '../../contracts/ledger.ts';
@@ -20,7 +21,7 @@ export interface RecoverToManifestInput { drill: DrillRef; lsn: string }
 export interface RecoverToManifestResult { replayedLsn: string; seconds: number }
 
 export interface CompareInput { drill: DrillRef; manifestId: string; database: string; depth: 'quick' | 'standard' }
-export interface CompareResult { tables: number; rows: number; objects: number; checks: Check[]; notVerified: string[]; seconds: number }
+export interface CompareResult { tables: number; rows: number; objects: number; checks: Check[]; notVerified: NotVerifiedReasons; seconds: number }
 
 export interface RecoverToEndInput { drill: DrillRef }
 export interface RecoverToEndResult { endLsn: string; lastCommitAt: string | null; replaySeconds: number; promotionSeconds: number }

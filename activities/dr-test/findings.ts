@@ -1,5 +1,6 @@
 import type { Check } from '../../contracts/evidence.ts';
-import type { ComparisonResult, Difference } from '../../contracts/manifest.ts';
+import type { ComparisonResult, Difference, NotVerified } from '../../contracts/manifest.ts';
+import type { NotVerifiedReasons } from '../../contracts/record.ts';
 
 /** More differences of one kind than this are counted, not listed: evidence is read by people. */
 const LISTED = 20;
@@ -13,6 +14,12 @@ export function comparisonChecks(result: ComparisonResult): Check[] {
   const listed = differences.slice(0, LISTED).map((difference): Check => ({ ...describe(difference), outcome: 'failed' }));
   if (differences.length > LISTED) listed.push({ name: `contents of ${database}`, outcome: 'failed', detail: `and ${differences.length - LISTED} more differences` });
   return listed;
+}
+
+/** What a manifest or a comparison left out, as sentences. */
+export function reasonsOf(entries: readonly NotVerified[]): NotVerifiedReasons {
+  const sentences = (byDesign: boolean) => entries.filter((entry) => entry.byDesign === byDesign).map(({ database, what, why }) => `${database === null ? '' : `${database}, `}${what}: ${why}`);
+  return { open: sentences(false), byDesign: sentences(true) };
 }
 
 function describe(difference: Difference): { name: string; detail: string } {

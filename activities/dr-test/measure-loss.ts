@@ -1,4 +1,5 @@
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
+import { sqlState } from '../manifest/errors.ts';
 import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
 import { crossCheckHeartbeat, readBeat } from './heartbeat.ts';
@@ -19,11 +20,16 @@ export async function measureLoss(input: MeasureLossInput, dependencies: Measuri
   const until = new Date(Date.parse(plan.declaredAt) + (plan.source?.clockSkewSeconds ?? 0) * 1000);
   const query = { endLsn: recovered.endLsn, until };
   const config = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
-  const live = plan.source === null ? undefined : await withClient(config(), (source) => provider.lostCommits(drill, { ...query, source })).catch(() => undefined);
+  let refusal = '';
+  const live = plan.source === null ? undefined : await withClient(config(), (source) => provider.lostCommits(drill, { ...query, source })).catch((error: unknown) => {
+    // 42501, insufficient_privilege: it answers, but does not show its WAL. That is not a dead source, and must not read like one.
+    if (sqlState(error) === '42501') refusal = `; the source answers, but ${(error as Error).message}: grant EXECUTE on pg_read_binary_file(text, bigint, bigint, boolean) to ${settings.connection.user}`;
+    return undefined;
+  });
   const lost = live ?? (await provider.lostCommits(drill, { ...query, source: null }));
   const { beganAt } = await provider.find(drill.recoveryPointId);
   const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null });
-  const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
+  const result: LossResult = { ...account, method: account.method + refusal, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
   return settings.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: live !== undefined }) : result;
 }
 

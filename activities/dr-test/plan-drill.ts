@@ -7,6 +7,7 @@ import { sourceConfig, withClient, type ResolvePassword } from '../postgres/sour
 import type { DrillDependencies } from './dependencies.ts';
 import type { PlanDrillInput } from './drill-activities.ts';
 import { applicationName } from '../kernel/names.ts';
+import { reasonsOf } from './findings.ts';
 import { predict } from './predict.ts';
 import type { Point, RecoveryProvider, Supply } from './provider.ts';
 
@@ -22,9 +23,9 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const usable = await provider.manifest(point.id, input.declaredAt, recoverTo?.time ?? null);
   const bytes = point.sizeBytes + supply.bytes;
   const notVerified = usable
-    ? usable.manifest.notVerified.filter((entry) => !entry.byDesign).map((entry) => `${entry.what}: ${entry.why}`)
-    : [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`];
-  if (input.depth === 'quick') notVerified.push('rows: depth "quick" compares definitions and counts only');
+    ? reasonsOf(usable.manifest.notVerified)
+    : { open: [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`], byDesign: [] };
+  if (input.depth === 'quick') notVerified.open.push('rows: depth "quick" compares definitions and counts only');
   return {
     database: input.database, taskQueue: hostTaskQueue(host), depth: input.depth, provider: provider.kind,
     recoveryPoint: { id: point.id, takenAt: point.completeAt, sizeBytes: point.sizeBytes, timeline: point.timeline, serverVersion: point.serverVersion },

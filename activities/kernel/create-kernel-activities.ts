@@ -97,6 +97,6 @@ function ignoreNotFound(error: unknown): void {
 function unknownRecord(runbook: string, target: string, owner: RunRecord['owner'], codeVersion: string): RunRecord {
   return {
     runbook, target, requester: null, reason: null, startedAtMs: Date.now(), codeVersion, plan: null, planHash: null, steps: [], gates: [], checks: [],
-    notVerified: ['the history of the run could not be replayed'], recovery: null, verdict: { restore: null, rto: null, rpo: null }, refused: [], owner, guardianId: guardianId(owner),
+    notVerified: { open: ['the history of the run could not be replayed'], byDesign: [] }, recovery: null, verdict: { restore: null, rto: null, rpo: null }, refused: [], owner, guardianId: guardianId(owner),
   };
 }

@@ -91,4 +91,20 @@ async function examineRole(client: Client, findings: Findings): Promise<void> {
   if (!row.reads) findings.problem('role', `${row.name} may not read every table`, `GRANT pg_read_all_data TO ${quoted}`);
   if (!row.bypass) findings.warning('role', `${row.name} is subject to row-level policies: tables with one cannot be compared`, `ALTER ROLE ${quoted} BYPASSRLS`);
   if (row.replication && row.reads) findings.ok('role', `${row.name} has REPLICATION and pg_read_all_data`);
+  await examineFunctions(client, quoted, findings);
+}
+
+/** Functions that only superusers may call unless it is granted: what a backup cannot do without, and what counts lost transactions. */
+async function examineFunctions(client: Client, quoted: string, findings: Findings): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(`
+    SELECT p.oid::regprocedure::text AS name FROM pg_proc p
+    WHERE pronamespace = 'pg_catalog'::regnamespace AND NOT has_function_privilege(p.oid, 'EXECUTE')
+      AND (proname IN ('pg_backup_start', 'pg_backup_stop', 'pg_start_backup', 'pg_stop_backup', 'pg_switch_wal', 'pg_create_restore_point')
+        OR p.oid = 'pg_read_binary_file(text, bigint, bigint, boolean)'::regprocedure)
+    ORDER BY 1`);
+  for (const { name } of rows) {
+    const advice = `GRANT EXECUTE ON FUNCTION ${name} TO ${quoted}`;
+    if (name.startsWith('pg_read_binary_file')) findings.warning('role', 'may not read WAL that is not archived yet: lost transactions cannot always be counted', advice);
+    else findings.problem('role', `may not call ${name}, which a backup needs`, advice);
+  }
 }

@@ -1,5 +1,6 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
+import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import type { Connected } from './connect.ts';
 import { CommandError, EXIT } from './exit.ts';
@@ -14,8 +15,8 @@ export interface Started {
   taskQueue: string;
   namespace: string;
   webUi: string | null;
-  /** Command that approves at the run's gate. */
-  approve: string;
+  /** Command that approves at the run's gate; null where this kind of run has none. */
+  approve: string | null;
   watch: string;
   /** Whether a worker polls the task queue; null when the server did not say. */
   workerAnswers: boolean | null;
@@ -44,7 +45,7 @@ export async function startRun({ client, address, namespace }: Connected, reques
   return {
     workflowId, runId, type, taskQueue, namespace,
     webUi: webUiLink({ webUi: request.webUi, address, namespace, workflowId, runId }) ?? null,
-    approve: `runbook approve ${quote(workflowId)} --by NAME`,
+    approve: RUNBOOKS[type]?.gates.length === 0 ? null : `runbook approve ${quote(workflowId)} --by NAME`,
     watch: `runbook watch ${quote(workflowId)}`,
     workerAnswers: await hasPollers({ client, namespace }, taskQueue),
   };
@@ -56,7 +57,7 @@ export function startedLines(started: Started): string[] {
     `started  ${started.workflowId}`,
     ...(started.webUi === null ? [] : [`web UI   ${started.webUi}`]),
     `watch    ${started.watch}`,
-    `approve  ${started.approve}`,
+    ...(started.approve === null ? [] : [`approve  ${started.approve}`]),
     ...(started.workerAnswers === false ? [coloured(`No worker answers on task queue "${started.taskQueue}": the run waits until one does. Start one with: runbook worker`, 'unsure')] : []),
   ];
 }

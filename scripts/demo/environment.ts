@@ -13,6 +13,8 @@ import { startProduction, type Production, type StartProductionInput } from './p
 import { startWriters } from './writers.ts';
 
 export interface DemoEnvironment {
+  /** The Temporal CLI that started the server. */
+  temporalCli: string;
   root: string;
   configurationFile: string;
   production: Production;
@@ -72,7 +74,7 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
     const endWorker = (signal: NodeJS.Signals) => stopProcess(worker, signal);
     const connection = await Connection.connect({ address: server.address });
     stops.push(() => connection.close());
-    return { root, configurationFile, production, server, client: new Client({ connection }), repository, writers, startWorker, endWorker, stop };
+    return { root, temporalCli: cli.path, configurationFile, production, server, client: new Client({ connection }), repository, writers, startWorker, endWorker, stop };
   } catch (error) {
     await stop();
     throw error;

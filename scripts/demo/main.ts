@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { WorkflowFailedError } from '@temporalio/client';
 import { Backup } from '../../contracts/backup.ts';
@@ -29,6 +31,11 @@ async function main(): Promise<number> {
   const interrupted = () => void demo.stop().then(() => process.exit(130));
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
+  // The database server is no child of ours: it would outlive a crash.
+  process.once('uncaughtException', (error) => {
+    log(`crashed, cleaning up: ${error.stack ?? error.message}`);
+    void demo.stop().finally(() => process.exit(1));
+  });
   try {
     log(`web UI: ${demo.server.uiAddress}`);
     log('backup: base backup, WAL archive and exact manifest, while writers go on writing');
@@ -96,10 +103,13 @@ function named(evidence: Evidence, names: readonly string[]): boolean {
 }
 
 async function keep(demo: DemoEnvironment): Promise<void> {
+  const programs = fileURLToPath(new URL('../../bin', import.meta.url));
   process.stdout.write([
     `web UI              ${demo.server.uiAddress}`,
+    `programs            export PATH=${programs}:${dirname(demo.temporalCli)}:$PATH`,
     `configuration       export RUNBOOKS_CONFIG=${demo.configurationFile} TEMPORAL_ADDRESS=${demo.server.address}`,
     `production          psql -h ${demo.production.socketDirectory} -p ${demo.production.port} -U ${demo.production.superuser.user} ${demo.production.database}`,
+    'try                 runbook runs; temporal workflow start dr-test; runbook doctor; psql … and change something, then runbook start backup',
     'stop everything     Ctrl-C here, or: kill ' + String(process.pid), '',
   ].join('\n'));
   await new Promise<never>(() => setInterval(() => undefined, 1 << 30));

@@ -13,7 +13,7 @@ export const backup = runbook(Backup, async (run) => {
 
   const base = await run.step('base backup', () => host.takeBaseBackup({ backup: ref }), { summary: (copy) => `${copy.files} files, ${copy.bytes} bytes, ${copy.startLsn} to ${copy.stopLsn}` });
   const whole = { ...ref, part: base.part };
-  if (plan.noManifest !== null) run.notVerified([`no exact manifest: ${plan.noManifest}`]);
+  if (plan.noManifest !== null) run.notVerified({ open: [`no exact manifest: ${plan.noManifest}`] });
   const manifest = plan.noManifest === null
     ? await run.step('manifest', () => host.takeManifest({ backup: whole }), { summary: (taken) => `${taken.tables} tables, ${taken.rows} rows at ${taken.lsns.join(', ')} (attempt ${taken.attempts})` })
     : null;

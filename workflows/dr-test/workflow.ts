@@ -29,7 +29,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
   const copied = await run.step('copy', () => host.copyBackup({ drill, plan }), {
     summary: (copy) => `${count(copy.files, 'file')}, ${bytes(copy.bytes)}, every hash verified; network ${copy.isolation.network}`,
   });
-  if (copied.isolation.network === 'notIsolated') run.notVerified([`the drill was not cut off from the network: ${copied.isolation.reason}`]);
+  if (copied.isolation.network === 'notIsolated') run.notVerified({ byDesign: [`the drill was not cut off from the network: ${copied.isolation.reason}`] });
   for (const source of plan.manifest?.databases ?? []) {
     await run.step(`replay to the manifest of ${source.name}`, () => host.recoverToManifest({ drill, lsn: source.lsn }), {
       summary: (replayed) => `paused at ${replayed.replayedLsn}`,
@@ -48,7 +48,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
   run.checks(loss.checks);
   const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, loss });
   run.measure(recovery);
-  const { verdict, failure } = judge(plan, run.allChecks, run.allNotVerified, recovery);
+  const { verdict, failure } = judge(plan, run.allChecks, run.openQuestions, recovery);
   run.verdict(verdict);
   const result: Omit<DrTestResult, 'evidence' | 'report'> = { verdict, rtaSeconds: recovery.rtaSeconds, rpaSeconds: recovery.rpaSeconds };
   return failure ? { result, failure } : { result };

@@ -62,7 +62,7 @@ export class RunState {
       steps: [],
       gates: [],
       checks: [],
-      notVerified: [],
+      notVerified: { open: [], byDesign: [] },
       recovery: null,
       verdict: { restore: null, rto: null, rpo: null },
       refused: [],

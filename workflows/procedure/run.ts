@@ -2,6 +2,7 @@ import { ApplicationFailure, condition, isCancellation } from '@temporalio/workf
 import type { Check, Recovery, Verdict } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import type { Owner, Place, UndoEntry } from '../../contracts/ledger.ts';
+import type { NotVerifiedReasons } from '../../contracts/record.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import { passGate } from './gates.ts';
 import { describeFailure } from './outcome.ts';
@@ -87,13 +88,17 @@ export class Run {
 
   checks(checks: Check[]): void { this.#state.record.checks.push(...checks); }
 
-  notVerified(reasons: string[]): void {
-    for (const reason of reasons) if (!this.#state.record.notVerified.includes(reason)) this.#state.record.notVerified.push(reason);
+  /** What was not verified; each reason is listed once. */
+  notVerified({ open = [], byDesign = [] }: Partial<NotVerifiedReasons>): void {
+    const known = this.#state.record.notVerified;
+    for (const reason of open) if (!known.open.includes(reason)) known.open.push(reason);
+    for (const reason of byDesign) if (!known.byDesign.includes(reason)) known.byDesign.push(reason);
   }
 
   get allChecks(): readonly Check[] { return this.#state.record.checks; }
 
-  get allNotVerified(): readonly string[] { return this.#state.record.notVerified; }
+  /** What should have been verified and was not. */
+  get openQuestions(): readonly string[] { return this.#state.record.notVerified.open; }
 
   /** Records what was measured; both actuals become search attributes. */
   measure(recovery: Recovery): void {
