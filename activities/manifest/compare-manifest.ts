@@ -58,6 +58,7 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
       onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }),
     });
     differences.push(...tables.differences);
+    notVerified.push(...tables.locked.map((name) => ({ database: options.database, what: `contents of ${name}`, why: 'a transaction that was under way when the manifest was taken locks it there; take a new backup', byDesign: false })));
     notVerified.push(...tables.incomparable.map((name) => ({ database: options.database, what: `contents of ${name}`, why: 'its columns or their types differ, so that fingerprints do not compare', byDesign: false })));
     if (options.depth === 'quick') notVerified.push({ database: options.database, what: 'contents of tables', why: 'depth quick counts rows and compares the catalog only', byDesign: false });
     const prepared = await reader.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid');

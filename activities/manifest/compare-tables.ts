@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { Bucket, Difference, TableManifest } from '../../contracts/manifest.ts';
 import { sqlState } from './errors.ts';
+import { exclusivelyLocked } from './exclusive-locks.ts';
 import { readBucket } from './read-bucket.ts';
 import type { ReadProgress } from './read-tables.ts';
 import { throwIfAborted } from './session.ts';
@@ -14,6 +15,8 @@ export interface TablesComparison {
   differences: Difference[];
   /** Tables whose fingerprints were made in another way: their counts were compared, not their contents. */
   incomparable: string[];
+  /** Tables that a transaction under way at the position locks: nothing of them can be read there. */
+  locked: string[];
   compared: { tables: number; rows: number; bytes: number; buckets: number };
 }
 
@@ -25,9 +28,10 @@ export async function compareTables(options: {
   const { signal } = options;
   const found = new Map(options.found.map((table) => [keyOf(table), table]));
   const rowsDifferences = new Map<TableManifest, RowsDifference>();
-  const result: TablesComparison = { differences: [], incomparable: [], compared: { tables: 0, rows: 0, bytes: 0, buckets: 0 } };
+  const result: TablesComparison = { differences: [], incomparable: [], locked: [], compared: { tables: 0, rows: 0, bytes: 0, buckets: 0 } };
   const progress: ReadProgress = { tablesDone: 0, tablesTotal: options.expected.length, bytesDone: 0, bytesTotal: options.expected.reduce((sum, table) => sum + table.bytes, 0), rows: 0 };
   const queue = new WorkQueue<Client>();
+  const locked = options.workers[0] ? await exclusivelyLocked(options.workers[0]) : new Set<number>();
 
   const differ = (manifest: TableManifest): RowsDifference => {
     let difference = rowsDifferences.get(manifest);
@@ -77,6 +81,10 @@ export async function compareTables(options: {
     if (!table) {
       const difference = differ(manifest);
       difference.rowsFound = 0;
+      continue;
+    }
+    if (locked.has(table.oid)) {
+      result.locked.push(labelOf(manifest));
       continue;
     }
     const comparable = options.depth === 'standard' && table.method === manifest.method;

@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import type { CatalogObject, DatabaseManifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts';
 import { readDatabaseCatalog, readGlobals } from './catalog.ts';
 import { ManifestError, lockNotAvailable, sqlState } from './errors.ts';
+import { lockedAcross } from './exclusive-locks.ts';
 import { watchCost, type CostWatch } from './guard.ts';
 import type { ManifestLimits } from './limits.ts';
 import { readTables } from './read-tables.ts';
@@ -45,7 +46,7 @@ export async function takeDatabase(options: TakeDatabaseOptions): Promise<Databa
     const reading = await attemptDatabase(options, attempt, [...raced.values()]);
     if ('manifest' in reading) return reading;
     for (const table of reading.moved) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock });
-    options.cost.restarts.push(`${options.database}: ${reading.moved.map((table) => table.label).join(', ')} rewritten or dropped while being read`);
+    options.cost.restarts.push(`${options.database}: ${reading.moved.map((table) => table.label).join(', ')} rewritten, dropped or locked exclusively meanwhile`);
   }
   const names = [...raced.values()].map((table) => `${table.schema}.${table.name}`).join(', ');
   throw new ManifestError('neverQuiet', `tables of database ${options.database} were rewritten or dropped in each of ${maxAttempts} attempts: ${names}`);
@@ -71,16 +72,18 @@ async function attemptDatabase(
     locks = position.locks;
 
     /** Fixes the position, locks what raced before, and shares the snapshot. */
-    async function takePosition(): Promise<{ lsn: string; locks: TableLocks | undefined }> {
+    async function takePosition(): Promise<{ lsn: string; locks: TableLocks | undefined; locked: ReadonlySet<number> }> {
       if (options.source === 'pausedStandby') {
         const { rows } = await control.query<{ lsn: string; paused: boolean }>(
           `SELECT pg_last_wal_replay_lsn()::text AS lsn, pg_is_in_recovery() AND pg_get_wal_replay_pause_state() = 'paused' AS paused`);
         if (!rows[0]?.paused) throw new ManifestError('unavailable', 'this server is no standby whose replay is paused: call pg_wal_replay_pause() on it first');
         for (const worker of workers) await worker.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-        return { lsn: rows[0].lsn, locks: undefined };
+        return { lsn: rows[0].lsn, locks: undefined, locked: new Set() };
       }
       const lockers = await TableLocks.prepare({ open, close: async (client) => sessions.close(client), tables: raced });
-      const exported = await exportSnapshot(sessions, { database, signal, onSlot: (name) => guard?.watchSlot(name), waitMs: limits.maxXminAgeMs / 2 });
+      const [idle = control] = workers;
+      const { result: exported, locked } = await lockedAcross(idle, signal, () =>
+        exportSnapshot(sessions, { database, signal, onSlot: (name) => guard?.watchSlot(name), waitMs: limits.maxXminAgeMs / 2 }));
       const importInto = async (client: Client): Promise<void> => { await client.query(`SET TRANSACTION SNAPSHOT '${exported.snapshot.replaceAll("'", "''")}'`); };
       await lockers.lockAndImport(importInto);
       for (const worker of workers) {
@@ -90,13 +93,16 @@ async function attemptDatabase(
       await guard?.measure();
       // The snapshot lives on in the workers; the slot would only hold back WAL.
       await sessions.close(exported.exporter);
-      return { lsn: exported.lsn, locks: lockers };
+      return { lsn: exported.lsn, locks: lockers, locked };
     }
 
     const reader = workers[0];
     if (!reader) throw new Error('no connection to read with');
     const takenAt = new Date().toISOString();
     const list = await listTables(reader, options.serverVersionNum);
+    // A copy that is paused at this position could not read them.
+    const lockedAtPosition = list.tables.filter((table) => position.locked.has(table.oid));
+    if (lockedAtPosition.length > 0) return { moved: lockedAtPosition };
     const reading = await readTables({
       workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
       onTableDone: async (table) => locks?.release(table),

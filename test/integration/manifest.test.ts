@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
+import { exclusivelyLocked } from '../../activities/manifest/exclusive-locks.ts';
 import { takeManifest, takeManifestOfPausedStandby } from '../../activities/manifest/take-manifest.ts';
 import { manifestSchema, type ComparisonResult, type Manifest } from '../../contracts/manifest.ts';
 import { backUpByCopy, recoverTo, schemaOfEverything, startWriters, type RaceCounts } from '../support/manifest-scenario.ts';
@@ -65,6 +66,46 @@ describe('a manifest taken under write load', () => {
       expect(contents(again)).toEqual(contents(manifest));
       expect(again.databases[0]?.catalog).toEqual(manifest.databases[0]?.catalog);
     } finally { await restored.stop(); }
+  }, 60_000);
+
+  test('what a transaction under way locks at the position is not verified, and is no damage', async () => {
+    const copy = await backUpByCopy(source);
+    const manifest = await take();
+    const [database] = manifest.databases;
+    const lsn = await source.withClient('postgres', async (client) => {
+      await client.query('BEGIN; LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE');
+      const seen = await source.withClient('postgres', async (other) => exclusivelyLocked(other));
+      expect([...seen]).toEqual([Number((await client.query<{ oid: string }>(`SELECT 'accounts'::regclass::oid::text AS oid`)).rows[0]?.oid)]);
+      const { rows: [row] } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+      await client.query('ROLLBACK');
+      return row?.lsn ?? '';
+    });
+    const restored = await recoverTo(source, copy, lsn);
+    try {
+      const result = await compare(restored, { ...manifest, databases: [{ ...(database as NonNullable<typeof database>), lsn }] }, 'postgres');
+      expect(result.differences).toEqual([]);
+      expect(result.notVerified.filter((entry) => !entry.byDesign)).toMatchObject([{ what: 'contents of public.accounts', why: expect.stringContaining('locks it') as string }]);
+      expect(result.compared.tables).toBe((database?.tables.length ?? 0) - 1);
+    } finally { await restored.stop(); }
+  }, 60_000);
+
+  test('a position across which somebody holds a lock is given up for a later one', async () => {
+    let running = true;
+    const holding = source.withClient('postgres', async (client) => {
+      while (running) {
+        await client.query(`BEGIN; LOCK TABLE no_key IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.05)`);
+        await client.query('ROLLBACK');
+        await client.query('SELECT pg_sleep(0.05)');
+      }
+    });
+    try {
+      const restarts: string[] = [];
+      for (let round = 0; round < 20 && restarts.length === 0; round += 1) restarts.push(...(await take()).cost.restarts);
+      expect(restarts.join()).toContain('no_key');
+    } finally {
+      running = false;
+      await holding;
+    }
   }, 60_000);
 
   test('names the table and pages of a flipped bit, and reads on', async () => {

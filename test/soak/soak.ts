@@ -40,14 +40,18 @@ export async function soak({ drills, seed, log, onStarted }: SoakOptions): Promi
   const kinds = writerKindNames.filter((name) => name !== 'createTable' && name !== 'dropTable');
   const demo = await startDemoEnvironment({ scale: 0.02, seed, writersPerSecond: 100, writerKinds: kinds, log });
   const results: SoakDrill[] = [];
-  onStarted?.(() => demo.stop());
+  let interrupted = false;
+  onStarted?.(() => {
+    interrupted = true;
+    return demo.stop();
+  });
   try {
     await withClient(demo.production.config, (client) => client.query(raceSchema));
     const constant = await readLoggedTables(demo.production.config);
     log(`${constant.size} logged tables, and those that come and go`);
     const racers = await startRacers({ config: demo.production.config, seed, pauseMs: PAUSE_MS });
     try {
-      for (let number = 1; number <= drills; number += 1) {
+      for (let number = 1; number <= drills && !interrupted; number += 1) {
         const drill = await soakOnce(demo, constant, racers.log).catch((error: Error) => failed(error));
         results.push(drill);
         log(`drill ${number}: ${describe(drill)}`);

@@ -1,0 +1,39 @@
+import type { Client } from 'pg';
+import { pause } from './snapshot.ts';
+
+/** The slot may have to wait for minutes: often enough to see what is held across a position, seldom enough to cost nothing. */
+const POLL_MS = 20;
+
+/**
+ * Tables (by oid) of this database that somebody holds an ACCESS EXCLUSIVE lock on, be it on an index of theirs.
+ *
+ * These locks are logged. A standby that is paused while the transaction is under way keeps them for as long as it is
+ * paused, so what is locked across a manifest's position can never be read in the copy that is recovered to it.
+ */
+export async function exclusivelyLocked(client: Client): Promise<Set<number>> {
+  const { rows } = await client.query<{ oid: number }>(
+    `SELECT coalesce(i.indrelid, t.oid, l.relation)::int8::float8 AS oid
+     FROM pg_locks l LEFT JOIN pg_index i ON i.indexrelid = l.relation LEFT JOIN pg_class t ON t.reltoastrelid = l.relation
+     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`);
+  return new Set(rows.map((row) => row.oid));
+}
+
+/** Looks again and again until the position is fixed, and once more: a lock that was seen just before or after may span it. */
+export async function lockedAcross<T>(client: Client, signal: AbortSignal, fixPosition: () => Promise<T>): Promise<{ result: T; locked: Set<number> }> {
+  const fixed = new AbortController();
+  const until = AbortSignal.any([signal, fixed.signal]);
+  const looking = (async () => {
+    let last = new Set<number>();
+    while (!until.aborted) {
+      last = await exclusivelyLocked(client);
+      await pause(POLL_MS, until);
+    }
+    return last;
+  })();
+  // Awaited below; a connection that is cut meanwhile must not be an unhandled rejection.
+  looking.catch(() => undefined);
+  const result = await fixPosition().finally(() => fixed.abort());
+  const before = await looking;
+  return { result, locked: new Set([...before, ...await exclusivelyLocked(client)]) };
+}
