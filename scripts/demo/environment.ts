@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { stringify } from 'yaml';
+import { DRILL_VARIABLE } from '../../activities/drill/drill.ts';
+import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { resolveTemporalCli } from '../embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../embedded/temporal-server.ts';
@@ -68,6 +70,8 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
     const writers = await startWriters({ config: production.config, count: writersPerSecond === 0 ? 0 : 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) });
     stops.push(() => writers.stop());
     const { configurationFile, repository } = await writeConfiguration(root, production, server);
+    // Their guardians end with the server: a drill that is under way would outlive all this.
+    stops.push(() => endDrills(join(root, 'drills')));
     let worker = await startWorkerProcess({ configurationFile, address: server.address, log });
     stops.push(() => stopProcess(worker));
     const startWorker = async () => { worker = await startWorkerProcess({ configurationFile, address: server.address, log }); };
@@ -79,6 +83,12 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
     await stop();
     throw error;
   }
+}
+
+async function endDrills(directory: string): Promise<void> {
+  const left = await findProcesses({ marker: { name: DRILL_VARIABLE, value: 'by directory' }, directory });
+  for (const { pid } of left) sendSignal(pid, 'SIGKILL');
+  await untilGone(left, 10_000);
 }
 
 async function writeConfiguration(root: string, production: Production, server: TemporalServer): Promise<{ configurationFile: string; repository: string }> {
