@@ -1,10 +1,13 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { z } from 'zod';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import { closePlace, PLACE_RECORD, placeName } from './drill-place.ts';
+
+/** Much longer than making a place and writing its record takes. */
+const OPENING_MS = 10 * 60_000;
 
 const placeRecord = z.object({ database: z.string(), fence: z.number().int(), owner: z.object({ workflowId: z.string(), firstExecutionRunId: z.string() }) });
 
@@ -19,14 +22,24 @@ export async function sweepAbandonedPlaces({ client, configuration }: { client: 
   for (const name of await readdir(directory).catch(() => [])) {
     const file = join(directory, name, PLACE_RECORD);
     const text = await readFile(file, 'utf8').catch(() => undefined);
-    const call = text === undefined ? undefined : placeRecord.parse(JSON.parse(text));
-    if (!call || name !== placeName(call)) continue;
+    const call = text === undefined ? undefined : placeRecord.safeParse(JSON.parse(text)).data;
+    if (!call || name !== placeName(call)) {
+      await removeEmpty(join(directory, name));
+      continue;
+    }
     const isOverdue = Date.now() - (await stat(file)).mtimeMs > configuration.lease.maximum;
     if (!(await isAbandoned(client, guardianId(call.owner), isOverdue))) continue;
     const provider = configuration.databases[call.database]?.provider;
     removed.push(...await closePlace(directory, call, provider ? [provider.repository, provider.walDirectory] : []));
   }
   return removed;
+}
+
+/** A worker that was stopped while it opened a place may make the bare directory long after the place was closed. */
+async function removeEmpty(path: string): Promise<void> {
+  const age = Date.now() - (await stat(path).then(({ mtimeMs }) => mtimeMs, () => Date.now()));
+  // Removes nothing that holds anything, and nothing that is not a directory.
+  if (/\/[0-9a-f]{8}-\d+$/.test(path) && age > OPENING_MS) await rmdir(path).catch(() => undefined);
 }
 
 async function isAbandoned(client: Client, id: string, isOverdue: boolean): Promise<boolean> {
