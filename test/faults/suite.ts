@@ -24,10 +24,8 @@ export async function runSuite({ only, sample, lanes, signal, log }: SuiteOption
   interrupted.catch(() => undefined);
   const environments: (Environment | undefined)[] = [];
   try {
-    // One after the other is not slower where processors are few, and none is forgotten when another cannot start.
-    for (let lane = 0; lane < lanes; lane += 1) environments.push(await startEnvironment(log));
-    const [first] = environments;
-    if (!first) throw new RangeError('there must be a lane');
+    const first = await startEnvironment(log);
+    environments.push(first);
     const points = await learnPoints(first.client, log);
     const all = casesOf(points);
     const cases = (sample ? sampleOf(all) : all).filter(({ name }) => only?.test(name) ?? true);
@@ -35,7 +33,7 @@ export async function runSuite({ only, sample, lanes, signal, log }: SuiteOption
     const waiting = [...cases];
     interrupted.catch(() => { waiting.length = 0; });
     const results: CaseResult[] = [];
-    await Promise.race([interrupted, Promise.all(environments.map(async (_, lane) => {
+    await Promise.race([interrupted, Promise.all(Array.from({ length: lanes }, async (_, lane) => {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
         const environment = (environments[lane] ??= await startEnvironment(log));
         const result = await runCase(environment, next);
@@ -70,7 +68,9 @@ export function casesOf(points: readonly Point[]): Case[] {
   const lock = points.findIndex(({ step }) => step === 'waiting for the lock');
   const firstOwned = points[lock + 1]?.step;
   if (lock === -1 || firstOwned === undefined) throw new Error('the healthy run never took its target');
-  return FAULTS.flatMap((fault) => points.filter((point) => fault.strikes(point)).map((point) => ({ name: caseName(fault, point), fault, point, firstOwned })));
+  const ofFaults = FAULTS.map((fault) => points.filter((point) => fault.strikes(point)).map((point) => ({ name: caseName(fault, point), fault, point, firstOwned })));
+  // In turns: what is wrong with one kind of fault shows early, and lanes do not all wait for the same time-out.
+  return points.flatMap((_, turn) => ofFaults.flatMap((cases) => cases[turn] ?? []));
 }
 
 /**
