@@ -14,8 +14,11 @@ export interface GuardianInput {
 /** Run to guardian: take the target, and open this place. */
 export interface Take { place: Place | null }
 
-/** Guardian to run: the target is yours. `fence` is the number that every create checks. */
-export interface Owned { fence: number; leaseExpiresAtMs: number }
+/**
+ * Guardian to run: the target is yours. `fence` is the number that every create checks. With `refused`, the place could
+ * not be opened, in words: the run has to end, and the guardian undoes what little there may be.
+ */
+export interface Owned { fence: number; leaseExpiresAtMs: number; refused?: string }
 
 /** Run to guardian: the body has ended like this; undo what is to be undone. */
 export interface Finish { outcome: Outcome }

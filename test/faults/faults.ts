@@ -159,7 +159,7 @@ const copyKilled: Fault = {
 
 const hostLost: Fault = {
   name: 'host lost', expected: 'hostLost', retried: false,
-  strikes: (point) => inside(['checkDrillIsPossible', ...LONG, 'runChecks'])(point) || point.step === 'tearing down',
+  strikes: (point) => inside([...LONG, 'runChecks'])(point) || (point.where === 'during' && point.step !== 'evidence') || (point.where === 'before' && point.activity === 'checkDrillIsPossible'),
   async strike(target) {
     const { environment } = target;
     // Runs go on elsewhere; only this host's own task queue has nobody.

@@ -28,12 +28,12 @@ export function hasStruck(fault: Fault, point: Point, struck: Struck, { run, gua
 }
 
 /** What is wrong with how the run ended. */
-export function endingProblems(fault: Fault, { status, evidence, guardianStatus }: Ending): string[] {
+export function endingProblems(fault: Fault, point: Point, { status, evidence, guardianStatus }: Ending): string[] {
   const problems: string[] = [];
   const [record] = evidence;
   if (guardianStatus !== undefined && guardianStatus !== 'COMPLETED') problems.push(`the guardian is ${guardianStatus}`);
   if (!record) return [...problems, 'there is no evidence'];
-  const wanted = expectedEnding(fault, record);
+  const wanted = expectedEnding(fault, point, record);
   if (status !== wanted.status) problems.push(`the run is ${status}, not ${wanted.status}: ${record.failure?.message ?? 'no failure'}`);
   if (record.outcome !== wanted.outcome) problems.push(`the evidence says ${record.outcome}, not ${wanted.outcome}: ${record.failure?.message ?? 'no failure'}`);
   if (record.verdict.restore !== wanted.restore) problems.push(`the verdict is ${record.verdict.restore}, not ${wanted.restore}`);
@@ -45,16 +45,14 @@ export function endingProblems(fault: Fault, { status, evidence, guardianStatus 
   return problems;
 }
 
-function expectedEnding(fault: Fault, record: Evidence): { status: string; outcome: string; restore: string | null } {
+function expectedEnding(fault: Fault, point: Point, record: Evidence): { status: string; outcome: string; restore: string | null } {
   switch (fault.expected) {
     case 'recovered': return { status: 'COMPLETED', outcome: 'succeeded', restore: 'sound' };
     // Terminated after its evidence was written: that stays, since it says what the run did.
     case 'terminated': return { status: 'TERMINATED', outcome: record.chain.writtenBy === 'run' ? 'succeeded' : 'terminated', restore: record.verdict.restore };
     case 'cancelled': return { status: 'FAILED', outcome: 'cancelled', restore: null };
-    case 'hostLost': {
-      const tornDownLate = record.steps.every(({ outcome }) => outcome === 'done');
-      return tornDownLate ? { status: 'COMPLETED', outcome: 'succeeded', restore: 'sound' } : { status: 'FAILED', outcome: 'failed', restore: null };
-    }
+    // Lost after the last step, the drill has found out what it was for.
+    case 'hostLost': return point.step === 'tearing down' ? { status: 'COMPLETED', outcome: 'succeeded', restore: 'sound' } : { status: 'FAILED', outcome: 'failed', restore: null };
   }
 }
 

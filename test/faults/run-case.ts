@@ -67,7 +67,7 @@ async function strikeRun(environment: Environment, { fault, point, firstOwned }:
   const leftovers = [...new Set([...atEnd, ...await leftoversAfter(environment, run, fault.expected === 'hostLost' ? 20_000 : 0)])];
   const twice = [...effectsTwice(ending), ...place.stop()];
   const problems = [
-    ...endingProblems(fault, ending), ...sourceChanges(before, await readSource(environment)), ...await targetProblems(environment, fault, firstOwned),
+    ...endingProblems(fault, point, ending), ...sourceChanges(before, await readSource(environment)), ...await targetProblems(environment, fault, firstOwned),
   ];
   const proven = struck !== null && hasStruck(fault, point, struck, ending);
   return { struck: proven, ended: ending.evidence[0]?.outcome ?? status, problems, leftovers, twice, proof: struck?.proof ?? '' };

@@ -83,7 +83,8 @@ export async function callActivity<T>(call: ActivityCall, summary: string, hostL
   return (await activity(call.input)) as T;
 }
 
-function sentenceOf(error: unknown): string {
+/** What happened, for people. */
+export function sentenceOf(error: unknown): string {
   if (error instanceof ActivityFailure) return `${error.activityType}: ${error.cause?.message ?? error.message}`;
   return error instanceof Error ? error.message : String(error);
 }

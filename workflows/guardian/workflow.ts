@@ -6,7 +6,7 @@ import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
 import type { RunEnd } from '../../activities/kernel/kernel-activities.ts';
 import { read, watch, write } from '../procedure/kernel-activities.ts';
 import { waitUntil } from '../procedure/wait.ts';
-import { callActivity, settle } from './settle.ts';
+import { callActivity, sentenceOf, settle } from './settle.ts';
 
 const granted = defineSignal<[{ fence: number }]>(INTERNAL.granted);
 const finish = defineSignal<[Finish]>(INTERNAL.finish);
@@ -89,10 +89,12 @@ export async function guardian(input: GuardianInput): Promise<Settlement> {
 
   async function handOver(number: number): Promise<void> {
     const place = taken?.place ?? null;
+    let refused: string | undefined;
     if (place) {
-      await callActivity({ activity: place.open, taskQueue: place.taskQueue, startToCloseMs: 60_000, input: { ...place.input, fence: number, owner } }, `open the place of the ${place.title}`, lease.hostLossMs);
+      // A run that is not told would wait for ever for what its guardian could not give it.
+      refused = await callActivity({ activity: place.open, taskQueue: place.taskQueue, startToCloseMs: 60_000, input: { ...place.input, fence: number, owner } }, `open the place of the ${place.title}`, lease.hostLossMs).then(() => undefined, sentenceOf);
     }
-    await run.signal(owned, { fence: number, leaseExpiresAtMs }).catch(() => undefined);
+    await run.signal(owned, { fence: number, leaseExpiresAtMs, ...(refused === undefined ? {} : { refused }) }).catch(() => undefined);
   }
 
   async function endOverdueRun(): Promise<void> {

@@ -50,6 +50,7 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
   });
   await condition(() => state.ownedFence !== undefined);
   state.spans.push({ name: 'waiting for the lock', kind: 'lock', startedAtMs, finishedAtMs: Date.now() });
+  if (state.refusedPlace !== undefined) throw ApplicationFailure.nonRetryable(state.refusedPlace, 'UNAVAILABLE');
   return state.ownedFence as number;
 }
 

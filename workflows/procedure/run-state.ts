@@ -44,6 +44,8 @@ export class RunState {
   /** Set when the guardian is started with the run; resolves once it exists. */
   guarded: Promise<void> | undefined;
   ownedFence: number | undefined;
+  /** Why the guardian could not open the run's place. */
+  refusedPlace: string | undefined;
   settlement: Settlement | undefined;
   readonly verdictsWhenFailing = new Map<string, Verdict>();
   readonly bodyScope = new CancellationScope();

@@ -115,7 +115,7 @@ function registerHandlers(state: RunState): void {
     state.paused = false;
     state.bodyScope.cancel();
   });
-  setHandler(defineSignal<[Owned]>(INTERNAL.owned), (owned) => { state.ownedFence = owned.fence; });
+  setHandler(defineSignal<[Owned]>(INTERNAL.owned), (owned) => { state.ownedFence = owned.fence; state.refusedPlace = owned.refused; });
   setHandler(defineSignal<[Settlement]>(INTERNAL.settled), (settlement) => { state.settlement = settlement; });
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
   setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash }), { description: 'The plan and its hash.' });
