@@ -162,10 +162,10 @@ const hostLost: Fault = {
   strikes: (point) => inside([...LONG, 'runChecks'])(point) || (point.where === 'during' && point.step !== 'evidence') || (point.where === 'before' && point.activity === 'checkDrillIsPossible'),
   async strike(target) {
     const { environment } = target;
-    // Runs go on elsewhere; only this host's own task queue has nobody.
-    const other = await environment.startWorker({ host: 'another-host' });
     const atMs = await killed(target);
     if (atMs === null) return null;
+    // Runs go on elsewhere; only this host's own task queue has nobody. Not earlier: it would plan the drill for itself.
+    const other = await environment.startWorker({ host: 'another-host' });
     return {
       atMs, proof: 'kill -9 ended the only worker of the host',
       async relieve() {
