@@ -1,4 +1,5 @@
-import { Client, type ClientConfig } from 'pg';
+import type { Client, ClientConfig } from 'pg';
+import { withClient } from '../postgres/source.ts';
 import { DRILL_PORT, type Drill, drillPaths } from './drill.ts';
 
 /**
@@ -32,17 +33,10 @@ export function drillClientConfig(
 }
 
 /** Opens a connection to a drill, runs `work` and closes it whatever happens. */
-export async function withDrillClient<T>(
+export function withDrillClient<T>(
   drill: Pick<Drill, 'directory' | 'serverMajor' | 'superuser'>,
   database: string,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = new Client(drillClientConfig(drill, { database }));
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+  return withClient(drillClientConfig(drill, { database }), work);
 }
