@@ -19,8 +19,8 @@ function word(outcome: string): Markup {
 function renderChecks({ checks }: Evidence): Markup {
   if (checks.length === 0) return html`<h2>Checks</h2><p class="soft">No check was made.</p>`;
   const failedFirst = checks.toSorted((a, b) => Number(b.outcome === 'failed') - Number(a.outcome === 'failed'));
-  return html`<h2>Checks</h2><table><tr><th>check</th><th>outcome</th><th>detail</th></tr>
-${failedFirst.map((check) => html`<tr><td>${check.name}</td><td>${word(check.outcome)}</td><td>${check.detail}</td></tr>`)}</table>`;
+  return html`<h2>Checks</h2><table class="stack"><tr><th>check</th><th>outcome</th><th>detail</th></tr>
+${failedFirst.map((check) => html`<tr><td>${check.name}</td><td>${word(check.outcome)}</td><td class="long">${check.detail}</td></tr>`)}</table>`;
 }
 
 function renderNotVerified({ notVerified }: Evidence): Markup {
@@ -30,21 +30,21 @@ function renderNotVerified({ notVerified }: Evidence): Markup {
 }
 
 function renderSteps({ steps }: Evidence): Markup {
-  return html`<h2>Steps</h2><table><tr><th>step</th><th>outcome</th><th class="number">time</th><th class="number">attempts</th><th>summary</th></tr>
-${steps.map((step) => html`<tr><td>${step.name}</td><td>${word(step.outcome)}</td><td class="number">${step.finishedAt === null ? '' : formatSeconds(secondsBetween(step.startedAt, step.finishedAt))}</td><td class="number">${step.attempts}</td><td>${step.summary}</td></tr>`)}</table>`;
+  return html`<h2>Steps</h2><table class="stack"><tr><th>step</th><th>outcome</th><th class="number">time</th><th class="number">attempts</th><th>summary</th></tr>
+${steps.map((step) => html`<tr><td>${step.name}</td><td>${word(step.outcome)}</td><td class="number">${step.finishedAt === null ? '' : formatSeconds(secondsBetween(step.startedAt, step.finishedAt))}</td><td class="number" data-label="attempts">${step.attempts}</td><td class="long">${step.summary}</td></tr>`)}</table>`;
 }
 
 function renderGates({ gates }: Evidence): Markup {
   if (gates.length === 0) return html`<h2>Gates</h2><p class="soft">No gate was opened.</p>`;
   return html`<h2>Gates</h2>${gates.map((gate) => html`<p><b>${gate.name}</b> ${word(gate.outcome)} · open ${gate.openedAt} to ${gate.closedAt ?? 'the end'}${gate.closedAt !== null && html` (${formatSeconds(secondsBetween(gate.openedAt, gate.closedAt))})`} · plan <code>${gate.planHash.slice(0, 12)}</code></p>
-${gate.decisions.length === 0 ? html`<p class="soft">Nobody decided.</p>` : html`<table><tr><th>when</th><th>decision</th><th>by</th><th>assurance</th><th>sent as</th><th>counted</th><th>comment</th></tr>
-${gate.decisions.map((decision) => html`<tr><td>${decision.at}</td><td>${decision.decision}</td><td>${decision.by ?? 'not named'}</td><td>${decision.assurance}</td><td>${decision.channel}</td><td>${decision.counted ? html`<span class="word ok">yes</span>` : html`<span class="word unsure">no</span> ${decision.reason}`}</td><td>${decision.comment}</td></tr>`)}</table>`}`)}`;
+${gate.decisions.length === 0 ? html`<p class="soft">Nobody decided.</p>` : html`<table class="stack"><tr><th>when</th><th>decision</th><th>by</th><th>assurance</th><th>sent as</th><th>counted</th><th>comment</th></tr>
+${gate.decisions.map((decision) => html`<tr><td>${decision.at}</td><td>${decision.decision}</td><td>${decision.by ?? 'not named'}</td><td data-label="assurance">${decision.assurance}</td><td data-label="sent as">${decision.channel}</td><td data-label="counted">${decision.counted ? html`<span class="word ok">yes</span>` : html`<span class="word unsure">no</span> ${decision.reason}`}</td><td class="long">${decision.comment}</td></tr>`)}</table>`}`)}`;
 }
 
 function renderCompensations({ compensations }: Evidence): Markup {
   if (compensations.length === 0) return html`<h2>Compensations</h2><p class="soft">Nothing had to be undone.</p>`;
-  return html`<h2>Compensations</h2><table><tr><th>what was undone</th><th>of step</th><th>outcome</th><th class="number">time</th><th>detail</th></tr>
-${compensations.map((entry) => html`<tr><td>${entry.title}</td><td>${entry.step}</td><td>${word(entry.outcome)}</td><td class="number">${formatSeconds(secondsBetween(entry.startedAt, entry.finishedAt))}</td><td>${entry.detail}</td></tr>`)}</table>`;
+  return html`<h2>Compensations</h2><table class="stack"><tr><th>what was undone</th><th>of step</th><th>outcome</th><th class="number">time</th><th>detail</th></tr>
+${compensations.map((entry) => html`<tr><td>${entry.title}</td><td data-label="of step">${entry.step}</td><td>${word(entry.outcome)}</td><td class="number">${formatSeconds(secondsBetween(entry.startedAt, entry.finishedAt))}</td><td class="long">${entry.detail}</td></tr>`)}</table>`;
 }
 
 function renderTeardown({ teardown }: Evidence): Markup {

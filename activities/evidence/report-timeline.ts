@@ -25,8 +25,12 @@ export function renderTimeline(evidence: Evidence): Markup {
     const [left, right] = [x(bar.from), x(bar.to)];
     return html`<g><title>${bar.title}</title><text x="${LABEL - 8}" y="${top + 14}" text-anchor="end">${shorten(bar.label)}</text><rect class="${bar.kind}" x="${left}" y="${top + 4}" width="${round(Math.max(right - left, LEAST_BAR))}" height="${ROW - 8}" rx="2"/><text x="${WIDTH}" y="${top + 14}" text-anchor="end">${formatSeconds(bar.to - bar.from)}</text></g>`;
   });
-  return html`<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="Timeline of the run, to scale">${ticks}${rows}</svg>
-<p class="soft">To scale, ${formatSeconds(total)} from start to finish.<span class="key" style="background:var(--step)"></span>step<span class="key" style="background:var(--gate)"></span>gate: waiting for people<span class="key" style="background:var(--bad)"></span>failed</p>`;
+  return html`<div class="timeline" tabindex="0">
+<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="Timeline of the run, to scale">${ticks}${rows}</svg></div>
+<p class="soft">To scale, ${formatSeconds(total)} from start to finish.<span class="legend">
+<span class="key" style="background:var(--step)"></span>step</span> <span class="legend">
+<span class="key" style="background:var(--gate)"></span>gate: waiting for people</span> <span class="legend">
+<span class="key" style="background:var(--bad)"></span>failed</span> </p>`;
 }
 
 function barsOf(evidence: Evidence, total: number): Bar[] {
