@@ -28,7 +28,7 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
     return `the plan that was seen (${proposal.planHash.slice(0, 12)}) is not the plan of gate "${gate.name}" (${gate.planHash.slice(0, 12)}); look at it again and decide on the new one`;
   }
   if (ASSURANCES.indexOf(proposal.assurance) < ASSURANCES.indexOf(policy.assurance)) {
-    return `gate "${gate.name}" asks for assurance "${policy.assurance}" and this decision has "${proposal.assurance}"; decide with a name: runbook ${proposal.decision} WORKFLOW_ID --by NAME`;
+    return `gate "${gate.name}" asks for assurance "${policy.assurance}" and this decision has "${proposal.assurance}"; ${howToBeNamed(policy.assurance, proposal.decision)}`;
   }
   if (policy.approvers.length > 0 && !policy.approvers.some((name) => samePerson(name, proposal.by))) {
     // An empty form carries no name: it may stand for an approver only where the policy accepts `none`.
@@ -42,6 +42,12 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
   const earlier = gate.decisions.some((past) => past.counted && (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by)));
   if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once`;
   return null;
+}
+
+/** Commands in back quotes: the web UI's Markdown makes a dash of `--` elsewhere, and then they cannot be copied. */
+function howToBeNamed(asked: Assurance, decision: 'approve' | 'reject'): string {
+  if (asked === 'principal') return 'only a name that the Temporal server stamped from a verified token counts here';
+  return `decide with a name: send the signal with the input \`{"by":"NAME"}\`, or \`runbook ${decision} WORKFLOW_ID --by NAME\``;
 }
 
 /** What the counted decisions add up to. One rejection closes a gate. */

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { STEP_HEADER, type StepHeader } from '../../contracts/ledger.ts';
+import { labelOf } from './activity-labels.ts';
 
 const currentStep = new AsyncLocalStorage<StepHeader>();
 
@@ -10,7 +11,7 @@ export function withStepHeader<T>(header: StepHeader, work: () => Promise<T>): P
 }
 
 /**
- * Puts {@link STEP_HEADER} and a readable label on every activity of a step. It costs no history event: the ledger is
+ * Puts {@link STEP_HEADER} on every activity of a step, and a readable label on every activity. The header costs no history event: the ledger is
  * in the event that schedules the activity, so it exists before the activity can act, and outlives the run.
  */
 export const interceptors: WorkflowInterceptorsFactory = () => ({
@@ -18,7 +19,7 @@ export const interceptors: WorkflowInterceptorsFactory = () => ({
     {
       async scheduleActivity(input, next) {
         const header = currentStep.getStore();
-        if (!header) return next(input);
+        if (!header) return next({ ...input, options: { ...input.options, summary: input.options.summary ?? labelOf(input.activityType) } });
         return next({
           ...input,
           headers: { ...input.headers, [STEP_HEADER]: defaultPayloadConverter.toPayload(header) },

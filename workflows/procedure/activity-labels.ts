@@ -1,0 +1,20 @@
+import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
+
+/** What the web UI shows beside the kernel's own activities, which belong to no step. */
+const LABELS: Record<keyof KernelActivities, string> = {
+  describeRun: 'read the configuration of this target',
+  identifyDecision: 'look who decided',
+  requestLock: 'ask for the lock of the target',
+  releaseLock: 'release the lock of the target',
+  findDeadGuardians: 'look whether the holders of the lock still live',
+  awaitRunEnd: 'watch until the run ends',
+  endRun: 'end the run',
+  readLedger: 'read from history what was done',
+  writeEvidence: 'write evidence and report',
+  writeEvidenceOfDeadRun: 'write the evidence, unless the run did',
+};
+
+/** A readable label for an activity outside of a step; its name where there is none. */
+export function labelOf(activityType: string): string {
+  return (LABELS as Record<string, string>)[activityType] ?? activityType;
+}
