@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Four kinds of test, run one kind after the other: real servers must not compete with CPU-bound tests for time.
- * `npm test -- --project unit` runs one kind.
+ * Kinds of test, run one kind after the other: real servers must not compete with CPU-bound tests for time.
+ * `npm test -- --project unit` runs one kind. `npm test` leaves out `browser`, which needs a browser: `npm run browser`.
  */
 export default defineConfig({
   test: {
@@ -29,6 +29,12 @@ export default defineConfig({
           name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
           // Each file starts servers and databases of its own; two at a time would distort what they measure.
           fileParallelism: false, sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
+          name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000,
+          fileParallelism: false, sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * `node scripts/bootstrap.mjs demo|test|faults|bench|soak [arguments]`: from a fresh clone to the thing running. Installs and
- * builds only when needed. Uses nothing but Node, because nothing else is there yet.
+ * `node scripts/bootstrap.mjs demo|test|browser|faults|bench|soak [arguments]`: from a fresh clone to the thing running.
+ * Installs and builds only when needed. Uses nothing but Node, because nothing else is there yet.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -15,6 +15,7 @@ const node = process.execPath;
 const programs = {
   demo: [join(root, 'dist/scripts/demo/main.js')],
   test: [join(root, 'node_modules/vitest/vitest.mjs'), 'run'],
+  browser: [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'browser'],
   faults: [join(root, 'dist/test/faults/main.js')],
   bench: [join(root, 'dist/test/bench/main.js')],
   soak: [join(root, 'dist/test/soak/main.js')],
@@ -32,7 +33,10 @@ const say = (line) => process.stderr.write(`${line}\n`);
 
 await installIfNeeded();
 await buildIfNeeded();
-if (name === 'test') {
+if (name === 'browser' && (await run(node, [join(root, 'dist/test/browser/require-chromium.js')])) !== 0) process.exit(1);
+// Vitest joins its --project options by "or", so ours stays away where another is given.
+if (name === 'test' && !rest.some((word) => /^--project(=|$)/.test(word))) program.push('--project', '!browser');
+if (name === 'test' || name === 'browser') {
   say('Getting the servers ready that the tests run:');
   await run(node, [join(root, 'dist/scripts/embedded/prepare.js')], { output: 'stderr' });
 }
