@@ -132,8 +132,8 @@ async function writeConfiguration(root: string, production: Production): Promise
         connection: { host: '127.0.0.1', port: production.port, database: production.database, user: production.superuser.user, passwordFile },
         provider: { kind: 'archive', repository, walDirectory: production.archiveDirectory },
         gates: { start: { approvers: ['anna'], assurance: 'claimed', expiresAfter: '1h' } },
-        checks: [{ name: 'a slow look', sql: 'SELECT count(*) FROM pg_sleep(0.5)', expect: 1 }],
-        probe: { command: ['sleep', '0.5'] },
+        checks: [{ name: 'a slow look', sql: 'SELECT count(*) FROM pg_sleep(1.5)', expect: 1 }],
+        probe: { command: ['sleep', '1.5'] },
       },
     },
   }), { mode: 0o600 });

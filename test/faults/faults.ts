@@ -31,8 +31,8 @@ export interface Fault {
 
 /** Longer than the heartbeat time-out of activities on the host of the drill (10 s). */
 const PAST_HEARTBEAT_MS = 11_500;
-/** Steps in which there is a restored server to kill, by their activity. */
-const WITH_SERVER = ['recoverToManifest', 'compareWithManifest', 'recoverToEnd', 'runChecks', 'probeApplication', 'measureLoss'];
+/** Work that needs the restored server. */
+const WITH_SERVER = ['recoverToManifest', 'compareWithManifest', 'recoverToEnd', 'runChecks', 'probeApplication'];
 /** Work on the host of the drill that takes long enough to be stopped in. */
 const LONG = ['copyBackup', 'recoverToManifest', 'compareWithManifest', 'recoverToEnd'];
 
