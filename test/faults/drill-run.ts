@@ -152,7 +152,8 @@ async function statusWhenClosed(handle: WorkflowHandle, end: number): Promise<st
 }
 
 function ignoreNotFound(error: unknown): undefined {
-  if (!(error instanceof WorkflowNotFoundError)) throw error;
+  // Reading a history throws what gRPC says; 5 is NOT_FOUND.
+  if (!(error instanceof WorkflowNotFoundError) && (error as { code?: number }).code !== 5) throw error;
 }
 
 function bytesDoneOf(data: Uint8Array | null | undefined): number {

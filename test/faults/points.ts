@@ -33,7 +33,7 @@ export function pointsOf(run: Timeline, guardian: Timeline): Point[] {
     const own = run.activities.find(({ step }) => step === name);
     if (own) points.push({ where: 'before', step: name, activity: own.type }, { where: 'inside', step: name, activity: own.type });
     else if (name === 'tearing down') points.push({ where: 'during', step: name, activity: guardian.activities.find(({ type }) => type.startsWith('close'))?.type ?? null });
-    else points.push({ where: 'during', step: name, activity: name === 'evidence' ? 'writeEvidence' : null });
+    else points.push({ where: 'during', step: name, activity: null });
   }
   return points;
 }
@@ -48,7 +48,8 @@ export async function reach(run: DrillRun, point: Point, drillsDirectory: string
   }
   if (point.step.startsWith('gate')) return (await run.awaitPhaseOrPause(point.step)) === point.step;
   run.drive();
-  if (point.activity === null) return (await run.awaitPhase(new RegExp(`^(${point.step}|tearing down)$`))) === point.step;
+  const after = point.step === 'evidence' ? 'succeeded' : 'tearing down';
+  if (point.activity === null) return (await run.awaitPhase(new RegExp(`^(${point.step}|${after})$`))) === point.step;
   return atWork(run, point, drillsDirectory);
 }
 
