@@ -11,7 +11,7 @@ import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { writeAccess } from './configuration.ts';
 import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
 import { chooseHiddenPaths, probeIsolation } from './isolation.ts';
-import { endProcess, findProcesses } from './processes.ts';
+import { endProcessesOf } from './processes.ts';
 import { writeRecoverySignal } from './recover.ts';
 
 export interface PrepareDrillArgs {
@@ -120,9 +120,7 @@ async function makeDirectory(args: PrepareDrillArgs, directory: string, producti
   if (exists) {
     // An empty directory without marker is from an attempt that died between the two calls below.
     if ((await readdir(directory)).length > 0) await refuseForeignDrill(directory, args);
-    for (const identity of await findProcesses({ marker: drillMarker(args.name), directory })) {
-      await endProcess({ identity, marker: drillMarker(args.name) });
-    }
+    await endProcessesOf({ marker: drillMarker(args.name), directory });
     for (const name of await readdir(directory)) {
       if (name !== 'drill.json') await rm(join(directory, name), { recursive: true, force: true });
     }

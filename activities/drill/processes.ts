@@ -87,3 +87,8 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
 async function readEnvironment(pid: number): Promise<string[] | undefined> {
   return readFile(`/proc/${pid}/environ`, 'utf8').then((text) => text.split('\0'), () => undefined);
 }
+
+/** Ends everything that an earlier attempt started for a drill, also a server that has not come to write its lock file yet. */
+export async function endProcessesOf(args: { marker: { name: string; value: string }; directory: string }): Promise<void> {
+  for (const identity of await findProcesses(args)) await endProcess({ identity, marker: args.marker });
+}

@@ -4,7 +4,8 @@ import { type OnProgress, RecoveryFailure } from '../archive/recovery-failure.ts
 import { historyFileName, parseHistory } from '../archive/wal.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { writeConfiguration } from './configuration.ts';
-import { type Drill, drillPaths } from './drill.ts';
+import { type Drill, drillMarker, drillPaths } from './drill.ts';
+import { endProcessesOf } from './processes.ts';
 import { readLogFrom, timeOfLine } from './server-log.ts';
 import { findServer, readState, type RecoveryState, startServer, type StartedServer, stopDrill, waitForServer } from './server.ts';
 
@@ -29,7 +30,7 @@ export async function recoverToLsnAndPause(args: RecoverArgs & { lsn: string }):
   const isDone = (state: RecoveryState) => state.inRecovery && state.pauseState === 'paused';
   await refusePromoted(drill);
   if (!(await isRunningAt(drill, lsn, isDone))) {
-    await stopDrill({ drill, mode: 'immediate' });
+    await stopForRestart(drill, 'immediate');
     await writeConfiguration(drill, { timeline: args.timeline, stopBeforeLsn: lsn, then: 'pause' });
     await waitForServer({ drill, started: await startServer(drill), isDone, signal: args.signal, onState: reportTo(args, lsn) });
   }
@@ -65,7 +66,7 @@ export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string }
   const running = await findServer(drill);
   let started: StartedServer | undefined;
   if (!running || !(await isPromoted(drill))) {
-    await stopDrill({ drill, mode: 'fast' });
+    await stopForRestart(drill, 'fast');
     await writeConfiguration(drill, { timeline: args.timeline, stopBeforeLsn: args.target?.lsn ?? null, then: 'promote' });
     started = await startServer(drill);
   }
@@ -96,6 +97,12 @@ async function readEndOfRecovery(drill: Drill, timeline: number): Promise<{ lsn:
     if (last?.timeline === timeline && name === historyFileName(next)) return { lsn: last.endLsn, timeline: next };
   }
   throw new RecoveryFailure('RECOVERY_FAILED', `The restored server runs, but did not branch off timeline ${timeline}.`);
+}
+
+/** A predecessor that was stalled may have begun a start: its server must not meet ours. */
+async function stopForRestart(drill: Drill, mode: 'fast' | 'immediate'): Promise<void> {
+  await stopDrill({ drill, mode });
+  await endProcessesOf({ marker: drillMarker(drill.name), directory: drill.directory });
 }
 
 async function isRunningAt(drill: Drill, lsn: string, isDone: (state: RecoveryState) => boolean): Promise<boolean> {
