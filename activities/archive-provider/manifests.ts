@@ -4,7 +4,7 @@ import { manifestSchema, type Manifest } from '../../contracts/manifest.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { backupPaths, type ArchiveLayout } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
-import { segmentNumberOf, type WalContinuity } from '../archive/wal.ts';
+import { parseSegmentFileName, segmentNumberOf, type WalContinuity } from '../archive/wal.ts';
 import type { UsableManifest } from '../dr-test/provider.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 
@@ -29,18 +29,21 @@ export interface ChooseManifestArgs { layout: ArchiveLayout; point: RecoveryPoin
 
 /**
  * The newest manifest of the same cluster and timeline whose positions all lie between the end of the backup and the end
- * of the archive: the later it is, the more WAL a comparison at it proves.
+ * of the archive: the later it is, the more WAL a comparison at it proves. The backup's own was published when the archive
+ * had passed it: where that WAL is nowhere now, it was lost, and recovery must fail on it rather than do without.
  */
 export async function chooseManifest({ layout, point, wal, until }: ChooseManifestArgs): Promise<UsableManifest | undefined> {
   const own = await ownManifest(layout, point);
   const alone = await Promise.all((await namesAlone(layout)).map(async (id) => ({ id, manifest: await readManifest(manifestFile(layout, point.id, id)).catch(() => undefined) })));
-  const end = BigInt((wal.segments.at(-1)?.segmentNumber ?? -1n) + 1n) * BigInt(point.walSegmentSize);
+  const { walSegmentSize: segmentSize } = point;
+  const segmentOf = (lsn: string) => segmentNumberOf(parseLsn(lsn), segmentSize);
+  const isArchived = (lsn: string) => wal.segments.some(({ segmentNumber }) => segmentNumber === segmentOf(lsn));
+  const comesLater = (lsn: string) => wal.late.some((name) => parseSegmentFileName(name, segmentSize)?.segmentNumber === segmentOf(lsn));
   const candidates = [...(own ? [{ id: OWN, manifest: own }] : []), ...alone].filter((entry): entry is UsableManifest => {
     const { manifest } = entry;
     return manifest !== undefined && manifest.systemIdentifier === point.systemIdentifier && manifest.timeline === point.timeline
       && manifest.databases.every(({ lsn, takenAt }) => parseLsn(lsn) >= parseLsn(point.stopLsn)
-        // The record behind the position must be there too, or recovery cannot stop at it.
-        && segmentNumberOf(parseLsn(lsn), point.walSegmentSize) * BigInt(point.walSegmentSize) < end
+        && (isArchived(lsn) || (entry.id === OWN && !comesLater(lsn)))
         && (until === null || Date.parse(takenAt) <= Date.parse(until)));
   });
   return candidates.sort((a, b) => Number(firstLsn(b) - firstLsn(a)))[0];
