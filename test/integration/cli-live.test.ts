@@ -105,7 +105,7 @@ it('works as extensions of the Temporal CLI, and from it alone with a signal', a
   const id = idIn(extension.out);
   expect(id).not.toBe('');
   await until('the gate', () => gateIsOpen(id));
-  const signal = await begin(temporal, ['workflow', 'signal', '--workflow-id', id, '--name', 'approve', '--input', '{"by":"ben"}', '--address', demo.server.address]).ended;
+  const signal = await begin(temporal, ['workflow', 'signal', '--workflow-id', id, '--name', 'approve', '--input', '{"gate":"start","by":"ben"}', '--address', demo.server.address]).ended;
   expect(signal.code).toBe(0);
   expect((await begin(temporal, ['runbook', 'watch', id]).ended).code).toBe(0);
   const plain = await begin(temporal, ['workflow', 'start', '--type', 'dr-test', '--task-queue', 'runbooks', '--workflow-id', 'any-id', '--address', demo.server.address]).ended;
