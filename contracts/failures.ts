@@ -25,6 +25,8 @@ export const FAILURE_TYPES = [
   /** A gate said no, or expired. */
   'REJECTED',
   'ABORTED',
+  /** The run took longer than its lease. */
+  'LEASE_OVER',
   /** The run's fence was revoked: somebody else owns the target now. */
   'FENCED',
   /** The file system would have run full. */

@@ -18,7 +18,7 @@ export const gatePolicySchema = z.strictObject({
   assurance: z.enum(ASSURANCES).default('claimed'),
   /** How long the gate stays open; then it counts as rejected. */
   expiresAfter: durationMs.default(24 * 3_600_000),
-});
+}).refine((gate) => gate.approvers.length === 0 || gate.quorum <= new Set(gate.approvers).size, { path: ['quorum'], message: 'asks for more approvals than there are approvers; the gate could only expire' });
 export type GatePolicy = z.output<typeof gatePolicySchema>;
 
 /** A decision as it goes into the evidence. */

@@ -1,5 +1,6 @@
-import type { Outcome } from './evidence.ts';
-import type { Owner, Place } from './ledger.ts';
+import type { z } from 'zod';
+import type { finishSchema, overdueSchema, ownedSchema, takeSchema } from './internal-messages.ts';
+import type { Owner } from './ledger.ts';
 import type { LeasePolicy } from './runbook.ts';
 
 /** Input of the guardian workflow. It starts with the run, before that wants anything: the lock is asked for with {@link Take}. */
@@ -12,16 +13,19 @@ export interface GuardianInput {
 }
 
 /** Run to guardian: take the target, and open this place. */
-export interface Take { place: Place | null }
+export type Take = z.output<typeof takeSchema>;
 
 /**
  * Guardian to run: the target is yours. `fence` is the number that every create checks. With `refused`, the place could
  * not be opened, in words: the run has to end, and the guardian undoes what little there may be.
  */
-export interface Owned { fence: number; leaseExpiresAtMs: number; refused?: string }
+export type Owned = z.output<typeof ownedSchema>;
+
+/** Guardian to run: the lease is over; undo what you did, and end. */
+export type Overdue = z.output<typeof overdueSchema>;
 
 /** Run to guardian: the body has ended like this; undo what is to be undone. */
-export interface Finish { outcome: Outcome }
+export type Finish = z.output<typeof finishSchema>;
 
 /** Workflow id of a run's guardian: the same for a run and for what it is reset to. */
 export function guardianId(owner: Owner): string {

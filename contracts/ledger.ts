@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /**
  * An activity to be called later, as plain data: the run that registered it may no longer exist when it is called.
  */
@@ -50,6 +52,7 @@ export interface Place {
 export interface PlaceCall { fence: number; owner: Owner; [key: string]: unknown }
 
 /** Who owns: a workflow id and the first run id of its chain, so that a reset run is the same owner. */
-export interface Owner { workflowId: string; firstExecutionRunId: string }
+export const ownerSchema = z.object({ workflowId: z.string().min(1), firstExecutionRunId: z.string().min(1) });
+export type Owner = z.output<typeof ownerSchema>;
 
 export interface AbsenceProof { at: string; looked: string[]; found: string[] }

@@ -26,7 +26,7 @@ export const UPDATES = { decide: 'decide', pause: 'pause', resume: 'resume', abo
 export const QUERIES = { progress: 'progress', plan: 'plan', compensations: 'compensations', record: 'record' } as const;
 
 /** Messages between a run, its guardian and the lock of its target. Not for people. */
-export const INTERNAL = { owned: 'owned', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release' } as const;
+export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release' } as const;
 
 /** Answer of the `progress` query. Times are RFC 3339 UTC. */
 export interface Progress {

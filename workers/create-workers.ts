@@ -30,7 +30,8 @@ export async function createWorkers(input: WorkersInput): Promise<Worker[]> {
     return createActivities({ ...prepared, configuration, host, resolvePassword, probeEnvironment: probeEnvironment() });
   });
   const activities = lazyActivities(loading);
-  const shared: Partial<WorkerOptions> = { connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s' };
+  // An activity learns of a cancellation with its heartbeat: the SDK would hold those back for 8 of 10 seconds.
+  const shared: Partial<WorkerOptions> = { connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s', maxHeartbeatThrottleInterval: '1s' };
   const creating = Promise.all([
     Worker.create({ ...shared, taskQueue: TASK_QUEUE, activities, ...workflowSource(), maxConcurrentActivityTaskExecutions: 500 }),
     // Few at a time: these read and write whole databases.

@@ -1,3 +1,5 @@
+import type { z } from 'zod';
+import type { lockRequestSchema } from '../../contracts/internal-messages.ts';
 import type { Evidence, Outcome } from '../../contracts/evidence.ts';
 import type { LedgerEntry, Owner } from '../../contracts/ledger.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
@@ -7,7 +9,7 @@ export interface IdentifyDecisionInput { workflowId: string; runId: string; sign
 export interface DecisionEvent { atMs: number; identity: string; principal: string | null; beforeGateWasVisible: boolean }
 
 /** A request for the lock of a target, as the lock workflow keeps it. */
-export interface LockRequest { guardianId: string; owner: Owner; runbook: string; sharesTargetWith: readonly string[]; requestedAtMs: number }
+export type LockRequest = z.output<typeof lockRequestSchema>;
 
 export interface RunEnd { status: 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timedOut'; runId: string; closedAtMs: number }
 

@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
+import { latestRun } from './run-end.ts';
 import { STEP_HEADER, type LedgerEntry, type Owner, type StepHeader } from '../../contracts/ledger.ts';
 import type { DecisionEvent, IdentifyDecisionInput, Ledger } from './kernel-activities.ts';
 
@@ -14,8 +15,10 @@ const STOPPING_MS = 3_000;
 export async function readLedger(client: Client, owner: Owner): Promise<Ledger> {
   const histories: HistoryEvent[][] = [];
   const seen = new Set<string>();
-  const toRead: (string | undefined)[] = [undefined];
-  for (let runId = toRead.shift(); histories.length < 100; runId = toRead.shift()) {
+  // The workflow id may be somebody else's by now.
+  const newest = await latestRun(client, owner);
+  const toRead: (string | undefined)[] = newest ? [newest.runId] : [];
+  for (let runId = toRead.shift(); runId !== undefined && histories.length < 100; runId = toRead.shift()) {
     const events = await eventsOf(client, owner.workflowId, runId);
     histories.unshift(events);
     for (const earlier of earlierRuns(events)) {

@@ -25,7 +25,7 @@ export interface KernelEnvironment {
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
 /** A real server and the toy runbook on it. */
-export async function startKernelEnvironment(gates: Record<string, unknown> = {}): Promise<KernelEnvironment> {
+export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}): Promise<KernelEnvironment> {
   const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
   const cli = await resolveTemporalCli({ log: () => undefined });
   const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
@@ -34,6 +34,7 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
   const native = await NativeConnection.connect({ address: server.address });
   const configuration = configurationSchema.parse({
     version: 1,
+    lease,
     evidence: { directory: path.join(root, 'evidence') },
     databases: { shop: { connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates } },
   });

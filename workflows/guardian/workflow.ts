@@ -1,6 +1,8 @@
 import { CancellationScope, defineQuery, defineSignal, getExternalWorkflowHandle, isCancellation, setHandler, sleep, workflowInfo, condition } from '@temporalio/workflow';
 import { INTERNAL } from '../../contracts/messages.ts';
-import type { Finish, GuardianInput, Owned, Take } from '../../contracts/guardian.ts';
+import type { Finish, GuardianInput, Overdue, Owned, Take } from '../../contracts/guardian.ts';
+import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
+import { onInternalSignal } from '../procedure/internal-signal.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
 import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
 import type { RunEnd } from '../../activities/kernel/kernel-activities.ts';
@@ -8,10 +10,8 @@ import { read, watch, write } from '../procedure/kernel-activities.ts';
 import { waitUntil } from '../procedure/wait.ts';
 import { callActivity, sentenceOf, settle } from './settle.ts';
 
-const granted = defineSignal<[{ fence: number }]>(INTERNAL.granted);
-const finish = defineSignal<[Finish]>(INTERNAL.finish);
-const take = defineSignal<[Take]>(INTERNAL.take);
 const owned = defineSignal<[Owned]>(INTERNAL.owned);
+const overdue = defineSignal<[Overdue]>(INTERNAL.overdue);
 const settled = defineSignal<[Settlement]>(INTERNAL.settled);
 /** What the guardian is doing. */
 const phaseQuery = defineQuery<string>('phase');
@@ -33,9 +33,9 @@ export async function guardian(input: GuardianInput): Promise<Settlement> {
   let end: RunEnd | undefined;
   let taken: Take | undefined;
   const { owner, target, lease } = input;
-  setHandler(granted, (grant) => void (fence ??= grant.fence));
-  setHandler(take, (message) => void (taken ??= message));
-  setHandler(finish, (message) => void (finished ??= message));
+  onInternalSignal(INTERNAL.granted, grantedSchema, (grant) => void (fence ??= grant.fence));
+  onInternalSignal(INTERNAL.take, takeSchema, (message) => void (taken ??= message));
+  onInternalSignal(INTERNAL.finish, finishSchema, (message) => void (finished ??= message));
   setHandler(phaseQuery, () => phase);
 
   const self = workflowInfo().workflowId;
@@ -46,31 +46,30 @@ export async function guardian(input: GuardianInput): Promise<Settlement> {
     if (!isCancellation(error)) throw error;
   });
   await condition(() => taken !== undefined || finished !== undefined || end !== undefined);
-  const startedAtMs = Date.now();
-  const leaseExpiresAtMs = startedAtMs + lease.maximumMs;
   const run = getExternalWorkflowHandle(owner.workflowId);
 
   if (taken) {
     phase = 'waiting for the lock';
-    await write.requestLock({ target, request: { guardianId: self, owner, runbook: input.runbook, sharesTargetWith: input.sharesTargetWith, requestedAtMs: startedAtMs } });
-    await waitUntil(() => fence !== undefined || finished !== undefined || end !== undefined, lease.maximumMs, `lease of ${owner.workflowId} ends`);
+    await write.requestLock({ target, request: { guardianId: self, owner, runbook: input.runbook, sharesTargetWith: [...input.sharesTargetWith], requestedAtMs: Date.now() } });
+    const inTime = await waitUntil(() => fence !== undefined || finished !== undefined || end !== undefined, lease.maximumMs, `wait of ${owner.workflowId} for the lock ends`);
+    if (!inTime) await endOverdueRun(`it waited for the lock of ${target} for as long as a lease lasts`);
   }
+  // From the grant: waiting for others is not the run's own time.
+  const leaseExpiresAtMs = Date.now() + lease.maximumMs;
 
   let settlement: Settlement = NOTHING_SETTLED;
   if (fence !== undefined) {
     if (!finished && !end) await handOver(fence);
     phase = 'guarding';
     const inTime = await waitUntil(() => finished !== undefined || end !== undefined, leaseExpiresAtMs - Date.now(), `lease of ${owner.workflowId} ends`);
-    if (!inTime) await endOverdueRun();
+    if (!inTime) await endOverdueRun('its lease is over');
     phase = 'settling';
     const ledger = await read.readLedger({ owner });
-    if (!finished) {
-      // The run is dead, but its activities may not know yet: they learn it with their next heartbeat.
-      if (ledger.mayActForMs > 0) await sleep(ledger.mayActForMs, { summary: 'until the activities of the run can no longer act' });
-    }
+    // A dead run's activities may not know yet: they learn it with their next heartbeat. A living run has waited for its own.
+    if (ledger.mayActForMs > 0) await sleep(ledger.mayActForMs, { summary: 'until the activities of the run can no longer act' });
     settlement = await settle({
       owner, outcome: outcomeOf(), entries: ledger.entries, place: taken?.place ?? null, fence, leaseExpiresAtMs,
-      hostLossMs: lease.hostLossMs, proofGapMs: finished ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
+      hostLossMs: lease.hostLossMs, proofGapMs: finished && ledger.mayActForMs === 0 ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
     });
   }
   if (finished && !end) {
@@ -94,15 +93,15 @@ export async function guardian(input: GuardianInput): Promise<Settlement> {
       // A run that is not told would wait for ever for what its guardian could not give it.
       refused = await callActivity({ activity: place.open, taskQueue: place.taskQueue, startToCloseMs: 60_000, input: { ...place.input, fence: number, owner } }, `open the place of the ${place.title}`, lease.hostLossMs).then(() => undefined, sentenceOf);
     }
-    await run.signal(owned, { fence: number, leaseExpiresAtMs, ...(refused === undefined ? {} : { refused }) }).catch(() => undefined);
+    await run.signal(owned, { owner, fence: number, leaseExpiresAtMs, ...(refused === undefined ? {} : { refused }) }).catch(() => undefined);
   }
 
-  async function endOverdueRun(): Promise<void> {
+  async function endOverdueRun(reason: string): Promise<void> {
     phase = 'ending a run whose lease is over';
-    await write.endRun({ owner, how: 'cancel', reason: 'its lease is over' });
+    await run.signal(overdue, { owner, reason }).catch(() => undefined);
     const gone = await waitUntil(() => finished !== undefined || end !== undefined, END_GRACE_MS, 'grace of an overdue run');
     if (gone) return;
-    await write.endRun({ owner, how: 'terminate', reason: 'its lease is over and it did not end when asked' });
+    await write.endRun({ owner, how: 'terminate', reason: `${reason}, and it did not end when asked` });
     await condition(() => end !== undefined);
   }
 

@@ -1,12 +1,11 @@
-import { condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, workflowInfo } from '@temporalio/workflow';
 import { INTERNAL } from '../../contracts/messages.ts';
-import type { LockRequest } from '../../activities/kernel/kernel-activities.ts';
+import { lockRequestSchema, releaseSchema } from '../../contracts/internal-messages.ts';
+import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read } from '../procedure/kernel-activities.ts';
 import { waitUntil } from '../procedure/wait.ts';
 import { EMPTY_LOCK, enqueue, grantNext, remove, type Grant, type LockState } from './queue.ts';
 
-const request = defineSignal<[LockRequest]>(INTERNAL.request);
-const release = defineSignal<[{ guardianId: string }]>(INTERNAL.release);
 /** Who holds the target since when, and who waits. */
 const holders = defineQuery<LockState>('holders');
 const granted = defineSignal<[{ fence: number }]>(INTERNAL.granted);
@@ -19,13 +18,18 @@ const HOLDER_CHECK_MS = 30_000;
  * only rise. A grant is a signal to the guardian; a guardian that is gone when granted is removed at once.
  */
 export async function lock(carried: LockState = EMPTY_LOCK): Promise<void> {
+  // Cancelling it would forget who holds the target, and begin the fence numbers anew.
+  return CancellationScope.nonCancellable(() => keep(carried));
+}
+
+async function keep(carried: LockState): Promise<void> {
   let state = carried;
   let changed = true;
-  setHandler(request, (wanted) => {
+  onInternalSignal(INTERNAL.request, lockRequestSchema, (wanted) => {
     state = enqueue(state, wanted);
     changed = true;
   });
-  setHandler(release, ({ guardianId }) => {
+  onInternalSignal(INTERNAL.release, releaseSchema, ({ guardianId }) => {
     state = remove(state, guardianId);
     changed = true;
   });

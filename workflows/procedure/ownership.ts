@@ -1,12 +1,14 @@
-import { ApplicationFailure, CancellationScope, condition, getExternalWorkflowHandle, startChild, ParentClosePolicy } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, getExternalWorkflowHandle, isCancellation, startChild, ParentClosePolicy } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput, type Take } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { Place } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
-import type { Settlement } from '../../contracts/record.ts';
+import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
+import { read } from './kernel-activities.ts';
 import { enterPhase } from './presentation.ts';
 import type { RunState } from './run-state.ts';
+import { instantOf, waitUntil } from './wait.ts';
 
 /**
  * Starts the guardian with the run, so that also a run that is terminated while it plans or waits for people gets its
@@ -44,11 +46,13 @@ async function startGuardian(state: RunState, contract: RunbookContract): Promis
 export async function takeOwnership(state: RunState, place: Place | null): Promise<number> {
   enterPhase(state, 'waiting for the lock');
   const startedAtMs = Date.now();
-  await CancellationScope.nonCancellable(async () => {
+  const told = await CancellationScope.nonCancellable(async () => {
     await state.guarded;
-    await getExternalWorkflowHandle(guardianId(state.record.owner)).signal(INTERNAL.take, { place } satisfies Take);
+    return tell(state, INTERNAL.take, { place } satisfies Take);
   });
-  await condition(() => state.ownedFence !== undefined);
+  if (!told || !(await hearFromGuardian(state, () => state.ownedFence !== undefined))) {
+    throw ApplicationFailure.nonRetryable(`${GONE}; nothing was created`, 'UNAVAILABLE');
+  }
   state.spans.push({ name: 'waiting for the lock', kind: 'lock', startedAtMs, finishedAtMs: Date.now() });
   if (state.refusedPlace !== undefined) throw ApplicationFailure.nonRetryable(state.refusedPlace, 'UNAVAILABLE');
   return state.ownedFence as number;
@@ -60,7 +64,31 @@ export async function settleThroughGuardian(state: RunState, finish: Finish): Pr
   if (id === null) return undefined;
   await state.guarded;
   enterPhase(state, 'tearing down');
-  await getExternalWorkflowHandle(id).signal(INTERNAL.finish, finish);
-  await condition(() => state.settlement !== undefined);
-  return state.settlement;
+  const told = await tell(state, INTERNAL.finish, finish);
+  if (told && (await hearFromGuardian(state, () => state.settlement !== undefined))) return state.settlement;
+  // It was ended by force. What the run has on its host goes when that host's worker finds that nobody guards it.
+  const proof = { at: instantOf(Date.now()), looked: [], found: [state.ownedFence === undefined ? GONE : `${GONE}; the worker of the host removes what is left there`] };
+  return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: state.ownedFence === undefined ? 'notNeeded' : 'failed', provenAbsent: false, proofs: [proof] } };
+}
+
+const GONE = 'the guardian of this run was ended by force';
+/** How often a run that waits for its guardian looks whether it still lives. */
+const GUARDIAN_CHECK_MS = 60_000;
+
+/** Signals the guardian; false when it is gone. */
+async function tell(state: RunState, signal: string, message: unknown): Promise<boolean> {
+  return getExternalWorkflowHandle(guardianId(state.record.owner)).signal(signal, message).then(() => true, (error: unknown) => {
+    if (isCancellation(error)) throw error;
+    return false;
+  });
+}
+
+/** Waits for something that only the guardian can say; false when it is gone without having said it. */
+async function hearFromGuardian(state: RunState, heard: () => boolean): Promise<boolean> {
+  const id = guardianId(state.record.owner);
+  for (;;) {
+    if (await waitUntil(heard, GUARDIAN_CHECK_MS, 'look whether the guardian still lives')) return true;
+    const dead = await read.findDeadGuardians({ guardianIds: [id] });
+    if (dead.length > 0 && !heard()) return false;
+  }
 }

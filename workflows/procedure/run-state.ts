@@ -37,6 +37,8 @@ export class RunState {
   phase = 'starting';
   paused = false;
   abortedBy: string | null = null;
+  /** Why the guardian asked the run to end; null as long as it did not. */
+  overdue: string | null = null;
   openGate: OpenGate | undefined;
   readonly spans: Span[] = [];
   readonly undo: { step: string; entry: UndoEntry }[] = [];

@@ -1,11 +1,13 @@
 import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition } from '@temporalio/workflow';
 import type { z } from 'zod';
 import { decideSchema, decisionSignalSchema, operatorSchema, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Operator, type Progress } from '../../contracts/messages.ts';
-import type { Owned } from '../../contracts/guardian.ts';
+import { overdueSchema, ownedSchema, settlementSchema } from '../../contracts/internal-messages.ts';
+import type { Owner } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
-import type { RunRecord, Settlement } from '../../contracts/record.ts';
+import type { RunRecord } from '../../contracts/record.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
 import { closeRun } from './close.ts';
+import { onInternalSignal } from './internal-signal.ts';
 import { guardFromTheStart } from './ownership.ts';
 import { read } from './kernel-activities.ts';
 import { receiveDecide, receiveSignal, validateDecide } from './gates.ts';
@@ -47,6 +49,7 @@ export function runbook<Input extends z.ZodType, Result extends object>(
       failure = describeFailure(error);
       outcome = outcomeOf(state, error, failure.type);
       // An abort reaches the body as a cancellation; people are told who asked for it.
+      if (outcome === 'timedOut') failure = { type: 'LEASE_OVER', message: state.overdue ?? 'its lease is over' };
       if (outcome === 'aborted') failure = { type: 'ABORTED', message: `the run was aborted by ${state.abortedBy}` };
       state.record.verdict = state.verdictsWhenFailing.get(failure.type) ?? state.record.verdict;
     }
@@ -61,6 +64,7 @@ export function runbook<Input extends z.ZodType, Result extends object>(
 
 function outcomeOf(state: RunState, error: unknown, type: string): Outcome {
   if (state.abortedBy !== null) return 'aborted';
+  if (state.overdue !== null) return 'timedOut';
   if (isCancellation(error)) return 'cancelled';
   return type === 'REJECTED' ? 'rejected' : 'failed';
 }
@@ -115,8 +119,20 @@ function registerHandlers(state: RunState): void {
     state.paused = false;
     state.bodyScope.cancel();
   });
-  setHandler(defineSignal<[Owned]>(INTERNAL.owned), (owned) => { state.ownedFence = owned.fence; state.refusedPlace = owned.refused; });
-  setHandler(defineSignal<[Settlement]>(INTERNAL.settled), (settlement) => { state.settlement = settlement; });
+  // A workflow id can be used again: what another owner's guardian says is not for this run.
+  const isOurs = (owner: Owner) => owner.firstExecutionRunId === state.record.owner.firstExecutionRunId;
+  onInternalSignal(INTERNAL.owned, ownedSchema, (owned) => {
+    if (!isOurs(owned.owner)) return;
+    state.ownedFence = owned.fence;
+    state.refusedPlace = owned.refused;
+  });
+  onInternalSignal(INTERNAL.overdue, overdueSchema, ({ owner, reason }) => {
+    if (!isOurs(owner)) return;
+    state.overdue ??= reason;
+    state.paused = false;
+    state.bodyScope.cancel();
+  });
+  onInternalSignal(INTERNAL.settled, settlementSchema, (settlement) => { state.settlement = settlement; });
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
   setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash }), { description: 'The plan and its hash.' });
   setHandler(defineQuery<CompensationView[]>(QUERIES.compensations), () => compensationsOf(state), { description: 'What an abort would undo now, in that order.' });

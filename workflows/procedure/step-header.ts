@@ -1,4 +1,4 @@
-import { AsyncLocalStorage, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
+import { ActivityCancellationType, AsyncLocalStorage, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { STEP_HEADER, type StepHeader } from '../../contracts/ledger.ts';
 import { labelOf } from './activity-labels.ts';
@@ -11,8 +11,9 @@ export function withStepHeader<T>(header: StepHeader, work: () => Promise<T>): P
 }
 
 /**
- * Puts {@link STEP_HEADER} on every activity of a step, and a readable label on every activity. The header costs no history event: the ledger is
- * in the event that schedules the activity, so it exists before the activity can act, and outlives the run.
+ * Puts {@link STEP_HEADER} on every activity of a step, and a readable label on every activity. The header costs no
+ * history event: the ledger is in the event that schedules the activity, so it exists before the activity can act, and
+ * outlives the run. A cancelled step waits until its activities have ended.
  */
 export const interceptors: WorkflowInterceptorsFactory = () => ({
   outbound: [
@@ -23,7 +24,12 @@ export const interceptors: WorkflowInterceptorsFactory = () => ({
         return next({
           ...input,
           headers: { ...input.headers, [STEP_HEADER]: defaultPayloadConverter.toPayload(header) },
-          options: { ...input.options, summary: input.options.summary ?? header.step },
+          options: {
+            ...input.options,
+            summary: input.options.summary ?? header.step,
+            // What is torn down after an abort must not be in use any more. Left out, the SDK goes on at once.
+            cancellationType: input.options.cancellationType ?? ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+          },
         });
       },
     },

@@ -1,0 +1,18 @@
+import { z } from 'zod';
+import { OUTCOMES, compensationRecordSchema, teardownSchema } from './evidence.ts';
+import { ownerSchema } from './ledger.ts';
+
+/**
+ * What runs, guardians and locks send each other. Anybody who can reach the server can send a signal of these names, from
+ * the web UI with an empty form too: a handler that trusted its payload would fail its task for ever. What does not fit
+ * is dropped.
+ */
+export const ownedSchema = z.object({ owner: ownerSchema, fence: z.number().int().positive(), leaseExpiresAtMs: z.number(), refused: z.string().optional() });
+export const overdueSchema = z.object({ owner: ownerSchema, reason: z.string() });
+export const settlementSchema = z.object({ compensations: z.array(compensationRecordSchema), teardown: teardownSchema });
+export const finishSchema = z.object({ outcome: z.enum(OUTCOMES) });
+export const placeSchema = z.object({ title: z.string(), input: z.record(z.string(), z.unknown()), taskQueue: z.string(), open: z.string(), close: z.string(), prove: z.string() });
+export const takeSchema = z.object({ place: placeSchema.nullable() });
+export const grantedSchema = z.object({ fence: z.number().int().positive() });
+export const lockRequestSchema = z.object({ guardianId: z.string().min(1), owner: ownerSchema, runbook: z.string(), sharesTargetWith: z.array(z.string()), requestedAtMs: z.number() });
+export const releaseSchema = z.object({ guardianId: z.string() });

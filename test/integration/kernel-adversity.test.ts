@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Evidence } from '../../contracts/evidence.ts';
+import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
+import { INTERNAL } from '../../contracts/messages.ts';
+import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+
+/** Longer than a healthy run of these tests, short enough to wait for. */
+const LEASE_MS = 6_000;
+
+let environment: KernelEnvironment;
+beforeAll(async () => {
+  environment = await startKernelEnvironment({}, { maximum: `${LEASE_MS / 1000}s` });
+  await environment.startWorker();
+});
+afterAll(() => environment.stop());
+
+async function start(input: Record<string, unknown> = {}) {
+  const { client } = environment;
+  const root = await mkdtemp(path.join(environment.root, 'run-'));
+  const handle = await client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...input }] });
+  const guardian = client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId }));
+  const acting = async () => {
+    for (const end = Date.now() + 20_000; Date.now() < end; await sleep(50)) if ((await readFile(path.join(root, 'journal'), 'utf8').catch(() => '')) !== '') return;
+    throw new Error('the first step never began');
+  };
+  const evidence = async (): Promise<Evidence> => {
+    const found = (await environment.evidence()).filter((one) => one.workflowId === handle.workflowId);
+    expect(found).toHaveLength(1);
+    return found[0] as Evidence;
+  };
+  return { handle, guardian, acting, evidence };
+}
+
+const holders = () => environment.client.workflow.getHandle(lockId('shop')).query<{ holders: { guardianId: string }[]; waiting: unknown[] }>('holders');
+
+it('a run whose lease is over is asked to end, undoes, and says why', async () => {
+  const run = await start({ stallMs: 120_000 });
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER', message: 'its lease is over' } });
+  await run.guardian.result();
+  const evidence = await run.evidence();
+  expect(evidence).toMatchObject({ outcome: 'timedOut', failure: { type: 'LEASE_OVER' }, teardown: { outcome: 'done', provenAbsent: true } });
+  expect(evidence.compensations.map((entry) => entry.id)).toEqual(['one']);
+  expect((await holders()).holders).toEqual([]);
+});
+
+it('a wait for the lock that is longer than a lease ends the run, with evidence that is true, and leaves the queue', async () => {
+  const { client } = environment;
+  // A holder that lives and never lets go.
+  await client.workflow.start(LOCK_TYPE, { workflowId: 'lock/stand-in', taskQueue: 'runbooks' });
+  await client.workflow.signalWithStart(LOCK_TYPE, {
+    workflowId: lockId('shop'), taskQueue: 'runbooks', signal: INTERNAL.request,
+    signalArgs: [{ guardianId: 'lock/stand-in', owner: { workflowId: 'x', firstExecutionRunId: 'y' }, runbook: 'other', sharesTargetWith: [], requestedAtMs: Date.now() }],
+  });
+  const run = await start();
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER', message: expect.stringContaining('waited for the lock of shop') as string } });
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'timedOut', steps: [], teardown: { outcome: 'notNeeded' } });
+  expect((await holders()).waiting).toEqual([]);
+  await client.workflow.getHandle(lockId('shop')).signal(INTERNAL.release, { guardianId: 'lock/stand-in' });
+  await client.workflow.getHandle('lock/stand-in').terminate();
+});
+
+it('tears down after an abort only when the activities of the run have ended', async () => {
+  const run = await start({ stallMs: 60_000 });
+  await run.acting();
+  await run.handle.signal('abort', { by: 'ben' });
+  await run.handle.result().catch(() => undefined);
+  const events = (await run.handle.fetchHistory()).events ?? [];
+  const ended = events.findIndex((event) => event.activityTaskCanceledEventAttributes);
+  const finish = events.findIndex((event) => event.signalExternalWorkflowExecutionInitiatedEventAttributes?.signalName === INTERNAL.finish);
+  expect(ended).toBeGreaterThan(-1);
+  expect(finish).toBeGreaterThan(ended);
+});
+
+it('an internal signal with an empty form, to the run, its guardian or the lock, changes nothing', async () => {
+  const run = await start({ stallMs: 1_500 });
+  await run.acting();
+  for (const signal of [INTERNAL.owned, INTERNAL.settled, INTERNAL.overdue]) await run.handle.signal(signal);
+  for (const signal of [INTERNAL.granted, INTERNAL.finish, INTERNAL.take]) await run.guardian.signal(signal);
+  const lock = environment.client.workflow.getHandle(lockId('shop'));
+  for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal);
+  for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal, { guardianId: 7 });
+  await run.handle.result();
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
+  expect(await holders()).toMatchObject({ holders: [], waiting: [] });
+});
+
+it('cancelling the lock makes it forget nothing', async () => {
+  const run = await start({ stallMs: 1_000 });
+  await run.acting();
+  await environment.client.workflow.getHandle(lockId('shop')).cancel();
+  expect((await holders()).holders).toHaveLength(1);
+  await run.handle.result();
+  await run.guardian.result();
+  expect((await holders()).holders).toEqual([]);
+});
+
+it('a run whose guardian is ended by force ends with evidence that does not claim a teardown', async () => {
+  const run = await start({ stallMs: 1_500 });
+  await run.acting();
+  await run.guardian.terminate('test');
+  await run.handle.result();
+  const evidence = await run.evidence();
+  expect(evidence.teardown).toMatchObject({ outcome: 'failed', provenAbsent: false });
+  expect(evidence.teardown.proofs[0]?.found[0]).toMatch(/guardian of this run was ended by force/);
+});
