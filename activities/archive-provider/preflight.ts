@@ -24,8 +24,9 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
   await mkdir(directory, { recursive: true, mode: 0o711 });
   const { bavail, bsize } = await statfs(directory);
   const free = bavail * bsize;
-  const needed = plan.predicted.bytes + reserve;
-  check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup, WAL and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed`);
+  // Replay copies each segment into pg_wal once more and frees it at a restart point, which may come late.
+  const needed = plan.predicted.bytes + plan.archive.bytes + reserve;
+  check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup ${mib(plan.predicted.bytes - plan.archive.bytes)}, WAL ${mib(plan.archive.bytes)} twice, since replay copies it once more, and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed with WAL counted twice`);
 
   const hostGlibc = glibcVersion();
   const { arch } = process;

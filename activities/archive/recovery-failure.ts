@@ -19,6 +19,7 @@ export type RecoveryFailureType =
   | 'SERVER_DID_NOT_START'
   | 'SERVER_KILLED'
   | 'COPY_FAILED'
+  | 'COPY_MOVED_ON'
   | 'UNSAFE_PATH'
   | 'NOT_OUR_DRILL'
   | 'TABLESPACE_CREATED_AFTER_BACKUP';

@@ -1,3 +1,5 @@
+import type { RecoverySettings } from '../../contracts/recovery-point.ts';
+
 /** Microseconds between 1970 and 2000, where PostgreSQL's timestamps begin. */
 const EPOCH_2000_US = 946_684_800_000_000n;
 
@@ -35,6 +37,17 @@ export function readTablespaceCreation(record: RawWalRecord): { oid: number; loc
   const data = mainData(record);
   const zero = data.indexOf(0, 4);
   return { oid: data.readUInt32LE(0), location: data.toString('utf8', 4, zero < 0 ? data.length : zero) };
+}
+
+/** XLOG_PARAMETER_CHANGE, written when a server starts with other settings: what a server that replays on must have at least. */
+export function readParameterChange(record: RawWalRecord): RecoverySettings | undefined {
+  if (record.resourceManager !== RM_XLOG || (record.info & 0xf0) !== 0x60) return undefined;
+  const data = mainData(record);
+  // xl_parameter_change is the same from PostgreSQL 12 to 18.
+  return {
+    max_connections: data.readInt32LE(0), max_worker_processes: data.readInt32LE(4), max_wal_senders: data.readInt32LE(8),
+    max_prepared_transactions: data.readInt32LE(12), max_locks_per_transaction: data.readInt32LE(16),
+  };
 }
 
 /** Decodes COMMIT and COMMIT PREPARED of a transaction that changed something; anything else gives `undefined`. */

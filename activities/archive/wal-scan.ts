@@ -1,9 +1,10 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RecoverySettings } from '../../contracts/recovery-point.ts';
 import { nameFiles, RecoveryFailure } from './recovery-failure.ts';
 import { segmentFileName, timelineOfSegment, type TimelineLineage } from './wal.ts';
 import { type ReadSegment, walkWal, type WalEnd } from './wal-reader.ts';
-import { readCommit, readTablespaceCreation, type WalCommit } from './wal-record.ts';
+import { readCommit, readParameterChange, readTablespaceCreation, type WalCommit } from './wal-record.ts';
 
 /** What a stretch of WAL holds. */
 export interface WalSummary extends WalEnd {
@@ -15,6 +16,8 @@ export interface WalSummary extends WalEnd {
   firstCommitAfter: WalCommit | null;
   /** Tablespaces made in this stretch: replay would make them at their original places. */
   tablespaceCreations: { oid: number; location: string }[];
+  /** What the source's settings became in this stretch, each time it started with other ones. */
+  parameterChanges: RecoverySettings[];
 }
 
 export interface ScanWalArgs {
@@ -36,6 +39,7 @@ export async function scanWal(args: ScanWalArgs): Promise<WalSummary> {
   let lastCommit: WalCommit | null = null;
   let firstCommitAfter: WalCommit | null = null;
   const tablespaceCreations: WalSummary['tablespaceCreations'] = [];
+  const parameterChanges: WalSummary['parameterChanges'] = [];
   const end = await walkWal({
     readSegment: args.readSegment,
     segmentSize: args.segmentSize,
@@ -47,6 +51,8 @@ export async function scanWal(args: ScanWalArgs): Promise<WalSummary> {
     onRecord: (record) => {
       const created = readTablespaceCreation(record);
       if (created) tablespaceCreations.push(created);
+      const changed = readParameterChange(record);
+      if (changed) parameterChanges.push(changed);
       const commit = readCommit(record);
       if (!commit) return;
       if (args.until && commit.committedAt > args.until) {
@@ -59,7 +65,7 @@ export async function scanWal(args: ScanWalArgs): Promise<WalSummary> {
       args.onCommit?.(commit);
     },
   });
-  return { ...end, commits, lastCommit, firstCommitAfter, tablespaceCreations };
+  return { ...end, commits, lastCommit, firstCommitAfter, tablespaceCreations, parameterChanges };
 }
 
 /** Reads segments from a directory. `names`, where given, are the only files that may be read. */

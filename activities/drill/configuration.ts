@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { RecoverySettings } from '../../contracts/recovery-point.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { DRILL_PORT, type Drill, drillPaths } from './drill.ts';
 
@@ -41,6 +42,13 @@ export function isolationSettings(drill: Pick<Drill, 'directory' | 'serverMajor'
     logging_collector: 'off',
     log_destination: 'stderr',
   };
+}
+
+/** Recovery stops at the first setting that is lower than the source's was, also where the source raised it after the backup. */
+export function raiseRecoverySettings(settings: RecoverySettings, changes: readonly RecoverySettings[]): RecoverySettings {
+  const raised = { ...settings };
+  for (const name of Object.keys(raised) as (keyof RecoverySettings)[]) raised[name] = Math.max(raised[name], ...changes.map((change) => change[name]));
+  return raised;
 }
 
 /** Writes the drill's own configuration; nothing of the restored one is read. */

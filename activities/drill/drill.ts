@@ -1,7 +1,8 @@
-import { lstat, readFile, realpath, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { RecoverySettings } from '../../contracts/recovery-point.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { PART, writeDurably } from '../archive/write-durably.ts';
 
 /** How far the host let us cut the restored server off. */
 export interface Isolation {
@@ -30,6 +31,8 @@ export interface Drill {
   /** Extra settings of the restored server; never ones that isolate it. */
   settings: Record<string, string>;
   preloadLibraries: string[];
+  /** What replay must leave free of the drill's file system. */
+  reserveBytes: number;
 }
 
 export const DRILL_PORT = 5432;
@@ -72,18 +75,37 @@ export interface DrillOwnership {
 }
 
 export async function writeMarker(directory: string, owner: DrillOwnership): Promise<void> {
-  const { name, run, fence } = owner;
-  await writeFile(drillPaths(directory).marker, JSON.stringify({ durableRunbooksDrill: 1, name, run, fence }), { mode: 0o600 });
+  await writeDurably(drillPaths(directory).marker, markerText(owner));
 }
 
-/** @throws RecoveryFailure `NOT_OUR_DRILL` unless the directory carries the marker of this very run and fence */
+function markerText({ name, run, fence }: DrillOwnership): string {
+  return JSON.stringify({ durableRunbooksDrill: 1, name, run, fence });
+}
+
+/**
+ * A directory that is empty, or holds nothing but the beginning of a marker, is from an attempt that died there.
+ * @throws RecoveryFailure `NOT_OUR_DRILL` unless the directory carries the marker of this very run and fence
+ */
 export async function refuseForeignDrill(directory: string, owner: DrillOwnership): Promise<void> {
   const info = await lstat(directory);
   if (!info.isDirectory()) throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} is not a directory of a drill.`);
-  const text = await readFile(drillPaths(directory).marker, 'utf8').catch(() => '{}');
-  const found = JSON.parse(text || '{}') as Partial<DrillOwnership>;
-  if (found.name !== owner.name || found.run !== owner.run || found.fence !== owner.fence) {
+  const { marker } = drillPaths(directory);
+  if ((await readdir(directory)).every((name) => name === `${basename(marker)}${PART}`)) return;
+  const text = await readFile(marker, 'utf8').catch(() => undefined);
+  if (text === undefined || !isOurs(text, owner) || basename(directory) !== owner.name) {
     throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} does not carry the marker of run ${owner.run} with fence ${owner.fence}; it is left alone.`);
+  }
+}
+
+/** A power cut can leave nothing but the beginning of what we wrote, or zeros. Fence and run are in the directory's name, so it is nobody else's. */
+function isOurs(text: string, owner: DrillOwnership): boolean {
+  const ours = markerText(owner);
+  if (ours.startsWith(text.replace(/\0+$/, ''))) return true;
+  try {
+    const found = JSON.parse(text) as Partial<DrillOwnership> | null;
+    return found?.name === owner.name && found.run === owner.run && found.fence === owner.fence;
+  } catch {
+    return false;
   }
 }
 

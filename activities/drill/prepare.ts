@@ -8,7 +8,7 @@ import { copyVerified } from '../archive/verified-copy.ts';
 import type { WalContinuity } from '../archive/wal.ts';
 import { scanArchivedWal } from '../archive/wal-scan.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
-import { writeAccess } from './configuration.ts';
+import { raiseRecoverySettings, writeAccess } from './configuration.ts';
 import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
 import { chooseHiddenPaths, probeIsolation } from './isolation.ts';
 import { endProcessesOf } from './processes.ts';
@@ -99,7 +99,8 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   });
   const drill: Drill = {
     name: args.name, directory, run: args.run, fence: args.fence, binDirectory: args.binDirectory, serverMajor: point.serverMajor, owner,
-    superuser: point.bootstrapSuperuser, isolation, hiddenPaths, recoverySettings: point.settings,
+    superuser: point.bootstrapSuperuser, isolation, hiddenPaths, recoverySettings: raiseRecoverySettings(point.settings, wal.parameterChanges),
+    reserveBytes: args.reserveBytes,
     settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [],
   };
   const last = wal.lastCommit;
@@ -118,8 +119,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
 async function makeDirectory(args: PrepareDrillArgs, directory: string, production: readonly string[]): Promise<void> {
   const exists = await lstat(directory).then(() => true, () => false);
   if (exists) {
-    // An empty directory without marker is from an attempt that died between the two calls below.
-    if ((await readdir(directory)).length > 0) await refuseForeignDrill(directory, args);
+    await refuseForeignDrill(directory, args);
     await endProcessesOf({ marker: drillMarker(args.name), directory });
     for (const name of await readdir(directory)) {
       if (name !== 'drill.json') await rm(join(directory, name), { recursive: true, force: true });

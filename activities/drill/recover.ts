@@ -6,8 +6,9 @@ import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { writeConfiguration } from './configuration.ts';
 import { type Drill, drillMarker, drillPaths } from './drill.ts';
 import { endProcessesOf } from './processes.ts';
+import { explainPause, readInsufficientSetting } from './explain-server.ts';
 import { readLogFrom, timeOfLine } from './server-log.ts';
-import { findServer, readState, type RecoveryState, startServer, type StartedServer, stopDrill, waitForServer } from './server.ts';
+import { findServer, isAtGoal, readState, type RecoveryState, startServer, type StartedServer, stopDrill, waitForServer } from './server.ts';
 
 /** The largest page header: a position right behind one means the same as the page's beginning. */
 const PAGE_HEADER = 40n;
@@ -23,24 +24,27 @@ export interface RecoverArgs {
 
 /**
  * Replays WAL up to, and not including, the record at `lsn`, and waits there, readable. Safe to repeat.
- * @throws RecoveryFailure `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED`, `SERVER_DID_NOT_START`
+ * @throws RecoveryFailure `COPY_MOVED_ON` when it waits elsewhere, and those of `waitForServer`
  */
 export async function recoverToLsnAndPause(args: RecoverArgs & { lsn: string }): Promise<{ replayedLsn: string }> {
   const { drill, lsn } = args;
-  const isDone = (state: RecoveryState) => state.inRecovery && state.pauseState === 'paused';
+  let logOffset = 0;
   await refusePromoted(drill);
-  if (!(await isRunningAt(drill, lsn, isDone))) {
+  if (!(await isWaitingAt(drill, lsn))) {
     await stopForRestart(drill, 'immediate');
     await writeConfiguration(drill, { timeline: args.timeline, stopBeforeLsn: lsn, then: 'pause' });
-    await waitForServer({ drill, started: await startServer(drill), isDone, signal: args.signal, onState: reportTo(args, lsn) });
+    const started = await startServer(drill);
+    ({ logOffset } = started);
+    await waitForServer({ drill, started, then: 'pause', signal: args.signal, onState: reportTo(args, lsn) });
   }
   const replayedLsn = (await readState(drill)).replayedLsn ?? '0/0';
   const replayed = parseLsn(replayedLsn);
-  if (replayed + PAGE_HEADER < parseLsn(lsn)) {
-    throw new RecoveryFailure('RECOVERY_STOPPED_EARLY', `Recovery waits at ${replayedLsn}, before its target ${lsn}.`);
-  }
+  // PostgreSQL also pauses at a setting that is too low, and that may happen right before the target.
+  const unfit = await readInsufficientSetting(drill, logOffset);
+  if (unfit) throw unfit;
+  if (replayed + PAGE_HEADER < parseLsn(lsn)) throw await explainPause(drill, logOffset, `at ${replayedLsn}, before its target ${lsn}`);
   if (replayed > parseLsn(lsn) + PAGE_HEADER) {
-    throw new RecoveryFailure('RECOVERY_FAILED', `The copy was already replayed to ${replayedLsn}, beyond ${lsn}; it must be restored again.`);
+    throw new RecoveryFailure('COPY_MOVED_ON', `The copy was already replayed to ${replayedLsn}, beyond ${lsn}; it must be restored again.`);
   }
   return { replayedLsn };
 }
@@ -62,7 +66,6 @@ export interface RecoveredToEnd {
  */
 export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string } | null; expectedEndLsn: string }): Promise<RecoveredToEnd> {
   const { drill } = args;
-  const isDone = (state: RecoveryState) => !state.inRecovery;
   const running = await findServer(drill);
   let started: StartedServer | undefined;
   if (!running || !(await isPromoted(drill))) {
@@ -71,7 +74,7 @@ export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string }
     started = await startServer(drill);
   }
   await waitForServer({
-    drill, started: started ?? { identity: running as NonNullable<typeof running>, logOffset: 0 }, isDone,
+    drill, started: started ?? { identity: running as NonNullable<typeof running>, logOffset: 0 }, then: 'promote',
     signal: args.signal, onState: reportTo(args, args.expectedEndLsn),
   });
   const readyAt = new Date().toISOString();
@@ -105,10 +108,10 @@ async function stopForRestart(drill: Drill, mode: 'fast' | 'immediate'): Promise
   await endProcessesOf({ marker: drillMarker(drill.name), directory: drill.directory });
 }
 
-async function isRunningAt(drill: Drill, lsn: string, isDone: (state: RecoveryState) => boolean): Promise<boolean> {
+async function isWaitingAt(drill: Drill, lsn: string): Promise<boolean> {
   if (!(await findServer(drill))) return false;
   const state = await readState(drill).catch(() => undefined);
-  return state !== undefined && isDone(state) && parseLsn(state.replayedLsn ?? '0/0') + PAGE_HEADER >= parseLsn(lsn);
+  return state !== undefined && isAtGoal(state, 'pause') && parseLsn(state.replayedLsn ?? '0/0') + PAGE_HEADER >= parseLsn(lsn);
 }
 
 /** Promotion removes the signal file. */
@@ -117,7 +120,7 @@ async function isPromoted(drill: Drill): Promise<boolean> {
 }
 
 async function refusePromoted(drill: Drill): Promise<void> {
-  if (await isPromoted(drill)) throw new RecoveryFailure('RECOVERY_FAILED', 'The copy is already promoted and cannot be replayed to a position; it must be restored again.');
+  if (await isPromoted(drill)) throw new RecoveryFailure('COPY_MOVED_ON', 'The copy is already promoted and cannot be replayed to a position; it must be restored again.');
 }
 
 function reportTo(args: RecoverArgs, goal: string): (state: RecoveryState) => void {

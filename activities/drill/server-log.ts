@@ -33,6 +33,15 @@ export function fatalLines(text: string): string[] {
   return found;
 }
 
+/** What PostgreSQL says when a setting is lower than the source's was in the replayed WAL: it names the setting and both values. */
+export function insufficientSetting(text: string): string | undefined {
+  const lines = text.split('\n');
+  const at = lines.findIndex((line) => line.includes('insufficient parameter settings'));
+  if (at < 0) return undefined;
+  const [message, detail] = [lines[at], lines[at + 1]].map((line) => /(?:WARNING|FATAL|DETAIL): {2}(.*)$/.exec(line ?? '')?.[1]);
+  return detail === undefined ? message : `${message}: ${detail}`;
+}
+
 /** When the server wrote a line that holds `needle`; our log prefix begins with the epoch in seconds. */
 export function timeOfLine(text: string, needle: string): Date | null {
   const line = text.split('\n').findLast((one) => one.includes(needle));

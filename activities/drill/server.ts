@@ -1,14 +1,15 @@
 import { spawn } from 'node:child_process';
 import { open, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { withDrillClient } from './client.ts';
-import { isolationSettings } from './configuration.ts';
+import { isolationSettings, type RecoveryGoal } from './configuration.ts';
 import { DRILL_VARIABLE, type Drill, drillPaths } from './drill.ts';
+import { explainEnd, explainPause } from './explain-server.ts';
 import { isolatedCommand } from './isolation.ts';
 import { identifyProcess, isAlive, type ProcessIdentity, sendSignal, untilGone } from './processes.ts';
-import { fatalLines, readLogFrom } from './server-log.ts';
+import { freeBytes, notEnoughSpace } from './space.ts';
 
 /** A server that was started, and where its log was then. */
 export interface StartedServer {
@@ -67,7 +68,7 @@ export async function findServer(drill: Pick<Drill, 'directory'>): Promise<Proce
   const environment = await readFile(`/proc/${identity.pid}/environ`, 'utf8').catch(() => '');
   const cwd = await stat(`/proc/${identity.pid}/cwd`).catch(() => undefined);
   const data = await stat(drillPaths(drill.directory).data);
-  return environment.includes(`${DRILL_VARIABLE}=`) || (cwd?.ino === data.ino && cwd.dev === data.dev) ? identity : undefined;
+  return environment.split('\0').includes(`${DRILL_VARIABLE}=${basename(drill.directory)}`) || (cwd?.ino === data.ino && cwd.dev === data.dev) ? identity : undefined;
 }
 
 /** Stops the drill's server if it runs. `fast` ends it cleanly, `immediate` at once. */
@@ -83,18 +84,24 @@ export async function stopDrill(args: { drill: Pick<Drill, 'directory'>; mode: '
   await untilGone([identity], 5_000);
 }
 
+/** Whether recovery came to its end, be that to wait or to take writes. */
+export function isAtGoal(state: RecoveryState, then: RecoveryGoal['then']): boolean {
+  return then === 'pause' ? state.inRecovery && state.pauseState === 'paused' : !state.inRecovery;
+}
+
 /**
- * Polls a starting server until `isDone` says so.
- * @throws RecoveryFailure `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED`, `SERVER_KILLED` or `SERVER_DID_NOT_START`, with the server's reason
+ * Polls a starting server until it waits or takes writes, whichever it was to do. A server that does the other will never
+ * do what it was to, and one that takes the reserve of the file system is stopped.
+ * @throws RecoveryFailure `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED`, `SERVER_KILLED`, `SERVER_DID_NOT_START`, `UNFIT_HOST`, `COPY_MOVED_ON` or `NOT_ENOUGH_SPACE`, with the server's reason
  */
 export async function waitForServer(args: {
   drill: Drill;
   started: StartedServer;
-  isDone: (state: RecoveryState) => boolean;
+  then: RecoveryGoal['then'];
   onState?: ((state: RecoveryState) => void) | undefined;
   signal?: AbortSignal | undefined;
 }): Promise<RecoveryState> {
-  const { drill, started, signal } = args;
+  const { drill, started, then, signal } = args;
   for (;;) {
     signal?.throwIfAborted();
     // Looked at before the log, so that the log is complete when the process is gone.
@@ -102,9 +109,16 @@ export async function waitForServer(args: {
     const state = alive ? await readState(drill).catch(() => undefined) : undefined;
     if (state) {
       args.onState?.(state);
-      if (args.isDone(state)) return state;
+      if (isAtGoal(state, then)) return state;
+      if (!state.inRecovery) throw new RecoveryFailure('COPY_MOVED_ON', 'The copy was promoted where it had to wait, before it could be read there; it must be restored again.');
+      if (state.pauseState === 'paused') throw await explainPause(drill, started.logOffset, `at ${state.replayedLsn}, though it had to go on to the end`);
     }
-    if (!alive) throw await explainEnd(drill, started);
+    if (!alive) throw await explainEnd(drill, started.logOffset);
+    const free = await freeBytes(drill);
+    if (free < drill.reserveBytes) {
+      await stopDrill({ drill, mode: 'immediate' });
+      throw notEnoughSpace(drill, free);
+    }
     await sleep(state ? 20 : 30);
   }
 }
@@ -117,19 +131,4 @@ export async function readState(drill: Drill): Promise<RecoveryState> {
     );
     return rows[0] as RecoveryState;
   });
-}
-
-async function explainEnd(drill: Drill, started: StartedServer): Promise<RecoveryFailure> {
-  const { text } = await readLogFrom(drillPaths(drill.directory).logFile, started.logOffset);
-  const fatal = fatalLines(text);
-  const reason = fatal[0] ?? text.trim().split('\n').at(-1) ?? 'it wrote no log';
-  if (/recovery ended before configured recovery target|WAL ends before (end of online backup|consistent recovery point)/.test(text)) {
-    return new RecoveryFailure('RECOVERY_STOPPED_EARLY', `Recovery ended before its target: ${reason}.`);
-  }
-  // A server that gives up says why, also when one of its processes crashed; one that is killed has no time to.
-  if (fatal.length === 0 && text !== '' && !/was terminated by signal|exited with exit code|aborting startup|database system is shut down/.test(text)) {
-    return new RecoveryFailure('SERVER_KILLED', 'The restored server was killed from outside, without a word in its log; perhaps this host ran out of memory.');
-  }
-  const type = /starting (archive|point-in-time) recovery|redo starts/.test(text) ? 'RECOVERY_FAILED' : 'SERVER_DID_NOT_START';
-  return new RecoveryFailure(type, `The restored server ended: ${reason}.`);
 }

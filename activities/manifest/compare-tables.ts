@@ -20,6 +20,9 @@ export interface TablesComparison {
   compared: { tables: number; rows: number; bytes: number; buckets: number };
 }
 
+/** The connection or the server went away (08, 57), the host has no disk, memory or connection left (53), somebody holds a lock (55P03). */
+const SAYS_NOTHING_OF_THE_DATA = /^(08|57|53|55P03)/;
+
 /** Reads the same ranges of pages that the manifest has, and names every one that differs. */
 export async function compareTables(options: {
   workers: readonly Client[]; expected: readonly TableManifest[]; found: readonly Table[]; depth: 'quick' | 'standard'; signal: AbortSignal;
@@ -65,8 +68,7 @@ export async function compareTables(options: {
     } catch (error) {
       throwIfAborted(signal);
       const code = sqlState(error);
-      // Class 08 and 57: the connection or the server went away. That says nothing about the data.
-      if (code === '' || /^(08|57)/.test(code)) throw error;
+      if (code === '' || SAYS_NOTHING_OF_THE_DATA.test(code)) throw error;
       // Only what the storage says may be quoted: other messages can hold values of rows.
       const message = code.startsWith('XX') || code.startsWith('58') ? (error as Error).message : 'the server could not read it';
       result.differences.push({ kind: 'unreadable', table: labelOf(manifest), code, message, ...range });

@@ -17,10 +17,11 @@ const RECOVERY: Record<RecoveryFailureType, FailureType> = {
   UNREADABLE: 'PREFLIGHT',
   UNFIT_HOST: 'PREFLIGHT',
   FENCED: 'FENCED',
-  SERVER_DID_NOT_START: 'RECOVERY_FAILED',
-  // Somebody or the kernel ended it: that says nothing about the backup.
+  // It never came to read the backup, or somebody or the kernel ended it: that says nothing about the backup.
+  SERVER_DID_NOT_START: 'UNAVAILABLE',
   SERVER_KILLED: 'UNAVAILABLE',
   COPY_FAILED: 'UNAVAILABLE',
+  COPY_MOVED_ON: 'UNAVAILABLE',
   UNSAFE_PATH: 'PREFLIGHT',
   NOT_OUR_DRILL: 'FENCED',
   TABLESPACE_CREATED_AFTER_BACKUP: 'PREFLIGHT',
@@ -29,8 +30,9 @@ const RECOVERY: Record<RecoveryFailureType, FailureType> = {
 /** What passes when it is tried again; everything else is final. */
 const WORTH_RETRYING = new Set<RecoveryFailureType>(['COPY_FAILED', 'SERVER_DID_NOT_START', 'SERVER_KILLED']);
 
-/** The connection, not the statement, failed: class 08, shutdown, too many connections. */
-const CONNECTION_STATES = /^(08|57P0|53300)/;
+/** The connection or the host failed, not the statement: class 08, shutdown, no memory or connection left, a lock that somebody holds. */
+const CONNECTION_STATES = /^(08|57P0|53|55P03)/;
+const DISK_FULL_STATE = '53100';
 /** Wrong password or role, no such database: trying again cannot help. */
 const ACCESS_STATES = /^(28|3D000|42501)/;
 
@@ -46,6 +48,7 @@ export function classify(error: unknown): unknown {
   }
   const state = sqlState(error);
   if (ACCESS_STATES.test(state)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}`, 'CONFIGURATION');
+  if (state === DISK_FULL_STATE) return ApplicationFailure.nonRetryable(`PostgreSQL ran out of disk space: ${messageOf(error)}`, 'DISK_FULL');
   if (CONNECTION_STATES.test(state)) return ApplicationFailure.create({ message: messageOf(error), type: 'UNAVAILABLE', nonRetryable: false });
   return error;
 }

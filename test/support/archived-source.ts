@@ -4,11 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { archiveLayout, type ArchiveLayout } from '../../activities/archive/layout.ts';
 import { publishBackup, takeBaseBackup } from '../../activities/archive/base-backup.ts';
 import { checkWalContinuity, type WalContinuity } from '../../activities/archive/wal.ts';
+import { identifyProcess, untilGone } from '../../activities/drill/processes.ts';
 import { type PreparedDrill, prepareDrill, type PrepareDrillArgs } from '../../activities/drill/prepare.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { createPrivateDirectory, runAs, type Server, type Settings, startCluster } from './postgres.ts';
+import { createPrivateDirectory, runAs, type Server, type Settings, startCluster, startServer } from './postgres.ts';
 
 /** A source with a WAL archive, a place for its backups and one for drills. */
 export interface ArchivedSource {
@@ -16,6 +17,8 @@ export interface ArchivedSource {
   layout: ArchiveLayout;
   drillsDirectory: string;
   tablespace: string;
+  /** Settings with which it was started. */
+  settings: Settings;
 }
 
 export async function startArchivedSource(settings: Settings = {}): Promise<ArchivedSource> {
@@ -29,11 +32,21 @@ export async function startArchivedSource(settings: Settings = {}): Promise<Arch
     if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid);
     chmodSync(path, 0o700);
   }
-  const server = await startCluster({
-    logical: true, tcp: true,
-    settings: { archive_mode: 'on', archive_command: `test ! -f ${layout.wal}/%f && cp %p ${layout.wal}/%f.tmp && mv ${layout.wal}/%f.tmp ${layout.wal}/%f`, ...settings },
-  });
-  return { server, layout, drillsDirectory, tablespace };
+  const all: Settings = { archive_mode: 'on', archive_command: `test ! -f ${layout.wal}/%f && cp %p ${layout.wal}/%f.tmp && mv ${layout.wal}/%f.tmp ${layout.wal}/%f`, ...settings };
+  const server = await startCluster({ logical: true, tcp: true, settings: all });
+  return { server, layout, drillsDirectory, tablespace, settings: all };
+}
+
+/** Starts the source anew with other settings, as an operator does who raises `max_connections`. */
+export async function restartWith(source: ArchivedSource, changed: Settings): Promise<ArchivedSource> {
+  const { server: before } = source;
+  const identity = await identifyProcess(before.pid);
+  process.kill(before.pid, 'SIGINT');
+  if (identity && (await untilGone([identity], 30_000)).length > 0) throw new Error('the source did not end within 30 s');
+  const settings: Settings = { fsync: false, wal_level: 'logical', max_prepared_transactions: 20, ...source.settings, ...changed };
+  const server = await startServer({ dataDirectory: before.dataDirectory, tcp: true, settings });
+  // The first one's directories hold the data.
+  return { ...source, settings, server: { ...server, stop: async (mode) => { await server.stop(mode); await before.stop(); } } };
 }
 
 export async function backUp(source: ArchivedSource, id: string): Promise<RecoveryPoint> {

@@ -48,7 +48,7 @@ export async function startWithout(drill: Drill, changed: Record<string, string>
   await once(child, 'spawn');
   const identity = await identifyProcess(child.pid ?? 0);
   if (!identity) throw new Error('the copy ended at its start');
-  await waitForServer({ drill, started: { identity, logOffset: 0 }, isDone: (state) => !state.inRecovery });
+  await waitForServer({ drill, started: { identity, logOffset: 0 }, then: 'promote' });
 }
 
 /** Every file below a directory, and the hash of what it holds. */

@@ -1,0 +1,20 @@
+import { open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** Ends the name under which a file is written before it gets its own. */
+export const PART = '.part';
+
+/** Writes a small file, readable by its owner only, so that after a crash or a power cut it is whole, or as it was before. */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const part = await open(`${path}${PART}`, 'w', 0o600);
+  try {
+    await part.writeFile(text);
+    await part.sync();
+  } finally {
+    await part.close();
+  }
+  await rename(`${path}${PART}`, path);
+  // The name lies in the directory.
+  const directory = await open(dirname(path), 'r');
+  await directory.sync().finally(() => directory.close());
+}

@@ -1,0 +1,55 @@
+import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { type Drill, drillPaths } from './drill.ts';
+import { fatalLines, insufficientSetting, readLogFrom } from './server-log.ts';
+import { freeBytes, notEnoughSpace } from './space.ts';
+
+/** Less than this and nothing can be written any more, also not the log that would say so. */
+const NOTHING_LEFT = 64 * 1024;
+const NO_SPACE = /No space left on device|Disk quota exceeded/;
+const NO_MEMORY = /Cannot allocate memory|out of memory|Too many open files/;
+/** Only a server that could not make sense of the restored files says one of these before it begins to replay. */
+const FILES_UNFIT = /control file|pg_control|checkpoint record|backup_label|PG_VERSION|was initialized by PostgreSQL|not a valid data directory|data directory is not|could not (open|read|access) (file|directory) "(base|global|pg_)/;
+/** The kernel and people send these; a server that crashes by itself dies of others. */
+const KILLED = /was terminated by signal (9|15)\b/;
+
+/** Why a server is gone, from its log since `logOffset`. Trouble of the host must not look like a bad backup. */
+export async function explainEnd(drill: Drill, logOffset: number): Promise<RecoveryFailure> {
+  const { text } = await readLogFrom(drillPaths(drill.directory).logFile, logOffset);
+  const free = await freeBytes(drill);
+  if (NO_SPACE.test(text) || free < NOTHING_LEFT) return notEnoughSpace(drill, free);
+  const unfit = insufficientSetting(text);
+  if (unfit !== undefined) return settingTooLow(unfit);
+  const fatal = fatalLines(text);
+  const reason = fatal[0] ?? text.trim().split('\n').at(-1) ?? 'it wrote no log';
+  if (fatal.some((line) => line.startsWith('out of shared memory'))) return new RecoveryFailure('UNFIT_HOST', `The restored server ended: ${reason}. Raise max_locks_per_transaction in drills.settings or at the source.`);
+  if (NO_MEMORY.test(fatal.join('\n'))) return new RecoveryFailure('SERVER_KILLED', `This host could not give the restored server what it needs: ${reason}.`);
+  if (/recovery ended before configured recovery target|WAL ends before (end of online backup|consistent recovery point)/.test(text)) {
+    return new RecoveryFailure('RECOVERY_STOPPED_EARLY', `Recovery ended before its target: ${reason}.`);
+  }
+  // A server that gives up says why, also when one of its processes crashed; one that is killed has no time to.
+  const silent = text !== '' && !/was terminated by signal|exited with exit code|aborting startup|database system is shut down/.test(text);
+  if (fatal.length === 0 && (silent || KILLED.test(text))) {
+    return new RecoveryFailure('SERVER_KILLED', 'The restored server was killed from outside, without a word of why in its log; perhaps this host ran out of memory.');
+  }
+  const isBackups = /starting (archive|point-in-time) recovery|redo starts/.test(text) || fatal.some((line) => FILES_UNFIT.test(line));
+  return new RecoveryFailure(isBackups ? 'RECOVERY_FAILED' : 'SERVER_DID_NOT_START', `The restored server ended: ${reason}.`);
+}
+
+/** Why recovery waits where it was not to; PostgreSQL does so by itself when a setting is lower than the source's was. */
+export async function explainPause(drill: Drill, logOffset: number, where: string): Promise<RecoveryFailure> {
+  const unfit = await readInsufficientSetting(drill, logOffset);
+  if (unfit) return unfit;
+  const { text } = await readLogFrom(drillPaths(drill.directory).logFile, logOffset);
+  const said = text.trim().split('\n').findLast((line) => line.includes('paus'))?.replace(/^.*?: {2}/, '') ?? 'its log does not say why';
+  return new RecoveryFailure('COPY_MOVED_ON', `Recovery waits ${where}: ${said}. Somebody paused it; the copy must be restored again.`);
+}
+
+/** A pause for a setting that is too low, wherever it happened. */
+export async function readInsufficientSetting(drill: Drill, logOffset: number): Promise<RecoveryFailure | undefined> {
+  const unfit = insufficientSetting((await readLogFrom(drillPaths(drill.directory).logFile, logOffset)).text);
+  return unfit === undefined ? undefined : settingTooLow(unfit);
+}
+
+function settingTooLow(sentence: string): RecoveryFailure {
+  return new RecoveryFailure('UNFIT_HOST', `The restored server cannot replay on: ${sentence}`);
+}

@@ -1,0 +1,14 @@
+import { statfs } from 'node:fs/promises';
+import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import type { Drill } from './drill.ts';
+
+/** What is left of the file system on which a drill lies; infinity where the drill is gone, since nothing can fill it there. */
+export async function freeBytes(drill: Pick<Drill, 'directory'>): Promise<number> {
+  return statfs(drill.directory).then(({ bavail, bsize }) => bavail * bsize, () => Number.POSITIVE_INFINITY);
+}
+
+/** Replay needs space of its own: it copies each segment once more, and what it writes makes tables grow. */
+export function notEnoughSpace(drill: Pick<Drill, 'directory' | 'reserveBytes'>, free: number): RecoveryFailure {
+  const mib = (bytes: number) => `${Math.floor(bytes / 2 ** 20)} MiB`;
+  return new RecoveryFailure('NOT_ENOUGH_SPACE', `Replay ran out of space: the file system of ${drill.directory} has ${mib(free)} free, and ${mib(drill.reserveBytes)} are to stay free. This says nothing about the backup.`);
+}
