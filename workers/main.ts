@@ -29,7 +29,9 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
       },
     });
     options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
-    const sweep = () => import('../activities/archive-provider/sweep-places.ts').then(({ sweepAbandonedPlaces }) => sweepAbandonedPlaces({ client: client as Client, configuration })).then(
+    const sweep = () => import('../activities/archive-provider/sweep-places.ts').then(({ sweepAbandonedPlaces }) => sweepAbandonedPlaces({
+      client: client as Client, configuration, onStuck: (place, error) => options.log(`warning: ${place}, left by a lost run, could not be removed: ${error.message}`),
+    })).then(
       (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
       (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
     );

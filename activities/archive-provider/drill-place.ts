@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
+import { writeDurably } from '../archive/write-durably.ts';
 import { destroyDrill, proveAbsent } from '../drill/destroy.ts';
 import type { PreparedDrill } from '../drill/prepare.ts';
 import { ApplicationFailure } from '@temporalio/common';
@@ -31,9 +32,7 @@ export async function openPlace(drillsDirectory: string, call: DrillPlaceCall): 
     if (error.code !== 'EEXIST') throw error;
   });
   const { database, owner, fence } = call;
-  const record = join(directory, PLACE_RECORD);
-  await writeFile(`${record}.part`, JSON.stringify({ database, owner, fence }), { mode: 0o600 });
-  await rename(`${record}.part`, record);
+  await writeDurably(join(directory, PLACE_RECORD), JSON.stringify({ database, owner, fence }));
 }
 
 /** Revokes the fence: destroys the drill and removes its place, without which nothing can be made again. */
@@ -68,9 +67,7 @@ const prepared = z.custom<PreparedDrill>((value) => typeof value === 'object' &&
 
 /** Remembers what copying made, for the activities after it, whichever process runs them. */
 export async function rememberDrill(place: DrillPlace, drill: PreparedDrill): Promise<void> {
-  const file = join(place.directory, 'prepared.json');
-  await writeFile(`${file}.part`, JSON.stringify(drill), { mode: 0o600 });
-  await rename(`${file}.part`, file);
+  await writeDurably(join(place.directory, 'prepared.json'), JSON.stringify(drill));
 }
 
 /** What {@link rememberDrill} kept. Throws `FENCED` when the place is gone. */

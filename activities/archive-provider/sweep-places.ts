@@ -14,25 +14,31 @@ const placeRecord = z.object({ database: z.string(), fence: z.number().int(), ow
 /**
  * Removes the drills that this host was lost with: their guardians gave the host up and are closed, so nobody else will.
  * Called when a worker starts, and now and then. A living guardian's place is left alone; so is a young one whose guardian this server
- * does not know, since it may be another server's. Returns what was removed.
+ * does not know, since it may be another server's. A place that cannot be removed is handed to `onStuck` and keeps no other
+ * from being removed. Returns what was.
  */
-export async function sweepAbandonedPlaces({ client, configuration }: { client: Client; configuration: Configuration }): Promise<string[]> {
-  const { directory } = configuration.drills;
+export async function sweepAbandonedPlaces(args: { client: Client; configuration: Configuration; onStuck: (place: string, error: Error) => void }): Promise<string[]> {
+  const { directory } = args.configuration.drills;
   const removed: string[] = [];
   for (const name of await readdir(directory).catch(() => [])) {
-    const file = join(directory, name, PLACE_RECORD);
-    const text = await readFile(file, 'utf8').catch(() => undefined);
-    const call = text === undefined ? undefined : placeRecord.safeParse(JSON.parse(text)).data;
-    if (!call || name !== placeName(call)) {
-      await removeEmpty(join(directory, name));
-      continue;
-    }
-    const isOverdue = Date.now() - (await stat(file)).mtimeMs > configuration.lease.maximum;
-    if (!(await isAbandoned(client, guardianId(call.owner), isOverdue))) continue;
-    const provider = configuration.databases[call.database]?.provider;
-    removed.push(...await closePlace(directory, call, provider ? [provider.repository, provider.walDirectory] : []));
+    await sweepPlace(args, name).then((what) => removed.push(...what), (error: Error) => args.onStuck(join(directory, name), error));
   }
   return removed;
+}
+
+async function sweepPlace({ client, configuration }: { client: Client; configuration: Configuration }, name: string): Promise<string[]> {
+  const { directory } = configuration.drills;
+  const file = join(directory, name, PLACE_RECORD);
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  const call = text === undefined ? undefined : placeRecord.safeParse(JSON.parse(text)).data;
+  if (!call || name !== placeName(call)) {
+    await removeEmpty(join(directory, name));
+    return [];
+  }
+  const isOverdue = Date.now() - (await stat(file)).mtimeMs > configuration.lease.maximum;
+  if (!(await isAbandoned(client, guardianId(call.owner), isOverdue))) return [];
+  const provider = configuration.databases[call.database]?.provider;
+  return closePlace(directory, call, provider ? [provider.repository, provider.walDirectory] : []);
 }
 
 /** A worker that was stopped while it opened a place may make the bare directory long after the place was closed. */

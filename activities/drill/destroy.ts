@@ -32,7 +32,7 @@ export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDri
   if (info) {
     if (info.isSymbolicLink()) throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} is a symbolic link; a drill's directory never is.`);
     await refuseProductionPath(directory, args.productionPaths);
-    if ((await readdir(directory)).length > 0) await refuseForeignDrill(directory, args);
+    await refuseForeignDrill(directory, args);
   }
   const sharedMemoryIds = await readSharedMemoryIds(directory);
   if (info) await stopDrill({ drill: { directory }, mode: 'immediate' });

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
@@ -43,7 +44,8 @@ export async function endProcess(args: { identity: ProcessIdentity; marker: { na
 }
 
 /**
- * Every process of a drill: its environment carries the drill's name, or its working directory lies in the drill's.
+ * Every process of a drill: its environment carries the drill's name, or it is a `postgres`, or carries the name of another
+ * one, and its working directory lies in the drill's. A person's shell or editor that works there is none.
  * Sees only what this user may see; root and the drill's own user see all of them. Linux only; elsewhere empty.
  */
 export async function findProcesses(args: { marker: { name: string; value: string }; directory: string }): Promise<ProcessIdentity[]> {
@@ -56,8 +58,10 @@ export async function findProcesses(args: { marker: { name: string; value: strin
     const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
     const path = cwd.replace(/ \(deleted\)$/, '');
     const within = path === args.directory || path.startsWith(`${args.directory}/`);
-    // PostgreSQL's children write their title over the environment, but their working directory stays.
-    if (!within && !(await readEnvironment(pid))?.includes(wanted)) continue;
+    const environment = (await readEnvironment(pid)) ?? [];
+    const carriesMarker = environment.some((one) => (within ? one.startsWith(`${args.marker.name}=`) : one === wanted));
+    // PostgreSQL's children write their title over the environment, but their program and working directory stay.
+    if (!carriesMarker && !(within && (await isPostgres(pid)))) continue;
     const identity = await identifyProcess(pid);
     if (identity) found.push(identity);
   }
@@ -84,11 +88,18 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
+async function isPostgres(pid: number): Promise<boolean> {
+  const program = await readlink(`/proc/${pid}/exe`).catch(() => '');
+  return basename(program.replace(/ \(deleted\)$/, '')) === 'postgres';
+}
+
 async function readEnvironment(pid: number): Promise<string[] | undefined> {
   return readFile(`/proc/${pid}/environ`, 'utf8').then((text) => text.split('\0'), () => undefined);
 }
 
 /** Ends everything that an earlier attempt started for a drill, also a server that has not come to write its lock file yet. */
 export async function endProcessesOf(args: { marker: { name: string; value: string }; directory: string }): Promise<void> {
-  for (const identity of await findProcesses(args)) await endProcess({ identity, marker: args.marker });
+  const found = await findProcesses(args);
+  for (const { pid } of found) sendSignal(pid, 'SIGKILL');
+  await untilGone(found, 10_000);
 }
