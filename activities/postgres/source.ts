@@ -1,5 +1,6 @@
 import { Client, type ClientConfig } from 'pg';
 import type { ConnectionSettings } from '../../contracts/configuration.ts';
+import { Unreachable, unreachable } from './unreachable.ts';
 
 /** Finds the password that a connection refers to; undefined when it refers to none. */
 export type ResolvePassword = (connection: ConnectionSettings) => Promise<string | undefined>;
@@ -20,12 +21,17 @@ export async function sourceConfig(connection: ConnectionSettings, resolvePasswo
   });
 }
 
-/** Connects, works, and disconnects. */
+/** Connects, works, and disconnects. Throws {@link Unreachable} where nobody answers. */
 export async function withClient<T>(config: ClientConfig, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client(config);
   // A connection that is cut while idle would otherwise end the process.
   client.on('error', () => undefined);
-  await client.connect();
+  const started = performance.now();
+  await client.connect().catch((error: unknown) => {
+    // The driver gives up a silent server with an error that has no code.
+    const isSilent = performance.now() - started >= (config.connectionTimeoutMillis ?? Infinity);
+    throw isSilent ? new Unreachable('ETIMEDOUT', config, error) : unreachable(error, config) ?? error;
+  });
   try {
     return await work(client);
   } finally {
@@ -33,11 +39,11 @@ export async function withClient<T>(config: ClientConfig, work: (client: Client)
   }
 }
 
-/** Ends every session of the source whose application name begins so; returns how many there were. */
+/** Ends every session of the source whose application name begins so, and waits until they are gone; returns how many there were. */
 export async function endSessions(config: ClientConfig, applicationName: string): Promise<number> {
   return withClient({ ...config, application_name: 'runbook teardown' }, async (client) => {
     const { rowCount } = await client.query(
-      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid()',
+      'SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid()',
       [applicationName.slice(0, 63)],
     );
     return rowCount ?? 0;

@@ -2,6 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { FailureType } from '../../contracts/failures.ts';
 import { RecoveryFailure, type RecoveryFailureType } from '../archive/recovery-failure.ts';
 import { ManifestError, sqlState } from '../manifest/errors.ts';
+import { unreachable } from '../postgres/unreachable.ts';
 
 const RECOVERY: Record<RecoveryFailureType, FailureType> = {
   BACKUP_DAMAGED: 'BACKUP_DAMAGED',
@@ -46,6 +47,8 @@ export function classify(error: unknown): unknown {
     if (error.type === 'cancelled') return error;
     return ApplicationFailure.nonRetryable(error.message, error.type === 'unavailable' || error.type === 'permission' ? 'PREFLIGHT' : 'MANIFEST_GAVE_UP');
   }
+  const silent = unreachable(error);
+  if (silent) return ApplicationFailure.create({ message: silent.message, type: 'UNAVAILABLE', nonRetryable: false, cause: silent });
   const state = sqlState(error);
   if (ACCESS_STATES.test(state)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}`, 'CONFIGURATION');
   if (state === DISK_FULL_STATE) return ApplicationFailure.nonRetryable(`PostgreSQL ran out of disk space: ${messageOf(error)}`, 'DISK_FULL');

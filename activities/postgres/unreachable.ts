@@ -1,0 +1,27 @@
+/** System errors that say that nobody answers, and not what an answer said. */
+const CODES = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET']);
+
+interface SystemError { code?: string; address?: string; hostname?: string; port?: number }
+
+/** A database server that does not answer, in one sentence that says where it was looked for and what to look at. */
+export class Unreachable extends Error {
+  override readonly name = 'Unreachable';
+  readonly code: string;
+
+  constructor(code: string, { host, port }: { host?: string | undefined; port?: number | undefined }, cause: unknown) {
+    const isSocket = host?.startsWith('/') === true;
+    const where = host === undefined ? 'the database server' : isSocket || port === undefined ? host : `${host}:${port}`;
+    const advice = isSocket ? 'look at the log of that server' : 'start PostgreSQL there, or correct connection.host and connection.port of the database in the configuration';
+    super(`${where} does not answer (${code}): ${advice}`, { cause });
+    this.code = code;
+  }
+}
+
+/** The same error in words if it says that nobody answers, else undefined. `where` is what was asked for; the system does not always tell. */
+export function unreachable(error: unknown, where: { host?: string | undefined; port?: number | undefined } = {}): Unreachable | undefined {
+  if (error instanceof Unreachable) return error;
+  // A name with several addresses fails once for each.
+  const { code, address, hostname, port } = (error instanceof AggregateError ? error.errors[0] : error ?? {}) as SystemError;
+  if (code === undefined || !CODES.has(code)) return undefined;
+  return new Unreachable(code, { host: where.host ?? hostname ?? address, port: where.port ?? port }, error);
+}
