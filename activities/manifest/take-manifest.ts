@@ -71,7 +71,7 @@ async function readManifest(options: TakeManifestOptions, source: 'slot' | 'paus
       if (reason !== null) throw new ManifestError('unavailable', reason);
     }
     const identity = await identify(first);
-    const databases = options.databases ?? await listDatabases(first);
+    const { databases, skipped } = options.databases ? { databases: options.databases, skipped: [] } : await listDatabases(first);
     const readings: DatabaseReading[] = [];
     for (const database of databases) {
       readings.push(await takeDatabase({
@@ -85,7 +85,7 @@ async function readManifest(options: TakeManifestOptions, source: 'slot' | 'paus
       databases: readings.map((reading) => reading.manifest),
       globals: readings.flatMap((reading) => reading.globals),
       preparedTransactions: await listPrepared(first),
-      notVerified: readings.flatMap((reading): NotVerified[] => reading.notVerified),
+      notVerified: [...skipped, ...readings.flatMap((reading): NotVerified[] => reading.notVerified)],
       cost,
     };
   } catch (error) {
@@ -108,9 +108,21 @@ async function identify(client: Client): Promise<{ systemIdentifier: string; ser
   return { systemIdentifier: row.id, serverVersionNum: row.version, timeline: row.timeline };
 }
 
-async function listDatabases(client: Client): Promise<string[]> {
-  const { rows } = await client.query<{ datname: string }>('SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname');
-  return rows.map((row) => row.datname);
+/** What is read, and what is not and why. */
+async function listDatabases(client: Client): Promise<{ databases: string[]; skipped: NotVerified[] }> {
+  const { rows } = await client.query<{ name: string; template: boolean; closed: boolean; invalid: boolean }>(
+    'SELECT datname AS name, datistemplate AS template, NOT datallowconn AS closed, datconnlimit = -2 AS invalid FROM pg_database ORDER BY datname');
+  const isRead = (row: typeof rows[number]) => !row.template && !row.closed && !row.invalid;
+  return {
+    databases: rows.filter(isRead).map((row) => row.name),
+    skipped: rows.filter((row) => !isRead(row)).map(({ name, template, closed, invalid }) => {
+      if (name === 'template0' || name === 'template1') return { database: name, what: 'contents', why: 'what initdb made; reading it would stop CREATE DATABASE, which needs it for itself', byDesign: true };
+      const why = invalid ? 'DROP DATABASE was interrupted and left it invalid; drop it'
+        : closed ? 'it takes no connections; to have it compared, allow them (ALLOW_CONNECTIONS) and take a new backup'
+          : template ? 'it is a template, and reading it would stop CREATE DATABASE from it; to have it compared, make it none (IS_TEMPLATE) and take a new backup' : '';
+      return { database: name, what: 'contents', why, byDesign: false };
+    }),
+  };
 }
 
 async function listPrepared(client: Client): Promise<Manifest['preparedTransactions']> {

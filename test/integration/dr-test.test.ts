@@ -74,8 +74,9 @@ describe('dr-test on a database under write load', () => {
     const result = await drill.handle.result() as { verdict: unknown };
     const evidence = await drill.evidence();
     expect(result.verdict).toEqual({ restore: 'sound', rto: 'met', rpo: 'met' });
-    // The unlogged table is stated, and nothing else was left out.
-    expect(evidence.notVerified.map((reason) => BY_DESIGN.test(reason))).toEqual([true]);
+    // What nobody can compare is stated, and nothing else was left out.
+    expect(evidence.notVerified.filter((reason) => !BY_DESIGN.test(reason))).toEqual([]);
+    expect(evidence.notVerified.join()).toMatch(/unlogged table ops\.page_cache.*template0/);
     expect(evidence.checks.filter((check) => check.outcome === 'failed')).toEqual([]);
     expect(evidence.recovery?.phases.reduce((sum, phase) => sum + phase.seconds, 0)).toBeCloseTo(evidence.recovery?.rtaSeconds ?? -1, 2);
     expect(evidence.teardown).toMatchObject({ outcome: 'done', provenAbsent: true });

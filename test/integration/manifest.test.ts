@@ -108,6 +108,27 @@ describe('a manifest taken under write load', () => {
     }
   }, 60_000);
 
+  test('databases that cannot be read are named', async () => {
+    const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
+    await run('CREATE DATABASE closed ALLOW_CONNECTIONS false');
+    await run('CREATE DATABASE mould IS_TEMPLATE true');
+    await run('CREATE DATABASE half_dropped');
+    // As an interrupted DROP DATABASE leaves it.
+    await run(`UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'half_dropped'`);
+    try {
+      const manifest = await take();
+      expect(manifest.databases.map(({ database }) => database)).toEqual(['postgres', 'second']);
+      expect(manifest.notVerified.filter(({ what }) => what === 'contents').map(({ database, why, byDesign }) => [database, why.slice(0, 25), byDesign])).toEqual([
+        ['closed', 'it takes no connections; ', false], ['half_dropped', 'DROP DATABASE was interru', false], ['mould', 'it is a template, and rea', false],
+        ['template0', 'what initdb made; reading', true], ['template1', 'what initdb made; reading', true],
+      ]);
+    } finally {
+      await run('ALTER DATABASE mould IS_TEMPLATE false');
+      await run(`UPDATE pg_database SET datconnlimit = -1 WHERE datname = 'half_dropped'`);
+      for (const name of ['closed', 'mould', 'half_dropped']) await run(`DROP DATABASE ${name}`);
+    }
+  }, 60_000);
+
   test('names the table and pages of a flipped bit, and reads on', async () => {
     const copy = await backUpByCopy(source);
     const manifest = await take();
