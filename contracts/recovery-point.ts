@@ -50,8 +50,12 @@ export const recoveryPointSchema = z.object({
   dataChecksums: z.boolean(),
   sizeBytes: z.number().nonnegative(),
   fileCount: z.int().nonnegative(),
-  /** SHA-256 of files.json, which holds those of all other files. */
+  /** SHA-256 of files.json, which holds those of everything in `data/` and `tablespaces/`. */
   filesSha256: sha256Schema,
+  backupLabelSha256: sha256Schema,
+  tablespaceMapSha256: sha256Schema,
+  /** Of manifest.json, set when the backup is published; null: it was published without one. */
+  manifestSha256: sha256Schema.nullable(),
   tablespaces: z.array(z.object({ oid: oidSchema, name: z.string(), location: z.string(), sizeBytes: z.number() })),
   settings: recoverySettingsSchema,
   databases: z.array(databaseDescriptionSchema),

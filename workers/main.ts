@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import type { Configuration } from '../contracts/configuration.ts';
 import { loadConfiguration, temporalConnectOptions, type TemporalFlags } from './config.ts';
 import { createWorkers } from './create-workers.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
@@ -29,9 +30,8 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
       },
     });
     options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
-    const sweep = () => import('../activities/archive-provider/sweep-places.ts').then(({ sweepAbandonedPlaces }) => sweepAbandonedPlaces({
-      client: client as Client, configuration, onStuck: (place, error) => options.log(`warning: ${place}, left by a lost run, could not be removed: ${error.message}`),
-    })).then(
+    const onStuck = (place: string, error: Error) => options.log(`warning: ${place}, left by a lost run, could not be removed: ${error.message}`);
+    const sweep = () => sweepAll({ client: client as Client, configuration, onStuck }).then(
       (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
       (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
     );
@@ -44,6 +44,12 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     await native.close().catch(() => undefined);
     await connection?.close();
   }
+}
+
+/** What lost runs left: drills, and backups that were never published. Loaded late: nobody waits for it at the start. */
+async function sweepAll(tools: { client: Client; configuration: Configuration; onStuck: (place: string, error: Error) => void }): Promise<string[]> {
+  const [{ sweepAbandonedPlaces }, { sweepAbandonedBackups }] = await Promise.all([import('../activities/archive-provider/sweep-places.ts'), import('../activities/archive-provider/sweep-incoming.ts')]);
+  return [...await sweepAbandonedPlaces(tools), ...await sweepAbandonedBackups(tools)];
 }
 
 async function packageVersion(): Promise<string> {

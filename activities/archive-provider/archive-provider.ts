@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { archiveLayout, listRecoveryPoints, readRecoveryPoint } from '../archive/layout.ts';
+import { archiveLayout, listRecoveryPoints, readBackupFiles, readRecoveryPoint } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { countSourceCommits } from '../archive/source-wal.ts';
 import { checkWalContinuity, readLineage, segmentFileName, segmentNumberOf, timelineOfSegment, type WalContinuity } from '../archive/wal.ts';
@@ -15,7 +15,7 @@ import type { Point, RecoveryProvider } from '../dr-test/provider.ts';
 import { findPostgres } from '../postgres/binaries.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import { closePlace, drillPlace, openPlace, provePlaceAbsent, recallDrill, rememberDrill } from './drill-place.ts';
-import { chooseManifest, manifestFile, readManifest } from './manifests.ts';
+import { chooseManifest, readManifestOf } from './manifests.ts';
 import { checkHost } from './preflight.ts';
 
 /** Base backups with a WAL archive in directories of this host, restored by a PostgreSQL of this host. */
@@ -35,6 +35,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
     find: async (id) => pointOf(await point(id)),
     async supply(id, asOf) {
       const base = await point(id);
+      await readBackupFiles({ layout, point: base });
       const { segments } = await continuity(base, asOf);
       const last = segments.at(-1);
       return { lastPiece: last?.name ?? null, reachesUntil: last?.archivedAt.toISOString() ?? base.stoppedAt, pieces: segments.length, bytes: segments.length * base.walSegmentSize };
@@ -43,7 +44,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const base = await point(id);
       return chooseManifest({ layout, point: base, wal: await continuity(base, asOf), until });
     },
-    readManifest: (id, manifestId) => readManifest(manifestFile(layout, id, manifestId)),
+    readManifest: async (id, manifestId) => readManifestOf({ layout, point: await point(id), manifestId }),
     describePlace: () => join(drills.directory, '<run>-<fence>'),
     preflight: async (plan) => checkHost(plan, await point(plan.recoveryPoint.id), configuration),
 

@@ -1,8 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { manifestSchema, type Manifest } from '../../contracts/manifest.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { backupPaths, type ArchiveLayout } from '../archive/layout.ts';
+import { backupPaths, readProven, type ArchiveLayout } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { parseSegmentFileName, segmentNumberOf, type WalContinuity } from '../archive/wal.ts';
 import type { UsableManifest } from '../dr-test/provider.ts';
@@ -16,8 +16,16 @@ export function manifestsDirectory(layout: ArchiveLayout): string {
   return join(layout.root, 'manifests');
 }
 
-export function manifestFile(layout: ArchiveLayout, pointId: string, manifestId: string): string {
-  return manifestId === OWN ? backupPaths(join(layout.backups, pointId)).manifest : join(manifestsDirectory(layout), `${manifestId}.json`);
+/** A manifest by the id that {@link chooseManifest} gave it. Throws `BACKUP_DAMAGED` for a backup's own that is not what was published. */
+export async function readManifestOf({ layout, point, manifestId }: { layout: ArchiveLayout; point: RecoveryPoint; manifestId: string }): Promise<Manifest> {
+  if (manifestId !== OWN) return readManifest(manifestAlone(layout, manifestId));
+  const own = await ownManifest(layout, point);
+  if (!own) throw new RecoveryFailure('BACKUP_DAMAGED', `Backup "${point.id}" was published without a manifest.`, { files: ['manifest.json'] });
+  return own;
+}
+
+function manifestAlone(layout: ArchiveLayout, manifestId: string): string {
+  return join(manifestsDirectory(layout), `${manifestId}.json`);
 }
 
 /** Throws `ENOENT` when it is not there. */
@@ -34,7 +42,7 @@ export interface ChooseManifestArgs { layout: ArchiveLayout; point: RecoveryPoin
  */
 export async function chooseManifest({ layout, point, wal, until }: ChooseManifestArgs): Promise<UsableManifest | undefined> {
   const own = await ownManifest(layout, point);
-  const alone = await Promise.all((await namesAlone(layout)).map(async (id) => ({ id, manifest: await readManifest(manifestFile(layout, point.id, id)).catch(() => undefined) })));
+  const alone = await Promise.all((await namesAlone(layout)).map(async (id) => ({ id, manifest: await readManifest(manifestAlone(layout, id)).catch(() => undefined) })));
   const { walSegmentSize: segmentSize } = point;
   const segmentOf = (lsn: string) => segmentNumberOf(parseLsn(lsn), segmentSize);
   const isArchived = (lsn: string) => wal.segments.some(({ segmentNumber }) => segmentNumber === segmentOf(lsn));
@@ -53,14 +61,19 @@ function firstLsn({ manifest }: UsableManifest): bigint {
   return parseLsn(manifest.databases[0]?.lsn ?? '0/0');
 }
 
-/** The backup's own must be readable: a backup whose manifest is spoilt is damaged, not one without. */
+/** The backup's own must be what was published: a backup whose manifest is lost or changed is damaged, not one without. */
 async function ownManifest(layout: ArchiveLayout, point: RecoveryPoint): Promise<Manifest | undefined> {
-  const file = manifestFile(layout, point.id, OWN);
+  const file = backupPaths(join(layout.backups, point.id)).manifest;
+  const damaged = (what: string, cause?: unknown) => new RecoveryFailure('BACKUP_DAMAGED', `${file} ${what}`, { files: ['manifest.json'], cause });
+  if (point.manifestSha256 === null) {
+    if (await stat(file).then(() => true, () => false)) throw damaged('was not there when the backup was published.');
+    return undefined;
+  }
+  const bytes = await readProven(file, point.manifestSha256);
   try {
-    return await readManifest(file);
+    return manifestSchema.parse(JSON.parse(bytes.toString('utf8')));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new RecoveryFailure('BACKUP_DAMAGED', `${file} is not a manifest that can be read: ${(error as Error).message}`, { files: ['manifest.json'], cause: error });
+    throw damaged(`is not a manifest that can be read: ${(error as Error).message}`, error);
   }
 }
 

@@ -7,9 +7,10 @@ import { guardianId } from '../../contracts/guardian.ts';
 import { closePlace, PLACE_RECORD, placeName } from './drill-place.ts';
 
 /** Much longer than making a place and writing its record takes. */
-const OPENING_MS = 10 * 60_000;
+export const OPENING_MS = 10 * 60_000;
 
-const placeRecord = z.object({ database: z.string(), fence: z.number().int(), owner: z.object({ workflowId: z.string(), firstExecutionRunId: z.string() }) });
+/** What {@link PLACE_RECORD} holds. */
+export const placeRecord = z.object({ database: z.string(), fence: z.number().int(), owner: z.object({ workflowId: z.string(), firstExecutionRunId: z.string() }) });
 
 /**
  * Removes the drills that this host was lost with: their guardians gave the host up and are closed, so nobody else will.
@@ -48,7 +49,8 @@ async function removeEmpty(path: string): Promise<void> {
   if (/\/[0-9a-f]{8}-\d+$/.test(path) && age > OPENING_MS) await rmdir(path).catch(() => undefined);
 }
 
-async function isAbandoned(client: Client, id: string, isOverdue: boolean): Promise<boolean> {
+/** Whether nobody will close what this guardian opened. One that the server does not know may be another server's, until it is overdue. */
+export async function isAbandoned(client: Client, id: string, isOverdue: boolean): Promise<boolean> {
   try {
     return (await client.workflow.getHandle(id).describe()).status.name !== 'RUNNING';
   } catch (error) {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { chmod, open, readdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +7,7 @@ import { glibcVersion } from '../postgres/glibc.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import { type Listing, listDataDirectory, listTablespace } from './backup-listing.ts';
 import { copyFiles, type CopyFilesArgs } from './copy-files.ts';
-import { backupPaths } from './layout.ts';
+import { backupPaths, sha256Of } from './layout.ts';
 import { type OnProgress, RecoveryFailure } from './recovery-failure.ts';
 import { readSourceFacts, type SourceFacts } from './source-facts.ts';
 import { syncTree } from './sync-tree.ts';
@@ -18,6 +17,8 @@ export interface BaseBackupArgs {
   id: string;
   /** A role that may call pg_backup_start and read settings. */
   connection: ClientConfig;
+  /** Of the session that holds the backup open: by it the session is found and ended when its process no longer can. */
+  applicationName: string;
   /** `incoming/<fence>`, made by the caller: nothing above it is ever made here. */
   incoming: string;
   walDirectory: string;
@@ -47,7 +48,7 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
   await refuseRevoked(args.incoming);
   for (const name of await readdir(args.incoming)) await rm(join(args.incoming, name), { recursive: true, force: true });
 
-  const client = new Client({ ...args.connection, application_name: `runbook backup ${args.id}`.slice(0, 63) });
+  const client = new Client({ ...args.connection, application_name: args.applicationName.slice(0, 63) });
   client.on('error', () => undefined);
   await client.connect();
   try {
@@ -70,13 +71,13 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
       timeline: label.timeline, startLsn: label.startLsn, stopLsn: stopped.lsn,
       startedAt: started.toISOString(), stoppedAt: stopped.now.toISOString(),
       sizeBytes: copied.files.files.reduce((sum, file) => sum + file.size, 0), fileCount: copied.files.files.length,
-      filesSha256: createHash('sha256').update(list).digest('hex'), tablespaces: copied.tablespaces,
+      filesSha256: sha256Of(list), backupLabelSha256: sha256Of(stopped.labelfile), tablespaceMapSha256: sha256Of(stopped.spcmapfile), manifestSha256: null,
+      tablespaces: copied.tablespaces,
     } satisfies RecoveryPoint);
     await waitForArchive(args, point);
     await syncTree(args.incoming);
     // Last, and at once: a directory with this file is a whole backup.
-    await writeFile(`${paths.description}.tmp`, JSON.stringify(point, null, 2), { mode: 0o600 });
-    await rename(`${paths.description}.tmp`, paths.description);
+    await describe(args.incoming, point);
     return point;
   } finally {
     // Closing the session also ends a backup that was not stopped.
@@ -84,11 +85,28 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
   }
 }
 
-/** Makes a finished backup visible under its id. Safe to repeat. */
+async function describe(incoming: string, point: RecoveryPoint): Promise<void> {
+  const { description } = backupPaths(incoming);
+  await writeFile(`${description}.tmp`, JSON.stringify(point, null, 2), { mode: 0o600 });
+  await rename(`${description}.tmp`, description);
+}
+
+/** The manifest was taken after the backup was described: from here on it is part of it, and its loss is damage. */
+async function sealManifest(incoming: string): Promise<void> {
+  const paths = backupPaths(incoming);
+  const point = recoveryPointSchema.parse(JSON.parse(await readFile(paths.description, 'utf8')));
+  const manifest = await readFile(paths.manifest).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  await describe(incoming, { ...point, manifestSha256: manifest ? sha256Of(manifest) : null });
+}
+
+/** Makes a finished backup visible under its id, with the manifest that lies in it, if there is one. Safe to repeat. */
 export async function publishBackup(args: { incoming: string; backups: string; id: string }): Promise<void> {
   const target = join(args.backups, args.id);
   try {
     await chmod(args.incoming, 0o700);
+    await sealManifest(args.incoming);
     await syncTree(args.incoming);
     await rename(args.incoming, target);
   } catch (cause) {

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type BackupFiles, backupFilesSchema, type RecoveryPoint, recoveryPointSchema } from '../../contracts/recovery-point.ts';
 import { createHash } from 'node:crypto';
 import { RecoveryFailure } from './recovery-failure.ts';
@@ -79,17 +79,40 @@ export async function readRecoveryPoint(args: { layout: ArchiveLayout; id: strin
   return parsed.data;
 }
 
-/** Reads `files.json` and proves it by the hash in `backup.json`. */
+/**
+ * Reads `files.json`. Proves it, and what else recovery begins with (`backup_label`, `tablespace_map`), by the hashes in `backup.json`.
+ * @throws RecoveryFailure as {@link readProven}
+ */
 export async function readBackupFiles(args: { layout: ArchiveLayout; point: RecoveryPoint }): Promise<BackupFiles> {
-  const { files } = backupPaths(join(args.layout.backups, args.point.id));
-  const bytes = await readFile(files).catch((cause: NodeJS.ErrnoException) => {
-    const type = cause.code === 'ENOENT' ? 'BACKUP_DAMAGED' : 'UNREADABLE';
-    throw new RecoveryFailure(type, `${files} cannot be read: ${cause.message}`, { files: ['files.json'], cause });
+  const { point } = args;
+  const paths = backupPaths(join(args.layout.backups, point.id));
+  const bytes = await readProven(paths.files, point.filesSha256);
+  await readBackupLabel(args);
+  await readProven(paths.tablespaceMap, point.tablespaceMapSha256);
+  return backupFilesSchema.parse(parseJson(bytes.toString('utf8'), paths.files));
+}
+
+/** Where recovery of a backup begins. Without it a server would start at a wrong place and not notice. */
+export async function readBackupLabel(args: { layout: ArchiveLayout; point: RecoveryPoint }): Promise<Buffer> {
+  return readProven(backupPaths(join(args.layout.backups, args.point.id)).backupLabel, args.point.backupLabelSha256);
+}
+
+/**
+ * Reads a file of a published backup and proves it by its hash.
+ * @throws RecoveryFailure `BACKUP_DAMAGED` naming it when it is missing or differs, `UNREADABLE`
+ */
+export async function readProven(path: string, sha256: string): Promise<Buffer> {
+  const files = [basename(path)];
+  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') throw new RecoveryFailure('BACKUP_DAMAGED', `${path} is missing: the backup was published with it.`, { files, cause });
+    throw new RecoveryFailure('UNREADABLE', `${path} cannot be read: ${cause.message}`, { files, cause });
   });
-  if (createHash('sha256').update(bytes).digest('hex') !== args.point.filesSha256) {
-    throw new RecoveryFailure('BACKUP_DAMAGED', `${files} is not what was backed up: its SHA-256 differs.`, { files: ['files.json'] });
-  }
-  return backupFilesSchema.parse(parseJson(bytes.toString('utf8'), files));
+  if (sha256Of(bytes) !== sha256) throw new RecoveryFailure('BACKUP_DAMAGED', `${path} is not what was backed up: its SHA-256 differs.`, { files });
+  return bytes;
+}
+
+export function sha256Of(content: Buffer | string): string {
+  return createHash('sha256').update(content).digest('hex');
 }
 
 function parseJson(text: string, path: string): unknown {

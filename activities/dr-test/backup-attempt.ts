@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { backupPaths } from '../archive/layout.ts';
 
+/** The place also holds a record of its own. */
+const ATTEMPT = /^attempt-\d+$/;
+
 /**
  * The directory in which this attempt takes its backup: each has one of its own, made without its parents. A stalled
  * predecessor that wakes up, or its copying process, finds that its own is gone and can spoil nothing. A finished one of
@@ -10,9 +13,10 @@ import { backupPaths } from '../archive/layout.ts';
  * @throws RecoveryFailure `FENCED` when the place is gone
  */
 export async function openAttempt(place: string, attempt: number): Promise<string> {
-  const earlier = await readdir(place).catch((cause: Error) => {
+  const names = await readdir(place).catch((cause: Error) => {
     throw new RecoveryFailure('FENCED', `${place} is not there: this backup's right to write was revoked.`, { cause });
   });
+  const earlier = names.filter((name) => ATTEMPT.test(name));
   for (const name of earlier) {
     if (await stat(backupPaths(join(place, name)).description).then(() => true, () => false)) return name;
   }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hostname } from 'node:os';
 import { Context } from '@temporalio/activity';
@@ -12,10 +12,11 @@ import { classified } from '../temporal/classify.ts';
 import { longActivity } from '../temporal/long-activity.ts';
 import { awaitSegment, markEndOfManifest } from './await-archived.ts';
 import { openAttempt } from './backup-attempt.ts';
-import type { BackupActivities, BackupRef } from './backup-activities.ts';
+import { backupPlace, closeBackupPlace, openBackupPlace, proveBackupPlaceAbsent } from './backup-place.ts';
+import type { BackupActivities, BackupPlaceCall, BackupRef } from './backup-activities.ts';
 import { reasonsOf } from './findings.ts';
 import { settingsIn, type DatabaseDependencies } from './dependencies.ts';
-import { applicationName, backupId, fenceName } from '../kernel/names.ts';
+import { applicationName, backupId } from '../kernel/names.ts';
 import { manifestsDirectory, readManifest } from '../archive-provider/manifests.ts';
 
 /** How long the archiver may take for one segment. */
@@ -28,7 +29,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
     const { provider } = settingsOf(database);
     return archiveLayout({ root: provider.repository, walDirectory: provider.walDirectory });
   };
-  const placeOf = ({ database, owner, fence }: { database: string; owner: BackupRef['owner']; fence: number }) => join(layoutOf(database).incoming, fenceName('incoming', owner, fence));
+  const placeOf = (call: Pick<BackupPlaceCall, 'database' | 'owner' | 'fence'>) => backupPlace(layoutOf(call.database).incoming, call);
   const connect = (backup: Pick<BackupRef, 'database' | 'owner'>) => sourceConfig(settingsOf(backup.database).connection, resolvePassword, applicationName(backup.owner));
 
   return classified<BackupActivities>({
@@ -47,10 +48,11 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
     takeBaseBackup: ({ backup }) => longActivity(async ({ signal, onProgress }) => {
       const started = performance.now();
       const config = await connect(backup);
-      await endSessions(config(), `runbook backup ${backup.id}`);
+      // An attempt whose worker died or stalled may still hold the source in backup mode.
+      await endSessions(config(), applicationName(backup.owner));
       const part = await openAttempt(placeOf(backup), Context.current().info.attempt);
       const point = await takeBaseBackup({
-        id: backup.id, connection: config(), incoming: join(placeOf(backup), part), walDirectory: layoutOf(backup.database).wal,
+        id: backup.id, connection: config(), applicationName: `${applicationName(backup.owner)} backup`, incoming: join(placeOf(backup), part), walDirectory: layoutOf(backup.database).wal,
         archiveTimeoutMs: ARCHIVE_TIMEOUT_MS, reserveBytes: configuration.drills.reserve, bytesPerSecond: configuration.drills.copyBytesPerSecond, signal, onProgress,
       });
       return { part, bytes: point.sizeBytes, files: point.fileCount, startLsn: point.startLsn, stopLsn: point.stopLsn, seconds: (performance.now() - started) / 1000 };
@@ -92,7 +94,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
       return { directory: join(backups, backup.id) };
     }),
 
-    async publishManifest({ backup }) {
+    publishManifest: ({ backup }) => longActivity(async () => {
       const directory = manifestsDirectory(layoutOf(backup.database));
       const file = join(directory, `${backup.id}.json`);
       await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -101,33 +103,18 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
         manifestSchema.parse(await readManifest(file).catch(() => { throw error; }));
       });
       return { file };
-    },
+    }),
 
-    async openBackupPlace(call) {
-      await mkdir(layoutOf(call.database).incoming, { recursive: true, mode: 0o700 });
-      await mkdir(placeOf(call), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error; });
-    },
+    openBackupPlace: (call) => longActivity(() => openBackupPlace(layoutOf(call.database).incoming, call)),
 
-    async closeBackupPlace(call) {
-      const place = placeOf(call);
-      const held = await readdir(place).catch(() => []);
-      await rm(place, { recursive: true, force: true });
+    closeBackupPlace: (call) => longActivity(async () => {
+      const destroyed = await closeBackupPlace(layoutOf(call.database).incoming, call);
       const config = await connect(call).catch(() => undefined);
+      // A source that does not answer is what the proof says, after what is on this host is gone.
       const ended = config ? await endSessions(config(), applicationName(call.owner)).catch(() => 0) : 0;
-      return { destroyed: [...(held.length > 0 ? [`a half-written backup with ${held.length} entries`] : []), ...(ended > 0 ? [`${ended} sessions at the source`] : [])] };
-    },
+      return { destroyed: [...destroyed, ...(ended > 0 ? [`${ended} sessions at the source`] : [])] };
+    }),
 
-    async proveBackupPlaceAbsent(call) {
-      const found: string[] = [];
-      if (await readdir(placeOf(call)).then(() => true, () => false)) found.push(placeOf(call));
-      const config = await connect(call);
-      await withClient({ ...config(), application_name: 'runbook proof' }, async (client) => {
-        const { rows } = await client.query<{ left: string }>(
-          `SELECT 'session ' || pid AS left FROM pg_stat_activity WHERE starts_with(application_name, $1)
-           UNION ALL SELECT 'slot ' || slot_name FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE starts_with(a.application_name, $1)`, [applicationName(call.owner)]);
-        found.push(...rows.map((row) => row.left));
-      });
-      return { at: new Date().toISOString(), looked: [placeOf(call), 'sessions and slots at the source'], found };
-    },
+    proveBackupPlaceAbsent: (call) => longActivity(async () => proveBackupPlaceAbsent(layoutOf(call.database).incoming, call, (await connect(call))())),
   });
 }

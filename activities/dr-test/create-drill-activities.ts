@@ -30,7 +30,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
 
     checkDrillIsPossible: ({ plan }) => longActivity(() => providerOf(plan.database).preflight(plan)),
 
-    openDrillPlace: (call) => providerOf(call.database).openPlace(call),
+    openDrillPlace: (call) => longActivity(() => providerOf(call.database).openPlace(call)),
 
     copyBackup: ({ drill, plan }) => longActivity(async (tools) => {
       const started = performance.now();

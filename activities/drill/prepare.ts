@@ -1,8 +1,8 @@
-import { chmod, chown, copyFile, lstat, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { copyFiles } from '../archive/copy-files.ts';
-import { type ArchiveLayout, backupPaths, readBackupFiles } from '../archive/layout.ts';
+import { type ArchiveLayout, backupPaths, readBackupFiles, readBackupLabel } from '../archive/layout.ts';
 import { nameFiles, type OnProgress, RecoveryFailure } from '../archive/recovery-failure.ts';
 import { copyVerified } from '../archive/verified-copy.ts';
 import type { WalContinuity } from '../archive/wal.ts';
@@ -155,7 +155,7 @@ async function copyWal(args: PrepareDrillArgs, paths: DrillPaths): Promise<void>
 async function arrangeData(args: PrepareDrillArgs, paths: DrillPaths): Promise<void> {
   const { owner, point } = args;
   const label = join(paths.data, 'backup_label');
-  await copyFile(backupPaths(join(args.layout.backups, point.id)).backupLabel, label);
+  await writeFile(label, await readBackupLabel(args), { mode: 0o600 });
   for (const { oid } of point.tablespaces) {
     const link = join(paths.data, 'pg_tblspc', oid);
     await symlink(join(paths.tablespaces, oid), link);

@@ -1,11 +1,11 @@
 import { readdir, readFile, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Manifest, manifestSchema } from '../../contracts/manifest.ts';
 import { withDrillClient } from '../../activities/drill/client.ts';
 import type { PreparedDrill } from '../../activities/drill/prepare.ts';
-import { replaceFile } from '../../scripts/demo/damage/published-files.ts';
+import { forgeManifest } from '../../scripts/demo/damage/published-files.ts';
 import { type EndedDrill, runDrill, takeBackup } from '../support/drill-run.ts';
 import { type MeasuredSource, startMeasuredSource } from '../support/measured-source.ts';
 
@@ -57,7 +57,7 @@ async function publish(change: (manifest: Manifest) => void): Promise<void> {
   const manifest = structuredClone(lost);
   change(manifest);
   expect(manifest).not.toEqual(lost);
-  await replaceFile(file, JSON.stringify(manifest));
+  await forgeManifest(dirname(file), JSON.stringify(manifest));
 }
 
 /** Failed checks by name; a healthy part of the drill is no finding. */
@@ -101,7 +101,7 @@ describe('what only the comparison can notice: hashes, checksums and WAL are rig
 
 describe('a restore that stopped early', () => {
   const aside: string[] = [];
-  beforeAll(() => replaceFile(file, JSON.stringify(lost)));
+  beforeAll(() => forgeManifest(dirname(file), JSON.stringify(lost)));
   afterEach(async () => { for (const path of aside.splice(0)) await rename(`${path}.aside`, path); });
 
   it('because the archive ends before the manifest', async () => {

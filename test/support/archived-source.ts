@@ -52,7 +52,7 @@ export async function restartWith(source: ArchivedSource, changed: Settings): Pr
 export async function backUp(source: ArchivedSource, id: string): Promise<RecoveryPoint> {
   const incoming = join(source.layout.incoming, '1');
   mkdirSync(incoming, { mode: 0o700 });
-  const point = await takeBaseBackup({ id, connection: source.server.config(), incoming, walDirectory: source.layout.wal, archiveTimeoutMs: 20_000 });
+  const point = await takeBaseBackup({ id, connection: source.server.config(), applicationName: 'test backup', incoming, walDirectory: source.layout.wal, archiveTimeoutMs: 20_000 });
   await publishBackup({ incoming, backups: source.layout.backups, id });
   return point;
 }

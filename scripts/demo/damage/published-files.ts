@@ -17,8 +17,8 @@ interface ListedFile {
 const sha256 = (content: Buffer | string) => createHash('sha256').update(content).digest('hex');
 
 /**
- * Makes the backup's own records agree with a file that was changed: its hash and size in `files.json`, and wherever
- * `backup.json` or `manifest.json` hold the hash of what was rewritten here.
+ * Makes the backup's own records agree with a file that was changed: its hash and size in `files.json`, and the hash of
+ * that in `backup.json`.
  */
 export async function forgeHashes(backupDirectory: string, path: string): Promise<void> {
   const listPath = join(backupDirectory, 'files.json');
@@ -35,11 +35,23 @@ export async function forgeHashes(backupDirectory: string, path: string): Promis
   const replaced = before.replaceAll(oldHash, entry.sha256);
   const after = before.split(oldHash).length === 2 ? replaced : JSON.stringify(list);
   await replaceFile(listPath, after);
-  for (const name of ['backup.json', 'manifest.json']) {
-    const recordPath = join(backupDirectory, name);
-    const record = await readFile(recordPath, 'utf8').catch(() => undefined);
-    if (record?.includes(sha256(before))) await replaceFile(recordPath, record.replaceAll(sha256(before), sha256(after)));
-  }
+  await replaceHash(backupDirectory, before, after);
+}
+
+/** Puts another manifest into a backup as if it had been published with that one. */
+export async function forgeManifest(backupDirectory: string, content: string): Promise<void> {
+  const path = join(backupDirectory, 'manifest.json');
+  const before = await readFile(path, 'utf8');
+  await replaceFile(path, content);
+  await replaceHash(backupDirectory, before, content);
+}
+
+/** In `backup.json`. Throws when it does not hold the hash: the damage would not be silent. */
+async function replaceHash(backupDirectory: string, before: string, after: string): Promise<void> {
+  const path = join(backupDirectory, 'backup.json');
+  const record = await readFile(path, 'utf8');
+  if (!record.includes(sha256(before))) throw new Error(`${path} does not hold the hash of what was replaced`);
+  await replaceFile(path, record.replaceAll(sha256(before), sha256(after)));
 }
 
 /** Writes beside the file and renames, with its mode and owner: a hard link of the old content elsewhere stays whole. */

@@ -1,0 +1,47 @@
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ClientConfig } from 'pg';
+import type { AbsenceProof } from '../../contracts/ledger.ts';
+import { PLACE_RECORD } from '../archive-provider/drill-place.ts';
+import { applicationName, fenceName } from '../kernel/names.ts';
+import { withClient } from '../postgres/source.ts';
+import type { BackupPlaceCall, BackupRef } from './backup-activities.ts';
+
+/** Where one run may write its backup before it is published: a directory that only the guardian makes and removes. */
+export function backupPlace(incoming: string, { owner, fence }: Pick<BackupRef, 'owner' | 'fence'>): string {
+  return join(incoming, fenceName('incoming', owner, fence));
+}
+
+/** Opens the fence. What is published are directories and files in it, never its record. */
+export async function openBackupPlace(incoming: string, call: BackupPlaceCall): Promise<void> {
+  await mkdir(incoming, { recursive: true, mode: 0o700 });
+  const place = backupPlace(incoming, call);
+  await mkdir(place, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  const { database, owner, fence } = call;
+  const record = join(place, PLACE_RECORD);
+  await writeFile(`${record}.part`, JSON.stringify({ database, owner, fence }), { mode: 0o600 });
+  await rename(`${record}.part`, record);
+}
+
+/** Revokes the fence: removes the place with all that was written in it; returns what that was. */
+export async function closeBackupPlace(incoming: string, call: Pick<BackupRef, 'owner' | 'fence'>): Promise<string[]> {
+  const place = backupPlace(incoming, call);
+  const written = (await readdir(place).catch(() => [])).filter((name) => !name.startsWith(PLACE_RECORD));
+  await rm(place, { recursive: true, force: true, maxRetries: 3 });
+  return written.length > 0 ? [`a half-written backup in ${place}: ${written.join(', ')}`] : [];
+}
+
+/** Looks whether the place, or a session or slot of the run at the source, is left. */
+export async function proveBackupPlaceAbsent(incoming: string, call: BackupPlaceCall, source: ClientConfig): Promise<AbsenceProof> {
+  const place = backupPlace(incoming, call);
+  const left = await readdir(place).then(() => [place], () => []);
+  const atSource = await withClient({ ...source, application_name: 'runbook proof' }, async (client) => {
+    const { rows } = await client.query<{ left: string }>(
+      `SELECT 'session ' || pid AS left FROM pg_stat_activity WHERE starts_with(application_name, $1)
+       UNION ALL SELECT 'slot ' || slot_name FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE starts_with(a.application_name, $1)`, [applicationName(call.owner)]);
+    return rows.map((row) => row.left);
+  });
+  return { at: new Date().toISOString(), looked: [place, 'sessions and slots at the source'], found: [...left, ...atSource] };
+}

@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { publishBackup } from '../../activities/archive/base-backup.ts';
+import { archiveLayout, readRecoveryPoint } from '../../activities/archive/layout.ts';
+import { applicationName } from '../../activities/kernel/names.ts';
+import { withClient } from '../../activities/postgres/source.ts';
+import { guardianId } from '../../contracts/guardian.ts';
+import type { Settlement } from '../../contracts/record.ts';
+import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
+import { startWorkerProcess } from '../faults/worker-process.ts';
+import { runDrill, takeBackup } from '../support/drill-run.ts';
+
+let demo: DemoEnvironment;
+let backupId: string;
+
+beforeAll(async () => {
+  demo = await startDemoEnvironment({ scale: 0.02, seed: 5, writersPerSecond: 0, log: () => undefined });
+  await reconfigure((configuration) => { configuration.databases['gone'] = { ...configuration.databases['shop'], connection: { host: '127.0.0.1', port: 1 } }; });
+  backupId = (await takeBackup(demo)).id;
+}, 120_000);
+afterAll(() => demo.stop(), 60_000);
+
+const layout = () => archiveLayout({ root: demo.repository });
+const published = (name: string) => join(layout().backups, backupId, name);
+
+interface Settings { drills: Record<string, unknown>; lease?: Record<string, unknown>; databases: Record<string, object> }
+
+async function reconfigure(change: (configuration: Settings) => void): Promise<void> {
+  const configuration = parse(await readFile(demo.configurationFile, 'utf8')) as Settings;
+  change(configuration);
+  await writeFile(demo.configurationFile, stringify(configuration), { mode: 0o600 });
+  await demo.endWorker('SIGTERM');
+  await demo.startWorker();
+}
+
+describe('everything that a backup was published with is part of it', () => {
+  const flip = async (path: string) => {
+    const content = await readFile(path, 'utf8');
+    // Still of the same form: only a hash can tell.
+    await writeFile(path, path.endsWith('.json') ? content.replace(/"fingerprint":"(-?)(\d)/, (_, sign: string, digit: string) => `"fingerprint":"${sign}${(Number(digit) % 8) + 1}`) : `${content}\n`);
+    expect(await readFile(path, 'utf8')).not.toBe(content);
+  };
+  const damages: [string, string, (path: string) => Promise<void>][] = [
+    ['a changed', 'backup_label', flip], ['a missing', 'backup_label', (path) => rm(path)],
+    ['a changed', 'tablespace_map', flip], ['a missing', 'tablespace_map', (path) => rm(path)],
+    ['a changed', 'manifest.json', flip], ['a missing', 'manifest.json', (path) => rm(path)],
+    ['a changed', 'files.json', (path) => writeFile(path, '{}')],
+  ];
+  async function damaged<T>(file: string, work: () => Promise<T>): Promise<T> {
+    const [path, saved] = [published(file), join(demo.root, 'saved')];
+    await copyFile(path, saved);
+    return work().finally(() => copyFile(saved, path));
+  }
+
+  it.each(damages)('%s %s is damage that is named before anything is created', (_, file, damage) => damaged(file, async () => {
+    await damage(published(file));
+    const { evidence, failure } = await runDrill(demo);
+    expect(evidence.failure, failure).toMatchObject({ type: 'BACKUP_DAMAGED', message: expect.stringContaining(file) as string });
+    expect(evidence.verdict.restore).toBe('unsound');
+    expect(evidence.teardown.outcome).toBe('notNeeded');
+  }));
+
+  it.each(damages)('%s %s that was sound when the drill was planned is found by the restore', (_, file, damage) => damaged(file, async () => {
+    const { evidence, failure } = await runDrill(demo, {}, { atGate: () => damage(published(file)) });
+    expect(evidence.failure, failure).toMatchObject({ type: 'BACKUP_DAMAGED', message: expect.stringContaining(file) as string });
+    expect(evidence.steps.filter(({ attempts }) => attempts > 1)).toEqual([]);
+    expect(evidence.teardown).toMatchObject({ outcome: 'done', provenAbsent: true });
+  }));
+
+  it('publishing is repeatable, and a manifest that was not there then is damage', async () => {
+    const { backups, incoming } = layout();
+    const again = async () => {
+      const half = join(incoming, 'again');
+      await rename(join(backups, backupId), half);
+      for (let round = 0; round < 2; round += 1) await publishBackup({ incoming: half, backups, id: backupId });
+      return (await readRecoveryPoint({ layout: layout(), id: backupId })).manifestSha256;
+    };
+    const { manifestSha256 } = await readRecoveryPoint({ layout: layout(), id: backupId });
+    expect(manifestSha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(await again()).toBe(manifestSha256);
+    await rename(published('manifest.json'), join(demo.root, 'aside'));
+    expect(await again()).toBeNull();
+    await rename(join(demo.root, 'aside'), published('manifest.json'));
+    expect((await runDrill(demo)).evidence.failure).toMatchObject({ type: 'BACKUP_DAMAGED', message: expect.stringContaining('manifest.json') as string });
+    expect(await again()).toBe(manifestSha256);
+    expect((await runDrill(demo)).evidence.verdict.restore).toBe('sound');
+  });
+});
+
+it('a source that is down is named with its address and the settings to look at', async () => {
+  const handle = await demo.client.workflow.start('backup', { workflowId: `backup/gone/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database: 'gone' }] });
+  const failure = await handle.result().then(() => undefined, (error: { cause?: object }) => error.cause);
+  expect(failure).toMatchObject({ type: 'UNAVAILABLE', message: expect.stringMatching(/127\.0\.0\.1:1 does not answer \(ECONNREFUSED\).*connection\.host and connection\.port/) as string });
+});
+
+describe('a backup that is given up half way', () => {
+  beforeAll(() => reconfigure((configuration) => {
+    // Slow enough to be struck; and a host is given up soon.
+    configuration.drills['copyBytesPerSecond'] = '1MB';
+    configuration.lease = { hostLoss: '4s' };
+  }), 60_000);
+
+  type Handle = WorkflowHandleWithFirstExecutionRunId;
+  const ownerOf = ({ workflowId, firstExecutionRunId }: Handle) => ({ workflowId, firstExecutionRunId });
+  const guardianOf = (handle: Handle) => demo.client.workflow.getHandle(guardianId(ownerOf(handle)));
+  const sessions = async () => (await withClient(demo.production.config, (client) => client.query<{ name: string }>(
+    `SELECT application_name AS name FROM pg_stat_activity WHERE query ~ 'pg_(backup_start|start_backup)' AND pid <> pg_backend_pid()`))).rows.map(({ name }) => name);
+
+  /** Of the one worker of this environment. */
+  async function workerPid(): Promise<number> {
+    for (const pid of await readdir('/proc')) {
+      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      if (command.includes('workers/main.js') && environment.includes(`RUNBOOKS_CONFIG=${demo.configurationFile}`)) return Number(pid);
+    }
+    throw new Error('there is no worker');
+  }
+
+  /** Starts a backup and waits until it copies. */
+  async function startSlowBackup(): Promise<Handle> {
+    const handle = await demo.client.workflow.start('backup', { workflowId: `backup/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database: 'shop' }] });
+    await until(async () => (await sessions()).length > 0);
+    return handle;
+  }
+
+  async function until(met: () => Promise<boolean>): Promise<void> {
+    for (const end = Date.now() + 60_000; Date.now() < end; await sleep(100)) if (await met()) return;
+    throw new Error('did not come within 60 s');
+  }
+
+  it('by a stalled worker: its session at the source is ended, and only then is absence proven', async () => {
+    const handle = await startSlowBackup();
+    expect(await sessions()).toEqual([`${applicationName(ownerOf(handle))} backup`]);
+    const stalled = await workerPid();
+    process.kill(stalled, 'SIGSTOP');
+    try {
+      await demo.startWorker();
+      await handle.terminate();
+      const { teardown } = await guardianOf(handle).result() as Settlement;
+      expect(teardown.destroyed).toContainEqual(expect.stringMatching(/^1 sessions/));
+      expect(teardown).toMatchObject({ outcome: 'done', provenAbsent: true });
+      expect(await sessions()).toEqual([]);
+    } finally {
+      process.kill(stalled, 'SIGKILL');
+    }
+  }, 180_000);
+
+  it('while its source is silent: closing its place tells that it is alive', async () => {
+    const handle = await startSlowBackup();
+    process.kill(demo.production.pid, 'SIGSTOP');
+    try {
+      await handle.cancel();
+      let beats = false;
+      for (const end = Date.now() + 15_000; !beats && Date.now() < end; await sleep(100)) {
+        const { raw } = await guardianOf(handle).describe();
+        beats = raw.pendingActivities?.some(({ activityType, lastHeartbeatTime }) => activityType?.name === 'closeBackupPlace' && Boolean(lastHeartbeatTime)) ?? false;
+      }
+      expect(beats).toBe(true);
+    } finally {
+      process.kill(demo.production.pid, 'SIGCONT');
+    }
+    expect((await guardianOf(handle).result() as Settlement).teardown.provenAbsent).toBe(true);
+  }, 120_000);
+
+  it('by a lost host: its worker removes it when it is back', async () => {
+    const handle = await startSlowBackup();
+    await demo.endWorker('SIGKILL');
+    const elsewhere = await startWorkerProcess({ configurationFile: demo.configurationFile, address: demo.server.address, logFile: join(demo.root, 'elsewhere.log'), host: 'elsewhere' });
+    try {
+      await handle.terminate();
+      expect((await guardianOf(handle).result() as Settlement).teardown.outcome).toBe('failed');
+      const [place, ...others] = await readdir(layout().incoming);
+      expect(others).toEqual([]);
+      expect((await readdir(join(layout().incoming, place ?? ''))).sort()).toEqual(['attempt-1', 'place.json']);
+      await demo.startWorker();
+      await until(async () => (await readdir(layout().incoming)).length === 0);
+    } finally {
+      await elsewhere.signal('SIGKILL');
+    }
+  }, 120_000);
+
+  it('a living one is left alone by a worker that starts', async () => {
+    const handle = await startSlowBackup();
+    const places = await readdir(layout().incoming);
+    expect(places).toHaveLength(1);
+    await demo.endWorker('SIGTERM');
+    await demo.startWorker();
+    await sleep(2_000);
+    expect(await readdir(layout().incoming)).toEqual(places);
+    await handle.cancel();
+    await guardianOf(handle).result();
+    expect(await readdir(layout().incoming)).toEqual([]);
+  }, 120_000);
+});
