@@ -86,8 +86,17 @@ export interface WalContinuity {
 }
 
 /**
+ * When a file came to lie in the archive. `cp -p` and `rsync -a` give it the modification time of what they copied, which
+ * is older; the time of its last change of state (creation, renaming) nobody can set. Whatever touches the file later
+ * (chmod, another hard link) makes it look late, which never makes a loss look smaller.
+ */
+function arrival({ mtime, ctime }: { mtime: Date; ctime: Date }): Date {
+  return mtime > ctime ? mtime : ctime;
+}
+
+/**
  * Proves that the archive, as it stood at `asOf`, reaches from the start of a backup to its last segment without a gap.
- * A segment counts as archived at its modification time.
+ * When a segment counts as archived: {@link arrival}.
  * @throws RecoveryFailure `WAL_MISSING`, `WAL_TRUNCATED`, `UNREADABLE`; the files are named
  */
 export async function checkWalContinuity(args: {
@@ -111,7 +120,7 @@ export async function checkWalContinuity(args: {
     if (!segment || segment.segmentNumber < first) continue;
     if (timelineOfSegment(lineage, segment.segmentNumber, segmentSize) !== segment.timeline) continue;
     const info = await stat(join(walDirectory, name));
-    present.set(segment.segmentNumber, { name, size: info.size, archivedAt: info.mtime });
+    present.set(segment.segmentNumber, { name, size: info.size, archivedAt: arrival(info) });
   }
   // The byte before the end: a backup that stops exactly at a boundary does not need the next segment.
   const mustReach = segmentNumberOf(args.mustReachLsn - 1n, segmentSize);

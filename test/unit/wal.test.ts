@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { checkWalContinuity, parseHistory, parseSegmentFileName, segmentFileName, timelineOfSegment } from '../../activities/archive/wal.ts';
 import { CRC32C_START, finishCrc32c, updateCrc32c } from '../../activities/archive/crc32c.ts';
@@ -43,13 +44,16 @@ test('CRC-32C gives the published check value', () => {
   expect(inParts).toBe(updateCrc32c(CRC32C_START, many, 0, many.length));
 });
 
+/** `at`: seconds from now that the file claims as its modification time. */
 const archive = (number: number, options: { size?: number; at?: number; suffix?: string } = {}) => {
   const path = join(directory, segmentFileName({ timeline: 1, segmentNumber: BigInt(number), segmentSize: MB }) + (options.suffix ?? ''));
   writeFileSync(path, Buffer.alloc(options.size ?? MB));
-  utimesSync(path, options.at ?? 100, options.at ?? 100);
+  const claimed = Date.now() / 1000 + (options.at ?? 0);
+  utimesSync(path, claimed, claimed);
 };
-const check = (asOf: number) => checkWalContinuity({
-  walDirectory: directory, timeline: 1, startLsn: BigInt(2 * MB + 40), mustReachLsn: BigInt(3 * MB), segmentSize: MB, asOf: new Date(asOf * 1000),
+const check = (asOf: number) => checkAt(new Date(Date.now() + asOf * 1000));
+const checkAt = (asOf: Date) => checkWalContinuity({
+  walDirectory: directory, timeline: 1, startLsn: BigInt(2 * MB + 40), mustReachLsn: BigInt(3 * MB), segmentSize: MB, asOf,
 });
 
 test('what was archived after the instant does not count, neither as WAL nor as a gap', async () => {
@@ -58,6 +62,17 @@ test('what was archived after the instant does not count, neither as WAL nor as 
   const found = await check(200);
   expect(found.segments.map((segment) => segment.segmentNumber)).toEqual([2n, 3n]);
   expect(found.late).toEqual(['000000010000000000000005']);
+});
+
+test('a segment that was copied in later with the older time of its original came later', async () => {
+  for (const number of [2, 3]) archive(number);
+  await sleep(50);
+  const declared = new Date();
+  await sleep(50);
+  archive(4, { at: -3600 });
+  const found = await checkAt(declared);
+  expect(found.segments.map((segment) => segment.segmentNumber)).toEqual([2n, 3n]);
+  expect(found.late).toEqual(['000000010000000000000004']);
 });
 
 test('gaps, short segments and halves are named', async () => {
