@@ -1,4 +1,4 @@
-import { html, type Markup } from './report-format.ts';
+import { formatBytes, formatSeconds, html, type Markup } from './report-format.ts';
 
 /** A hostile or mistaken plan must not overflow the stack of the worker that writes evidence. */
 const DEEPEST = 8;
@@ -12,5 +12,12 @@ export function renderPlan(plan: unknown, depth = 0): Markup {
     if (plan.length === 0) return html`<span class="soft">none</span>`;
     return html`<ul>${plan.map((item: unknown) => html`<li>${renderPlan(item, depth + 1)}</li>`)}</ul>`;
   }
-  return html`<dl>${Object.entries(plan).map(([name, value]) => html`<dt>${name}</dt><dd>${renderPlan(value, depth + 1)}</dd>`)}</dl>`;
+  return html`<dl>${Object.entries(plan).map(([name, value]) => html`<dt>${name}</dt><dd>${typeof value === 'number' ? withUnit(name, value) : renderPlan(value, depth + 1)}</dd>`)}</dl>`;
+}
+
+/** Durations and sizes as people read them. Names say the unit, but for objectives, which are milliseconds everywhere. */
+function withUnit(name: string, value: number): string {
+  if (name === 'rto' || name === 'rpo' || name.endsWith('Ms')) return formatSeconds(value / 1000);
+  if (/seconds$/i.test(name)) return formatSeconds(value);
+  return /bytes$/i.test(name) ? formatBytes(value) : String(value);
 }

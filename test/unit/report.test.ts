@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { renderReport } from '../../activities/evidence/report.ts';
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
+import { renderPlan } from '../../activities/evidence/report-plan.ts';
 import { renderText } from '../../scripts/cli/evidence-text.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { sampleEvidence } from './report-fixture.ts';
@@ -53,6 +54,13 @@ describe('renderReport', () => {
     const evidence = sampleEvidence({ steps: [], gates: [], recovery: null, plan: null, checks: [], compensations: [], finishedAt: sampleEvidence().startedAt, outcome: 'terminated' });
     expect(renderReport(evidence)).toContain('ended before its first step');
     expect(renderReport(evidence)).not.toMatch(/NaN|Infinity|undefined/);
+  });
+});
+
+describe('renderPlan', () => {
+  it('prints durations and sizes with their units', () => {
+    const { text } = renderPlan({ objectives: { rto: 120_000, rpo: 60_000 }, predicted: { bytes: 1_536_000_000, seconds: 12 }, recoveryPoint: { sizeBytes: 812, timeline: 3 } });
+    for (const part of ['<dt>rto</dt><dd>2 min 00 s</dd>', '<dd>1 min 00 s</dd>', '<dd>1.54 GB</dd>', '<dd>12.0 s</dd>', '<dd>812 B</dd>', '<dd>3</dd>']) expect(text).toContain(part);
   });
 });
 
