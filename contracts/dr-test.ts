@@ -55,4 +55,6 @@ export interface DrillPlan {
   notVerified: NotVerifiedReasons;
   /** What the source had when the plan was made; null when it did not answer. */
   source: { lsn: string; systemIdentifier: string; clockSkewSeconds: number } | null;
+  /** Why the source did not answer; null when it did. */
+  sourceSilence: string | null;
 }

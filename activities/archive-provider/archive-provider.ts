@@ -8,6 +8,7 @@ import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { countSourceCommits } from '../archive/source-wal.ts';
 import { checkWalContinuity, readLineage, segmentFileName, segmentNumberOf, timelineOfSegment, type WalContinuity } from '../archive/wal.ts';
 import { drillClientConfig } from '../drill/client.ts';
+import { drillMarker } from '../drill/drill.ts';
 import { prepareDrill } from '../drill/prepare.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../drill/recover.ts';
 import type { DrillRef } from '../dr-test/drill-activities.ts';
@@ -46,7 +47,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
     },
     readManifest: async (id, manifestId) => readManifestOf({ layout, point: await point(id), manifestId }),
     describePlace: () => join(drills.directory, '<run>-<fence>'),
-    preflight: async (plan) => checkHost(plan, await point(plan.recoveryPoint.id), configuration),
+    preflight: async (plan, signal) => checkHost(plan, await point(plan.recoveryPoint.id), configuration, signal),
 
     openPlace: (call) => openPlace(drills.directory, call),
     closePlace: (call) => closePlace(drills.directory, call, [provider.repository, provider.walDirectory]),
@@ -86,13 +87,18 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       return (database) => drillClientConfig(copy, { database });
     },
 
-    async lostCommits(drill, { endLsn, until, source }) {
+    marker(drill) {
+      const { name, value } = drillMarker(drillPlace(drills.directory, drill).name);
+      return { [name]: value };
+    },
+
+    async lostCommits(drill, { endLsn, until, source, signal }) {
       const base = await point(drill.recoveryPointId);
       const { walSegmentSize: segmentSize } = base;
       const lineage = await readLineage({ walDirectory: layout.wal, timeline: base.timeline });
       const fromLsn = parseLsn(endLsn);
       const sourceWalDirectory = join(base.sourceDataDirectory, 'pg_wal');
-      const lost = await countSourceCommits({ walDirectory: layout.wal, lineage, segmentSize, fromLsn, until, client: source, ...(source ? {} : { sourceWalDirectory }) });
+      const lost = await countSourceCommits({ walDirectory: layout.wal, lineage, segmentSize, fromLsn, until, client: source, signal, ...(source ? {} : { sourceWalDirectory }) });
       const segmentNumber = segmentNumberOf(fromLsn, segmentSize);
       const next = segmentFileName({ timeline: timelineOfSegment(lineage, segmentNumber, segmentSize), segmentNumber, segmentSize });
       const isOnDisk = await stat(join(sourceWalDirectory, next)).then(() => true, () => false);

@@ -13,7 +13,7 @@ import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
  * Looks whether this host can carry the drill, before anybody is asked and anything is made. Throws one `PREFLIGHT`
  * failure that names everything that is wrong.
  */
-export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configuration: Configuration): Promise<Check[]> {
+export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configuration: Configuration, signal: AbortSignal): Promise<Check[]> {
   const problems: string[] = [];
   const checks: Check[] = [];
   const check = (name: string, problem: string | null, detail: string) => {
@@ -45,9 +45,11 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
   } catch (error) {
     problems.push(error instanceof Error ? error.message : String(error));
   }
+  signal.throwIfAborted();
   if (binaries) {
     const missing = await missingExtensions(point, binaries.shareDirectory);
     check('extensions', missing.length === 0 ? null : `this host's PostgreSQL lacks the extensions ${missing.join(', ')} that the backup uses; install their packages`, 'all that the backup uses are installed');
+    signal.throwIfAborted();
     const isolation = await probeIsolation(binaries.runAs ?? null);
     const open = isolation.network === 'notIsolated' && network === 'required';
     check('network isolation', open ? `the drill cannot be cut off from the network (${isolation.reason}); run the worker where unshare works, or set drills.network to bestEffort` : null, isolation.network === 'isolated' ? 'a network namespace of its own' : `not possible: ${isolation.reason}`);

@@ -6,6 +6,13 @@ import { segmentFileName, segmentNumberOf, type TimelineLineage, timelineOfSegme
 import type { ReadSegment } from './wal-reader.ts';
 import { readSegmentsFrom, scanWal, type WalSummary } from './wal-scan.ts';
 
+/**
+ * Reading ends at the first commit that came this much later than `until`. A server reads the clock for a commit right
+ * before it writes its record, so one that counts could lie behind that only if its process stood still for a minute in
+ * between, or if the clock was set back by as much, and then commit times say nothing anyway.
+ */
+const MARGIN_MS = 60_000;
+
 export interface CountSourceCommitsArgs {
   /** A superuser, or a role that may execute pg_read_binary_file; `null` when the source does not answer. */
   client: Client | null;
@@ -41,7 +48,7 @@ export async function countSourceCommits(args: CountSourceCommitsArgs): Promise<
     const whole = await archived(number);
     return whole?.length === segmentSize ? whole : live?.(number);
   };
-  const summary = await scanWal({ readSegment, segmentSize, timeline: lineage.timeline, startLsn: args.fromLsn, limitLsn: flushed, until: args.until, signal: args.signal });
+  const summary = await scanWal({ readSegment, segmentSize, timeline: lineage.timeline, startLsn: args.fromLsn, limitLsn: flushed, until: args.until, marginMs: MARGIN_MS, signal: args.signal });
   if (flushed !== undefined && summary.reason === 'noMoreWal' && segmentNumberOf(summary.endLsn, segmentSize) < segmentNumberOf(flushed, segmentSize)) {
     const name = segmentFileName({ timeline: timelineOfSegment(lineage, summary.atSegment, segmentSize), segmentNumber: summary.atSegment, segmentSize });
     throw new RecoveryFailure('WAL_MISSING', `Lost transactions cannot be counted: neither the source nor the archive has ${name} (read to ${formatLsn(summary.endLsn)}).`, { files: [name] });

@@ -46,9 +46,10 @@ export async function walkWal(args: WalkWalArgs): Promise<WalEnd> {
   return new WalWalker(args).run();
 }
 
-class WalStop extends Error {
-  readonly reason: 'noMoreWal' | 'invalid';
-  constructor(reason: 'noMoreWal' | 'invalid', detail: string) {
+/** Ends the walk; `onRecord` may throw it (`limit`) when it has seen enough. */
+export class WalStop extends Error {
+  readonly reason: WalEnd['reason'];
+  constructor(reason: WalEnd['reason'], detail: string) {
     super(detail);
     this.reason = reason;
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { RecoverySettings } from '../../contracts/recovery-point.ts';
 import { nameFiles, RecoveryFailure } from './recovery-failure.ts';
 import { segmentFileName, timelineOfSegment, type TimelineLineage } from './wal.ts';
-import { type ReadSegment, walkWal, type WalEnd } from './wal-reader.ts';
+import { type ReadSegment, walkWal, type WalEnd, WalStop } from './wal-reader.ts';
 import { readCommit, readParameterChange, readTablespaceCreation, type WalCommit } from './wal-record.ts';
 
 /** What a stretch of WAL holds. */
@@ -28,6 +28,8 @@ export interface ScanWalArgs {
   limitLsn?: bigint | undefined;
   /** Leaves out commits after this instant of the source's clock. */
   until?: Date | undefined;
+  /** Stops at the first commit that is later than `until` by more than this, for commit times are nearly in order. Default: never. */
+  marginMs?: number | undefined;
   verifyChecksums?: boolean;
   onCommit?: (commit: WalCommit) => void;
   signal?: AbortSignal | undefined;
@@ -57,6 +59,7 @@ export async function scanWal(args: ScanWalArgs): Promise<WalSummary> {
       if (!commit) return;
       if (args.until && commit.committedAt > args.until) {
         firstCommitAfter ??= commit;
+        if (args.marginMs !== undefined && commit.committedAt.getTime() - args.until.getTime() > args.marginMs) throw new WalStop('limit', '');
         return;
       }
       commits += 1;

@@ -8,8 +8,10 @@ import { settingsIn, type DrillDependencies } from './dependencies.ts';
 import type { DrillActivities, DrillRef } from './drill-activities.ts';
 import { comparisonChecks, reasonsOf } from './findings.ts';
 import { measureLoss } from './measure-loss.ts';
-import { probe, runOwnChecks } from './own-checks.ts';
+import { runOwnChecks } from './own-checks.ts';
 import { planDrill } from './plan-drill.ts';
+import { checkPreparedTransactions } from './prepared-check.ts';
+import { probe } from './probe.ts';
 
 /** What a restore test does, whatever tool made the backups: they lie behind {@link RecoveryProvider}. */
 export function createDrillActivities(dependencies: DrillDependencies): DrillActivities {
@@ -26,9 +28,9 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
   };
 
   return classified<DrillActivities>({
-    planDrill: (input) => longActivity(() => planDrill(input, { settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host })),
+    planDrill: (input) => longActivity(({ signal }) => planDrill(input, { settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host, signal })),
 
-    checkDrillIsPossible: ({ plan }) => longActivity(() => providerOf(plan.database).preflight(plan)),
+    checkDrillIsPossible: ({ plan }) => longActivity(({ signal }) => providerOf(plan.database).preflight(plan, signal)),
 
     openDrillPlace: (call) => longActivity(() => providerOf(call.database).openPlace(call)),
 
@@ -68,10 +70,15 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       return { endLsn: end.endLsn, lastCommitAt: end.lastCommitAt, replaySeconds: (replayedAt - startedAt) / 1000, promotionSeconds: (Date.parse(end.readyAt) - replayedAt) / 1000 };
     }),
 
-    runChecks: ({ drill, plan }) => longActivity(async ({ signal }) => {
+    runChecks: ({ drill, plan, recovered: { lastCommitAt } }) => longActivity(async ({ signal }) => {
       const address = await bringUp(drill, signal);
       const fallback = defaultDatabase(drill.database);
-      return [...await checkCollations(address, plan.manifest?.databases.map(({ name }) => name) ?? [fallback]), ...await runOwnChecks(address, plan.checks, fallback)];
+      const manifest = plan.manifest && await providerOf(drill.database).readManifest(drill.recoveryPointId, plan.manifest.id);
+      return [
+        ...await checkCollations(address, plan.manifest?.databases.map(({ name }) => name) ?? [fallback]),
+        await checkPreparedTransactions(address, fallback, { manifest, replayed: { lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
+        ...await runOwnChecks(address, plan.checks, { database: fallback, signal }),
+      ];
     }),
 
     probeApplication: ({ drill }) => longActivity(async ({ signal }) => {
@@ -79,13 +86,13 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       if (!setting) return [{ name: 'application probe', outcome: 'skipped', detail: 'none is configured; the server itself answers' }];
       const address = await bringUp(drill, signal);
       const database = defaultDatabase(drill.database);
-      const check = await probe(setting, { address, database, environment: probeEnvironment, signal });
+      const check = await probe(setting, { address, database, environment: probeEnvironment, marker: providerOf(drill.database).marker(drill), signal });
       // Of a server that is gone the probe says nothing about what was restored: this throws, and is tried again.
       if (check.outcome === 'failed') await withClient(address(database), (client) => client.query('SELECT'));
       return [check];
     }),
 
-    measureLoss: (input) => longActivity(() => measureLoss(input, { settings: settingsOf(input.drill.database), provider: providerOf(input.drill.database), resolvePassword })),
+    measureLoss: (input) => longActivity(({ signal }) => measureLoss(input, { settings: settingsOf(input.drill.database), provider: providerOf(input.drill.database), resolvePassword, signal })),
 
     closeDrillPlace: (call) => longActivity(async () => ({ destroyed: await providerOf(call.database).closePlace(call) })),
 

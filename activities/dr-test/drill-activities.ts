@@ -8,6 +8,8 @@ export interface PlanDrillInput {
   recoveryPoint: 'latest' | 'random' | { id: string } | { time: string };
   depth: 'quick' | 'standard';
   declaredAt: string;
+  /** Start of the run: a disaster cannot have been declared after it. */
+  startedAt: string;
   owner: Owner;
   leaseMs: number;
 }
@@ -37,7 +39,7 @@ export interface DrillActivities {
   recoverToManifest(input: RecoverToManifestInput): Promise<RecoverToManifestResult>;
   compareWithManifest(input: CompareInput): Promise<CompareResult>;
   recoverToEnd(input: RecoverToEndInput): Promise<RecoverToEndResult>;
-  runChecks(input: { drill: DrillRef; plan: DrillPlan }): Promise<Check[]>;
+  runChecks(input: { drill: DrillRef; plan: DrillPlan; recovered: RecoverToEndResult }): Promise<Check[]>;
   probeApplication(input: { drill: DrillRef }): Promise<Check[]>;
   measureLoss(input: MeasureLossInput): Promise<LossResult>;
   openDrillPlace(input: DrillPlaceCall): Promise<void>;

@@ -1,12 +1,13 @@
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import { sqlState } from '../manifest/errors.ts';
 import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
+import { isSilence, reasonOf } from './describe-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
 import { crossCheckHeartbeat, readBeat } from './heartbeat.ts';
 import type { LostCommits, RecoveryProvider } from './provider.ts';
 import { applicationName } from '../kernel/names.ts';
 
-export interface MeasuringDependencies { settings: DatabaseSettings; resolvePassword: ResolvePassword; provider: RecoveryProvider }
+export interface MeasuringDependencies { settings: DatabaseSettings; resolvePassword: ResolvePassword; provider: RecoveryProvider; signal: AbortSignal }
 
 /**
  * What a restore to `declaredAt` would have lost: the commits that the source had at that instant and the drill does
@@ -15,36 +16,44 @@ export interface MeasuringDependencies { settings: DatabaseSettings; resolvePass
  */
 export async function measureLoss(input: MeasureLossInput, dependencies: MeasuringDependencies): Promise<LossResult> {
   const { drill, plan, recovered } = input;
-  const { settings, resolvePassword, provider } = dependencies;
+  const { settings, resolvePassword, provider, signal } = dependencies;
   // Commit times are the source's clock; the instant of the disaster is ours.
   const until = new Date(Date.parse(plan.declaredAt) + (plan.source?.clockSkewSeconds ?? 0) * 1000);
-  const query = { endLsn: recovered.endLsn, until };
+  const query = { endLsn: recovered.endLsn, until, signal };
   const config = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
-  let refusal = '';
-  const live = plan.source === null ? undefined : await withClient(config(), (source) => provider.lostCommits(drill, { ...query, source })).catch((error: unknown) => {
-    // 42501, insufficient_privilege: it answers, but does not show its WAL. That is not a dead source, and must not read like one.
-    if (sqlState(error) === '42501') refusal = `; the source answers, but ${(error as Error).message}: grant EXECUTE on pg_read_binary_file(text, bigint, bigint, boolean) to ${settings.connection.user}`;
+  let silence = `the source did not answer${plan.sourceSilence === null ? '' : `: ${plan.sourceSilence}`}`;
+  const live = plan.source === null ? undefined : await withClient(config(), (source) => provider.lostCommits(drill, { ...query, source }), signal).catch((error: unknown) => {
+    signal.throwIfAborted();
+    silence = silenceOf(error, settings.connection.user);
     return undefined;
   });
   const lost = live ?? (await provider.lostCommits(drill, { ...query, source: null }));
   const { beganAt } = await provider.find(drill.recoveryPointId);
-  const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null });
-  const result: LossResult = { ...account, method: account.method + refusal, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
+  const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence });
+  const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
   return settings.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: live !== undefined }) : result;
+}
+
+/** Why its WAL could not be read through the source. One that answers is not dead, and must not read like one. */
+function silenceOf(error: unknown, user: string): string {
+  if (isSilence(error)) return `the source did not answer: ${reasonOf(error)}`;
+  // 42501, insufficient_privilege.
+  const remedy = sqlState(error) === '42501' ? `: grant EXECUTE on pg_read_binary_file(text, bigint, bigint, boolean) to ${user}` : '';
+  return `the source answers, but ${reasonOf(error)}${remedy}`;
 }
 
 interface Account { rpaSeconds: number | null; lostTransactions: number | null; method: string }
 
-function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime }: { lost: LostCommits; lastRecoveredAt: string | null; beganAt: string; until: Date; toATime: boolean }): Account {
+function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime, silence }: { lost: LostCommits; lastRecoveredAt: string | null; beganAt: string; until: Date; toATime: boolean; silence: string }): Account {
   // Nothing was committed since the backup began, so the last recovered commit is older than that.
   const lastRecovered = Date.parse(lastRecoveredAt ?? beganAt);
   const from = lastRecoveredAt === null ? '; nothing was committed between the start of the backup and the end of the archive, so it counts from that start' : '';
   const target = toATime ? '; recovery aimed at an instant, so what came after it counts as lost' : '';
   if (lost.knownFrom === 'archive') {
     const rpaSeconds = Math.max(0, (until.getTime() - lastRecovered) / 1000);
-    return { rpaSeconds, lostTransactions: null, method: `the source did not answer and none of its own WAL is on this host: at most the time from the last archived commit that was recovered to the instant of declaration; how many transactions were lost is not known${from}${target}` };
+    return { rpaSeconds, lostTransactions: null, method: `none of the source's own WAL is on this host (${silence}): at most the time from the last archived commit that was recovered to the instant of declaration; how many transactions were lost is not known${from}${target}` };
   }
-  const where = lost.knownFrom === 'source' ? "the source's own WAL" : "the WAL on the source's disk (the source did not answer)";
+  const where = lost.knownFrom === 'source' ? "the source's own WAL" : `the WAL on the source's disk (${silence})`;
   if (lost.commits === 0) {
     return { rpaSeconds: 0, lostTransactions: 0, method: `every transaction that the source had committed at the instant of declaration is in the restored database, according to ${where}${target}` };
   }
@@ -54,21 +63,22 @@ function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime }: { lost: L
 
 async function withHeartbeat(
   result: LossResult,
-  { input: { drill, recovered }, dependencies: { settings, resolvePassword, provider }, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
+  { input: { drill, recovered }, dependencies: { settings, resolvePassword, provider, signal }, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
 ): Promise<LossResult> {
   const setting = settings.heartbeat;
   if (!setting) return result;
   const database = setting.database ?? settings.connection.database;
   try {
     const address = await provider.address(drill);
-    const copyMs = await withClient(address(database), (client) => readBeat(client, setting, null));
+    const copyMs = await withClient(address(database), (client) => readBeat(client, setting, null), signal);
     const source = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
-    const sourceMs = sourceAnswered ? await withClient(source(database), (client) => readBeat(client, setting, until)) : null;
+    const sourceMs = sourceAnswered ? await withClient(source(database), (client) => readBeat(client, setting, until), signal) : null;
     const { check, words } = crossCheckHeartbeat(setting, {
       copyMs, sourceMs, sourceAnswered, declaredMs: until.getTime(), rpaSeconds: result.rpaSeconds, lastRecoveredMs: recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt),
     });
     return { ...result, method: result.method + words, checks: [...result.checks, check] };
   } catch (error) {
+    signal.throwIfAborted();
     // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
     return { ...result, checks: [...result.checks, { name: `heartbeat ${setting.table}`, outcome: 'failed', detail: `could not be read: ${(error as Error).message}` }] };
   }

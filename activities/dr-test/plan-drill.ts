@@ -3,24 +3,29 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import { hostTaskQueue } from '../../contracts/search-attributes.ts';
-import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
+import type { ResolvePassword } from '../postgres/source.ts';
 import type { DrillDependencies } from './dependencies.ts';
 import type { PlanDrillInput } from './drill-activities.ts';
-import { applicationName } from '../kernel/names.ts';
 import { reasonsOf } from './findings.ts';
 import { predict } from './predict.ts';
+import { describeSource } from './describe-source.ts';
 import type { Point, RecoveryProvider, Supply } from './provider.ts';
 
-export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string }
+export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string; signal: AbortSignal }
+
+/** How far apart the clocks of who declares and of Temporal may be. */
+const CLOCK_DIFFERENCE_MS = 5_000;
 
 /** Resolves what will be restored, from where, to where, and what it will take. Changes nothing. */
-export async function planDrill(input: PlanDrillInput, { settings, provider, resolvePassword, pastDrills, host }: PlanningDependencies): Promise<DrillPlan> {
-  const source = await describeSource(input, settings, resolvePassword);
+export async function planDrill(input: PlanDrillInput, { settings, provider, resolvePassword, pastDrills, host, signal }: PlanningDependencies): Promise<DrillPlan> {
+  refuseDeclaredLater(input);
+  const { source, sourceSilence } = await describeSource(input, { settings, resolvePassword, signal });
   const point = await choosePoint(provider, input, source?.clockSkewSeconds ?? 0);
   const supply = await provider.supply(point.id, input.declaredAt);
   const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: input.recoveryPoint.time } : null;
   if (recoverTo) refuseBeyondSupply(recoverTo.time, supply);
   const usable = await provider.manifest(point.id, input.declaredAt, recoverTo?.time ?? null);
+  signal.throwIfAborted();
   const bytes = point.sizeBytes + supply.bytes;
   const notVerified = usable
     ? reasonsOf(usable.manifest.notVerified)
@@ -35,8 +40,14 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     predicted: { bytes, ...predict(bytes, await pastDrills(input.database)) },
     creates: { directory: provider.describePlace(), expiresAt: new Date(Date.now() + input.leaseMs).toISOString() },
     objectives: settings.objectives, checks: settings.checks, hasProbe: settings.probe !== undefined, allowNotProven: settings.allowNotProven,
-    notVerified, source,
+    notVerified, source, sourceSilence,
   };
+}
+
+/** Nothing that is measured from an instant in the future means anything. */
+function refuseDeclaredLater({ declaredAt, startedAt }: PlanDrillInput): void {
+  if (Date.parse(declaredAt) <= Date.parse(startedAt) + CLOCK_DIFFERENCE_MS) return;
+  throw ApplicationFailure.nonRetryable(`declaredAt ${declaredAt} is later than the start of the run, ${startedAt}; give the instant at which the disaster was declared, or leave it out.`, 'INVALID_INPUT');
 }
 
 async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declaredAt, owner }: PlanDrillInput, skewSeconds: number): Promise<Point> {
@@ -61,17 +72,4 @@ async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declared
 function refuseBeyondSupply(time: string, { lastPiece, reachesUntil }: Supply): void {
   if (Date.parse(time) <= Date.parse(reachesUntil)) return;
   throw ApplicationFailure.nonRetryable(`${time} cannot be recovered: the archive ends with ${lastPiece ?? 'the backup itself'} of ${reachesUntil}; ask for an instant before that, or for "latest".`, 'NOT_FOUND');
-}
-
-/** A source that does not answer is no reason not to drill: the disaster may be real. */
-async function describeSource(input: PlanDrillInput, settings: DatabaseSettings, resolvePassword: ResolvePassword): Promise<DrillPlan['source']> {
-  const config = await sourceConfig(settings.connection, resolvePassword, applicationName(input.owner));
-  return withClient(config(), async (client) => {
-    const before = Date.now();
-    const { rows: [row] } = await client.query<{ lsn: string; id: string; now: string }>(
-      `SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END)::text AS lsn,
-              (SELECT system_identifier::text FROM pg_control_system()) AS id, (extract(epoch FROM clock_timestamp()) * 1000)::text AS now`);
-    const middle = (before + Date.now()) / 2;
-    return row ? { lsn: row.lsn, systemIdentifier: row.id, clockSkewSeconds: Math.round(Number(row.now) - middle) / 1000 } : null;
-  }).catch(() => null);
 }

@@ -71,7 +71,7 @@ export interface RecoveryProvider {
   /** What restoring makes, for the plan that people approve. */
   describePlace(): string;
   /** Looks whether this host can carry the restore. Throws one `PREFLIGHT` failure that names everything wrong. */
-  preflight(plan: DrillPlan): Promise<Check[]>;
+  preflight(plan: DrillPlan, signal: AbortSignal): Promise<Check[]>;
 
   openPlace(call: DrillPlaceCall): Promise<void>;
   /** Revokes the fence and destroys; returns what it destroyed. Refuses what is the source's. */
@@ -86,8 +86,10 @@ export interface RecoveryProvider {
   recoverToEnd(drill: DrillRef, tools: Tools): Promise<RecoveredEnd>;
   /** How to reach the copy, as a superuser. Nothing of production opens it. */
   address(drill: DrillRef): Promise<(database: string) => ClientConfig>;
+  /** Environment for processes started for the drill: by it closing the place ends them, and the proof of absence looks for them. */
+  marker(drill: DrillRef): Readonly<Record<string, string>>;
   /** Counts what a restore to `endLsn` lost; `source` is null when it does not answer. */
-  lostCommits(drill: DrillRef, query: { endLsn: string; until: Date; source: Client | null }): Promise<LostCommits>;
+  lostCommits(drill: DrillRef, query: { endLsn: string; until: Date; source: Client | null; signal: AbortSignal }): Promise<LostCommits>;
 }
 
 /** The provider of a database in the configuration. Throws `NOT_FOUND` for a name that is not there. */

@@ -21,20 +21,27 @@ export async function sourceConfig(connection: ConnectionSettings, resolvePasswo
   });
 }
 
-/** Connects, works, and disconnects. Throws {@link Unreachable} where nobody answers. */
-export async function withClient<T>(config: ClientConfig, work: (client: Client) => Promise<T>): Promise<T> {
+/**
+ * Connects, works, and disconnects; an abort cuts the connection, which fails the query that is under way. Throws
+ * {@link Unreachable} where nobody answers.
+ */
+export async function withClient<T>(config: ClientConfig, work: (client: Client) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  signal?.throwIfAborted();
   const client = new Client(config);
   // A connection that is cut while idle would otherwise end the process.
   client.on('error', () => undefined);
+  const cut = () => void client.end().catch(() => undefined);
+  signal?.addEventListener('abort', cut, { once: true });
   const started = performance.now();
-  await client.connect().catch((error: unknown) => {
-    // The driver gives up a silent server with an error that has no code.
-    const isSilent = performance.now() - started >= (config.connectionTimeoutMillis ?? Infinity);
-    throw isSilent ? new Unreachable('ETIMEDOUT', config, error) : unreachable(error, config) ?? error;
-  });
   try {
+    await client.connect().catch((error: unknown) => {
+      // The driver gives up a silent server with an error that has no code.
+      const isSilent = performance.now() - started >= (config.connectionTimeoutMillis ?? Infinity);
+      throw isSilent ? new Unreachable('ETIMEDOUT', config, error) : unreachable(error, config) ?? error;
+    });
     return await work(client);
   } finally {
+    signal?.removeEventListener('abort', cut);
     await client.end().catch(() => undefined);
   }
 }

@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { countSourceCommits } from '../../activities/archive/source-wal.ts';
 import { readSegmentsFrom, scanWal } from '../../activities/archive/wal-scan.ts';
@@ -85,12 +86,30 @@ describe('PostgreSQL of the package', () => {
       const common = { walDirectory: '/nonexistent', lineage, segmentSize: MB, fromLsn: from };
       expect(await countSourceCommits({ ...common, client, until: new Date() })).toMatchObject({ commits: 12, method: 'source' });
       expect(await countSourceCommits({ ...common, client, until: new Date((times[6] as number) + 5) })).toMatchObject({ commits: 7 });
+      let read = 0;
+      const early = await countSourceCommits({ ...common, client: spying(client, () => { read += 1; }), until: new Date((times[0] as number) - 61_000) });
+      expect(early).toMatchObject({ commits: 0, reason: 'limit' });
+      expect(early.firstCommitAfter).not.toBeNull();
+      expect(read, 'segments read through the source: the walk ended in the first').toBe(1);
+      // Within the margin everything is read, for commit times are only nearly in order.
+      expect((await countSourceCommits({ ...common, client, until: new Date((times[0] as number) - 30_000) })).endLsn).toBeGreaterThan(early.endLsn);
+      await expect(countSourceCommits({ ...common, client, until: new Date(), signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
       return common;
     });
     const files = await countSourceCommits({ ...at, client: null, sourceWalDirectory: join(server.dataDirectory, 'pg_wal'), until: new Date() });
     expect(files).toMatchObject({ commits: 12, method: 'files' });
   });
 });
+
+/** The same client, which says when a piece of WAL is read through it. */
+function spying(client: Client, onRead: () => void): Client {
+  return new Proxy(client, {
+    get: (target, name) => (name !== 'query' ? Reflect.get(target, name) as unknown : (sql: string, values?: unknown[]) => {
+      if (sql.includes('pg_read_binary_file')) onRead();
+      return target.query(sql, values);
+    }),
+  });
+}
 
 const waldump = spawnSync('sh', ['-c', 'ls /usr/lib/postgresql/15/bin/pg_waldump'], { encoding: 'utf8' }).stdout.trim();
 

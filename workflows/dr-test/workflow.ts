@@ -12,9 +12,10 @@ const FINDINGS: FailureType[] = ['BACKUP_DAMAGED', 'RECOVERY_FAILED', 'RECOVERY_
 /** Restores a real backup, compares every row with its manifest, measures RTA and RPA, and leaves nothing behind. */
 export const drTest = runbook(DrTest, async (run, input) => {
   const database = run.settings.target;
-  const declaredAt = input.declaredAt ?? new Date(run.startedAtMs).toISOString();
+  const startedAt = new Date(run.startedAtMs).toISOString();
+  const declaredAt = input.declaredAt ?? startedAt;
   run.verdictWhenFailing(FINDINGS, { restore: 'unsound', rto: null, rpo: null });
-  const plan = await run.step('plan', () => read.planDrill({ database, recoveryPoint: input.recoveryPoint, depth: input.depth, declaredAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs }), {
+  const plan = await run.step('plan', () => read.planDrill({ database, recoveryPoint: input.recoveryPoint, depth: input.depth, declaredAt, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs }), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
   run.plan(plan);
@@ -41,7 +42,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.notVerified(compared.notVerified);
   }
   const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill }), { summary: (end) => `promoted at ${end.endLsn}` });
-  run.checks(await run.step('own checks', () => host.runChecks({ drill, plan })));
+  run.checks(await run.step('own checks', () => host.runChecks({ drill, plan, recovered })));
   run.checks(await run.step('application probe', () => host.probeApplication({ drill })));
 
   const loss = await run.step('measure', () => host.measureLoss({ drill, plan, recovered }));

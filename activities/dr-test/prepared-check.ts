@@ -1,0 +1,41 @@
+import type { ClientConfig } from 'pg';
+import type { Check } from '../../contracts/evidence.ts';
+import type { Manifest } from '../../contracts/manifest.ts';
+import { withClient } from '../postgres/source.ts';
+
+/** How far the copy was replayed, by the source's clock. */
+export interface Replayed { clockSkewSeconds: number | null; lastCommitAt: string | null }
+
+const MARGIN_MS = 2_000;
+
+interface Prepared { gid: string; database: string; prepared: Date; owner: string; resolve: string }
+
+/**
+ * Prepared transactions that are still there after recovery: they hold their locks until somebody resolves them, in a
+ * real recovery too. Those that the manifest lists, and those that were prepared after it was taken, are as they should
+ * be; one that is older than the manifest and not in it did not exist at the source. While a copy is paused PostgreSQL
+ * shows none, so they are looked for only after recovery has ended.
+ */
+export async function checkPreparedTransactions(address: (database: string) => ClientConfig, database: string, { manifest, replayed, signal }: { manifest: Manifest | null; replayed: Replayed; signal: AbortSignal }): Promise<Check> {
+  const name = 'prepared transactions';
+  const { rows } = await withClient(address(database), (client) => client.query<Prepared>(
+    `SELECT gid, database, prepared, owner, format('COMMIT PREPARED %L; or ROLLBACK PREPARED %L;', gid, gid) AS resolve FROM pg_prepared_xacts ORDER BY prepared, gid`), signal);
+  if (rows.length === 0) return { name, outcome: 'passed', detail: 'none is left over' };
+  const unexpected = manifest === null ? [] : rows.filter((row) => isUnexpected(row, manifest, replayed));
+  const described = (listed: readonly Prepared[]) => listed.map(({ gid, database: where, prepared, owner, resolve }) => `"${gid}" in ${where} (prepared at ${prepared.toISOString()} by ${owner}; ${resolve})`).join(', ');
+  const advice = 'They hold their locks until they are resolved: connect to the database as the owner or as a superuser and run one of the two commands.';
+  if (unexpected.length > 0) return { name, outcome: 'failed', detail: `the source did not have ${described(unexpected)} when the manifest was taken. ${advice}` };
+  return { name, outcome: 'passed', detail: `${rows.length} left over, as the source left them: ${described(rows)}. ${advice}` };
+}
+
+/**
+ * Older than the manifest and not in it. The manifest lists them after it has read all tables, so one that was resolved
+ * meanwhile is missing rightly: only a copy that was replayed beyond that moment must not have it.
+ */
+function isUnexpected({ gid, database, prepared }: Prepared, { preparedTransactions, databases, cost }: Manifest, { clockSkewSeconds, lastCommitAt }: Replayed): boolean {
+  if (preparedTransactions.some((listed) => listed.gid === gid && listed.database === database)) return false;
+  if (clockSkewSeconds === null || lastCommitAt === null) return false;
+  // The manifest's times are its host's clock, those of transactions the source's.
+  const takenMs = Math.min(...databases.map(({ takenAt }) => Date.parse(takenAt))) + clockSkewSeconds * 1000;
+  return prepared.getTime() < takenMs - MARGIN_MS && Date.parse(lastCommitAt) > takenMs + cost.durationMs + MARGIN_MS;
+}
