@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connectionSchema, databaseSchema } from '../../contracts/configuration.ts';
 import { describeSource } from '../../activities/dr-test/describe-source.ts';
 import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
 import { probe } from '../../activities/dr-test/probe.ts';
-import { findProcesses, untilGone } from '../../activities/drill/processes.ts';
+import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
 
 let server: Server;
@@ -55,12 +55,17 @@ describe('cancellation', () => {
 });
 
 describe('a command that probes', () => {
+  const started: (() => ReturnType<typeof findProcesses>)[] = [];
+  // Also when a test fails: what it was about to find would stay for minutes.
+  afterEach(async () => { for (const found of started.splice(0)) for (const { pid } of await found()) sendSignal(pid, 'SIGKILL'); });
   const setting = (script: string, timeout: number) => ({ command: ['sh', '-c', script], timeout });
   const start = (script: string, timeout: number) => {
     const value = `probe-${randomUUID()}`;
     const cancelled = new AbortController();
     const result = probe(setting(script, timeout), { address: () => server.config(), database: 'postgres', environment: { PATH: process.env['PATH'] ?? '' }, marker: { DURABLE_RUNBOOKS_DRILL: value }, signal: cancelled.signal });
-    return { result, cancelled, found: () => findProcesses({ marker: { name: 'DURABLE_RUNBOOKS_DRILL', value }, directory: '/nowhere' }) };
+    const found = () => findProcesses({ marker: { name: 'DURABLE_RUNBOOKS_DRILL', value }, directory: '/nowhere' });
+    started.push(found);
+    return { result, cancelled, found };
   };
   /** SIGKILL is sent when the probe has ended; the kernel needs a moment. */
   const nothingLeft = async (found: ReturnType<typeof start>['found']) => expect(await untilGone(await found(), 5_000)).toEqual([]);
