@@ -9,8 +9,8 @@ const NO_SPACE = /No space left on device|Disk quota exceeded/;
 const NO_MEMORY = /Cannot allocate memory|out of memory|Too many open files/;
 /** Only a server that could not make sense of the restored files says one of these before it begins to replay. */
 const FILES_UNFIT = /control file|pg_control|checkpoint record|backup_label|PG_VERSION|was initialized by PostgreSQL|not a valid data directory|data directory is not|could not (open|read|access) (file|directory) "(base|global|pg_)/;
-/** The kernel and people send these; a server that crashes by itself dies of others. */
-const KILLED = /was terminated by signal (9|15)\b/;
+/** The first signal is the cause. The kernel and people send these; a process that crashes by itself dies of others, and then the server kills the rest. */
+const KILLED = /^(?:(?!was terminated by signal)[^])*was terminated by signal (9|15)\b/;
 
 /** Why a server is gone, from its log since `logOffset`. Trouble of the host must not look like a bad backup. */
 export async function explainEnd(drill: Drill, logOffset: number): Promise<RecoveryFailure> {

@@ -125,7 +125,10 @@ describe('a server that ends', () => {
     expect(classify(error)).toMatchObject({ type: 'RECOVERY_FAILED' });
   }, 60_000);
 
-  it('since the kernel killed the process that replays, is no finding', async () => {
+  it.each([
+    ['since the kernel killed the process that replays, is no finding', 'SIGKILL', 'SERVER_KILLED'],
+    ['since the process that replays crashed, is a finding', 'SIGSEGV', 'RECOVERY_FAILED'],
+  ] as const)('%s', async (_what, signal, type) => {
     const { drill, wal } = await drillOf(source, point);
     await recoverToLsnAndPause({ drill, lsn: point.stopLsn, timeline: 1 });
     expect(wal.segments).toBeGreaterThan(1);
@@ -139,8 +142,8 @@ describe('a server that ends', () => {
       }
     });
     if (startup === undefined) throw new Error('no process replays');
-    process.kill(startup, 'SIGKILL');
+    process.kill(startup, signal);
     expect(await untilGone([server], 20_000)).toEqual([]);
-    expect(await explainEnd(drill, 0)).toMatchObject({ type: 'SERVER_KILLED' });
+    expect(await explainEnd(drill, 0)).toMatchObject({ type });
   }, 60_000);
 });
