@@ -14,7 +14,7 @@ import { classify } from '../../activities/temporal/classify.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource } from '../support/archived-source.ts';
+import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 
 const MIB = 2 ** 20;
 const isRoot = process.getuid?.() === 0;
@@ -22,7 +22,7 @@ let source: ArchivedSource;
 let point: RecoveryPoint;
 let small: string;
 
-const destroy = (drillsDirectory = source.drillsDirectory) => destroyDrill({ name: 'drill-1', run: 'run-1', fence: '1', drillsDirectory, productionPaths: productionPaths(source) });
+const destroy = (drillsDirectory = source.drillsDirectory) => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory, productionPaths: productionPaths(source) });
 
 beforeAll(async () => {
   source = await startArchivedSource();

@@ -17,9 +17,9 @@ import type { DrillPlaceCall } from '../../activities/dr-test/drill-activities.t
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
-import { type ArchivedSource, backUp, drillOf, productionPaths, startArchivedSource } from '../support/archived-source.ts';
+import { type ArchivedSource, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 
-const OWNER = { name: 'drill-1', run: 'run-1', fence: '1' };
+const OWNER = { name: DRILL_NAME, run: 'run-1', fence: '1' };
 
 describe('a marker that was cut off', () => {
   let root: string;
@@ -123,7 +123,7 @@ describe('processes of a drill', () => {
     expect(processesEnded).toBe(orphans.length);
     expect(await untilGone(orphans, 0)).toEqual([]);
     expect(await isAlive(person)).toBe(true);
-    expect(await proveAbsent({ name: 'drill-1', drillsDirectory: source.drillsDirectory })).toEqual({ absent: true, findings: [] });
+    expect(await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory })).toEqual({ absent: true, findings: [] });
   }, 60_000);
 
   it('are ended before its directory is made anew, and a person\'s is not', async () => {

@@ -6,7 +6,7 @@ import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recov
 import { findServer, type StartedServer, waitForServer } from '../../activities/drill/server.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, restartWith, startArchivedSource } from '../support/archived-source.ts';
+import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, restartWith, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 
 /** What standby settings the source has when it is backed up, and later. */
 const before = { max_connections: 30, max_worker_processes: 9, max_wal_senders: 7, max_prepared_transactions: 11, max_locks_per_transaction: 70 };
@@ -41,7 +41,7 @@ beforeAll(async () => {
   await insert(2);
   await archiveNow(source);
 }, 120_000);
-afterEach(() => destroyDrill({ name: 'drill-1', run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) }));
+afterEach(() => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) }));
 afterAll(() => source.server.stop());
 
 test('settings that the source raised after the backup are raised in the drill, which recovers beyond them', async () => {

@@ -10,7 +10,7 @@ import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recov
 import { stopDrill } from '../../activities/drill/server.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { type ArchivedSource, archiveNow, backUp, continuity, drillOf, productionPaths, startArchivedSource } from '../support/archived-source.ts';
+import { type ArchivedSource, archiveNow, backUp, continuity, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 
 let source: ArchivedSource;
 let point: RecoveryPoint;
@@ -50,7 +50,7 @@ afterAll(async () => {
   await source.server.stop();
 });
 
-const clean = () => destroyDrill({ name: 'drill-1', run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) });
+const clean = () => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) });
 const count = async (drill: Parameters<typeof withDrillClient>[0]) =>
   withDrillClient(drill, 'postgres', async (client) => ((await client.query('SELECT count(*)::int AS n FROM events')).rows[0] as { n: number }).n);
 
@@ -65,9 +65,9 @@ test('a backup under write load is restored to a position and then to the end, a
   expect(ended).toMatchObject({ endLsn: wal.endLsn, newTimeline: 2 });
   expect(ended.replayDoneAt).not.toBeNull();
   expect(await count(drill)).toBe(rowsAtPause + commitsKnown + 1);
-  expect((await proveAbsent({ name: 'drill-1', drillsDirectory: source.drillsDirectory })).absent).toBe(false);
+  expect((await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory })).absent).toBe(false);
   const destroyed = await clean();
-  expect(await proveAbsent({ name: 'drill-1', drillsDirectory: source.drillsDirectory, sharedMemoryIds: destroyed.sharedMemoryIds })).toEqual({ absent: true, findings: [] });
+  expect(await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory, sharedMemoryIds: destroyed.sharedMemoryIds })).toEqual({ absent: true, findings: [] });
   expect((await clean()).existed).toBe(false);
 }, 120_000);
 
@@ -155,8 +155,8 @@ test('a flipped bit in a WAL segment is named before anything is started', async
 
 test('a directory without the marker of the run is never destroyed', async () => {
   const { drill } = await drillOf(source, point);
-  await expect(destroyDrill({ name: 'drill-1', run: 'run-2', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: [] })).rejects.toMatchObject({ type: 'NOT_OUR_DRILL' });
-  await expect(destroyDrill({ name: 'drill-1', run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: [join(drill.directory, 'data')] })).rejects.toMatchObject({ type: 'UNSAFE_PATH' });
+  await expect(destroyDrill({ name: DRILL_NAME, run: 'run-2', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: [] })).rejects.toMatchObject({ type: 'NOT_OUR_DRILL' });
+  await expect(destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: [join(drill.directory, 'data')] })).rejects.toMatchObject({ type: 'UNSAFE_PATH' });
   expect(existsSync(drill.directory)).toBe(true);
   await stopDrill({ drill, mode: 'immediate' });
   await clean();

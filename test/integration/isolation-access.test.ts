@@ -9,7 +9,7 @@ import { destroyDrill } from '../../activities/drill/destroy.ts';
 import { DRILL_PORT, drillPaths } from '../../activities/drill/drill.ts';
 import { recoverToEnd } from '../../activities/drill/recover.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource } from '../support/archived-source.ts';
+import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 
 const isRoot = process.getuid?.() === 0;
 /** Somebody else of this host: neither the worker's user nor the server's. */
@@ -29,7 +29,7 @@ beforeAll(async () => {
   await archiveNow(source);
 }, 180_000);
 
-const destroy = (drillsDirectory = source.drillsDirectory) => destroyDrill({ name: 'drill-1', run: 'run-1', fence: '1', drillsDirectory, productionPaths: productionPaths(source) });
+const destroy = (drillsDirectory = source.drillsDirectory) => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory, productionPaths: productionPaths(source) });
 afterEach(async () => { await destroy(); }, 60_000);
 afterAll(() => source.server.stop(), 60_000);
 
@@ -74,7 +74,7 @@ it('nobody else of this host gets to the copy: not through its directories, and 
 
 describe('copying spares its host', () => {
   /** The process that copies, by what it carries in its environment. */
-  const copier = () => readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && read(`/proc/${pid}/environ`).includes('DURABLE_RUNBOOKS_DRILL=drill-1') && read(`/proc/${pid}/cmdline`).includes('copy-process'));
+  const copier = () => readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && read(`/proc/${pid}/environ`).includes(`DURABLE_RUNBOOKS_DRILL=${DRILL_NAME}`) && read(`/proc/${pid}/cmdline`).includes('copy-process'));
   const read = (path: string) => { try { return readFileSync(path, 'utf8'); } catch { return ''; } };
 
   it('keeps to the configured speed, and lets every other process go first', async () => {
@@ -109,7 +109,7 @@ describe('copying spares its host', () => {
       await destroy(small);
       const copying = drillOf(source, point, { drillsDirectory: small, reserveBytes, bytesPerSecond: 10_000_000, reflink: false });
       const ended = copying.then(() => 'copied', (error: { type?: string }) => error.type);
-      for (let tries = 0; tries < 200 && !existsSync(join(small, 'drill-1', 'data')); tries += 1) await sleep(20);
+      for (let tries = 0; tries < 200 && !existsSync(join(small, DRILL_NAME, 'data')); tries += 1) await sleep(20);
       const others = join(small, 'of others');
       writeFileSync(others, Buffer.alloc(free() - reserveBytes - 2 * mib, 1));
       expect(await ended).toBe('NOT_ENOUGH_SPACE');

@@ -7,7 +7,7 @@ import { drillClientConfig, withDrillClient } from '../../activities/drill/clien
 import { destroyDrill } from '../../activities/drill/destroy.ts';
 import { type Drill, drillPaths } from '../../activities/drill/drill.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource } from '../support/archived-source.ts';
+import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 import { type Canary, hashTree, listenForContact, startWithout } from '../support/canaries.ts';
 
 // Each layer of the drill's isolation alone: the namespaces, which would hide all others, are switched off unless they
@@ -47,7 +47,7 @@ beforeAll(async () => {
   await archiveNow(source);
 }, 180_000);
 
-const destroy = () => destroyDrill({ name: 'drill-1', run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) });
+const destroy = () => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) });
 afterEach(destroy, 60_000);
 afterAll(async () => {
   await source.server.stop();

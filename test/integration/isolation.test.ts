@@ -8,7 +8,7 @@ import { destroyDrill, proveAbsent } from '../../activities/drill/destroy.ts';
 import type { PreparedDrill } from '../../activities/drill/prepare.ts';
 import { recoverToEnd } from '../../activities/drill/recover.ts';
 import { findServer } from '../../activities/drill/server.ts';
-import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource } from '../support/archived-source.ts';
+import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 
 let source: ArchivedSource;
 let prepared: PreparedDrill;
@@ -47,8 +47,8 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  await destroyDrill({ name: 'drill-1', run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) });
-  const { findings } = await proveAbsent({ name: 'drill-1', drillsDirectory: source.drillsDirectory });
+  await destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) });
+  const { findings } = await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory });
   if (findings.length > 0) throw new Error(`left behind: ${findings.join(', ')}`);
   await source.server.stop();
 });

@@ -11,6 +11,9 @@ import { parseLsn } from '../../activities/postgres/lsn.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { createPrivateDirectory, runAs, type Server, type Settings, startCluster, startServer } from './postgres.ts';
 
+/** Processes are found by it on the whole host: two checkouts that test at once must not end each other's. */
+export const DRILL_NAME = `drill-${process.pid}`;
+
 /** A source with a WAL archive, a place for its backups and one for drills. */
 export interface ArchivedSource {
   server: Server;
@@ -81,7 +84,7 @@ export function continuity(source: ArchivedSource, point: RecoveryPoint, asOf = 
 export async function drillOf(source: ArchivedSource, point: RecoveryPoint, over: Partial<PrepareDrillArgs> = {}): Promise<PreparedDrill> {
   const binaries = await findPostgres({ major: point.serverMajor });
   return prepareDrill({
-    name: 'drill-1', drillsDirectory: source.drillsDirectory, run: 'run-1', fence: '1', layout: source.layout, point,
+    name: DRILL_NAME, drillsDirectory: source.drillsDirectory, run: 'run-1', fence: '1', layout: source.layout, point,
     wal: over.wal ?? (await continuity(source, point)), binDirectory: binaries.binDirectory, owner: binaries.runAs ?? null, until: null, reserveBytes: 0,
     ...over,
   });
