@@ -1,10 +1,7 @@
 import { readdir, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Manifest, manifestSchema } from '../../contracts/manifest.ts';
-import { withDrillClient } from '../../activities/drill/client.ts';
-import type { PreparedDrill } from '../../activities/drill/prepare.ts';
 import { forgeManifest } from '../../scripts/demo/damage/published-files.ts';
 import { type EndedDrill, runDrill, takeBackup } from '../support/drill-run.ts';
 import { type MeasuredSource, startMeasuredSource } from '../support/measured-source.ts';
@@ -121,30 +118,4 @@ describe('a restore that stopped early', () => {
     expect(evidence.steps.at(-1)?.name).toMatch(/^replay to the manifest/);
     expect(evidence.teardown.provenAbsent).toBe(true);
   }, 180_000);
-
-  it('because somebody promoted it half way', async () => {
-    const promoting = promoteWhilePaused(join(source.root, 'drills'));
-    const { evidence, failure } = await runDrill(source);
-    expect(await promoting, 'promoted').toBe(true);
-    expect(evidence.failure, failure).toMatchObject({ type: 'RECOVERY_STOPPED_EARLY', message: expect.stringContaining('bytes of WAL were not replayed') as string });
-    expect(evidence.verdict.restore).toBe('unsound');
-  }, 180_000);
 });
-
-/** Waits for a copy that is paused at the last manifest, and promotes it behind the drill's back. */
-async function promoteWhilePaused(drills: string): Promise<boolean> {
-  for (const end = Date.now() + 120_000; Date.now() < end; await sleep(10)) {
-    const [place] = await readdir(drills).catch(() => []);
-    if (place === undefined) continue;
-    const text = await readFile(join(drills, place, 'prepared.json'), 'utf8').catch(() => undefined);
-    if (text === undefined) continue;
-    const { drill } = JSON.parse(text) as PreparedDrill;
-    const promoted = await withDrillClient(drill, 'template1', async (client) => {
-      const { rows: [row] } = await client.query<{ there: boolean }>(
-        `SELECT pg_is_in_recovery() AND pg_get_wal_replay_pause_state() = 'paused' AND pg_last_wal_replay_lsn() + 40 >= $1::pg_lsn AS there`, [shopOf(lost).lsn]);
-      return row?.there === true && (await client.query<{ done: boolean }>('SELECT pg_promote(true, 30) AS done')).rows[0]?.done;
-    }).catch(() => false);
-    if (promoted === true) return true;
-  }
-  return false;
-}
