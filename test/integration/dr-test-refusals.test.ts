@@ -1,10 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sendSignal } from '../../activities/drill/processes.ts';
 import { manifestSchema, type Manifest } from '../../contracts/manifest.ts';
-import { replaceFile } from '../../scripts/demo/damage/published-files.ts';
+import { forgeManifest } from '../../scripts/demo/damage/published-files.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
 import { type MeasuredSource, reconfigure, startMeasuredSource } from '../support/measured-source.ts';
 
@@ -69,7 +69,7 @@ describe('prepared transactions of the copy', () => {
   const publish = async (change: (manifest: Manifest) => void) => {
     const manifest = manifestSchema.parse(JSON.parse(await readFile(manifestFile, 'utf8')));
     change(manifest);
-    await replaceFile(manifestFile, JSON.stringify(manifest));
+    await forgeManifest(dirname(manifestFile), JSON.stringify(manifest));
   };
 
   it('that the source left are named, with the commands that resolve them', async () => {
