@@ -6,6 +6,9 @@ import type { BackupFiles } from '../../../contracts/recovery-point.ts';
 import { listTables } from '../../../activities/manifest/tables.ts';
 import type { Site } from './site.ts';
 
+/** Below it a measurement only shows that the bench runs. */
+const TINY_ROWS = 1_000_000;
+
 const DATABASE = 'shop';
 /** What the configuration gives a drill when it says nothing. */
 export const DRILL_CONNECTIONS = 2;
@@ -41,8 +44,9 @@ export async function scriptDrillVariables(site: Site): Promise<Record<string, s
     await writeFile(at(`expected/${name}`), `${table.rows}|${table.fingerprint}\n`);
   }
   const all = bySize.reduce((sum, table) => sum + table.rows, 0);
-  // A script that compares less than we do would be fast, and no baseline.
-  if (rows < all * 0.99) throw new Error(`the script would compare ${rows} of ${all} rows`);
+  // A script that compares less than we do would be fast, and no baseline. In a tiny sample one table that the writers
+  // altered since is a tenth of all, and nothing is concluded from it.
+  if (all > TINY_ROWS && rows < all * 0.99) throw new Error(`the script would compare ${rows} of ${all} rows`);
   return {
     HOME: site.root, BACKUP: backup, WAL: layout.wal, SUMS: at('sums'), SETTINGS: at('settings'), QUERIES: at('queries'), EXPECTED: at('expected'), DRILL: join(site.root, 'script-drill'),
     BIN: binDirectory, OWNER: runAs ? `${runAs.uid}:${runAs.gid}` : '', LSN: expected?.lsn ?? '', SUPERUSER: point.bootstrapSuperuser, DATABASE,
