@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
-import type { Configuration } from '../contracts/configuration.ts';
+import type { SweepTools } from '../activities/archive-provider/sweep.ts';
 import { loadConfiguration, temporalConnectOptions, type TemporalFlags } from './config.ts';
 import { createWorkers } from './create-workers.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
@@ -47,7 +47,7 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
 }
 
 /** What lost runs left: drills, and backups that were never published. Loaded late: nobody waits for it at the start. */
-async function sweepAll(tools: { client: Client; configuration: Configuration; onStuck: (place: string, error: Error) => void }): Promise<string[]> {
+async function sweepAll(tools: SweepTools): Promise<string[]> {
   const [{ sweepAbandonedPlaces }, { sweepAbandonedBackups }] = await Promise.all([import('../activities/archive-provider/sweep-places.ts'), import('../activities/archive-provider/sweep-incoming.ts')]);
   return [...await sweepAbandonedPlaces(tools), ...await sweepAbandonedBackups(tools)];
 }

@@ -1,0 +1,73 @@
+import { readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { z } from 'zod';
+import type { Configuration } from '../../contracts/configuration.ts';
+import { guardianId } from '../../contracts/guardian.ts';
+import { ownerSchema } from '../../contracts/ledger.ts';
+import { PART } from '../archive/write-durably.ts';
+import { PLACE_RECORD } from './drill-place.ts';
+
+/** Much longer than making a place and writing its record takes. */
+const OPENING_MS = 10 * 60_000;
+
+const placeRecord = z.object({ database: z.string(), fence: z.number().int(), owner: ownerSchema });
+type PlaceRecord = z.output<typeof placeRecord>;
+
+/** What a sweep needs. A place that cannot be removed is handed to `onStuck` and keeps no other from being removed. */
+export interface SweepTools { client: Client; configuration: Configuration; onStuck: (place: string, error: Error) => void }
+
+/** A kind of place: how one is named, and how it is closed. */
+export interface PlaceKind {
+  /** Names that can be ours, also of one that has no record yet. */
+  pattern: RegExp;
+  nameOf: (record: PlaceRecord) => string;
+  close: (record: PlaceRecord) => Promise<string[]>;
+}
+
+/**
+ * Closes the places in a directory whose guardians gave this host up and are closed, so that nobody else will. A living
+ * guardian's is left alone; so is a young one whose guardian this server does not know, since it may be another server's.
+ * Returns what was removed.
+ */
+export async function sweep(directory: string, kind: PlaceKind, tools: SweepTools): Promise<string[]> {
+  const removed: string[] = [];
+  for (const name of await readdir(directory).catch(() => [])) {
+    const place = join(directory, name);
+    await sweepPlace(place, kind, tools).then((what) => removed.push(...what), (error: Error) => tools.onStuck(place, error));
+  }
+  return removed;
+}
+
+async function sweepPlace(place: string, kind: PlaceKind, { client, configuration }: SweepTools): Promise<string[]> {
+  const file = join(place, PLACE_RECORD);
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  const record = text === undefined ? undefined : placeRecord.safeParse(JSON.parse(text)).data;
+  if (!record || basename(place) !== kind.nameOf(record)) {
+    await removeUnused(place, kind.pattern);
+    return [];
+  }
+  const isOverdue = Date.now() - (await stat(file)).mtimeMs > configuration.lease.maximum;
+  return (await isAbandoned(client, guardianId(record.owner), isOverdue)) ? kind.close(record) : [];
+}
+
+/**
+ * A worker that was stopped while it opened a place may make the bare directory long after the place was closed. Removes
+ * nothing that holds more than half a record, and nothing that is not a directory of ours.
+ */
+async function removeUnused(place: string, pattern: RegExp): Promise<void> {
+  const age = Date.now() - (await stat(place).then(({ mtimeMs }) => mtimeMs, () => Date.now()));
+  if (!pattern.test(basename(place)) || age <= OPENING_MS) return;
+  await rm(join(place, `${PLACE_RECORD}${PART}`), { force: true });
+  await rmdir(place).catch(() => undefined);
+}
+
+/** Whether nobody will close what this guardian opened. One that the server does not know may be another server's, until it is overdue. */
+async function isAbandoned(client: Client, id: string, isOverdue: boolean): Promise<boolean> {
+  try {
+    return (await client.workflow.getHandle(id).describe()).status.name !== 'RUNNING';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return isOverdue;
+    throw error;
+  }
+}
