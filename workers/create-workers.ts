@@ -30,8 +30,11 @@ export async function createWorkers(input: WorkersInput): Promise<Worker[]> {
     return createActivities({ ...prepared, configuration, host, resolvePassword, probeEnvironment: probeEnvironment() });
   });
   const activities = lazyActivities(loading);
+  // Each open poll of a process that stalled (a frozen machine keeps its connections) swallows one task, which comes back
+  // only when its timeout is over. Runs are few, and two polls keep one on the line at any time.
+  const polls: Partial<WorkerOptions> = { maxConcurrentWorkflowTaskPolls: 2, maxConcurrentActivityTaskPolls: 2 };
   // An activity learns of a cancellation with its heartbeat: the SDK would hold those back for 8 of 10 seconds.
-  const shared: Partial<WorkerOptions> = { connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s', maxHeartbeatThrottleInterval: '1s' };
+  const shared: Partial<WorkerOptions> = { ...polls, connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s', maxHeartbeatThrottleInterval: '1s' };
   const creating = Promise.all([
     Worker.create({ ...shared, taskQueue: TASK_QUEUE, activities, ...workflowSource(), maxConcurrentActivityTaskExecutions: 500 }),
     // Few at a time: these read and write whole databases.
