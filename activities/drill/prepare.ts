@@ -120,8 +120,10 @@ async function makeDirectory(args: PrepareDrillArgs, directory: string, producti
   const exists = await lstat(directory).then(() => true, () => false);
   if (exists) {
     await refuseForeignDrill(directory, args);
+    args.signal?.throwIfAborted();
     await endProcessesOf({ marker: drillMarker(args.name), directory });
     for (const name of await readdir(directory)) {
+      args.signal?.throwIfAborted();
       if (name !== 'drill.json') await rm(join(directory, name), { recursive: true, force: true });
     }
   } else {
@@ -155,6 +157,7 @@ async function copyWal(args: PrepareDrillArgs, paths: DrillPaths): Promise<void>
 async function arrangeData(args: PrepareDrillArgs, paths: DrillPaths): Promise<void> {
   const { owner, point } = args;
   const label = join(paths.data, 'backup_label');
+  args.signal?.throwIfAborted();
   await writeFile(label, await readBackupLabel(args), { mode: 0o600 });
   for (const { oid } of point.tablespaces) {
     const link = join(paths.data, 'pg_tblspc', oid);

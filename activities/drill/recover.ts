@@ -31,8 +31,9 @@ export async function recoverToLsnAndPause(args: RecoverArgs & { lsn: string }):
   let logOffset = 0;
   await refusePromoted(drill);
   if (!(await isWaitingAt(drill, lsn))) {
-    await stopForRestart(drill, 'immediate');
+    await stopForRestart(args, 'immediate');
     await writeConfiguration(drill, { timeline: args.timeline, stopBeforeLsn: lsn, then: 'pause' });
+    args.signal?.throwIfAborted();
     const started = await startServer(drill);
     ({ logOffset } = started);
     await waitForServer({ drill, started, then: 'pause', signal: args.signal, onState: reportTo(args, lsn) });
@@ -69,8 +70,9 @@ export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string }
   const running = await findServer(drill);
   let started: StartedServer | undefined;
   if (!running || !(await isPromoted(drill))) {
-    await stopForRestart(drill, 'fast');
+    await stopForRestart(args, 'fast');
     await writeConfiguration(drill, { timeline: args.timeline, stopBeforeLsn: args.target?.lsn ?? null, then: 'promote' });
+    args.signal?.throwIfAborted();
     started = await startServer(drill);
   }
   await waitForServer({
@@ -102,9 +104,11 @@ async function readEndOfRecovery(drill: Drill, timeline: number): Promise<{ lsn:
   throw new RecoveryFailure('RECOVERY_FAILED', `The restored server runs, but did not branch off timeline ${timeline}.`);
 }
 
-/** A predecessor that was stalled may have begun a start: its server must not meet ours. */
-async function stopForRestart(drill: Drill, mode: 'fast' | 'immediate'): Promise<void> {
+/** A predecessor that was stalled may have begun a start: its server must not meet ours; nor ours a successor's. */
+async function stopForRestart({ drill, signal }: RecoverArgs, mode: 'fast' | 'immediate'): Promise<void> {
+  signal?.throwIfAborted();
   await stopDrill({ drill, mode });
+  signal?.throwIfAborted();
   await endProcessesOf({ marker: drillMarker(drill.name), directory: drill.directory });
 }
 

@@ -116,6 +116,7 @@ export async function waitForServer(args: {
     if (!alive) throw await explainEnd(drill, started.logOffset);
     const free = await freeBytes(drill);
     if (free < drill.reserveBytes) {
+      signal?.throwIfAborted();
       await stopDrill({ drill, mode: 'immediate' });
       throw notEnoughSpace(drill, free);
     }
