@@ -37,13 +37,13 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
     async supply(id, asOf) {
       const base = await point(id);
       await readBackupFiles({ layout, point: base });
-      const { segments } = await continuity(base, asOf);
+      const wal = await continuity(base, asOf);
+      const { segments } = wal;
       const last = segments.at(-1);
-      return { lastPiece: last?.name ?? null, reachesUntil: last?.archivedAt.toISOString() ?? base.stoppedAt, pieces: segments.length, bytes: segments.length * base.walSegmentSize };
-    },
-    async manifest(id, asOf, until) {
-      const base = await point(id);
-      return chooseManifest({ layout, point: base, wal: await continuity(base, asOf), until });
+      return {
+        lastPiece: last?.name ?? null, reachesUntil: last?.archivedAt.toISOString() ?? base.stoppedAt, pieces: segments.length, bytes: segments.length * base.walSegmentSize,
+        manifest: (until) => chooseManifest({ layout, point: base, wal, until }),
+      };
     },
     readManifest: async (id, manifestId) => readManifestOf({ layout, point: await point(id), manifestId }),
     describePlace: () => join(drills.directory, '<run>-<fence>'),
@@ -57,7 +57,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const base = await point(drill.recoveryPointId);
       const place = drillPlace(drills.directory, drill);
       const { binDirectory } = configuration.postgres;
-      const binaries = await findPostgres({ major: base.serverMajor, ...(binDirectory === undefined ? {} : { binDirectory }) });
+      const binaries = await findPostgres({ major: base.serverMajor, binDirectory });
       const prepared = await prepareDrill({
         ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt),
         binDirectory: binaries.binDirectory, owner: binaries.runAs ?? null, until: asSourceTime(plan),

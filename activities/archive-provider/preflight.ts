@@ -40,7 +40,7 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
   let binaries: PostgresBinaries | undefined;
   try {
     const { binDirectory } = configuration.postgres;
-    binaries = await findPostgres({ major: point.serverMajor, ...(binDirectory === undefined ? {} : { binDirectory }) });
+    binaries = await findPostgres({ major: point.serverMajor, binDirectory });
     check('PostgreSQL binaries', null, `${binaries.version} in ${binaries.binDirectory}`);
   } catch (error) {
     problems.push(error instanceof Error ? error.message : String(error));

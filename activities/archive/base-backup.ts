@@ -12,6 +12,7 @@ import { type OnProgress, RecoveryFailure } from './recovery-failure.ts';
 import { readSourceFacts, type SourceFacts } from './source-facts.ts';
 import { syncTree } from './sync-tree.ts';
 import { checkWalContinuity } from './wal.ts';
+import { writeDurably } from './write-durably.ts';
 
 export interface BaseBackupArgs {
   id: string;
@@ -86,9 +87,7 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
 }
 
 async function describe(incoming: string, point: RecoveryPoint): Promise<void> {
-  const { description } = backupPaths(incoming);
-  await writeFile(`${description}.tmp`, JSON.stringify(point, null, 2), { mode: 0o600 });
-  await rename(`${description}.tmp`, description);
+  await writeDurably(backupPaths(incoming).description, JSON.stringify(point, null, 2));
 }
 
 /** The manifest was taken after the backup was described: from here on it is part of it, and its loss is damage. */

@@ -1,8 +1,9 @@
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { PLACE_RECORD } from '../archive-provider/drill-place.ts';
+import { writeDurably } from '../archive/write-durably.ts';
 import { applicationName, fenceName } from '../kernel/names.ts';
 import { withClient } from '../postgres/source.ts';
 import type { BackupPlaceCall, BackupRef } from './backup-activities.ts';
@@ -20,9 +21,7 @@ export async function openBackupPlace(incoming: string, call: BackupPlaceCall): 
     if (error.code !== 'EEXIST') throw error;
   });
   const { database, owner, fence } = call;
-  const record = join(place, PLACE_RECORD);
-  await writeFile(`${record}.part`, JSON.stringify({ database, owner, fence }), { mode: 0o600 });
-  await rename(`${record}.part`, record);
+  await writeDurably(join(place, PLACE_RECORD), JSON.stringify({ database, owner, fence }));
 }
 
 /** Revokes the fence: removes the place with all that was written in it; returns what that was. */

@@ -1,4 +1,4 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hostname } from 'node:os';
 import { Context } from '@temporalio/activity';
@@ -6,6 +6,7 @@ import { hostTaskQueue } from '../../contracts/search-attributes.ts';
 import { manifestSchema } from '../../contracts/manifest.ts';
 import { publishBackup, takeBaseBackup } from '../archive/base-backup.ts';
 import { archiveLayout, backupPaths } from '../archive/layout.ts';
+import { writeDurably } from '../archive/write-durably.ts';
 import { takeManifest } from '../manifest/take-manifest.ts';
 import { endSessions, sourceConfig, withClient } from '../postgres/source.ts';
 import { classified } from '../temporal/classify.ts';
@@ -70,8 +71,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
         onProgress: (progress) => onProgress({ phase: `${progress.phase} of ${progress.database}`, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal }),
       });
       const { manifest: file } = backupPaths(join(placeOf(backup), backup.part ?? ''));
-      await writeFile(`${file}.part`, JSON.stringify(manifest), { mode: 0o600 });
-      await rename(`${file}.part`, file);
+      await writeDurably(file, JSON.stringify(manifest));
       const tables = manifest.databases.flatMap((database) => database.tables);
       return {
         tables: tables.length, rows: tables.reduce((sum, table) => sum + table.rows, 0), lsns: manifest.databases.map((database) => database.lsn),

@@ -4,6 +4,7 @@ import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { applicationName } from '../kernel/names.ts';
 import { sqlState } from '../manifest/errors.ts';
 import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
+import { UNREACHABLE_CODES } from '../postgres/unreachable.ts';
 import type { PlanDrillInput } from './drill-activities.ts';
 
 /**
@@ -38,8 +39,8 @@ export async function describeSource(
 
 /** Cut off (08), out of resources such as connections (53), shutting down or starting (57P), ill (58, XX). */
 const SILENT_STATES = /^(08|53|57P|58|XX)/;
-/** What Node.js says when nobody is there, or nobody any more. */
-const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENETDOWN', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT']);
+/** Nobody is there, or nobody any more: a connection that broke off and a socket that is gone included. */
+const NETWORK = new Set([...UNREACHABLE_CODES, 'ECONNABORTED', 'EPIPE', 'EHOSTDOWN', 'ENETDOWN', 'ENOENT']);
 /** The driver has no code for a connection that took too long or ended, nor for what it refuses itself. */
 const TIMED_OUT_OR_ENDED = /^(timeout expired|Connection terminated)/;
 const NO_PASSWORD = /^SASL|password/;

@@ -24,7 +24,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const supply = await provider.supply(point.id, input.declaredAt);
   const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: input.recoveryPoint.time } : null;
   if (recoverTo) refuseBeyondSupply(recoverTo.time, supply);
-  const usable = await provider.manifest(point.id, input.declaredAt, recoverTo?.time ?? null);
+  const usable = await supply.manifest(recoverTo?.time ?? null);
   signal.throwIfAborted();
   const bytes = point.sizeBytes + supply.bytes;
   const notVerified = usable

@@ -27,6 +27,8 @@ export interface Supply {
   reachesUntil: string;
   pieces: number;
   bytes: number;
+  /** The newest manifest that a restore with this supply passes; taken before `until` where that is given. */
+  manifest: (until: string | null) => Promise<UsableManifest | undefined>;
 }
 
 /** A manifest that a restore of a point can be stopped at. */
@@ -65,8 +67,6 @@ export interface RecoveryProvider {
   find(id: string): Promise<Point>;
   /** Throws `BACKUP_DAMAGED` when what there is has a gap or does not reach the point's end. */
   supply(id: string, asOf: string): Promise<Supply>;
-  /** The newest manifest that a restore with this supply passes; before `until` where that is given. */
-  manifest(id: string, asOf: string, until: string | null): Promise<UsableManifest | undefined>;
   readManifest(id: string, manifestId: string): Promise<Manifest>;
   /** What restoring makes, for the plan that people approve. */
   describePlace(): string;

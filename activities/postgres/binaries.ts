@@ -10,9 +10,9 @@ const run = promisify(execFile);
 /** What to look for; both fields narrow the search, neither is required. */
 export interface FindPostgresOptions {
   /** Major version that must match, such as 18; any version does when left out. */
-  readonly major?: number;
+  readonly major?: number | undefined;
   /** A configured directory with `postgres`, `initdb` and `pg_ctl`. When given, nothing else is searched. */
-  readonly binDirectory?: string;
+  readonly binDirectory?: string | undefined;
 }
 
 /** A usable set of PostgreSQL server binaries. */

@@ -1,5 +1,5 @@
 /** System errors that say that nobody answers, and not what an answer said. */
-const CODES = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET']);
+export const UNREACHABLE_CODES = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET']);
 
 interface SystemError { code?: string; address?: string; hostname?: string; port?: number }
 
@@ -22,6 +22,6 @@ export function unreachable(error: unknown, where: { host?: string | undefined; 
   if (error instanceof Unreachable) return error;
   // A name with several addresses fails once for each.
   const { code, address, hostname, port } = (error instanceof AggregateError ? error.errors[0] : error ?? {}) as SystemError;
-  if (code === undefined || !CODES.has(code)) return undefined;
+  if (code === undefined || !UNREACHABLE_CODES.has(code)) return undefined;
   return new Unreachable(code, { host: where.host ?? hostname ?? address, port: where.port ?? port }, error);
 }

@@ -72,7 +72,7 @@ export async function examineBackups(settings: DatabaseSettings, { postgres }: C
     findings.problem('recovery point', messageOf(error), 'move the damaged backup out of the repository and take a new one');
   }
   try {
-    const { binDirectory, version } = await findPostgres({ ...(needed === undefined ? {} : { major: needed }), ...(postgres.binDirectory === undefined ? {} : { binDirectory: postgres.binDirectory }) });
+    const { binDirectory, version } = await findPostgres({ major: needed, binDirectory: postgres.binDirectory });
     findings.ok('PostgreSQL binaries', `version ${version} in ${binDirectory}`);
   } catch (error) {
     findings.problem('PostgreSQL binaries', messageOf(error), `install PostgreSQL${needed === undefined ? '' : ` ${needed}`} on this host, or set postgres.binDirectory`);
