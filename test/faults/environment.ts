@@ -11,6 +11,7 @@ import { loadShop } from '../../scripts/demo/load.ts';
 import { startProduction, type Production } from '../../scripts/demo/production.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
+import { archiveUpToNow } from '../support/wal-segments.ts';
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
 
 /** Everything that faults strike, from nothing: a server that keeps its state, a small production, a backup, a worker. */
@@ -105,13 +106,7 @@ async function loadBallast(production: Production): Promise<void> {
 async function writeMoreWal(production: Production): Promise<void> {
   await withClient(production.config, async (client) => {
     await client.query(`CREATE TABLE public.later AS SELECT n, md5(n::text) || repeat('-', 500) AS filler FROM generate_series(1, 25000) AS n`);
-    const { rows: [row] } = await client.query<{ name: string }>('SELECT pg_walfile_name(pg_switch_wal()) AS name');
-    for (const end = Date.now() + 30_000; Date.now() < end;) {
-      const { rows } = await client.query<{ done: boolean | null }>('SELECT last_archived_wal >= $1 AS done FROM pg_stat_archiver', [row?.name]);
-      if (rows[0]?.done === true) return;
-      await client.query('SELECT pg_sleep(0.1)');
-    }
-    throw new Error(`${row?.name} was not archived`);
+    await archiveUpToNow(client, production.archiveDirectory);
   });
 }
 

@@ -12,6 +12,7 @@ import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
+import { archiveUpToNow } from '../support/wal-segments.ts';
 
 let demo: DemoEnvironment;
 let first: string;
@@ -30,20 +31,11 @@ beforeAll(async () => {
     await sleep(1_200);
     await execute('SELECT pg_switch_wal()');
   }
-  await archived();
+  await withClient(demo.production.config, (client) => archiveUpToNow(client, demo.production.archiveDirectory));
 }, 180_000);
 afterAll(() => demo.stop(), 60_000);
 
 const execute = (sql: string) => withClient(demo.production.config, (client) => client.query(sql));
-
-/** Closes the segment that is being written, and waits until it is in the archive. */
-async function archived(): Promise<void> {
-  const { rows: [closed] } = await execute('SELECT pg_walfile_name(pg_switch_wal()) AS name');
-  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(100)) {
-    if ((await readdir(demo.production.archiveDirectory)).includes((closed as { name: string }).name)) return;
-  }
-  throw new Error('the archiver does not catch up');
-}
 
 /** One target for each mark that must be the last one there: the check is in the configuration, as an owner would write it. */
 async function addTargets(): Promise<void> {

@@ -1,6 +1,5 @@
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { archiveLayout, type ArchiveLayout } from '../../activities/archive/layout.ts';
 import { publishBackup, takeBaseBackup } from '../../activities/archive/base-backup.ts';
 import { checkWalContinuity, type WalContinuity } from '../../activities/archive/wal.ts';
@@ -10,6 +9,7 @@ import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { createPrivateDirectory, runAs, type Server, type Settings, startCluster, startServer } from './postgres.ts';
+import { archiveUpToNow } from './wal-segments.ts';
 
 /** Processes are found by it on the whole host: two checkouts that test at once must not end each other's. */
 export const DRILL_NAME = `drill-${process.pid}`;
@@ -62,16 +62,7 @@ export async function backUp(source: ArchivedSource, id: string): Promise<Recove
 
 /** Switches to a new segment and waits until all before it are archived. */
 export async function archiveNow(source: ArchivedSource): Promise<void> {
-  await source.server.withClient('postgres', async (client) => {
-    const { rows } = await client.query(`SELECT pg_walfile_name(pg_switch_wal()) AS name`);
-    const { name } = rows[0] as { name: string };
-    for (let tries = 0; tries < 300; tries += 1) {
-      const archived = await client.query('SELECT last_archived_wal >= $1 AS done FROM pg_stat_archiver', [name]);
-      if ((archived.rows[0] as { done: boolean | null }).done) return;
-      await sleep(50);
-    }
-    throw new Error(`${name} was not archived within 15 s`);
-  });
+  await source.server.withClient('postgres', (client) => archiveUpToNow(client, source.layout.wal));
 }
 
 export function continuity(source: ArchivedSource, point: RecoveryPoint, asOf = new Date(Date.now() + 1000)): Promise<WalContinuity> {

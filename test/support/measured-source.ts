@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { Client } from 'pg';
 import { parse, stringify } from 'yaml';
 import { withClient } from '../../activities/postgres/source.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
+import { archived, archiveUpToNow, closeSegment } from './wal-segments.ts';
 
 /** A source in which nothing commits but what the test commits, and whose WAL is archived only when the test says so. */
 export interface MeasuredSource extends DemoEnvironment {
@@ -27,16 +27,6 @@ export async function startMeasuredSource(environment: Record<string, string> = 
   const run = (sql: string) => work((client) => client.query(sql));
   await run('CREATE TABLE marks (id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL DEFAULT clock_timestamp())');
 
-  const closeSegment = () => work(async (client) => {
-    const { rows: [row] } = await client.query<{ name: string }>('SELECT pg_walfile_name(pg_switch_wal()) AS name');
-    return row?.name ?? '';
-  });
-  const archived = async (name: string) => {
-    for (const end = Date.now() + 30_000; Date.now() < end; await sleep(50)) {
-      if (await stat(join(demo.production.archiveDirectory, name)).then(() => true, () => false)) return;
-    }
-    throw new Error(`${name} was not archived within 30 s`);
-  };
   return {
     ...demo, run,
     stop: () => demo.stop(),
@@ -49,17 +39,17 @@ export async function startMeasuredSource(environment: Record<string, string> = 
       }
       return last;
     }),
-    archive: async () => archived(await closeSegment()),
+    archive: () => work((client) => archiveUpToNow(client, demo.production.archiveDirectory)),
     holdArchiver: async () => {
       await run(`ALTER SYSTEM SET archive_command = 'false'`);
       await run('SELECT pg_reload_conf()');
       // The archiver reads its settings again before its next segment, within a second of a signal.
       await sleep(1000);
-      const segment = await closeSegment();
+      const segment = await work(closeSegment);
       return async () => {
         await run('ALTER SYSTEM RESET archive_command');
         await run('SELECT pg_reload_conf()');
-        await archived(segment);
+        await archived(demo.production.archiveDirectory, segment);
       };
     },
   };

@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { Client as Database } from 'pg';
 import { type ArchiveLayout, backupPaths, readBackupFiles, readRecoveryPoint } from '../../../activities/archive/layout.ts';
-import { awaitSegment } from '../../../activities/dr-test/await-archived.ts';
 import { readManifest } from '../../../activities/archive-provider/manifests.ts';
 import type { BackupResult } from '../../../contracts/backup.ts';
 import type { Manifest } from '../../../contracts/manifest.ts';
@@ -12,6 +11,7 @@ import type { BackupFiles, RecoveryPoint } from '../../../contracts/recovery-poi
 import { TASK_QUEUE } from '../../../contracts/search-attributes.ts';
 import type { Production } from '../../../scripts/demo/production.ts';
 import { startWriters } from '../../../scripts/demo/writers.ts';
+import { archiveUpToNow } from '../../support/wal-segments.ts';
 
 /** A published backup, its manifest, and an archive that goes on after it. */
 export interface Recoverable {
@@ -49,6 +49,5 @@ export async function takeRecoveryPoint({ name, production, client, layout, writ
 async function archiveAll(production: Production, layout: ArchiveLayout): Promise<void> {
   const database = new Database(production.config);
   await database.connect();
-  const { rows } = await database.query<{ segment: string }>('SELECT pg_walfile_name(pg_switch_wal()) AS segment').finally(() => database.end());
-  await awaitSegment({ directory: layout.wal, segment: rows[0]?.segment ?? '', timeoutMs: 60_000, signal: new AbortController().signal, onWait: () => undefined });
+  await archiveUpToNow(database, layout.wal).finally(() => database.end());
 }
