@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Kinds of test, run one kind after the other: real servers must not compete with CPU-bound tests for time.
+ * Kinds of test, run one kind after the other: real servers must not compete with CPU-bound tests for time, and what
+ * measures time must not compete with anything.
  * `npm test -- --project unit` runs one kind. `npm test` leaves out `browser`, which needs a browser: `npm run browser`.
  */
 export default defineConfig({
@@ -27,14 +28,21 @@ export default defineConfig({
       {
         test: {
           name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
-          // Each file starts servers and databases of its own; two at a time would distort what they measure.
-          fileParallelism: false, sequence: { groupOrder: 3 },
+          // Each file starts servers and databases of its own, and waits for time-outs most of the while.
+          maxWorkers: 2, sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
+          // Next to others these would measure something else.
+          name: 'alone', include: ['test/alone/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
+          fileParallelism: false, sequence: { groupOrder: 4 },
         },
       },
       {
         test: {
           name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000,
-          fileParallelism: false, sequence: { groupOrder: 4 },
+          fileParallelism: false, sequence: { groupOrder: 5 },
         },
       },
     ],

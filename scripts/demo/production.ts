@@ -1,12 +1,12 @@
 import { execFile, type ExecFileOptions } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import type { PostgresBinaries } from '../../activities/postgres/binaries.ts';
+import { freeLoopbackPort } from '../embedded/free-port.ts';
 import { archiveScript, shellQuoted } from './archive-script.ts';
 
 const run = promisify(execFile);
@@ -76,8 +76,7 @@ export async function startProduction(input: StartProductionInput): Promise<Prod
   const dataDirectory = at('data');
   const archiveDirectory = await makePrivate(at('archive'));
   const tablespaceDirectory = await makePrivate(at('tablespace'));
-  const port = await freePort();
-  const fits = Buffer.byteLength(join(at('socket'), `.s.PGSQL.${port}`)) <= maxSocketPathBytes;
+  const fits = Buffer.byteLength(join(at('socket'), '.s.PGSQL.65535')) <= maxSocketPathBytes;
   const socketDirectory = fits ? await makePrivate(at('socket')) : await mkdtemp(join(tmpdir(), 'shop-'));
   await own(socketDirectory);
 
@@ -99,7 +98,7 @@ export async function startProduction(input: StartProductionInput): Promise<Prod
   await own(script);
   const configFile = join(dataDirectory, 'postgresql.conf');
   await writeFile(configFile, settingsFile({
-    listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: socketDirectory, unix_socket_permissions: '0700',
+    listen_addresses: '127.0.0.1', unix_socket_directories: socketDirectory, unix_socket_permissions: '0700',
     password_encryption: 'scram-sha-256', max_connections: '60', shared_buffers: '128MB', wal_level: 'logical',
     max_wal_size: '2GB', checkpoint_timeout: '5min', archive_mode: 'on',
     archive_command: `/bin/sh ${shellQuoted(script)} "%p" "%f"`, archive_timeout: '5s', max_prepared_transactions: '20',
@@ -107,16 +106,21 @@ export async function startProduction(input: StartProductionInput): Promise<Prod
     lc_messages: 'C', timezone: 'UTC', log_timezone: 'UTC', log_min_messages: 'warning', ...input.settings,
   }), { flag: 'a' });
 
-  const start = async () => {
-    try {
-      await execute('pg_ctl', ['start', '-w', '-t', '60', '-s', '-D', dataDirectory, '-l', at('server.log')]);
-    } catch (cause) {
+  const start = async (port: number) => {
+    log(`start PostgreSQL on 127.0.0.1:${port}`);
+    // The last of several counts.
+    await writeFile(configFile, `port = ${port}\n`, { flag: 'a' });
+    await execute('pg_ctl', ['start', '-w', '-t', '60', '-s', '-D', dataDirectory, '-l', at('server.log')]).catch(async (cause: unknown) => {
       const tail = await readFile(at('server.log'), 'utf8').catch(() => '');
       throw new Error(`PostgreSQL did not start [data=${dataDirectory}]: ${tail.split('\n').slice(-5).join(' ').trim()}`, { cause });
-    }
+    });
+    return port;
   };
-  log(`start PostgreSQL on 127.0.0.1:${port}`);
-  await start();
+  // Another process can take a free port between the look and the start: then once more.
+  const port = await start(await freeLoopbackPort()).catch(async (error: Error) => {
+    if (!error.message.includes('could not create any TCP/IP sockets')) throw error;
+    return start(await freeLoopbackPort());
+  });
   const pid = Number((await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8')).split('\n')[0]);
   const stop = async () => {
     await stopByPid(pid, dataDirectory);
@@ -145,18 +149,6 @@ function serverCommand(binaries: ServerBinaries, cwd: string, environment: Recor
 function settingsFile(settings: Record<string, string>): string {
   const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`);
   return `\n# Written by the demo\n${lines.join('\n')}\n`;
-}
-
-/** A port of 127.0.0.1 that nobody listened on just now. */
-async function freePort(): Promise<number> {
-  return await new Promise((done, failed) => {
-    const server = createServer();
-    server.once('error', failed);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => (address && typeof address === 'object' ? done(address.port) : failed(new Error('no port'))));
-    });
-  });
 }
 
 /** Fast shutdown (SIGINT), and after 20 s immediate shutdown (SIGQUIT). Looks at postmaster.pid first: a pid can be reused. */

@@ -1,12 +1,12 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client, type ClientConfig } from 'pg';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
+import { freeLoopbackPort } from '../../scripts/embedded/free-port.ts';
 
 /** Settings of a throw-away server, as `name: value` of postgresql.conf. */
 export type Settings = Record<string, string | number | boolean>;
@@ -71,7 +71,7 @@ export async function startServer(
   options: { dataDirectory: string; settings?: Settings; tcp?: boolean; owns?: string },
 ): Promise<Server> {
   const socketRoot = createPrivateDirectory('sock');
-  const port = options.tcp ? await freePort() : 5432;
+  const port = options.tcp ? await freeLoopbackPort() : 5432;
   const settings: Settings = {
     listen_addresses: options.tcp ? '127.0.0.1' : '',
     unix_socket_directories: socketRoot,
@@ -155,16 +155,6 @@ async function untilReady(server: Server, child: ChildProcess): Promise<void> {
     } catch { await new Promise((resolve) => setTimeout(resolve, 30)); }
   }
   throw new Error(`PostgreSQL did not get ready within 60 s:\n${server.log()}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }
 
 /** PostgreSQL refuses to run as root, so root starts it as the system's `postgres` (else `nobody`). */
