@@ -83,7 +83,7 @@ export const configurationSchema = z.strictObject({
       copyBytesPerSecond: sizeBytes.optional(),
       connections: z.number().int().min(1).max(64).default(2),
       preloadLibraries: z.array(z.string()).default([]),
-      /** `required`: refuse to drill where the copy cannot be cut off from the network. */
+      /** `required`: refuse to drill where the copy cannot be cut off from the network, or from production's files and sockets on the host. */
       network: z.enum(['required', 'bestEffort']).default('bestEffort'),
       settings: z.record(z.string(), z.string()).default({}),
   }).prefault({}),

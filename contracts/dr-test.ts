@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CheckSetting, Objectives } from './configuration.ts';
+import type { CheckSetting, Objectives, ProbeSetting } from './configuration.ts';
 import { defineRunbook } from './runbook.ts';
 import type { Verdict } from './evidence.ts';
 import type { NotVerifiedReasons } from './record.ts';
@@ -49,7 +49,7 @@ export interface DrillPlan {
   creates: { directory: string; expiresAt: string };
   objectives: Objectives;
   checks: CheckSetting[];
-  hasProbe: boolean;
+  probe: ProbeSetting | null;
   allowNotProven: boolean;
   /** What is known beforehand not to be verified, and why. */
   notVerified: NotVerifiedReasons;

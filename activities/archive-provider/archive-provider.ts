@@ -64,8 +64,8 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
         reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, signal, onProgress,
       });
       await rememberDrill(place, prepared);
-      const { network, reason } = prepared.drill.isolation;
-      return { bytes: prepared.bytes, files: prepared.files, walSegments: prepared.wal.segments, isolation: { network, reason: reason ?? '' } };
+      const { network, mounts, reason } = prepared.drill.isolation;
+      return { bytes: prepared.bytes, files: prepared.files, walSegments: prepared.wal.segments, isolation: { network, mounts, reason: reason ?? '' } };
     },
 
     async recoverTo(drill, lsn, { signal, onProgress }) {

@@ -39,8 +39,10 @@ export async function openPlace(drillsDirectory: string, call: DrillPlaceCall): 
 export async function closePlace(drillsDirectory: string, call: DrillPlaceCall, productionPaths: readonly string[]): Promise<string[]> {
   const place = drillPlace(drillsDirectory, call);
   const destroyed = new Set<string>();
+  // Data directory and tablespaces of the source; a place that never got so far has nothing that could be one.
+  const hidden = await recallDrill(place).then(({ drill }) => drill.hiddenPaths, () => []);
   for (let round = 1; ; round += 1) {
-    const { existed, processesEnded } = await destroyDrill({ ...place, drillsDirectory: place.directory, productionPaths });
+    const { existed, processesEnded } = await destroyDrill({ ...place, drillsDirectory: place.directory, productionPaths: [...productionPaths, ...hidden] });
     if (existed) destroyed.add(`directory ${join(place.directory, place.name)}`);
     if (processesEnded > 0) destroyed.add(`${processesEnded} processes`);
     try {

@@ -5,6 +5,7 @@ import type { Configuration } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
+import type { Isolation } from '../drill/drill.ts';
 import { probeIsolation } from '../drill/isolation.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
@@ -50,12 +51,22 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
     const missing = await missingExtensions(point, binaries.shareDirectory);
     check('extensions', missing.length === 0 ? null : `this host's PostgreSQL lacks the extensions ${missing.join(', ')} that the backup uses; install their packages`, 'all that the backup uses are installed');
     signal.throwIfAborted();
-    const isolation = await probeIsolation(binaries.runAs ?? null);
-    const open = isolation.network === 'notIsolated' && network === 'required';
-    check('network isolation', open ? `the drill cannot be cut off from the network (${isolation.reason}); run the worker where unshare works, or set drills.network to bestEffort` : null, isolation.network === 'isolated' ? 'a network namespace of its own' : `not possible: ${isolation.reason}`);
+    const isolation = judgeIsolation(await probeIsolation(binaries.runAs ?? null), network);
+    if (typeof isolation === 'string') problems.push(isolation);
+    else checks.push(isolation);
   }
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('; '), 'PREFLIGHT');
   return checks;
+}
+
+/** The check that says how far the copy is cut off; a sentence where that is less than what is required. */
+export function judgeIsolation({ network, mounts, reason }: Isolation, wanted: Configuration['drills']['network']): Check | string {
+  const name = 'isolation';
+  if (network === 'isolated' && mounts === 'isolated') return { name, outcome: 'passed', detail: "a network namespace of its own; production's files and sockets hidden" };
+  // A socket of production on this host is as good as a network to it.
+  const open = network === 'isolated' ? "production's files and sockets on this host cannot be hidden from the drill" : 'the drill cannot be cut off from the network';
+  if (wanted === 'required') return `${open} (${reason}); run the worker where unshare works, or set drills.network to bestEffort`;
+  return { name, outcome: 'skipped', detail: `${open}: ${reason}` };
 }
 
 async function missingExtensions(point: RecoveryPoint, shareDirectory: string): Promise<string[]> {

@@ -1,17 +1,19 @@
 import { hostname } from 'node:os';
-import { withClient } from '../postgres/source.ts';
+import { applicationName } from '../kernel/names.ts';
+import { sourceConfig, withClient } from '../postgres/source.ts';
 import { classified } from '../temporal/classify.ts';
 import { longActivity } from '../temporal/long-activity.ts';
 import { compareWithManifest } from '../manifest/compare-manifest.ts';
 import { checkCollations } from './collation-check.ts';
 import { settingsIn, type DrillDependencies } from './dependencies.ts';
-import type { DrillActivities, DrillRef } from './drill-activities.ts';
+import type { DrillActivities, DrillPlaceCall, DrillRef } from './drill-activities.ts';
 import { comparisonChecks, reasonsOf } from './findings.ts';
 import { measureLoss } from './measure-loss.ts';
 import { runOwnChecks } from './own-checks.ts';
 import { planDrill } from './plan-drill.ts';
 import { checkPreparedTransactions } from './prepared-check.ts';
 import { probe } from './probe.ts';
+import { endSourceSessions, lookForSourceSessions } from './source-sessions.ts';
 
 /** What a restore test does, whatever tool made the backups: they lie behind {@link RecoveryProvider}. */
 export function createDrillActivities(dependencies: DrillDependencies): DrillActivities {
@@ -26,6 +28,10 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     await provider.recoverToEnd(drill, { signal, onProgress: () => undefined });
     return provider.address(drill);
   };
+
+  /** Undefined where not even the password can be read: that must not keep anything from being removed. */
+  const sourceOf = async ({ database, owner }: DrillPlaceCall) =>
+    sourceConfig(settingsOf(database).connection, resolvePassword, applicationName(owner)).then((config) => config(), () => undefined);
 
   return classified<DrillActivities>({
     planDrill: (input) => longActivity(({ signal }) => planDrill(input, { settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host, signal })),
@@ -81,8 +87,9 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       ];
     }),
 
-    probeApplication: ({ drill }) => longActivity(async ({ signal }) => {
-      const setting = settingsOf(drill.database).probe;
+    probeApplication: ({ drill, plan }) => longActivity(async ({ signal }) => {
+      // As it was approved, and not as the configuration may say by now.
+      const setting = plan.probe;
       if (!setting) return [{ name: 'application probe', outcome: 'skipped', detail: 'none is configured; the server itself answers' }];
       const address = await bringUp(drill, signal);
       const database = defaultDatabase(drill.database);
@@ -94,9 +101,20 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
 
     measureLoss: (input) => longActivity(({ signal }) => measureLoss(input, { settings: settingsOf(input.drill.database), provider: providerOf(input.drill.database), resolvePassword, signal })),
 
-    closeDrillPlace: (call) => longActivity(async () => ({ destroyed: await providerOf(call.database).closePlace(call) })),
+    closeDrillPlace: (call) => longActivity(async () => {
+      const destroyed = await providerOf(call.database).closePlace(call);
+      const source = await sourceOf(call);
+      const ended = source ? await endSourceSessions(source, applicationName(call.owner)) : 0;
+      return { destroyed: [...destroyed, ...(ended > 0 ? [`${ended} sessions at the source`] : [])] };
+    }),
 
-    proveDrillAbsent: (call) => longActivity(() => providerOf(call.database).provePlaceAbsent(call)),
+    proveDrillAbsent: (call) => longActivity(async () => {
+      const proof = await providerOf(call.database).provePlaceAbsent(call);
+      const source = await sourceOf(call);
+      if (!source) return proof;
+      const { looked, found } = await lookForSourceSessions(source, applicationName(call.owner));
+      return { ...proof, looked: [...proof.looked, looked], found: [...proof.found, ...found] };
+    }),
   });
 }
 

@@ -17,7 +17,7 @@ export interface PlanDrillInput {
 /** Names a drill in calls; everything else is found from the configuration and the drill's own directory. */
 export interface DrillRef { database: string; recoveryPointId: string; fence: number; owner: Owner }
 
-export interface CopyResult { bytes: number; files: number; walSegments: number; seconds: number; isolation: { network: 'isolated' | 'notIsolated'; reason: string } }
+export interface CopyResult { bytes: number; files: number; walSegments: number; seconds: number; isolation: { network: 'isolated' | 'notIsolated'; mounts: 'isolated' | 'notIsolated'; reason: string } }
 
 export interface RecoverToManifestInput { drill: DrillRef; lsn: string }
 export interface RecoverToManifestResult { replayedLsn: string; seconds: number }
@@ -40,7 +40,7 @@ export interface DrillActivities {
   compareWithManifest(input: CompareInput): Promise<CompareResult>;
   recoverToEnd(input: RecoverToEndInput): Promise<RecoverToEndResult>;
   runChecks(input: { drill: DrillRef; plan: DrillPlan; recovered: RecoverToEndResult }): Promise<Check[]>;
-  probeApplication(input: { drill: DrillRef }): Promise<Check[]>;
+  probeApplication(input: { drill: DrillRef; plan: DrillPlan }): Promise<Check[]>;
   measureLoss(input: MeasureLossInput): Promise<LossResult>;
   openDrillPlace(input: DrillPlaceCall): Promise<void>;
   closeDrillPlace(input: DrillPlaceCall): Promise<{ destroyed: string[] }>;

@@ -30,6 +30,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const notVerified = usable
     ? reasonsOf(usable.manifest.notVerified)
     : { open: [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`], byDesign: [] };
+  if (usable) notVerified.byDesign.push('entries of indexes: only definitions are compared, and not that each entry is one of its table');
   if (input.depth === 'quick') notVerified.open.push('rows: depth "quick" compares definitions and counts only');
   return {
     database: input.database, taskQueue: hostTaskQueue(host), depth: input.depth, provider: provider.kind,
@@ -39,7 +40,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     manifest: usable ? { id: usable.id, databases: usable.manifest.databases.map(({ database, lsn, tables }) => ({ name: database, lsn, tables: tables.length })) } : null,
     predicted: { bytes, ...predict(bytes, await pastDrills(input.database)) },
     creates: { directory: provider.describePlace(), expiresAt: new Date(Date.now() + input.leaseMs).toISOString() },
-    objectives: settings.objectives, checks: settings.checks, hasProbe: settings.probe !== undefined, allowNotProven: settings.allowNotProven,
+    objectives: settings.objectives, checks: settings.checks, probe: settings.probe ?? null, allowNotProven: settings.allowNotProven,
     notVerified, source, sourceSilence,
   };
 }

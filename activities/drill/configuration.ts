@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { RecoverySettings } from '../../contracts/recovery-point.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { DRILL_PORT, type Drill, drillPaths } from './drill.ts';
+import { freeBytes } from './space.ts';
 
 /** Where recovery stops: before a position (then it waits), or at the end of the WAL that is there (then it promotes). */
 export interface RecoveryGoal {
@@ -60,7 +61,7 @@ export async function writeConfiguration(drill: Drill, goal: RecoveryGoal): Prom
       throw new RecoveryFailure('UNFIT_HOST', `The setting "${name}" belongs to the drill's isolation or recovery and cannot be configured.`);
     }
   }
-  const all = { ...drill.settings, ...fixedSettings(drill, goal), ...own };
+  const all = { temp_file_limit: temporaryFileLimit(drill, await freeBytes(drill)), ...drill.settings, ...fixedSettings(drill, goal), ...own };
   const lines = Object.entries(all).map(([name, value]) => `${name} = '${quote(value)}'\n`);
   await writeFile(join(paths.conf, 'postgresql.conf'), lines.join(''), { mode: 0o644 });
 }
@@ -105,6 +106,12 @@ function fixedSettings(drill: Drill, goal: RecoveryGoal): Record<string, string>
     // Not one of the other targets may even be named beside it.
     ...(goal.stopBeforeLsn === null ? {} : { recovery_target_lsn: goal.stopBeforeLsn }),
   };
+}
+
+/** Of one session: a check that sorts a whole database must not take what has to stay free, and there are a few of them. */
+function temporaryFileLimit({ reserveBytes }: Pick<Drill, 'reserveBytes'>, free: number): string {
+  if (!Number.isFinite(free)) return '-1';
+  return `${Math.max(64, Math.floor((free - reserveBytes) / 4 / 2 ** 20))}MB`;
 }
 
 function quote(value: string): string {

@@ -14,7 +14,7 @@ ${objective('RTO', recovery.rtoSeconds, evidence.verdict.rto)}
 ${objective('RPO', recovery.rpoSeconds, evidence.verdict.rpo)}
 <p class="soft">${recovery.lostTransactions === null ? 'number of lost transactions not known' : `${recovery.lostTransactions} transactions lost`}</p></div>
 </div>
-<dl><dt>RTA is</dt><dd>${RTA_METHOD}</dd>
+<dl><dt>RTA is</dt><dd>${rtaMethod(evidence)}</dd>
 <dt>RPA is</dt><dd>${recovery.rpaMethod}</dd>
 <dt>recovery point</dt><dd>${recovery.recoveryPoint.id}, taken ${recovery.recoveryPoint.takenAt} (${recovery.recoveryPoint.provider})</dd>
 <dt>clock skew</dt><dd>${recovery.clockSkewSeconds === null ? 'not known: the source did not answer' : `source ${recovery.clockSkewSeconds.toFixed(3)} s against worker`}</dd></dl>
@@ -29,8 +29,11 @@ function objective(name: string, seconds: number | null, verdict: 'met' | 'misse
   return html`<p><span class="word ${verdict === 'met' ? 'ok' : verdict === 'missed' ? 'bad' : 'unsure'}">${verdict === null ? 'not judged' : readable(verdict)}</span> against an ${name} of ${formatSeconds(seconds)}</p>`;
 }
 
-/** How every RTA is measured. */
-export const RTA_METHOD = 'from the declared disaster to the application probe passing, by the times of durable events';
+/** How an RTA was measured, in words: it is no probe's merit where none was configured. */
+export function rtaMethod({ checks }: Pick<Evidence, 'checks'>): string {
+  const isProbed = checks.some(({ name, outcome }) => name === 'application probe' && outcome !== 'skipped');
+  return `from the declared disaster to ${isProbed ? 'the application probe passing' : 'the end of the checks, since no application probe is configured'}, by the times of durable events`;
+}
 
 /**
  * The RTA that is held against the RTO, and which one it is. The plan is an open field of the evidence: it is only

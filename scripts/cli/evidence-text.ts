@@ -1,6 +1,6 @@
 import type { Evidence, Recovery } from '../../contracts/evidence.ts';
 import { formatSeconds, readable, secondsBetween } from '../../activities/evidence/report-format.ts';
-import { judgedRta, RTA_METHOD } from '../../activities/evidence/report-recovery.ts';
+import { judgedRta, rtaMethod } from '../../activities/evidence/report-recovery.ts';
 import { coloured, plain } from './output.ts';
 
 /**
@@ -46,7 +46,7 @@ function verdictLines({ verdict }: Evidence): string[] {
   return words.length > 0 ? [`verdict: ${words.join(', ')}`] : [];
 }
 
-function recoveryLines({ plan, verdict }: Evidence, recovery: Recovery): string[] {
+function recoveryLines({ plan, verdict, checks }: Evidence, recovery: Recovery): string[] {
   const width = Math.max(12, ...recovery.phases.map(({ name }) => readable(name).length));
   const row = (name: string, seconds: number) => `${plain(name).padEnd(width)} ${seconds.toFixed(3).padStart(12)} s`;
   const judged = judgedRta(plan, recovery);
@@ -57,7 +57,7 @@ function recoveryLines({ plan, verdict }: Evidence, recovery: Recovery): string[
     ...section('Recovery time', [
       `RTA ${formatSeconds(judged.seconds)}${judged.words}; ${against('RTO', recovery.rtoSeconds, verdict.rto)}`,
       `in all ${formatSeconds(recovery.rtaSeconds)}, without waiting for people ${formatSeconds(recovery.rtaWithoutWaitSeconds)}, without the comparison ${formatSeconds(recovery.rtaWithoutComparisonSeconds)}`,
-      `measured: ${RTA_METHOD}`,
+      `measured: ${rtaMethod({ checks })}`,
     ], ''),
     ...section('Recovery point', [
       `RPA ${recovery.rpaSeconds === null ? 'not known' : formatSeconds(recovery.rpaSeconds)}${recovery.lostTransactions === null ? '' : `, ${recovery.lostTransactions} transactions lost`}; ${against('RPO', recovery.rpoSeconds, verdict.rpo)}`,

@@ -4,6 +4,7 @@ import { destroyDrill } from '../../activities/drill/destroy.ts';
 import type { Drill } from '../../activities/drill/drill.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
 import { findServer, type StartedServer, waitForServer } from '../../activities/drill/server.ts';
+import { freeBytes } from '../../activities/drill/space.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, restartWith, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
@@ -52,6 +53,19 @@ test('settings that the source raised after the backup are raised in the drill, 
   expect(await count(drill)).toBe(15);
   await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
   expect(await count(drill)).toBe(17);
+}, 120_000);
+
+test('temporary files of a session cannot take what is to stay free', async () => {
+  const { drill, wal } = await drillOf(source, point);
+  const free = await freeBytes(drill);
+  const careful = { ...drill, reserveBytes: Math.floor(free / 2) };
+  await recoverToEnd({ drill: careful, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
+  const limit = await withDrillClient(drill, 'postgres', async (client) => Number(((await client.query(`SELECT setting FROM pg_settings WHERE name = 'temp_file_limit'`)).rows[0] as { setting: string }).setting));
+  // A quarter of what is above the reserve; others write to the same file system meanwhile.
+  expect((limit * 1024 * 8) / free).toBeCloseTo(1, 0);
+  const chosen = await drillOf(source, point, { settings: { temp_file_limit: '5MB' } });
+  await recoverToEnd({ drill: chosen.drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
+  await expect(withDrillClient(drill, 'postgres', (client) => client.query('SELECT count(*) FROM (SELECT repeat(n::text, 50) FROM generate_series(1, 200000) AS n ORDER BY 1) AS sorted'))).rejects.toMatchObject({ code: '53400' });
 }, 120_000);
 
 test('a setting that is too low ends recovery with PostgreSQL\'s own sentence, also where it only pauses, and is no finding', async () => {

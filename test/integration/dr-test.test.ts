@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { applicationName } from '../../activities/kernel/names.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
@@ -91,6 +93,21 @@ describe('dr-test on a database under write load', () => {
     const evidence = await drill.evidence();
     expect(evidence).toMatchObject({ outcome: 'terminated', teardown: { outcome: 'done', provenAbsent: true }, chain: { writtenBy: 'guardian' } });
     expect(evidence.steps.at(-1)).toMatchObject({ name: expect.stringContaining(step) as string, outcome: 'cancelled' });
+    expect(await leftovers()).toEqual([]);
+  });
+
+  it('what a stalled worker holds open at the source is ended, and looked for', async () => {
+    const drill = await startDrill();
+    await drill.phase(/^compare shop/);
+    const { workflowId, firstExecutionRunId } = drill.handle;
+    const held = new Client({ ...demo.production.config, application_name: `${applicationName({ workflowId, firstExecutionRunId })} measure` });
+    held.on('error', () => undefined);
+    await held.connect();
+    await drill.handle.terminate('test');
+    const { teardown } = await drill.evidence();
+    expect(teardown?.destroyed).toContain('1 sessions at the source');
+    expect(teardown?.proofs.map(({ looked }) => looked.includes('sessions at the source'))).toEqual([true, true]);
+    await held.end().catch(() => undefined);
     expect(await leftovers()).toEqual([]);
   });
 

@@ -30,7 +30,9 @@ export const drTest = runbook(DrTest, async (run, input) => {
   const copied = await run.step('copy', () => host.copyBackup({ drill, plan }), {
     summary: (copy) => `${count(copy.files, 'file')}, ${bytes(copy.bytes)}, every hash verified; network ${copy.isolation.network}`,
   });
-  if (copied.isolation.network === 'notIsolated') run.notVerified({ byDesign: [`the drill was not cut off from the network: ${copied.isolation.reason}`] });
+  const { network, mounts, reason } = copied.isolation;
+  if (network === 'notIsolated') run.notVerified({ byDesign: [`the drill was not cut off from the network: ${reason}`] });
+  else if (mounts === 'notIsolated') run.notVerified({ byDesign: [`production's files and sockets on this host were not hidden from the drill: ${reason}`] });
   for (const source of plan.manifest?.databases ?? []) {
     await run.step(`replay to the manifest of ${source.name}`, () => host.recoverToManifest({ drill, lsn: source.lsn }), {
       summary: (replayed) => `paused at ${replayed.replayedLsn}`,
@@ -43,7 +45,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
   }
   const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill }), { summary: (end) => `promoted at ${end.endLsn}` });
   run.checks(await run.step('own checks', () => host.runChecks({ drill, plan, recovered })));
-  run.checks(await run.step('application probe', () => host.probeApplication({ drill })));
+  run.checks(await run.step('application probe', () => host.probeApplication({ drill, plan })));
 
   const loss = await run.step('measure', () => host.measureLoss({ drill, plan, recovered }));
   run.checks(loss.checks);
