@@ -6,7 +6,7 @@ import { longActivity } from '../temporal/long-activity.ts';
 import { compareWithManifest } from '../manifest/compare-manifest.ts';
 import { checkCollations } from './collation-check.ts';
 import { settingsIn, type DrillDependencies } from './dependencies.ts';
-import type { DrillActivities, DrillPlaceCall, DrillRef } from './drill-activities.ts';
+import type { DrillActivities, DrillRef } from './drill-activities.ts';
 import { comparisonChecks, reasonsOf } from './findings.ts';
 import { measureLoss } from './measure-loss.ts';
 import { runOwnChecks } from './own-checks.ts';
@@ -29,9 +29,9 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     return provider.address(drill);
   };
 
-  /** Undefined where not even the password can be read: that must not keep anything from being removed. */
-  const sourceOf = async ({ database, owner }: DrillPlaceCall) =>
-    sourceConfig(settingsOf(database).connection, resolvePassword, applicationName(owner)).then((config) => config(), () => undefined);
+  /** Null where not even the password can be read: that must not keep anything from being removed. */
+  const sourceOf = async ({ database, owner }: Pick<DrillRef, 'database' | 'owner'>) =>
+    sourceConfig(settingsOf(database).connection, resolvePassword, applicationName(owner)).catch(() => null);
 
   return classified<DrillActivities>({
     planDrill: (input) => longActivity(({ signal }) => planDrill(input, { settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host, signal })),
@@ -81,7 +81,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       const fallback = defaultDatabase(drill.database);
       const manifest = plan.manifest && await providerOf(drill.database).readManifest(drill.recoveryPointId, plan.manifest.id);
       return [
-        ...await checkCollations(address, plan.manifest?.databases.map(({ name }) => name) ?? [fallback]),
+        ...await checkCollations(address, plan.source && await sourceOf(drill), plan.manifest?.databases.map(({ name }) => name) ?? [fallback]),
         await checkPreparedTransactions(address, fallback, { manifest, replayed: { lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
         ...await runOwnChecks(address, plan.checks, { database: fallback, signal }),
       ];
@@ -104,7 +104,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     closeDrillPlace: (call) => longActivity(async () => {
       const destroyed = await providerOf(call.database).closePlace(call);
       const source = await sourceOf(call);
-      const ended = source ? await endSourceSessions(source, applicationName(call.owner)) : 0;
+      const ended = source ? await endSourceSessions(source(), applicationName(call.owner)) : 0;
       return { destroyed: [...destroyed, ...(ended > 0 ? [`${ended} sessions at the source`] : [])] };
     }),
 
@@ -112,7 +112,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       const proof = await providerOf(call.database).provePlaceAbsent(call);
       const source = await sourceOf(call);
       if (!source) return proof;
-      const { looked, found } = await lookForSourceSessions(source, applicationName(call.owner));
+      const { looked, found } = await lookForSourceSessions(source(), applicationName(call.owner));
       return { ...proof, looked: [...proof.looked, looked], found: [...proof.found, ...found] };
     }),
   });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connectionSchema, databaseSchema } from '../../contracts/configuration.ts';
+import { checkCollations } from '../../activities/dr-test/collation-check.ts';
 import { describeSource } from '../../activities/dr-test/describe-source.ts';
 import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
 import { probe } from '../../activities/dr-test/probe.ts';
@@ -41,6 +42,31 @@ describe('describeSource', () => {
     expect(await describeWith({ host: '127.0.0.1', port: 1 })).toMatchObject({ source: null, sourceSilence: expect.stringContaining('ECONNREFUSED') as string });
     await runSql('CREATE ROLE crowded LOGIN CONNECTION LIMIT 0');
     expect(await describeWith({ user: 'crowded' })).toMatchObject({ source: null, sourceSilence: expect.stringContaining('too many connections') as string });
+  });
+});
+
+describe('collation versions', () => {
+  const at = (database: string) => () => ({ ...server.config(), database });
+  const spoil = (database: string) => server.withClient(database, (client) => client.query(
+    `UPDATE pg_collation SET collversion = 'old' WHERE oid = (SELECT min(oid) FROM pg_collation WHERE collversion IS NOT NULL)`));
+  beforeAll(async () => {
+    await server.withClient('postgres', async (client) => { for (const name of ['restored', 'origin']) await client.query(`CREATE DATABASE ${name}`); });
+  });
+
+  it('pass where indexes are read as they were built', async () => {
+    expect(await checkCollations(at('restored'), at('origin'), ['shop'])).toMatchObject([{ outcome: 'passed' }]);
+  });
+
+  it('that only the copy differs in are a finding', async () => {
+    await spoil('restored');
+    for (const source of [at('origin'), null]) {
+      expect(await checkCollations(at('restored'), source, ['shop'])).toMatchObject([{ outcome: 'failed', detail: expect.stringMatching(/^shop: pg_catalog\..* \(built with old, here .*REINDEX after restoring/) as string }]);
+    }
+  });
+
+  it('that the source differs in as well are its own, and no finding of the restore', async () => {
+    await spoil('origin');
+    expect(await checkCollations(at('restored'), at('origin'), ['shop'])).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/^the source itself runs so: shop: /) as string }]);
   });
 });
 
