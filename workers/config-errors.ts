@@ -3,11 +3,6 @@ import { isMap, isPair, isScalar } from 'yaml';
 import { z } from 'zod';
 import { configurationSchema } from '../contracts/configuration.ts';
 
-/** The configuration cannot be used; the message is ready for people: every error with file, line, column and a sentence. */
-export class ConfigurationError extends Error {
-  override readonly name = 'ConfigurationError';
-}
-
 type Issue = z.core.$ZodIssue;
 interface Finding { path: PropertyKey[]; sentence: string; atKey: boolean }
 

@@ -1,13 +1,10 @@
 import { access, readFile, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { LineCounter, parseDocument } from 'yaml';
 import { configurationSchema, type Configuration, type ConnectionSettings } from '../contracts/configuration.ts';
-import { ConfigurationError, describeIssues } from './config-errors.ts';
+import { describeIssues } from './config-errors.ts';
 import { resolvePaths } from './config-paths.ts';
-
-export { ConfigurationError } from './config-errors.ts';
+import { ConfigurationError } from './configuration-error.ts';
 
 /** A configuration that is valid, where it came from, and what is unwise about it. */
 export interface LoadedConfiguration {
@@ -33,18 +30,6 @@ export async function loadConfiguration(file?: string): Promise<LoadedConfigurat
   });
   const configuration = resolvePaths(parseConfiguration(text, path), dirname(path));
   return { configuration, file: path, warnings: await warningsOf(configuration) };
-}
-
-/**
- * Name of this host in task queues and identities: RUNBOOKS_HOST, else what the host calls itself. Whatever runs on this
- * host's files must use the same name, so a host that is renamed or that is a container wants it set.
- *
- * @throws ConfigurationError when RUNBOOKS_HOST is no name
- */
-export function hostName(): string {
-  const name = process.env['RUNBOOKS_HOST'] || hostname();
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name)) throw new ConfigurationError(`RUNBOOKS_HOST is "${name}"; use letters, digits, dots, _ and -, as in a host's name`);
-  return name;
 }
 
 /** Which file {@link loadConfiguration} reads. */
@@ -102,43 +87,7 @@ export async function resolvePassword({ passwordFile, passwordEnv }: Pick<Connec
   return password;
 }
 
-/** What flags may say about the connection to Temporal; profiles and TEMPORAL_… variables fill in the rest. */
-export interface TemporalFlags { address?: string | undefined; namespace?: string | undefined; profile?: string | undefined; apiKey?: string | undefined; tls?: boolean | undefined; environment?: Record<string, string> | undefined }
-
-/** How to reach Temporal: options for `Connection.connect` and `NativeConnection.connect`, and the namespace. */
-export interface TemporalConnectOptions { address: string; namespace: string; connectionOptions: ClientConnectConfig['connectionOptions'] & { address: string } }
-
-/**
- * Flags, over TEMPORAL_… variables, over the profile of Temporal's own configuration file, over localhost.
- *
- * @throws ConfigurationError when the profile cannot be read
- */
-export async function temporalConnectOptions(flags: TemporalFlags = {}): Promise<TemporalConnectOptions> {
-  const { loadClientConnectConfig } = await import('@temporalio/envconfig');
-  let loaded: ClientConnectConfig;
-  try {
-    loaded = loadClientConnectConfig({
-      ...(flags.profile === undefined ? {} : { profile: flags.profile }),
-      ...(flags.environment === undefined ? {} : { overrideEnvVars: { ...definedVariables(), ...flags.environment } }),
-    });
-  } catch (cause) {
-    throw new ConfigurationError(`Temporal's connection profile cannot be used (${(cause as Error).message}); correct its file, which TEMPORAL_CONFIG_FILE names or which is temporal.toml in Temporal's own directory`, { cause });
-  }
-  const address = flags.address ?? loaded.connectionOptions.address ?? 'localhost:7233';
-  const connectionOptions = {
-    ...loaded.connectionOptions, address,
-    ...(flags.apiKey === undefined ? {} : { apiKey: flags.apiKey }),
-    // A profile may bring certificates: `--tls` alone must not throw them away.
-    ...(flags.tls === undefined || (flags.tls && loaded.connectionOptions.tls) ? {} : { tls: flags.tls }),
-  };
-  return { address, namespace: flags.namespace ?? loaded.namespace ?? 'default', connectionOptions };
-}
-
 /** What of our environment the application probe's command gets: enough to find programs, and no secret. */
 export function probeEnvironment(): Record<string, string> {
   return Object.fromEntries(['PATH', 'HOME'].map((name) => [name, process.env[name] ?? '']));
-}
-
-function definedVariables(): Record<string, string> {
-  return Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

@@ -1,18 +1,16 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Client } from '@temporalio/client';
 import { Worker, type NativeConnection, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
-import type { Configuration } from '../contracts/configuration.ts';
-import { hostName, probeEnvironment, resolvePassword } from './config.ts';
-import { hostTaskQueue, TASK_QUEUE, type SearchAttributeName } from '../contracts/search-attributes.ts';
+import type { ActivityDependencies } from '../activities/create-activities.ts';
+import { hostTaskQueue, TASK_QUEUE } from '../contracts/search-attributes.ts';
+import { hostName } from './host.ts';
 import { lazyActivities } from './lazy-activities.ts';
 
 export interface WorkersInput {
   connection: NativeConnection;
-  configuration: Configuration;
   namespace: string;
-  /** What activities need of the server; asked for while the workers start. */
-  prepare: () => Promise<{ client: Client; codeVersion: string; searchAttributes: SearchAttributeName[] }>;
+  /** What activities need; asked for while the workers start. */
+  prepare: () => Promise<Omit<ActivityDependencies, 'host'>>;
   /** Name of this host in task queues; the default is {@link hostName}. */
   host?: string;
 }
@@ -22,12 +20,12 @@ export interface WorkersInput {
  * files of this host. Resolves when both could work and all activities are loaded.
  */
 export async function createWorkers(input: WorkersInput): Promise<Worker[]> {
-  const { connection, namespace, configuration, prepare } = input;
+  const { connection, namespace, prepare } = input;
   const host = input.host ?? hostName();
   // Begun once the workers have been asked for, since importing keeps this thread busy.
   const loading = Promise.resolve().then(async () => {
-    const [{ createActivities }, prepared] = [await import('../activities/create-activities.ts'), await prepare()];
-    return createActivities({ ...prepared, configuration, host, resolvePassword, probeEnvironment: probeEnvironment() });
+    const [{ createActivities }, prepared] = await Promise.all([import('../activities/create-activities.ts'), prepare()]);
+    return createActivities({ ...prepared, host });
   });
   const activities = lazyActivities(loading);
   // Each open poll of a process that stalled (a frozen machine keeps its connections) swallows one task, which comes back

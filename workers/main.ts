@@ -4,37 +4,45 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import type { SweepTools } from '../activities/archive-provider/sweep.ts';
-import { loadConfiguration, temporalConnectOptions, type TemporalFlags } from './config.ts';
 import { createWorkers } from './create-workers.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
+import { temporalConnectOptions, type TemporalFlags } from './temporal-connection.ts';
 
 /** How often drills are looked for that nobody guards any more. */
 const SWEEP_EVERY_MS = 60_000;
 
 /** Starts the workers of this host and runs them until the process is asked to end. */
 export async function runWorker(options: { config?: string | undefined; flags?: TemporalFlags; log: (line: string) => void }): Promise<void> {
-  const { configuration, file, warnings } = await loadConfiguration(options.config);
-  for (const warning of warnings) options.log(`warning: ${warning}`);
   Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: ['SIGINT', 'SIGTERM'] });
   const { address, namespace, connectionOptions } = await temporalConnectOptions(options.flags);
-  const native = await NativeConnection.connect(connectionOptions);
+  const native = await NativeConnection.connect(connectionOptions).catch(async (error: unknown) => {
+    // People correct the configuration first, if that is wrong too.
+    await loadConfigurationLate(options.config);
+    throw error;
+  });
   let connection: Connection | undefined;
-  let client: Client | undefined;
   try {
+    let sweep = (): Promise<void> => Promise.resolve();
+    let file = '';
     const workers = await createWorkers({
-      connection: native, configuration, namespace,
+      connection: native, namespace,
+      // While the workflow thread starts: what reads the configuration takes as long to load.
       prepare: async () => {
+        const { configuration, warnings, resolvePassword, probeEnvironment, ...loaded } = await loadConfigurationLate(options.config);
+        ({ file } = loaded);
+        for (const warning of warnings) options.log(`warning: ${warning}`);
         connection = await Connection.connect(connectionOptions);
-        client = new Client({ connection, namespace });
-        return { client, codeVersion: await packageVersion(), searchAttributes: await registerSearchAttributes(connection, namespace, options.log) };
+        const client = new Client({ connection, namespace });
+        const onStuck = (place: string, error: Error) => options.log(`warning: ${place}, left by a lost run, could not be removed: ${error.message}`);
+        sweep = () => sweepAll({ client, configuration, onStuck }).then(
+          (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
+          (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
+        );
+        const searchAttributes = await registerSearchAttributes(connection, namespace, options.log);
+        return { client, configuration, codeVersion: await packageVersion(), searchAttributes, resolvePassword, probeEnvironment: probeEnvironment() };
       },
     });
     options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
-    const onStuck = (place: string, error: Error) => options.log(`warning: ${place}, left by a lost run, could not be removed: ${error.message}`);
-    const sweep = () => sweepAll({ client: client as Client, configuration, onStuck }).then(
-      (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
-      (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
-    );
     // Not awaited: it must not keep new runs waiting. Again, since a guardian may give this host up while it comes back.
     void sweep();
     const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS);
@@ -44,6 +52,11 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     await native.close().catch(() => undefined);
     await connection?.close();
   }
+}
+
+async function loadConfigurationLate(file: string | undefined) {
+  const { loadConfiguration, resolvePassword, probeEnvironment } = await import('./config.ts');
+  return { ...await loadConfiguration(file), resolvePassword, probeEnvironment };
 }
 
 /** What lost runs left: drills, and backups that were never published. Loaded late: nobody waits for it at the start. */

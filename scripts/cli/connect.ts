@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
 import { Client, Connection, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
-import { ConfigurationError, loadConfiguration, temporalConnectOptions, type LoadedConfiguration, type TemporalFlags } from '../../workers/config.ts';
+import { loadConfiguration, type LoadedConfiguration } from '../../workers/config.ts';
+import { ConfigurationError } from '../../workers/configuration-error.ts';
+import { temporalConnectOptions, type TemporalFlags } from '../../workers/temporal-connection.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { systemUser } from './output.ts';
 

@@ -1,5 +1,5 @@
 import { hostTaskQueue, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../contracts/search-attributes.ts';
-import { hostName } from '../../workers/config.ts';
+import { hostName } from '../../workers/host.ts';
 import { connect, type Connected } from './connect.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
 import { CommandError } from './exit.ts';

@@ -1,9 +1,10 @@
 /** A worker that poses as another host, so that a run goes on when the host of its drill is lost: `node other-host.js NAME`. */
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
-import { loadConfiguration, temporalConnectOptions } from '../../workers/config.ts';
+import { loadConfiguration, probeEnvironment, resolvePassword } from '../../workers/config.ts';
 import { createWorkers } from '../../workers/create-workers.ts';
 import { registerSearchAttributes } from '../../workers/search-attributes.ts';
+import { temporalConnectOptions } from '../../workers/temporal-connection.ts';
 
 const host = process.argv[2] ?? 'other-host';
 const { configuration } = await loadConfiguration();
@@ -11,7 +12,10 @@ Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: ['SIGINT'
 const { namespace, connectionOptions } = await temporalConnectOptions();
 const [connection, native] = await Promise.all([Connection.connect(connectionOptions), NativeConnection.connect(connectionOptions)]);
 const searchAttributes = await registerSearchAttributes(connection, namespace, () => undefined);
-const workers = await createWorkers({ connection: native, configuration, namespace, host, prepare: async () => ({ client: new Client({ connection, namespace }), codeVersion: 'other host', searchAttributes }) });
+const workers = await createWorkers({
+  connection: native, namespace, host,
+  prepare: async () => ({ client: new Client({ connection, namespace }), configuration, codeVersion: 'other host', searchAttributes, resolvePassword, probeEnvironment: probeEnvironment() }),
+});
 process.stdout.write(`worker ready: ${host}\n`);
 await Promise.all(workers.map((worker) => worker.run()));
 await native.close();

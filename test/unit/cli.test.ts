@@ -13,7 +13,8 @@ import { buildInput, contractOf, targetOf, workflowIdFor } from '../../scripts/c
 import { mergeRows, type RunRow } from '../../scripts/cli/runs.ts';
 import { quote } from '../../scripts/cli/start-run.ts';
 import { webUiLink } from '../../scripts/cli/web-ui.ts';
-import { ConfigurationError, parseConfiguration } from '../../workers/config.ts';
+import { parseConfiguration } from '../../workers/config.ts';
+import { ConfigurationError } from '../../workers/configuration-error.ts';
 import { sampleEvidence } from './report-fixture.ts';
 
 const program = (name: string, ...args: string[]) => ['/usr/bin/node', `/usr/local/bin/${name}`, ...args];

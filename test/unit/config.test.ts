@@ -2,7 +2,10 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ConfigurationError, hostName, loadConfiguration, parseConfiguration, resolvePassword, temporalConnectOptions } from '../../workers/config.ts';
+import { loadConfiguration, parseConfiguration, resolvePassword } from '../../workers/config.ts';
+import { ConfigurationError } from '../../workers/configuration-error.ts';
+import { hostName } from '../../workers/host.ts';
+import { temporalConnectOptions } from '../../workers/temporal-connection.ts';
 
 const MINIMAL = `version: 1
 databases:

@@ -1,0 +1,14 @@
+import { hostname } from 'node:os';
+import { ConfigurationError } from './configuration-error.ts';
+
+/**
+ * Name of this host in task queues and identities: RUNBOOKS_HOST, else what the host calls itself. Whatever runs on this
+ * host's files must use the same name, so a host that is renamed or that is a container wants it set.
+ *
+ * @throws ConfigurationError when RUNBOOKS_HOST is no name
+ */
+export function hostName(): string {
+  const name = process.env['RUNBOOKS_HOST'] || hostname();
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name)) throw new ConfigurationError(`RUNBOOKS_HOST is "${name}"; use letters, digits, dots, _ and -, as in a host's name`);
+  return name;
+}
