@@ -1,13 +1,15 @@
+import { loadConfiguration } from '../../workers/config.ts';
 import type { runWorker } from '../../workers/main.ts';
 import { isUnanswered } from './connect.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { note } from './output.ts';
 
-
 /** `runbook worker`: runs workflows, and activities on this host, until it is told to stop. */
 export async function worker(options: TemporalOptions): Promise<ExitCode> {
   const { config, ...flags } = options;
+  // Workers that were created and never ran keep a process alive: a mistake is told before there are any.
+  await loadConfiguration(config);
   const run = await loadWorker();
   try {
     await run({ config, flags, log: note });

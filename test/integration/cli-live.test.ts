@@ -122,6 +122,13 @@ it('ends with 2 for wrong use, 3 when nothing answers, 1 when doctor finds somet
   expect(await runbook('doctor')).toMatchObject({ code: 0 });
   const broken = join(demo.root, 'broken.yaml');
   await writeFile(broken, (await readFile(demo.configurationFile, 'utf8')).replace(/port: \d+/, 'port: 1'));
+  const misspelt = join(demo.root, 'misspelt.yaml');
+  await writeFile(misspelt, 'version: 1\ndatabase: {}\n');
+  // With a server there, a worker gets far before it needs its configuration: it must end all the same.
+  const worker = begin('runbook', ['worker', '--config', misspelt]);
+  const lasting = setTimeout(() => worker.child.kill('SIGKILL'), 20_000);
+  expect(await worker.ended).toMatchObject({ code: 2, out: expect.stringContaining('misspelt.yaml:2:1: database: there is no such setting') as string });
+  clearTimeout(lasting);
   const doctor = await runbook('doctor', '--config', broken);
   expect(doctor.code).toBe(1);
   expect(doctor.out).toMatch(/127\.0\.0\.1:1|ECONNREFUSED/);
