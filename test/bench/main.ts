@@ -13,6 +13,10 @@ const began = performance.now();
 const log = (line: string): void => void process.stderr.write(`[${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s] ${line}\n`);
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
+if (process.argv.includes('--help')) {
+  print(USAGE);
+  process.exit();
+}
 try {
   process.exitCode = await bench(parseBenchArguments(process.argv.slice(2)));
 } catch (error) {
