@@ -1,15 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { stringify } from 'yaml';
 import { DRILL_VARIABLE } from '../../activities/drill/drill.ts';
 import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { resolveTemporalCli } from '../embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../embedded/temporal-server.ts';
+import { writeConfigurationFile } from './configuration-file.ts';
 import { loadShop } from './load.ts';
 import { startProduction, type Production, type StartProductionInput } from './production.ts';
 import { startWriters } from './writers.ts';
@@ -69,7 +69,18 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
     log(`loaded the shop: ${Math.round(loaded.databaseBytes / 2 ** 20)} MiB, ${loaded.orders} orders in ${loaded.seconds.toFixed(1)} s`);
     const writers = await startWriters({ config: production.config, count: writersPerSecond === 0 ? 0 : 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) });
     stops.push(() => writers.stop());
-    const { configurationFile, repository } = await writeConfiguration(root, production, server);
+    const { configurationFile, repository } = await writeConfigurationFile(root, production, {
+      root: server.uiAddress === undefined ? {} : { webUi: server.uiAddress },
+      drills: {},
+      shop: {
+        objectives: { rto: '2m', rpo: '1m', rtaIs: 'withoutWait' },
+        gates: { start: { approvers: ['anna', 'ben'], assurance: 'claimed', expiresAfter: '1h' } },
+        checks: [
+          { name: 'there are orders', sql: 'SELECT count(*) > 0 FROM sales."order"', expect: 'true' },
+          { name: 'the heartbeat is there', sql: 'SELECT count(*) >= 4 FROM ops.heartbeat', expect: 'true' },
+        ],
+      },
+    });
     // Their guardians end with the server: a drill that is under way would outlive all this.
     stops.push(() => endDrills(join(root, 'drills')));
     let worker = await startWorkerProcess({ configurationFile, address: server.address, log });
@@ -89,33 +100,6 @@ async function endDrills(directory: string): Promise<void> {
   const left = await findProcesses({ marker: { name: DRILL_VARIABLE, value: 'by directory' }, directory });
   for (const { pid } of left) sendSignal(pid, 'SIGKILL');
   await untilGone(left, 10_000);
-}
-
-async function writeConfiguration(root: string, production: Production, server: TemporalServer): Promise<{ configurationFile: string; repository: string }> {
-  const repository = join(root, 'backups');
-  await mkdir(repository, { mode: 0o700 });
-  const passwordFile = join(root, 'password');
-  await writeFile(passwordFile, production.superuser.password, { mode: 0o600 });
-  const configurationFile = join(root, 'runbooks.yaml');
-  await writeFile(configurationFile, stringify({
-    version: 1,
-    evidence: { directory: join(root, 'evidence') },
-    drills: { directory: join(root, 'drills'), reserve: '200MB' },
-    ...(server.uiAddress === undefined ? {} : { webUi: server.uiAddress }),
-    databases: {
-      shop: {
-        connection: { host: '127.0.0.1', port: production.port, database: production.database, user: production.superuser.user, passwordFile },
-        provider: { kind: 'archive', repository, walDirectory: production.archiveDirectory },
-        objectives: { rto: '2m', rpo: '1m', rtaIs: 'withoutWait' },
-        gates: { start: { approvers: ['anna', 'ben'], assurance: 'claimed', expiresAfter: '1h' } },
-        checks: [
-          { name: 'there are orders', sql: 'SELECT count(*) > 0 FROM sales."order"', expect: 'true' },
-          { name: 'the heartbeat is there', sql: 'SELECT count(*) >= 4 FROM ops.heartbeat', expect: 'true' },
-        ],
-      },
-    },
-  }), { mode: 0o600 });
-  return { configurationFile, repository };
 }
 
 /** The built worker; from sources (in tests) it is the one that the build before them made. */

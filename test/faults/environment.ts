@@ -1,12 +1,12 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
-import { stringify } from 'yaml';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { withClient } from '../../activities/postgres/source.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { writeConfigurationFile } from '../../scripts/demo/configuration-file.ts';
 import { loadShop } from '../../scripts/demo/load.ts';
 import { startProduction, type Production } from '../../scripts/demo/production.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
@@ -58,7 +58,16 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
     stops.push(() => production.stop());
     await loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale: 0.01, seed: 1 });
     await loadBallast(production);
-    const configurationFile = await writeConfiguration(root, production);
+    const { configurationFile } = await writeConfigurationFile(root, production, {
+      root: { lease: { maximum: '30m', hostLoss: HOST_LOSS } },
+      // Slow where a fault must find the time to strike.
+      drills: { copyBytesPerSecond: '60MB', settings: { shared_buffers: '4MB' } },
+      shop: {
+        gates: { start: { approvers: ['anna'], assurance: 'claimed', expiresAfter: '1h' } },
+        checks: [{ name: 'a slow look', sql: 'SELECT count(*) FROM pg_sleep(1.5)', expect: 1 }],
+        probe: { command: ['sleep', '1.5'] },
+      },
+    });
     const workers: WorkerProcess[] = [];
     const startWorker = async (options: { host?: string } = {}) => {
       const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), ...options });
@@ -108,29 +117,4 @@ async function writeMoreWal(production: Production): Promise<void> {
     await client.query(`CREATE TABLE public.later AS SELECT n, md5(n::text) || repeat('-', 500) AS filler FROM generate_series(1, 25000) AS n`);
     await archiveUpToNow(client, production.archiveDirectory);
   });
-}
-
-async function writeConfiguration(root: string, production: Production): Promise<string> {
-  const repository = join(root, 'backups');
-  await mkdir(repository, { mode: 0o700 });
-  const passwordFile = join(root, 'password');
-  await writeFile(passwordFile, production.superuser.password, { mode: 0o600 });
-  const file = join(root, 'runbooks.yaml');
-  await writeFile(file, stringify({
-    version: 1,
-    evidence: { directory: join(root, 'evidence') },
-    // Slow where a fault must find the time to strike.
-    drills: { directory: join(root, 'drills'), reserve: '200MB', copyBytesPerSecond: '60MB', settings: { shared_buffers: '4MB' } },
-    lease: { maximum: '30m', hostLoss: HOST_LOSS },
-    databases: {
-      shop: {
-        connection: { host: '127.0.0.1', port: production.port, database: production.database, user: production.superuser.user, passwordFile },
-        provider: { kind: 'archive', repository, walDirectory: production.archiveDirectory },
-        gates: { start: { approvers: ['anna'], assurance: 'claimed', expiresAfter: '1h' } },
-        checks: [{ name: 'a slow look', sql: 'SELECT count(*) FROM pg_sleep(1.5)', expect: 1 }],
-        probe: { command: ['sleep', '1.5'] },
-      },
-    },
-  }), { mode: 0o600 });
-  return file;
 }
