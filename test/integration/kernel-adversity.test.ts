@@ -100,6 +100,29 @@ it('cancelling the lock makes it forget nothing', async () => {
   expect((await holders()).holders).toEqual([]);
 });
 
+it('a guardian that is cancelled with its run still tears down, and gives the lock back', async () => {
+  const run = await start({ stallMs: 60_000 });
+  await run.acting();
+  await run.guardian.cancel();
+  await run.handle.cancel();
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'CANCELLED' } });
+  await run.guardian.result();
+  const evidence = await run.evidence();
+  expect(evidence).toMatchObject({ outcome: 'cancelled', teardown: { outcome: 'done', provenAbsent: true } });
+  expect(evidence.compensations.map((entry) => entry.id)).toEqual(['one']);
+  expect((await holders()).holders).toEqual([]);
+});
+
+it('a guardian that is cancelled alone goes on watching: a run that is then ended by force is undone', async () => {
+  const run = await start({ stallMs: 60_000 });
+  await run.acting();
+  await run.guardian.cancel();
+  await run.handle.terminate('test');
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'terminated', teardown: { outcome: 'done', provenAbsent: true } });
+  expect((await holders()).holders).toEqual([]);
+});
+
 it('a run whose guardian is ended by force ends with evidence that does not claim a teardown', async () => {
   const run = await start({ stallMs: 1_500 });
   await run.acting();

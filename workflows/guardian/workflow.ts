@@ -24,9 +24,14 @@ const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
 /**
  * Outlives a run and keeps its promises: when the run asks for it, takes the lock of the target, opens the place where the run may create things,
  * and when the run has ended, in whatever way, undoes its ledger, closes the place, proves its absence, sees to the
- * evidence, and gives the lock back.
+ * evidence, and gives the lock back. Cancelling it changes nothing.
  */
 export async function guardian(input: GuardianInput): Promise<Settlement> {
+  // A cancel of everything reaches it too, and that is when it is needed.
+  return CancellationScope.nonCancellable(() => guard(input));
+}
+
+async function guard(input: GuardianInput): Promise<Settlement> {
   let phase = 'waiting for the run to take its target';
   let fence: number | undefined;
   let finished: Finish | undefined;
