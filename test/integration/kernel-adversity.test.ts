@@ -90,6 +90,18 @@ it('an internal signal with an empty form, to the run, its guardian or the lock,
   expect(await holders()).toMatchObject({ holders: [], waiting: [] });
 });
 
+it('a settlement that the guardian of another owner reports is no proof for this run', async () => {
+  const run = await start({ stallMs: 1_500 });
+  await run.acting();
+  const foreign = { workflowId: run.handle.workflowId, firstExecutionRunId: randomUUID() };
+  const claim = { compensations: [], teardown: { outcome: 'done', provenAbsent: true, leaseExpiresAt: null, destroyed: ['not ours'], proofs: [] } };
+  await run.handle.signal(INTERNAL.settled, { owner: foreign, ...claim });
+  await run.handle.signal(INTERNAL.settled, claim);
+  await run.handle.result();
+  await run.guardian.result();
+  expect((await run.evidence()).teardown).toMatchObject({ outcome: 'done', provenAbsent: true, destroyed: ['one', 'two'] });
+});
+
 it('cancelling the lock makes it forget nothing', async () => {
   const run = await start({ stallMs: 1_000 });
   await run.acting();

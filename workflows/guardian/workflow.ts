@@ -1,6 +1,6 @@
 import { CancellationScope, defineQuery, defineSignal, getExternalWorkflowHandle, isCancellation, setHandler, sleep, workflowInfo, condition } from '@temporalio/workflow';
 import { INTERNAL } from '../../contracts/messages.ts';
-import type { Finish, GuardianInput, Overdue, Owned, Take } from '../../contracts/guardian.ts';
+import type { Finish, GuardianInput, Overdue, Owned, Settled, Take } from '../../contracts/guardian.ts';
 import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { onInternalSignal } from '../procedure/internal-signal.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
@@ -12,7 +12,7 @@ import { callActivity, sentenceOf, settle } from './settle.ts';
 
 const owned = defineSignal<[Owned]>(INTERNAL.owned);
 const overdue = defineSignal<[Overdue]>(INTERNAL.overdue);
-const settled = defineSignal<[Settlement]>(INTERNAL.settled);
+const settled = defineSignal<[Settled]>(INTERNAL.settled);
 /** What the guardian is doing. */
 const phaseQuery = defineQuery<string>('phase');
 
@@ -78,7 +78,7 @@ async function guard(input: GuardianInput): Promise<Settlement> {
     });
   }
   if (finished && !end) {
-    await run.signal(settled, settlement).catch(() => undefined);
+    await run.signal(settled, { owner, ...settlement }).catch(() => undefined);
     await condition(() => end !== undefined);
   }
   phase = 'seeing to the evidence';

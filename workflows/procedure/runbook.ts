@@ -1,7 +1,7 @@
 import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition } from '@temporalio/workflow';
 import type { z } from 'zod';
 import { decideSchema, decisionSignalSchema, operatorSchema, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Operator, type Progress } from '../../contracts/messages.ts';
-import { overdueSchema, ownedSchema, settlementSchema } from '../../contracts/internal-messages.ts';
+import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
 import type { RunRecord } from '../../contracts/record.ts';
@@ -132,7 +132,9 @@ function registerHandlers(state: RunState): void {
     state.paused = false;
     state.bodyScope.cancel();
   });
-  onInternalSignal(INTERNAL.settled, settlementSchema, (settlement) => { state.settlement = settlement; });
+  onInternalSignal(INTERNAL.settled, settledSchema, ({ owner, ...settlement }) => {
+    if (isOurs(owner)) state.settlement = settlement;
+  });
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
   setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash }), { description: 'The plan and its hash.' });
   setHandler(defineQuery<CompensationView[]>(QUERIES.compensations), () => compensationsOf(state), { description: 'What an abort would undo now, in that order.' });
