@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
-import type { RunRecord } from '../../contracts/record.ts';
+import { NOTHING_SETTLED, type RunRecord } from '../../contracts/record.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 
@@ -91,6 +91,19 @@ describe('a run without a gate', () => {
     expect(evidence.teardown.provenAbsent).toBe(true);
     const holders = await environment.client.workflow.getHandle('lock/shop').query<{ holders: unknown[] }>('holders');
     expect(holders.holders).toEqual([]);
+  });
+
+  it('has one piece of evidence when its guardian looks after it on a host that has another directory', async () => {
+    const run = await start({ failAt: 'two' });
+    await run.handle.result().catch(() => undefined);
+    await run.guardian.result();
+    const otherHost = path.join(run.root, 'evidence of the other host');
+    const owner = { workflowId: run.handle.workflowId, firstExecutionRunId: run.handle.firstExecutionRunId };
+    const end = { status: 'failed', runId: run.handle.firstExecutionRunId, closedAtMs: Date.now() } as const;
+    const { evidence } = await environment.kernelActivities(otherHost).writeEvidenceOfDeadRun({ owner, runbook: 'toy', target: 'shop', outcome: 'failed', end, settlement: NOTHING_SETTLED });
+    expect(path.dirname(evidence)).toBe(path.join(environment.root, 'evidence'));
+    expect(existsSync(otherHost)).toBe(false);
+    expect((await run.evidence()).failure).toEqual({ type: 'PREFLIGHT', message: 'two cannot be written' });
   });
 
   it('keeps one owner when a run is reset, and undoes what both of its lives did', async () => {
