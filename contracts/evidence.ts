@@ -36,6 +36,8 @@ export const gateRecordSchema = z.strictObject({
   closedAt: instant.nullable(),
   planHash: z.string(),
   decisions: z.array(decisionSchema),
+  /** Refused decisions beyond those that are kept. */
+  decisionsLeftOut: z.number().int().min(0).default(0),
 });
 export type GateRecord = z.output<typeof gateRecordSchema>;
 

@@ -30,6 +30,8 @@ export interface RunRecord {
   verdict: Verdict;
   /** Decisions and messages that changed nothing, with the reason. */
   refused: string[];
+  /** How many more there were than {@link refused} keeps. */
+  refusedLeftOut: number;
   owner: Owner;
   guardianId: string | null;
 }

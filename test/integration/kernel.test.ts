@@ -163,6 +163,28 @@ describe('a run with a gate', () => {
     ]);
   });
 
+  it('is not kept from ending by any size or number of messages', async () => {
+    const run = await start();
+    await openGate(run);
+    const huge = 'x'.repeat(1_000_000);
+    await run.handle.signal('approve', { gate: 'start', by: 'mallory', comment: huge });
+    await run.handle.signal('reject', { gate: 'start', by: 'mallory', comment: huge });
+    await run.handle.signal('approve', { gate: 'start', by: huge });
+    for (let sent = 0; sent < 60; sent += 1) await run.handle.signal('approve', { gate: 'start', by: 'mallory', comment: 'x'.repeat(500) });
+    for (const [update, input] of [['decide', { gate: 'start', decision: 'approve', by: 'anna', comment: huge }], ['pause', { by: 'anna', reason: huge }]] as const) {
+      await expect(run.handle.executeUpdate(update, { args: [input] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('at most 500') as string } });
+    }
+    await until(async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisionsLeftOut === 10, 'all decisions are identified');
+    const { refused, refusedLeftOut } = await run.handle.query<RunRecord>('record');
+    expect([refused.length, refusedLeftOut]).toEqual([50, 13]);
+    expect(refused[0]).toContain('at most 500');
+    await run.handle.signal('reject', { gate: 'start', by: 'ben' });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
+    const [gate] = (await run.evidence()).gates;
+    expect(gate?.decisions).toHaveLength(51);
+    expect(gate?.decisions.at(-1)).toMatchObject({ by: 'ben', counted: true });
+  });
+
   it('ends as rejected, with nothing created, when one person says no', async () => {
     const run = await start();
     await openGate(run);

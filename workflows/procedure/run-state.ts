@@ -70,6 +70,7 @@ export class RunState {
       recovery: null,
       verdict: { restore: null, rto: null, rpo: null },
       refused: [],
+      refusedLeftOut: 0,
       owner: { workflowId: info.workflowId, firstExecutionRunId: info.firstExecutionRunId },
       guardianId: null,
     };

@@ -1,6 +1,6 @@
 import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition } from '@temporalio/workflow';
 import type { z } from 'zod';
-import { decideSchema, decisionSignalSchema, operatorSchema, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Operator, type Progress } from '../../contracts/messages.ts';
+import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, operatorSchema, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Operator, type Progress } from '../../contracts/messages.ts';
 import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
@@ -102,15 +102,21 @@ function registerHandlers(state: RunState): void {
   setHandler(defineUpdate<{ gate: string; outcome: string }, [Decide]>(UPDATES.decide), (input) => receiveDecide(state, input), {
     validator: (input) => {
       const parsed = decideSchema.safeParse(input);
-      if (!parsed.success) throw ApplicationFailure.nonRetryable('decide takes { gate, decision: "approve" | "reject", by, comment?, planHash? }', 'INVALID_INPUT');
+      if (!parsed.success) throw ApplicationFailure.nonRetryable(`decide takes { gate, decision: "approve" | "reject", by, comment?, planHash? } with ${LIMITS_IN_WORDS}`, 'INVALID_INPUT');
       validateDecide(state, parsed.data);
     },
     description: 'Decide at a gate and learn at once whether it counts.',
   });
   const operate = (name: 'pause' | 'resume' | 'abort', description: string, act: (operator: Operator) => void) => {
+    // A signal has no answer: whatever it carries, it does what it is for.
     const handle = (payload: unknown) => act(operatorSchema.safeParse(payload ?? undefined).data);
     setHandler(defineSignal<[unknown?]>(name), handle, { description });
-    setHandler(defineUpdate<string, [unknown?]>(UPDATES[name]), (payload) => { handle(payload); return state.phase; }, { description });
+    setHandler(defineUpdate<string, [unknown?]>(UPDATES[name]), (payload) => { handle(payload); return state.phase; }, {
+      validator: (payload?: unknown) => {
+        if (!operatorSchema.safeParse(payload ?? undefined).success) throw ApplicationFailure.nonRetryable(`${name} takes { by?, reason? } with ${LIMITS_IN_WORDS}, or nothing`, 'INVALID_INPUT');
+      },
+      description,
+    });
   };
   operate('pause', 'Pause before the next step.', () => { state.paused = true; showDetails(state); });
   operate('resume', 'Go on after a pause.', () => { state.paused = false; showDetails(state); });
