@@ -99,7 +99,7 @@ function ignoreNotFound(error: unknown): undefined {
 
 function unknownRecord(runbook: string, target: string, owner: RunRecord['owner'], codeVersion: string): RunRecord {
   return {
-    runbook, target, requester: null, reason: null, startedAtMs: Date.now(), codeVersion, plan: null, planHash: null, steps: [], gates: [], checks: [],
+    runbook, target, requester: null, reason: null, startedAtMs: Date.now(), codeVersion, plan: null, planHash: null, steps: [], gates: [], operations: [], checks: [],
     notVerified: { open: ['the history of the run could not be replayed'], byDesign: [] }, recovery: null, verdict: { restore: null, rto: null, rpo: null }, refused: [], refusedLeftOut: 0, owner, guardianId: guardianId(owner),
   };
 }

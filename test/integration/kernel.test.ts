@@ -106,6 +106,18 @@ describe('a run without a gate', () => {
     expect((await run.evidence()).failure).toEqual({ type: 'PREFLIGHT', message: 'two cannot be written' });
   });
 
+  it('keeps in the evidence what operators asked, who they said they are, and why', async () => {
+    const run = await start({ stallMs: 1_000 });
+    await until(async () => (await run.journal()).includes('begin one'), 'the first step began');
+    await run.handle.executeUpdate('pause', { args: [{ by: 'anna', reason: 'the host is busy' }] });
+    await run.handle.signal('resume');
+    await run.handle.executeUpdate('abort', { args: [{ by: 'ben', reason: 'wrong database' }] });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'ABORTED', message: 'the run was aborted by ben: wrong database' } });
+    expect((await run.evidence()).operations.map(({ operation, by, reason, channel }) => [operation, by, reason, channel])).toEqual([
+      ['pause', 'anna', 'the host is busy', 'update'], ['resume', null, null, 'signal'], ['abort', 'ben', 'wrong database', 'update'],
+    ]);
+  });
+
   it('keeps one owner when a run is reset, and undoes what both of its lives did', async () => {
     const run = await start({ stallMs: 1_500 });
     await until(async () => (await run.journal()).includes('begin two'), 'the second step began');
