@@ -36,8 +36,24 @@ export const gateRecordSchema = z.strictObject({
   closedAt: instant.nullable(),
   planHash: z.string(),
   decisions: z.array(decisionSchema),
+  /** Refused decisions beyond those that are kept. */
+  decisionsLeftOut: z.number().int().min(0).default(0),
 });
 export type GateRecord = z.output<typeof gateRecordSchema>;
+
+export const OPERATIONS = ['pause', 'resume', 'abort'] as const;
+/** What an operator may ask of a living run. */
+export type Operation = (typeof OPERATIONS)[number];
+
+export const operationRecordSchema = z.strictObject({
+  at: instant,
+  operation: z.enum(OPERATIONS),
+  /** As the message says: a name that the caller chose. */
+  by: z.string().nullable(),
+  reason: z.string().nullable(),
+  channel: z.enum(['signal', 'update']),
+});
+export type OperationRecord = z.output<typeof operationRecordSchema>;
 
 export const recoverySchema = z.strictObject({
   rtoSeconds: z.number().nullable(),
@@ -90,6 +106,7 @@ export const evidenceSchema = z.strictObject({
   plan: z.unknown(),
   steps: z.array(stepRecordSchema),
   gates: z.array(gateRecordSchema),
+  operations: z.array(operationRecordSchema).default([]),
   recovery: recoverySchema.nullable(),
   checks: z.array(checkSchema),
   compensations: z.array(compensationRecordSchema),

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { finishSchema, overdueSchema, ownedSchema, takeSchema } from './internal-messages.ts';
+import type { finishSchema, overdueSchema, ownedSchema, settledSchema, takeSchema } from './internal-messages.ts';
 import type { Owner } from './ledger.ts';
 import type { LeasePolicy } from './runbook.ts';
 
@@ -23,6 +23,9 @@ export type Owned = z.output<typeof ownedSchema>;
 
 /** Guardian to run: the lease is over; undo what you did, and end. */
 export type Overdue = z.output<typeof overdueSchema>;
+
+/** Guardian to run: everything is undone, and this is the proof. */
+export type Settled = z.output<typeof settledSchema>;
 
 /** Run to guardian: the body has ended like this; undo what is to be undone. */
 export type Finish = z.output<typeof finishSchema>;

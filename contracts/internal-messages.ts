@@ -9,7 +9,7 @@ import { ownerSchema } from './ledger.ts';
  */
 export const ownedSchema = z.object({ owner: ownerSchema, fence: z.number().int().positive(), leaseExpiresAtMs: z.number(), refused: z.string().optional() });
 export const overdueSchema = z.object({ owner: ownerSchema, reason: z.string() });
-export const settlementSchema = z.object({ compensations: z.array(compensationRecordSchema), teardown: teardownSchema });
+export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema });
 export const finishSchema = z.object({ outcome: z.enum(OUTCOMES) });
 export const placeSchema = z.object({ title: z.string(), input: z.record(z.string(), z.unknown()), taskQueue: z.string(), open: z.string(), close: z.string(), prove: z.string() });
 export const takeSchema = z.object({ place: placeSchema.nullable() });

@@ -1,23 +1,33 @@
 import { z } from 'zod';
 
+/**
+ * What a message carries goes into history and evidence, and anybody who can reach the server can send one: without a
+ * bound, two messages could make evidence larger than the server takes, and the run could not end.
+ */
+const MESSAGE_LIMITS = { name: 200, text: 500 } as const;
+const name = z.string().max(MESSAGE_LIMITS.name);
+const text = z.string().max(MESSAGE_LIMITS.text);
+/** For sentences that refuse a message. */
+export const LIMITS_IN_WORDS = `names of at most ${MESSAGE_LIMITS.name} characters and other text of at most ${MESSAGE_LIMITS.text}`;
+
 /** What an `approve` or `reject` signal may carry; from the web UI's empty form it carries nothing at all. */
 export const decisionSignalSchema = z
-  .strictObject({ gate: z.string().optional(), by: z.string().min(1).optional(), comment: z.string().optional(), planHash: z.string().optional() })
+  .strictObject({ gate: name.optional(), by: name.min(1).optional(), comment: text.optional(), planHash: name.optional() })
   .optional();
 export type DecisionSignal = z.output<typeof decisionSignalSchema>;
 
 /** Argument of the `decide` update. Validated at once; refused with a sentence that says what to do. */
 export const decideSchema = z.strictObject({
-  gate: z.string(),
+  gate: name,
   decision: z.enum(['approve', 'reject']),
-  by: z.string().min(1),
-  comment: z.string().optional(),
-  planHash: z.string().optional(),
+  by: name.min(1),
+  comment: text.optional(),
+  planHash: name.optional(),
 });
 export type Decide = z.output<typeof decideSchema>;
 
 /** What `pause`, `resume` and `abort` may carry. */
-export const operatorSchema = z.strictObject({ by: z.string().optional(), reason: z.string().optional() }).optional();
+export const operatorSchema = z.strictObject({ by: name.optional(), reason: text.optional() }).optional();
 export type Operator = z.output<typeof operatorSchema>;
 
 /** Names of the messages that every run understands. Users rely on them. */

@@ -1,4 +1,4 @@
-import type { Check, CompensationRecord, Evidence, GateRecord, Outcome, Recovery, StepRecord, Teardown, Verdict } from './evidence.ts';
+import type { Check, CompensationRecord, Evidence, GateRecord, OperationRecord, Outcome, Recovery, StepRecord, Teardown, Verdict } from './evidence.ts';
 import type { Owner } from './ledger.ts';
 
 /** What was not verified, and why. */
@@ -24,12 +24,15 @@ export interface RunRecord {
   planHash: string | null;
   steps: StepRecord[];
   gates: GateRecord[];
+  operations: OperationRecord[];
   checks: Check[];
   notVerified: NotVerifiedReasons;
   recovery: Recovery | null;
   verdict: Verdict;
   /** Decisions and messages that changed nothing, with the reason. */
   refused: string[];
+  /** How many more there were than {@link refused} keeps. */
+  refusedLeftOut: number;
   owner: Owner;
   guardianId: string | null;
 }
@@ -61,6 +64,7 @@ export function evidenceOf(record: RunRecord, end: { outcome: Outcome; failure: 
     plan: record.plan,
     steps: record.steps,
     gates: record.gates,
+    operations: record.operations,
     recovery: record.recovery,
     checks: record.checks,
     compensations: end.settlement.compensations,

@@ -35,8 +35,8 @@ export async function createWorkers(input: WorkersInput): Promise<Worker[]> {
   const shared: Partial<WorkerOptions> = { ...polls, connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s', maxHeartbeatThrottleInterval: '1s' };
   const creating = Promise.all([
     Worker.create({ ...shared, taskQueue: TASK_QUEUE, activities, ...workflowSource(), maxConcurrentActivityTaskExecutions: 500 }),
-    // Few at a time: these read and write whole databases.
-    Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 20 }),
+    // The locks bound the work, one drill a database. A bound here would keep teardowns waiting behind the copies of others.
+    Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 500 }),
   ]);
   const [workers] = await Promise.all([creating, loading]);
   return workers;

@@ -4,7 +4,7 @@ import { renderPlan } from './report-plan.ts';
 
 /** Everything below the timeline: what was checked, decided, undone, destroyed, and planned. */
 export function renderFindings(evidence: Evidence): Markup {
-  return html`${renderChecks(evidence)}${renderNotVerified(evidence)}${renderSteps(evidence)}${renderGates(evidence)}${renderCompensations(evidence)}${renderTeardown(evidence)}
+  return html`${renderChecks(evidence)}${renderNotVerified(evidence)}${renderSteps(evidence)}${renderGates(evidence)}${renderOperations(evidence)}${renderCompensations(evidence)}${renderTeardown(evidence)}
 <h2>Plan</h2>${evidence.plan === null || evidence.plan === undefined ? html`<p class="soft">The run ended before it had a plan.</p>` : renderPlan(evidence.plan)}`;
 }
 
@@ -38,7 +38,13 @@ function renderGates({ gates }: Evidence): Markup {
   if (gates.length === 0) return html`<h2>Gates</h2><p class="soft">No gate was opened.</p>`;
   return html`<h2>Gates</h2>${gates.map((gate) => html`<p><b>${gate.name}</b> ${word(gate.outcome)} · open ${gate.openedAt} to ${gate.closedAt ?? 'the end'}${gate.closedAt !== null && html` (${formatSeconds(secondsBetween(gate.openedAt, gate.closedAt))})`} · plan <code>${gate.planHash.slice(0, 12)}</code></p>
 ${gate.decisions.length === 0 ? html`<p class="soft">Nobody decided.</p>` : html`<table class="stack"><tr><th>when</th><th>decision</th><th>by</th><th>assurance</th><th>sent as</th><th>counted</th><th>comment</th></tr>
-${gate.decisions.map((decision) => html`<tr><td>${decision.at}</td><td>${decision.decision}</td><td>${decision.by ?? 'not named'}</td><td data-label="assurance">${decision.assurance}</td><td data-label="sent as">${decision.channel}</td><td data-label="counted"> ${decision.counted ? html`<span class="word ok">yes</span>` : html`<span class="word unsure">no</span> ${decision.reason}`}</td><td class="long">${decision.comment}</td></tr>`)}</table>`}`)}`;
+${gate.decisions.map((decision) => html`<tr><td>${decision.at}</td><td>${decision.decision}</td><td>${decision.by ?? 'not named'}</td><td data-label="assurance">${decision.assurance}</td><td data-label="sent as">${decision.channel}</td><td data-label="counted"> ${decision.counted ? html`<span class="word ok">yes</span>` : html`<span class="word unsure">no</span> ${decision.reason}`}</td><td class="long">${decision.comment}</td></tr>`)}</table>`}${gate.decisionsLeftOut > 0 && html`<p class="soft">${gate.decisionsLeftOut} more were refused.</p>`}`)}`;
+}
+
+function renderOperations({ operations }: Evidence): Markup | false {
+  if (operations.length === 0) return false;
+  return html`<h2>Operators</h2><table class="stack"><tr><th>when</th><th>asked to</th><th>by</th><th>sent as</th><th>reason</th></tr>
+${operations.map((entry) => html`<tr><td>${entry.at}</td><td>${entry.operation}</td><td>${entry.by ?? 'not named'}</td><td data-label="sent as">${entry.channel}</td><td class="long">${entry.reason}</td></tr>`)}</table>`;
 }
 
 function renderCompensations({ compensations }: Evidence): Markup {

@@ -8,7 +8,7 @@ import type { Configuration } from '../../contracts/configuration.ts';
 import { createEvidenceStore } from '../evidence/store.ts';
 import type { KernelActivities } from './kernel-activities.ts';
 import { awaitRunEnd, latestRun } from './run-end.ts';
-import { identifyDecision, readLedger } from './run-history.ts';
+import { findWrittenEvidence, identifyDecision, readLedger } from './run-history.ts';
 
 export interface KernelDependencies {
   client: Client;
@@ -68,7 +68,9 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     writeEvidence: ({ evidence }) => store.write(evidence),
     async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, end, settlement }) {
       const runId = end?.runId || (await latestRun(client, owner))?.runId || owner.firstExecutionRunId;
-      const existing = await store.find(owner.workflowId, runId);
+      const written = await findWrittenEvidence(client, owner.workflowId, runId).catch(ignoreNotFound);
+      // On this host also evidence whose writer died before the server knew of it.
+      const existing = written ?? await store.find(owner.workflowId, runId);
       if (existing) return existing;
       const handle = client.workflow.getHandle(owner.workflowId, runId);
       // A closed run still answers queries; one whose code cannot be replayed leaves only what the guardian knows.
@@ -90,13 +92,14 @@ function onlyTarget(configuration: Configuration): string {
   throw ApplicationFailure.nonRetryable(`the configuration has several databases; say which one with { "database": "…" }: ${names.join(', ')}`, 'INVALID_INPUT');
 }
 
-function ignoreNotFound(error: unknown): void {
+function ignoreNotFound(error: unknown): undefined {
   if (!(error instanceof WorkflowNotFoundError)) throw error;
+  return undefined;
 }
 
 function unknownRecord(runbook: string, target: string, owner: RunRecord['owner'], codeVersion: string): RunRecord {
   return {
-    runbook, target, requester: null, reason: null, startedAtMs: Date.now(), codeVersion, plan: null, planHash: null, steps: [], gates: [], checks: [],
-    notVerified: { open: ['the history of the run could not be replayed'], byDesign: [] }, recovery: null, verdict: { restore: null, rto: null, rpo: null }, refused: [], owner, guardianId: guardianId(owner),
+    runbook, target, requester: null, reason: null, startedAtMs: Date.now(), codeVersion, plan: null, planHash: null, steps: [], gates: [], operations: [], checks: [],
+    notVerified: { open: ['the history of the run could not be replayed'], byDesign: [] }, recovery: null, verdict: { restore: null, rto: null, rpo: null }, refused: [], refusedLeftOut: 0, owner, guardianId: guardianId(owner),
   };
 }

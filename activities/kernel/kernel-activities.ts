@@ -35,6 +35,6 @@ export interface KernelActivities {
   endRun(input: { owner: Owner; how: 'cancel' | 'terminate'; reason: string }): Promise<void>;
   readLedger(input: { owner: Owner }): Promise<Ledger>;
   writeEvidence(input: { evidence: Evidence }): Promise<EvidenceFiles>;
-  /** Writes the evidence of a run that could not do so itself; does nothing when it did. */
+  /** Writes the evidence of a run that could not do so itself; does nothing when it did, on whatever host. */
   writeEvidenceOfDeadRun(input: { owner: Owner; runbook: string; target: string; outcome: Outcome; end: RunEnd | null; settlement: Settlement }): Promise<EvidenceFiles>;
 }

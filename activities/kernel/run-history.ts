@@ -3,10 +3,13 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import { latestRun } from './run-end.ts';
 import { STEP_HEADER, type LedgerEntry, type Owner, type StepHeader } from '../../contracts/ledger.ts';
-import type { DecisionEvent, IdentifyDecisionInput, Ledger } from './kernel-activities.ts';
+import type { DecisionEvent, EvidenceFiles, IdentifyDecisionInput, KernelActivities, Ledger } from './kernel-activities.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 type Timestamp = NonNullable<HistoryEvent['eventTime']>;
+
+/** Type of the activity with which a run writes its evidence. */
+const WRITE_EVIDENCE: keyof KernelActivities = 'writeEvidence';
 
 /** A cancelled activity learns it with a heartbeat; this long it may take to stop what it is doing. */
 const STOPPING_MS = 3_000;
@@ -38,6 +41,18 @@ export async function readLedger(client: Client, owner: Owner): Promise<Ledger> 
 async function eventsOf(client: Client, workflowId: string, runId: string | undefined): Promise<HistoryEvent[]> {
   const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   return events ?? [];
+}
+
+/**
+ * Where a run wrote its evidence, on whatever host that was; undefined when it never did. Its own history says so: a
+ * directory would only say it of this host.
+ */
+export async function findWrittenEvidence(client: Client, workflowId: string, runId: string): Promise<EvidenceFiles | undefined> {
+  const events = await eventsOf(client, workflowId, runId);
+  const writing = new Set(events.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === WRITE_EVIDENCE).map((event) => String(event.eventId)));
+  const written = events.map((event) => event.activityTaskCompletedEventAttributes).find((completed) => completed && writing.has(String(completed.scheduledEventId)));
+  const [result] = written?.result?.payloads ?? [];
+  return result ? defaultPayloadConverter.fromPayload<EvidenceFiles>(result) : undefined;
 }
 
 function earlierRuns(events: HistoryEvent[]): string[] {

@@ -16,6 +16,7 @@ export function renderText(evidence: Evidence, paths: { evidence?: string; repor
     ...verdictLines(evidence),
     ...(recovery ? recoveryLines(evidence, recovery) : stepLines(evidence)),
     ...gateLines(evidence),
+    ...operationLines(evidence),
     ...section('Checks', evidence.checks.map((check) => `${word(check.outcome).padEnd(9)} ${plain(check.name)}: ${plain(check.detail)}`), 'none was made'),
     ...section('Not verified', evidence.notVerified.map(plain), 'nothing that should have been verified was left out'),
     ...section('Undone', evidence.compensations.map((entry) => `${word(entry.outcome)} ${plain(entry.title)}${entry.detail === null ? '' : `: ${plain(entry.detail)}`}`), 'nothing had to be undone'),
@@ -77,6 +78,11 @@ function gateLines({ gates }: Evidence): string[] {
     `${plain(gate.name)}: ${word(gate.outcome)}`,
     ...gate.decisions.map((decision) => `  ${decision.decision} by ${plain(decision.by ?? 'an unnamed person')} (${decision.assurance}) ${decision.counted ? 'counted' : `did not count: ${plain(decision.reason ?? '')}`}`),
   ]), '');
+}
+
+function operationLines({ operations }: Evidence): string[] {
+  if (operations.length === 0) return [];
+  return section('Operators', operations.map((entry) => `${entry.at} ${entry.operation} by ${plain(entry.by ?? 'an unnamed person')}${entry.reason === null ? '' : `: ${plain(entry.reason)}`}`), '');
 }
 
 function teardownLines({ teardown }: Evidence): string[] {

@@ -47,6 +47,16 @@ export function endingProblems(fault: Fault, point: Point, { status, evidence, g
   return problems;
 }
 
+/**
+ * What is wrong with how a run ended of which nobody knows whether, or where, the fault struck it: it must have ended as
+ * one that was struck where this was meant, or late, or not at all.
+ */
+export function unprovenEndingProblems(fault: Fault, point: Point, ending: Ending): string[] {
+  const late: Point = { ...point, step: 'tearing down' };
+  const accounts = [endingProblems(fault, point, ending), endingProblems(fault, late, ending), endingProblems({ ...fault, expected: 'recovered' }, point, ending)];
+  return accounts.find((problems) => problems.length === 0) ?? accounts[0] ?? [];
+}
+
 function expectedEnding(fault: Fault, point: Point, record: Evidence): { status: string; outcome: string; restore: string | null } {
   switch (fault.expected) {
     case 'recovered': return { status: 'COMPLETED', outcome: 'succeeded', restore: 'sound' };

@@ -3,7 +3,7 @@ import { lockId } from '../../contracts/guardian.ts';
 import { DrillRun } from './drill-run.ts';
 import type { Environment } from './environment.ts';
 import type { Fault } from './faults.ts';
-import { effectsTwice, endingProblems, hasStruck, readEnding } from './judge-case.ts';
+import { effectsTwice, endingProblems, hasStruck, readEnding, unprovenEndingProblems } from './judge-case.ts';
 import { leftoversAfter } from './leftovers.ts';
 import { nameOf, reach, type Point } from './points.ts';
 import { readSource, sourceChanges, type SourceState } from './source-state.ts';
@@ -21,23 +21,33 @@ const END_WITHIN_MS = 200_000;
 /** Runs one case, on a fresh run each time the fault did not strike. Never throws: what went wrong is the result. */
 export async function runCase(environment: Environment, testCase: Case): Promise<CaseResult> {
   const started = performance.now();
-  const failed = (detail: string): Attempt => ({ struck: true, ended: 'unknown', problems: [detail], leftovers: [], twice: [], proof: '' });
-  let attempt: Attempt | undefined;
-  let tries = 0;
-  while (!attempt?.struck && tries < TRIES) {
-    tries += 1;
-    attempt = await tryCase(environment, testCase).catch((error: Error) => failed(error.message));
-  }
-  if (!attempt?.struck) attempt = failed(`the fault never struck in ${TRIES} runs`);
-  const { ended, problems, leftovers, twice, proof } = attempt;
-  const wrong = [...problems, ...leftovers.map((one) => `left: ${one}`), ...twice.map((one) => `twice: ${one}`)];
+  const { attempt, tries } = await tryUntilStruck(() => tryCase(environment, testCase));
+  const { ended, leftovers, twice, proof } = attempt;
+  const wrong = wrongOf(attempt);
   return {
     name: testCase.name, fault: testCase.fault.name, outcome: wrong.length === 0 ? 'passed' : 'failed', ended, leftovers, twice, seconds: Math.round((performance.now() - started) / 100) / 10,
     detail: wrong.length === 0 ? `${proof}; ${ended}${tries > 1 ? `; struck at try ${tries}` : ''}` : wrong.join('; '),
   };
 }
 
-interface Attempt { struck: boolean; ended: string; problems: string[]; leftovers: string[]; twice: string[]; proof: string }
+export interface Attempt { struck: boolean; ended: string; problems: string[]; leftovers: string[]; twice: string[]; proof: string }
+
+/**
+ * Tries until the fault struck, or until something is wrong: also a run for which a strike could not be proven must leave
+ * nothing behind and do nothing twice, and no later try makes that good.
+ */
+export async function tryUntilStruck(tryOnce: () => Promise<Attempt>): Promise<{ attempt: Attempt; tries: number }> {
+  const failed = (detail: string): Attempt => ({ struck: true, ended: 'unknown', problems: [detail], leftovers: [], twice: [], proof: '' });
+  for (let tries = 1; tries <= TRIES; tries += 1) {
+    const attempt = await tryOnce().catch((error: Error) => failed(error.message));
+    if (attempt.struck || wrongOf(attempt).length > 0) return { attempt, tries };
+  }
+  return { attempt: failed(`the fault never struck in ${TRIES} runs`), tries: TRIES };
+}
+
+function wrongOf({ problems, leftovers, twice }: Attempt): string[] {
+  return [...problems, ...leftovers.map((one) => `left: ${one}`), ...twice.map((one) => `twice: ${one}`)];
+}
 
 async function tryCase(environment: Environment, { fault, point, firstOwned }: Case): Promise<Attempt> {
   const before = await readSource(environment);
@@ -66,10 +76,10 @@ async function strikeRun(environment: Environment, { fault, point, firstOwned }:
   await struck?.relieve?.();
   const leftovers = [...new Set([...atEnd, ...await leftoversAfter(environment, run, fault.expected === 'hostLost' ? 20_000 : 0)])];
   const twice = [...effectsTwice(ending), ...place.stop()];
-  const problems = [
-    ...endingProblems(fault, point, ending), ...sourceChanges(before, await readSource(environment)), ...await targetProblems(environment, fault, firstOwned),
-  ];
   const proven = struck !== null && hasStruck(fault, point, struck, ending);
+  const problems = [
+    ...(proven ? endingProblems(fault, point, ending) : unprovenEndingProblems(fault, point, ending)), ...sourceChanges(before, await readSource(environment)), ...await targetProblems(environment, fault, firstOwned),
+  ];
   return { struck: proven, ended: ending.evidence[0]?.outcome ?? status, problems, leftovers, twice, proof: struck?.proof ?? '' };
 }
 

@@ -1,9 +1,11 @@
 import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { evidenceSchema } from '../../contracts/evidence.ts';
+import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
+import type { RunRecord } from '../../contracts/record.ts';
 import { damageBackup, damageKinds, readColdTables } from '../../scripts/demo/damage.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 
@@ -40,5 +42,23 @@ describe('dr-test on a broken backup, which it is not told', () => {
     const said = [failure?.message, ...evidence.checks.filter((check) => check.outcome === 'failed').flatMap((check) => [check.name, check.detail])].join('\n');
     expect(damage.expectedNames.some((name) => said.includes(name)), `${damage.expectedNames.join(', ')} in: ${said}`).toBe(true);
     expect(evidence.teardown.provenAbsent).toBe(true);
+  });
+
+  it.each(['abort', 'terminate'] as const)('keeps the verdict of a difference that was proven before %s', async (how) => {
+    await restoreSoundBackup();
+    await damageBackup({ repository: demo.repository, backupId, walDirectory: demo.production.archiveDirectory, coldTables: await readColdTables(demo.production.config), kind: 'valueChanged', seed: 7 });
+    const handle = await demo.client.workflow.start('dr-test', { workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{ requester: 'test' }] });
+    await vi.waitUntil(async () => (await handle.query<Progress>('progress')).openGate, { timeout: 30_000 });
+    await handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] });
+    await vi.waitUntil(async () => (await handle.query<Progress>('progress')).phase.startsWith('compare'), { timeout: 60_000, interval: 20 });
+    await handle.signal('pause');
+    await vi.waitUntil(async () => (await handle.query<RunRecord>('record')).checks.some((check) => check.outcome === 'failed'), { timeout: 60_000 });
+    await (how === 'abort' ? handle.signal('abort') : handle.terminate('test'));
+    await handle.result().catch(() => undefined);
+    await demo.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result();
+    const directory = join(demo.root, 'evidence');
+    const name = (await readdir(directory)).find((file) => file.startsWith(handle.workflowId.replaceAll('/', '_')) && file.endsWith('.json')) ?? 'none';
+    const evidence = evidenceSchema.parse(JSON.parse(await readFile(join(directory, name), 'utf8')));
+    expect(evidence).toMatchObject({ outcome: how === 'abort' ? 'aborted' : 'terminated', verdict: { restore: 'unsound', rto: null, rpo: null }, teardown: { provenAbsent: true } });
   });
 });

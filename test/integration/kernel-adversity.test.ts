@@ -90,6 +90,18 @@ it('an internal signal with an empty form, to the run, its guardian or the lock,
   expect(await holders()).toMatchObject({ holders: [], waiting: [] });
 });
 
+it('a settlement that the guardian of another owner reports is no proof for this run', async () => {
+  const run = await start({ stallMs: 1_500 });
+  await run.acting();
+  const foreign = { workflowId: run.handle.workflowId, firstExecutionRunId: randomUUID() };
+  const claim = { compensations: [], teardown: { outcome: 'done', provenAbsent: true, leaseExpiresAt: null, destroyed: ['not ours'], proofs: [] } };
+  await run.handle.signal(INTERNAL.settled, { owner: foreign, ...claim });
+  await run.handle.signal(INTERNAL.settled, claim);
+  await run.handle.result();
+  await run.guardian.result();
+  expect((await run.evidence()).teardown).toMatchObject({ outcome: 'done', provenAbsent: true, destroyed: ['one', 'two'] });
+});
+
 it('cancelling the lock makes it forget nothing', async () => {
   const run = await start({ stallMs: 1_000 });
   await run.acting();
@@ -97,6 +109,29 @@ it('cancelling the lock makes it forget nothing', async () => {
   expect((await holders()).holders).toHaveLength(1);
   await run.handle.result();
   await run.guardian.result();
+  expect((await holders()).holders).toEqual([]);
+});
+
+it('a guardian that is cancelled with its run still tears down, and gives the lock back', async () => {
+  const run = await start({ stallMs: 60_000 });
+  await run.acting();
+  await run.guardian.cancel();
+  await run.handle.cancel();
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'CANCELLED' } });
+  await run.guardian.result();
+  const evidence = await run.evidence();
+  expect(evidence).toMatchObject({ outcome: 'cancelled', teardown: { outcome: 'done', provenAbsent: true } });
+  expect(evidence.compensations.map((entry) => entry.id)).toEqual(['one']);
+  expect((await holders()).holders).toEqual([]);
+});
+
+it('a guardian that is cancelled alone goes on watching: a run that is then ended by force is undone', async () => {
+  const run = await start({ stallMs: 60_000 });
+  await run.acting();
+  await run.guardian.cancel();
+  await run.handle.terminate('test');
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'terminated', teardown: { outcome: 'done', provenAbsent: true } });
   expect((await holders()).holders).toEqual([]);
 });
 

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
-import type { RunRecord } from '../../contracts/record.ts';
+import { NOTHING_SETTLED, type RunRecord } from '../../contracts/record.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 
@@ -93,6 +93,31 @@ describe('a run without a gate', () => {
     expect(holders.holders).toEqual([]);
   });
 
+  it('has one piece of evidence when its guardian looks after it on a host that has another directory', async () => {
+    const run = await start({ failAt: 'two' });
+    await run.handle.result().catch(() => undefined);
+    await run.guardian.result();
+    const otherHost = path.join(run.root, 'evidence of the other host');
+    const owner = { workflowId: run.handle.workflowId, firstExecutionRunId: run.handle.firstExecutionRunId };
+    const end = { status: 'failed', runId: run.handle.firstExecutionRunId, closedAtMs: Date.now() } as const;
+    const { evidence } = await environment.kernelActivities(otherHost).writeEvidenceOfDeadRun({ owner, runbook: 'toy', target: 'shop', outcome: 'failed', end, settlement: NOTHING_SETTLED });
+    expect(path.dirname(evidence)).toBe(path.join(environment.root, 'evidence'));
+    expect(existsSync(otherHost)).toBe(false);
+    expect((await run.evidence()).failure).toEqual({ type: 'PREFLIGHT', message: 'two cannot be written' });
+  });
+
+  it('keeps in the evidence what operators asked, who they said they are, and why', async () => {
+    const run = await start({ stallMs: 1_000 });
+    await until(async () => (await run.journal()).includes('begin one'), 'the first step began');
+    await run.handle.executeUpdate('pause', { args: [{ by: 'anna', reason: 'the host is busy' }] });
+    await run.handle.signal('resume');
+    await run.handle.executeUpdate('abort', { args: [{ by: 'ben', reason: 'wrong database' }] });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'ABORTED', message: 'the run was aborted by ben: wrong database' } });
+    expect((await run.evidence()).operations.map(({ operation, by, reason, channel }) => [operation, by, reason, channel])).toEqual([
+      ['pause', 'anna', 'the host is busy', 'update'], ['resume', null, null, 'signal'], ['abort', 'ben', 'wrong database', 'update'],
+    ]);
+  });
+
   it('keeps one owner when a run is reset, and undoes what both of its lives did', async () => {
     const run = await start({ stallMs: 1_500 });
     await until(async () => (await run.journal()).includes('begin two'), 'the second step began');
@@ -148,6 +173,28 @@ describe('a run with a gate', () => {
     expect(gate?.decisions.map((decision) => [decision.by, decision.assurance, decision.counted])).toEqual([
       [null, 'none', false], ['mallory', 'claimed', false], ['anna', 'claimed', true], [' Anna ', 'claimed', false], ['ben', 'claimed', true],
     ]);
+  });
+
+  it('is not kept from ending by any size or number of messages', async () => {
+    const run = await start();
+    await openGate(run);
+    const huge = 'x'.repeat(1_000_000);
+    await run.handle.signal('approve', { gate: 'start', by: 'mallory', comment: huge });
+    await run.handle.signal('reject', { gate: 'start', by: 'mallory', comment: huge });
+    await run.handle.signal('approve', { gate: 'start', by: huge });
+    for (let sent = 0; sent < 60; sent += 1) await run.handle.signal('approve', { gate: 'start', by: 'mallory', comment: 'x'.repeat(500) });
+    for (const [update, input] of [['decide', { gate: 'start', decision: 'approve', by: 'anna', comment: huge }], ['pause', { by: 'anna', reason: huge }]] as const) {
+      await expect(run.handle.executeUpdate(update, { args: [input] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('at most 500') as string } });
+    }
+    await until(async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisionsLeftOut === 10, 'all decisions are identified');
+    const { refused, refusedLeftOut } = await run.handle.query<RunRecord>('record');
+    expect([refused.length, refusedLeftOut]).toEqual([50, 13]);
+    expect(refused[0]).toContain('at most 500');
+    await run.handle.signal('reject', { gate: 'start', by: 'ben' });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
+    const [gate] = (await run.evidence()).gates;
+    expect(gate?.decisions).toHaveLength(51);
+    expect(gate?.decisions.at(-1)).toMatchObject({ by: 'ben', counted: true });
   });
 
   it('ends as rejected, with nothing created, when one person says no', async () => {

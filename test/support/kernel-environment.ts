@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
+import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
@@ -16,6 +17,8 @@ export interface KernelEnvironment {
   server: TemporalServer;
   client: Client;
   root: string;
+  /** The kernel's activities as a host with another evidence directory has them. */
+  kernelActivities(evidenceDirectory: string): KernelActivities;
   startWorker(): Promise<{ worker: Worker; stop(): Promise<void> }>;
   evidence(): Promise<Evidence[]>;
   stop(): Promise<void>;
@@ -41,8 +44,10 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
   const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
   let bundle: WorkflowBundleWithSourceMap | undefined;
   const workers: (() => Promise<void>)[] = [];
+  const kernelActivities = (evidence = configuration.evidence) => createKernelActivities({ client, configuration: { ...configuration, evidence }, codeVersion: 'test', searchAttributes });
   return {
     server, client, root,
+    kernelActivities: (directory) => kernelActivities({ directory }),
     async startWorker() {
       bundle ??= await bundleWorkflowCode({
         workflowsPath: fileURLToPath(new URL('./toy/workflows.ts', import.meta.url)),
@@ -50,7 +55,7 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
       });
       const worker = await Worker.create({
         connection: native, taskQueue: 'runbooks', workflowBundle: bundle,
-        activities: { ...createKernelActivities({ client, configuration, codeVersion: 'test', searchAttributes }), ...toyActivities },
+        activities: { ...kernelActivities(), ...toyActivities },
         shutdownGraceTime: '100ms', shutdownForceTime: '2s',
       });
       const running = worker.run();

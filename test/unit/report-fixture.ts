@@ -18,6 +18,10 @@ export function sampleEvidence(changes: Partial<Evidence> = {}): Evidence {
         { at: at(99), decision: 'approve', by: 'alice', assurance: 'principal', channel: 'update', comment: 'go', counted: true, reason: null },
       ],
     }],
+    operations: [
+      { at: at(150), operation: 'pause', by: 'dora', reason: 'the host is <b>busy</b>', channel: 'update' },
+      { at: at(160), operation: 'resume', by: null, reason: null, channel: 'signal' },
+    ],
     recovery: {
       rtoSeconds: 3600, rpoSeconds: 300, rtaSeconds: 380, rtaWithoutWaitSeconds: 282, rtaWithoutComparisonSeconds: 300, rpaSeconds: 412, lostTransactions: 17,
       phases: [{ name: 'humanWait', seconds: 98 }, { name: 'copying', seconds: 100 }, { name: 'replaying', seconds: 182 }],

@@ -10,7 +10,7 @@ const HOSTILE = `"><script>alert('x')</script><img src=x onerror=alert(1)>&amp;`
 
 /** Puts a hostile text into every field of text that has no fixed form. */
 function poison(value: unknown, key = ''): unknown {
-  if (typeof value === 'string') return /At$|^at$|outcome|restore|rto|rpo|decision|assurance|channel|writtenBy/.test(key) ? value : HOSTILE;
+  if (typeof value === 'string') return /At$|^at$|outcome|restore|rto|rpo|decision|operation$|assurance|channel|writtenBy/.test(key) ? value : HOSTILE;
   if (Array.isArray(value)) return value.map((item) => poison(item, key));
   if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, poison(inner, name)]));
   return value;
@@ -29,7 +29,7 @@ describe('renderReport', () => {
     expect(report).toContain("default-src 'none'");
   });
 
-  it.each(['6 min 20 s', 'actual, without waiting for people<b>4 min 42 s', 'This backup restores, but an objective was missed', 'an RTO of 1 h 00 min', '17 transactions lost', 'last commit of the source', 'unlogged table public.sessions', 'mallory may not decide here', 'principal', 'remove the copy', 'directory /var/drills/dr-1', 'no orphans'])('says %s', (text) => {
+  it.each(['6 min 20 s', 'actual, without waiting for people<b>4 min 42 s', 'This backup restores, but an objective was missed', 'an RTO of 1 h 00 min', '17 transactions lost', 'last commit of the source', 'unlogged table public.sessions', 'mallory may not decide here', 'principal', 'remove the copy', 'directory /var/drills/dr-1', 'no orphans', 'the host is &lt;b&gt;busy&lt;/b&gt;'])('says %s', (text) => {
     expect(renderReport(sampleEvidence())).toContain(text);
   });
 

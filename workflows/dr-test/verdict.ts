@@ -14,6 +14,11 @@ export function judge(plan: DrillPlan, checks: readonly Check[], notVerified: re
   return failure ? { verdict, failure } : { verdict };
 }
 
+/** What is certain while a drill goes on: a difference stays proven whatever becomes of the run after it. Nothing was measured yet. */
+export function verdictSoFar(checks: readonly Check[]): Verdict {
+  return { restore: checks.some((check) => check.outcome === 'failed') ? 'unsound' : null, rto: null, rpo: null };
+}
+
 /** An objective that was set and could not be measured is missed: nobody knows that it was met. */
 function objective(actual: number | null, limit: number | null): 'met' | 'missed' | 'notSet' {
   if (limit === null) return 'notSet';

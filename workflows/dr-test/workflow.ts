@@ -1,10 +1,11 @@
 import { DrTest, type DrTestResult } from '../../contracts/dr-test.ts';
+import type { Check } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import { runbook } from '../procedure/runbook.ts';
 import { onHost, read } from './activities.ts';
 import { recoveryActuals } from './recovery-actuals.ts';
 import { bytes, count, seconds } from './summaries.ts';
-import { judge } from './verdict.ts';
+import { judge, verdictSoFar } from './verdict.ts';
 
 /** A backup that fails in one of these ways was proven unsound: that is a finding, not an accident. */
 const FINDINGS: FailureType[] = ['BACKUP_DAMAGED', 'RECOVERY_FAILED', 'RECOVERY_STOPPED_EARLY'];
@@ -15,6 +16,11 @@ export const drTest = runbook(DrTest, async (run, input) => {
   const startedAt = new Date(run.startedAtMs).toISOString();
   const declaredAt = input.declaredAt ?? startedAt;
   run.verdictWhenFailing(FINDINGS, { restore: 'unsound', rto: null, rpo: null });
+  // The verdict at once: the run may fail, or be ended by force, before it comes to judge.
+  const record = (checks: Check[]) => {
+    run.checks(checks);
+    run.verdict(verdictSoFar(run.allChecks));
+  };
   const plan = await run.step('plan', () => read.planDrill({ database, recoveryPoint: input.recoveryPoint, depth: input.depth, declaredAt, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs }), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
@@ -22,7 +28,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
   run.notVerified(plan.notVerified);
   run.verdictWhenFailing(FINDINGS, { restore: 'unsound', rto: plan.objectives.rto === undefined ? 'notSet' : 'missed', rpo: plan.objectives.rpo === undefined ? 'notSet' : 'missed' });
   const host = onHost(plan.taskQueue, run.settings.lease.hostLossMs);
-  run.checks(await run.step('pre-flight', () => host.checkDrillIsPossible({ plan })));
+  record(await run.step('pre-flight', () => host.checkDrillIsPossible({ plan })));
   await run.gate('start');
   const fence = await run.own({ title: 'drill', taskQueue: plan.taskQueue, input: { database }, open: 'openDrillPlace', close: 'closeDrillPlace', prove: 'proveDrillAbsent' });
   const drill = { database, recoveryPointId: plan.recoveryPoint.id, fence, owner: run.owner };
@@ -40,15 +46,15 @@ export const drTest = runbook(DrTest, async (run, input) => {
     const compared = await run.step(`compare ${source.name}`, () => host.compareWithManifest({ drill, manifestId: plan.manifest?.id ?? '', database: source.name, depth: plan.depth }), {
       summary: (result) => `${count(result.tables, 'table')}, ${count(result.rows, 'row')}, ${count(result.objects, 'definition')}`,
     });
-    run.checks(compared.checks);
+    record(compared.checks);
     run.notVerified(compared.notVerified);
   }
   const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill }), { summary: (end) => `promoted at ${end.endLsn}` });
-  run.checks(await run.step('own checks', () => host.runChecks({ drill, plan, recovered })));
-  run.checks(await run.step('application probe', () => host.probeApplication({ drill, plan })));
+  record(await run.step('own checks', () => host.runChecks({ drill, plan, recovered })));
+  record(await run.step('application probe', () => host.probeApplication({ drill, plan })));
 
   const loss = await run.step('measure', () => host.measureLoss({ drill, plan, recovered }));
-  run.checks(loss.checks);
+  record(loss.checks);
   const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, loss });
   run.measure(recovery);
   const { verdict, failure } = judge(plan, run.allChecks, run.openQuestions, recovery);

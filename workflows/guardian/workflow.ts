@@ -1,6 +1,6 @@
 import { CancellationScope, defineQuery, defineSignal, getExternalWorkflowHandle, isCancellation, setHandler, sleep, workflowInfo, condition } from '@temporalio/workflow';
 import { INTERNAL } from '../../contracts/messages.ts';
-import type { Finish, GuardianInput, Overdue, Owned, Take } from '../../contracts/guardian.ts';
+import type { Finish, GuardianInput, Overdue, Owned, Settled, Take } from '../../contracts/guardian.ts';
 import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { onInternalSignal } from '../procedure/internal-signal.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
@@ -12,7 +12,7 @@ import { callActivity, sentenceOf, settle } from './settle.ts';
 
 const owned = defineSignal<[Owned]>(INTERNAL.owned);
 const overdue = defineSignal<[Overdue]>(INTERNAL.overdue);
-const settled = defineSignal<[Settlement]>(INTERNAL.settled);
+const settled = defineSignal<[Settled]>(INTERNAL.settled);
 /** What the guardian is doing. */
 const phaseQuery = defineQuery<string>('phase');
 
@@ -24,9 +24,14 @@ const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
 /**
  * Outlives a run and keeps its promises: when the run asks for it, takes the lock of the target, opens the place where the run may create things,
  * and when the run has ended, in whatever way, undoes its ledger, closes the place, proves its absence, sees to the
- * evidence, and gives the lock back.
+ * evidence, and gives the lock back. Cancelling it changes nothing.
  */
 export async function guardian(input: GuardianInput): Promise<Settlement> {
+  // A cancel of everything reaches it too, and that is when it is needed.
+  return CancellationScope.nonCancellable(() => guard(input));
+}
+
+async function guard(input: GuardianInput): Promise<Settlement> {
   let phase = 'waiting for the run to take its target';
   let fence: number | undefined;
   let finished: Finish | undefined;
@@ -73,7 +78,7 @@ export async function guardian(input: GuardianInput): Promise<Settlement> {
     });
   }
   if (finished && !end) {
-    await run.signal(settled, settlement).catch(() => undefined);
+    await run.signal(settled, { owner, ...settlement }).catch(() => undefined);
     await condition(() => end !== undefined);
   }
   phase = 'seeing to the evidence';

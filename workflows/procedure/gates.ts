@@ -1,5 +1,5 @@
 import { ApplicationFailure, workflowInfo } from '@temporalio/workflow';
-import type { Decide, DecisionSignal } from '../../contracts/messages.ts';
+import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
 import type { Decision, GatePolicy } from '../../contracts/gate.ts';
 import type { GateRecord } from '../../contracts/evidence.ts';
 import { read } from './kernel-activities.ts';
@@ -14,14 +14,20 @@ import { instantOf, waitUntil } from './wait.ts';
  */
 const BARE_SIGNAL_SETTLE_MS = 2_000;
 
+/**
+ * So many refusals are kept in words, and so many refused decisions of one gate; the rest is counted. Whoever can reach the
+ * server can send any number, and evidence must stay small enough to be written.
+ */
+const KEPT_REFUSALS = 50;
+
 /** Takes an `approve` or `reject` signal. It may come with no argument at all, from the web UI's empty form. */
 export function receiveSignal(state: RunState, signal: 'approve' | 'reject', payload: DecisionSignal | 'malformed'): void {
   const ordinal = ++state.signalsSeen[signal];
   const refuse = (reason: string) => {
-    state.record.refused.push(`${signal} at ${instantOf(Date.now())}: ${reason}`);
+    noteRefusal(state, `${signal} at ${instantOf(Date.now())}: ${reason}`);
     showDetails(state);
   };
-  if (payload === 'malformed') return refuse('its argument is not { gate?, by?, comment?, planHash? }; send it again with that, or with none');
+  if (payload === 'malformed') return refuse(`its argument is not { gate?, by?, comment?, planHash? } with ${LIMITS_IN_WORDS}; send it again like that, or with none`);
   if (!state.openGate) return refuse('no gate was open when it arrived; it changes nothing');
   if (payload?.gate !== undefined && payload.gate !== state.openGate.name) {
     return refuse(`it is for gate "${payload.gate}" and the open gate is "${state.openGate.name}"`);
@@ -67,7 +73,7 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
   if (!policy) return;
   const openedAtMs = Date.now();
   const gate: OpenGate = { name, policy, openedAtMs, expiresAtMs: openedAtMs + policy.expiresAfter, inbox: [] };
-  const record: GateRecord = { name, outcome: 'open', openedAt: instantOf(openedAtMs), closedAt: null, planHash: state.record.planHash ?? '', decisions: [] };
+  const record: GateRecord = { name, outcome: 'open', openedAt: instantOf(openedAtMs), closedAt: null, planHash: state.record.planHash ?? '', decisions: [], decisionsLeftOut: 0 };
   state.record.gates.push(record);
   state.openGate = gate;
   setAttributes(state, { RunbookAwaitingApproval: true });
@@ -126,9 +132,17 @@ async function identify(state: RunState, gate: OpenGate, signal: PendingSignal):
 }
 
 function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, 'counted' | 'reason'>, reason: string | null): void {
-  recordOf(state, gate).decisions.push({ ...decision, counted: reason === null, reason });
-  if (reason !== null) state.record.refused.push(`${decision.decision} at ${decision.at}: ${reason}`);
+  const record = recordOf(state, gate);
+  const isFull = record.decisions.filter(({ counted }) => !counted).length >= KEPT_REFUSALS;
+  if (reason !== null && isFull) record.decisionsLeftOut += 1;
+  else record.decisions.push({ ...decision, counted: reason === null, reason });
+  if (reason !== null) noteRefusal(state, `${decision.decision} at ${decision.at}: ${reason}`);
   showDetails(state);
+}
+
+function noteRefusal({ record }: RunState, sentence: string): void {
+  if (record.refused.length < KEPT_REFUSALS) record.refused.push(sentence);
+  else record.refusedLeftOut += 1;
 }
 
 function recordOf(state: RunState, gate: OpenGate): GateRecord {

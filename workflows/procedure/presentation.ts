@@ -63,6 +63,7 @@ export function showDetails(state: RunState): void {
       + `Needs ${policy.quorum} of ${policy.approvers.length > 0 ? policy.approvers.join(', ') : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
   }
   for (const reason of record.refused.slice(-5)) lines.push(`- refused: ${reason}`);
+  if (record.refusedLeftOut > 0) lines.push(`- refused: ${record.refusedLeftOut} more`);
   for (const step of record.steps) {
     lines.push(`- ${step.outcome === 'done' ? '✓' : step.outcome === 'running' ? '▶' : '✗'} ${step.name}${step.summary ? `: ${step.summary}` : ''}`);
   }

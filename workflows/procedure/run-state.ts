@@ -2,7 +2,7 @@ import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import type { Settlement } from '../../contracts/record.ts';
-import type { Verdict } from '../../contracts/evidence.ts';
+import type { OperationRecord, Verdict } from '../../contracts/evidence.ts';
 import type { GatePolicy } from '../../contracts/gate.ts';
 import type { UndoEntry } from '../../contracts/ledger.ts';
 import { instantOf } from './wait.ts';
@@ -36,7 +36,8 @@ export class RunState {
   settings: RunSettings | undefined;
   phase = 'starting';
   paused = false;
-  abortedBy: string | null = null;
+  /** The first abort; null as long as nobody asked for one. */
+  abort: OperationRecord | null = null;
   /** Why the guardian asked the run to end; null as long as it did not. */
   overdue: string | null = null;
   openGate: OpenGate | undefined;
@@ -65,11 +66,13 @@ export class RunState {
       planHash: null,
       steps: [],
       gates: [],
+      operations: [],
       checks: [],
       notVerified: { open: [], byDesign: [] },
       recovery: null,
       verdict: { restore: null, rto: null, rpo: null },
       refused: [],
+      refusedLeftOut: 0,
       owner: { workflowId: info.workflowId, firstExecutionRunId: info.firstExecutionRunId },
       guardianId: null,
     };

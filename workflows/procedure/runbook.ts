@@ -1,17 +1,18 @@
 import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition } from '@temporalio/workflow';
 import type { z } from 'zod';
-import { decideSchema, decisionSignalSchema, operatorSchema, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Operator, type Progress } from '../../contracts/messages.ts';
-import { overdueSchema, ownedSchema, settlementSchema } from '../../contracts/internal-messages.ts';
+import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Progress } from '../../contracts/messages.ts';
+import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
 import type { RunRecord } from '../../contracts/record.ts';
-import type { Outcome } from '../../contracts/evidence.ts';
+import type { Operation, Outcome } from '../../contracts/evidence.ts';
 import { closeRun } from './close.ts';
 import { onInternalSignal } from './internal-signal.ts';
 import { guardFromTheStart } from './ownership.ts';
 import { read } from './kernel-activities.ts';
 import { receiveDecide, receiveSignal, validateDecide } from './gates.ts';
-import { compensationsOf, progressOf, setAttributes, showDetails } from './presentation.ts';
+import { describeAbort, operate, validateOperator } from './operations.ts';
+import { compensationsOf, progressOf, setAttributes } from './presentation.ts';
 import { describeFailure } from './outcome.ts';
 import { Run, type Conclusion } from './run.ts';
 import { RunState } from './run-state.ts';
@@ -50,7 +51,7 @@ export function runbook<Input extends z.ZodType, Result extends object>(
       outcome = outcomeOf(state, error, failure.type);
       // An abort reaches the body as a cancellation; people are told who asked for it.
       if (outcome === 'timedOut') failure = { type: 'LEASE_OVER', message: state.overdue ?? 'its lease is over' };
-      if (outcome === 'aborted') failure = { type: 'ABORTED', message: `the run was aborted by ${state.abortedBy}` };
+      if (state.abort) failure = { type: 'ABORTED', message: describeAbort(state.abort) };
       state.record.verdict = state.verdictsWhenFailing.get(failure.type) ?? state.record.verdict;
     }
     return CancellationScope.nonCancellable(async () => {
@@ -63,7 +64,7 @@ export function runbook<Input extends z.ZodType, Result extends object>(
 }
 
 function outcomeOf(state: RunState, error: unknown, type: string): Outcome {
-  if (state.abortedBy !== null) return 'aborted';
+  if (state.abort) return 'aborted';
   if (state.overdue !== null) return 'timedOut';
   if (isCancellation(error)) return 'cancelled';
   return type === 'REJECTED' ? 'rejected' : 'failed';
@@ -102,23 +103,21 @@ function registerHandlers(state: RunState): void {
   setHandler(defineUpdate<{ gate: string; outcome: string }, [Decide]>(UPDATES.decide), (input) => receiveDecide(state, input), {
     validator: (input) => {
       const parsed = decideSchema.safeParse(input);
-      if (!parsed.success) throw ApplicationFailure.nonRetryable('decide takes { gate, decision: "approve" | "reject", by, comment?, planHash? }', 'INVALID_INPUT');
+      if (!parsed.success) throw ApplicationFailure.nonRetryable(`decide takes { gate, decision: "approve" | "reject", by, comment?, planHash? } with ${LIMITS_IN_WORDS}`, 'INVALID_INPUT');
       validateDecide(state, parsed.data);
     },
     description: 'Decide at a gate and learn at once whether it counts.',
   });
-  const operate = (name: 'pause' | 'resume' | 'abort', description: string, act: (operator: Operator) => void) => {
-    const handle = (payload: unknown) => act(operatorSchema.safeParse(payload ?? undefined).data);
-    setHandler(defineSignal<[unknown?]>(name), handle, { description });
-    setHandler(defineUpdate<string, [unknown?]>(UPDATES[name]), (payload) => { handle(payload); return state.phase; }, { description });
+  const operation = (name: Operation, description: string) => {
+    setHandler(defineSignal<[unknown?]>(name), (payload) => operate(state, name, 'signal', payload), { description });
+    setHandler(defineUpdate<string, [unknown?]>(UPDATES[name]), (payload) => { operate(state, name, 'update', payload); return state.phase; }, {
+      validator: (payload?: unknown) => validateOperator(name, payload),
+      description,
+    });
   };
-  operate('pause', 'Pause before the next step.', () => { state.paused = true; showDetails(state); });
-  operate('resume', 'Go on after a pause.', () => { state.paused = false; showDetails(state); });
-  operate('abort', 'Undo what was done, and end.', (operator) => {
-    state.abortedBy ??= operator?.by ?? 'an unnamed person';
-    state.paused = false;
-    state.bodyScope.cancel();
-  });
+  operation('pause', 'Pause before the next step.');
+  operation('resume', 'Go on after a pause.');
+  operation('abort', 'Undo what was done, and end.');
   // A workflow id can be used again: what another owner's guardian says is not for this run.
   const isOurs = (owner: Owner) => owner.firstExecutionRunId === state.record.owner.firstExecutionRunId;
   onInternalSignal(INTERNAL.owned, ownedSchema, (owned) => {
@@ -132,7 +131,9 @@ function registerHandlers(state: RunState): void {
     state.paused = false;
     state.bodyScope.cancel();
   });
-  onInternalSignal(INTERNAL.settled, settlementSchema, (settlement) => { state.settlement = settlement; });
+  onInternalSignal(INTERNAL.settled, settledSchema, ({ owner, ...settlement }) => {
+    if (isOurs(owner)) state.settlement = settlement;
+  });
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
   setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash }), { description: 'The plan and its hash.' });
   setHandler(defineQuery<CompensationView[]>(QUERIES.compensations), () => compensationsOf(state), { description: 'What an abort would undo now, in that order.' });
