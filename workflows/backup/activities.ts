@@ -1,5 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { BackupActivities } from '../../activities/dr-test/backup-activities.ts';
+import type { BackupActivities } from '../../activities/backup/backup-activities.ts';
 
 /** `read`: asks the source what it has. */
 export const read = proxyActivities<BackupActivities>({ startToCloseTimeout: '1m', retry: { initialInterval: '500ms', maximumAttempts: 4 } });

@@ -15,8 +15,8 @@ import { awaitSegment, markEndOfManifest } from './await-archived.ts';
 import { openAttempt } from './backup-attempt.ts';
 import { backupPlace, closeBackupPlace, openBackupPlace, proveBackupPlaceAbsent } from './backup-place.ts';
 import type { BackupActivities, BackupPlaceCall, BackupRef } from './backup-activities.ts';
-import { reasonsOf } from './findings.ts';
-import { settingsIn, type DatabaseDependencies } from './dependencies.ts';
+import { reasonsOf } from '../dr-test/findings.ts';
+import { settingsIn, type DatabaseDependencies } from '../dr-test/dependencies.ts';
 import { applicationName, backupId } from '../kernel/names.ts';
 import { manifestsDirectory, readManifest } from '../archive-provider/manifests.ts';
 
