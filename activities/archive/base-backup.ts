@@ -10,6 +10,7 @@ import { copyFiles, type CopyFilesArgs } from './copy-files.ts';
 import { backupPaths, sha256Of } from './layout.ts';
 import { type OnProgress, RecoveryFailure } from './recovery-failure.ts';
 import { readSourceFacts, type SourceFacts } from './source-facts.ts';
+import { identifyServer, refuseOtherServersFiles } from './source-host.ts';
 import { syncTree } from './sync-tree.ts';
 import { checkWalContinuity } from './wal.ts';
 import { writeDurably } from './write-durably.ts';
@@ -57,6 +58,7 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
     await client.query('SET idle_session_timeout = 0');
     const facts = await readSourceFacts({ client, connection: args.connection });
     if (facts.inRecovery) throw new RecoveryFailure('UNFIT_HOST', 'The source is a standby; take the base backup from its primary.');
+    await refuseOtherServersFiles(await identifyServer(client));
     const started = await startBackup(client, args.id, facts.serverMajor);
     const copied = await copyCluster(args, facts, client);
     const stopped = await stopBackup(client, facts.serverMajor);

@@ -6,6 +6,7 @@ import { hostTaskQueue } from '../../contracts/search-attributes.ts';
 import { manifestSchema } from '../../contracts/manifest.ts';
 import { publishBackup, takeBaseBackup } from '../archive/base-backup.ts';
 import { archiveLayout, backupPaths } from '../archive/layout.ts';
+import { identifyServer, refuseOtherServersFiles } from '../archive/source-host.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { takeManifest } from '../manifest/take-manifest.ts';
 import { endSessions, sourceConfig, withClient } from '../postgres/source.ts';
@@ -34,9 +35,10 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
   const connect = (backup: Pick<BackupRef, 'database' | 'owner'>) => sourceConfig(settingsOf(backup.database).connection, resolvePassword, applicationName(backup.owner));
 
   return classified<BackupActivities>({
-    async planBackup({ database, owner, startedAtMs }) {
+    async planBackup({ database, owner, startedAtMs, copiesFiles }) {
       const config = await connect({ database, owner });
       return withClient(config(), async (client) => {
+        if (copiesFiles) await refuseOtherServersFiles(await identifyServer(client));
         const { rows: [row] } = await client.query<{ size: string; version: string; wal_level: string; slots: string; used: string }>(
           `SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database WHERE datallowconn)::text AS size, current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
                   current_setting('max_replication_slots') AS slots, (SELECT count(*) FROM pg_replication_slots)::text AS used`);

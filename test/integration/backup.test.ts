@@ -100,6 +100,23 @@ it('a source that is down is named with its address and the settings to look at'
   expect(failure).toMatchObject({ type: 'UNAVAILABLE', message: expect.stringMatching(/127\.0\.0\.1:1 does not answer \(ECONNREFUSED\).*connection\.host and connection\.port/) as string });
 });
 
+it('a source whose data directory is not what lies at its path here is refused before anything is created', async () => {
+  const file = join(demo.production.dataDirectory, 'postmaster.pid');
+  const text = await readFile(file, 'utf8');
+  const execute = (type: string) => demo.client.workflow.execute(type, { workflowId: `${type}/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database: 'shop' }] });
+  try {
+    // As that of a standby that started an hour earlier.
+    await writeFile(file, text.replace(/^(.*\n.*\n)(\d+)/, (_, head: string, started: string) => head + String(Number(started) - 3600)));
+    const failure = await execute('backup').then(() => undefined, (error: { cause?: object }) => error.cause);
+    expect(failure).toMatchObject({ type: 'PREFLIGHT', message: expect.stringMatching(/another server of the same cluster.*run the worker on the source's host/) as string });
+    expect(await readdir(layout().incoming)).toEqual([]);
+    // A manifest is read through the server alone, from any host.
+    expect(await execute('manifest')).toMatchObject({ tables: expect.any(Number) as number });
+  } finally {
+    await writeFile(file, text);
+  }
+}, 60_000);
+
 describe('a backup that is given up half way', () => {
   beforeAll(() => reconfigure((configuration) => {
     // Slow enough to be struck; and a host is given up soon.
