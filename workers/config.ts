@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { LineCounter, parseDocument } from 'yaml';
 import { configurationSchema, type Configuration, type ConnectionSettings } from '../contracts/configuration.ts';
+import { HOST_NAME } from '../contracts/search-attributes.ts';
 import { ConfigurationError, describeIssues } from './config-errors.ts';
 import { resolvePaths } from './config-paths.ts';
 
@@ -43,7 +44,7 @@ export async function loadConfiguration(file?: string): Promise<LoadedConfigurat
  */
 export function hostName(): string {
   const name = process.env['RUNBOOKS_HOST'] || hostname();
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name)) throw new ConfigurationError(`RUNBOOKS_HOST is "${name}"; use letters, digits, dots, _ and -, as in a host's name`);
+  if (!HOST_NAME.test(name)) throw new ConfigurationError(`RUNBOOKS_HOST is "${name}"; use letters, digits, dots, _ and -, as in a host's name`);
   return name;
 }
 

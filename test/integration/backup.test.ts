@@ -22,7 +22,10 @@ let backupId: string;
 
 beforeAll(async () => {
   demo = await startDemoEnvironment({ scale: 0.02, seed: 5, writersPerSecond: 0, log: () => undefined });
-  await reconfigure((configuration) => { configuration.databases['gone'] = { ...configuration.databases['shop'], connection: { host: '127.0.0.1', port: 1 } }; });
+  await reconfigure((configuration) => {
+    configuration.databases['gone'] = { ...configuration.databases['shop'], connection: { host: '127.0.0.1', port: 1 } };
+    configuration.databases['there'] = { ...configuration.databases['shop'], host: 'elsewhere' };
+  });
   backupId = (await takeBackup(demo)).id;
 }, 120_000);
 afterAll(() => demo.stop(), 60_000);
@@ -114,6 +117,18 @@ it('a source whose data directory is not what lies at its path here is refused b
     expect(await execute('manifest')).toMatchObject({ tables: expect.any(Number) as number });
   } finally {
     await writeFile(file, text);
+  }
+}, 60_000);
+
+it('a host that the configuration names is the one that plans and works, whichever others there are', async () => {
+  const handle = await demo.client.workflow.start('manifest', { workflowId: `manifest/there/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database: 'there' }] });
+  const elsewhere = await startWorkerProcess({ configurationFile: demo.configurationFile, address: demo.server.address, logFile: join(demo.root, 'there.log'), host: 'elsewhere' });
+  try {
+    await handle.result();
+    expect(await handle.query('plan')).toMatchObject({ taskQueue: 'runbooks@elsewhere' });
+    await demo.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result();
+  } finally {
+    await elsewhere.signal('SIGTERM');
   }
 }, 60_000);
 

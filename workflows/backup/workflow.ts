@@ -1,11 +1,11 @@
 import { Backup, type BackupResult } from '../../contracts/backup.ts';
 import { runbook } from '../procedure/runbook.ts';
-import { incoming, onHost, read } from './activities.ts';
+import { incoming, onHost, readOn } from './activities.ts';
 
 /** Takes a base backup and its exact manifest under write load, and publishes both with one rename. */
 export const backup = runbook(Backup, async (run) => {
   const database = run.settings.target;
-  const plan = await run.step('plan', () => read.planBackup({ database, owner: run.owner, startedAtMs: run.startedAtMs, copiesFiles: true }));
+  const plan = await run.step('plan', () => readOn(run.settings).planBackup({ database, owner: run.owner, startedAtMs: run.startedAtMs, copiesFiles: true }));
   run.plan(plan);
   const host = onHost(plan.taskQueue, run.settings.lease.hostLossMs);
   const fence = await run.own({ ...incoming, taskQueue: plan.taskQueue, input: { database } });
