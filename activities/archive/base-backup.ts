@@ -102,18 +102,24 @@ async function sealManifest(incoming: string): Promise<void> {
   await describe(incoming, { ...point, manifestSha256: manifest ? sha256Of(manifest) : null });
 }
 
-/** Makes a finished backup visible under its id, with the manifest that lies in it, if there is one. Safe to repeat. */
-export async function publishBackup(args: { incoming: string; backups: string; id: string }): Promise<void> {
+/**
+ * Makes a finished backup visible under its id, with the manifest that lies in it, if there is one. Safe to repeat.
+ * @throws what aborted `signal`, as long as nothing is published
+ */
+export async function publishBackup(args: { incoming: string; backups: string; id: string; signal?: AbortSignal | undefined }): Promise<void> {
   const target = join(args.backups, args.id);
   try {
     await chmod(args.incoming, 0o700);
     await sealManifest(args.incoming);
     await syncTree(args.incoming);
+    // Syncing takes long: who slept through it may have a successor by now.
+    args.signal?.throwIfAborted();
     await rename(args.incoming, target);
   } catch (cause) {
     const published = await stat(join(target, 'backup.json')).then(() => true, () => false);
     const gone = await stat(args.incoming).then(() => false, () => true);
     if (published && gone) return;
+    if (args.signal?.aborted) throw cause;
     throw new RecoveryFailure(gone ? 'FENCED' : 'BACKUP_INCOMPLETE', `Backup "${args.id}" could not be published: ${(cause as Error).message}`, { cause });
   }
   const directory = await open(args.backups, 'r');

@@ -89,10 +89,10 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
       return { lastSegment: segment };
     }),
 
-    publishBackup: ({ backup }) => longActivity(async () => {
+    publishBackup: ({ backup }) => longActivity(async ({ signal }) => {
       const { backups } = layoutOf(backup.database);
       await mkdir(backups, { recursive: true, mode: 0o700 });
-      await publishBackup({ incoming: join(placeOf(backup), backup.part ?? ''), backups, id: backup.id });
+      await publishBackup({ incoming: join(placeOf(backup), backup.part ?? ''), backups, id: backup.id, signal });
       return { directory: join(backups, backup.id) };
     }),
 

@@ -12,6 +12,7 @@ export async function sweepAbandonedBackups(tools: SweepTools): Promise<string[]
     removed.push(...await sweep(incoming, {
       pattern: /^incoming-[0-9a-f]{8}-\d+$/,
       nameOf: ({ owner, fence }) => fenceName('incoming', owner, fence),
+      putAside: /^incoming-[0-9a-f]{8}-\d+\.removed$/,
       close: (record) => closeBackupPlace(incoming, record),
     }, tools));
   }
