@@ -10,6 +10,7 @@ import { publishBackup } from '../../activities/archive/base-backup.ts';
 import { archiveLayout, readRecoveryPoint } from '../../activities/archive/layout.ts';
 import { applicationName } from '../../activities/kernel/names.ts';
 import { withClient } from '../../activities/postgres/source.ts';
+import { evidenceSchema } from '../../contracts/evidence.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Settlement } from '../../contracts/record.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
@@ -24,6 +25,7 @@ beforeAll(async () => {
   demo = await startDemoEnvironment({ scale: 0.02, seed: 5, writersPerSecond: 0, log: () => undefined });
   await reconfigure((configuration) => {
     configuration.databases['gone'] = { ...configuration.databases['shop'], connection: { host: '127.0.0.1', port: 1 } };
+    configuration.databases['hurried'] = { ...configuration.databases['shop'], manifest: { maxXminAge: '20ms' } };
     configuration.databases['there'] = { ...configuration.databases['shop'], host: 'elsewhere' };
   });
   backupId = (await takeBackup(demo)).id;
@@ -130,6 +132,16 @@ it('a host that the configuration names is the one that plans and works, whichev
   } finally {
     await elsewhere.signal('SIGTERM');
   }
+}, 60_000);
+
+it('a manifest that gives up does not cost the backup: it is published without one, and says why', async () => {
+  const { id, manifest, evidence } = await takeBackup(demo, 'hurried');
+  expect(manifest).toBeNull();
+  expect((await readRecoveryPoint({ layout: layout(), id })).manifestSha256).toBeNull();
+  const { outcome, notVerified, steps } = evidenceSchema.parse(JSON.parse(await readFile(evidence, 'utf8')));
+  expect(outcome).toBe('succeeded');
+  expect(notVerified).toContainEqual(expect.stringMatching(/^no exact manifest: the reading held back vacuum for \d+ ms, the limit is 20/));
+  expect(steps.map((step) => [step.name, step.outcome])).toContainEqual(['manifest', 'failed']);
 }, 60_000);
 
 describe('a backup that is given up half way', () => {
