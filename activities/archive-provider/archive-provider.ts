@@ -32,7 +32,10 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
 
   return {
     kind: provider.kind,
-    list: async () => (await listRecoveryPoints(layout)).map(pointOf),
+    async list() {
+      const { points, unusable } = await listRecoveryPoints(layout);
+      return { points: points.map(pointOf), unusable };
+    },
     find: async (id) => pointOf(await point(id)),
     async supply(id, asOf) {
       const base = await point(id);

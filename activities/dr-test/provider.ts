@@ -19,6 +19,9 @@ export interface Point {
   serverVersion: string;
 }
 
+/** What should be a point and cannot be read. `failure` is what {@link RecoveryProvider.find} throws for it. */
+export interface UnusablePoint { id: string; failure: Error }
+
 /** What there is beside the point itself to recover with, as it stood at an instant. */
 export interface Supply {
   /** Newest piece, as a person would look for it; null when there is none. */
@@ -61,8 +64,8 @@ export interface LostCommits {
  */
 export interface RecoveryProvider {
   readonly kind: string;
-  /** All points there are, oldest first; half-written ones are never among them. */
-  list(): Promise<Point[]>;
+  /** All points there are, oldest first, and what should be one and cannot be read; half-written ones are never among them. */
+  list(): Promise<{ points: Point[]; unusable: UnusablePoint[] }>;
   /** Throws `NOT_FOUND` for an id that is not there, `BACKUP_DAMAGED` for one that cannot be read. */
   find(id: string): Promise<Point>;
   /** Throws `BACKUP_DAMAGED` when what there is has a gap or does not reach the point's end. */

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 
 const sha256 = '0'.repeat(64);
@@ -12,4 +14,10 @@ export function describedBackup(over: Partial<RecoveryPoint> = {}): RecoveryPoin
     settings: { max_connections: 1, max_worker_processes: 1, max_wal_senders: 1, max_prepared_transactions: 0, max_locks_per_transaction: 1 },
     databases: [], bootstrapSuperuser: 'postgres', roleNames: [], sourceDataDirectory: '/data', sourceSocketDirectories: [], sourcePort: 5432, ...over,
   };
+}
+
+/** Writes a description as that of a published backup. */
+export function publishDescription(backups: string, point: RecoveryPoint): void {
+  mkdirSync(join(backups, point.id), { recursive: true });
+  writeFileSync(join(backups, point.id, 'backup.json'), JSON.stringify(point));
 }
