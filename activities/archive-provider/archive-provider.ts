@@ -110,8 +110,8 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
   };
 }
 
-function pointOf({ id, startedAt, stoppedAt, sizeBytes, timeline, serverVersion }: RecoveryPoint): Point {
-  return { id, beganAt: new Date(startedAt).toISOString(), completeAt: new Date(stoppedAt).toISOString(), sizeBytes, timeline, serverVersion };
+function pointOf({ id, startedAt, stoppedAt, publishedAt, sizeBytes, timeline, serverVersion }: RecoveryPoint): Point {
+  return { id, beganAt: new Date(startedAt).toISOString(), completeAt: new Date(stoppedAt).toISOString(), availableAt: new Date(publishedAt ?? stoppedAt).toISOString(), sizeBytes, timeline, serverVersion };
 }
 
 /** The asked instant by the source's clock, which commit times are in; people give theirs. */

@@ -72,7 +72,7 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
       schemaVersion: 1, id: args.id, kind: 'baseBackup', ...described,
       architecture: process.arch, glibcVersion: glibcVersion(),
       timeline: label.timeline, startLsn: label.startLsn, stopLsn: stopped.lsn,
-      startedAt: started.toISOString(), stoppedAt: stopped.now.toISOString(),
+      startedAt: started.toISOString(), stoppedAt: stopped.now.toISOString(), publishedAt: null,
       sizeBytes: copied.files.files.reduce((sum, file) => sum + file.size, 0), fileCount: copied.files.files.length,
       filesSha256: sha256Of(list), backupLabelSha256: sha256Of(stopped.labelfile), tablespaceMapSha256: sha256Of(stopped.spcmapfile), manifestSha256: null,
       tablespaces: copied.tablespaces,
@@ -92,14 +92,14 @@ async function describe(incoming: string, point: RecoveryPoint): Promise<void> {
   await writeDurably(backupPaths(incoming).description, JSON.stringify(point, null, 2));
 }
 
-/** The manifest was taken after the backup was described: from here on it is part of it, and its loss is damage. */
-async function sealManifest(incoming: string): Promise<void> {
+/** What is only known now: when it was published, and its manifest, which is part of it from here on, and its loss damage. */
+async function seal(incoming: string): Promise<void> {
   const paths = backupPaths(incoming);
   const point = recoveryPointSchema.parse(JSON.parse(await readFile(paths.description, 'utf8')));
   const manifest = await readFile(paths.manifest).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
-  await describe(incoming, { ...point, manifestSha256: manifest ? sha256Of(manifest) : null });
+  await describe(incoming, { ...point, publishedAt: new Date().toISOString(), manifestSha256: manifest ? sha256Of(manifest) : null });
 }
 
 /**
@@ -110,8 +110,8 @@ export async function publishBackup(args: { incoming: string; backups: string; i
   const target = join(args.backups, args.id);
   try {
     await chmod(args.incoming, 0o700);
-    await sealManifest(args.incoming);
     await syncTree(args.incoming);
+    await seal(args.incoming);
     // Syncing takes long: who slept through it may have a successor by now.
     args.signal?.throwIfAborted();
     await rename(args.incoming, target);

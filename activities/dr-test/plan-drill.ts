@@ -59,8 +59,11 @@ async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declared
   // Where there is no other, what is wrong with it is the answer.
   if (all.length === 0 && unusable[0]) throw unusable[0].failure;
   // A backup's times are the source's clock, the instants that people give are ours.
-  const usable = all.filter((point) => Date.parse(point.completeAt) <= Date.parse(before) + skewSeconds * 1000);
+  const complete = all.filter((point) => Date.parse(point.completeAt) <= Date.parse(before) + skewSeconds * 1000);
+  const usable = complete.filter(({ availableAt }) => Date.parse(availableAt) <= Date.parse(declaredAt));
   if (usable.length === 0) {
+    const [unpublished] = complete;
+    if (unpublished) throw ApplicationFailure.nonRetryable(`There was no recovery point yet when the disaster was declared, ${declaredAt}: the first that could have been used, ${unpublished.id}, was published at ${unpublished.availableAt}.`, 'NOT_FOUND');
     const there = all.length === 0 ? 'there is none at all; take one with: runbook start backup' : `the oldest was taken at ${all[0]?.completeAt}`;
     throw ApplicationFailure.nonRetryable(`There is no recovery point from before ${before}: ${there}.`, 'NOT_FOUND');
   }

@@ -34,6 +34,20 @@ async function plan(over: Partial<PlanDrillInput> = {}): Promise<DrillPlan> {
   return planDrill(input, { settings, provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), host: 'here', signal: new AbortController().signal });
 }
 
+describe('a disaster that was declared earlier', () => {
+  beforeEach(() => publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:00:00.000Z', stoppedAt: '2026-01-01T23:30:00.000Z', publishedAt: '2026-01-02T00:00:00.001Z' })));
+
+  it('gets the newest point that was published by then, not one that was still waiting for its manifest', async () => {
+    expect((await plan()).recoveryPoint.id).toBe('b1');
+    expect((await plan({ recoveryPoint: { time: '2026-01-01T23:45:00Z' } })).recoveryPoint.id).toBe('b1');
+    expect((await plan({ declaredAt: '2026-01-02T00:00:00.001Z' })).recoveryPoint.id).toBe('b2');
+  });
+
+  it('is told when the first point was published that it could have been given', async () => {
+    await expect(plan({ declaredAt: '2026-01-01T00:02:00Z' })).rejects.toMatchObject({ type: 'NOT_FOUND', message: expect.stringMatching(/no recovery point yet.*b1, was published at 2026-01-01T00:03:00\.000Z/) as string });
+  });
+});
+
 describe('what lies among the backups and is none', () => {
   const damaged = (id: string) => {
     mkdirSync(join(backups, id));
