@@ -127,7 +127,7 @@ it('a host that the configuration names is the one that plans and works, whichev
   const elsewhere = await startWorkerProcess({ configurationFile: demo.configurationFile, address: demo.server.address, logFile: join(demo.root, 'there.log'), host: 'elsewhere' });
   try {
     await handle.result();
-    expect(await handle.query('plan')).toMatchObject({ taskQueue: 'runbooks@elsewhere' });
+    expect(await handle.query('plan')).toMatchObject({ plan: { taskQueue: 'runbooks@elsewhere' } });
     await demo.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result();
   } finally {
     await elsewhere.signal('SIGTERM');
