@@ -1,7 +1,7 @@
 import { createKernelActivities, type KernelDependencies } from './kernel/create-kernel-activities.ts';
 import type { KernelActivities } from './kernel/kernel-activities.ts';
-import type { BackupActivities } from './dr-test/backup-activities.ts';
-import { createBackupActivities } from './dr-test/create-backup-activities.ts';
+import type { BackupActivities } from './backup/backup-activities.ts';
+import { createBackupActivities } from './backup/create-backup-activities.ts';
 import { createProviders } from './create-providers.ts';
 import type { DatabaseDependencies, DrillDependencies } from './dr-test/dependencies.ts';
 import { createDrillActivities } from './dr-test/create-drill-activities.ts';

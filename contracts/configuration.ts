@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { durationMs, sizeBytes } from './duration.ts';
 import { gatePolicySchema } from './gate.ts';
+import { HOST_NAME } from './search-attributes.ts';
 
 /** How to connect. Secrets are references: a file or the name of an environment variable, never the value. */
 export const connectionSchema = z.strictObject({
@@ -59,6 +60,8 @@ export type Objectives = z.output<typeof objectivesSchema>;
 
 export const databaseSchema = z.strictObject({
   connection: connectionSchema,
+  /** Host whose worker reads and writes this database's files, as it calls itself in task queues. Without it, the host that plans. */
+  host: z.string().regex(HOST_NAME, 'use letters, digits, dots, _ and -, as in a host\'s name').optional(),
   provider: z.discriminatedUnion('kind', [archiveProviderSchema]),
   manifest: manifestLimitsSchema.prefault({}),
   objectives: objectivesSchema.prefault({}),

@@ -45,6 +45,8 @@ export const recoveryPointSchema = z.object({
   stopLsn: lsnSchema,
   startedAt: instantSchema,
   stoppedAt: instantSchema,
+  /** When it could first be found, by the clock of the host that published it; null until then. The other times are the source's. */
+  publishedAt: instantSchema.nullable(),
   walSegmentSize: z.int().positive(),
   blockSize: z.int().positive(),
   dataChecksums: z.boolean(),

@@ -25,6 +25,8 @@ export function defineRunbook<Input extends z.ZodType>(contract: RunbookContract
 /** What the kernel asks the configuration when a run starts. */
 export interface RunSettings {
   target: string;
+  /** Host of the target's files, where the configuration names one. */
+  host?: string;
   gates: Record<string, GatePolicy>;
   /** Search attributes that the server knows; the others are left out, since an unknown one would hang the run. */
   searchAttributes: SearchAttributeName[];

@@ -13,6 +13,9 @@ export type SearchAttributeName = keyof typeof SEARCH_ATTRIBUTES;
 /** The task queue of workflows and of activities that any host may run. */
 export const TASK_QUEUE = 'runbooks';
 
+/** What a host may be called in a task queue. */
+export const HOST_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/;
+
 /** The task queue of activities that work on the files of one host. */
 export function hostTaskQueue(host: string): string {
   return `${TASK_QUEUE}@${host}`;

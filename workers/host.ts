@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { HOST_NAME } from '../contracts/search-attributes.ts';
 import { ConfigurationError } from './configuration-error.ts';
 
 /**
@@ -9,6 +10,6 @@ import { ConfigurationError } from './configuration-error.ts';
  */
 export function hostName(): string {
   const name = process.env['RUNBOOKS_HOST'] || hostname();
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name)) throw new ConfigurationError(`RUNBOOKS_HOST is "${name}"; use letters, digits, dots, _ and -, as in a host's name`);
+  if (!HOST_NAME.test(name)) throw new ConfigurationError(`RUNBOOKS_HOST is "${name}"; use letters, digits, dots, _ and -, as in a host's name`);
   return name;
 }

@@ -61,7 +61,7 @@ async function loadConfigurationLate(file: string | undefined) {
 
 /** What lost runs left: drills, and backups that were never published. Loaded late: nobody waits for it at the start. */
 async function sweepAll(tools: SweepTools): Promise<string[]> {
-  const [{ sweepAbandonedPlaces }, { sweepAbandonedBackups }] = await Promise.all([import('../activities/archive-provider/sweep-places.ts'), import('../activities/archive-provider/sweep-incoming.ts')]);
+  const [{ sweepAbandonedPlaces }, { sweepAbandonedBackups }] = await Promise.all([import('../activities/archive-provider/sweep-places.ts'), import('../activities/backup/sweep-incoming.ts')]);
   return [...await sweepAbandonedPlaces(tools), ...await sweepAbandonedBackups(tools)];
 }
 

@@ -32,7 +32,10 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
 
   return {
     kind: provider.kind,
-    list: async () => (await listRecoveryPoints(layout)).map(pointOf),
+    async list() {
+      const { points, unusable } = await listRecoveryPoints(layout);
+      return { points: points.map(pointOf), unusable };
+    },
     find: async (id) => pointOf(await point(id)),
     async supply(id, asOf) {
       const base = await point(id);
@@ -107,8 +110,8 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
   };
 }
 
-function pointOf({ id, startedAt, stoppedAt, sizeBytes, timeline, serverVersion }: RecoveryPoint): Point {
-  return { id, beganAt: new Date(startedAt).toISOString(), completeAt: new Date(stoppedAt).toISOString(), sizeBytes, timeline, serverVersion };
+function pointOf({ id, startedAt, stoppedAt, publishedAt, sizeBytes, timeline, serverVersion }: RecoveryPoint): Point {
+  return { id, beganAt: new Date(startedAt).toISOString(), completeAt: new Date(stoppedAt).toISOString(), availableAt: new Date(publishedAt ?? stoppedAt).toISOString(), sizeBytes, timeline, serverVersion };
 }
 
 /** The asked instant by the source's clock, which commit times are in; people give theirs. */

@@ -23,6 +23,8 @@ export interface PlaceKind {
   pattern: RegExp;
   nameOf: (record: PlaceRecord) => string;
   close: (record: PlaceRecord) => Promise<string[]>;
+  /** Names of what closing has put aside to remove it: nobody's any more. */
+  putAside?: RegExp;
 }
 
 /**
@@ -40,6 +42,10 @@ export async function sweep(directory: string, kind: PlaceKind, tools: SweepTool
 }
 
 async function sweepPlace(place: string, kind: PlaceKind, { client, configuration }: SweepTools): Promise<string[]> {
+  if (kind.putAside?.test(basename(place))) {
+    await rm(place, { recursive: true, force: true, maxRetries: 3 });
+    return [`what was left of ${place}`];
+  }
   const file = join(place, PLACE_RECORD);
   const text = await readFile(file, 'utf8').catch(() => undefined);
   const record = text === undefined ? undefined : placeRecord.safeParse(JSON.parse(text)).data;

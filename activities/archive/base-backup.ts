@@ -10,6 +10,7 @@ import { copyFiles, type CopyFilesArgs } from './copy-files.ts';
 import { backupPaths, sha256Of } from './layout.ts';
 import { type OnProgress, RecoveryFailure } from './recovery-failure.ts';
 import { readSourceFacts, type SourceFacts } from './source-facts.ts';
+import { identifyServer, refuseOtherServersFiles } from './source-host.ts';
 import { syncTree } from './sync-tree.ts';
 import { checkWalContinuity } from './wal.ts';
 import { writeDurably } from './write-durably.ts';
@@ -57,6 +58,7 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
     await client.query('SET idle_session_timeout = 0');
     const facts = await readSourceFacts({ client, connection: args.connection });
     if (facts.inRecovery) throw new RecoveryFailure('UNFIT_HOST', 'The source is a standby; take the base backup from its primary.');
+    await refuseOtherServersFiles(await identifyServer(client));
     const started = await startBackup(client, args.id, facts.serverMajor);
     const copied = await copyCluster(args, facts, client);
     const stopped = await stopBackup(client, facts.serverMajor);
@@ -70,7 +72,7 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
       schemaVersion: 1, id: args.id, kind: 'baseBackup', ...described,
       architecture: process.arch, glibcVersion: glibcVersion(),
       timeline: label.timeline, startLsn: label.startLsn, stopLsn: stopped.lsn,
-      startedAt: started.toISOString(), stoppedAt: stopped.now.toISOString(),
+      startedAt: started.toISOString(), stoppedAt: stopped.now.toISOString(), publishedAt: null,
       sizeBytes: copied.files.files.reduce((sum, file) => sum + file.size, 0), fileCount: copied.files.files.length,
       filesSha256: sha256Of(list), backupLabelSha256: sha256Of(stopped.labelfile), tablespaceMapSha256: sha256Of(stopped.spcmapfile), manifestSha256: null,
       tablespaces: copied.tablespaces,
@@ -90,28 +92,34 @@ async function describe(incoming: string, point: RecoveryPoint): Promise<void> {
   await writeDurably(backupPaths(incoming).description, JSON.stringify(point, null, 2));
 }
 
-/** The manifest was taken after the backup was described: from here on it is part of it, and its loss is damage. */
-async function sealManifest(incoming: string): Promise<void> {
+/** What is only known now: when it was published, and its manifest, which is part of it from here on, and its loss damage. */
+async function seal(incoming: string): Promise<void> {
   const paths = backupPaths(incoming);
   const point = recoveryPointSchema.parse(JSON.parse(await readFile(paths.description, 'utf8')));
   const manifest = await readFile(paths.manifest).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
-  await describe(incoming, { ...point, manifestSha256: manifest ? sha256Of(manifest) : null });
+  await describe(incoming, { ...point, publishedAt: new Date().toISOString(), manifestSha256: manifest ? sha256Of(manifest) : null });
 }
 
-/** Makes a finished backup visible under its id, with the manifest that lies in it, if there is one. Safe to repeat. */
-export async function publishBackup(args: { incoming: string; backups: string; id: string }): Promise<void> {
+/**
+ * Makes a finished backup visible under its id, with the manifest that lies in it, if there is one. Safe to repeat.
+ * @throws what aborted `signal`, as long as nothing is published
+ */
+export async function publishBackup(args: { incoming: string; backups: string; id: string; signal?: AbortSignal | undefined }): Promise<void> {
   const target = join(args.backups, args.id);
   try {
     await chmod(args.incoming, 0o700);
-    await sealManifest(args.incoming);
     await syncTree(args.incoming);
+    await seal(args.incoming);
+    // Syncing takes long: who slept through it may have a successor by now.
+    args.signal?.throwIfAborted();
     await rename(args.incoming, target);
   } catch (cause) {
     const published = await stat(join(target, 'backup.json')).then(() => true, () => false);
     const gone = await stat(args.incoming).then(() => false, () => true);
     if (published && gone) return;
+    if (args.signal?.aborted) throw cause;
     throw new RecoveryFailure(gone ? 'FENCED' : 'BACKUP_INCOMPLETE', `Backup "${args.id}" could not be published: ${(cause as Error).message}`, { cause });
   }
   const directory = await open(args.backups, 'r');

@@ -1,3 +1,4 @@
+import type { Dirent } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type BackupFiles, backupFilesSchema, type RecoveryPoint, recoveryPointSchema } from '../../contracts/recovery-point.ts';
@@ -46,24 +47,41 @@ export function backupPaths(root: string): BackupPaths {
   };
 }
 
-/** All published backups, oldest first. Half-written ones lie under `incoming/` and are never seen here. */
-export async function listRecoveryPoints(layout: ArchiveLayout): Promise<RecoveryPoint[]> {
-  let names: string[];
+/** A directory among the backups that cannot be read as one, or no longer: it went while it was looked at. */
+export interface UnusableBackup { id: string; failure: RecoveryFailure }
+
+/** An id comes from untrusted input: it must not climb out of the directory. */
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
+/**
+ * All published backups, oldest first, and what lies among them and cannot be read: one damaged backup must not hide the
+ * others. Half-written ones lie under `incoming/` and are never seen here; stray files are nobody's backup.
+ */
+export async function listRecoveryPoints(layout: ArchiveLayout): Promise<{ points: RecoveryPoint[]; unusable: UnusableBackup[] }> {
+  let entries: Dirent[];
   try {
-    names = await readdir(layout.backups);
+    entries = await readdir(layout.backups, { withFileTypes: true });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { points: [], unusable: [] };
     throw new RecoveryFailure('UNREADABLE', `The backup directory ${layout.backups} cannot be read: ${(error as Error).message}`, { cause: error });
   }
-  const points = await Promise.all(names.filter((name) => !name.startsWith('.')).map((id) => readRecoveryPoint({ layout, id })));
-  return points.sort((a, b) => a.startedAt.localeCompare(b.startedAt));
+  const points: RecoveryPoint[] = [];
+  const unusable: UnusableBackup[] = [];
+  await Promise.all(entries.filter((entry) => ID.test(entry.name) && !entry.isFile()).map(async ({ name: id }) => {
+    try {
+      points.push(await readRecoveryPoint({ layout, id }));
+    } catch (failure) {
+      if (!(failure instanceof RecoveryFailure)) throw failure;
+      unusable.push({ id, failure });
+    }
+  }));
+  return { points: points.sort((a, b) => a.startedAt.localeCompare(b.startedAt)), unusable: unusable.sort((a, b) => a.id.localeCompare(b.id)) };
 }
 
 /** @throws RecoveryFailure `RECOVERY_POINT_NOT_FOUND` or `BACKUP_DAMAGED` (its description is not readable as one) */
 export async function readRecoveryPoint(args: { layout: ArchiveLayout; id: string }): Promise<RecoveryPoint> {
   const path = join(args.layout.backups, args.id, 'backup.json');
-  // The id comes from untrusted input: it must not climb out of the directory.
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(args.id)) {
+  if (!ID.test(args.id)) {
     throw new RecoveryFailure('RECOVERY_POINT_NOT_FOUND', `"${args.id}" is not a recovery point id.`);
   }
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {

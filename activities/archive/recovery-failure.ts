@@ -14,6 +14,7 @@ export type RecoveryFailureType =
   | 'TIME_OUT_OF_RANGE'
   | 'NOT_ENOUGH_SPACE'
   | 'UNREADABLE'
+  | 'ARCHIVE_EMPTY'
   | 'UNFIT_HOST'
   | 'FENCED'
   | 'SERVER_DID_NOT_START'

@@ -97,7 +97,7 @@ function arrival({ mtime, ctime }: { mtime: Date; ctime: Date }): Date {
 /**
  * Proves that the archive, as it stood at `asOf`, reaches from the start of a backup to its last segment without a gap.
  * When a segment counts as archived: {@link arrival}.
- * @throws RecoveryFailure `WAL_MISSING`, `WAL_TRUNCATED`, `UNREADABLE`; the files are named
+ * @throws RecoveryFailure `WAL_MISSING`, `WAL_TRUNCATED`; `TIME_OUT_OF_RANGE`: all is there, but came only after `asOf`; `ARCHIVE_EMPTY`, `UNREADABLE`. The files are named
  */
 export async function checkWalContinuity(args: {
   walDirectory: string;
@@ -112,6 +112,8 @@ export async function checkWalContinuity(args: {
   const names = await readdir(walDirectory).catch((cause: Error) => {
     throw new RecoveryFailure('UNREADABLE', `The WAL archive ${walDirectory} cannot be read: ${cause.message}`, { cause });
   });
+  // That every segment was lost is less likely than that this is not the archive.
+  if (!names.some((name) => parseSegmentFileName(name, segmentSize))) throw new RecoveryFailure('ARCHIVE_EMPTY', `There is no WAL segment at all in ${walDirectory}; look whether its file system is mounted, and whether provider.walDirectory is where archive_command copies to.`);
   const lineage = await readLineage({ walDirectory, timeline });
   const first = segmentNumberOf(args.startLsn, segmentSize);
   const present = new Map<bigint, { name: string; size: number; archivedAt: Date }>();
@@ -130,13 +132,17 @@ export async function checkWalContinuity(args: {
 
   const segments: WalSegment[] = [];
   const late: string[] = [];
+  let neededLate: { name: string; archivedAt: Date } | undefined;
   const missing: string[] = [];
   const truncated: string[] = [];
   for (let number = first; number <= last; number += 1n) {
     const owner = timelineOfSegment(lineage, number, segmentSize);
     const found = present.get(number);
     if (!found) missing.push(segmentFileName({ timeline: owner, segmentNumber: number, segmentSize }));
-    else if (late.length > 0 || isLate(found.archivedAt)) late.push(found.name);
+    else if (late.length > 0 || isLate(found.archivedAt)) {
+      if (isLate(found.archivedAt) && number <= mustReach) neededLate ??= found;
+      late.push(found.name);
+    }
     else if (found.size !== segmentSize) truncated.push(found.name);
     else segments.push({ name: found.name, segmentNumber: number, timeline: owner, archivedAt: found.archivedAt });
   }
@@ -151,8 +157,8 @@ export async function checkWalContinuity(args: {
   if (truncated.length > 0) {
     throw new RecoveryFailure('WAL_TRUNCATED', `These WAL segments are not ${segmentSize} bytes long: ${nameFiles(truncated)}.`, { files: truncated });
   }
-  if ((segments.at(-1)?.segmentNumber ?? -1n) < mustReach) {
-    throw new RecoveryFailure('WAL_MISSING', `At ${args.asOf.toISOString()} the archive did not yet reach the end of the backup: ${nameFiles(late)} came later.`, { files: late });
+  if (neededLate) {
+    throw new RecoveryFailure('TIME_OUT_OF_RANGE', `At ${args.asOf.toISOString()} the archive did not yet reach the end of the backup: ${neededLate.name} arrived at ${neededLate.archivedAt.toISOString()} (a copy arrives when it is made); choose an older recovery point, or declare a later instant.`, { files: late });
   }
   const historyFiles = [...lineage.ancestors.map((end) => end.timeline), timeline].filter((id) => id > 1).map(historyFileName);
   return { lineage, segments, historyFiles: historyFiles.filter((name) => names.includes(name)), late, partial };

@@ -9,7 +9,7 @@ import type { PlanDrillInput } from './drill-activities.ts';
 import { reasonsOf } from './findings.ts';
 import { predict } from './predict.ts';
 import { describeSource } from './describe-source.ts';
-import type { Point, RecoveryProvider, Supply } from './provider.ts';
+import type { Point, RecoveryProvider, Supply, UnusablePoint } from './provider.ts';
 
 export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string; signal: AbortSignal }
 
@@ -20,7 +20,7 @@ const CLOCK_DIFFERENCE_MS = 5_000;
 export async function planDrill(input: PlanDrillInput, { settings, provider, resolvePassword, pastDrills, host, signal }: PlanningDependencies): Promise<DrillPlan> {
   refuseDeclaredLater(input);
   const { source, sourceSilence } = await describeSource(input, { settings, resolvePassword, signal });
-  const point = await choosePoint(provider, input, source?.clockSkewSeconds ?? 0);
+  const { point, passedOver } = await choosePoint(provider, input, source?.clockSkewSeconds ?? 0);
   const supply = await provider.supply(point.id, input.declaredAt);
   const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: input.recoveryPoint.time } : null;
   if (recoverTo) refuseBeyondSupply(recoverTo.time, supply);
@@ -31,6 +31,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     ? reasonsOf(usable.manifest.notVerified)
     : { open: [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`], byDesign: [] };
   if (usable) notVerified.byDesign.push('entries of indexes: only definitions are compared, and not that each entry is one of its table');
+  notVerified.byDesign.push(...passedOver.map(({ id, failure }) => `recovery point ${id} was passed over: ${failure.message}`));
   if (input.depth === 'quick') notVerified.open.push('rows: depth "quick" compares definitions and counts only');
   return {
     database: input.database, taskQueue: hostTaskQueue(host), depth: input.depth, provider: provider.kind,
@@ -51,13 +52,19 @@ function refuseDeclaredLater({ declaredAt, startedAt }: PlanDrillInput): void {
   throw ApplicationFailure.nonRetryable(`declaredAt ${declaredAt} is later than the start of the run, ${startedAt}; give the instant at which the disaster was declared, or leave it out.`, 'INVALID_INPUT');
 }
 
-async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declaredAt, owner }: PlanDrillInput, skewSeconds: number): Promise<Point> {
-  if (typeof recoveryPoint === 'object' && 'id' in recoveryPoint) return provider.find(recoveryPoint.id);
+/** The point to restore, and those that could not be considered. Only one that is asked for by its id must be readable. */
+async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declaredAt, owner }: PlanDrillInput, skewSeconds: number): Promise<{ point: Point; passedOver: UnusablePoint[] }> {
+  if (typeof recoveryPoint === 'object' && 'id' in recoveryPoint) return { point: await provider.find(recoveryPoint.id), passedOver: [] };
   const before = typeof recoveryPoint === 'object' ? recoveryPoint.time : declaredAt;
-  const all = await provider.list();
+  const { points: all, unusable } = await provider.list();
+  // Where there is no other, what is wrong with it is the answer.
+  if (all.length === 0 && unusable[0]) throw unusable[0].failure;
   // A backup's times are the source's clock, the instants that people give are ours.
-  const usable = all.filter((point) => Date.parse(point.completeAt) <= Date.parse(before) + skewSeconds * 1000);
+  const complete = all.filter((point) => Date.parse(point.completeAt) <= Date.parse(before) + skewSeconds * 1000);
+  const usable = complete.filter(({ availableAt }) => Date.parse(availableAt) <= Date.parse(declaredAt));
   if (usable.length === 0) {
+    const [unpublished] = complete;
+    if (unpublished) throw ApplicationFailure.nonRetryable(`There was no recovery point yet when the disaster was declared, ${declaredAt}: the first that could have been used, ${unpublished.id}, was published at ${unpublished.availableAt}.`, 'NOT_FOUND');
     const there = all.length === 0 ? 'there is none at all; take one with: runbook start backup' : `the oldest was taken at ${all[0]?.completeAt}`;
     throw ApplicationFailure.nonRetryable(`There is no recovery point from before ${before}: ${there}.`, 'NOT_FOUND');
   }
@@ -66,7 +73,7 @@ async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declared
   }
   // Drawn from the run, so that a repeated call draws the same.
   const draw = createHash('sha256').update(`${owner.workflowId}\n${owner.firstExecutionRunId}`).digest().readUInt32BE(0);
-  return (recoveryPoint === 'random' ? usable[draw % usable.length] : usable.at(-1)) as Point;
+  return { point: (recoveryPoint === 'random' ? usable[draw % usable.length] : usable.at(-1)) as Point, passedOver: unusable };
 }
 
 /** What was committed between the newest archived piece and the asked instant, if anything, is not in the backup. */

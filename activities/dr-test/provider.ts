@@ -13,11 +13,16 @@ export interface Point {
   beganAt: string;
   /** When it was complete, RFC 3339, by the source's clock: nothing before it can be reached from it. */
   completeAt: string;
+  /** When it could first be found, RFC 3339, by the clock of the worker that published it, which is later: whoever declared before that had not got it. */
+  availableAt: string;
   sizeBytes: number;
   /** Of the source's history; 1 where the tool knows no timelines. */
   timeline: number;
   serverVersion: string;
 }
+
+/** What should be a point and cannot be read. `failure` is what {@link RecoveryProvider.find} throws for it. */
+export interface UnusablePoint { id: string; failure: Error }
 
 /** What there is beside the point itself to recover with, as it stood at an instant. */
 export interface Supply {
@@ -61,11 +66,11 @@ export interface LostCommits {
  */
 export interface RecoveryProvider {
   readonly kind: string;
-  /** All points there are, oldest first; half-written ones are never among them. */
-  list(): Promise<Point[]>;
+  /** All points there are, oldest first, and what should be one and cannot be read; half-written ones are never among them. */
+  list(): Promise<{ points: Point[]; unusable: UnusablePoint[] }>;
   /** Throws `NOT_FOUND` for an id that is not there, `BACKUP_DAMAGED` for one that cannot be read. */
   find(id: string): Promise<Point>;
-  /** Throws `BACKUP_DAMAGED` when what there is has a gap or does not reach the point's end. */
+  /** Throws `BACKUP_DAMAGED` when what there is has a gap, `NOT_FOUND` when it reached the point's end only after `asOf`. */
   supply(id: string, asOf: string): Promise<Supply>;
   readManifest(id: string, manifestId: string): Promise<Manifest>;
   /** What restoring makes, for the plan that people approve. */

@@ -1,5 +1,5 @@
-import { mkdir, open, rename, access } from 'node:fs/promises';
-import { createHash } from 'node:crypto';
+import { access, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import type { EvidenceFiles } from '../kernel/kernel-activities.ts';
@@ -44,8 +44,11 @@ function fileName(workflowId: string, runId: string): string {
   return `${readable}.${createHash('sha256').update(`${workflowId}\n${runId}`).digest('hex').slice(0, 12)}`;
 }
 
+/** What the name under which an attempt writes a file adds to the file's own: each has another, so that two never write into one. */
+const PARTIAL = /^\.[\w-]+\.part$/;
+
 async function writeWhole(file: string, text: string): Promise<void> {
-  const partial = `${file}.${process.pid}.part`;
+  const partial = `${file}.${randomUUID()}.part`;
   const handle = await open(partial, 'w', 0o600);
   try {
     await handle.writeFile(text);
@@ -53,7 +56,19 @@ async function writeWhole(file: string, text: string): Promise<void> {
   } finally {
     await handle.close();
   }
-  await rename(partial, file);
+  await rename(partial, file).catch(async (error: NodeJS.ErrnoException) => {
+    // Another attempt was faster, and has cleared up.
+    if (error.code !== 'ENOENT' || !(await exists(file))) throw error;
+  });
+  await removePartials(file);
+}
+
+/** What a killed attempt left; a living one finds that the file is there already. */
+async function removePartials(file: string): Promise<void> {
+  const { dir, base } = path.parse(file);
+  for (const name of await readdir(dir)) {
+    if (name.startsWith(base) && PARTIAL.test(name.slice(base.length))) await rm(path.join(dir, name), { force: true });
+  }
 }
 
 async function exists(file: string): Promise<boolean> {

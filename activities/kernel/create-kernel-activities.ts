@@ -33,6 +33,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       const { lease } = configuration;
       return {
         target: name,
+        ...(settings.host === undefined ? {} : { host: settings.host }),
         gates: Object.fromEntries(Object.entries(settings.gates).filter(([gate]) => gates.includes(gate))),
         searchAttributes,
         lease: { maximumMs: lease.maximum, hostLossMs: lease.hostLoss },

@@ -16,6 +16,7 @@ const RECOVERY: Record<RecoveryFailureType, FailureType> = {
   TIME_OUT_OF_RANGE: 'NOT_FOUND',
   NOT_ENOUGH_SPACE: 'DISK_FULL',
   UNREADABLE: 'PREFLIGHT',
+  ARCHIVE_EMPTY: 'PREFLIGHT',
   UNFIT_HOST: 'PREFLIGHT',
   FENCED: 'FENCED',
   // It never came to read the backup, or somebody or the kernel ended it: that says nothing about the backup.

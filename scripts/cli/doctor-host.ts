@@ -61,7 +61,9 @@ export async function examineBackups(settings: DatabaseSettings, { postgres }: C
   await checkReadable(findings, 'WAL archive', walDirectory, 'provider.walDirectory');
   let needed = major;
   try {
-    const newest = (await listRecoveryPoints(archiveLayout({ root: repository, walDirectory }))).at(-1);
+    const { points, unusable } = await listRecoveryPoints(archiveLayout({ root: repository, walDirectory }));
+    for (const { id, failure } of unusable) findings.warning('recovery point', `${id} cannot be used: ${messageOf(failure)}`, 'move it out of the repository');
+    const newest = points.at(-1);
     if (newest) {
       const age = (Date.now() - Date.parse(newest.stoppedAt)) / 1_000;
       needed = newest.serverMajor;
@@ -69,7 +71,7 @@ export async function examineBackups(settings: DatabaseSettings, { postgres }: C
       else findings.ok('recovery point', `the newest, ${newest.id}, is ${formatSeconds(age)} old (${formatBytes(newest.sizeBytes)})`);
     } else findings.problem('recovery point', `there is none in ${repository}`, 'take one with `runbook start backup`');
   } catch (error) {
-    findings.problem('recovery point', messageOf(error), 'move the damaged backup out of the repository and take a new one');
+    findings.problem('recovery point', messageOf(error), 'give this user permission to read it');
   }
   try {
     const { binDirectory, version } = await findPostgres({ major: needed, binDirectory: postgres.binDirectory });

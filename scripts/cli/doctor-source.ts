@@ -1,9 +1,17 @@
 import type { Client } from 'pg';
+import { identifyServer, type RunningServer, whatElseLiesThere } from '../../activities/archive/source-host.ts';
+import { insufficientPrivilege, sqlState } from '../../activities/manifest/errors.ts';
 import { sourceConfig, withClient } from '../../activities/postgres/source.ts';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import { resolvePassword } from '../../workers/config.ts';
+import { hostName } from '../../workers/host.ts';
 import { messageOf, type Findings } from './doctor-finding.ts';
 import { formatSeconds } from '../../activities/evidence/report-format.ts';
+
+/** Whether a database's files are another host's, by the configuration. */
+export function isElsewhere(host: string | undefined): boolean {
+  return host !== undefined && host !== hostName();
+}
 
 /** What the doctor learned of a source that other examinations need. */
 export interface SourceFacts { major: number }
@@ -28,6 +36,7 @@ export async function examineSource(settings: DatabaseSettings, findings: Findin
       await examineWal(client, findings);
       await examineArchiver(client, findings);
       await examineRole(client, findings);
+      await examineFiles(client, settings.host, findings);
       return { major };
     });
   } catch (error) {
@@ -79,9 +88,9 @@ async function examineArchiver(client: Client, findings: Findings): Promise<void
 }
 
 async function examineRole(client: Client, findings: Findings): Promise<void> {
-  const { rows } = await client.query<{ name: string; super: boolean; replication: boolean; reads: boolean; bypass: boolean }>(`
+  const { rows } = await client.query<{ name: string; super: boolean; replication: boolean; reads: boolean; settings: boolean; bypass: boolean }>(`
     SELECT rolname AS name, rolsuper AS super, rolreplication AS replication, rolbypassrls AS bypass,
-      pg_has_role(current_user, 'pg_read_all_data', 'USAGE') AS reads
+      pg_has_role(current_user, 'pg_read_all_data', 'USAGE') AS reads, pg_has_role(current_user, 'pg_read_all_settings', 'USAGE') AS settings
     FROM pg_roles WHERE rolname = current_user`);
   const [row] = rows;
   if (!row) return;
@@ -89,9 +98,26 @@ async function examineRole(client: Client, findings: Findings): Promise<void> {
   const quoted = `"${row.name.replaceAll('"', '""')}"`;
   if (!row.replication) findings.problem('role', `${row.name} may not make base backups`, `ALTER ROLE ${quoted} REPLICATION`);
   if (!row.reads) findings.problem('role', `${row.name} may not read every table`, `GRANT pg_read_all_data TO ${quoted}`);
+  if (!row.settings) findings.problem('role', `${row.name} may not ask where the data directory is, which a backup copies`, `GRANT pg_read_all_settings TO ${quoted}`);
   if (!row.bypass) findings.warning('role', `${row.name} is subject to row-level policies: tables with one cannot be compared`, `ALTER ROLE ${quoted} BYPASSRLS`);
-  if (row.replication && row.reads) findings.ok('role', `${row.name} has REPLICATION and pg_read_all_data`);
+  if (row.replication && row.reads && row.settings) findings.ok('role', `${row.name} has REPLICATION, pg_read_all_data and pg_read_all_settings`);
   await examineFunctions(client, quoted, findings);
+}
+
+/** A base backup copies the source's files from the host of the worker that takes it. */
+async function examineFiles(client: Client, host: string | undefined, findings: Findings): Promise<void> {
+  if (isElsewhere(host)) return findings.skipped('data directory', `backups are taken on ${host}: run this there`);
+  let server: RunningServer;
+  try {
+    server = await identifyServer(client);
+  } catch (error) {
+    // Then the role's finding says what it lacks.
+    if (sqlState(error) === insufficientPrivilege) return findings.skipped('data directory', messageOf(error));
+    throw error;
+  }
+  const found = await whatElseLiesThere(server);
+  if (found === null) findings.ok('data directory', `${server.dataDirectory} is on this host, and the source runs on it`);
+  else findings.problem('data directory', found, "take backups by a worker on the source's host, as a user who can read that directory; where several hosts run workers, name it in host");
 }
 
 /** Functions that only superusers may call unless it is granted: what a backup cannot do without, and what counts lost transactions. */

@@ -1,7 +1,7 @@
 import { loadConfiguration } from '../../workers/config.ts';
 import { Findings, type Finding } from './doctor-finding.ts';
 import { examineBackups, examineHost } from './doctor-host.ts';
-import { examineSource } from './doctor-source.ts';
+import { examineSource, isElsewhere } from './doctor-source.ts';
 import { examineTemporal } from './doctor-temporal.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
@@ -19,7 +19,8 @@ export async function doctor(options: TemporalOptions): Promise<ExitCode> {
   const databases = Object.entries(configuration.databases).map(async ([name, settings]) => {
     const findings = new Findings(name);
     const facts = await examineSource(settings, findings);
-    await examineBackups(settings, configuration, facts?.major, findings);
+    if (isElsewhere(settings.host)) findings.skipped('backups', `lie on ${settings.host}: run this there`);
+    else await examineBackups(settings, configuration, facts?.major, findings);
     return findings.all;
   });
   const groups = await Promise.all([examineTemporal(options), examineHost(configuration), ...databases]);

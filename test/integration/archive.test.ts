@@ -55,7 +55,7 @@ const count = async (drill: Parameters<typeof withDrillClient>[0]) =>
   withDrillClient(drill, 'postgres', async (client) => ((await client.query('SELECT count(*)::int AS n FROM events')).rows[0] as { n: number }).n);
 
 test('a backup under write load is restored to a position and then to the end, and nothing is left of it', async () => {
-  expect(await listRecoveryPoints(source.layout)).toMatchObject([{ id: 'b1', tablespaces: [{ location: source.tablespace }] }]);
+  expect(await listRecoveryPoints(source.layout)).toMatchObject({ points: [{ id: 'b1', tablespaces: [{ location: source.tablespace }] }], unusable: [] });
   const { drill, wal } = await drillOf(source, point);
   await recoverToLsnAndPause({ drill, lsn: pauseLsn, timeline: 1 });
   expect(await count(drill)).toBe(rowsAtPause);

@@ -10,6 +10,7 @@ import { publishBackup } from '../../activities/archive/base-backup.ts';
 import { archiveLayout, readRecoveryPoint } from '../../activities/archive/layout.ts';
 import { applicationName } from '../../activities/kernel/names.ts';
 import { withClient } from '../../activities/postgres/source.ts';
+import { evidenceSchema } from '../../contracts/evidence.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Settlement } from '../../contracts/record.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
@@ -22,7 +23,11 @@ let backupId: string;
 
 beforeAll(async () => {
   demo = await startDemoEnvironment({ scale: 0.02, seed: 5, writersPerSecond: 0, log: () => undefined });
-  await reconfigure((configuration) => { configuration.databases['gone'] = { ...configuration.databases['shop'], connection: { host: '127.0.0.1', port: 1 } }; });
+  await reconfigure((configuration) => {
+    configuration.databases['gone'] = { ...configuration.databases['shop'], connection: { host: '127.0.0.1', port: 1 } };
+    configuration.databases['hurried'] = { ...configuration.databases['shop'], manifest: { maxXminAge: '20ms' } };
+    configuration.databases['there'] = { ...configuration.databases['shop'], host: 'elsewhere' };
+  });
   backupId = (await takeBackup(demo)).id;
 }, 120_000);
 afterAll(() => demo.stop(), 60_000);
@@ -99,6 +104,45 @@ it('a source that is down is named with its address and the settings to look at'
   const failure = await handle.result().then(() => undefined, (error: { cause?: object }) => error.cause);
   expect(failure).toMatchObject({ type: 'UNAVAILABLE', message: expect.stringMatching(/127\.0\.0\.1:1 does not answer \(ECONNREFUSED\).*connection\.host and connection\.port/) as string });
 });
+
+it('a source whose data directory is not what lies at its path here is refused before anything is created', async () => {
+  const file = join(demo.production.dataDirectory, 'postmaster.pid');
+  const text = await readFile(file, 'utf8');
+  const execute = (type: string) => demo.client.workflow.execute(type, { workflowId: `${type}/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database: 'shop' }] });
+  try {
+    // As that of a standby that started an hour earlier.
+    await writeFile(file, text.replace(/^(.*\n.*\n)(\d+)/, (_, head: string, started: string) => head + String(Number(started) - 3600)));
+    const failure = await execute('backup').then(() => undefined, (error: { cause?: object }) => error.cause);
+    expect(failure).toMatchObject({ type: 'PREFLIGHT', message: expect.stringMatching(/another server of the same cluster.*run the worker on the source's host/) as string });
+    expect(await readdir(layout().incoming)).toEqual([]);
+    // A manifest is read through the server alone, from any host.
+    expect(await execute('manifest')).toMatchObject({ tables: expect.any(Number) as number });
+  } finally {
+    await writeFile(file, text);
+  }
+}, 60_000);
+
+it('a host that the configuration names is the one that plans and works, whichever others there are', async () => {
+  const handle = await demo.client.workflow.start('manifest', { workflowId: `manifest/there/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database: 'there' }] });
+  const elsewhere = await startWorkerProcess({ configurationFile: demo.configurationFile, address: demo.server.address, logFile: join(demo.root, 'there.log'), host: 'elsewhere' });
+  try {
+    await handle.result();
+    expect(await handle.query('plan')).toMatchObject({ plan: { taskQueue: 'runbooks@elsewhere' } });
+    await demo.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result();
+  } finally {
+    await elsewhere.signal('SIGTERM');
+  }
+}, 60_000);
+
+it('a manifest that gives up does not cost the backup: it is published without one, and says why', async () => {
+  const { id, manifest, evidence } = await takeBackup(demo, 'hurried');
+  expect(manifest).toBeNull();
+  expect((await readRecoveryPoint({ layout: layout(), id })).manifestSha256).toBeNull();
+  const { outcome, notVerified, steps } = evidenceSchema.parse(JSON.parse(await readFile(evidence, 'utf8')));
+  expect(outcome).toBe('succeeded');
+  expect(notVerified).toContainEqual(expect.stringMatching(/^no exact manifest: the reading held back vacuum for \d+ ms, the limit is 20/));
+  expect(steps.map((step) => [step.name, step.outcome])).toContainEqual(['manifest', 'failed']);
+}, 60_000);
 
 describe('a backup that is given up half way', () => {
   beforeAll(() => reconfigure((configuration) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { openAttempt } from '../../activities/dr-test/backup-attempt.ts';
+import { openAttempt } from '../../activities/backup/backup-attempt.ts';
 import { withClient } from '../../activities/postgres/source.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';

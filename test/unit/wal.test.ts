@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { checkWalContinuity, parseHistory, parseSegmentFileName, segmentFileName, timelineOfSegment } from '../../activities/archive/wal.ts';
 import { CRC32C_START, finishCrc32c, updateCrc32c } from '../../activities/archive/crc32c.ts';
+import { classify } from '../../activities/temporal/classify.ts';
 import { formatLsn, parseLsn } from '../../activities/postgres/lsn.ts';
 
 const MB = 1024 * 1024;
@@ -84,7 +85,22 @@ test('gaps, short segments and halves are named', async () => {
   await expect(check(200)).rejects.toMatchObject({ type: 'WAL_TRUNCATED', files: ['000000010000000000000003'] });
 });
 
-test('an archive that does not reach the end of the backup is refused', async () => {
+test('an archive that did not reach the end of the backup at the instant is no damage: the segment is named, and when it arrived', async () => {
   archive(2, { at: 300 });
-  await expect(check(200)).rejects.toMatchObject({ type: 'WAL_MISSING' });
+  const failure: unknown = await check(200).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ type: 'TIME_OUT_OF_RANGE', files: ['000000010000000000000002'], message: expect.stringMatching(/: 000000010000000000000002 arrived at \d{4}-.*Z/) as string });
+  expect(classify(failure)).toMatchObject({ type: 'NOT_FOUND' });
+  expect((await check(400)).segments).toHaveLength(1);
+});
+
+test('a segment that is nowhere is damage, whatever else came late', async () => {
+  archive(3, { at: 300 });
+  await expect(check(200)).rejects.toMatchObject({ type: 'WAL_MISSING', files: ['000000010000000000000002'] });
+});
+
+test('a directory without a single segment is taken for one that is not the archive, not for a damaged backup', async () => {
+  writeFileSync(join(directory, 'lost+found'), '');
+  const failure: unknown = await check(200).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ type: 'ARCHIVE_EMPTY', message: expect.stringMatching(/no WAL segment at all in .*mounted/) as string });
+  expect(classify(failure)).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true });
 });

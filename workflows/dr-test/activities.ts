@@ -1,12 +1,17 @@
 import { proxyActivities } from '@temporalio/workflow';
+import type { RunSettings } from '../../contracts/runbook.ts';
+import { whereToRead } from '../procedure/where-to-read.ts';
 import type { DrillActivities } from '../../activities/dr-test/drill-activities.ts';
 
-/** `read`: looks at backups and at the source; nothing is changed, so it may be repeated. */
-export const read = proxyActivities<DrillActivities>({
-  startToCloseTimeout: '2m',
-  heartbeatTimeout: '10s',
-  retry: { initialInterval: '500ms', maximumAttempts: 4 },
-});
+/** `read`: looks at backups, on their host where one is configured, and at the source; nothing is changed, so it may be repeated. */
+export function readOn(settings: RunSettings) {
+  return proxyActivities<DrillActivities>({
+    ...whereToRead(settings),
+    startToCloseTimeout: '2m',
+    heartbeatTimeout: '10s',
+    retry: { initialInterval: '500ms', maximumAttempts: 4 },
+  });
+}
 
 /**
  * `idempotentWrite` on the host of the drill: every call first ends what an earlier attempt left, then begins cleanly.

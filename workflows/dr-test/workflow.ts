@@ -2,7 +2,7 @@ import { DrTest, type DrTestResult } from '../../contracts/dr-test.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import { runbook } from '../procedure/runbook.ts';
-import { onHost, read } from './activities.ts';
+import { onHost, readOn } from './activities.ts';
 import { recoveryActuals } from './recovery-actuals.ts';
 import { bytes, count, seconds } from './summaries.ts';
 import { judge, verdictSoFar } from './verdict.ts';
@@ -21,7 +21,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.checks(checks);
     run.verdict(verdictSoFar(run.allChecks));
   };
-  const plan = await run.step('plan', () => read.planDrill({ database, recoveryPoint: input.recoveryPoint, depth: input.depth, declaredAt, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs }), {
+  const plan = await run.step('plan', () => readOn(run.settings).planDrill({ database, recoveryPoint: input.recoveryPoint, depth: input.depth, declaredAt, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs }), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
   run.plan(plan);

@@ -1,12 +1,12 @@
 import { ManifestRunbook, type ManifestRunResult } from '../../contracts/backup.ts';
 import type { Conclusion } from '../procedure/run.ts';
-import { incoming, onHost, read } from '../backup/activities.ts';
+import { incoming, onHost, readOn } from '../backup/activities.ts';
 import { runbook } from '../procedure/runbook.ts';
 
 /** Takes an exact manifest alone, for backups that other tools made. */
 export const manifest = runbook(ManifestRunbook, async (run): Promise<Conclusion<Partial<ManifestRunResult>>> => {
   const database = run.settings.target;
-  const plan = await run.step('plan', () => read.planBackup({ database, owner: run.owner, startedAtMs: run.startedAtMs }));
+  const plan = await run.step('plan', () => readOn(run.settings).planBackup({ database, owner: run.owner, startedAtMs: run.startedAtMs, copiesFiles: false }));
   run.plan(plan);
   if (plan.noManifest !== null) return { result: {}, failure: { type: 'PREFLIGHT', message: `no exact manifest can be taken: ${plan.noManifest}` } };
   const host = onHost(plan.taskQueue, run.settings.lease.hostLossMs);

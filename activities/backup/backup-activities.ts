@@ -1,6 +1,14 @@
 import type { NotVerifiedReasons } from '../../contracts/record.ts';
 import type { AbsenceProof, Owner, PlaceCall } from '../../contracts/ledger.ts';
 
+export interface PlanBackupInput {
+  database: string;
+  owner: Owner;
+  startedAtMs: number;
+  /** Whether the source's files will be copied: they must be those on the host that plans. */
+  copiesFiles: boolean;
+}
+
 export interface BackupPlan {
   database: string;
   taskQueue: string;
@@ -33,7 +41,7 @@ export interface ManifestResult { tables: number; rows: number; lsns: string[]; 
 
 /** What taking a backup does on the host of the source. */
 export interface BackupActivities {
-  planBackup(input: { database: string; owner: Owner; startedAtMs: number }): Promise<BackupPlan>;
+  planBackup(input: PlanBackupInput): Promise<BackupPlan>;
   takeBaseBackup(input: { backup: BackupRef }): Promise<BaseBackupResult>;
   takeManifest(input: { backup: BackupRef }): Promise<ManifestResult>;
   /** Waits until WAL beyond the manifest is archived: only then can it be restored. */

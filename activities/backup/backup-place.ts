@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
@@ -24,23 +24,40 @@ export async function openBackupPlace(incoming: string, call: BackupPlaceCall): 
   await writeDurably(join(place, PLACE_RECORD), JSON.stringify({ database, owner, fence }));
 }
 
-/** Revokes the fence: removes the place with all that was written in it; returns what that was. */
+/** Ends the name of a place that is being removed. */
+const PUT_ASIDE = '.removed';
+
+/**
+ * Revokes the fence: removes the place with all that was written in it; returns what that was. It loses its name first:
+ * a stalled predecessor that publishes meanwhile must find all of it or nothing, never what is left half way.
+ */
 export async function closeBackupPlace(incoming: string, call: Pick<BackupRef, 'owner' | 'fence'>): Promise<string[]> {
   const place = backupPlace(incoming, call);
-  const written = (await readdir(place).catch(() => [])).filter((name) => !name.startsWith(PLACE_RECORD));
-  await rm(place, { recursive: true, force: true, maxRetries: 3 });
+  const aside = `${place}${PUT_ASIDE}`;
+  const written = [...new Set((await Promise.all([place, aside].map((path) => readdir(path).catch(() => [])))).flat())].filter((name) => !name.startsWith(PLACE_RECORD));
+  // An earlier attempt may have come half way.
+  await removeAside(aside);
+  await rename(place, aside).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  await removeAside(aside);
   return written.length > 0 ? [`a half-written backup in ${place}: ${written.join(', ')}`] : [];
+}
+
+async function removeAside(aside: string): Promise<void> {
+  await rm(aside, { recursive: true, force: true, maxRetries: 3 });
 }
 
 /** Looks whether the place, or a session or slot of the run at the source, is left. */
 export async function proveBackupPlaceAbsent(incoming: string, call: BackupPlaceCall, source: ClientConfig): Promise<AbsenceProof> {
   const place = backupPlace(incoming, call);
-  const left = await readdir(place).then(() => [place], () => []);
+  const paths = [place, `${place}${PUT_ASIDE}`];
+  const left = (await Promise.all(paths.map((path) => readdir(path).then(() => [path], () => [])))).flat();
   const atSource = await withClient({ ...source, application_name: 'runbook proof' }, async (client) => {
     const { rows } = await client.query<{ left: string }>(
       `SELECT 'session ' || pid AS left FROM pg_stat_activity WHERE starts_with(application_name, $1)
        UNION ALL SELECT 'slot ' || slot_name FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE starts_with(a.application_name, $1)`, [applicationName(call.owner)]);
     return rows.map((row) => row.left);
   });
-  return { at: new Date().toISOString(), looked: [place, 'sessions and slots at the source'], found: [...left, ...atSource] };
+  return { at: new Date().toISOString(), looked: [...paths, 'sessions and slots at the source'], found: [...left, ...atSource] };
 }

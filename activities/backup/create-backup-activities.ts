@@ -6,6 +6,7 @@ import { hostTaskQueue } from '../../contracts/search-attributes.ts';
 import { manifestSchema } from '../../contracts/manifest.ts';
 import { publishBackup, takeBaseBackup } from '../archive/base-backup.ts';
 import { archiveLayout, backupPaths } from '../archive/layout.ts';
+import { identifyServer, refuseOtherServersFiles } from '../archive/source-host.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { takeManifest } from '../manifest/take-manifest.ts';
 import { endSessions, sourceConfig, withClient } from '../postgres/source.ts';
@@ -15,8 +16,8 @@ import { awaitSegment, markEndOfManifest } from './await-archived.ts';
 import { openAttempt } from './backup-attempt.ts';
 import { backupPlace, closeBackupPlace, openBackupPlace, proveBackupPlaceAbsent } from './backup-place.ts';
 import type { BackupActivities, BackupPlaceCall, BackupRef } from './backup-activities.ts';
-import { reasonsOf } from './findings.ts';
-import { settingsIn, type DatabaseDependencies } from './dependencies.ts';
+import { reasonsOf } from '../dr-test/findings.ts';
+import { settingsIn, type DatabaseDependencies } from '../dr-test/dependencies.ts';
 import { applicationName, backupId } from '../kernel/names.ts';
 import { manifestsDirectory, readManifest } from '../archive-provider/manifests.ts';
 
@@ -34,9 +35,10 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
   const connect = (backup: Pick<BackupRef, 'database' | 'owner'>) => sourceConfig(settingsOf(backup.database).connection, resolvePassword, applicationName(backup.owner));
 
   return classified<BackupActivities>({
-    async planBackup({ database, owner, startedAtMs }) {
+    async planBackup({ database, owner, startedAtMs, copiesFiles }) {
       const config = await connect({ database, owner });
       return withClient(config(), async (client) => {
+        if (copiesFiles) await refuseOtherServersFiles(await identifyServer(client));
         const { rows: [row] } = await client.query<{ size: string; version: string; wal_level: string; slots: string; used: string }>(
           `SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database WHERE datallowconn)::text AS size, current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
                   current_setting('max_replication_slots') AS slots, (SELECT count(*) FROM pg_replication_slots)::text AS used`);
@@ -87,10 +89,10 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
       return { lastSegment: segment };
     }),
 
-    publishBackup: ({ backup }) => longActivity(async () => {
+    publishBackup: ({ backup }) => longActivity(async ({ signal }) => {
       const { backups } = layoutOf(backup.database);
       await mkdir(backups, { recursive: true, mode: 0o700 });
-      await publishBackup({ incoming: join(placeOf(backup), backup.part ?? ''), backups, id: backup.id });
+      await publishBackup({ incoming: join(placeOf(backup), backup.part ?? ''), backups, id: backup.id, signal });
       return { directory: join(backups, backup.id) };
     }),
 

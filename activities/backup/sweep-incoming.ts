@@ -1,7 +1,7 @@
 import { archiveLayout } from '../archive/layout.ts';
-import { closeBackupPlace } from '../dr-test/backup-place.ts';
+import { closeBackupPlace } from './backup-place.ts';
 import { fenceName } from '../kernel/names.ts';
-import { sweep, type SweepTools } from './sweep.ts';
+import { sweep, type SweepTools } from '../archive-provider/sweep.ts';
 
 /** Removes the half-written backups that this host was lost with, as `sweepAbandonedPlaces` does for drills. Returns what was removed. */
 export async function sweepAbandonedBackups(tools: SweepTools): Promise<string[]> {
@@ -12,6 +12,7 @@ export async function sweepAbandonedBackups(tools: SweepTools): Promise<string[]
     removed.push(...await sweep(incoming, {
       pattern: /^incoming-[0-9a-f]{8}-\d+$/,
       nameOf: ({ owner, fence }) => fenceName('incoming', owner, fence),
+      putAside: /^incoming-[0-9a-f]{8}-\d+\.removed$/,
       close: (record) => closeBackupPlace(incoming, record),
     }, tools));
   }

@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Client } from 'pg';
+import { RecoveryFailure } from './recovery-failure.ts';
+
+/** By what a running server is told from every other: those that were copied from it have its system identifier too. */
+export interface RunningServer { dataDirectory: string; systemIdentifier: string; startedAt: Date; port: number; inRecovery: boolean }
+
+/** `postmaster.pid` says when the process began, in seconds; the server counts from when it was about to serve. */
+const CLOCK_MS = 2_000;
+/** Between the two lies the making of shared memory and the loading of libraries, which take long on large servers. */
+const LONGEST_PREPARATION_MS = 30_000;
+
+/** `DB_IN_PRODUCTION` of `enum DBState`, and where `ControlFileData` holds it; the same in all versions we know. */
+const IN_PRODUCTION = 6;
+const STATE_OFFSET = 16;
+
+/** Asks a server who it is. The role must be superuser or a member of pg_read_all_settings. */
+export async function identifyServer(client: Client): Promise<RunningServer> {
+  const { rows: [row] } = await client.query<RunningServer>(
+    `SELECT current_setting('data_directory') AS "dataDirectory", (SELECT system_identifier::text FROM pg_control_system()) AS "systemIdentifier",
+            pg_postmaster_start_time() AS "startedAt", current_setting('port')::int AS port, pg_is_in_recovery() AS "inRecovery"`);
+  if (!row) throw new Error('the source said nothing of itself');
+  return row;
+}
+
+/**
+ * A base backup copies what lies at the source's path on this host, and a worker on another host may have something else
+ * there: nothing, a standby, or another server altogether.
+ * @throws RecoveryFailure `UNFIT_HOST` unless the files there are those that this very server runs on
+ */
+export async function refuseOtherServersFiles(server: RunningServer): Promise<void> {
+  const found = await whatElseLiesThere(server);
+  if (found !== null) throw new RecoveryFailure('UNFIT_HOST', `${found}; run the worker on the source's host.`);
+}
+
+/** What lies at the data directory's path on this host instead of the server's own files, or null when it is those. */
+export async function whatElseLiesThere({ dataDirectory, systemIdentifier, startedAt, port, inRecovery }: RunningServer): Promise<string | null> {
+  const here = `the source's data directory ${dataDirectory}`;
+  let control: Buffer;
+  let lines: string[];
+  try {
+    control = await readFile(join(dataDirectory, 'global/pg_control'));
+    lines = (await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8')).split('\n');
+  } catch (error) {
+    const { code, path, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return `${here} is not on this host, or no server runs on it here (there is no ${path})`;
+    return `${here} cannot be read on this host by this user (${code ?? message})`;
+  }
+  // As the server wrote it, so in the order of bytes of this machine.
+  const [identifier] = new BigUint64Array(Uint8Array.from(control.subarray(0, 8)).buffer);
+  if (String(identifier) !== systemIdentifier) return `${here} is another cluster's on this host (system identifier ${identifier}, and the source's is ${systemIdentifier})`;
+  // Lines of postmaster.pid: process, directory, start in seconds, port.
+  const startedMs = Number(lines[2]) * 1000;
+  const after = startedAt.getTime() - startedMs;
+  const isSameProcess = after >= -CLOCK_MS && after <= LONGEST_PREPARATION_MS && Number(lines[3]) === port;
+  const [state] = new Uint32Array(Uint8Array.from(control.subarray(STATE_OFFSET, STATE_OFFSET + 4)).buffer);
+  if (isSameProcess && (state === IN_PRODUCTION) === !inRecovery) return null;
+  const started = Number.isFinite(startedMs) ? `started at ${new Date(startedMs).toISOString()} on port ${lines[3]}` : 'with a postmaster.pid that says nothing';
+  return `${here} is that of another server of the same cluster on this host, such as a standby (${started}; the source at ${startedAt.toISOString()} on port ${port})`;
+}

@@ -1,0 +1,85 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rename, readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { publishBackup } from '../../activities/archive/base-backup.ts';
+import { backupPlace, closeBackupPlace, openBackupPlace, proveBackupPlaceAbsent } from '../../activities/backup/backup-place.ts';
+import { sweepAbandonedBackups } from '../../activities/backup/sweep-incoming.ts';
+import { configurationSchema } from '../../contracts/configuration.ts';
+import { describedBackup } from '../support/described-backup.ts';
+import { startCluster } from '../support/postgres.ts';
+
+const FILES = 3_000;
+const call = { database: 'shop', fence: 3, owner: { workflowId: 'backup/shop/1', firstExecutionRunId: 'run' } };
+let root: string;
+let incoming: string;
+let place: string;
+let attempt: string;
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'drb-place-'));
+  incoming = join(root, 'incoming');
+  place = backupPlace(incoming, call);
+  attempt = join(place, 'attempt-1');
+  await openBackupPlace(incoming, call);
+  mkdirSync(attempt);
+  for (let number = 0; number < FILES; number += 1) writeFileSync(join(attempt, String(number)), '');
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+test('what is being removed cannot be published half way: it has lost its name before its first file', async () => {
+  const closing = closeBackupPlace(incoming, call);
+  // What a publishing predecessor does that wakes up meanwhile.
+  let isIncomplete = false;
+  while (!isIncomplete) {
+    isIncomplete = await readdir(attempt).then((names) => names.length < FILES, () => true);
+    await turn();
+  }
+  const late = rename(attempt, join(root, 'published')).then(() => readdirSync(join(root, 'published')).length, (error: NodeJS.ErrnoException) => error.code);
+  expect(await late).toBe('ENOENT');
+  expect(await closing).toEqual([`a half-written backup in ${place}: attempt-1`]);
+  expect(readdirSync(incoming)).toEqual([]);
+});
+
+test('a removal that was cut off is found by the proof of absence, and finished by the next one and by a sweep', async () => {
+  const server = await startCluster();
+  try {
+    const prove = async () => (await proveBackupPlaceAbsent(incoming, call, server.config())).found;
+    const aside = `${place}.removed`;
+    await rename(place, aside);
+    expect(await prove()).toEqual([aside]);
+    expect(await closeBackupPlace(incoming, call)).toEqual([`a half-written backup in ${place}: attempt-1`]);
+    expect(await prove()).toEqual([]);
+
+    // Its record may be the first that went.
+    mkdirSync(join(aside, 'attempt-1'), { recursive: true });
+    mkdirSync(join(incoming, 'mine.removed'));
+    const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root } } } });
+    const onStuck = (path: string, error: Error) => { throw new Error(path, { cause: error }); };
+    expect(await sweepAbandonedBackups({ client: {} as Client, configuration, onStuck })).toEqual([`what was left of ${aside}`]);
+    expect(readdirSync(incoming)).toEqual(['mine.removed']);
+  } finally {
+    await server.stop();
+  }
+}, 60_000);
+
+test('an attempt that slept while its files were brought to the disk publishes nothing', async () => {
+  const point = describedBackup();
+  const abort = new AbortController();
+  const stalled = new Error('stalled');
+  const { signal } = abort;
+  signal.throwIfAborted = () => {
+    abort.abort(stalled);
+    AbortSignal.prototype.throwIfAborted.call(signal);
+  };
+  const backups = join(root, 'backups');
+  mkdirSync(backups);
+  writeFileSync(join(attempt, 'backup.json'), JSON.stringify(point));
+  await expect(publishBackup({ incoming: attempt, backups, id: point.id, signal })).rejects.toBe(stalled);
+  expect(existsSync(join(backups, point.id))).toBe(false);
+  await publishBackup({ incoming: attempt, backups, id: point.id });
+  expect(existsSync(join(backups, point.id, 'backup.json'))).toBe(true);
+});

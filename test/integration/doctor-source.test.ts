@@ -1,0 +1,57 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { takeBaseBackup } from '../../activities/archive/base-backup.ts';
+import { databaseSchema, type DatabaseSettings } from '../../contracts/configuration.ts';
+import { Findings, type Finding } from '../../scripts/cli/doctor-finding.ts';
+import { examineSource } from '../../scripts/cli/doctor-source.ts';
+import { type ArchivedSource, startArchivedSource } from '../support/archived-source.ts';
+
+let source: ArchivedSource;
+/** As the how-to makes the role. */
+const grants = /```sql\n(CREATE ROLE runbook[^`]*)```/.exec(readFileSync(new URL('../../docs/how-to/drill-your-own-database.md', import.meta.url), 'utf8'))?.[1] ?? '';
+const execute = (sql: string) => source.server.withClient('postgres', (client) => client.query(sql));
+
+beforeAll(async () => {
+  source = await startArchivedSource();
+  await execute(grants);
+}, 60_000);
+afterAll(() => source.server.stop());
+
+async function examine(over: Partial<DatabaseSettings> = {}): Promise<Finding[]> {
+  const findings = new Findings('shop');
+  const connection = { host: '127.0.0.1', port: source.server.port, user: 'runbook' };
+  await examineSource({ ...databaseSchema.parse({ connection, provider: { kind: 'archive', repository: source.layout.root, walDirectory: source.layout.wal } }), ...over }, findings);
+  return findings.all;
+}
+const problems = async () => (await examine()).filter(({ outcome }) => outcome === 'problem').map(({ name, detail, todo }) => [name, detail, todo]);
+
+test('the role that the how-to makes lacks nothing, and can take a base backup', async () => {
+  expect(await problems()).toEqual([]);
+  const incoming = join(source.layout.incoming, 'role');
+  mkdirSync(incoming);
+  const connection = { ...source.server.config(), user: 'runbook' };
+  expect(await takeBaseBackup({ id: 'b', connection, applicationName: 'test', incoming, walDirectory: source.layout.wal, archiveTimeoutMs: 20_000 })).toMatchObject({ id: 'b' });
+}, 60_000);
+
+test('a role that may not read settings is told, since it cannot ask where the data directory is', async () => {
+  await execute('REVOKE pg_read_all_settings FROM runbook');
+  try {
+    expect(await problems()).toEqual([['role', 'runbook may not ask where the data directory is, which a backup copies', 'GRANT pg_read_all_settings TO "runbook"']]);
+  } finally {
+    await execute('GRANT pg_read_all_settings TO runbook');
+  }
+});
+
+test('a data directory that is not the source\'s on this host is a problem, unless another host is to copy it', async () => {
+  const file = join(source.server.dataDirectory, 'postmaster.pid');
+  const text = readFileSync(file, 'utf8');
+  expect(await examine()).toContainEqual(expect.objectContaining({ name: 'data directory', outcome: 'ok' }));
+  try {
+    writeFileSync(file, text.replace(/^(.*\n.*\n)\d+/, (_, head: string) => `${head}1`));
+    expect(await problems()).toEqual([['data directory', expect.stringMatching(/another server of the same cluster on this host/), expect.stringMatching(/by a worker on the source's host/)]]);
+    expect(await examine({ host: 'elsewhere' })).toContainEqual(expect.objectContaining({ name: 'data directory', outcome: 'skipped', detail: 'backups are taken on elsewhere: run this there' }));
+  } finally {
+    writeFileSync(file, text);
+  }
+});

@@ -1,0 +1,80 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
+import type { PlanDrillInput } from '../../activities/dr-test/drill-activities.ts';
+import { planDrill } from '../../activities/dr-test/plan-drill.ts';
+import type { RecoveryProvider } from '../../activities/dr-test/provider.ts';
+import { configurationSchema } from '../../contracts/configuration.ts';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
+import { describedBackup, publishDescription } from '../support/described-backup.ts';
+
+const DECLARED = '2026-01-02T00:00:00.000Z';
+let root: string;
+let backups: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'drb-choose-'));
+  backups = join(root, 'backups');
+  mkdirSync(backups);
+  publishDescription(backups, describedBackup());
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+/** Plans a drill of what lies in the directory; of its WAL nothing is asked. */
+async function plan(over: Partial<PlanDrillInput> = {}): Promise<DrillPlan> {
+  // Nobody listens there: the source is silent.
+  const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection: { host: '127.0.0.1', port: 1 }, provider: { kind: 'archive', repository: root, walDirectory: join(root, 'wal') } } } });
+  const settings = configuration.databases['shop']!;
+  const provider: RecoveryProvider = {
+    ...archiveProvider({ settings, configuration }),
+    supply: (_id, asOf) => Promise.resolve({ lastPiece: null, reachesUntil: asOf, pieces: 0, bytes: 0, manifest: () => Promise.resolve(undefined) }),
+  };
+  const input: PlanDrillInput = { database: 'shop', recoveryPoint: 'latest', depth: 'standard', declaredAt: DECLARED, startedAt: DECLARED, owner: { workflowId: 'dr-test/shop/1', firstExecutionRunId: 'run' }, leaseMs: 1, ...over };
+  return planDrill(input, { settings, provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), host: 'here', signal: new AbortController().signal });
+}
+
+describe('a disaster that was declared earlier', () => {
+  beforeEach(() => publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:00:00.000Z', stoppedAt: '2026-01-01T23:30:00.000Z', publishedAt: '2026-01-02T00:00:00.001Z' })));
+
+  it('gets the newest point that was published by then, not one that was still waiting for its manifest', async () => {
+    expect((await plan()).recoveryPoint.id).toBe('b1');
+    expect((await plan({ recoveryPoint: { time: '2026-01-01T23:45:00Z' } })).recoveryPoint.id).toBe('b1');
+    expect((await plan({ declaredAt: '2026-01-02T00:00:00.001Z' })).recoveryPoint.id).toBe('b2');
+  });
+
+  it('is told when the first point was published that it could have been given', async () => {
+    await expect(plan({ declaredAt: '2026-01-01T00:02:00Z' })).rejects.toMatchObject({ type: 'NOT_FOUND', message: expect.stringMatching(/no recovery point yet.*b1, was published at 2026-01-01T00:03:00\.000Z/) as string });
+  });
+});
+
+describe('what lies among the backups and is none', () => {
+  const damaged = (id: string) => {
+    mkdirSync(join(backups, id));
+    writeFileSync(join(backups, id, 'backup.json'), '{"schemaVersion":1');
+  };
+
+  it.each([['latest', 'latest' as const], ['random', 'random' as const], ['an instant', { time: '2026-01-01T12:00:00Z' }]])('is passed over by a drill of %s, and named', async (_, recoveryPoint) => {
+    damaged('b2');
+    mkdirSync(join(backups, 'b3'));
+    const { recoveryPoint: chosen, notVerified } = await plan({ recoveryPoint });
+    expect(chosen.id).toBe('b1');
+    expect(notVerified.byDesign).toEqual([
+      expect.stringMatching(/^recovery point b2 was passed over: .*backup\.json is not JSON/), expect.stringMatching(/^recovery point b3 was passed over: There is no recovery point "b3"/),
+    ]);
+    expect(notVerified.open.join()).not.toMatch(/b2|b3/);
+  });
+
+  it('is nothing to speak of when it is a stray file or has a name that no backup has', async () => {
+    writeFileSync(join(backups, 'notes.txt'), '');
+    mkdirSync(join(backups, 'lost+found'));
+    expect((await plan()).notVerified.byDesign).toEqual([]);
+  });
+
+  it('fails a drill that asks for it by its id, and one that has no other', async () => {
+    damaged('b2');
+    await expect(plan({ recoveryPoint: { id: 'b2' } })).rejects.toMatchObject({ type: 'BACKUP_DAMAGED' });
+    rmSync(join(backups, 'b1'), { recursive: true });
+    await expect(plan()).rejects.toMatchObject({ type: 'BACKUP_DAMAGED', message: expect.stringContaining('b2') as string });
+  });
+});

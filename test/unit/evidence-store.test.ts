@@ -1,0 +1,32 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createEvidenceStore } from '../../activities/evidence/store.ts';
+import { sampleEvidence } from './report-fixture.ts';
+
+let directory: string;
+beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'drb-evidence-')); });
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+it('what a killed worker left half written goes when the same files are written, and nothing else does', async () => {
+  const other = 'other.json.4711.part';
+  const written = await createEvidenceStore(directory).write(sampleEvidence());
+  const files = [written.evidence, written.report].map((file) => basename(file));
+  for (const file of files) {
+    rmSync(join(directory, file));
+    writeFileSync(join(directory, `${file}.4711.part`), '{"half');
+  }
+  writeFileSync(join(directory, other), '{"half');
+  await createEvidenceStore(directory).write(sampleEvidence());
+  expect(readdirSync(directory).sort()).toEqual([...files, other].sort());
+});
+
+it('attempts that write at the same time all end with the same whole files', async () => {
+  const store = createEvidenceStore(directory);
+  const [first, ...others] = await Promise.all([store.write(sampleEvidence()), store.write(sampleEvidence()), store.write(sampleEvidence())]);
+  for (const other of others) expect(other).toEqual(first);
+  expect(JSON.parse(await readFile(first.evidence, 'utf8'))).toEqual(sampleEvidence());
+  expect(readdirSync(directory)).toHaveLength(2);
+});
