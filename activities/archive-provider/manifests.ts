@@ -1,11 +1,11 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { manifestSchema, type Manifest } from '../../contracts/manifest.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { backupPaths, readProven, type ArchiveLayout } from '../archive/layout.ts';
+import { backupPaths, readProven, sha256Of, type ArchiveLayout } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { parseSegmentFileName, segmentNumberOf, type WalContinuity } from '../archive/wal.ts';
-import type { UsableManifest } from '../dr-test/provider.ts';
+import type { ChosenManifest, UnusablePoint, UsableManifest } from '../dr-test/provider.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 
 /** The id of the manifest that a backup was published with; manifests taken alone have ids of their own. */
@@ -16,21 +16,38 @@ export function manifestsDirectory(layout: ArchiveLayout): string {
   return join(layout.root, 'manifests');
 }
 
-/** A manifest by the id that {@link chooseManifest} gave it. Throws `BACKUP_DAMAGED` for a backup's own that is not what was published. */
+/**
+ * Publishes a manifest that was taken alone, under a name that says its hash; returns where it is. Safe to repeat: what was
+ * published under the name before is given back.
+ */
+export async function publishManifestAlone(layout: ArchiveLayout, { name, file }: { name: string; file: string }): Promise<string> {
+  const directory = manifestsDirectory(layout);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const written = await readFile(file).catch(() => undefined);
+  if (written === undefined) {
+    const [published] = (await listAlone(layout)).filter((one) => one.name === name);
+    if (!published) throw new RecoveryFailure('FENCED', `${file} is gone, and no manifest ${name} was published.`);
+    await readAlone(published);
+    return published.file;
+  }
+  const target = join(directory, `${name}.${sha256Of(written)}.json`);
+  await rename(file, target);
+  return target;
+}
+
+/**
+ * A manifest by the id that {@link chooseManifest} gave it, proven by its hash.
+ * @throws RecoveryFailure `BACKUP_DAMAGED` for one that is not what was published
+ */
 export async function readManifestOf({ layout, point, manifestId }: { layout: ArchiveLayout; point: RecoveryPoint; manifestId: string }): Promise<Manifest> {
-  if (manifestId !== OWN) return readManifest(manifestAlone(layout, manifestId));
+  if (manifestId !== OWN) {
+    const alone = (await listAlone(layout)).find(({ id }) => id === manifestId);
+    if (!alone) throw new RecoveryFailure('BACKUP_DAMAGED', `The manifest ${manifestId} was there when the drill was planned, and is gone from ${manifestsDirectory(layout)}.`, { files: [manifestId] });
+    return readAlone(alone);
+  }
   const own = await ownManifest(layout, point);
   if (!own) throw new RecoveryFailure('BACKUP_DAMAGED', `Backup "${point.id}" was published without a manifest.`, { files: ['manifest.json'] });
   return own;
-}
-
-function manifestAlone(layout: ArchiveLayout, manifestId: string): string {
-  return join(manifestsDirectory(layout), `${manifestId}.json`);
-}
-
-/** Throws `ENOENT` when it is not there. */
-export async function readManifest(file: string): Promise<Manifest> {
-  return manifestSchema.parse(JSON.parse(await readFile(file, 'utf8')));
 }
 
 export interface ChooseManifestArgs { layout: ArchiveLayout; point: RecoveryPoint; wal: WalContinuity; until: string | null }
@@ -40,21 +57,25 @@ export interface ChooseManifestArgs { layout: ArchiveLayout; point: RecoveryPoin
  * of the archive: the later it is, the more WAL a comparison at it proves. The backup's own was published when the archive
  * had passed it: where that WAL is nowhere now, it was lost, and recovery must fail on it rather than do without.
  */
-export async function chooseManifest({ layout, point, wal, until }: ChooseManifestArgs): Promise<UsableManifest | undefined> {
+export async function chooseManifest({ layout, point, wal, until }: ChooseManifestArgs): Promise<ChosenManifest> {
   const own = await ownManifest(layout, point);
-  const alone = await Promise.all((await namesAlone(layout)).map(async (id) => ({ id, manifest: await readManifest(manifestAlone(layout, id)).catch(() => undefined) })));
+  const passedOver: UnusablePoint[] = [];
+  const alone: UsableManifest[] = [];
+  for (const one of await listAlone(layout)) {
+    await readAlone(one).then((manifest) => alone.push({ id: one.id, manifest }), (failure: Error) => passedOver.push({ id: one.id, failure }));
+  }
   const { walSegmentSize: segmentSize } = point;
   const segmentOf = (lsn: string) => segmentNumberOf(parseLsn(lsn), segmentSize);
   const isArchived = (lsn: string) => wal.segments.some(({ segmentNumber }) => segmentNumber === segmentOf(lsn));
   const comesLater = (lsn: string) => wal.late.some((name) => parseSegmentFileName(name, segmentSize)?.segmentNumber === segmentOf(lsn));
-  const candidates = [...(own ? [{ id: OWN, manifest: own }] : []), ...alone].filter((entry): entry is UsableManifest => {
+  const candidates = [...(own ? [{ id: OWN, manifest: own }] : []), ...alone].filter((entry) => {
     const { manifest } = entry;
-    return manifest !== undefined && manifest.systemIdentifier === point.systemIdentifier && manifest.timeline === point.timeline
+    return manifest.systemIdentifier === point.systemIdentifier && manifest.timeline === point.timeline
       && manifest.databases.every(({ lsn, takenAt }) => parseLsn(lsn) >= parseLsn(point.stopLsn)
         && (isArchived(lsn) || (entry.id === OWN && !comesLater(lsn)))
         && (until === null || Date.parse(takenAt) <= Date.parse(until)));
   });
-  return candidates.sort((a, b) => Number(firstLsn(b) - firstLsn(a)))[0];
+  return { usable: candidates.sort((a, b) => Number(firstLsn(b) - firstLsn(a)))[0], passedOver };
 }
 
 function firstLsn({ manifest }: UsableManifest): bigint {
@@ -77,7 +98,18 @@ async function ownManifest(layout: ArchiveLayout, point: RecoveryPoint): Promise
   }
 }
 
-async function namesAlone(layout: ArchiveLayout): Promise<string[]> {
-  const names = await readdir(manifestsDirectory(layout)).catch(() => []);
-  return names.filter((name) => /^[A-Za-z0-9._-]+\.json$/.test(name)).map((name) => name.slice(0, -'.json'.length));
+/** A manifest that was taken alone. Its id binds a plan to what it holds. */
+interface ManifestAlone { id: string; name: string; file: string; sha256: string }
+
+async function listAlone(layout: ArchiveLayout): Promise<ManifestAlone[]> {
+  const directory = manifestsDirectory(layout);
+  const files = await readdir(directory).catch(() => []);
+  return files.flatMap((file) => {
+    const [, name, sha256] = /^([A-Za-z0-9._-]+)\.([0-9a-f]{64})\.json$/.exec(file) ?? [];
+    return name && sha256 ? [{ id: `${name}.${sha256.slice(0, 12)}`, name, file: join(directory, file), sha256 }] : [];
+  });
+}
+
+async function readAlone({ file, sha256 }: ManifestAlone): Promise<Manifest> {
+  return manifestSchema.parse(JSON.parse((await readProven(file, sha256)).toString('utf8')));
 }

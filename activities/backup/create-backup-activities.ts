@@ -1,9 +1,8 @@
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hostname } from 'node:os';
 import { Context } from '@temporalio/activity';
 import { hostTaskQueue } from '../../contracts/search-attributes.ts';
-import { manifestSchema } from '../../contracts/manifest.ts';
 import { publishBackup, takeBaseBackup } from '../archive/base-backup.ts';
 import { archiveLayout, backupPaths } from '../archive/layout.ts';
 import { identifyServer, refuseOtherServersFiles } from '../archive/source-host.ts';
@@ -19,7 +18,7 @@ import type { BackupActivities, BackupPlaceCall, BackupRef } from './backup-acti
 import { reasonsOf } from '../dr-test/findings.ts';
 import { settingsIn, type DatabaseDependencies } from '../dr-test/dependencies.ts';
 import { applicationName, backupId } from '../kernel/names.ts';
-import { manifestsDirectory, readManifest } from '../archive-provider/manifests.ts';
+import { publishManifestAlone } from '../archive-provider/manifests.ts';
 
 /** How long the archiver may take for one segment. */
 const ARCHIVE_TIMEOUT_MS = 10 * 60_000;
@@ -96,16 +95,9 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
       return { directory: join(backups, backup.id) };
     }),
 
-    publishManifest: ({ backup }) => longActivity(async () => {
-      const directory = manifestsDirectory(layoutOf(backup.database));
-      const file = join(directory, `${backup.id}.json`);
-      await mkdir(directory, { recursive: true, mode: 0o700 });
-      await rename(backupPaths(placeOf(backup)).manifest, file).catch(async (error: unknown) => {
-        // A repeated call finds it published.
-        manifestSchema.parse(await readManifest(file).catch(() => { throw error; }));
-      });
-      return { file };
-    }),
+    publishManifest: ({ backup }) => longActivity(async () => ({
+      file: await publishManifestAlone(layoutOf(backup.database), { name: backup.id, file: backupPaths(placeOf(backup)).manifest }),
+    })),
 
     openBackupPlace: (call) => longActivity(() => openBackupPlace(layoutOf(call.database).incoming, call)),
 

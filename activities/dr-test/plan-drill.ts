@@ -24,14 +24,16 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const supply = await provider.supply(point.id, input.declaredAt);
   const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: input.recoveryPoint.time } : null;
   if (recoverTo) refuseBeyondSupply(recoverTo.time, supply);
-  const usable = await supply.manifest(recoverTo?.time ?? null);
+  const { usable, passedOver: unreadable } = await supply.manifest(recoverTo?.time ?? null);
   signal.throwIfAborted();
   const bytes = point.sizeBytes + supply.bytes;
   const notVerified = usable
     ? reasonsOf(usable.manifest.notVerified)
     : { open: [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`], byDesign: [] };
   if (usable) notVerified.byDesign.push('entries of indexes: only definitions are compared, and not that each entry is one of its table');
-  notVerified.byDesign.push(...passedOver.map(({ id, failure }) => `recovery point ${id} was passed over: ${failure.message}`));
+  for (const [what, those] of [['recovery point', passedOver], ['manifest', unreadable]] as const) {
+    notVerified.byDesign.push(...those.map(({ id, failure }) => `${what} ${id} was passed over: ${failure.message}`));
+  }
   if (input.depth === 'quick') notVerified.open.push('rows: depth "quick" compares definitions and counts only');
   return {
     database: input.database, taskQueue: hostTaskQueue(host), depth: input.depth, provider: provider.kind,

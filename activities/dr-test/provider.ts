@@ -21,7 +21,7 @@ export interface Point {
   serverVersion: string;
 }
 
-/** What should be a point and cannot be read. `failure` is what {@link RecoveryProvider.find} throws for it. */
+/** What should be a point, or a manifest, and cannot be read. `failure` is what asking for it throws. */
 export interface UnusablePoint { id: string; failure: Error }
 
 /** What there is beside the point itself to recover with, as it stood at an instant. */
@@ -33,11 +33,14 @@ export interface Supply {
   pieces: number;
   bytes: number;
   /** The newest manifest that a restore with this supply passes; taken before `until` where that is given. */
-  manifest: (until: string | null) => Promise<UsableManifest | undefined>;
+  manifest: (until: string | null) => Promise<ChosenManifest>;
 }
 
 /** A manifest that a restore of a point can be stopped at. */
 export interface UsableManifest { id: string; manifest: Manifest }
+
+/** Undefined where there is none; `passedOver` are those that could not be considered. */
+export interface ChosenManifest { usable: UsableManifest | undefined; passedOver: UnusablePoint[] }
 
 /** What long calls get: a signal that cancellation aborts, and where progress goes. */
 export interface Tools { signal: AbortSignal; onProgress: (progress: ActivityProgress) => void }

@@ -84,10 +84,22 @@ it('compares at a manifest that was taken alone when it is newer than the backup
   const taken = await demo.client.workflow.execute('manifest', { workflowId: `manifest/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database: 'shop' }] }) as { id: string };
   const { evidence } = await runDrill(demo, { recoveryPoint: { id: first } });
   const plan = evidence.plan as DrillPlan;
-  expect(plan.manifest?.id).toBe(taken.id);
+  expect(plan.manifest?.id.startsWith(`${taken.id}.`)).toBe(true);
   expect(evidence.verdict.restore).toBe('sound');
   const again = await runDrill(demo, { recoveryPoint: 'random' });
   expect((again.evidence.plan as DrillPlan).predicted.from).toMatch(/earlier drill/);
+
+  // One digit that still parses: it must neither be compared with nor be passed over without a word.
+  const directory = join(demo.repository, 'manifests');
+  const [name] = (await readdir(directory)).filter((file) => file.startsWith(taken.id));
+  const file = join(directory, name as string);
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, text.replace(/"fingerprint":"(-?)(\d)/, (_, sign: string, digit: string) => `"fingerprint":"${sign}${(Number(digit) % 8) + 1}`));
+  const { evidence: older } = await runDrill(demo, { recoveryPoint: { id: first } });
+  await writeFile(file, text);
+  expect((older.plan as DrillPlan).manifest?.id).toBe('backup');
+  expect(older.verdict.restore).toBe('sound');
+  expect(older.notVerified).toContainEqual(expect.stringMatching(new RegExp(`^manifest ${taken.id}\\.\\w+ was passed over: .*SHA-256 differs`)));
 }, 180_000);
 
 it('a worker killed in the middle of a base backup does not spoil it, and the half one is never picked', async () => {

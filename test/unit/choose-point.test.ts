@@ -28,7 +28,7 @@ async function plan(over: Partial<PlanDrillInput> = {}): Promise<DrillPlan> {
   const settings = configuration.databases['shop']!;
   const provider: RecoveryProvider = {
     ...archiveProvider({ settings, configuration }),
-    supply: (_id, asOf) => Promise.resolve({ lastPiece: null, reachesUntil: asOf, pieces: 0, bytes: 0, manifest: () => Promise.resolve(undefined) }),
+    supply: (_id, asOf) => Promise.resolve({ lastPiece: null, reachesUntil: asOf, pieces: 0, bytes: 0, manifest: () => Promise.resolve({ usable: undefined, passedOver: [] }) }),
   };
   const input: PlanDrillInput = { database: 'shop', recoveryPoint: 'latest', depth: 'standard', declaredAt: DECLARED, startedAt: DECLARED, owner: { workflowId: 'dr-test/shop/1', firstExecutionRunId: 'run' }, leaseMs: 1, ...over };
   return planDrill(input, { settings, provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), host: 'here', signal: new AbortController().signal });

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { Client as Database } from 'pg';
 import { type ArchiveLayout, backupPaths, readBackupFiles, readRecoveryPoint } from '../../../activities/archive/layout.ts';
-import { readManifest } from '../../../activities/archive-provider/manifests.ts';
 import type { BackupResult } from '../../../contracts/backup.ts';
-import type { Manifest } from '../../../contracts/manifest.ts';
+import { type Manifest, manifestSchema } from '../../../contracts/manifest.ts';
 import type { BackupFiles, RecoveryPoint } from '../../../contracts/recovery-point.ts';
 import { TASK_QUEUE } from '../../../contracts/search-attributes.ts';
 import type { Production } from '../../../scripts/demo/production.ts';
@@ -43,7 +43,7 @@ export async function takeRecoveryPoint({ name, production, client, layout, writ
   await archiveAll(production, layout);
   const point = await readRecoveryPoint({ layout, id: result.id });
   const paths = backupPaths(join(layout.backups, result.id));
-  return { point, files: await readBackupFiles({ layout, point }), manifest: await readManifest(paths.manifest), layout, backup: paths.root };
+  return { point, files: await readBackupFiles({ layout, point }), manifest: manifestSchema.parse(JSON.parse(await readFile(paths.manifest, 'utf8'))), layout, backup: paths.root };
 }
 
 async function archiveAll(production: Production, layout: ArchiveLayout): Promise<void> {
