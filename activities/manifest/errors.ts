@@ -24,6 +24,8 @@ export function sqlState(error: unknown): string {
 export const definitionMoved: ReadonlySet<string> = new Set(['42P01', '3F000', '42703', '42704']);
 export const lockNotAvailable = '55P03';
 export const insufficientPrivilege = '42501';
+/** By statement_timeout, or by somebody. */
+export const queryCanceled = '57014';
 
 /**
  * The connection or the server went away (08, 57), the host has no disk, memory or connection left (53), its storage

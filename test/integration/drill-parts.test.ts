@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { connectionSchema, databaseSchema } from '../../contracts/configuration.ts';
+import { checkSettingSchema, connectionSchema, databaseSchema } from '../../contracts/configuration.ts';
 import { describeSource } from '../../activities/dr-test/describe-source.ts';
 import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
 import { probe } from '../../activities/dr-test/probe.ts';
@@ -51,6 +51,49 @@ describe('cancellation', () => {
     const running = runOwnChecks(() => server.config(), [{ name: 'slow', sql: 'SELECT pg_sleep(100)', expect: '' }], { database: 'postgres', signal: cancelled.signal });
     await Promise.all([sleep(500).then(() => cancelled.abort()), expect(running).rejects.toMatchObject({ name: 'AbortError' })]);
     expect(Date.now() - started).toBeLessThan(30_000);
+  });
+});
+
+describe("the owner's checks", () => {
+  const signal = new AbortController().signal;
+  beforeAll(() => server.withClient('postgres', (client) => client.query(
+    `CREATE FUNCTION fails(state text) RETURNS int LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING ERRCODE = state; END'; CREATE TABLE untouched (a int)`)));
+  const run = (sql: string, expected: string | number | boolean) => runOwnChecks(() => server.config(), [checkSettingSchema.parse({ name: 'mine', sql, expect: expected })], { database: 'postgres', signal });
+
+  it.each([
+    ['a date', `SELECT date '2026-11-21'`, '2026-11-21'],
+    ['a timestamp', `SELECT timestamp '2026-11-21 03:00:00'`, '2026-11-21 03:00:00'],
+    ['an array', `SELECT ARRAY[1, 2]`, '{1,2}'],
+    ['jsonb', `SELECT '{"b": [1], "a": null}'::jsonb`, '{"a": null, "b": [1]}'],
+    ['a bytea', `SELECT '\\x0aff'::bytea`, '\\x0aff'],
+    ['an interval', `SELECT interval '90 minutes'`, '01:30:00'],
+    ['a number', 'SELECT 1.50::numeric', '1.50'],
+    ['a count', 'SELECT count(*) FROM untouched;', 0],
+    ['a boolean', 'SELECT 1 = 1', true],
+    ['a boolean that is false', 'SELECT 1 = 2', 'f'],
+  ])('compare the text that PostgreSQL writes: %s', async (_what, sql, expected) => {
+    expect(await run(sql, expected)).toEqual([{ name: 'mine', outcome: 'passed', detail: 'as expected' }]);
+  });
+
+  it.each([['another value', 'SELECT 2'], ['NULL', 'SELECT NULL'], ['no row', 'SELECT 1 WHERE false'], ['no column', 'SELECT'], ['a boolean that only reads like it', `SELECT 't'`]])('fail with %s', async (_what, sql) => {
+    expect(await run(sql, 'true')).toEqual([{ name: 'mine', outcome: 'failed', detail: 'is not true' }]);
+  });
+
+  it.each([['a syntax error', 'SELEC 1', '42601'], ['a table that is missing', 'SELECT * FROM lost', '42P01'], ['damage', `SELECT fails('XX001')`, 'XX001'], ['an attempt to write', 'INSERT INTO untouched VALUES (1)', '25006']])('fail with %s', async (_what, sql, code) => {
+    expect(await run(sql, '1')).toEqual([{ name: 'mine', outcome: 'failed', detail: `could not be run (${code})` }]);
+  });
+
+  it('have no answer when they take too long', async () => {
+    expect(await run(`SELECT fails('57014')`, '1')).toEqual([{ name: 'mine', outcome: 'skipped', detail: expect.stringContaining('5 minutes') as string }]);
+  });
+
+  it.each(['53100', '53200', '53300', '57P01', '57P03', '58030'])('find nothing when the host is in trouble (%s)', async (state) => {
+    await expect(run(`SELECT fails('${state}')`, '1')).rejects.toMatchObject({ code: state });
+  });
+
+  it('hold one statement each, so that none can leave the transaction that may not write', async () => {
+    await expect(run('ROLLBACK; INSERT INTO untouched VALUES (1)', '1')).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringContaining('"mine" holds more than one statement') as string });
+    expect(await run('SELECT count(*) FROM untouched', '0')).toMatchObject([{ outcome: 'passed' }]);
   });
 });
 

@@ -14,6 +14,11 @@ export function judge(plan: DrillPlan, checks: readonly Check[], notVerified: re
   return failure ? { verdict, failure } : { verdict };
 }
 
+/** The owner's checks that have no answer, as what is not verified: they were asked for. */
+export function unanswered(checks: readonly Check[]): string[] {
+  return checks.filter((check) => check.outcome === 'skipped').map((check) => `check ${check.name}: ${check.detail}`);
+}
+
 /** An objective that was set and could not be measured is missed: nobody knows that it was met. */
 function objective(actual: number | null, limit: number | null): 'met' | 'missed' | 'notSet' {
   if (limit === null) return 'notSet';
