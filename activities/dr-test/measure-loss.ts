@@ -29,7 +29,7 @@ export async function measureLoss(input: MeasureLossInput, dependencies: Measuri
   });
   const lost = live ?? (await provider.lostCommits(drill, { ...query, source: null }));
   const { beganAt } = await provider.find(drill.recoveryPointId);
-  const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence });
+  const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence: live === undefined ? silence : null });
   const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
   return settings.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: live !== undefined }) : result;
 }
@@ -44,14 +44,15 @@ function silenceOf(error: unknown, user: string): string {
 
 interface Account { rpaSeconds: number | null; lostTransactions: number | null; method: string }
 
-function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime, silence }: { lost: LostCommits; lastRecoveredAt: string | null; beganAt: string; until: Date; toATime: boolean; silence: string }): Account {
+function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime, silence }: { lost: LostCommits; lastRecoveredAt: string | null; beganAt: string; until: Date; toATime: boolean; silence: string | null }): Account {
   // Nothing was committed since the backup began, so the last recovered commit is older than that.
   const lastRecovered = Date.parse(lastRecoveredAt ?? beganAt);
   const from = lastRecoveredAt === null ? '; nothing was committed between the start of the backup and the end of the archive, so it counts from that start' : '';
   const target = toATime ? '; recovery aimed at an instant, so what came after it counts as lost' : '';
   if (lost.knownFrom === 'archive') {
     const rpaSeconds = Math.max(0, (until.getTime() - lastRecovered) / 1000);
-    return { rpaSeconds, lostTransactions: null, method: `none of the source's own WAL is on this host (${silence}): at most the time from the last archived commit that was recovered to the instant of declaration; how many transactions were lost is not known${from}${target}` };
+    const why = `${lost.unread ?? "none of the source's own WAL is on this host"}${silence === null ? '' : ` (${silence})`}`;
+    return { rpaSeconds, lostTransactions: null, method: `${why}: at most the time from the last archived commit that was recovered to the instant of declaration; how many transactions were lost is not known${from}${target}` };
   }
   const where = lost.knownFrom === 'source' ? "the source's own WAL" : `the WAL on the source's disk (${silence})`;
   if (lost.commits === 0) {
