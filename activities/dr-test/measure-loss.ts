@@ -1,13 +1,21 @@
+import type { ClientConfig } from 'pg';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
-import { sqlState } from '../manifest/errors.ts';
+import { saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
 import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
 import { isSilence, reasonOf } from './describe-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
-import { crossCheckHeartbeat, readBeat } from './heartbeat.ts';
+import { crossCheckHeartbeat, NoHeartbeatTable, readBeat } from './heartbeat.ts';
 import type { LostCommits, RecoveryProvider } from './provider.ts';
 import { applicationName } from '../kernel/names.ts';
 
-export interface MeasuringDependencies { settings: DatabaseSettings; resolvePassword: ResolvePassword; provider: RecoveryProvider; signal: AbortSignal }
+export interface MeasuringDependencies {
+  settings: DatabaseSettings;
+  resolvePassword: ResolvePassword;
+  provider: Pick<RecoveryProvider, 'find' | 'lostCommits'>;
+  /** Brings the copy up where its server is gone, and says how to reach it. */
+  copy: () => Promise<(database: string) => ClientConfig>;
+  signal: AbortSignal;
+}
 
 /**
  * What a restore to `declaredAt` would have lost: the commits that the source had at that instant and the drill does
@@ -64,23 +72,33 @@ function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime, silence }: 
 
 async function withHeartbeat(
   result: LossResult,
-  { input: { drill, recovered }, dependencies: { settings, resolvePassword, provider, signal }, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
+  { input: { recovered, drill }, dependencies: { settings, resolvePassword, copy, signal }, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
 ): Promise<LossResult> {
   const setting = settings.heartbeat;
   if (!setting) return result;
   const database = setting.database ?? settings.connection.database;
-  try {
-    const address = await provider.address(drill);
-    const copyMs = await withClient(address(database), (client) => readBeat(client, setting, null), signal);
-    const source = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
-    const sourceMs = sourceAnswered ? await withClient(source(database), (client) => readBeat(client, setting, until), signal) : null;
-    const { check, words } = crossCheckHeartbeat(setting, {
-      copyMs, sourceMs, sourceAnswered, declaredMs: until.getTime(), rpaSeconds: result.rpaSeconds, lastRecoveredMs: recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt),
-    });
-    return { ...result, method: result.method + words, checks: [...result.checks, check] };
-  } catch (error) {
+  const copyConfig = (await copy())(database);
+  const copyMs = await withClient(copyConfig, (client) => readBeat(client, setting, null), signal).catch((error: unknown) => {
     signal.throwIfAborted();
-    // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
-    return { ...result, checks: [...result.checks, { name: `heartbeat ${setting.table}`, outcome: 'failed', detail: `could not be read: ${(error as Error).message}` }] };
-  }
+    // Of a copy that is gone the heartbeat says nothing: this is tried again.
+    if (!(error instanceof NoHeartbeatTable) && saysNothingOfTheData(error)) throw error;
+    return error as Error;
+  });
+  // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
+  if (copyMs instanceof Error) return { ...result, checks: [...result.checks, { name: `heartbeat ${setting.table}`, outcome: 'failed', detail: `could not be read in the restored copy: ${copyMs.message}` }] };
+  let sourceTrouble: string | null = null;
+  const source = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
+  const sourceMs = !sourceAnswered ? null : await withClient(source(database), (client) => readBeat(client, setting, until), signal).catch((error: unknown) => {
+    signal.throwIfAborted();
+    // Whatever is wrong at the source, it says nothing of what was restored.
+    sourceTrouble = reasonOf(error);
+    return null;
+  });
+  const { check, words } = crossCheckHeartbeat(setting, {
+    copyMs, sourceMs, sourceAnswered, sourceTrouble, declaredMs: until.getTime(),
+    // What is known as a bound only is nothing to hold it against.
+    rpaSeconds: result.lostTransactions === null ? null : result.rpaSeconds,
+    lastRecoveredMs: recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt),
+  });
+  return { ...result, method: result.method + words, checks: [...result.checks, check] };
 }
