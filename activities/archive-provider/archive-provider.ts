@@ -97,15 +97,15 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
 
     async lostCommits(drill, { endLsn, until, source, signal }) {
       const base = await point(drill.recoveryPointId);
-      const { walSegmentSize: segmentSize } = base;
+      const { walSegmentSize: segmentSize, systemIdentifier } = base;
       const lineage = await readLineage({ walDirectory: layout.wal, timeline: base.timeline });
       const fromLsn = parseLsn(endLsn);
       const sourceWalDirectory = join(base.sourceDataDirectory, 'pg_wal');
-      const lost = await countSourceCommits({ walDirectory: layout.wal, lineage, segmentSize, fromLsn, until, client: source, signal, ...(source ? {} : { sourceWalDirectory }) });
+      const lost = await countSourceCommits({ walDirectory: layout.wal, lineage, segmentSize, systemIdentifier, fromLsn, until, client: source, signal, ...(source ? {} : { sourceWalDirectory }) });
       const segmentNumber = segmentNumberOf(fromLsn, segmentSize);
       const next = segmentFileName({ timeline: timelineOfSegment(lineage, segmentNumber, segmentSize), segmentNumber, segmentSize });
       const isOnDisk = await stat(join(sourceWalDirectory, next)).then(() => true, () => false);
-      return { commits: lost.commits, lastCommitAt: lost.lastCommit ? new Date(lost.lastCommit.committedAt).toISOString() : null, knownFrom: source ? 'source' : isOnDisk ? 'disk' : 'archive' };
+      return { commits: lost.commits, lastCommitAt: lost.lastCommit ? new Date(lost.lastCommit.committedAt).toISOString() : null, knownFrom: lost.unread !== null ? 'archive' : source ? 'source' : isOnDisk ? 'disk' : 'archive', unread: lost.unread };
     },
   };
 }

@@ -1,8 +1,8 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { formatLsn } from '../postgres/lsn.ts';
-import { RecoveryFailure } from './recovery-failure.ts';
-import { segmentFileName, segmentNumberOf, type TimelineLineage, timelineOfSegment } from './wal.ts';
+import { parseSegmentFileName, segmentFileName, type TimelineLineage, timelineOfSegment } from './wal.ts';
 import type { ReadSegment } from './wal-reader.ts';
 import { readSegmentsFrom, scanWal, type WalSummary } from './wal-scan.ts';
 
@@ -12,6 +12,8 @@ import { readSegmentsFrom, scanWal, type WalSummary } from './wal-scan.ts';
  * between, or if the clock was set back by as much, and then commit times say nothing anyway.
  */
 const MARGIN_MS = 60_000;
+/** Recovery may end right behind the header of a page that the source has not begun yet. */
+const PAGE_HEADER = 40n;
 
 export interface CountSourceCommitsArgs {
   /** A superuser, or a role that may execute pg_read_binary_file; `null` when the source does not answer. */
@@ -22,6 +24,8 @@ export interface CountSourceCommitsArgs {
   sourceWalDirectory?: string | undefined;
   lineage: TimelineLineage;
   segmentSize: number;
+  /** Of the recovery point: WAL of another cluster counts nothing. */
+  systemIdentifier: string;
   /** Where recovery ended. */
   fromLsn: bigint;
   /** Commits after this instant of the source's clock do not count. */
@@ -32,28 +36,50 @@ export interface CountSourceCommitsArgs {
 export interface SourceCommits extends WalSummary {
   /** `source`: read up to what the living source had flushed; `files`: up to what its disk or the archive still holds. */
   method: 'source' | 'files';
+  /** Why commits may lie beyond what could be read, so that their number is not known; null when all are counted. */
+  unread: string | null;
 }
 
 /**
  * Counts the commits that the source has beyond a position, without a slot: the transactions that a restore lost.
- * @throws RecoveryFailure `WAL_MISSING` when the source removed WAL that the archive does not have
+ * After a failover the WAL of the old timeline may end in a segment that exists nowhere but as `.partial`; the source may
+ * have removed WAL that the archive does not have; another cluster may answer in its place: then `unread` says so.
  */
 export async function countSourceCommits(args: CountSourceCommitsArgs): Promise<SourceCommits> {
-  const { client, lineage, segmentSize } = args;
+  const { client, lineage, segmentSize, systemIdentifier } = args;
   const flushed = client ? await readFlushLsn(client) : undefined;
   const archived = readSegmentsFrom({ directory: args.walDirectory, segmentSize, lineage });
   const live = client ? readSegmentsOfServer({ client, lineage, segmentSize, flushed: flushed ?? 0n })
     : args.sourceWalDirectory ? readSegmentsFrom({ directory: args.sourceWalDirectory, segmentSize, lineage }) : undefined;
+  let isCutShort = false;
   const readSegment: ReadSegment = async (number) => {
     const whole = await archived(number);
-    return whole?.length === segmentSize ? whole : live?.(number);
+    const bytes = whole?.length === segmentSize ? whole : await live?.(number);
+    if (flushed !== undefined) isCutShort ||= (bytes?.length ?? 0) < Math.min(segmentSize, Number(flushed - number * BigInt(segmentSize)));
+    return bytes;
   };
-  const summary = await scanWal({ readSegment, segmentSize, timeline: lineage.timeline, startLsn: args.fromLsn, limitLsn: flushed, until: args.until, marginMs: MARGIN_MS, signal: args.signal });
-  if (flushed !== undefined && summary.reason === 'noMoreWal' && segmentNumberOf(summary.endLsn, segmentSize) < segmentNumberOf(flushed, segmentSize)) {
-    const name = segmentFileName({ timeline: timelineOfSegment(lineage, summary.atSegment, segmentSize), segmentNumber: summary.atSegment, segmentSize });
-    throw new RecoveryFailure('WAL_MISSING', `Lost transactions cannot be counted: neither the source nor the archive has ${name} (read to ${formatLsn(summary.endLsn)}).`, { files: [name] });
-  }
-  return { ...summary, method: client ? 'source' : 'files' };
+  const summary = await scanWal({ readSegment, segmentSize, systemIdentifier, timeline: lineage.timeline, startLsn: args.fromLsn, limitLsn: flushed, until: args.until, marginMs: MARGIN_MS, signal: args.signal });
+  const isUnread = summary.reason !== 'limit' && (flushed === undefined
+    ? summary.reason === 'foreign' || (await goesOnElsewhere([args.walDirectory, ...(args.sourceWalDirectory === undefined ? [] : [args.sourceWalDirectory])], { summary, lineage, segmentSize }))
+    // What is flushed is whole: reading ends at its end, or something is wrong.
+    : summary.reason !== 'noMoreWal' || isCutShort || flushed + PAGE_HEADER < args.fromLsn);
+  return { ...summary, method: client ? 'source' : 'files', unread: isUnread ? whyUnread(summary, { lineage, segmentSize, flushed }) : null };
+}
+
+/** Whether the server went on where this lineage has no WAL: on another timeline, or behind a gap. */
+async function goesOnElsewhere(directories: readonly string[], { summary, lineage, segmentSize }: { summary: WalSummary; lineage: TimelineLineage; segmentSize: number }): Promise<boolean> {
+  const names = (await Promise.all(directories.map((directory) => readdir(directory).catch(() => [])))).flat();
+  const isGap = summary.reason === 'noMoreWal';
+  return names.some((name) => {
+    const segment = parseSegmentFileName(name, segmentSize);
+    return segment !== undefined && segment.segmentNumber >= summary.atSegment && (segment.timeline > lineage.timeline || (isGap && segment.segmentNumber > summary.atSegment));
+  });
+}
+
+function whyUnread(summary: WalSummary, { lineage, segmentSize, flushed }: { lineage: TimelineLineage; segmentSize: number; flushed: bigint | undefined }): string {
+  const name = segmentFileName({ timeline: timelineOfSegment(lineage, summary.atSegment, segmentSize), segmentNumber: summary.atSegment, segmentSize });
+  const end = flushed === undefined ? '' : `, and the source is at ${formatLsn(flushed)}`;
+  return `the WAL of the source could be read to ${formatLsn(summary.endLsn)} only${end} (${name}: ${summary.detail})`;
 }
 
 async function readFlushLsn(client: Client): Promise<bigint> {

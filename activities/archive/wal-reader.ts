@@ -18,8 +18,9 @@ export type ReadSegment = (segmentNumber: bigint) => Promise<Buffer | undefined>
 export interface WalEnd {
   endLsn: bigint;
   records: number;
-  reason: 'limit' | 'noMoreWal' | 'invalid';
-  /** For `invalid` and `noMoreWal`: the segment that could not be read on, and what was wrong with it. */
+  /** `foreign`: a segment of another cluster. */
+  reason: 'limit' | 'noMoreWal' | 'invalid' | 'foreign';
+  /** For all but `limit`: the segment that could not be read on, and what was wrong with it. */
   atSegment: bigint;
   detail: string;
 }
@@ -33,6 +34,8 @@ export interface WalkWalArgs {
   limitLsn?: bigint | undefined;
   /** Pages of a later timeline than this are not ours. */
   timeline: number;
+  /** Of the cluster whose WAL it has to be, as a decimal number; each segment names its own. */
+  systemIdentifier?: string | undefined;
   verifyChecksums?: boolean;
   onRecord: (record: RawWalRecord) => void;
   signal?: AbortSignal | undefined;
@@ -113,11 +116,13 @@ class WalWalker {
   }
 
   async #load(segmentStart: number): Promise<void> {
-    const { readSegment, segmentSize, signal } = this.#args;
+    const { readSegment, segmentSize, signal, systemIdentifier } = this.#args;
     signal?.throwIfAborted();
     this.#segmentStart = segmentStart;
     const bytes = await readSegment(BigInt(segmentStart / segmentSize));
     if (!bytes || bytes.length < 40) throw new WalStop('noMoreWal', 'the segment is not there');
+    const belongsTo = bytes.readBigInt64LE(24).toString();
+    if (systemIdentifier !== undefined && PAGE_MAGICS.has(bytes.readUInt16LE(0)) && belongsTo !== systemIdentifier) throw new WalStop('foreign', `the segment is of another cluster (system identifier ${belongsTo})`);
     this.#segment = bytes;
     this.#pageSize = bytes.readUInt32LE(36);
     if (this.#pageSize < 1024 || this.#pageSize > 65536) throw new WalStop('invalid', 'the segment has no valid first page');

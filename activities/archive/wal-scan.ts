@@ -26,6 +26,8 @@ export interface ScanWalArgs {
   timeline: number;
   startLsn: bigint;
   limitLsn?: bigint | undefined;
+  /** See {@link walkWal}. */
+  systemIdentifier?: string | undefined;
   /** Leaves out commits after this instant of the source's clock. */
   until?: Date | undefined;
   /** Stops at the first commit that is later than `until` by more than this, for commit times are nearly in order. Default: never. */
@@ -48,6 +50,7 @@ export async function scanWal(args: ScanWalArgs): Promise<WalSummary> {
     timeline: args.timeline,
     startLsn: args.startLsn,
     limitLsn: args.limitLsn,
+    systemIdentifier: args.systemIdentifier,
     verifyChecksums: args.verifyChecksums ?? true,
     signal: args.signal,
     onRecord: (record) => {

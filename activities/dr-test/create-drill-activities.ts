@@ -99,7 +99,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       return [check];
     }),
 
-    measureLoss: (input) => longActivity(({ signal }) => measureLoss(input, { settings: settingsOf(input.drill.database), provider: providerOf(input.drill.database), resolvePassword, signal })),
+    measureLoss: (input) => longActivity(({ signal }) => measureLoss(input, { settings: settingsOf(input.drill.database), provider: providerOf(input.drill.database), resolvePassword, copy: () => bringUp(input.drill, signal), signal })),
 
     closeDrillPlace: (call) => longActivity(async () => {
       const destroyed = await providerOf(call.database).closePlace(call);

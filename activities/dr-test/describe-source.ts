@@ -4,7 +4,7 @@ import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { applicationName } from '../kernel/names.ts';
 import { sqlState } from '../manifest/errors.ts';
 import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
-import { UNREACHABLE_CODES } from '../postgres/unreachable.ts';
+import { hasBrokenOff, UNREACHABLE_CODES } from '../postgres/unreachable.ts';
 import type { PlanDrillInput } from './drill-activities.ts';
 
 /**
@@ -41,15 +41,15 @@ export async function describeSource(
 const SILENT_STATES = /^(08|53|57P|58|XX)/;
 /** Nobody is there, or nobody any more: a connection that broke off and a socket that is gone included. */
 const NETWORK = new Set([...UNREACHABLE_CODES, 'ECONNABORTED', 'EPIPE', 'EHOSTDOWN', 'ENETDOWN', 'ENOENT']);
-/** The driver has no code for a connection that took too long or ended, nor for what it refuses itself. */
-const TIMED_OUT_OR_ENDED = /^(timeout expired|Connection terminated)/;
+/** The driver has no code for a connection that took too long, nor for what it refuses itself. */
+const TIMED_OUT = /^timeout expired/;
 const NO_PASSWORD = /^SASL|password/;
 const TLS = /\b(SSL|TLS|certificate)\b/i;
 
 /** Whether an error means that the source does not answer, rather than that it refuses. */
 export function isSilence(error: unknown): boolean {
   const code = codeOf(error);
-  return SILENT_STATES.test(sqlState(error)) || NETWORK.has(code) || (code === '' && TIMED_OUT_OR_ENDED.test(reasonOf(error)));
+  return SILENT_STATES.test(sqlState(error)) || NETWORK.has(code) || hasBrokenOff(error) || (code === '' && TIMED_OUT.test(reasonOf(error)));
 }
 
 /** What went wrong, in one line; of several addresses tried, the first. */

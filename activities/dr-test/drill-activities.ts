@@ -39,6 +39,7 @@ export interface DrillActivities {
   recoverToManifest(input: RecoverToManifestInput): Promise<RecoverToManifestResult>;
   compareWithManifest(input: CompareInput): Promise<CompareResult>;
   recoverToEnd(input: RecoverToEndInput): Promise<RecoverToEndResult>;
+  /** The copy's own state and the owner's assertions; `skipped`: one that did not finish. */
   runChecks(input: { drill: DrillRef; plan: DrillPlan; recovered: RecoverToEndResult }): Promise<Check[]>;
   probeApplication(input: { drill: DrillRef; plan: DrillPlan }): Promise<Check[]>;
   measureLoss(input: MeasureLossInput): Promise<LossResult>;

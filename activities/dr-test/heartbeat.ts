@@ -11,9 +11,11 @@ export interface HeartbeatReadings {
   /** Latest beat that the source shows from before the declaration; null where it shows none (a table of one row that has beaten since). */
   sourceMs: number | null;
   sourceAnswered: boolean;
+  /** Why its table could not be read, though it answered when its WAL was read; null where that went well, or was not tried. */
+  sourceTrouble: string | null;
   /** The instant of declaration. */
   declaredMs: number;
-  /** What the WAL says: RPA, and the last commit that was recovered. */
+  /** What the WAL says: RPA (null where it is not known exactly), and the last commit that was recovered. */
   rpaSeconds: number | null;
   lastRecoveredMs: number | null;
 }
@@ -21,14 +23,17 @@ export interface HeartbeatReadings {
 /** Beats are committed a moment after the time they carry. */
 const COMMIT_DELAY_MS = 1000;
 
+/** There is no table of the configured name. */
+export class NoHeartbeatTable extends Error {}
+
 /**
  * Reads the latest beat, at most `until` (in the clock of the server that wrote it). The column holds a timestamp with time zone.
- * @throws Error when the table is not there
+ * @throws NoHeartbeatTable
  */
 export async function readBeat(client: Client, { table, column }: HeartbeatSetting, until: Date | null): Promise<number | null> {
   const { rows: [found] } = await client.query<{ name: string }>(
     `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)`, [table]);
-  if (!found) throw new Error(`there is no heartbeat table ${table}`);
+  if (!found) throw new NoHeartbeatTable(`there is no heartbeat table ${table}`);
   const name = client.escapeIdentifier(column);
   const { rows: [beat] } = await client.query<{ ms: string | null }>(
     `SELECT (extract(epoch FROM max(${name})::timestamptz) * 1000)::text AS ms FROM ${found.name} WHERE $1::timestamptz IS NULL OR ${name} <= $1::timestamptz`, [until?.toISOString() ?? null]);
@@ -41,10 +46,14 @@ export async function readBeat(client: Client, { table, column }: HeartbeatSetti
  * beats; by more, and one of the two accounts is wrong. A heart that stood still before the declaration says nothing.
  */
 export function crossCheckHeartbeat({ table, every }: HeartbeatSetting, readings: HeartbeatReadings): { check: Check; words: string } {
-  const { copyMs, sourceMs, sourceAnswered, declaredMs, rpaSeconds, lastRecoveredMs } = readings;
+  const { copyMs, sourceMs, sourceAnswered, sourceTrouble, declaredMs, rpaSeconds, lastRecoveredMs } = readings;
   const tolerance = every + COMMIT_DELAY_MS;
   const result = (outcome: Check['outcome'], detail: string) => ({ check: { name: `heartbeat ${table}`, outcome, detail }, words: `; heartbeat table ${table}: ${detail}` });
-  if (copyMs === null) return result('failed', 'the restored copy holds no beat');
+  if (sourceTrouble !== null) return result('skipped', `nothing to hold it against: it could not be read at the source: ${sourceTrouble}`);
+  if (copyMs === null) {
+    if (!sourceAnswered) return result('skipped', 'the restored copy holds no beat, and the source does not answer');
+    return sourceMs === null ? result('skipped', 'holds no beat from before the declaration, neither in the restored copy nor at the source') : result('failed', 'the restored copy holds no beat, and the source does');
+  }
   if (!sourceAnswered) {
     if (lastRecoveredMs === null) return result('skipped', 'nothing to hold it against: the source does not answer');
     const apart = (lastRecoveredMs - copyMs) / 1000;

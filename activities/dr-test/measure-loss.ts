@@ -1,13 +1,21 @@
+import type { ClientConfig } from 'pg';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
-import { sqlState } from '../manifest/errors.ts';
+import { saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
 import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
 import { isSilence, reasonOf } from './describe-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
-import { crossCheckHeartbeat, readBeat } from './heartbeat.ts';
+import { crossCheckHeartbeat, NoHeartbeatTable, readBeat } from './heartbeat.ts';
 import type { LostCommits, RecoveryProvider } from './provider.ts';
 import { applicationName } from '../kernel/names.ts';
 
-export interface MeasuringDependencies { settings: DatabaseSettings; resolvePassword: ResolvePassword; provider: RecoveryProvider; signal: AbortSignal }
+export interface MeasuringDependencies {
+  settings: DatabaseSettings;
+  resolvePassword: ResolvePassword;
+  provider: Pick<RecoveryProvider, 'find' | 'lostCommits'>;
+  /** Brings the copy up where its server is gone, and says how to reach it. */
+  copy: () => Promise<(database: string) => ClientConfig>;
+  signal: AbortSignal;
+}
 
 /**
  * What a restore to `declaredAt` would have lost: the commits that the source had at that instant and the drill does
@@ -29,7 +37,7 @@ export async function measureLoss(input: MeasureLossInput, dependencies: Measuri
   });
   const lost = live ?? (await provider.lostCommits(drill, { ...query, source: null }));
   const { beganAt } = await provider.find(drill.recoveryPointId);
-  const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence });
+  const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence: live === undefined ? silence : null });
   const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
   return settings.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: live !== undefined }) : result;
 }
@@ -44,14 +52,15 @@ function silenceOf(error: unknown, user: string): string {
 
 interface Account { rpaSeconds: number | null; lostTransactions: number | null; method: string }
 
-function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime, silence }: { lost: LostCommits; lastRecoveredAt: string | null; beganAt: string; until: Date; toATime: boolean; silence: string }): Account {
+function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime, silence }: { lost: LostCommits; lastRecoveredAt: string | null; beganAt: string; until: Date; toATime: boolean; silence: string | null }): Account {
   // Nothing was committed since the backup began, so the last recovered commit is older than that.
   const lastRecovered = Date.parse(lastRecoveredAt ?? beganAt);
   const from = lastRecoveredAt === null ? '; nothing was committed between the start of the backup and the end of the archive, so it counts from that start' : '';
   const target = toATime ? '; recovery aimed at an instant, so what came after it counts as lost' : '';
   if (lost.knownFrom === 'archive') {
     const rpaSeconds = Math.max(0, (until.getTime() - lastRecovered) / 1000);
-    return { rpaSeconds, lostTransactions: null, method: `none of the source's own WAL is on this host (${silence}): at most the time from the last archived commit that was recovered to the instant of declaration; how many transactions were lost is not known${from}${target}` };
+    const why = `${lost.unread ?? "none of the source's own WAL is on this host"}${silence === null ? '' : ` (${silence})`}`;
+    return { rpaSeconds, lostTransactions: null, method: `${why}: at most the time from the last archived commit that was recovered to the instant of declaration; how many transactions were lost is not known${from}${target}` };
   }
   const where = lost.knownFrom === 'source' ? "the source's own WAL" : `the WAL on the source's disk (${silence})`;
   if (lost.commits === 0) {
@@ -63,23 +72,33 @@ function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime, silence }: 
 
 async function withHeartbeat(
   result: LossResult,
-  { input: { drill, recovered }, dependencies: { settings, resolvePassword, provider, signal }, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
+  { input: { recovered, drill }, dependencies: { settings, resolvePassword, copy, signal }, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
 ): Promise<LossResult> {
   const setting = settings.heartbeat;
   if (!setting) return result;
   const database = setting.database ?? settings.connection.database;
-  try {
-    const address = await provider.address(drill);
-    const copyMs = await withClient(address(database), (client) => readBeat(client, setting, null), signal);
-    const source = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
-    const sourceMs = sourceAnswered ? await withClient(source(database), (client) => readBeat(client, setting, until), signal) : null;
-    const { check, words } = crossCheckHeartbeat(setting, {
-      copyMs, sourceMs, sourceAnswered, declaredMs: until.getTime(), rpaSeconds: result.rpaSeconds, lastRecoveredMs: recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt),
-    });
-    return { ...result, method: result.method + words, checks: [...result.checks, check] };
-  } catch (error) {
+  const copyConfig = (await copy())(database);
+  const copyMs = await withClient(copyConfig, (client) => readBeat(client, setting, null), signal).catch((error: unknown) => {
     signal.throwIfAborted();
-    // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
-    return { ...result, checks: [...result.checks, { name: `heartbeat ${setting.table}`, outcome: 'failed', detail: `could not be read: ${(error as Error).message}` }] };
-  }
+    // Of a copy that is gone the heartbeat says nothing: this is tried again.
+    if (!(error instanceof NoHeartbeatTable) && saysNothingOfTheData(error)) throw error;
+    return error as Error;
+  });
+  // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
+  if (copyMs instanceof Error) return { ...result, checks: [...result.checks, { name: `heartbeat ${setting.table}`, outcome: 'failed', detail: `could not be read in the restored copy: ${copyMs.message}` }] };
+  let sourceTrouble: string | null = null;
+  const source = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
+  const sourceMs = !sourceAnswered ? null : await withClient(source(database), (client) => readBeat(client, setting, until), signal).catch((error: unknown) => {
+    signal.throwIfAborted();
+    // Whatever is wrong at the source, it says nothing of what was restored.
+    sourceTrouble = reasonOf(error);
+    return null;
+  });
+  const { check, words } = crossCheckHeartbeat(setting, {
+    copyMs, sourceMs, sourceAnswered, sourceTrouble, declaredMs: until.getTime(),
+    // What is known as a bound only is nothing to hold it against.
+    rpaSeconds: result.lostTransactions === null ? null : result.rpaSeconds,
+    lastRecoveredMs: recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt),
+  });
+  return { ...result, method: result.method + words, checks: [...result.checks, check] };
 }

@@ -61,6 +61,8 @@ export interface LostCommits {
   lastCommitAt: string | null;
   /** Where commits beyond what was recovered could be known from: asked of the living source, read from its disk, or nowhere. */
   knownFrom: 'source' | 'disk' | 'archive';
+  /** With `archive`, where the source's WAL is there and cannot be read to its end: why; else null. */
+  unread: string | null;
 }
 
 /**

@@ -6,6 +6,8 @@ import { freeBytes, notEnoughSpace } from './space.ts';
 /** Less than this and nothing can be written any more, also not the log that would say so. */
 const NOTHING_LEFT = 64 * 1024;
 const NO_SPACE = /No space left on device|Disk quota exceeded/;
+/** Errors of storage (EIO, EROFS, ESTALE), from the server or from what copies its WAL; the files were whole when they were copied. */
+const STORAGE_FAILED = /^.*(Input\/output error|Read-only file system|Stale file handle).*$/m;
 const NO_MEMORY = /Cannot allocate memory|out of memory|Too many open files/;
 /** Only a server that could not make sense of the restored files says one of these before it begins to replay. */
 const FILES_UNFIT = /control file|pg_control|checkpoint record|backup_label|PG_VERSION|was initialized by PostgreSQL|not a valid data directory|data directory is not|could not (open|read|access) (file|directory) "(base|global|pg_)/;
@@ -17,6 +19,8 @@ export async function explainEnd(drill: Drill, logOffset: number): Promise<Recov
   const { text } = await readLogFrom(drillPaths(drill.directory).logFile, logOffset);
   const free = await freeBytes(drill);
   if (NO_SPACE.test(text) || free < NOTHING_LEFT) return notEnoughSpace(drill, free);
+  const storage = storageFailure(text);
+  if (storage) return storage;
   const unfit = insufficientSetting(text);
   if (unfit !== undefined) return settingTooLow(unfit);
   const fatal = fatalLines(text);
@@ -33,6 +37,12 @@ export async function explainEnd(drill: Drill, logOffset: number): Promise<Recov
   }
   const isBackups = /starting (archive|point-in-time) recovery|redo starts/.test(text) || fatal.some((line) => FILES_UNFIT.test(line));
   return new RecoveryFailure(isBackups ? 'RECOVERY_FAILED' : 'SERVER_DID_NOT_START', `The restored server ended: ${reason}.`);
+}
+
+/** What the log says of this host's storage, if that failed: whatever came of it is no finding about the backup. */
+export function storageFailure(text: string): RecoveryFailure | undefined {
+  const line = STORAGE_FAILED.exec(text)?.[0].replace(/^.*?(?:[A-Z]+: {2})/, '').trim();
+  return line === undefined ? undefined : new RecoveryFailure('SERVER_KILLED', `The storage of this host failed the restored server: ${line}.`);
 }
 
 /** Why recovery waits where it was not to; PostgreSQL does so by itself when a setting is lower than the source's was. */

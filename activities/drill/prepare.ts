@@ -73,7 +73,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   const files = await readBackupFiles({ layout, point });
   await copyWal(args, paths);
   const scan = scanArchivedWal({
-    directory: paths.wal, lineage: args.wal.lineage, segments: args.wal.segments, segmentSize: point.walSegmentSize,
+    directory: paths.wal, lineage: args.wal.lineage, segments: args.wal.segments, segmentSize: point.walSegmentSize, systemIdentifier: point.systemIdentifier,
     startLsn: parseLsn(point.startLsn), ...(args.until ? { until: args.until } : {}), signal: args.signal,
   });
   // Awaited below; a failure of the copy must not leave it unhandled.

@@ -6,7 +6,7 @@ import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { writeConfiguration } from './configuration.ts';
 import { type Drill, drillMarker, drillPaths } from './drill.ts';
 import { endProcessesOf } from './processes.ts';
-import { explainPause, readInsufficientSetting } from './explain-server.ts';
+import { explainPause, readInsufficientSetting, storageFailure } from './explain-server.ts';
 import { readLogFrom, timeOfLine } from './server-log.ts';
 import { findServer, isAtGoal, readState, type RecoveryState, startServer, type StartedServer, stopDrill, waitForServer } from './server.ts';
 
@@ -81,14 +81,15 @@ export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string }
   });
   const readyAt = new Date().toISOString();
   const end = await readEndOfRecovery(drill, args.timeline);
+  const { text } = await readLogFrom(drillPaths(drill.directory).logFile, started?.logOffset ?? 0);
   const expected = parseLsn(args.target?.lsn ?? args.expectedEndLsn);
   if (end.lsn + PAGE_HEADER < expected || (!args.target && end.lsn < expected)) {
-    throw new RecoveryFailure(
+    // PostgreSQL takes WAL that it cannot read for the end of it.
+    throw storageFailure(text) ?? new RecoveryFailure(
       'RECOVERY_STOPPED_EARLY',
       `Recovery ended at ${formatLsn(end.lsn)}, but the archive reaches ${formatLsn(expected)}: ${expected - end.lsn} bytes of WAL were not replayed.`,
     );
   }
-  const { text } = await readLogFrom(drillPaths(drill.directory).logFile, started?.logOffset ?? 0);
   return { endLsn: formatLsn(end.lsn), newTimeline: end.timeline, replayDoneAt: timeOfLine(text, 'redo done at')?.toISOString() ?? null, readyAt };
 }
 

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { Bucket, Difference, TableManifest } from '../../contracts/manifest.ts';
-import { sqlState } from './errors.ts';
+import { saysNothingOfTheData, sqlState } from './errors.ts';
+import { ConnectionLost, hasBrokenOff } from '../postgres/unreachable.ts';
 import { exclusivelyLocked } from './exclusive-locks.ts';
 import { readBucket } from './read-bucket.ts';
 import type { ReadProgress } from './read-tables.ts';
@@ -19,9 +20,6 @@ export interface TablesComparison {
   locked: string[];
   compared: { tables: number; rows: number; bytes: number; buckets: number };
 }
-
-/** The connection or the server went away (08, 57), the host has no disk, memory or connection left (53), somebody holds a lock (55P03). */
-const SAYS_NOTHING_OF_THE_DATA = /^(08|57|53|55P03)/;
 
 /** Reads the same ranges of pages that the manifest has, and names every one that differs. */
 export async function compareTables(options: {
@@ -68,7 +66,9 @@ export async function compareTables(options: {
     } catch (error) {
       throwIfAborted(signal);
       const code = sqlState(error);
-      if (code === '' || SAYS_NOTHING_OF_THE_DATA.test(code)) throw error;
+      // A process that crashes ends without a word, and PostgreSQL then ends all others with 57P02.
+      if (hasBrokenOff(error) || code.startsWith('57P')) throw new ConnectionLost(`the restored server ended the connection over which table ${table.label} was read (${(error as Error).message})`, error);
+      if (saysNothingOfTheData(error)) throw error;
       // Only what the storage says may be quoted: other messages can hold values of rows.
       const message = code.startsWith('XX') || code.startsWith('58') ? (error as Error).message : 'the server could not read it';
       result.differences.push({ kind: 'unreadable', table: labelOf(manifest), code, message, ...range });

@@ -12,12 +12,33 @@ export class ManifestError extends Error {
   }
 }
 
+/** Classes begin with a digit, F, H, P or X; the system's own codes, such as EPIPE, do not. */
+const SQLSTATE = /^[0-9FHPX][0-9A-Z]{4}$/;
+
 /** The SQLSTATE of an error of PostgreSQL, or '' when it is none. */
 export function sqlState(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' && error.code.length === 5 ? error.code : '';
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' && SQLSTATE.test(error.code) ? error.code : '';
 }
 
 /** Table, schema, column or type went away or another took its name: definitions moved while we read. */
 export const definitionMoved: ReadonlySet<string> = new Set(['42P01', '3F000', '42703', '42704']);
 export const lockNotAvailable = '55P03';
 export const insufficientPrivilege = '42501';
+/** By statement_timeout, or by somebody. */
+export const queryCanceled = '57014';
+
+/**
+ * The connection or the server went away (08, 57), the host has no disk, memory or connection left (53), its storage
+ * failed (58030, io_error: every file's hash was verified when it was copied), somebody holds a lock (55P03).
+ */
+const HOST_TROUBLE = /^(08|57|53|58030|55P03)/;
+
+/** Whether PostgreSQL said that the connection or the host failed, not the statement. */
+export function isHostTrouble(error: unknown): boolean {
+  return HOST_TROUBLE.test(sqlState(error));
+}
+
+/** Whether a query failed for a reason that says nothing about the data it read, so that it is to be tried again. */
+export function saysNothingOfTheData(error: unknown): boolean {
+  return sqlState(error) === '' || isHostTrouble(error);
+}

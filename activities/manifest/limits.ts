@@ -5,7 +5,7 @@ export interface ManifestLimits {
   statementTimeoutMs: number;
   /** How long a lock may be waited for: whoever comes after us in the queue waits as long. */
   lockTimeoutMs: number;
-  /** How long a snapshot may hold back vacuum; then the reading gives up. */
+  /** How long a snapshot may hold back vacuum, and a table that raced before may stay locked; then the reading gives up. */
   maxXminAgeMs: number;
   /** How much WAL the slot may hold back; then the reading gives up. */
   maxRetainedWalBytes: number;
@@ -15,7 +15,10 @@ export interface ManifestLimits {
   bucketBytes: number;
 }
 
-/** What suits a busy database: a lock is held for well under a second, and half of two processors is left alone. */
+/**
+ * What suits a busy database: half of two processors is left alone, and a table is locked for the time of one bucket,
+ * mostly well under a second. One that raced in an earlier attempt is locked until it is read from end to end.
+ */
 export const defaultLimits: ManifestLimits = {
   connections: 2,
   statementTimeoutMs: 300_000,

@@ -14,6 +14,9 @@ const maxLockers = 8;
  * Holds ACCESS SHARE on the tables that were rewritten during an earlier attempt, from the moment after the log
  * position until each is read: without it a table that is truncated all the time would never be read in time.
  *
+ * That lasts as long as reading the table does, bounded by `maxXminAgeMs` alone. Readers and writers go on meanwhile; but a
+ * TRUNCATE or ALTER TABLE waits, and whoever comes after it waits behind it.
+ *
  * Not from before the position: a TRUNCATE that waits for our lock has a transaction, which the slot would wait for.
  * And whoever holds the lock must also do the reading: any other connection would queue up behind that TRUNCATE.
  */

@@ -71,21 +71,28 @@ async function readManifest(options: TakeManifestOptions, source: 'slot' | 'paus
       if (reason !== null) throw new ManifestError('unavailable', reason);
     }
     const identity = await identify(first);
-    const { databases, skipped } = options.databases ? { databases: options.databases, skipped: [] } : await listDatabases(first);
+    const listed = options.databases ? undefined : await listDatabases(first);
     const readings: DatabaseReading[] = [];
-    for (const database of databases) {
-      readings.push(await takeDatabase({
+    const dropped: NotVerified[] = [];
+    for (const database of options.databases ?? databasesToRead(listed ?? [])) {
+      const reading = await takeDatabase({
         sessions, database, limits, salt, cost, source, stopping, withGlobals: readings.length === 0,
         serverVersionNum: identity.serverVersionNum, onProgress: options.onProgress ?? (() => undefined),
-      }));
+      }).catch(async (error: unknown) => {
+        if (stopping.signal.aborted || listed === undefined || (await isThere(first, database).catch(() => true))) throw error;
+        dropped.push({ database, what: 'contents', why: 'it was dropped or renamed while the manifest was taken', byDesign: true });
+        return undefined;
+      });
+      if (reading) readings.push(reading);
     }
+    const created = listed === undefined ? [] : createdSince(listed, await listDatabases(first));
     cost.durationMs = performance.now() - started;
     return {
       schemaVersion: 1, ...identity, salt,
       databases: readings.map((reading) => reading.manifest),
       globals: readings.flatMap((reading) => reading.globals),
       preparedTransactions: await listPrepared(first),
-      notVerified: [...skipped, ...readings.flatMap((reading): NotVerified[] => reading.notVerified)],
+      notVerified: [...(listed ?? []).flatMap(whyNotRead), ...dropped, ...created, ...readings.flatMap((reading): NotVerified[] => reading.notVerified)],
       cost,
     };
   } catch (error) {
@@ -108,21 +115,34 @@ async function identify(client: Client): Promise<{ systemIdentifier: string; ser
   return { systemIdentifier: row.id, serverVersionNum: row.version, timeline: row.timeline };
 }
 
-/** What is read, and what is not and why. */
-async function listDatabases(client: Client): Promise<{ databases: string[]; skipped: NotVerified[] }> {
-  const { rows } = await client.query<{ name: string; template: boolean; closed: boolean; invalid: boolean }>(
-    'SELECT datname AS name, datistemplate AS template, NOT datallowconn AS closed, datconnlimit = -2 AS invalid FROM pg_database ORDER BY datname');
-  const isRead = (row: typeof rows[number]) => !row.template && !row.closed && !row.invalid;
-  return {
-    databases: rows.filter(isRead).map((row) => row.name),
-    skipped: rows.filter((row) => !isRead(row)).map(({ name, template, closed, invalid }) => {
-      if (name === 'template0' || name === 'template1') return { database: name, what: 'contents', why: 'what initdb made; reading it would stop CREATE DATABASE, which needs it for itself', byDesign: true };
-      const why = invalid ? 'DROP DATABASE was interrupted and left it invalid; drop it'
-        : closed ? 'it takes no connections; to have it compared, allow them (ALLOW_CONNECTIONS) and take a new backup'
-          : template ? 'it is a template, and reading it would stop CREATE DATABASE from it; to have it compared, make it none (IS_TEMPLATE) and take a new backup' : '';
-      return { database: name, what: 'contents', why, byDesign: false };
-    }),
-  };
+interface ListedDatabase { oid: string; name: string; template: boolean; closed: boolean; invalid: boolean }
+
+async function listDatabases(client: Client): Promise<ListedDatabase[]> {
+  const { rows } = await client.query<ListedDatabase>(
+    'SELECT oid::text, datname AS name, datistemplate AS template, NOT datallowconn AS closed, datconnlimit = -2 AS invalid FROM pg_database ORDER BY datname');
+  return rows;
+}
+
+function databasesToRead(listed: readonly ListedDatabase[]): string[] {
+  return listed.filter(({ template, closed, invalid }) => !template && !closed && !invalid).map(({ name }) => name);
+}
+
+function whyNotRead({ name, template, closed, invalid }: ListedDatabase): NotVerified[] {
+  if (name === 'template0' || name === 'template1') return [{ database: name, what: 'contents', why: 'what initdb made; reading it would stop CREATE DATABASE, which needs it for itself', byDesign: true }];
+  const why = invalid ? 'DROP DATABASE was interrupted and left it invalid; drop it'
+    : closed ? 'it takes no connections; to have it compared, allow them (ALLOW_CONNECTIONS) and take a new backup'
+      : template ? 'it is a template, and reading it would stop CREATE DATABASE from it; to have it compared, make it none (IS_TEMPLATE) and take a new backup' : '';
+  return why === '' ? [] : [{ database: name, what: 'contents', why, byDesign: false }];
+}
+
+/** Nobody read these, and a restore to the end of the archive has them. */
+function createdSince(before: readonly ListedDatabase[], now: readonly ListedDatabase[]): NotVerified[] {
+  return now.filter(({ oid, name }) => !before.some((known) => known.oid === oid && known.name === name)).map(({ name }) => (
+    { database: name, what: 'contents', why: 'it was created or renamed while the manifest was taken; take a new backup', byDesign: false }));
+}
+
+async function isThere(client: Client, database: string): Promise<boolean> {
+  return (await client.query('SELECT FROM pg_database WHERE datname = $1', [database])).rowCount === 1;
 }
 
 async function listPrepared(client: Client): Promise<Manifest['preparedTransactions']> {

@@ -17,6 +17,23 @@ export class Unreachable extends Error {
   }
 }
 
+/** A connection that was there and broke off in the middle of its work. `what`: what was lost, and while what was done. */
+export class ConnectionLost extends Error {
+  override readonly name = 'ConnectionLost';
+
+  constructor(what: string, cause: unknown) {
+    super(`${what}; the log of that server says why`, { cause });
+  }
+}
+
+/** The driver has no code for a connection that broke off, nor for what is asked of it afterwards. */
+const BROKEN_OFF = /^(Connection terminated|Client has encountered a connection error|Client was closed)/;
+
+/** Whether an error says that the connection broke off while it was used. */
+export function hasBrokenOff(error: unknown): boolean {
+  return error instanceof Error && (BROKEN_OFF.test(error.message) || ['ECONNRESET', 'EPIPE'].includes((error as SystemError).code ?? ''));
+}
+
 /** The same error in words if it says that nobody answers, else undefined. `where` is what was asked for; the system does not always tell. */
 export function unreachable(error: unknown, where: { host?: string | undefined; port?: number | undefined } = {}): Unreachable | undefined {
   if (error instanceof Unreachable) return error;

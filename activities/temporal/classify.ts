@@ -1,8 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { FailureType } from '../../contracts/failures.ts';
 import { RecoveryFailure, type RecoveryFailureType } from '../archive/recovery-failure.ts';
-import { ManifestError, sqlState } from '../manifest/errors.ts';
-import { unreachable } from '../postgres/unreachable.ts';
+import { isHostTrouble, ManifestError, sqlState } from '../manifest/errors.ts';
+import { ConnectionLost, hasBrokenOff, unreachable } from '../postgres/unreachable.ts';
 
 const RECOVERY: Record<RecoveryFailureType, FailureType> = {
   BACKUP_DAMAGED: 'BACKUP_DAMAGED',
@@ -32,8 +32,6 @@ const RECOVERY: Record<RecoveryFailureType, FailureType> = {
 /** What passes when it is tried again; everything else is final. */
 const WORTH_RETRYING = new Set<RecoveryFailureType>(['COPY_FAILED', 'SERVER_DID_NOT_START', 'SERVER_KILLED']);
 
-/** The connection or the host failed, not the statement: class 08, shutdown, no memory or connection left, a lock that somebody holds. */
-const CONNECTION_STATES = /^(08|57P0|53|55P03)/;
 const DISK_FULL_STATE = '53100';
 /** Wrong password or role, no such database: trying again cannot help. */
 const ACCESS_STATES = /^(28|3D000|42501)/;
@@ -48,12 +46,13 @@ export function classify(error: unknown): unknown {
     if (error.type === 'cancelled') return error;
     return ApplicationFailure.nonRetryable(error.message, error.type === 'unavailable' || error.type === 'permission' ? 'PREFLIGHT' : 'MANIFEST_GAVE_UP');
   }
-  const silent = unreachable(error);
-  if (silent) return ApplicationFailure.create({ message: silent.message, type: 'UNAVAILABLE', nonRetryable: false, cause: silent });
+  const silent = error instanceof ConnectionLost ? error : unreachable(error);
+  if (silent) return unavailable(silent);
+  if (hasBrokenOff(error)) return unavailable(new ConnectionLost(`a connection to PostgreSQL broke off (${messageOf(error)})`, error));
   const state = sqlState(error);
   if (ACCESS_STATES.test(state)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}`, 'CONFIGURATION');
   if (state === DISK_FULL_STATE) return ApplicationFailure.nonRetryable(`PostgreSQL ran out of disk space: ${messageOf(error)}`, 'DISK_FULL');
-  if (CONNECTION_STATES.test(state)) return ApplicationFailure.create({ message: messageOf(error), type: 'UNAVAILABLE', nonRetryable: false });
+  if (isHostTrouble(error)) return ApplicationFailure.create({ message: messageOf(error), type: 'UNAVAILABLE', nonRetryable: false });
   return error;
 }
 
@@ -66,6 +65,10 @@ export function classified<T extends object>(activities: T): T {
       throw classify(error);
     }
   }])) as T;
+}
+
+function unavailable(error: Error): ApplicationFailure {
+  return ApplicationFailure.create({ message: error.message, type: 'UNAVAILABLE', nonRetryable: false, cause: error });
 }
 
 function messageOf(error: unknown): string {

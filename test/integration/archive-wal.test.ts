@@ -7,8 +7,9 @@ import { readSegmentsFrom, scanWal } from '../../activities/archive/wal-scan.ts'
 import type { WalCommit } from '../../activities/archive/wal-record.ts';
 import { walkWal } from '../../activities/archive/wal-reader.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
+import { segmentFileName } from '../../activities/archive/wal.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
-import { chownSync, mkdirSync } from 'node:fs';
+import { chownSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createPrivateDirectory, runAs, type Server, startCluster } from '../support/postgres.ts';
 
 const MB = 1024 * 1024;
@@ -83,8 +84,8 @@ describe('PostgreSQL of the package', () => {
         await new Promise((resolve) => setTimeout(resolve, 20));
         if (i === 4) await client.query('SELECT pg_switch_wal()');
       }
-      const common = { walDirectory: '/nonexistent', lineage, segmentSize: MB, fromLsn: from };
-      expect(await countSourceCommits({ ...common, client, until: new Date() })).toMatchObject({ commits: 12, method: 'source' });
+      const common = { walDirectory: '/nonexistent', lineage, segmentSize: MB, systemIdentifier: await identify(client), fromLsn: from };
+      expect(await countSourceCommits({ ...common, client, until: new Date() })).toMatchObject({ commits: 12, method: 'source', unread: null });
       expect(await countSourceCommits({ ...common, client, until: new Date((times[6] as number) + 5) })).toMatchObject({ commits: 7 });
       let read = 0;
       const early = await countSourceCommits({ ...common, client: spying(client, () => { read += 1; }), until: new Date((times[0] as number) - 61_000) });
@@ -97,9 +98,68 @@ describe('PostgreSQL of the package', () => {
       return common;
     });
     const files = await countSourceCommits({ ...at, client: null, sourceWalDirectory: join(server.dataDirectory, 'pg_wal'), until: new Date() });
-    expect(files).toMatchObject({ commits: 12, method: 'files' });
+    expect(files).toMatchObject({ commits: 12, method: 'files', unread: null });
+  });
+
+  describe('what could not be read is not known to be nothing', () => {
+    const until = new Date(Date.now() + 3_600_000);
+    const live = <T>(work: (client: Client, args: { walDirectory: string; lineage: typeof lineage; segmentSize: number; systemIdentifier: string; fromLsn: bigint; until: Date }) => Promise<T>) => server.withClient('postgres', async (client) => {
+      await client.query('SELECT pg_switch_wal()');
+      const { rows: [at] } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+      await client.query('INSERT INTO t (body) VALUES (1)');
+      return work(client, { walDirectory: '/nonexistent', lineage, segmentSize: MB, systemIdentifier: await identify(client), fromLsn: parseLsn(at?.lsn ?? ''), until });
+    });
+
+    test('a failover within the segment, which leaves no whole one of the old timeline', () => live(async (client, args) => {
+      const last = segmentFileName({ timeline: 1, segmentNumber: args.fromLsn / BigInt(MB), segmentSize: MB });
+      expect(await countSourceCommits({ ...args, client })).toMatchObject({ commits: 1, unread: null });
+      const { unread } = await countSourceCommits({ ...args, client: without(client, last) });
+      expect(unread).toContain(`${last}: the segment is not there`);
+    }));
+
+    test('a failover whose new timeline is on the disk or in the archive', () => live(async (_client, args) => {
+      const disk = createPrivateDirectory('failed-over');
+      const segmentNumber = args.fromLsn / BigInt(MB);
+      const before = segmentFileName({ timeline: 1, segmentNumber, segmentSize: MB });
+      cpSync(join(server.dataDirectory, 'pg_wal', before), join(disk, before));
+      const count = (over: object) => countSourceCommits({ ...args, client: null, ...over });
+      expect(await count({ sourceWalDirectory: disk })).toMatchObject({ commits: 1, unread: null });
+      writeFileSync(join(disk, segmentFileName({ timeline: 2, segmentNumber: segmentNumber + 1n, segmentSize: MB })), '');
+      for (const over of [{ sourceWalDirectory: disk }, { walDirectory: disk }]) expect((await count(over)).unread).toContain('could be read to');
+    }));
+
+    test('a gap on the disk', () => live(async (_client, args) => {
+      const disk = createPrivateDirectory('gap');
+      writeFileSync(join(disk, segmentFileName({ timeline: 1, segmentNumber: args.fromLsn / BigInt(MB) + 1n, segmentSize: MB })), '');
+      expect((await countSourceCommits({ ...args, client: null, sourceWalDirectory: disk })).unread).toContain('the segment is not there');
+    }));
+
+    test('WAL of another cluster, of which nothing counts', () => live(async (client, args) => {
+      const foreign = { ...args, systemIdentifier: '7000000000000000001' };
+      for (const from of [{ client }, { client: null, sourceWalDirectory: join(server.dataDirectory, 'pg_wal') }]) {
+        const counted = await countSourceCommits({ ...foreign, ...from });
+        expect(counted).toMatchObject({ commits: 0, reason: 'foreign', unread: expect.stringContaining(`another cluster (system identifier ${args.systemIdentifier})`) as string });
+      }
+    }));
+
+    test('a source that is behind what was recovered', () => live(async (client, args) => {
+      expect((await countSourceCommits({ ...args, client, fromLsn: args.fromLsn + BigInt(64 * MB) })).unread).not.toBeNull();
+    }));
   });
 });
+
+async function identify(client: Client): Promise<string> {
+  const { rows: [row] } = await client.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()');
+  return row?.id ?? '';
+}
+
+/** The same client, on a server that does not have this segment. */
+function without(client: Client, segment: string): Client {
+  return new Proxy(client, {
+    get: (target, name) => (name !== 'query' ? Reflect.get(target, name) as unknown : (sql: string, values: unknown[] = []) =>
+      target.query(sql, values.map((value) => (value === `pg_wal/${segment}` ? 'pg_wal/none' : value)))),
+  });
+}
 
 /** The same client, which says when a piece of WAL is read through it. */
 function spying(client: Client, onRead: () => void): Client {

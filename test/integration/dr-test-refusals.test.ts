@@ -12,6 +12,7 @@ let source: MeasuredSource;
 let manifestFile: string;
 beforeAll(async () => {
   source = await startMeasuredSource();
+  await source.run(`CREATE FUNCTION gives_up() RETURNS int LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''57014''; END'`);
   manifestFile = join(source.repository, 'backups', (await takeBackup(source)).id, 'manifest.json');
 }, 180_000);
 afterAll(() => source.stop(), 60_000);
@@ -36,6 +37,19 @@ it('a wrong password of the source is a mistake in the configuration, and no dea
   await reconfigure(source, (database) => { (database['connection'] as Record<string, unknown>)['passwordFile'] = right; });
   expect(evidence.failure).toMatchObject({ type: 'CONFIGURATION', message: expect.stringMatching(/password authentication failed.*databases\.shop\.connection\.user and its password/) as string });
   expect(evidence.verdict).toMatchObject({ restore: null });
+});
+
+it("a check of the owner's that does not finish leaves the restore unproven, and not unsound", async () => {
+  let checks: unknown;
+  await reconfigure(source, (database) => {
+    checks = database['checks'];
+    database['checks'] = [{ name: 'totals', sql: 'SELECT gives_up()', expect: 1 }];
+  });
+  const { evidence } = await runDrill(source);
+  await reconfigure(source, (database) => { database['checks'] = checks; });
+  expect(evidence.verdict.restore).toBe('notProven');
+  expect(evidence.failure).toMatchObject({ type: 'RESTORE_NOT_PROVEN', message: expect.stringContaining('check totals: did not finish') as string });
+  expect(evidence.notVerified.join()).toContain('check totals: did not finish');
 });
 
 it('what a probe started in a session of its own is ended when the drill is torn down', async () => {

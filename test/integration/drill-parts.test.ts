@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { connectionSchema, databaseSchema } from '../../contracts/configuration.ts';
+import type { ClientConfig } from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { checkSettingSchema, connectionSchema, databaseSchema } from '../../contracts/configuration.ts';
 import { checkCollations } from '../../activities/dr-test/collation-check.ts';
 import { describeSource } from '../../activities/dr-test/describe-source.ts';
+import { measureLoss } from '../../activities/dr-test/measure-loss.ts';
 import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
 import { probe } from '../../activities/dr-test/probe.ts';
+import type { LostCommits } from '../../activities/dr-test/provider.ts';
 import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
+import { classify } from '../../activities/temporal/classify.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
 
 let server: Server;
@@ -66,7 +70,7 @@ describe('collation versions', () => {
 
   it('that the source differs in as well are its own, and no finding of the restore', async () => {
     await spoil('origin');
-    expect(await checkCollations(at('restored'), at('origin'), ['shop'])).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/^the source itself runs so: shop: /) as string }]);
+    expect(await checkCollations(at('restored'), at('origin'), ['shop'])).toMatchObject([{ outcome: 'passed', detail: expect.stringMatching(/^as at the source, whose own indexes may be wrong: shop: /) as string }]);
   });
 });
 
@@ -77,6 +81,107 @@ describe('cancellation', () => {
     const running = runOwnChecks(() => server.config(), [{ name: 'slow', sql: 'SELECT pg_sleep(100)', expect: '' }], { database: 'postgres', signal: cancelled.signal });
     await Promise.all([sleep(500).then(() => cancelled.abort()), expect(running).rejects.toMatchObject({ name: 'AbortError' })]);
     expect(Date.now() - started).toBeLessThan(30_000);
+  });
+});
+
+describe("the owner's checks", () => {
+  const signal = new AbortController().signal;
+  beforeAll(() => server.withClient('postgres', (client) => client.query(
+    `CREATE FUNCTION fails(state text) RETURNS int LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING ERRCODE = state; END'; CREATE TABLE untouched (a int)`)));
+  const run = (sql: string, expected: string | number | boolean) => runOwnChecks(() => server.config(), [checkSettingSchema.parse({ name: 'mine', sql, expect: expected })], { database: 'postgres', signal });
+
+  it.each([
+    ['a date', `SELECT date '2026-11-21'`, '2026-11-21'],
+    ['a timestamp', `SELECT timestamp '2026-11-21 03:00:00'`, '2026-11-21 03:00:00'],
+    ['an array', `SELECT ARRAY[1, 2]`, '{1,2}'],
+    ['jsonb', `SELECT '{"b": [1], "a": null}'::jsonb`, '{"a": null, "b": [1]}'],
+    ['a bytea', `SELECT '\\x0aff'::bytea`, '\\x0aff'],
+    ['an interval', `SELECT interval '90 minutes'`, '01:30:00'],
+    ['a number', 'SELECT 1.50::numeric', '1.50'],
+    ['a count', 'SELECT count(*) FROM untouched;', 0],
+    ['a boolean', 'SELECT 1 = 1', true],
+    ['a boolean that is false', 'SELECT 1 = 2', 'f'],
+  ])('compare the text that PostgreSQL writes: %s', async (_what, sql, expected) => {
+    expect(await run(sql, expected)).toEqual([{ name: 'mine', outcome: 'passed', detail: 'as expected' }]);
+  });
+
+  it.each([['another value', 'SELECT 2'], ['NULL', 'SELECT NULL'], ['no row', 'SELECT 1 WHERE false'], ['no column', 'SELECT'], ['a boolean that only reads like it', `SELECT 't'`]])('fail with %s', async (_what, sql) => {
+    expect(await run(sql, 'true')).toEqual([{ name: 'mine', outcome: 'failed', detail: 'is not true' }]);
+  });
+
+  it.each([['a syntax error', 'SELEC 1', '42601'], ['a table that is missing', 'SELECT * FROM lost', '42P01'], ['damage', `SELECT fails('XX001')`, 'XX001'], ['an attempt to write', 'INSERT INTO untouched VALUES (1)', '25006']])('fail with %s', async (_what, sql, code) => {
+    expect(await run(sql, '1')).toEqual([{ name: 'mine', outcome: 'failed', detail: `could not be run (${code})` }]);
+  });
+
+  it('have no answer when they take too long', async () => {
+    expect(await run(`SELECT fails('57014')`, '1')).toEqual([{ name: 'mine', outcome: 'skipped', detail: expect.stringContaining('5 minutes') as string }]);
+  });
+
+  it.each(['53100', '53200', '53300', '57P01', '57P03', '58030'])('find nothing when the host is in trouble (%s)', async (state) => {
+    await expect(run(`SELECT fails('${state}')`, '1')).rejects.toMatchObject({ code: state });
+  });
+
+  it('hold one statement each, so that none can leave the transaction that may not write', async () => {
+    await expect(run('ROLLBACK; INSERT INTO untouched VALUES (1)', '1')).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringContaining('"mine" holds more than one statement') as string });
+    expect(await run('SELECT count(*) FROM untouched', '0')).toMatchObject([{ outcome: 'passed' }]);
+  });
+});
+
+describe('the heartbeat', () => {
+  const until = new Date('2026-11-21T03:00:00Z');
+  const beat = (secondsBefore: number) => `INSERT INTO beat VALUES ('${new Date(until.getTime() - secondsBefore * 1000).toISOString()}')`;
+  const sql = (database: string, text: string) => server.withClient(database, (client) => client.query(text));
+  beforeAll(async () => {
+    await sql('postgres', 'CREATE DATABASE copy');
+    await sql('postgres', 'CREATE ROLE measurer LOGIN SUPERUSER');
+  });
+  beforeEach(async () => { for (const database of ['postgres', 'copy']) await sql(database, 'DROP TABLE IF EXISTS beat; CREATE TABLE beat (at timestamptz)'); });
+  afterEach(() => sql('postgres', 'ALTER ROLE measurer SUPERUSER CONNECTION LIMIT -1'));
+
+  /** Measures with one server as both: `postgres` is the source's database, `copy` the restored one. */
+  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => server.config('copy') }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig }) => measureLoss({
+    drill: { owner: { workflowId: 'w', firstExecutionRunId: 'r' } } as never, recovered: { endLsn: '0/1', lastCommitAt: new Date(until.getTime() - 9500).toISOString(), replaySeconds: 0, promotionSeconds: 0 },
+    plan: { declaredAt: until.toISOString(), source: { lsn: '0/2', systemIdentifier: '1', clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
+  }, {
+    settings: databaseSchema.parse({ connection: connectionSchema.parse({ host: server.socketDirectory, port: server.port, user: 'measurer' }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' }, heartbeat: { table: 'beat', column: 'at', every: '2s' } }),
+    resolvePassword: () => Promise.resolve(undefined), signal: new AbortController().signal, copy: () => Promise.resolve(copy),
+    provider: {
+      find: () => Promise.resolve({ beganAt: '2026-11-21T02:00:00.000Z' } as never),
+      lostCommits: async () => {
+        if (meanwhile !== '') await sql('postgres', meanwhile);
+        return { commits: 3, lastCommitAt: new Date(until.getTime() - 500).toISOString(), knownFrom: 'source', unread: null, ...lost };
+      },
+    },
+  });
+
+  it('agrees with the WAL', async () => {
+    await sql('postgres', beat(0.5));
+    await sql('copy', beat(10));
+    expect(await measure({})).toMatchObject({ rpaSeconds: 9, lostTransactions: 3, checks: [{ outcome: 'passed' }] });
+  });
+
+  it('says nothing when the source refuses a second connection', async () => {
+    await sql('copy', beat(10));
+    const { checks } = await measure({ meanwhile: 'ALTER ROLE measurer NOSUPERUSER CONNECTION LIMIT 0' });
+    expect(checks).toEqual([{ name: 'heartbeat beat', outcome: 'skipped', detail: expect.stringContaining('too many connections') as string }]);
+  });
+
+  it('is tried again when the server of the copy is gone', async () => {
+    const error: unknown = await measure({ copy: () => ({ host: '127.0.0.1', port: 1 }) }).catch((thrown: unknown) => thrown);
+    expect(classify(error)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+  });
+
+  it('says nothing when neither side holds a beat, and has failed when the copy has no such table', async () => {
+    expect((await measure({})).checks).toMatchObject([{ outcome: 'skipped', detail: expect.stringContaining('neither') as string }]);
+    await sql('copy', 'DROP TABLE beat');
+    expect((await measure({})).checks).toMatchObject([{ outcome: 'failed', detail: expect.stringContaining('there is no heartbeat table beat') as string }]);
+  });
+
+  it('is not held against a loss of which only a bound is known', async () => {
+    await sql('postgres', beat(0.5));
+    await sql('copy', beat(1.5));
+    const loss = await measure({ lost: { commits: 0, lastCommitAt: null, knownFrom: 'archive', unread: 'the WAL of the source could be read to 0/1 only' } });
+    expect(loss).toMatchObject({ rpaSeconds: 9.5, lostTransactions: null, method: expect.stringMatching(/^the WAL of the source could be read to 0\/1 only: at most/) as string, checks: [{ outcome: 'skipped' }] });
   });
 });
 

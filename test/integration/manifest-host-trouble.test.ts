@@ -31,7 +31,8 @@ describe('a comparison', () => {
       const expected = manifest.databases[0]?.tables.filter(({ name }) => name === 'accounts') ?? [];
       return await compareTables({ workers: [client], expected, found, depth: 'standard', signal, onProgress: () => undefined });
     } finally {
-      await client.query('ROLLBACK');
+      // One that broke off has nothing to roll back.
+      await client.query('ROLLBACK').catch(() => undefined);
     }
   };
 
@@ -39,6 +40,7 @@ describe('a comparison', () => {
     ['has no disk left', '53100', { type: 'DISK_FULL', nonRetryable: true }],
     ['has no memory left', '53200', { type: 'UNAVAILABLE', nonRetryable: false }],
     ['has no connection left', '53300', { type: 'UNAVAILABLE', nonRetryable: false }],
+    ['has storage that fails', '58030', { type: 'UNAVAILABLE', nonRetryable: false }],
   ])('finds nothing of the data when the host %s', async (_what, state, failure) => {
     await server.withClient('postgres', async (client) => {
       expect((await compare(client)).differences).toEqual([]);
@@ -48,10 +50,26 @@ describe('a comparison', () => {
     });
   });
 
-  it('finds damage when the server says that it read some', async () => {
+  it.each(['XX001', 'XX002'])('finds damage when the server says that it read some (%s)', async (code) => {
     await server.withClient('postgres', async (client) => {
-      expect((await compare(client, `public.fails('XX001')`)).differences).toEqual([expect.objectContaining({ kind: 'unreadable', table: 'public.accounts', code: 'XX001', message: 'told by a server' })]);
+      expect((await compare(client, `public.fails('${code}')`)).differences).toEqual([expect.objectContaining({ kind: 'unreadable', table: 'public.accounts', code, message: 'told by a server' })]);
     });
+  });
+
+  it('finds nothing of the data when the process that reads crashes, and names the table', async () => {
+    const reader = new Client(server.config());
+    reader.on('error', () => undefined);
+    await reader.connect();
+    const { rows: [process_] } = await reader.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const comparing = compare(reader, `(SELECT 1::numeric FROM pg_sleep(30))`).catch((thrown: unknown) => thrown);
+    await sleep(500);
+    process.kill(process_?.pid ?? 0, 'SIGKILL');
+    const error = await comparing;
+    expect((error as Error).message).toContain('over which table public.accounts was read');
+    expect(classify(error)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+    await reader.end().catch(() => undefined);
+    // It restarts by itself.
+    await expect.poll(() => server.withClient('postgres', async (client) => (await compare(client)).differences).catch((thrown: unknown) => thrown), { timeout: 20_000 }).toEqual([]);
   });
 
   it('finds nothing of the data when somebody keeps a table locked', async () => {

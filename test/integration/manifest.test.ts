@@ -108,6 +108,30 @@ describe('a manifest taken under write load', () => {
     }
   }, 60_000);
 
+  test('databases that come and go meanwhile are named, and end nothing', async () => {
+    const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
+    await run('CREATE DATABASE tenant_left');
+    try {
+      const manifest = await source.withClient('postgres', async (blocker) => {
+        // The first position waits for it to end.
+        await blocker.query('BEGIN; SELECT pg_current_xact_id()');
+        const taking = take();
+        taking.catch(() => undefined);
+        await expect.poll(async () => (await run(`SELECT FROM pg_replication_slots WHERE slot_name LIKE 'runbook_manifest_%'`)).rowCount, { timeout: 20_000 }).toBe(1);
+        await run('CREATE DATABASE tenant_new');
+        await run('DROP DATABASE tenant_left');
+        await blocker.query('COMMIT');
+        return taking;
+      });
+      expect(manifest.databases.map(({ database }) => database)).toEqual(['postgres', 'second']);
+      expect(manifest.notVerified).toContainEqual({ database: 'tenant_new', what: 'contents', why: 'it was created or renamed while the manifest was taken; take a new backup', byDesign: false });
+      expect(manifest.notVerified).toContainEqual({ database: 'tenant_left', what: 'contents', why: 'it was dropped or renamed while the manifest was taken', byDesign: true });
+    } finally {
+      await run('DROP DATABASE IF EXISTS tenant_left');
+      await run('DROP DATABASE IF EXISTS tenant_new');
+    }
+  }, 60_000);
+
   test('databases that cannot be read are named', async () => {
     const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
     await run('CREATE DATABASE closed ALLOW_CONNECTIONS false');

@@ -4,7 +4,7 @@ import { crossCheckHeartbeat, type HeartbeatReadings } from '../../activities/dr
 const setting = { table: 'ops.beat', column: 'at', every: 2000 };
 const declaredMs = 1_000_000;
 const check = (readings: Partial<HeartbeatReadings>) => crossCheckHeartbeat(setting, {
-  copyMs: declaredMs - 10_000, sourceMs: declaredMs - 500, sourceAnswered: true, declaredMs, rpaSeconds: 9, lastRecoveredMs: declaredMs - 9500, ...readings,
+  copyMs: declaredMs - 10_000, sourceMs: declaredMs - 500, sourceAnswered: true, sourceTrouble: null, declaredMs, rpaSeconds: 9, lastRecoveredMs: declaredMs - 9500, ...readings,
 }).check;
 
 it('agrees where the losses differ by no more than the time between two beats', () => {
@@ -16,11 +16,18 @@ it('agrees where the losses differ by no more than the time between two beats', 
 it('disagrees where the copy lacks beats that the WAL says it has, and where it has beats that the WAL says are lost', () => {
   expect(check({ rpaSeconds: 1 })).toMatchObject({ outcome: 'failed', detail: expect.stringContaining('9.5 s, and the WAL one of 1.0 s') as string });
   expect(check({ rpaSeconds: 60 })).toMatchObject({ outcome: 'failed' });
-  expect(check({ copyMs: null })).toMatchObject({ outcome: 'failed', detail: 'the restored copy holds no beat' });
+  expect(check({ copyMs: null })).toMatchObject({ outcome: 'failed', detail: 'the restored copy holds no beat, and the source does' });
 });
 
 it('says nothing where the heart stood still before the declaration', () => {
   expect(check({ sourceMs: declaredMs - 10_000, rpaSeconds: 0 })).toMatchObject({ outcome: 'skipped' });
+});
+
+it('says nothing where there is no beat anywhere, or none to hold it against', () => {
+  expect(check({ copyMs: null, sourceMs: null })).toMatchObject({ outcome: 'skipped', detail: expect.stringContaining('neither in the restored copy nor at the source') as string });
+  expect(check({ copyMs: null, sourceMs: null, sourceAnswered: false })).toMatchObject({ outcome: 'skipped' });
+  expect(check({ sourceMs: null, sourceTrouble: 'too many connections' })).toMatchObject({ outcome: 'skipped', detail: expect.stringContaining('too many connections') as string });
+  expect(check({ rpaSeconds: null })).toMatchObject({ outcome: 'skipped' });
 });
 
 it('is held against the last recovered commit where the source does not answer', () => {

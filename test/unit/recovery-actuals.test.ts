@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { recoveryActuals } from '../../workflows/dr-test/recovery-actuals.ts';
-import { judge } from '../../workflows/dr-test/verdict.ts';
+import { judge, unanswered } from '../../workflows/dr-test/verdict.ts';
 import type { Span } from '../../workflows/procedure/run-state.ts';
 
 const start = Date.parse('2026-11-21T03:00:00.000Z');
@@ -48,6 +48,11 @@ describe('judge', () => {
     expect(judge(plan, [passed], ['rows'], actuals)).toMatchObject({ verdict: { restore: 'notProven' }, failure: { type: 'RESTORE_NOT_PROVEN' } });
     expect(judge({ ...plan, allowNotProven: true, objectives: { ...plan.objectives, failWhenMissed: false } }, [passed], ['rows'], actuals).failure).toBeUndefined();
     expect(judge({ ...plan, depth: 'quick', objectives: { ...plan.objectives, failWhenMissed: false } }, [passed], [], actuals)).toEqual({ verdict: { restore: 'notProven', rto: 'missed', rpo: 'met' } });
+  });
+  it("is not proven when a check of the owner's has no answer", () => {
+    const unfinished = { name: 'totals', outcome: 'skipped' as const, detail: 'did not finish' };
+    expect(unanswered([passed, unfinished])).toEqual(['check totals: did not finish']);
+    expect(judge(plan, [passed, unfinished], unanswered([unfinished]), actuals)).toMatchObject({ verdict: { restore: 'notProven' }, failure: { type: 'RESTORE_NOT_PROVEN' } });
   });
   it('holds the RTA that the configuration names against the RTO', () => {
     expect(judge(plan, [passed], [], actuals)).toMatchObject({ verdict: { restore: 'sound', rto: 'missed', rpo: 'met' }, failure: { type: 'OBJECTIVE_MISSED' } });

@@ -19,6 +19,11 @@ export function verdictSoFar(checks: readonly Check[]): Verdict {
   return { restore: checks.some((check) => check.outcome === 'failed') ? 'unsound' : null, rto: null, rpo: null };
 }
 
+/** The owner's checks that have no answer, as what is not verified: they were asked for. */
+export function unanswered(checks: readonly Check[]): string[] {
+  return checks.filter((check) => check.outcome === 'skipped').map((check) => `check ${check.name}: ${check.detail}`);
+}
+
 /** An objective that was set and could not be measured is missed: nobody knows that it was met. */
 function objective(actual: number | null, limit: number | null): 'met' | 'missed' | 'notSet' {
   if (limit === null) return 'notSet';

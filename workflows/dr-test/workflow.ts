@@ -5,7 +5,7 @@ import { runbook } from '../procedure/runbook.ts';
 import { onHost, readOn } from './activities.ts';
 import { recoveryActuals } from './recovery-actuals.ts';
 import { bytes, count, seconds } from './summaries.ts';
-import { judge, verdictSoFar } from './verdict.ts';
+import { judge, unanswered, verdictSoFar } from './verdict.ts';
 
 /** A backup that fails in one of these ways was proven unsound: that is a finding, not an accident. */
 const FINDINGS: FailureType[] = ['BACKUP_DAMAGED', 'RECOVERY_FAILED', 'RECOVERY_STOPPED_EARLY'];
@@ -50,7 +50,9 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.notVerified(compared.notVerified);
   }
   const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill }), { summary: (end) => `promoted at ${end.endLsn}` });
-  record(await run.step('own checks', () => host.runChecks({ drill, plan, recovered })));
+  const own = await run.step('own checks', () => host.runChecks({ drill, plan, recovered }));
+  record(own);
+  run.notVerified({ open: unanswered(own) });
   record(await run.step('application probe', () => host.probeApplication({ drill, plan })));
 
   const loss = await run.step('measure', () => host.measureLoss({ drill, plan, recovered }));
