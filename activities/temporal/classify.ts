@@ -33,6 +33,9 @@ const RECOVERY: Record<RecoveryFailureType, FailureType> = {
 const WORTH_RETRYING = new Set<RecoveryFailureType>(['COPY_FAILED', 'SERVER_DID_NOT_START', 'SERVER_KILLED']);
 
 const DISK_FULL_STATE = '53100';
+/** What the system says when this host has no room left, and when its storage fails or something else of it runs out. */
+const FULL_CODES = new Set(['ENOSPC', 'EDQUOT']);
+const HOST_CODES = new Set(['EIO', 'EROFS', 'ESTALE', 'EMFILE', 'ENFILE', 'ENOMEM']);
 /** Wrong password or role, no such database: trying again cannot help. */
 const ACCESS_STATES = /^(28|3D000|42501)/;
 
@@ -53,6 +56,10 @@ export function classify(error: unknown): unknown {
   if (ACCESS_STATES.test(state)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}`, 'CONFIGURATION');
   if (state === DISK_FULL_STATE) return ApplicationFailure.nonRetryable(`PostgreSQL ran out of disk space: ${messageOf(error)}`, 'DISK_FULL');
   if (isHostTrouble(error)) return ApplicationFailure.create({ message: messageOf(error), type: 'UNAVAILABLE', nonRetryable: false });
+  const { code = '' } = (error ?? {}) as NodeJS.ErrnoException;
+  // Tried again as before: others may make room meanwhile.
+  if (FULL_CODES.has(code)) return ApplicationFailure.create({ message: `this host ran out of disk space: ${messageOf(error)}`, type: 'DISK_FULL', nonRetryable: false });
+  if (HOST_CODES.has(code)) return ApplicationFailure.create({ message: `this host failed: ${messageOf(error)}`, type: 'UNAVAILABLE', nonRetryable: false });
   return error;
 }
 

@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest';
+import { classify } from '../../activities/temporal/classify.ts';
+
+const failed = (message: string, code?: string) => Object.assign(new Error(message), code === undefined ? {} : { code });
+
+it.each([
+  ['a connection that broke off', failed('Connection terminated unexpectedly'), 'UNAVAILABLE'],
+  ['a connection that is used after it broke off', failed('Client has encountered a connection error and is not queryable'), 'UNAVAILABLE'],
+  ['a pipe that broke', failed('write EPIPE', 'EPIPE'), 'UNAVAILABLE'],
+  ['a server that shuts down', failed('terminating connection', '57P01'), 'UNAVAILABLE'],
+  ['a statement that somebody cancelled', failed('canceling statement', '57014'), 'UNAVAILABLE'],
+  ['storage that fails under PostgreSQL', failed('could not read block', '58030'), 'UNAVAILABLE'],
+  ['storage that fails under us', failed('EIO: i/o error, read', 'EIO'), 'UNAVAILABLE'],
+  ['a file system that is read-only', failed('EROFS: read-only file system, open', 'EROFS'), 'UNAVAILABLE'],
+  ['a file system that is full', failed('ENOSPC: no space left on device, write', 'ENOSPC'), 'DISK_FULL'],
+])('%s has a type that people can look up, and is tried again', (_what, error, type) => {
+  expect(classify(error)).toMatchObject({ type, nonRetryable: false, message: expect.stringContaining(error.message) as string });
+});
+
+it('what nobody knows stays as it is', () => {
+  const error = failed('cannot read properties of undefined');
+  expect(classify(error)).toBe(error);
+});
