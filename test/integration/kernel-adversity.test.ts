@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
-import { INTERNAL } from '../../contracts/messages.ts';
+import { INTERNAL, type Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 
 /** Longer than a healthy run of these tests, short enough to wait for. */
@@ -62,6 +62,15 @@ it('a wait for the lock that is longer than a lease ends the run, with evidence 
   expect((await holders()).waiting).toEqual([]);
   await client.workflow.getHandle(lockId('shop')).signal(INTERNAL.release, { guardianId: 'lock/stand-in' });
   await client.workflow.getHandle('lock/stand-in').terminate();
+});
+
+it('a pause before the target is taken lasts as long as a lease at most', async () => {
+  const run = await start({ looksFirst: true });
+  await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'look', { timeout: 10_000 });
+  await run.handle.signal('pause');
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER', message: 'it was paused before "look again" for as long as a lease lasts' } });
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'timedOut', steps: [{ name: 'look', outcome: 'done' }], operations: [{ operation: 'pause' }], teardown: { outcome: 'notNeeded' } });
 });
 
 it('tears down after an abort only when the activities of the run have ended', async () => {

@@ -206,3 +206,19 @@ describe('a run with a gate', () => {
     expect(await run.journal()).toEqual([]);
   });
 });
+
+describe('a run with a gate that expires after two seconds', () => {
+  beforeAll(async () => {
+    environment = await startKernelEnvironment({ start: { expiresAfter: '2s' } });
+    await environment.startWorker();
+  });
+  afterAll(() => environment.stop());
+
+  it('ends as rejected, with nothing created and evidence that says that the gate expired', async () => {
+    const run = await start();
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: expect.stringMatching(/^gate "start" expired at .* without enough approvals$/) as string } });
+    await run.guardian.result();
+    expect(await run.evidence()).toMatchObject({ outcome: 'rejected', gates: [{ outcome: 'expired', decisions: [] }], steps: [], teardown: { outcome: 'notNeeded' }, chain: { writtenBy: 'run' } });
+    expect(await run.journal()).toEqual([]);
+  });
+});

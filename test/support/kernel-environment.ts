@@ -6,7 +6,7 @@ import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
 import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
-import { configurationSchema } from '../../contracts/configuration.ts';
+import { configurationSchema, type Configuration } from '../../contracts/configuration.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
@@ -27,6 +27,30 @@ export interface KernelEnvironment {
 // Failing runs are what these tests are about: the SDK's warnings of them would bury the results.
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
+/** The configuration of the toy's only target. */
+export function toyConfiguration(root: string, gates: Record<string, unknown>, lease: Record<string, string>): Configuration {
+  return configurationSchema.parse({
+    version: 1,
+    lease,
+    evidence: { directory: path.join(root, 'evidence') },
+    databases: { shop: { connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates } },
+  });
+}
+
+/** The toy runbook with its guardian and lock, as a worker takes it. */
+export function bundleToy(): Promise<WorkflowBundleWithSourceMap> {
+  return bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL('./toy/workflows.ts', import.meta.url)),
+    workflowInterceptorModules: [fileURLToPath(new URL('../../workflows/procedure/step-header.ts', import.meta.url))],
+  });
+}
+
+/** Every piece of evidence that was written, checked against its schema. */
+export async function readEvidence({ evidence: { directory } }: Configuration): Promise<Evidence[]> {
+  const names = (await readdir(directory).catch(() => [])).filter((name) => name.endsWith('.json')).sort();
+  return Promise.all(names.map(async (name) => evidenceSchema.parse(JSON.parse(await readFile(path.join(directory, name), 'utf8')))));
+}
+
 /** A real server and the toy runbook on it. */
 export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}): Promise<KernelEnvironment> {
   const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
@@ -35,12 +59,7 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
   const connection = await Connection.connect({ address: server.address });
   const client = new Client({ connection });
   const native = await NativeConnection.connect({ address: server.address });
-  const configuration = configurationSchema.parse({
-    version: 1,
-    lease,
-    evidence: { directory: path.join(root, 'evidence') },
-    databases: { shop: { connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates } },
-  });
+  const configuration = toyConfiguration(root, gates, lease);
   const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
   let bundle: WorkflowBundleWithSourceMap | undefined;
   const workers: (() => Promise<void>)[] = [];
@@ -49,10 +68,7 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
     server, client, root,
     kernelActivities: (directory) => kernelActivities({ directory }),
     async startWorker() {
-      bundle ??= await bundleWorkflowCode({
-        workflowsPath: fileURLToPath(new URL('./toy/workflows.ts', import.meta.url)),
-        workflowInterceptorModules: [fileURLToPath(new URL('../../workflows/procedure/step-header.ts', import.meta.url))],
-      });
+      bundle ??= await bundleToy();
       const worker = await Worker.create({
         connection: native, taskQueue: 'runbooks', workflowBundle: bundle,
         activities: { ...kernelActivities(), ...toyActivities },
@@ -67,11 +83,7 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
       workers.push(stop);
       return { worker, stop };
     },
-    async evidence() {
-      const directory = path.join(root, 'evidence');
-      const names = (await readdir(directory).catch(() => [])).filter((name) => name.endsWith('.json')).sort();
-      return Promise.all(names.map(async (name) => evidenceSchema.parse(JSON.parse(await readFile(path.join(directory, name), 'utf8')))));
-    },
+    evidence: () => readEvidence(configuration),
     async stop() {
       for (const stop of workers) await stop();
       await native.close();

@@ -10,6 +10,8 @@ import type { RunState } from './run-state.ts';
 /** Ends a run: undo and tear down through the guardian, then the evidence. */
 export async function closeRun(state: RunState, outcome: Outcome, failure: Evidence['failure']): Promise<EvidenceFiles> {
   state.closeOpenEntries(Date.now());
+  // Not when the run is told to end: the step that it was paused before would begin.
+  state.paused = false;
   const settlement = (await settleThroughGuardian(state, { outcome })) ?? NOTHING_SETTLED;
   enterPhase(state, 'evidence');
   const { attempts } = await read.readLedger({ owner: state.record.owner });

@@ -19,10 +19,11 @@ export function operate(state: RunState, operation: Operation, channel: Operatio
   const operator = operatorSchema.safeParse(payload ?? undefined).data;
   const record: OperationRecord = { at: instantOf(Date.now()), operation, by: operator?.by ?? null, reason: operator?.reason ?? null, channel };
   if (state.record.operations.length < KEPT_OPERATIONS) state.record.operations.push(record);
-  state.paused = operation === 'pause';
   if (operation === 'abort') {
     state.abort ??= record;
     state.bodyScope.cancel();
+  } else {
+    state.paused = operation === 'pause';
   }
   showDetails(state);
 }

@@ -38,7 +38,7 @@ export class RunState {
   paused = false;
   /** The first abort; null as long as nobody asked for one. */
   abort: OperationRecord | null = null;
-  /** Why the guardian asked the run to end; null as long as it did not. */
+  /** Why the run took too long, as its guardian said or as it found out itself; null as long as it did not. */
   overdue: string | null = null;
   openGate: OpenGate | undefined;
   readonly spans: Span[] = [];

@@ -1,4 +1,4 @@
-import { ApplicationFailure, condition, isCancellation } from '@temporalio/workflow';
+import { ApplicationFailure, isCancellation } from '@temporalio/workflow';
 import type { Check, Recovery, Verdict } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import type { Owner, Place, UndoEntry } from '../../contracts/ledger.ts';
@@ -11,7 +11,7 @@ import { planHash } from './plan-hash.ts';
 import { enterPhase, setAttributes } from './presentation.ts';
 import type { RunState, Span } from './run-state.ts';
 import { withStepHeader } from './step-header.ts';
-import { instantOf } from './wait.ts';
+import { instantOf, waitUntil } from './wait.ts';
 
 /** How a body ends: with a result, and with a failure when what it found out must fail the run. */
 export interface Conclusion<Result> { result: Result; failure?: { type: FailureType; message: string } }
@@ -47,7 +47,11 @@ export class Run {
     if (state.paused) {
       const pausedAtMs = Date.now();
       enterPhase(state, `paused before: ${name}`);
-      await condition(() => !state.paused);
+      // Once the target is taken its lease ends the run; before that nothing else would.
+      if (!(await waitUntil(() => !state.paused, this.settings.lease.maximumMs, 'a pause lasts as long as a lease at most'))) {
+        state.overdue ??= `it was paused before "${name}" for as long as a lease lasts`;
+        throw ApplicationFailure.nonRetryable(state.overdue, 'LEASE_OVER');
+      }
       state.spans.push({ name: 'pause', kind: 'pause', startedAtMs: pausedAtMs, finishedAtMs: Date.now() });
     }
     const startedAtMs = Date.now();

@@ -128,7 +128,6 @@ function registerHandlers(state: RunState): void {
   onInternalSignal(INTERNAL.overdue, overdueSchema, ({ owner, reason }) => {
     if (!isOurs(owner)) return;
     state.overdue ??= reason;
-    state.paused = false;
     state.bodyScope.cancel();
   });
   onInternalSignal(INTERNAL.settled, settledSchema, ({ owner, ...settlement }) => {

@@ -1,4 +1,4 @@
-import { proxyActivities } from '@temporalio/workflow';
+import { proxyActivities, sleep } from '@temporalio/workflow';
 import { z } from 'zod';
 import { defineRunbook } from '../../../contracts/runbook.ts';
 import { runbook } from '../../../workflows/procedure/runbook.ts';
@@ -10,13 +10,15 @@ export { lock } from '../../../workflows/lock/workflow.ts';
 /** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
 export const Toy = defineRunbook({
   type: 'toy', title: 'writes two files', targetField: 'database', sharesTargetWith: [], gates: ['start'],
-  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), stallMs: z.number().default(0) }),
+  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), stallMs: z.number().default(0), looksFirst: z.boolean().default(false) }),
 });
 
 const act = proxyActivities<ToyActivities>({ startToCloseTimeout: '1m', heartbeatTimeout: '2s', retry: { maximumAttempts: 2, initialInterval: '50ms' } });
 
 const toy = runbook(Toy, async (run, input) => {
   run.plan({ writes: ['one', 'two'] });
+  // Steps that create nothing, before the target is taken.
+  for (const name of input.looksFirst ? ['look', 'look again'] : []) await run.step(name, () => sleep(1_000));
   await run.gate('start');
   const fence = await run.own({ title: 'toy box', taskQueue: 'runbooks', input: { root: input.root }, open: 'openToyPlace', close: 'closeToyPlace', prove: 'proveToyAbsent' });
   for (const name of ['one', 'two']) {
