@@ -13,7 +13,7 @@ import type { Point, RecoveryProvider, Supply, UnusablePoint } from './provider.
 
 export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string; signal: AbortSignal }
 
-/** How far apart the clocks of who declares and of Temporal may be. */
+/** How far apart the clocks of who declares, of Temporal and of who published a backup may be. */
 const CLOCK_DIFFERENCE_MS = 5_000;
 
 /** Resolves what will be restored, from where, to where, and what it will take. Changes nothing. */
@@ -63,7 +63,7 @@ async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declared
   if (all.length === 0 && unusable[0]) throw unusable[0].failure;
   // A backup's times are the source's clock, the instants that people give are ours.
   const complete = all.filter((point) => Date.parse(point.completeAt) <= Date.parse(before) + skewSeconds * 1000);
-  const usable = complete.filter(({ availableAt }) => Date.parse(availableAt) <= Date.parse(declaredAt));
+  const usable = complete.filter(({ availableAt }) => Date.parse(availableAt) <= Date.parse(declaredAt) + CLOCK_DIFFERENCE_MS);
   if (usable.length === 0) {
     const [unpublished] = complete;
     if (unpublished) throw ApplicationFailure.nonRetryable(`There was no recovery point yet when the disaster was declared, ${declaredAt}: the first that could have been used, ${unpublished.id}, was published at ${unpublished.availableAt}.`, 'NOT_FOUND');

@@ -35,7 +35,7 @@ async function plan(over: Partial<PlanDrillInput> = {}): Promise<DrillPlan> {
 }
 
 describe('a disaster that was declared earlier', () => {
-  beforeEach(() => publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:00:00.000Z', stoppedAt: '2026-01-01T23:30:00.000Z', publishedAt: '2026-01-02T00:00:00.001Z' })));
+  beforeEach(() => publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:00:00.000Z', stoppedAt: '2026-01-01T23:30:00.000Z', publishedAt: '2026-01-02T00:00:05.001Z' })));
 
   it('gets the newest point that was published by then, not one that was still waiting for its manifest', async () => {
     expect((await plan()).recoveryPoint.id).toBe('b1');
