@@ -11,7 +11,7 @@ import type { Sessions } from './session.ts';
 import { exportSnapshot } from './snapshot.ts';
 import { TableLocks, keyOf, type LockableTable } from './table-locks.ts';
 import { listTables, type TableList } from './tables.ts';
-import type { ManifestProgress } from './take-manifest.ts';
+import type { ManifestProgress } from './progress.ts';
 
 export interface DatabaseReading {
   manifest: DatabaseManifest;

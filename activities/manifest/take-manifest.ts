@@ -3,21 +3,10 @@ import type { Client } from 'pg';
 import type { Manifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts';
 import { ManifestError, insufficientPrivilege, sqlState } from './errors.ts';
 import { defaultLimits, type ManifestLimits } from './limits.ts';
+import type { ManifestProgress } from './progress.ts';
 import { Sessions, throwIfAborted, type Connect } from './session.ts';
 import { slotUnavailable } from './snapshot.ts';
 import { takeDatabase, type DatabaseReading } from './take-database.ts';
-
-/** What a reading tells while it goes on; suits heartbeat details. */
-export interface ManifestProgress {
-  phase: 'position' | 'catalog' | 'tables';
-  database: string;
-  attempt: number;
-  tablesDone: number;
-  tablesTotal: number;
-  bytesDone: number;
-  bytesTotal: number;
-  rows: number;
-}
 
 export interface TakeManifestOptions {
   connect: Connect;

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, DatabaseError } from 'pg';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
 import type { ConnectionConfig } from '../../scripts/demo/production.ts';
-import { writerKinds, type WriterContext } from '../../scripts/demo/writers/kinds.ts';
+import { writerKinds } from '../../scripts/demo/writers/kinds.ts';
+import type { WriterContext } from '../../scripts/demo/writers/writer-kind.ts';
 import { mulberry32 } from '../../scripts/demo/writers/pool.ts';
 
 /** What can put other files, other definitions or half-done transactions in the way of a manifest. */

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { WriterContext, WriterKind } from './kinds.ts';
+import type { WriterContext, WriterKind } from './writer-kind.ts';
 
 /**
  * Runs a statement that needs a strong lock in a transaction with a short lock time-out, so that it never stands in

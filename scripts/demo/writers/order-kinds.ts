@@ -1,4 +1,4 @@
-import type { WriterContext, WriterKind } from './kinds.ts';
+import type { WriterContext, WriterKind } from './writer-kind.ts';
 
 /** An order that exists for sure while no writer deletes it, found through its key. */
 async function anyOrder({ client, below }: WriterContext): Promise<{ id: string; placed_at: string } | undefined> {

@@ -1,6 +1,7 @@
 import { Client, DatabaseError } from 'pg';
 import type { ConnectionConfig } from '../production.ts';
-import { writerKinds, type WriterContext } from './kinds.ts';
+import { writerKinds } from './kinds.ts';
+import type { WriterContext } from './writer-kind.ts';
 
 /** Plain data: what a process of writers is told. */
 export interface WriterSettings {

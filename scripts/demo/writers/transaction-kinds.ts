@@ -1,4 +1,4 @@
-import type { WriterContext, WriterKind } from './kinds.ts';
+import type { WriterContext, WriterKind } from './writer-kind.ts';
 import { insertOrder } from './order-kinds.ts';
 
 /** Begins, prepares, and ends a two-phase transaction of its own name after a short while. */

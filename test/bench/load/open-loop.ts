@@ -1,6 +1,6 @@
 import { Client, DatabaseError } from 'pg';
 import type { ConnectionConfig } from '../../../scripts/demo/production.ts';
-import type { WriterContext } from '../../../scripts/demo/writers/kinds.ts';
+import type { WriterContext } from '../../../scripts/demo/writers/writer-kind.ts';
 import { orderKinds } from '../../../scripts/demo/writers/order-kinds.ts';
 import { mulberry32 } from '../../../scripts/demo/writers/pool.ts';
 
