@@ -24,6 +24,13 @@ async function main(): Promise<number> {
   const log = (line: string): void => void (values.json ? process.stderr : process.stdout).write(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${line}\n`);
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupt.abort());
+  // Timers of clients whose server is gone throw where nobody can catch; what was started must be ended all the same.
+  process.on('uncaughtException', (error) => {
+    if (interrupt.signal.aborted) return;
+    process.stderr.write(`${error.stack ?? error.message}\n`);
+    process.exitCode = 1;
+    interrupt.abort();
+  });
   const results = await runSuite({ only: values.only === undefined ? undefined : new RegExp(values.only), sample: values.sample, lanes: Number(values.lanes), signal: interrupt.signal, log });
   const failed = results.filter(({ outcome }) => outcome === 'failed').length;
   process.stdout.write(`\n${table(results)}\n\n${results.length - failed} passed, ${failed} failed, ${((performance.now() - started) / 60_000).toFixed(1)} min\n`);
