@@ -1,6 +1,6 @@
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { type Drill, drillPaths } from './drill.ts';
-import { fatalLines, insufficientSetting, readLogFrom } from './server-log.ts';
+import { fatalLines, insufficientSetting, readLifeFrom } from './server-log.ts';
 import { freeBytes, notEnoughSpace } from './space.ts';
 
 /** Less than this and nothing can be written any more, also not the log that would say so. */
@@ -16,7 +16,7 @@ const KILLED = /^(?:(?!was terminated by signal)[^])*was terminated by signal (9
 
 /** Why a server is gone, from its log since `logOffset`. Trouble of the host must not look like a bad backup. */
 export async function explainEnd(drill: Drill, logOffset: number): Promise<RecoveryFailure> {
-  const { text } = await readLogFrom(drillPaths(drill.directory).logFile, logOffset);
+  const text = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
   const free = await freeBytes(drill);
   if (NO_SPACE.test(text) || free < NOTHING_LEFT) return notEnoughSpace(drill, free);
   const storage = storageFailure(text);
@@ -49,14 +49,14 @@ export function storageFailure(text: string): RecoveryFailure | undefined {
 export async function explainPause(drill: Drill, logOffset: number, where: string): Promise<RecoveryFailure> {
   const unfit = await readInsufficientSetting(drill, logOffset);
   if (unfit) return unfit;
-  const { text } = await readLogFrom(drillPaths(drill.directory).logFile, logOffset);
+  const text = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
   const said = text.trim().split('\n').findLast((line) => line.includes('paus'))?.replace(/^.*?: {2}/, '') ?? 'its log does not say why';
   return new RecoveryFailure('COPY_MOVED_ON', `Recovery waits ${where}: ${said}. Somebody paused it; the copy must be restored again.`);
 }
 
 /** A pause for a setting that is too low, wherever it happened. */
 export async function readInsufficientSetting(drill: Drill, logOffset: number): Promise<RecoveryFailure | undefined> {
-  const unfit = insufficientSetting((await readLogFrom(drillPaths(drill.directory).logFile, logOffset)).text);
+  const unfit = insufficientSetting(await readLifeFrom(drillPaths(drill.directory).logFile, logOffset));
   return unfit === undefined ? undefined : settingTooLow(unfit);
 }
 

@@ -20,6 +20,13 @@ export async function readLogFrom(path: string, offset: number): Promise<LogTail
   }
 }
 
+/** The same since the server's last start: how an earlier one ended explains nothing. */
+export async function readLifeFrom(path: string, offset: number): Promise<string> {
+  const { text } = await readLogFrom(path, offset);
+  const start = text.lastIndexOf('LOG:  starting PostgreSQL ');
+  return start < 0 ? text : text.slice(text.lastIndexOf('\n', start) + 1);
+}
+
 /** Messages of FATAL and PANIC with what explains them, without those that only greet clients who come too early. */
 export function fatalLines(text: string): string[] {
   const found: string[] = [];

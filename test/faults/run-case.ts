@@ -91,7 +91,8 @@ async function holdTarget(environment: Environment, firstOwned: string): Promise
     waitedMs: await waitedForLock(run),
     async release() {
       await run.handle.signal('abort');
-      await run.ended(60_000);
+      // A worker that was woken and retired may have taken some of its tasks along: each comes back when its time-out is over.
+      await run.ended(150_000);
     },
   };
 }

@@ -31,3 +31,13 @@ it.each([
 it.each(['PANIC:  invalid page in block 3 of relation base/5/16384', 'FATAL:  could not read block 3 in file "base/5/16384": read only 0 of 8192 bytes'])('a server that says "%s" found a bad backup', async (said) => {
   expect(classify(await explain(`1763694000.500 [7] ${said}`))).toMatchObject({ type: 'RECOVERY_FAILED', nonRetryable: true });
 });
+
+it('a server that took writes and is gone was killed, however an earlier one of the same copy had ended', async () => {
+  const { logFile } = drillPaths(directory);
+  mkdirSync(dirname(logFile), { recursive: true });
+  const life = (begin: string) => [`${begin} [1] LOG:  starting PostgreSQL 18.4 on x86_64-pc-linux-gnu`, `${begin} [7] LOG:  starting point-in-time recovery to WAL location (LSN) "0/3000000"`];
+  writeFileSync(logFile, [...life('1763694000.000'), '1763694001.000 [1] LOG:  database system is shut down', ...life('1763694002.000'), '1763694003.000 [1] LOG:  database system is ready to accept connections', ''].join('\n'));
+  const failure = await explainEnd({ directory } as Drill, 0);
+  expect(failure).toMatchObject({ type: 'SERVER_KILLED' });
+  expect(classify(failure)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+});
