@@ -46,7 +46,7 @@ export const recoveryPointSchema = z.object({
   startedAt: instantSchema,
   stoppedAt: instantSchema,
   /** When it could first be found, by the clock of the host that published it; null until then. The other times are the source's. */
-  publishedAt: instantSchema.nullable(),
+  publishedAt: instantSchema.nullable().default(null),
   walSegmentSize: z.int().positive(),
   blockSize: z.int().positive(),
   dataChecksums: z.boolean(),

@@ -8,6 +8,8 @@ import { parseSegmentFileName, segmentNumberOf, type WalContinuity } from '../ar
 import type { ChosenManifest, UnusablePoint, UsableManifest } from '../dr-test/provider.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 
+/** Name and hash in the name of a manifest's file. */
+const ALONE = /^([A-Za-z0-9._-]+)\.([0-9a-f]{64})\.json$/;
 /** The id of the manifest that a backup was published with; manifests taken alone have ids of their own. */
 const OWN = 'backup';
 
@@ -61,6 +63,9 @@ export async function chooseManifest({ layout, point, wal, until }: ChooseManife
   const own = await ownManifest(layout, point);
   const passedOver: UnusablePoint[] = [];
   const alone: UsableManifest[] = [];
+  for (const file of await readdir(manifestsDirectory(layout)).catch(() => [])) {
+    if (file.endsWith('.json') && !ALONE.test(file)) passedOver.push({ id: file, failure: new RecoveryFailure('BACKUP_DAMAGED', 'its name holds no hash to prove it by; take a new one.') });
+  }
   for (const one of await listAlone(layout)) {
     await readAlone(one).then((manifest) => alone.push({ id: one.id, manifest }), (failure: Error) => passedOver.push({ id: one.id, failure }));
   }
@@ -105,7 +110,7 @@ async function listAlone(layout: ArchiveLayout): Promise<ManifestAlone[]> {
   const directory = manifestsDirectory(layout);
   const files = await readdir(directory).catch(() => []);
   return files.flatMap((file) => {
-    const [, name, sha256] = /^([A-Za-z0-9._-]+)\.([0-9a-f]{64})\.json$/.exec(file) ?? [];
+    const [, name, sha256] = ALONE.exec(file) ?? [];
     return name && sha256 ? [{ id: `${name}.${sha256.slice(0, 12)}`, name, file: join(directory, file), sha256 }] : [];
   });
 }

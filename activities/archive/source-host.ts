@@ -6,10 +6,10 @@ import { RecoveryFailure } from './recovery-failure.ts';
 /** By what a running server is told from every other: those that were copied from it have its system identifier too. */
 export interface RunningServer { dataDirectory: string; systemIdentifier: string; startedAt: Date; port: number; inRecovery: boolean }
 
-/** `postmaster.pid` says when the process began, in seconds; the server counts from when it was about to serve. */
-const CLOCK_MS = 2_000;
+/** `postmaster.pid` says when the process began, in seconds; the server counts from when it was about to serve. A clock may be set in between. */
+const CLOCK_MS = 60_000;
 /** Between the two lies the making of shared memory and the loading of libraries, which take long on large servers. */
-const LONGEST_PREPARATION_MS = 30_000;
+const LONGEST_PREPARATION_MS = 10 * 60_000;
 
 /** `DB_IN_PRODUCTION` of `enum DBState`, and where `ControlFileData` holds it; the same in all versions we know. */
 const IN_PRODUCTION = 6;

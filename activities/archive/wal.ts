@@ -112,8 +112,8 @@ export async function checkWalContinuity(args: {
   const names = await readdir(walDirectory).catch((cause: Error) => {
     throw new RecoveryFailure('UNREADABLE', `The WAL archive ${walDirectory} cannot be read: ${cause.message}`, { cause });
   });
-  // That every segment was lost is less likely than that this is not the archive.
-  if (!names.some((name) => parseSegmentFileName(name, segmentSize))) throw new RecoveryFailure('ARCHIVE_EMPTY', `There is no WAL segment at all in ${walDirectory}; look whether its file system is mounted, and whether provider.walDirectory is where archive_command copies to.`);
+  // That every file was lost is less likely than that this is not the archive.
+  if (!names.some((name) => /^[0-9A-F]{8}[.0-9A-F]/.test(name))) throw new RecoveryFailure('ARCHIVE_EMPTY', `There is nothing of a WAL archive in ${walDirectory}; look whether its file system is mounted, and whether provider.walDirectory is where archive_command copies to.`);
   const lineage = await readLineage({ walDirectory, timeline });
   const first = segmentNumberOf(args.startLsn, segmentSize);
   const present = new Map<bigint, { name: string; size: number; archivedAt: Date }>();

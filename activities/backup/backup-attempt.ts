@@ -12,7 +12,7 @@ const ATTEMPT = /^attempt-\d+$/;
  * an attempt whose reply was lost is used again.
  * @throws RecoveryFailure `FENCED` when the place is gone
  */
-export async function openAttempt(place: string, attempt: number): Promise<string> {
+export async function openAttempt(place: string, attempt: number, signal?: AbortSignal): Promise<string> {
   const names = await readdir(place).catch((cause: Error) => {
     throw new RecoveryFailure('FENCED', `${place} is not there: this backup's right to write was revoked.`, { cause });
   });
@@ -20,7 +20,11 @@ export async function openAttempt(place: string, attempt: number): Promise<strin
   for (const name of earlier) {
     if (await stat(backupPaths(join(place, name)).description).then(() => true, () => false)) return name;
   }
-  for (const name of earlier) await rm(join(place, name), { recursive: true, force: true, maxRetries: 3 });
+  // A later one is another's, who took over from us.
+  for (const name of earlier.filter((one) => Number(one.slice('attempt-'.length)) <= attempt)) {
+    signal?.throwIfAborted();
+    await rm(join(place, name), { recursive: true, force: true, maxRetries: 3 });
+  }
   const name = `attempt-${attempt}`;
   await mkdir(join(place, name), { mode: 0o700 });
   return name;

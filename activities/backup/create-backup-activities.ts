@@ -51,8 +51,9 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
       const started = performance.now();
       const config = await connect(backup);
       // An attempt whose worker died or stalled may still hold the source in backup mode.
+      signal.throwIfAborted();
       await endSessions(config(), applicationName(backup.owner));
-      const part = await openAttempt(placeOf(backup), Context.current().info.attempt);
+      const part = await openAttempt(placeOf(backup), Context.current().info.attempt, signal);
       const point = await takeBaseBackup({
         id: backup.id, connection: config(), applicationName: `${applicationName(backup.owner)} backup`, incoming: join(placeOf(backup), part), walDirectory: layoutOf(backup.database).wal,
         archiveTimeoutMs: ARCHIVE_TIMEOUT_MS, reserveBytes: configuration.drills.reserve, bytesPerSecond: configuration.drills.copyBytesPerSecond, signal, onProgress,
@@ -65,6 +66,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
       const config = await connect(backup);
       const { manifest: limits } = settingsOf(backup.database);
       // An attempt whose worker died may still be reading: its snapshot would hold back vacuum until it ends.
+      signal.throwIfAborted();
       await endSessions(config(), applicationName(backup.owner));
       const manifest = await takeManifest({
         connect: config, applicationName: applicationName(backup.owner), signal,

@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { ClientConfig, QueryArrayConfig } from 'pg';
 import type { CheckSetting } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
-import { queryCanceled, saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
+import { limitReached, queryCanceled, saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
 import { withClient } from '../postgres/source.ts';
 
 /** How long an assertion may take. */
@@ -30,6 +30,7 @@ export async function runOwnChecks(address: (database: string) => ClientConfig, 
       signal.throwIfAborted();
       const code = sqlState(error);
       if (code === queryCanceled) results.push({ name: check.name, outcome: 'skipped', detail: `did not finish: it was cancelled, or took longer than ${CHECK_TIMEOUT_MS / 60_000} minutes` });
+      else if (code === limitReached) results.push({ name: check.name, outcome: 'skipped', detail: 'did not finish: it needs more temporary files than the drill may have; raise temp_file_limit in drills.settings' });
       else if (saysNothingOfTheData(error)) throw error;
       else if (isSeveralStatements(error)) throw ApplicationFailure.nonRetryable(`The check "${check.name}" holds more than one statement; write one in its sql, in checks of the database in the configuration.`, 'CONFIGURATION');
       else results.push({ name: check.name, outcome: 'failed', detail: `could not be run (${code})` });

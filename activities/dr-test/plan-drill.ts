@@ -31,9 +31,12 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     ? reasonsOf(usable.manifest.notVerified)
     : { open: [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`], byDesign: [] };
   if (usable) notVerified.byDesign.push('entries of indexes: only definitions are compared, and not that each entry is one of its table');
-  for (const [what, those] of [['recovery point', passedOver], ['manifest', unreadable]] as const) {
-    notVerified.byDesign.push(...those.map(({ id, failure }) => `${what} ${id} was passed over: ${failure.message}`));
+  for (const { id, failure } of passedOver) {
+    // Names begin with the time. One that is newer, or might have been drawn, is what was asked about: the older one's soundness says nothing of it.
+    const isAsked = input.recoveryPoint === 'random' || id > point.id;
+    (isAsked ? notVerified.open : notVerified.byDesign).push(`recovery point ${id} was passed over: ${failure.message}`);
   }
+  notVerified.byDesign.push(...unreadable.map(({ id, failure }) => `manifest ${id} was passed over: ${failure.message}`));
   if (input.depth === 'quick') notVerified.open.push('rows: depth "quick" compares definitions and counts only');
   return {
     database: input.database, taskQueue: hostTaskQueue(host), depth: input.depth, provider: provider.kind,
@@ -56,17 +59,23 @@ function refuseDeclaredLater({ declaredAt, startedAt }: PlanDrillInput): void {
 
 /** The point to restore, and those that could not be considered. Only one that is asked for by its id must be readable. */
 async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declaredAt, owner }: PlanDrillInput, skewSeconds: number): Promise<{ point: Point; passedOver: UnusablePoint[] }> {
-  if (typeof recoveryPoint === 'object' && 'id' in recoveryPoint) return { point: await provider.find(recoveryPoint.id), passedOver: [] };
+  const wasThere = ({ availableAt }: Point) => Date.parse(availableAt) <= Date.parse(declaredAt) + CLOCK_DIFFERENCE_MS;
+  const notYet = ({ id, availableAt }: Point) => ApplicationFailure.nonRetryable(`There was no recovery point yet when the disaster was declared, ${declaredAt}: the first that could have been used, ${id}, was published at ${availableAt}.`, 'NOT_FOUND');
+  if (typeof recoveryPoint === 'object' && 'id' in recoveryPoint) {
+    const point = await provider.find(recoveryPoint.id);
+    if (!wasThere(point)) throw notYet(point);
+    return { point, passedOver: [] };
+  }
   const before = typeof recoveryPoint === 'object' ? recoveryPoint.time : declaredAt;
   const { points: all, unusable } = await provider.list();
   // Where there is no other, what is wrong with it is the answer.
   if (all.length === 0 && unusable[0]) throw unusable[0].failure;
   // A backup's times are the source's clock, the instants that people give are ours.
   const complete = all.filter((point) => Date.parse(point.completeAt) <= Date.parse(before) + skewSeconds * 1000);
-  const usable = complete.filter(({ availableAt }) => Date.parse(availableAt) <= Date.parse(declaredAt) + CLOCK_DIFFERENCE_MS);
+  const usable = complete.filter(wasThere);
   if (usable.length === 0) {
     const [unpublished] = complete;
-    if (unpublished) throw ApplicationFailure.nonRetryable(`There was no recovery point yet when the disaster was declared, ${declaredAt}: the first that could have been used, ${unpublished.id}, was published at ${unpublished.availableAt}.`, 'NOT_FOUND');
+    if (unpublished) throw notYet(unpublished);
     const there = all.length === 0 ? 'there is none at all; take one with: runbook start backup' : `the oldest was taken at ${all[0]?.completeAt}`;
     throw ApplicationFailure.nonRetryable(`There is no recovery point from before ${before}: ${there}.`, 'NOT_FOUND');
   }

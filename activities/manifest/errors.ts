@@ -24,6 +24,8 @@ export function sqlState(error: unknown): string {
 export const definitionMoved: ReadonlySet<string> = new Set(['42P01', '3F000', '42703', '42704']);
 export const lockNotAvailable = '55P03';
 export const insufficientPrivilege = '42501';
+/** A limit of the configuration was reached, such as temp_file_limit. */
+export const limitReached = '53400';
 /** By statement_timeout, or by somebody. */
 export const queryCanceled = '57014';
 

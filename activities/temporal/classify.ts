@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { FailureType } from '../../contracts/failures.ts';
 import { RecoveryFailure, type RecoveryFailureType } from '../archive/recovery-failure.ts';
-import { isHostTrouble, ManifestError, sqlState } from '../manifest/errors.ts';
+import { isHostTrouble, limitReached, ManifestError, sqlState } from '../manifest/errors.ts';
 import { ConnectionLost, hasBrokenOff, unreachable } from '../postgres/unreachable.ts';
 
 const RECOVERY: Record<RecoveryFailureType, FailureType> = {
@@ -55,6 +55,7 @@ export function classify(error: unknown): unknown {
   const state = sqlState(error);
   if (ACCESS_STATES.test(state)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}`, 'CONFIGURATION');
   if (state === DISK_FULL_STATE) return ApplicationFailure.nonRetryable(`PostgreSQL ran out of disk space: ${messageOf(error)}`, 'DISK_FULL');
+  if (state === limitReached) return ApplicationFailure.nonRetryable(`PostgreSQL reached a limit: ${messageOf(error)}; where it is temp_file_limit of a drill, make room or raise it in drills.settings`, 'DISK_FULL');
   if (isHostTrouble(error)) return ApplicationFailure.create({ message: messageOf(error), type: 'UNAVAILABLE', nonRetryable: false });
   const { code = '' } = (error ?? {}) as NodeJS.ErrnoException;
   // Tried again as before: others may make room meanwhile.

@@ -16,7 +16,8 @@ export function stallAwareSignal(args: { cancellation: AbortSignal; heartbeatTim
   const { cancellation, heartbeatTimeoutMs, now = Date.now } = args;
   const stall = new AbortController();
   const signal = AbortSignal.any([cancellation, stall.signal]);
-  if (heartbeatTimeoutMs === undefined) return { signal, beat: () => undefined };
+  // None: the server says zero.
+  if (!heartbeatTimeoutMs) return { signal, beat: () => undefined };
   const limit = Math.max(0, heartbeatTimeoutMs - HEARTBEAT_LAG_MS);
   let last = now();
   const look = () => {

@@ -98,9 +98,11 @@ test('a segment that is nowhere is damage, whatever else came late', async () =>
   await expect(check(200)).rejects.toMatchObject({ type: 'WAL_MISSING', files: ['000000010000000000000002'] });
 });
 
-test('a directory without a single segment is taken for one that is not the archive, not for a damaged backup', async () => {
+test('a directory with nothing of WAL in it is taken for one that is not the archive; one from which only the segments are gone is damage', async () => {
   writeFileSync(join(directory, 'lost+found'), '');
   const failure: unknown = await check(200).catch((error: unknown) => error);
-  expect(failure).toMatchObject({ type: 'ARCHIVE_EMPTY', message: expect.stringMatching(/no WAL segment at all in .*mounted/) as string });
+  expect(failure).toMatchObject({ type: 'ARCHIVE_EMPTY', message: expect.stringMatching(/nothing of a WAL archive in .*mounted/) as string });
   expect(classify(failure)).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true });
+  writeFileSync(join(directory, '000000010000000000000001.00000028.backup'), '');
+  await expect(check(200)).rejects.toMatchObject({ type: 'WAL_MISSING' });
 });
