@@ -15,19 +15,18 @@ export interface WorkersInput {
   host?: string;
 }
 
+/** Workers that take tasks as soon as they run, and the loading of the activities that the first of them wait for. */
+export interface CreatedWorkers { workers: Worker[]; loaded: Promise<unknown> }
+
 /**
  * The two workers of a process: one for workflows and for activities that any host may run, one for activities on the
- * files of this host. Resolves when both could work and all activities are loaded.
+ * files of this host. Resolves when both could work. Only then activities are loaded: before, that would take the
+ * processor from the workflow thread, which everything waits for.
  */
-export async function createWorkers(input: WorkersInput): Promise<Worker[]> {
+export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers> {
   const { connection, namespace, prepare } = input;
   const host = input.host ?? hostName();
-  // Begun once the workers have been asked for, since importing keeps this thread busy.
-  const loading = Promise.resolve().then(async () => {
-    const [{ createActivities }, prepared] = await Promise.all([import('../activities/create-activities.ts'), prepare()]);
-    return createActivities({ ...prepared, host });
-  });
-  const activities = lazyActivities(loading);
+  const activities = lazyActivities(() => loaded);
   // Each open poll of a process that stalled (a frozen machine keeps its connections) swallows one task, which comes back
   // only when its timeout is over. Runs are few, and two polls keep one on the line at any time.
   const polls: Partial<WorkerOptions> = { maxConcurrentWorkflowTaskPolls: 2, maxConcurrentActivityTaskPolls: 2 };
@@ -38,8 +37,13 @@ export async function createWorkers(input: WorkersInput): Promise<Worker[]> {
     // The locks bound the work, one drill a database. A bound here would keep teardowns waiting behind the copies of others.
     Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 500 }),
   ]);
-  const [workers] = await Promise.all([creating, loading]);
-  return workers;
+  const loaded = creating.then(async () => {
+    const [{ createActivities }, prepared] = await Promise.all([import('../activities/create-activities.ts'), prepare()]);
+    return createActivities({ ...prepared, host });
+  });
+  // Who awaits it learns of its failure; a worker that could not be created has another.
+  loaded.catch(() => undefined);
+  return { workers: await creating, loaded };
 }
 
 /** The bundle built ahead when there is one; else (from sources, in tests) it is made now. */

@@ -5,13 +5,13 @@ type Activity = (...args: never[]) => Promise<unknown>;
 
 /**
  * Activities for a worker that is created before they are loaded: the SDK calls `default` for every type that it does not
- * know. Loading them takes as long as the workflow thread takes to start, so the two go on at the same time.
+ * know, and the first ones wait for `loaded`.
  */
-export function lazyActivities(loading: Promise<object>): { default: Activity } {
+export function lazyActivities(loaded: () => Promise<object>): { default: Activity } {
   return {
     async default(...args) {
       const { activityType } = activityInfo();
-      const activities = await loading as Readonly<Record<string, Activity>>;
+      const activities = await loaded() as Readonly<Record<string, Activity>>;
       const activity = Object.hasOwn(activities, activityType) ? activities[activityType] : undefined;
       if (!activity) throw ApplicationFailure.create({ message: `this worker has no activity "${activityType}": its version differs from the workflow's`, type: 'NotFoundError' });
       return activity(...args);

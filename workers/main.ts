@@ -22,31 +22,37 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
   });
   let connection: Connection | undefined;
   try {
-    let sweep = (): Promise<void> => Promise.resolve();
-    let file = '';
-    const workers = await createWorkers({
+    const creating = createWorkers({
       connection: native, namespace,
-      // While the workflow thread starts: what reads the configuration takes as long to load.
       prepare: async () => {
-        const { configuration, warnings, resolvePassword, probeEnvironment, ...loaded } = await loadConfigurationLate(options.config);
-        ({ file } = loaded);
-        for (const warning of warnings) options.log(`warning: ${warning}`);
+        const { configuration, resolvePassword, probeEnvironment } = await configured;
         connection = await Connection.connect(connectionOptions);
         const client = new Client({ connection, namespace });
-        const onStuck = (place: string, error: Error) => options.log(`warning: ${place}, left by a lost run, could not be removed: ${error.message}`);
-        sweep = () => sweepAll({ client, configuration, onStuck }).then(
-          (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
-          (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
-        );
-        const searchAttributes = await registerSearchAttributes(connection, namespace, options.log);
-        return { client, configuration, codeVersion: await packageVersion(), searchAttributes, resolvePassword, probeEnvironment: probeEnvironment() };
+        return { client, configuration, codeVersion: await packageVersion(), searchAttributes: await registerSearchAttributes(connection, namespace, options.log), resolvePassword, probeEnvironment: probeEnvironment() };
       },
     });
+    // While the workflow thread starts.
+    const configured = loadConfigurationLate(options.config);
+    const [{ workers, loaded }, { configuration, warnings, file }] = await Promise.all([creating, configured]);
+    for (const warning of warnings) options.log(`warning: ${warning}`);
     options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
+    const onStuck = (place: string, error: Error) => options.log(`warning: ${place}, left by a lost run, could not be removed: ${error.message}`);
+    const sweep = () => sweepAll({ client: new Client({ connection: connection as Connection, namespace }), configuration, onStuck }).then(
+      (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
+      (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
+    );
+    let sweeping: NodeJS.Timeout | undefined;
     // Not awaited: it must not keep new runs waiting. Again, since a guardian may give this host up while it comes back.
-    void sweep();
-    const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS);
-    await Promise.all(workers.map((worker) => worker.run())).finally(() => clearInterval(sweeping));
+    const beginSweeping = () => {
+      void sweep();
+      sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS);
+    };
+    // Workers without activities must not take the tasks of those that have them.
+    const working = loaded.then(beginSweeping, (error: unknown) => {
+      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+      throw error;
+    });
+    await Promise.all([working, ...workers.map((worker) => worker.run())]).finally(() => clearInterval(sweeping));
   } finally {
     // Workers that never ran still hold it when preparing failed; that failure is what people must see.
     await native.close().catch(() => undefined);

@@ -12,10 +12,11 @@ Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: ['SIGINT'
 const { namespace, connectionOptions } = await temporalConnectOptions();
 const [connection, native] = await Promise.all([Connection.connect(connectionOptions), NativeConnection.connect(connectionOptions)]);
 const searchAttributes = await registerSearchAttributes(connection, namespace, () => undefined);
-const workers = await createWorkers({
+const { workers, loaded } = await createWorkers({
   connection: native, namespace, host,
   prepare: async () => ({ client: new Client({ connection, namespace }), configuration, codeVersion: 'other host', searchAttributes, resolvePassword, probeEnvironment: probeEnvironment() }),
 });
+await loaded;
 process.stdout.write(`worker ready: ${host}\n`);
 await Promise.all(workers.map((worker) => worker.run()));
 await native.close();
