@@ -1,11 +1,10 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import type { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import type { SweepTools } from '../activities/archive-provider/sweep.ts';
 import { createWorkers } from './create-workers.ts';
-import { registerSearchAttributes } from './search-attributes.ts';
 import { temporalConnectOptions, type TemporalFlags } from './temporal-connection.ts';
 
 /** How often drills are looked for that nobody guards any more. */
@@ -21,13 +20,14 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     throw error;
   });
   let connection: Connection | undefined;
+  let client: Client | undefined;
   try {
     const creating = createWorkers({
       connection: native, namespace,
       prepare: async () => {
-        const { configuration, resolvePassword, probeEnvironment } = await configured;
+        const [{ configuration, resolvePassword, probeEnvironment }, { Client, Connection }, { registerSearchAttributes }] = await Promise.all([configured, import('@temporalio/client'), import('./search-attributes.ts')]);
         connection = await Connection.connect(connectionOptions);
-        const client = new Client({ connection, namespace });
+        client = new Client({ connection, namespace });
         return { client, configuration, codeVersion: await packageVersion(), searchAttributes: await registerSearchAttributes(connection, namespace, options.log), resolvePassword, probeEnvironment: probeEnvironment() };
       },
     });
@@ -37,7 +37,7 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     for (const warning of warnings) options.log(`warning: ${warning}`);
     options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
     const onStuck = (place: string, error: Error) => options.log(`warning: ${place}, left by a lost run, could not be removed: ${error.message}`);
-    const sweep = () => sweepAll({ client: new Client({ connection: connection as Connection, namespace }), configuration, onStuck }).then(
+    const sweep = () => sweepAll({ client: client as Client, configuration, onStuck }).then(
       (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
       (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
     );
