@@ -43,7 +43,7 @@ test('the source\'s own files are known as such, also after it took long to star
 test.each<[string, () => RunningServer, RegExp]>([
   ['nothing', () => ({ ...server, dataDirectory: '/var/lib/nowhere' }), /^the source's data directory \/var\/lib\/nowhere is not on this host, or no server runs on it here \(there is no \/var\/lib\/nowhere\/global\/pg_control\)$/],
   ['another cluster', () => elsewhere((directory) => control(directory, 0, readFileSync(join(directory, 'global/pg_control')).readUInt8(0) ^ 1)), /is another cluster's on this host \(system identifier \d+, and the source's is \d+\)$/],
-  ['a server of the same cluster that started later', () => elsewhere((directory) => lines(directory, (all) => { all[2] = String(Number(all[2]) + 5); })), /is that of another server of the same cluster.*started at/],
+  ['a server of the same cluster that started later', () => elsewhere((directory) => lines(directory, (all) => { all[2] = String(Number(all[2]) + 600); })), /is that of another server of the same cluster.*started at/],
   ['a server of the same cluster that started earlier', () => elsewhere((directory) => lines(directory, (all) => { all[2] = String(Number(all[2]) - 3600); })), /is that of another server of the same cluster.*started at/],
   ['a server of the same cluster on another port', () => elsewhere((directory) => lines(directory, (all) => { all[3] = '1'; })), /is that of another server of the same cluster.*on port 1;/],
   ['a standby that started with it', () => elsewhere((directory) => control(directory, 16, 5)), /such as a standby/],
