@@ -27,7 +27,7 @@ export async function publishManifestAlone(layout: ArchiveLayout, { name, file }
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const written = await readFile(file).catch(() => undefined);
   if (written === undefined) {
-    const [published] = (await listAlone(layout)).filter((one) => one.name === name);
+    const published = (await listAlone(layout)).alone.find((one) => one.name === name);
     if (!published) throw new RecoveryFailure('FENCED', `${file} is gone, and no manifest ${name} was published.`);
     await readAlone(published);
     return published.file;
@@ -43,7 +43,7 @@ export async function publishManifestAlone(layout: ArchiveLayout, { name, file }
  */
 export async function readManifestOf({ layout, point, manifestId }: { layout: ArchiveLayout; point: RecoveryPoint; manifestId: string }): Promise<Manifest> {
   if (manifestId !== OWN) {
-    const alone = (await listAlone(layout)).find(({ id }) => id === manifestId);
+    const alone = (await listAlone(layout)).alone.find(({ id }) => id === manifestId);
     if (!alone) throw new RecoveryFailure('BACKUP_DAMAGED', `The manifest ${manifestId} was there when the drill was planned, and is gone from ${manifestsDirectory(layout)}.`, { files: [manifestId] });
     return readAlone(alone);
   }
@@ -61,12 +61,10 @@ export interface ChooseManifestArgs { layout: ArchiveLayout; point: RecoveryPoin
  */
 export async function chooseManifest({ layout, point, wal, until }: ChooseManifestArgs): Promise<ChosenManifest> {
   const own = await ownManifest(layout, point);
-  const passedOver: UnusablePoint[] = [];
+  const listed = await listAlone(layout);
+  const passedOver: UnusablePoint[] = listed.unproven.map((id) => ({ id, failure: new RecoveryFailure('BACKUP_DAMAGED', 'its name holds no hash to prove it by; take a new one.') }));
   const alone: UsableManifest[] = [];
-  for (const file of await readdir(manifestsDirectory(layout)).catch(() => [])) {
-    if (file.endsWith('.json') && !ALONE.test(file)) passedOver.push({ id: file, failure: new RecoveryFailure('BACKUP_DAMAGED', 'its name holds no hash to prove it by; take a new one.') });
-  }
-  for (const one of await listAlone(layout)) {
+  for (const one of listed.alone) {
     await readAlone(one).then((manifest) => alone.push({ id: one.id, manifest }), (failure: Error) => passedOver.push({ id: one.id, failure }));
   }
   const { walSegmentSize: segmentSize } = point;
@@ -106,13 +104,15 @@ async function ownManifest(layout: ArchiveLayout, point: RecoveryPoint): Promise
 /** A manifest that was taken alone. Its id binds a plan to what it holds. */
 interface ManifestAlone { id: string; name: string; file: string; sha256: string }
 
-async function listAlone(layout: ArchiveLayout): Promise<ManifestAlone[]> {
+/** Those that were taken alone, and the names of files that should be such and hold no hash. */
+async function listAlone(layout: ArchiveLayout): Promise<{ alone: ManifestAlone[]; unproven: string[] }> {
   const directory = manifestsDirectory(layout);
   const files = await readdir(directory).catch(() => []);
-  return files.flatMap((file) => {
+  const alone = files.flatMap((file) => {
     const [, name, sha256] = ALONE.exec(file) ?? [];
     return name && sha256 ? [{ id: `${name}.${sha256.slice(0, 12)}`, name, file: join(directory, file), sha256 }] : [];
   });
+  return { alone, unproven: files.filter((file) => file.endsWith('.json') && !ALONE.test(file)) };
 }
 
 async function readAlone({ file, sha256 }: ManifestAlone): Promise<Manifest> {
