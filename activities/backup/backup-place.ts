@@ -5,7 +5,7 @@ import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { PLACE_RECORD } from '../archive-provider/drill-place.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { applicationName, fenceName } from '../kernel/names.ts';
-import { withClient } from '../postgres/source.ts';
+import { findSessions, impatient } from '../postgres/run-sessions.ts';
 import type { BackupPlaceCall, BackupRef } from './backup-activities.ts';
 
 /** Where one run may write its backup before it is published: a directory that only the guardian makes and removes. */
@@ -48,16 +48,14 @@ async function removeAside(aside: string): Promise<void> {
   await rm(aside, { recursive: true, force: true, maxRetries: 3 });
 }
 
-/** Looks whether the place, or a session or slot of the run at the source, is left. */
+/**
+ * Looks whether the place, or a session or slot of the run at the source, is left. A source that does not answer is an
+ * obstacle here: a backup's slot, on a source that only we do not reach, would hold back WAL until its disk is full.
+ */
 export async function proveBackupPlaceAbsent(incoming: string, call: BackupPlaceCall, source: ClientConfig): Promise<AbsenceProof> {
   const place = backupPlace(incoming, call);
   const paths = [place, `${place}${PUT_ASIDE}`];
   const left = (await Promise.all(paths.map((path) => readdir(path).then(() => [path], () => [])))).flat();
-  const atSource = await withClient({ ...source, application_name: 'runbook proof' }, async (client) => {
-    const { rows } = await client.query<{ left: string }>(
-      `SELECT 'session ' || pid AS left FROM pg_stat_activity WHERE starts_with(application_name, $1)
-       UNION ALL SELECT 'slot ' || slot_name FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE starts_with(a.application_name, $1)`, [applicationName(call.owner)]);
-    return rows.map((row) => row.left);
-  });
+  const atSource = await findSessions(impatient(source), applicationName(call.owner));
   return { at: new Date().toISOString(), looked: [...paths, 'sessions and slots at the source'], found: [...left, ...atSource] };
 }

@@ -109,7 +109,7 @@ function fixedSettings(drill: Drill, goal: RecoveryGoal): Record<string, string>
 }
 
 /** Of one session: a check that sorts a whole database must not take what has to stay free, and there are a few of them. */
-function temporaryFileLimit({ reserveBytes }: Pick<Drill, 'reserveBytes'>, free: number): string {
+export function temporaryFileLimit({ reserveBytes }: Pick<Drill, 'reserveBytes'>, free: number): string {
   if (!Number.isFinite(free)) return '-1';
   // The setting is an integer of kilobytes: nothing above 2 TB fits.
   return `${Math.min(2_097_151, Math.max(64, Math.floor((free - reserveBytes) / 4 / 2 ** 20)))}MB`;

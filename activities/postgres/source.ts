@@ -45,14 +45,3 @@ export async function withClient<T>(config: ClientConfig, work: (client: Client)
     await client.end().catch(() => undefined);
   }
 }
-
-/** Ends every session of the source whose application name begins so, and waits until they are gone; returns how many there were. */
-export async function endSessions(config: ClientConfig, applicationName: string): Promise<number> {
-  return withClient({ ...config, application_name: 'runbook teardown' }, async (client) => {
-    const { rowCount } = await client.query(
-      'SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid()',
-      [applicationName.slice(0, 63)],
-    );
-    return rowCount ?? 0;
-  });
-}

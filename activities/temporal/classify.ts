@@ -56,11 +56,11 @@ export function classify(error: unknown): unknown {
   if (ACCESS_STATES.test(state)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}`, 'CONFIGURATION');
   if (state === DISK_FULL_STATE) return ApplicationFailure.nonRetryable(`PostgreSQL ran out of disk space: ${messageOf(error)}`, 'DISK_FULL');
   if (state === limitReached) return ApplicationFailure.nonRetryable(`PostgreSQL reached a limit: ${messageOf(error)}; where it is temp_file_limit of a drill, make room or raise it in drills.settings`, 'DISK_FULL');
-  if (isHostTrouble(error)) return ApplicationFailure.create({ message: messageOf(error), type: 'UNAVAILABLE', nonRetryable: false });
+  if (isHostTrouble(error)) return unavailable(error);
   const { code = '' } = (error ?? {}) as NodeJS.ErrnoException;
   // Tried again as before: others may make room meanwhile.
   if (FULL_CODES.has(code)) return ApplicationFailure.create({ message: `this host ran out of disk space: ${messageOf(error)}`, type: 'DISK_FULL', nonRetryable: false });
-  if (HOST_CODES.has(code)) return ApplicationFailure.create({ message: `this host failed: ${messageOf(error)}`, type: 'UNAVAILABLE', nonRetryable: false });
+  if (HOST_CODES.has(code)) return unavailable(error, 'this host failed: ');
   return error;
 }
 
@@ -75,8 +75,8 @@ export function classified<T extends object>(activities: T): T {
   }])) as T;
 }
 
-function unavailable(error: Error): ApplicationFailure {
-  return ApplicationFailure.create({ message: error.message, type: 'UNAVAILABLE', nonRetryable: false, cause: error });
+function unavailable(error: unknown, prefix = ''): ApplicationFailure {
+  return ApplicationFailure.create({ message: `${prefix}${messageOf(error)}`, type: 'UNAVAILABLE', nonRetryable: false, ...(error instanceof Error ? { cause: error } : {}) });
 }
 
 function messageOf(error: unknown): string {

@@ -32,6 +32,13 @@ export function percentile(samples: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share - 1e-9) - 1)] as number;
 }
 
+/** The latencies of what was due in each whole second of a window; a second in which nothing was due is left out. Times in ms. */
+export function bySecond(operations: readonly (readonly [dueAt: number, latencyMs: number])[], { from, to }: { from: number; to: number }): number[][] {
+  const seconds = Array.from({ length: Math.floor((to - from) / 1000) }, (): number[] => []);
+  for (const [dueAt, latency] of operations) if (dueAt >= from) seconds[Math.floor((dueAt - from) / 1000)]?.push(latency);
+  return seconds.filter((latencies) => latencies.length > 0);
+}
+
 function sort(samples: readonly number[]): Float64Array {
   if (samples.length === 0) throw new RangeError('there are no measurements');
   const broken = samples.find((sample) => !Number.isFinite(sample));

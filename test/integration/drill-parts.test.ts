@@ -9,6 +9,7 @@ import { measureLoss } from '../../activities/dr-test/measure-loss.ts';
 import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
 import { probe } from '../../activities/dr-test/probe.ts';
 import type { LostCommits } from '../../activities/dr-test/provider.ts';
+import { temporaryFileLimit } from '../../activities/drill/configuration.ts';
 import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
@@ -121,6 +122,13 @@ describe("the owner's checks", () => {
     expect(await run(`SELECT fails('57014')`, '1')).toEqual([{ name: 'mine', outcome: 'skipped', detail: expect.stringContaining('5 minutes') as string }]);
   });
 
+  it('have no answer when they need more temporary files than the drill may have', async () => {
+    const config = { ...server.config(), options: '-c temp_file_limit=64kB -c work_mem=64kB' };
+    const sorting = checkSettingSchema.parse({ name: 'mine', sql: 'SELECT count(*) FROM (SELECT repeat(n::text, 50) FROM generate_series(1, 20000) AS n ORDER BY 1) AS sorted', expect: 20_000 });
+    expect(await runOwnChecks(() => server.config(), [sorting], { database: 'postgres', signal })).toMatchObject([{ outcome: 'passed' }]);
+    expect(await runOwnChecks(() => config, [sorting], { database: 'postgres', signal })).toEqual([{ name: 'mine', outcome: 'skipped', detail: expect.stringContaining('raise temp_file_limit') as string }]);
+  });
+
   it.each(['53100', '53200', '53300', '57P01', '57P03', '58030'])('find nothing when the host is in trouble (%s)', async (state) => {
     await expect(run(`SELECT fails('${state}')`, '1')).rejects.toMatchObject({ code: state });
   });
@@ -227,5 +235,18 @@ describe('a command that probes', () => {
     const badly = start('sleep 888 & exit 3', 60_000);
     expect(await badly.result).toMatchObject({ outcome: 'failed', detail: 'sh ended with 3' });
     await nothingLeft(badly.found);
+  });
+});
+
+describe('the limit of temporary files', () => {
+  it('is a quarter of what may be used, never nothing, and no more than PostgreSQL can read', async () => {
+    const limit = (free: number) => temporaryFileLimit({ reserveBytes: 2 ** 30 }, free);
+    expect([limit(9 * 2 ** 30), limit(0), limit(Infinity)]).toEqual(['2048MB', '64MB', '-1']);
+    const [largest] = await server.withClient('postgres', async (client) => {
+      await client.query(`SET temp_file_limit = '${limit(2 ** 60)}'`);
+      return (await client.query<{ setting: string }>(`SELECT setting FROM pg_settings WHERE name = 'temp_file_limit'`)).rows;
+    });
+    // The largest whole number of megabytes in a setting of 31 bits of kilobytes.
+    expect(2 ** 31 - 1 - Number(largest?.setting)).toBeLessThan(1024);
   });
 });

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { openAttempt } from '../../activities/backup/backup-attempt.ts';
 import { withClient } from '../../activities/postgres/source.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
@@ -116,18 +114,3 @@ it('a worker killed in the middle of a base backup does not spoil it, and the ha
   expect(evidence.verdict.restore).toBe('sound');
   expect(await readdir(join(demo.repository, 'incoming'))).toEqual([]);
 }, 180_000);
-
-it('an attempt of a base backup never meets what an earlier one left, and takes over what an earlier one finished', async () => {
-  const place = await mkdtemp(join(tmpdir(), 'attempts-'));
-  try {
-    await mkdir(join(place, 'attempt-1', 'data'), { recursive: true });
-    expect(await openAttempt(place, 2)).toBe('attempt-2');
-    expect(await readdir(place)).toEqual(['attempt-2']);
-    await writeFile(join(place, 'attempt-2', 'backup.json'), '{}');
-    expect(await openAttempt(place, 3)).toBe('attempt-2');
-    await rm(place, { recursive: true });
-    await expect(openAttempt(place, 4)).rejects.toMatchObject({ type: 'FENCED' });
-  } finally {
-    await rm(place, { recursive: true, force: true });
-  }
-});

@@ -5,7 +5,7 @@ import { ROW_NAMES } from '../bench/limits.ts';
 import { ratioOutcome, secondsOutcome } from '../bench/outcome.ts';
 import { jsonLine, rowLines } from '../bench/report.ts';
 import { ROW_GROUPS } from '../bench/rows/all.ts';
-import { median, percentile, summarise } from '../bench/statistics.ts';
+import { bySecond, median, percentile, summarise } from '../bench/statistics.ts';
 import { secondsCovered, workIntervals } from '../bench/work-intervals.ts';
 
 describe('statistics', () => {
@@ -27,6 +27,10 @@ describe('statistics', () => {
 
   test('one outlier moves the most, not the median absolute deviation', () => {
     expect(summarise([10, 11, 12, 13, 500])).toEqual({ median: 12, least: 10, most: 500, mad: 1 });
+  });
+
+  test('the latencies of each whole second, by when an operation was due', () => {
+    expect(bySecond([[999, 1], [1000, 2], [1999, 3], [2000, 4], [4000, 5], [4500, 6]], { from: 1000, to: 4700 })).toEqual([[2, 3], [4]]);
   });
 
   test('nothing, and what is no number, cannot be summarised', () => {

@@ -21,3 +21,10 @@ it('what nobody knows stays as it is', () => {
   const error = failed('cannot read properties of undefined');
   expect(classify(error)).toBe(error);
 });
+
+it.each([
+  ['a disk that is full under PostgreSQL', '53100'],
+  ['a limit such as that of temporary files', '53400'],
+])('%s stays so when it is tried again', (_what, code) => {
+  expect(classify(failed('temporary file size exceeds temp_file_limit', code))).toMatchObject({ type: 'DISK_FULL', nonRetryable: true });
+});

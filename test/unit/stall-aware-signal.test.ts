@@ -50,9 +50,11 @@ describe('a signal that knows of stalls', () => {
     const back = at();
     back.clock.now -= 3_600_000;
     expect(() => back.signal.throwIfAborted()).not.toThrow();
-    const free = at();
-    const { signal } = stallAwareSignal({ cancellation: free.cancellation.signal, heartbeatTimeoutMs: undefined, now: () => free.clock.now });
-    free.clock.now += 3_600_000;
-    expect(() => signal.throwIfAborted()).not.toThrow();
+    for (const heartbeatTimeoutMs of [undefined, 0]) {
+      const free = at();
+      const { signal } = stallAwareSignal({ cancellation: free.cancellation.signal, heartbeatTimeoutMs, now: () => free.clock.now });
+      free.clock.now += 3_600_000;
+      expect(() => signal.throwIfAborted()).not.toThrow();
+    }
   });
 });

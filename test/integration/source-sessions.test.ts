@@ -1,0 +1,59 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server as Gateway, type Socket } from 'node:net';
+import { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { endSourceSessions, lookForSourceSessions } from '../../activities/dr-test/source-sessions.ts';
+import { type Server, startCluster } from '../support/postgres.ts';
+
+const NAME = 'runbook dr-test-1';
+let server: Server;
+let gateway: Gateway;
+let isHung = false;
+const sockets = new Set<Socket>();
+
+/** Stands between, and can stop passing on what is said once somebody is connected, as a machine does that hangs. */
+beforeAll(async () => {
+  server = await startCluster({ tcp: true });
+  gateway = createServer((inner) => {
+    const outer = connect(server.port, '127.0.0.1');
+    for (const socket of [inner, outer]) sockets.add(socket.on('error', () => undefined).on('close', () => { inner.destroy(); outer.destroy(); }));
+    // Q and P begin a query; what came before was signing on.
+    inner.on('data', (data) => { if (!(isHung && (data[0] === 0x51 || data[0] === 0x50))) outer.write(data); });
+    outer.pipe(inner);
+  }).listen(0, '127.0.0.1');
+  await once(gateway, 'listening');
+});
+afterEach(() => { isHung = false; });
+afterAll(async () => {
+  for (const socket of sockets) socket.destroy();
+  gateway.close();
+  await server.stop();
+});
+const through = () => ({ ...server.config(), host: '127.0.0.1', port: (gateway.address() as AddressInfo).port });
+
+it('finds the sessions of a run at its source and ends them, and no others', async () => {
+  const [ours, others] = [NAME, 'runbook dr-test-2'].map((application_name) => new Client({ ...through(), application_name }).on('error', () => undefined)) as [Client, Client];
+  try {
+    await Promise.all([ours.connect(), others.connect()]);
+    expect(await lookForSourceSessions(through(), NAME)).toEqual({ looked: 'sessions at the source', found: [expect.stringMatching(/^session \d+ at the source$/)] });
+    expect(await endSourceSessions(through(), NAME)).toBe(1);
+    expect(await lookForSourceSessions(through(), NAME)).toEqual({ looked: 'sessions at the source', found: [] });
+    expect((await others.query<{ alive: number }>('SELECT 1 AS alive')).rows).toEqual([{ alive: 1 }]);
+  } finally {
+    await Promise.all([ours.end().catch(() => undefined), others.end()]);
+  }
+}, 30_000);
+
+it('a source that takes a connection and then hangs holds nothing up for long, and is not said to be free of sessions', async () => {
+  isHung = true;
+  const started = performance.now();
+  expect(await endSourceSessions(through(), NAME)).toBe(0);
+  await expect(lookForSourceSessions(through(), NAME)).rejects.toThrow(/timeout/i);
+  expect(performance.now() - started).toBeLessThan(25_000);
+}, 60_000);
+
+it('one that is down has no sessions, and the proof says that it was not asked', async () => {
+  const nobody = { ...through(), port: 1 };
+  expect(await endSourceSessions(nobody, NAME)).toBe(0);
+  expect(await lookForSourceSessions(nobody, NAME)).toEqual({ looked: expect.stringMatching(/^no sessions at the source: .*(ECONNREFUSED|refuse)/) as string, found: [] });
+});
