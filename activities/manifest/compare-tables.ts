@@ -42,26 +42,32 @@ export async function compareTables(options: {
     }
     return difference;
   };
-  const compareBucket = (manifest: TableManifest, table: Table, bucket: Bucket, comparable: boolean) => async (client: Client): Promise<void> => {
+  /** Reads neighbouring buckets at once, and each by itself where something is wrong: their fingerprints add up. */
+  const compareBuckets = (manifest: TableManifest, table: Table, buckets: readonly Bucket[], comparable: boolean) => async (client: Client): Promise<void> => {
     throwIfAborted(signal);
-    const range = { fromPage: bucket.fromPage, toPage: bucket.toPage };
+    const expected = joined(buckets);
+    const range = { fromPage: expected.fromPage, toPage: expected.toPage };
     const read = async (depth: 'count' | 'fingerprint' | 'fingerprintAndBounds'): Promise<Bucket> => {
       const reading = await readBucket(client, table, range, depth);
       // Nothing can move on a paused copy.
       if (reading === 'moved') throw new Error(`table ${table.label} changed while the paused copy was read`);
       return reading.bucket;
     };
+    const oneByOne = async (): Promise<void> => {
+      for (const bucket of buckets) await compareBuckets(manifest, table, [bucket], comparable)(client);
+    };
     try {
       const actual = await read(comparable ? 'fingerprint' : 'count');
+      const equal = actual.rows === expected.rows && (!comparable || actual.fingerprint === expected.fingerprint);
+      if (!equal && buckets.length > 1) return await oneByOne();
       result.compared.rows += actual.rows;
-      result.compared.buckets += 1;
-      const equal = actual.rows === bucket.rows && (!comparable || actual.fingerprint === bucket.fingerprint);
+      result.compared.buckets += buckets.length;
       if (!equal) {
         const difference = differ(manifest);
-        difference.rowsFound += actual.rows - bucket.rows;
+        difference.rowsFound += actual.rows - expected.rows;
         // Bounds cost time, so they are read only where they are needed.
-        const bounds = bucket.keyFrom !== null ? bucket : await read('fingerprintAndBounds');
-        difference.buckets.push({ ...range, keyColumn: manifest.keyColumn, keyFrom: bounds.keyFrom, keyTo: bounds.keyTo, rowsExpected: bucket.rows, rowsFound: actual.rows });
+        const bounds = expected.keyFrom !== null ? expected : await read('fingerprintAndBounds');
+        difference.buckets.push({ ...range, keyColumn: manifest.keyColumn, keyFrom: bounds.keyFrom, keyTo: bounds.keyTo, rowsExpected: expected.rows, rowsFound: actual.rows });
       }
     } catch (error) {
       throwIfAborted(signal);
@@ -69,11 +75,12 @@ export async function compareTables(options: {
       // A process that crashes ends without a word, and PostgreSQL then ends all others with 57P02.
       if (hasBrokenOff(error) || code.startsWith('57P')) throw new ConnectionLost(`the restored server ended the connection over which table ${table.label} was read (${(error as Error).message})`, error);
       if (saysNothingOfTheData(error)) throw error;
+      if (buckets.length > 1) return oneByOne();
       // Only what the storage says may be quoted: other messages can hold values of rows.
       const message = code.startsWith('XX') || code.startsWith('58') ? (error as Error).message : 'the server could not read it';
       result.differences.push({ kind: 'unreadable', table: labelOf(manifest), code, message, ...range });
     }
-    progress.bytesDone += manifest.bytes / manifest.buckets.length;
+    progress.bytesDone += (manifest.bytes / manifest.buckets.length) * buckets.length;
     progress.rows = result.compared.rows;
     options.onProgress({ ...progress });
   };
@@ -93,9 +100,10 @@ export async function compareTables(options: {
     if (options.depth === 'standard' && !comparable) result.incomparable.push(labelOf(manifest));
     result.compared.tables += 1;
     result.compared.bytes += manifest.bytes;
-    let left = manifest.buckets.length;
-    queue.add(...manifest.buckets.map((bucket) => async (client: Client) => {
-      await compareBucket(manifest, table, bucket, comparable)(client);
+    const groups = neighbours(manifest);
+    let left = groups.length;
+    queue.add(...groups.map((buckets) => async (client: Client) => {
+      await compareBuckets(manifest, table, buckets, comparable)(client);
       left -= 1;
       if (left === 0) progress.tablesDone += 1;
     }));
@@ -104,6 +112,33 @@ export async function compareTables(options: {
   for (const difference of rowsDifferences.values()) difference.buckets.sort((a, b) => a.fromPage - b.fromPage);
   result.differences.push(...rowsDifferences.values());
   return result;
+}
+
+/** How much is read by one query. More is hardly faster, and a table is shared out among fewer connections. */
+const READ_AT_ONCE_BYTES = 32 * 2 ** 20;
+
+/** A table's buckets in groups that lie side by side. */
+function neighbours({ buckets, bytes }: TableManifest): Bucket[][] {
+  const most = Math.max(1, Math.floor(READ_AT_ONCE_BYTES / (bytes / buckets.length)));
+  const groups: Bucket[][] = [];
+  for (const bucket of buckets) {
+    const group = groups.at(-1);
+    if (group && group.length < most && group.at(-1)?.toPage === bucket.fromPage) group.push(bucket);
+    else groups.push([bucket]);
+  }
+  return groups;
+}
+
+/** What neighbouring buckets hold together. Bounds are those of a single one: text cannot be put in the order of its type here. */
+function joined(buckets: readonly Bucket[]): Bucket {
+  const [first] = buckets;
+  if (first === undefined) throw new RangeError('there is no bucket to compare');
+  if (buckets.length === 1) return first;
+  return {
+    fromPage: first.fromPage, toPage: buckets.at(-1)?.toPage ?? null, keyFrom: null, keyTo: null,
+    rows: buckets.reduce((sum, { rows }) => sum + rows, 0),
+    fingerprint: String(buckets.reduce((sum, { fingerprint }) => sum + BigInt(fingerprint), 0n)),
+  };
 }
 
 function labelOf(table: { schema: string; name: string }): string {

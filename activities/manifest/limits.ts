@@ -26,5 +26,5 @@ export const defaultLimits: ManifestLimits = {
   maxXminAgeMs: 3_600_000,
   maxRetainedWalBytes: 4 * 1024 ** 3,
   dutyCycle: 1,
-  bucketBytes: 32 * 1024 ** 2,
+  bucketBytes: 8 * 1024 ** 2,
 };

@@ -63,6 +63,7 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
       // Slow where a fault must find the time to strike.
       drills: { copyBytesPerSecond: '60MB', settings: { shared_buffers: '4MB' } },
       shop: {
+        manifest: { dutyCycle: 0.5 },
         gates: { start: { approvers: ['anna'], assurance: 'claimed', expiresAfter: '1h' } },
         checks: [{ name: 'a slow look', sql: 'SELECT count(*) FROM pg_sleep(1.5)', expect: 1 }],
         probe: { command: ['sleep', '1.5'] },

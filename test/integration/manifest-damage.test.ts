@@ -29,6 +29,21 @@ describe('contents', () => {
     expect((await compare()).differences).toEqual([]);
   });
 
+  test('of neighbouring ranges that are read at once only those that differ are named, with their keys', async () => {
+    manifest = await take({ bucketBytes: 128 * 1024 });
+    const buckets = manifest.databases.find(({ database }) => database === 'postgres')?.tables.find(({ name }) => name === 'accounts')?.buckets ?? [];
+    expect(buckets.length).toBeGreaterThan(5);
+    // New versions lie on the last pages.
+    await run(`UPDATE accounts SET balance = 7 WHERE id IN (5000, 15000)`);
+    const [difference, ...others] = (await compare()).differences;
+    expect(others).toEqual([]);
+    const hit = buckets.filter(({ keyFrom, keyTo }) => [5000, 15000].some((id) => Number(keyFrom) <= id && id <= Number(keyTo)));
+    expect(difference).toMatchObject({ kind: 'rows', table: 'public.accounts', rowsExpected: 20_000, rowsFound: 20_000 });
+    expect((difference as { buckets: { fromPage: number }[] }).buckets.map(({ fromPage }) => fromPage)).toEqual([...new Set([...hit, buckets.at(-1)])].map((bucket) => bucket?.fromPage));
+    await run(`UPDATE accounts SET balance = 1000 WHERE id IN (5000, 15000)`);
+    manifest = await take();
+  });
+
   // Damage, and what undoes it: the next case starts from equal contents.
   const damages: [string, string, string, string][] = [
     ['a row missing', 'public.no_key', 'DELETE FROM no_key WHERE ctid = (SELECT min(ctid) FROM no_key)', 'INSERT INTO no_key VALUES (1, 1)'],
