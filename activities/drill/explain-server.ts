@@ -22,7 +22,7 @@ const WAL_NOT_HANDED_OVER = /^could not restore file "[^"]+" from archive/;
 
 /** Why a server is gone, from its log since `logOffset`. Trouble of the host must not look like a bad backup. */
 export async function explainEnd(drill: Drill, logOffset: number): Promise<RecoveryFailure> {
-  const text = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
+  const { text, replayBegan } = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
   const free = await freeBytes(drill);
   if (NO_SPACE.test(text) || free < NOTHING_LEFT) return notEnoughSpace(drill, free);
   const storage = storageFailure(text);
@@ -44,7 +44,7 @@ export async function explainEnd(drill: Drill, logOffset: number): Promise<Recov
     if (fatal.length > 0) return new RecoveryFailure('SERVER_KILLED', `This host did not hand the restored server its WAL: ${reason}.`);
     if (silent || KILLED.test(text)) return new RecoveryFailure('SERVER_KILLED', 'The restored server was killed from outside, without a word of why in its log; perhaps this host ran out of memory.');
   }
-  const isBackups = /starting (archive|point-in-time) recovery|redo starts/.test(text) || fatal.some((line) => FILES_UNFIT.test(line));
+  const isBackups = replayBegan || fatal.some((line) => FILES_UNFIT.test(line));
   return new RecoveryFailure(isBackups ? 'RECOVERY_FAILED' : 'SERVER_DID_NOT_START', `The restored server ended: ${reason}.`);
 }
 
@@ -58,14 +58,15 @@ export function storageFailure(text: string): RecoveryFailure | undefined {
 export async function explainPause(drill: Drill, logOffset: number, where: string): Promise<RecoveryFailure> {
   const unfit = await readInsufficientSetting(drill, logOffset);
   if (unfit) return unfit;
-  const text = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
+  const { text } = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
   const said = text.trim().split('\n').findLast((line) => line.includes('paus'))?.replace(/^.*?: {2}/, '') ?? 'its log does not say why';
   return new RecoveryFailure('COPY_MOVED_ON', `Recovery waits ${where}: ${said}. Somebody paused it; the copy must be restored again.`);
 }
 
 /** A pause for a setting that is too low, wherever it happened. */
 export async function readInsufficientSetting(drill: Drill, logOffset: number): Promise<RecoveryFailure | undefined> {
-  const unfit = insufficientSetting(await readLifeFrom(drillPaths(drill.directory).logFile, logOffset));
+  const { text } = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
+  const unfit = insufficientSetting(text);
   return unfit === undefined ? undefined : settingTooLow(unfit);
 }
 

@@ -1,7 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { destroyDrill } from '../../activities/drill/destroy.ts';
-import { type Drill, drillMarker } from '../../activities/drill/drill.ts';
+import { type Drill, drillMarker, drillPaths } from '../../activities/drill/drill.ts';
 import { explainEnd } from '../../activities/drill/explain-server.ts';
 import { findProcesses, type ProcessIdentity, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
@@ -59,6 +60,8 @@ it.each(ways)('nor is one that %s stops while it waits at a position', async (_w
   expect(await untilGone([server], 20_000)).toEqual([]);
   const failure = await explainEnd(drill, 0);
   expect(failure).toMatchObject({ type: 'SERVER_KILLED' });
-  // And the copy can be used again.
+  // And the copy can be used again. Nobody knocked before it was open: that would fill the log.
   await recoverToLsnAndPause({ drill, lsn: point.stopLsn, timeline: 1 });
+  const log = await readFile(drillPaths(drill.directory).logFile, 'utf8');
+  expect(log.match(/FATAL: {2}the database system is .*(starting up|not yet accepting)/g)).toBeNull();
 }, 60_000);

@@ -32,6 +32,12 @@ it.each(['PANIC:  invalid page in block 3 of relation base/5/16384', 'FATAL:  co
   expect(classify(await explain(`1763694000.500 [7] ${said}`))).toMatchObject({ type: 'RECOVERY_FAILED', nonRetryable: true });
 });
 
+it('a server that found a bad page began to replay, however much it said since', async () => {
+  const restored = Array.from({ length: 12_000 }, (_, n) => `1763694000.200 [7] LOG:  restored log file "0000000100000000${n.toString(16).toUpperCase().padStart(8, '0')}" from archive`);
+  const failure = await explain(...restored, '1763694000.500 [7] PANIC:  WAL contains references to invalid pages');
+  expect(failure).toMatchObject({ type: 'RECOVERY_FAILED', message: expect.stringContaining('invalid pages') as string });
+});
+
 it('a server that took writes and is gone was killed, however an earlier one of the same copy had ended', async () => {
   const { logFile } = drillPaths(directory);
   mkdirSync(dirname(logFile), { recursive: true });
