@@ -26,8 +26,8 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
   const layout = archiveLayout({ root: provider.repository, walDirectory: provider.walDirectory });
   const point = (id: string) => readRecoveryPoint({ layout, id });
   const recall = (drill: DrillRef) => recallDrill(drillPlace(drills.directory, drill));
-  const continuity = (base: RecoveryPoint, asOf: string): Promise<WalContinuity> => checkWalContinuity({
-    walDirectory: layout.wal, timeline: base.timeline, startLsn: parseLsn(base.startLsn), mustReachLsn: parseLsn(base.stopLsn), segmentSize: base.walSegmentSize, asOf: new Date(asOf),
+  const continuity = (base: RecoveryPoint, asOf: string, plannedLast: string | null = null): Promise<WalContinuity> => checkWalContinuity({
+    walDirectory: layout.wal, timeline: base.timeline, startLsn: parseLsn(base.startLsn), mustReachLsn: parseLsn(base.stopLsn), segmentSize: base.walSegmentSize, asOf: new Date(asOf), plannedLast,
   });
 
   return {
@@ -62,7 +62,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const { binDirectory } = configuration.postgres;
       const binaries = await findPostgres({ major: base.serverMajor, binDirectory });
       const prepared = await prepareDrill({
-        ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt),
+        ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt, plan.archive.lastSegment),
         binDirectory: binaries.binDirectory, owner: binaries.runAs ?? null, until: asSourceTime(plan),
         reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, signal, onProgress,
       });
