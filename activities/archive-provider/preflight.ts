@@ -69,6 +69,18 @@ export function judgeIsolation({ network, mounts, reason }: Isolation, wanted: C
   return { name, outcome: 'skipped', detail: `${open}: ${reason}` };
 }
 
+/**
+ * How far this host cuts the copy off now. Between the pre-flight and the copy people think, for hours, and the worker may
+ * have been started anew with fewer rights: what was required then must hold for the server that will run.
+ * @throws ApplicationFailure `PREFLIGHT` where it is less than what is required
+ */
+export async function requireIsolation(owner: Parameters<typeof probeIsolation>[0], wanted: Configuration['drills']['network']): Promise<Isolation> {
+  const isolation = await probeIsolation(owner);
+  const judged = judgeIsolation(isolation, wanted);
+  if (typeof judged === 'string') throw ApplicationFailure.nonRetryable(judged, 'PREFLIGHT');
+  return isolation;
+}
+
 async function missingExtensions(point: RecoveryPoint, shareDirectory: string): Promise<string[]> {
   const installed = new Set((await readdir(join(shareDirectory, 'extension'))).filter((name) => name.endsWith('.control')).map((name) => name.slice(0, -'.control'.length)));
   const used = new Set(point.databases.flatMap((database) => database.extensions ?? []).map((extension) => extension.name));

@@ -1,11 +1,13 @@
-import { chmodSync, readdirSync, renameSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
 import { drillPlace } from '../../activities/archive-provider/drill-place.ts';
+import { findOnPath } from '../../activities/archive/copy-files.ts';
 import type { DrillPlaceCall, DrillRef } from '../../activities/dr-test/drill-activities.ts';
 import { drillPaths } from '../../activities/drill/drill.ts';
+import { probeIsolation } from '../../activities/drill/isolation.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
@@ -15,9 +17,9 @@ import { type ArchivedSource, archiveNow, backUp, startArchivedSource } from '..
 let source: ArchivedSource;
 let point: RecoveryPoint;
 let call: DrillPlaceCall & DrillRef;
-const provider = () => {
+const provider = (network: 'required' | 'bestEffort' = 'bestEffort') => {
   const configuration = configurationSchema.parse({
-    version: 1, drills: { directory: source.drillsDirectory, reserve: '1MiB' },
+    version: 1, drills: { directory: source.drillsDirectory, reserve: '1MiB', network },
     databases: { shop: { connection: {}, provider: { kind: 'archive', repository: source.layout.root, walDirectory: source.layout.wal } } },
   });
   return archiveProvider({ settings: configuration.databases['shop']!, configuration });
@@ -73,5 +75,27 @@ it('an archive that ends earlier than the plan that was approved is no finding a
     expect(failure).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringMatching(/archive changed since the plan.*start the drill again/) as string });
   } finally {
     renameSync(`${last}.aside`, last);
+  }
+}, 60_000);
+
+it('a host that isolated when the plan was made and does not any more is refused where that is required, before anything is copied', async ({ skip }) => {
+  if ((await probeIsolation(null)).mounts !== 'isolated') return skip('this host cannot isolate');
+  const planned = await plan();
+  const required = provider('required');
+  expect(await required.preflight(planned, tools.signal)).toContainEqual(expect.objectContaining({ name: 'isolation', outcome: 'passed' }));
+  await required.openPlace(call);
+  const path = process.env['PATH'];
+  const bare = join(source.drillsDirectory, '..', 'bare');
+  mkdirSync(bare);
+  symlinkSync(findOnPath('ionice') ?? '/bin/true', join(bare, 'ionice'));
+  process.env['PATH'] = bare;
+  try {
+    const failure: unknown = await required.restore(call, planned, tools).catch((error: unknown) => classify(error));
+    expect(failure).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringContaining('the drill cannot be cut off from the network (this host has no "unshare"') as string });
+    expect(readdirSync(dirname(drillDirectory()))).toEqual(['place.json']);
+    expect((await provider('bestEffort').restore(call, planned, tools)).isolation).toMatchObject({ network: 'notIsolated' });
+  } finally {
+    process.env['PATH'] = path;
+    rmSync(bare, { recursive: true });
   }
 }, 60_000);
