@@ -66,7 +66,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const prepared = await prepareDrill({
         ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt, plan.archive.lastSegment),
         binDirectory: binaries.binDirectory, owner, isolation, until: asSourceTime(plan),
-        reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, signal, onProgress,
+        reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, priority: drills.priority, signal, onProgress,
       });
       await rememberDrill(place, prepared);
       const { network, mounts, reason } = prepared.drill.isolation;

@@ -21,7 +21,7 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
     if (problem === null) checks.push({ name, outcome: 'passed', detail });
     else problems.push(problem);
   };
-  const { directory, reserve, network } = configuration.drills;
+  const { directory, reserve, network, priority } = configuration.drills;
   await mkdir(directory, { recursive: true, mode: 0o711 });
   const { bavail, bsize } = await statfs(directory);
   const free = bavail * bsize;
@@ -55,6 +55,7 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
     if (typeof isolation === 'string') problems.push(isolation);
     else checks.push(isolation);
   }
+  if (priority === 'low') checks.push({ name: 'priority', outcome: 'passed', detail: 'as configured, the restored server gives way to all else on this host: a recovery in earnest may be faster than what is measured' });
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('; '), 'PREFLIGHT');
   return checks;
 }

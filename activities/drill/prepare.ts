@@ -35,6 +35,7 @@ export interface PrepareDrillArgs {
   reflink?: boolean | undefined;
   settings?: Record<string, string>;
   preloadLibraries?: string[];
+  priority?: Drill['priority'];
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
 }
@@ -102,7 +103,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
     name: args.name, directory, run: args.run, fence: args.fence, binDirectory: args.binDirectory, serverMajor: point.serverMajor, owner,
     superuser: point.bootstrapSuperuser, isolation: args.isolation, hiddenPaths, recoverySettings: raiseRecoverySettings(point.settings, wal.parameterChanges),
     reserveBytes: args.reserveBytes,
-    settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [],
+    settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [], priority: args.priority ?? 'normal',
   };
   const last = wal.lastCommit;
   return {

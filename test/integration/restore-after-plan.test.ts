@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
-import { drillPlace } from '../../activities/archive-provider/drill-place.ts';
+import { drillPlace, recallDrill } from '../../activities/archive-provider/drill-place.ts';
 import { findOnPath } from '../../activities/archive/copy-files.ts';
 import type { DrillPlaceCall, DrillRef } from '../../activities/dr-test/drill-activities.ts';
 import { drillPaths } from '../../activities/drill/drill.ts';
@@ -19,7 +19,7 @@ let point: RecoveryPoint;
 let call: DrillPlaceCall & DrillRef;
 const provider = (network: 'required' | 'bestEffort' = 'bestEffort') => {
   const configuration = configurationSchema.parse({
-    version: 1, drills: { directory: source.drillsDirectory, reserve: '1MiB', network },
+    version: 1, drills: { directory: source.drillsDirectory, reserve: '1MiB', network, priority: 'low' },
     databases: { shop: { connection: {}, provider: { kind: 'archive', repository: source.layout.root, walDirectory: source.layout.wal } } },
   });
   return archiveProvider({ settings: configuration.databases['shop']!, configuration });
@@ -63,6 +63,7 @@ it('segments that were touched while people decided are restored as they were pl
   expect(restored.walSegments).toBe(planned.archive.segments);
   const copied = readdirSync(drillPaths(drillDirectory()).wal).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
   expect(copied.at(-1)).toBe(planned.archive.lastSegment);
+  expect((await recallDrill(drillPlace(source.drillsDirectory, call))).drill.priority, 'as configured').toBe('low');
 }, 60_000);
 
 it('an archive that ends earlier than the plan that was approved is no finding about the backup', async () => {
@@ -82,7 +83,9 @@ it('a host that isolated when the plan was made and does not any more is refused
   if ((await probeIsolation(null)).mounts !== 'isolated') return skip('this host cannot isolate');
   const planned = await plan();
   const required = provider('required');
-  expect(await required.preflight(planned, tools.signal)).toContainEqual(expect.objectContaining({ name: 'isolation', outcome: 'passed' }));
+  const checks = await required.preflight(planned, tools.signal);
+  expect(checks).toContainEqual(expect.objectContaining({ name: 'isolation', outcome: 'passed' }));
+  expect(checks.map(({ name }) => name)).toContain('priority');
   await required.openPlace(call);
   const path = process.env['PATH'];
   const bare = join(source.drillsDirectory, '..', 'bare');

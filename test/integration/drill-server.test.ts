@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { getPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { destroyDrill } from '../../activities/drill/destroy.ts';
@@ -50,6 +51,14 @@ it.each(ways)('a server that %s stops while it replays is no finding about the b
   const failure = await end;
   expect(failure).toMatchObject({ type: 'SERVER_KILLED' });
   expect(classify(failure)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+}, 60_000);
+
+it.each([['normal', 0], ['low', 10]] as const)('at %s priority the server and its processes have niceness %i more than the worker', async (priority, more) => {
+  const { drill } = await drillOf(source, point, { priority });
+  await recoverToLsnAndPause({ drill, lsn: point.stopLsn, timeline: 1 });
+  const all = await findProcesses({ marker: drillMarker(drill.name), directory: drill.directory });
+  expect(all.length).toBeGreaterThan(3);
+  expect(all.map(({ pid }) => getPriority(pid))).toEqual(all.map(() => getPriority() + more));
 }, 60_000);
 
 it.each(ways)('nor is one that %s stops while it waits at a position', async (_way, tell) => {
