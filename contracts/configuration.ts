@@ -86,6 +86,8 @@ export const configurationSchema = z.strictObject({
       copyBytesPerSecond: sizeBytes.optional(),
       connections: z.number().int().min(1).max(64).default(2),
       preloadLibraries: z.array(z.string()).default([]),
+      /** Of the restored server. `low` spares what else runs on the host, and makes the recovery time that is measured longer. */
+      priority: z.enum(['normal', 'low']).default('normal'),
       /** `required`: refuse to drill where the copy cannot be cut off from the network, or from production's files and sockets on the host. */
       network: z.enum(['required', 'bestEffort']).default('bestEffort'),
       settings: z.record(z.string(), z.string()).default({}),

@@ -17,7 +17,7 @@ import { findPostgres } from '../postgres/binaries.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import { closePlace, drillPlace, openPlace, provePlaceAbsent, recallDrill, rememberDrill } from './drill-place.ts';
 import { chooseManifest, readManifestOf } from './manifests.ts';
-import { checkHost } from './preflight.ts';
+import { checkHost, requireIsolation } from './preflight.ts';
 
 /** Base backups with a WAL archive in directories of this host, restored by a PostgreSQL of this host. */
 export function archiveProvider({ settings, configuration }: { settings: DatabaseSettings; configuration: Configuration }): RecoveryProvider {
@@ -26,8 +26,8 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
   const layout = archiveLayout({ root: provider.repository, walDirectory: provider.walDirectory });
   const point = (id: string) => readRecoveryPoint({ layout, id });
   const recall = (drill: DrillRef) => recallDrill(drillPlace(drills.directory, drill));
-  const continuity = (base: RecoveryPoint, asOf: string): Promise<WalContinuity> => checkWalContinuity({
-    walDirectory: layout.wal, timeline: base.timeline, startLsn: parseLsn(base.startLsn), mustReachLsn: parseLsn(base.stopLsn), segmentSize: base.walSegmentSize, asOf: new Date(asOf),
+  const continuity = (base: RecoveryPoint, asOf: string, plannedLast: string | null = null): Promise<WalContinuity> => checkWalContinuity({
+    walDirectory: layout.wal, timeline: base.timeline, startLsn: parseLsn(base.startLsn), mustReachLsn: parseLsn(base.stopLsn), segmentSize: base.walSegmentSize, asOf: new Date(asOf), plannedLast,
   });
 
   return {
@@ -61,10 +61,12 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const place = drillPlace(drills.directory, drill);
       const { binDirectory } = configuration.postgres;
       const binaries = await findPostgres({ major: base.serverMajor, binDirectory });
+      const owner = binaries.runAs ?? null;
+      const isolation = await requireIsolation(owner, drills.network);
       const prepared = await prepareDrill({
-        ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt),
-        binDirectory: binaries.binDirectory, owner: binaries.runAs ?? null, until: asSourceTime(plan),
-        reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, signal, onProgress,
+        ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt, plan.archive.lastSegment),
+        binDirectory: binaries.binDirectory, owner, isolation, until: asSourceTime(plan),
+        reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, priority: drills.priority, signal, onProgress,
       });
       await rememberDrill(place, prepared);
       const { network, mounts, reason } = prepared.drill.isolation;

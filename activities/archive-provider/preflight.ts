@@ -21,7 +21,7 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
     if (problem === null) checks.push({ name, outcome: 'passed', detail });
     else problems.push(problem);
   };
-  const { directory, reserve, network } = configuration.drills;
+  const { directory, reserve, network, priority } = configuration.drills;
   await mkdir(directory, { recursive: true, mode: 0o711 });
   const { bavail, bsize } = await statfs(directory);
   const free = bavail * bsize;
@@ -55,6 +55,7 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
     if (typeof isolation === 'string') problems.push(isolation);
     else checks.push(isolation);
   }
+  if (priority === 'low') checks.push({ name: 'priority', outcome: 'passed', detail: 'as configured, the restored server gives way to all else on this host: a recovery in earnest may be faster than what is measured' });
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('; '), 'PREFLIGHT');
   return checks;
 }
@@ -67,6 +68,18 @@ export function judgeIsolation({ network, mounts, reason }: Isolation, wanted: C
   const open = network === 'isolated' ? "production's files and sockets on this host cannot be hidden from the drill" : 'the drill cannot be cut off from the network';
   if (wanted === 'required') return `${open} (${reason}); run the worker where unshare works, or set drills.network to bestEffort`;
   return { name, outcome: 'skipped', detail: `${open}: ${reason}` };
+}
+
+/**
+ * How far this host cuts the copy off now. Between the pre-flight and the copy people think, for hours, and the worker may
+ * have been started anew with fewer rights: what was required then must hold for the server that will run.
+ * @throws ApplicationFailure `PREFLIGHT` where it is less than what is required
+ */
+export async function requireIsolation(owner: Parameters<typeof probeIsolation>[0], wanted: Configuration['drills']['network']): Promise<Isolation> {
+  const isolation = await probeIsolation(owner);
+  const judged = judgeIsolation(isolation, wanted);
+  if (typeof judged === 'string') throw ApplicationFailure.nonRetryable(judged, 'PREFLIGHT');
+  return isolation;
 }
 
 async function missingExtensions(point: RecoveryPoint, shareDirectory: string): Promise<string[]> {

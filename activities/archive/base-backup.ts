@@ -78,7 +78,7 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
       tablespaces: copied.tablespaces,
     } satisfies RecoveryPoint);
     await waitForArchive(args, point);
-    await syncTree(args.incoming);
+    await syncTree(args.incoming, args.signal);
     // Last, and at once: a directory with this file is a whole backup.
     await describe(args.incoming, point);
     return point;
@@ -110,9 +110,9 @@ export async function publishBackup(args: { incoming: string; backups: string; i
   const target = join(args.backups, args.id);
   try {
     await chmod(args.incoming, 0o700);
-    await syncTree(args.incoming);
+    // All else came to the disk when the backup was finished, and the manifest when it was written.
     await seal(args.incoming);
-    // Syncing takes long: who slept through it may have a successor by now.
+    // Who slept through it may have a successor by now.
     args.signal?.throwIfAborted();
     await rename(args.incoming, target);
   } catch (cause) {

@@ -15,6 +15,7 @@ export type RecoveryFailureType =
   | 'NOT_ENOUGH_SPACE'
   | 'UNREADABLE'
   | 'ARCHIVE_EMPTY'
+  | 'ARCHIVE_CHANGED'
   | 'UNFIT_HOST'
   | 'FENCED'
   | 'SERVER_DID_NOT_START'

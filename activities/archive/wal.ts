@@ -96,8 +96,9 @@ function arrival({ mtime, ctime }: { mtime: Date; ctime: Date }): Date {
 
 /**
  * Proves that the archive, as it stood at `asOf`, reaches from the start of a backup to its last segment without a gap.
- * When a segment counts as archived: {@link arrival}.
- * @throws RecoveryFailure `WAL_MISSING`, `WAL_TRUNCATED`; `TIME_OUT_OF_RANGE`: all is there, but came only after `asOf`; `ARCHIVE_EMPTY`, `UNREADABLE`. The files are named
+ * When a segment counts as archived: {@link arrival}. Where a plan was made of the archive already, what it saw counts, whatever
+ * touched the files while people decided.
+ * @throws RecoveryFailure `WAL_MISSING`, `WAL_TRUNCATED`; `ARCHIVE_CHANGED`: it ends before what was planned; `TIME_OUT_OF_RANGE`: all is there, but came only after `asOf`; `ARCHIVE_EMPTY`, `UNREADABLE`. The files are named
  */
 export async function checkWalContinuity(args: {
   walDirectory: string;
@@ -107,8 +108,10 @@ export async function checkWalContinuity(args: {
   mustReachLsn: bigint;
   segmentSize: number;
   asOf: Date;
+  /** The last segment that a plan counted on. */
+  plannedLast?: string | null;
 }): Promise<WalContinuity> {
-  const { walDirectory, segmentSize, timeline } = args;
+  const { walDirectory, segmentSize, timeline, plannedLast = null } = args;
   const names = await readdir(walDirectory).catch((cause: Error) => {
     throw new RecoveryFailure('UNREADABLE', `The WAL archive ${walDirectory} cannot be read: ${cause.message}`, { cause });
   });
@@ -126,9 +129,10 @@ export async function checkWalContinuity(args: {
   }
   // The byte before the end: a backup that stops exactly at a boundary does not need the next segment.
   const mustReach = segmentNumberOf(args.mustReachLsn - 1n, segmentSize);
-  const isLate = (archivedAt: Date) => archivedAt.getTime() > args.asOf.getTime();
+  const plannedEnd = plannedLast === null ? undefined : parseSegmentFileName(plannedLast, segmentSize)?.segmentNumber;
+  const isLate = (number: bigint, archivedAt: Date) => (plannedEnd === undefined ? archivedAt.getTime() > args.asOf.getTime() : number > plannedEnd);
   let last = mustReach;
-  for (const [number, { archivedAt }] of present) if (number > last && !isLate(archivedAt)) last = number;
+  for (const [number, { archivedAt }] of present) if (number > last && !isLate(number, archivedAt)) last = number;
 
   const segments: WalSegment[] = [];
   const late: string[] = [];
@@ -139,8 +143,8 @@ export async function checkWalContinuity(args: {
     const owner = timelineOfSegment(lineage, number, segmentSize);
     const found = present.get(number);
     if (!found) missing.push(segmentFileName({ timeline: owner, segmentNumber: number, segmentSize }));
-    else if (late.length > 0 || isLate(found.archivedAt)) {
-      if (isLate(found.archivedAt) && number <= mustReach) neededLate ??= found;
+    else if (late.length > 0 || isLate(number, found.archivedAt)) {
+      if (isLate(number, found.archivedAt) && number <= mustReach) neededLate ??= found;
       late.push(found.name);
     }
     else if (found.size !== segmentSize) truncated.push(found.name);
@@ -159,6 +163,10 @@ export async function checkWalContinuity(args: {
   }
   if (neededLate) {
     throw new RecoveryFailure('TIME_OUT_OF_RANGE', `At ${args.asOf.toISOString()} the archive did not yet reach the end of the backup: ${neededLate.name} arrived at ${neededLate.archivedAt.toISOString()} (a copy arrives when it is made); choose an older recovery point, or declare a later instant.`, { files: late });
+  }
+  const end = segments.at(-1)?.name;
+  if (plannedLast !== null && end !== plannedLast) {
+    throw new RecoveryFailure('ARCHIVE_CHANGED', `The WAL archive changed since the plan was made: it was to be restored up to ${plannedLast} and now ends with ${end ?? 'nothing'}. Look at what removes or moves files in ${walDirectory}, and start the drill again.`, { files: [plannedLast] });
   }
   const historyFiles = [...lineage.ancestors.map((end) => end.timeline), timeline].filter((id) => id > 1).map(historyFileName);
   return { lineage, segments, historyFiles: historyFiles.filter((name) => names.includes(name)), late, partial };

@@ -31,6 +31,8 @@ export interface Drill {
   /** Extra settings of the restored server; never ones that isolate it. */
   settings: Record<string, string>;
   preloadLibraries: string[];
+  /** `low`: the restored server goes last at the processors and the disk. */
+  priority: 'normal' | 'low';
   /** What replay must leave free of the drill's file system. */
   reserveBytes: number;
 }

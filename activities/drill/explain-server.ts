@@ -13,10 +13,16 @@ const NO_MEMORY = /Cannot allocate memory|out of memory|Too many open files/;
 const FILES_UNFIT = /control file|pg_control|checkpoint record|backup_label|PG_VERSION|was initialized by PostgreSQL|not a valid data directory|data directory is not|could not (open|read|access) (file|directory) "(base|global|pg_)/;
 /** The first signal is the cause. The kernel and people send these; a process that crashes by itself dies of others, and then the server kills the rest. */
 const KILLED = /^(?:(?!was terminated by signal)[^])*was terminated by signal (9|15)\b/;
+/** Before any of its processes crashed: by people, or by what restarts a worker and signals all that it started. */
+const TOLD_TO_STOP = /^(?:(?!was terminated by signal)[^])*received ((?:smart|fast|immediate) shutdown request)/;
+/** Recovery was told by itself: where it gives up it says so as FATAL, and ends in the same way. */
+const RECOVERY_TOLD_TO_STOP = /startup process \(PID \d+\) exited with exit code 1\b/;
+/** The copy of a segment that is there, in the drill's own directory, was ended; WAL that is damaged or missing ends otherwise. */
+const WAL_NOT_HANDED_OVER = /^could not restore file "[^"]+" from archive/;
 
 /** Why a server is gone, from its log since `logOffset`. Trouble of the host must not look like a bad backup. */
 export async function explainEnd(drill: Drill, logOffset: number): Promise<RecoveryFailure> {
-  const text = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
+  const { text, replayBegan } = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
   const free = await freeBytes(drill);
   if (NO_SPACE.test(text) || free < NOTHING_LEFT) return notEnoughSpace(drill, free);
   const storage = storageFailure(text);
@@ -32,10 +38,13 @@ export async function explainEnd(drill: Drill, logOffset: number): Promise<Recov
   }
   // A server that gives up says why, also when one of its processes crashed; one that is killed has no time to.
   const silent = text !== '' && !/was terminated by signal|exited with exit code|aborting startup|database system is shut down/.test(text);
-  if (fatal.length === 0 && (silent || KILLED.test(text))) {
-    return new RecoveryFailure('SERVER_KILLED', 'The restored server was killed from outside, without a word of why in its log; perhaps this host ran out of memory.');
+  if (fatal.every((line) => WAL_NOT_HANDED_OVER.test(line))) {
+    const [, request] = TOLD_TO_STOP.exec(text) ?? [];
+    if (request !== undefined || RECOVERY_TOLD_TO_STOP.test(text)) return new RecoveryFailure('SERVER_KILLED', `The restored server was told to stop from outside (${request ?? 'the process that replays was ended'}), as happens when everything that its worker started is stopped with it.`);
+    if (fatal.length > 0) return new RecoveryFailure('SERVER_KILLED', `This host did not hand the restored server its WAL: ${reason}.`);
+    if (silent || KILLED.test(text)) return new RecoveryFailure('SERVER_KILLED', 'The restored server was killed from outside, without a word of why in its log; perhaps this host ran out of memory.');
   }
-  const isBackups = /starting (archive|point-in-time) recovery|redo starts/.test(text) || fatal.some((line) => FILES_UNFIT.test(line));
+  const isBackups = replayBegan || fatal.some((line) => FILES_UNFIT.test(line));
   return new RecoveryFailure(isBackups ? 'RECOVERY_FAILED' : 'SERVER_DID_NOT_START', `The restored server ended: ${reason}.`);
 }
 
@@ -49,14 +58,15 @@ export function storageFailure(text: string): RecoveryFailure | undefined {
 export async function explainPause(drill: Drill, logOffset: number, where: string): Promise<RecoveryFailure> {
   const unfit = await readInsufficientSetting(drill, logOffset);
   if (unfit) return unfit;
-  const text = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
+  const { text } = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
   const said = text.trim().split('\n').findLast((line) => line.includes('paus'))?.replace(/^.*?: {2}/, '') ?? 'its log does not say why';
   return new RecoveryFailure('COPY_MOVED_ON', `Recovery waits ${where}: ${said}. Somebody paused it; the copy must be restored again.`);
 }
 
 /** A pause for a setting that is too low, wherever it happened. */
 export async function readInsufficientSetting(drill: Drill, logOffset: number): Promise<RecoveryFailure | undefined> {
-  const unfit = insufficientSetting(await readLifeFrom(drillPaths(drill.directory).logFile, logOffset));
+  const { text } = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
+  const unfit = insufficientSetting(text);
   return unfit === undefined ? undefined : settingTooLow(unfit);
 }
 

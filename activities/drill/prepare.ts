@@ -9,8 +9,8 @@ import type { WalContinuity } from '../archive/wal.ts';
 import { scanArchivedWal } from '../archive/wal-scan.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { raiseRecoverySettings, writeAccess } from './configuration.ts';
-import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
-import { chooseHiddenPaths, probeIsolation } from './isolation.ts';
+import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
+import { chooseHiddenPaths } from './isolation.ts';
 import { endProcessesOf } from './processes.ts';
 import { writeRecoverySignal } from './recover.ts';
 
@@ -26,6 +26,8 @@ export interface PrepareDrillArgs {
   wal: WalContinuity;
   binDirectory: string;
   owner: { uid: number; gid: number } | null;
+  /** How far the copy will be cut off, from `probeIsolation` for this owner. Whether that is enough is for the caller to say. */
+  isolation: Isolation;
   /** Commits after this are not to be recovered; `null` for all. */
   until: Date | null;
   reserveBytes: number;
@@ -33,6 +35,7 @@ export interface PrepareDrillArgs {
   reflink?: boolean | undefined;
   settings?: Record<string, string>;
   preloadLibraries?: string[];
+  priority?: Drill['priority'];
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
 }
@@ -91,7 +94,6 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   await arrangeData(args, paths);
   await writeAccess({ directory }, [...new Set([point.bootstrapSuperuser, ...point.roleNames])]);
 
-  const isolation = await probeIsolation(owner);
   const hiddenPaths = await chooseHiddenPaths({
     production: [...production, layout.root, layout.wal],
     sockets: point.sourceSocketDirectories.map((path) => ({ directory: path, port: point.sourcePort })),
@@ -99,9 +101,9 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   });
   const drill: Drill = {
     name: args.name, directory, run: args.run, fence: args.fence, binDirectory: args.binDirectory, serverMajor: point.serverMajor, owner,
-    superuser: point.bootstrapSuperuser, isolation, hiddenPaths, recoverySettings: raiseRecoverySettings(point.settings, wal.parameterChanges),
+    superuser: point.bootstrapSuperuser, isolation: args.isolation, hiddenPaths, recoverySettings: raiseRecoverySettings(point.settings, wal.parameterChanges),
     reserveBytes: args.reserveBytes,
-    settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [],
+    settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [], priority: args.priority ?? 'normal',
   };
   const last = wal.lastCommit;
   return {

@@ -20,11 +20,48 @@ export async function readLogFrom(path: string, offset: number): Promise<LogTail
   }
 }
 
-/** The same since the server's last start: how an earlier one ended explains nothing. */
-export async function readLifeFrom(path: string, offset: number): Promise<string> {
-  const { text } = await readLogFrom(path, offset);
-  const start = text.lastIndexOf('LOG:  starting PostgreSQL ');
-  return start < 0 ? text : text.slice(text.lastIndexOf('\n', start) + 1);
+/** What a server said since its last start. */
+export interface ServerLife {
+  /** The end of it, as {@link readLogFrom} gives it. */
+  text: string;
+  /** Whether it came to read the backup, however long ago that was: each restored segment is a line, and so is each client that comes too early. */
+  replayBegan: boolean;
+}
+
+const CHUNK = 1_048_576;
+const MILESTONE = /LOG: {2}(starting PostgreSQL |starting (?:archive|point-in-time) recovery|redo starts)/g;
+
+/** What the server said since its last start, from `offset` on: how an earlier one ended explains nothing. */
+export async function readLifeFrom(path: string, offset: number): Promise<ServerLife> {
+  let [from, replayBegan] = [offset, false];
+  for await (const { lines, start } of linesFrom(path, offset)) {
+    for (const { 1: said, index } of lines.matchAll(MILESTONE)) {
+      replayBegan = said !== 'starting PostgreSQL ';
+      if (!replayBegan) from = start + lines.lastIndexOf('\n', index) + 1;
+    }
+  }
+  return { text: (await readLogFrom(path, from)).text, replayBegan };
+}
+
+/** A file's whole lines from an offset on, many at a time, one character for each byte. */
+async function* linesFrom(path: string, offset: number): AsyncGenerator<{ lines: string; start: number }> {
+  const file = await open(path, 'r').catch(() => undefined);
+  if (!file) return;
+  try {
+    const buffer = Buffer.allocUnsafe(CHUNK);
+    let [rest, start] = ['', offset];
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, CHUNK, start + rest.length);
+      const text = rest + buffer.toString('latin1', 0, bytesRead);
+      const end = bytesRead === 0 ? text.length : text.lastIndexOf('\n') + 1;
+      if (end > 0) yield { lines: text.slice(0, end), start };
+      if (bytesRead === 0) return;
+      start += end;
+      rest = text.slice(end);
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 /** Messages of FATAL and PANIC with what explains them, without those that only greet clients who come too early. */

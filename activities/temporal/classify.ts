@@ -17,6 +17,7 @@ const RECOVERY: Record<RecoveryFailureType, FailureType> = {
   NOT_ENOUGH_SPACE: 'DISK_FULL',
   UNREADABLE: 'PREFLIGHT',
   ARCHIVE_EMPTY: 'PREFLIGHT',
+  ARCHIVE_CHANGED: 'PREFLIGHT',
   UNFIT_HOST: 'PREFLIGHT',
   FENCED: 'FENCED',
   // It never came to read the backup, or somebody or the kernel ended it: that says nothing about the backup.

@@ -7,7 +7,7 @@ it('dr-test survives, or ends well after, a sample of each kind of death', async
   expect(results.filter(({ outcome }) => outcome === 'failed').map(({ name, detail }) => `${name}: ${detail}`)).toEqual([]);
   const kinds = new Set(results.map(({ fault }) => fault));
   expect([...kinds].sort()).toEqual([
-    'Temporal server restarted', 'copying process killed', 'host lost', 'restoring PostgreSQL killed', 'run cancelled', 'run terminated',
-    'worker killed', 'worker stopped and continued', 'worker stopped, run terminated, worker continued',
+    'Temporal server restarted', 'copying process killed', 'host lost', 'restoring PostgreSQL killed', 'restoring PostgreSQL told to stop', 'run cancelled',
+    'run terminated', 'worker killed', 'worker stopped and continued', 'worker stopped, run terminated, worker continued',
   ]);
 }, 600_000);

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ownerTag } from '../../activities/kernel/names.ts';
 import type { DrillRun } from './drill-run.ts';
 import type { Environment } from './environment.ts';
-import { drillProcesses, isCopying } from './host-processes.ts';
+import { drillProcesses, isCopying, isPostgres } from './host-processes.ts';
 import type { Point } from './points.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
@@ -144,7 +144,18 @@ const postgresKilled: Fault = {
     const pid = await readPostmaster(environment, run);
     if (pid === undefined) return null;
     const atMs = Date.now();
-    return kill(pid) ? { atMs, proof: `kill -9 of postmaster ${pid}` } : null;
+    return send(pid, 'SIGKILL') ? { atMs, proof: `kill -9 of postmaster ${pid}` } : null;
+  },
+};
+
+/** As `systemctl restart` of the worker does to all in its control group, without the worker, whose end other faults are. */
+const postgresTold: Fault = {
+  name: 'restoring PostgreSQL told to stop', expected: 'recovered', retried: false,
+  strikes: inside(WITH_SERVER),
+  async strike({ environment, run }) {
+    const atMs = Date.now();
+    const told = drillProcesses({ owner: run.owner, drillsDirectory: environment.drillsDirectory }).filter((one) => isPostgres(one) && send(one.pid, 'SIGTERM'));
+    return told.length > 0 ? { atMs, proof: `SIGTERM to ${told.length} processes of the server` } : null;
   },
 };
 
@@ -153,7 +164,7 @@ const copyKilled: Fault = {
   async strike({ environment, run }) {
     const copying = drillProcesses({ owner: run.owner, drillsDirectory: environment.drillsDirectory }).find(isCopying);
     const atMs = Date.now();
-    return copying && kill(copying.pid) ? { atMs, proof: `kill -9 of process ${copying.pid}` } : null;
+    return copying && send(copying.pid, 'SIGKILL') ? { atMs, proof: `kill -9 of process ${copying.pid}` } : null;
   },
 };
 
@@ -177,7 +188,7 @@ const hostLost: Fault = {
 };
 
 export const FAULTS: readonly Fault[] = [
-  workerKilled, workerStopped, workerStoppedRunTerminated, runTerminated, runCancelled, serverRestarted, postgresKilled, copyKilled, hostLost,
+  workerKilled, workerStopped, workerStoppedRunTerminated, runTerminated, runCancelled, serverRestarted, postgresKilled, postgresTold, copyKilled, hostLost,
 ];
 
 async function readPostmaster({ drillsDirectory }: Environment, run: DrillRun): Promise<number | undefined> {
@@ -189,9 +200,9 @@ async function readPostmaster({ drillsDirectory }: Environment, run: DrillRun): 
   return pid > 1 ? pid : undefined;
 }
 
-function kill(pid: number): boolean {
+function send(pid: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
     return true;
   } catch {
     return false;

@@ -44,6 +44,9 @@ export function processesWithOpenFiles(directory: string): string[] {
 
 export const isCopying = ({ command }: HostProcess): boolean => command.includes('copy-process.mjs');
 
+/** A server, or one of its children. */
+export const isPostgres = ({ command }: HostProcess): boolean => /^(\S+\/postgres -D |postgres: )/.test(command);
+
 /** Servers, without their children that have not set their title yet. */
 export function postmasters(processes: readonly HostProcess[]): HostProcess[] {
   const all = processes.filter(({ command }) => /^\S+\/postgres -D /.test(command));

@@ -83,6 +83,7 @@ function sampleOf(all: readonly Case[]): Case[] {
     ['worker stopped and continued', 'inside', 'compareWithManifest'], ['worker killed', 'inside', 'recoverToEnd'], ['run terminated', 'inside', 'recoverToManifest'],
     ['run cancelled', 'during', null], ['worker killed', 'before', 'copyBackup'], ['run terminated', 'before', 'planDrill'],
     ['Temporal server restarted', 'inside', 'copyBackup'], ['restoring PostgreSQL killed', 'inside', 'compareWithManifest'], ['copying process killed', 'inside', 'copyBackup'],
+    ['restoring PostgreSQL told to stop', 'inside', 'recoverToManifest'],
   ];
   return wanted.flatMap(([fault, where, activity]) => all.findLast((one) => one.fault.name === fault && one.point.where === where && one.point.activity === activity) ?? []);
 }

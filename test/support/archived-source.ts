@@ -5,6 +5,7 @@ import { publishBackup, takeBaseBackup } from '../../activities/archive/base-bac
 import { checkWalContinuity, type WalContinuity } from '../../activities/archive/wal.ts';
 import { identifyProcess, untilGone } from '../../activities/drill/processes.ts';
 import { type PreparedDrill, prepareDrill, type PrepareDrillArgs } from '../../activities/drill/prepare.ts';
+import { probeIsolation } from '../../activities/drill/isolation.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
@@ -74,9 +75,10 @@ export function continuity(source: ArchivedSource, point: RecoveryPoint, asOf = 
 
 export async function drillOf(source: ArchivedSource, point: RecoveryPoint, over: Partial<PrepareDrillArgs> = {}): Promise<PreparedDrill> {
   const binaries = await findPostgres({ major: point.serverMajor });
+  const owner = binaries.runAs ?? null;
   return prepareDrill({
     name: DRILL_NAME, drillsDirectory: source.drillsDirectory, run: 'run-1', fence: '1', layout: source.layout, point,
-    wal: over.wal ?? (await continuity(source, point)), binDirectory: binaries.binDirectory, owner: binaries.runAs ?? null, until: null, reserveBytes: 0,
+    wal: over.wal ?? (await continuity(source, point)), binDirectory: binaries.binDirectory, owner, isolation: await probeIsolation(owner), until: null, reserveBytes: 0,
     ...over,
   });
 }

@@ -32,6 +32,12 @@ it.each(['PANIC:  invalid page in block 3 of relation base/5/16384', 'FATAL:  co
   expect(classify(await explain(`1763694000.500 [7] ${said}`))).toMatchObject({ type: 'RECOVERY_FAILED', nonRetryable: true });
 });
 
+it('a server that found a bad page began to replay, however much it said since', async () => {
+  const restored = Array.from({ length: 12_000 }, (_, n) => `1763694000.200 [7] LOG:  restored log file "0000000100000000${n.toString(16).toUpperCase().padStart(8, '0')}" from archive`);
+  const failure = await explain(...restored, '1763694000.500 [7] PANIC:  WAL contains references to invalid pages');
+  expect(failure).toMatchObject({ type: 'RECOVERY_FAILED', message: expect.stringContaining('invalid pages') as string });
+});
+
 it('a server that took writes and is gone was killed, however an earlier one of the same copy had ended', async () => {
   const { logFile } = drillPaths(directory);
   mkdirSync(dirname(logFile), { recursive: true });
@@ -40,4 +46,28 @@ it('a server that took writes and is gone was killed, however an earlier one of 
   const failure = await explainEnd({ directory } as Drill, 0);
   expect(failure).toMatchObject({ type: 'SERVER_KILLED' });
   expect(classify(failure)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+});
+
+/** As PostgreSQL 18 writes it, from the postmaster and its children. */
+const told = (request: string) => [`1763694000.700 [1] LOG:  received ${request} request`, '1763694000.710 [11] FATAL:  terminating connection due to administrator command', '1763694000.720 [12] FATAL:  the database system is shutting down', '1763694000.730 [8] LOG:  shutting down'];
+
+it.each(['smart shutdown', 'fast shutdown', 'immediate shutdown'])('a server that was told to stop (%s) is no finding about the backup', async (request) => {
+  const failure = await explain(...told(request));
+  expect(failure).toMatchObject({ type: 'SERVER_KILLED', message: expect.stringContaining('told to stop from outside') as string });
+  expect(failure.message).toContain(request);
+  expect(classify(failure)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+});
+
+it('nor is one of which the signal reached the parts first: what replays, or what copies its WAL', async () => {
+  expect(await explain('1763694000.600 [1] LOG:  startup process (PID 7) exited with exit code 1', '1763694000.610 [1] LOG:  shutting down due to startup process failure')).toMatchObject({ type: 'SERVER_KILLED' });
+  const copying = ['1763694000.600 [7] FATAL:  could not restore file "000000010000000000000003" from archive: child process exited with exit code 200', '1763694000.610 [1] LOG:  startup process (PID 7) exited with exit code 1'];
+  expect(await explain(...copying)).toMatchObject({ type: 'SERVER_KILLED' });
+  expect(await explain(...copying, ...told('smart shutdown'))).toMatchObject({ type: 'SERVER_KILLED', message: expect.stringContaining('told to stop') as string });
+});
+
+it.each([
+  ['found a bad page', '1763694000.500 [7] PANIC:  WAL contains references to invalid pages'],
+  ['crashed', '1763694000.500 [1] LOG:  startup process (PID 7) was terminated by signal 11: Segmentation fault'],
+])('a server that %s before it was told to stop is a finding all the same', async (_what, said) => {
+  expect(await explain(said, ...told('fast shutdown'))).toMatchObject({ type: 'RECOVERY_FAILED' });
 });

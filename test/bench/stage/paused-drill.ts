@@ -2,6 +2,7 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { destroyDrill } from '../../../activities/drill/destroy.ts';
 import type { Drill } from '../../../activities/drill/drill.ts';
+import { probeIsolation } from '../../../activities/drill/isolation.ts';
 import { prepareDrill } from '../../../activities/drill/prepare.ts';
 import { recoverToLsnAndPause } from '../../../activities/drill/recover.ts';
 import { checkWalContinuity } from '../../../activities/archive/wal.ts';
@@ -19,7 +20,7 @@ export async function startPausedDrill(site: Site): Promise<{ drill: Drill; stop
   const stop = async () => void (await destroyDrill({ ...owner, drillsDirectory, productionPaths: [point.sourceDataDirectory, layout.root, layout.wal] }));
   try {
     const { drill, wal } = await prepareDrill({
-      ...owner, drillsDirectory, layout, point, binDirectory, owner: runAs ?? null, until: null, reserveBytes: 0,
+      ...owner, drillsDirectory, layout, point, binDirectory, owner: runAs ?? null, isolation: await probeIsolation(runAs ?? null), until: null, reserveBytes: 0,
       wal: await checkWalContinuity({
         walDirectory: layout.wal, timeline: point.timeline, startLsn: parseLsn(point.startLsn), mustReachLsn: parseLsn(point.stopLsn),
         segmentSize: point.walSegmentSize, asOf: new Date(),

@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import { getPriority } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { destroyDrill } from '../../activities/drill/destroy.ts';
+import { type Drill, drillMarker, drillPaths } from '../../activities/drill/drill.ts';
+import { explainEnd } from '../../activities/drill/explain-server.ts';
+import { findProcesses, type ProcessIdentity, sendSignal, untilGone } from '../../activities/drill/processes.ts';
+import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
+import { findServer, readState } from '../../activities/drill/server.ts';
+import { classify } from '../../activities/temporal/classify.ts';
+import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
+import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
+
+let source: ArchivedSource;
+let point: RecoveryPoint;
+
+beforeAll(async () => {
+  source = await startArchivedSource();
+  point = await backUp(source, 'b1');
+  await source.server.withClient('postgres', (client) => client.query('CREATE TABLE later AS SELECT 1 AS n'));
+  await archiveNow(source);
+}, 120_000);
+afterAll(() => source.server.stop());
+afterEach(() => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) }));
+
+const serverOf = async (drill: Drill): Promise<ProcessIdentity> => {
+  const server = await findServer(drill);
+  if (!server) throw new Error('the drill has no server');
+  return server;
+};
+/** As `systemctl restart` of the worker does, in whose control group the drill's server is. */
+const tellAll = async (drill: Drill) => {
+  const all = await findProcesses({ marker: drillMarker(drill.name), directory: drill.directory });
+  expect(all.length).toBeGreaterThan(3);
+  for (const { pid } of all) sendSignal(pid, 'SIGTERM');
+};
+const ways: [string, (drill: Drill) => Promise<void>][] = [
+  ['SIGTERM', async (drill) => sendSignal((await serverOf(drill)).pid, 'SIGTERM')],
+  ['SIGINT', async (drill) => sendSignal((await serverOf(drill)).pid, 'SIGINT')],
+  ['SIGQUIT', async (drill) => sendSignal((await serverOf(drill)).pid, 'SIGQUIT')],
+  ['SIGTERM to each of its processes', tellAll],
+];
+
+it.each(ways)('a server that %s stops while it replays is no finding about the backup', async (_way, tell) => {
+  // Replay waits an hour at the first commit.
+  const { drill, wal } = await drillOf(source, point, { settings: { recovery_min_apply_delay: '1h' } });
+  const end = recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 }).catch((error: unknown) => error);
+  while (!(await readState(drill).catch(() => undefined))?.inRecovery) await sleep(20);
+  await tell(drill);
+  const failure = await end;
+  expect(failure).toMatchObject({ type: 'SERVER_KILLED' });
+  expect(classify(failure)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+}, 60_000);
+
+it.each([['normal', 0], ['low', 10]] as const)('at %s priority the server and its processes have niceness %i more than the worker', async (priority, more) => {
+  const { drill } = await drillOf(source, point, { priority });
+  await recoverToLsnAndPause({ drill, lsn: point.stopLsn, timeline: 1 });
+  const all = await findProcesses({ marker: drillMarker(drill.name), directory: drill.directory });
+  expect(all.length).toBeGreaterThan(3);
+  expect(all.map(({ pid }) => getPriority(pid))).toEqual(all.map(() => getPriority() + more));
+}, 60_000);
+
+it.each(ways)('nor is one that %s stops while it waits at a position', async (_way, tell) => {
+  const { drill } = await drillOf(source, point);
+  await recoverToLsnAndPause({ drill, lsn: point.stopLsn, timeline: 1 });
+  const server = await serverOf(drill);
+  await tell(drill);
+  expect(await untilGone([server], 20_000)).toEqual([]);
+  const failure = await explainEnd(drill, 0);
+  expect(failure).toMatchObject({ type: 'SERVER_KILLED' });
+  // And the copy can be used again. Nobody knocked before it was open: that would fill the log.
+  await recoverToLsnAndPause({ drill, lsn: point.stopLsn, timeline: 1 });
+  const log = await readFile(drillPaths(drill.directory).logFile, 'utf8');
+  expect(log.match(/FATAL: {2}the database system is .*(starting up|not yet accepting)/g)).toBeNull();
+}, 60_000);

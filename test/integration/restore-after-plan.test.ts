@@ -1,0 +1,104 @@
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
+import { drillPlace, recallDrill } from '../../activities/archive-provider/drill-place.ts';
+import { findOnPath } from '../../activities/archive/copy-files.ts';
+import type { DrillPlaceCall, DrillRef } from '../../activities/dr-test/drill-activities.ts';
+import { drillPaths } from '../../activities/drill/drill.ts';
+import { probeIsolation } from '../../activities/drill/isolation.ts';
+import { classify } from '../../activities/temporal/classify.ts';
+import { configurationSchema } from '../../contracts/configuration.ts';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
+import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
+import { type ArchivedSource, archiveNow, backUp, startArchivedSource } from '../support/archived-source.ts';
+
+let source: ArchivedSource;
+let point: RecoveryPoint;
+let call: DrillPlaceCall & DrillRef;
+const provider = (network: 'required' | 'bestEffort' = 'bestEffort') => {
+  const configuration = configurationSchema.parse({
+    version: 1, drills: { directory: source.drillsDirectory, reserve: '1MiB', network, priority: 'low' },
+    databases: { shop: { connection: {}, provider: { kind: 'archive', repository: source.layout.root, walDirectory: source.layout.wal } } },
+  });
+  return archiveProvider({ settings: configuration.databases['shop']!, configuration });
+};
+const tools = { signal: new AbortController().signal, onProgress: () => undefined };
+
+beforeAll(async () => {
+  source = await startArchivedSource();
+  chmodSync(source.drillsDirectory, 0o711);
+  point = await backUp(source, 'b1');
+  for (let n = 0; n < 3; n += 1) await archiveSomething();
+  call = { database: 'shop', recoveryPointId: point.id, fence: 7, owner: { workflowId: `dr-test/shop/${process.pid}`, firstExecutionRunId: 'r' } };
+}, 120_000);
+afterEach(() => provider().closePlace(call));
+afterAll(() => source.server.stop());
+
+const archiveSomething = async () => {
+  await source.server.withClient('postgres', (client) => client.query('SELECT pg_create_restore_point($1)', ['something']));
+  await archiveNow(source);
+};
+/** As the plan sees the archive now. */
+const plan = async (): Promise<DrillPlan> => {
+  // What was archived a moment ago came before.
+  await sleep(20);
+  const declaredAt = new Date().toISOString();
+  const { lastPiece, pieces, bytes } = await provider().supply(point.id, declaredAt);
+  return { database: 'shop', declaredAt, recoverTo: null, source: null, recoveryPoint: { id: point.id }, predicted: { bytes }, archive: { lastSegment: lastPiece, segments: pieces, bytes } } as DrillPlan;
+};
+const segments = () => readdirSync(source.layout.wal).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
+const drillDirectory = () => { const { directory, name } = drillPlace(source.drillsDirectory, call); return join(directory, name); };
+
+it('segments that were touched while people decided are restored as they were planned, and newer ones are not', async () => {
+  const planned = await plan();
+  await sleep(20);
+  for (const name of segments()) chmodSync(join(source.layout.wal, name), 0o640);
+  const before = segments();
+  await archiveSomething();
+  expect(segments().length).toBeGreaterThan(before.length);
+  await provider().openPlace(call);
+  const restored = await provider().restore(call, planned, tools);
+  expect(restored.walSegments).toBe(planned.archive.segments);
+  const copied = readdirSync(drillPaths(drillDirectory()).wal).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
+  expect(copied.at(-1)).toBe(planned.archive.lastSegment);
+  expect((await recallDrill(drillPlace(source.drillsDirectory, call))).drill.priority, 'as configured').toBe('low');
+}, 60_000);
+
+it('an archive that ends earlier than the plan that was approved is no finding about the backup', async () => {
+  const planned = await plan();
+  const last = join(source.layout.wal, planned.archive.lastSegment!);
+  renameSync(last, `${last}.aside`);
+  try {
+    await provider().openPlace(call);
+    const failure: unknown = await provider().restore(call, planned, tools).catch((error: unknown) => classify(error));
+    expect(failure).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringMatching(/archive changed since the plan.*start the drill again/) as string });
+  } finally {
+    renameSync(`${last}.aside`, last);
+  }
+}, 60_000);
+
+it('a host that isolated when the plan was made and does not any more is refused where that is required, before anything is copied', async ({ skip }) => {
+  if ((await probeIsolation(null)).mounts !== 'isolated') return skip('this host cannot isolate');
+  const planned = await plan();
+  const required = provider('required');
+  const checks = await required.preflight(planned, tools.signal);
+  expect(checks).toContainEqual(expect.objectContaining({ name: 'isolation', outcome: 'passed' }));
+  expect(checks.map(({ name }) => name)).toContain('priority');
+  await required.openPlace(call);
+  const path = process.env['PATH'];
+  const bare = join(source.drillsDirectory, '..', 'bare');
+  mkdirSync(bare);
+  symlinkSync(findOnPath('ionice') ?? '/bin/true', join(bare, 'ionice'));
+  process.env['PATH'] = bare;
+  try {
+    const failure: unknown = await required.restore(call, planned, tools).catch((error: unknown) => classify(error));
+    expect(failure).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringContaining('the drill cannot be cut off from the network (this host has no "unshare"') as string });
+    expect(readdirSync(dirname(drillDirectory()))).toEqual(['place.json']);
+    expect((await provider('bestEffort').restore(call, planned, tools)).isolation).toMatchObject({ network: 'notIsolated' });
+  } finally {
+    process.env['PATH'] = path;
+    rmSync(bare, { recursive: true });
+  }
+}, 60_000);
