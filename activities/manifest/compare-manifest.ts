@@ -50,7 +50,7 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
     if (isFirst) differences.push(...compareObjects(manifest.globals, (await readGlobals(reader, serverVersionNum, manifest.salt)).objects));
     const sequences = await compareSequences(reader, expected.sequences);
     differences.push(...sequences.differences);
-    notVerified.push(...sequences.unknown.map((name) => ({ database: options.database, what: `position of sequence ${name}`, why: 'it moved back while the manifest was taken', byDesign: false })));
+    notVerified.push(...sequences.unknown.map((name) => ({ database: options.database, what: `position of sequence ${name}`, why: 'it was made, restarted or set back again and again while the manifest was taken', byDesign: false })));
 
     const list = await listTables(reader, serverVersionNum);
     const tables = await compareTables({
