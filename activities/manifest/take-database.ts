@@ -8,6 +8,7 @@ import type { ManifestLimits } from './limits.ts';
 import { readTables } from './read-tables.ts';
 import { positionsBefore } from './sequence-watch.ts';
 import { describeSequences, listSequences, readPositions, withoutBound, type SequencePosition } from './sequences.ts';
+import { readableSecrets } from './secrets.ts';
 import type { Sessions } from './session.ts';
 import { exportSnapshot } from './snapshot.ts';
 import { TableLocks, keyOf, type LockableTable } from './table-locks.ts';
@@ -129,12 +130,14 @@ async function attemptDatabase(
     if (reading.moved.length > 0) return { tables: reading.moved, sequences: [] };
 
     options.onProgress({ phase: 'catalog', ...progress });
-    const catalog = await readDatabaseCatalog(reader, options.serverVersionNum);
-    const globals = options.withGlobals ? await readGlobals(reader, options.serverVersionNum, options.salt) : undefined;
+    const secrets = await readableSecrets(reader);
+    const catalogOptions = { serverVersionNum: options.serverVersionNum, salt: options.salt, secrets: secrets.readable };
+    const catalog = await readDatabaseCatalog(reader, catalogOptions);
+    const globals = options.withGlobals ? await readGlobals(reader, catalogOptions) : [];
     return {
       manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog },
-      globals: globals?.objects ?? [],
-      notVerified: notVerified(database, { list, cycling: sequences.filter((sequence) => sequence.cycles), passwords: globals?.passwords ?? true }),
+      globals,
+      notVerified: [...notVerified(database, list, sequences), ...(options.withGlobals ? secrets.hidden : [])],
     };
   } catch (error) {
     if (sqlState(error) === lockNotAvailable && !signal.aborted) {
@@ -149,20 +152,13 @@ async function attemptDatabase(
   }
 }
 
-interface Unverifiable {
-  list: TableList;
-  cycling: readonly { schema: string; name: string }[];
-  /** Whether the digests of passwords could be read. */
-  passwords: boolean;
-}
-
-function notVerified(database: string, { list, cycling, passwords }: Unverifiable): NotVerified[] {
+function notVerified(database: string, list: TableList, sequences: readonly { schema: string; name: string; cycles: boolean; persistence: string }[]): NotVerified[] {
+  const unlogged = sequences.filter(({ persistence }) => persistence === 'u');
+  const cycling = sequences.filter(({ persistence, cycles }) => cycles && persistence !== 'u');
   return [
     ...list.unlogged.map((table) => ({ database, what: `unlogged table ${table}`, why: 'not recoverable by design: it is empty after a restore', byDesign: true })),
     ...list.foreign.map((table) => ({ database, what: `foreign table ${table}`, why: 'its rows live on another server', byDesign: true })),
-    ...cycling.map(({ schema, name }) => ({
-      database, what: `position of sequence ${schema}.${name}`, why: 'it cycles, so no position of it lies behind another', byDesign: true,
-    })),
-    ...(passwords ? [] : [{ database: null, what: 'passwords of roles', why: 'the role that reads may not see pg_authid', byDesign: false }]),
+    ...unlogged.map(({ schema, name }) => ({ database, what: `unlogged sequence ${schema}.${name}`, why: 'not recoverable by design: it starts anew after a restore', byDesign: true })),
+    ...cycling.map(({ schema, name }) => ({ database, what: `position of sequence ${schema}.${name}`, why: 'it cycles, so no position of it lies behind another', byDesign: true })),
   ];
 }
