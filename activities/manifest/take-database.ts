@@ -40,8 +40,8 @@ export interface TakeDatabaseOptions {
  */
 const maxAttempts = 60;
 
-/** So often a position is given up for the sake of sequences, which costs no reading; then the manifest goes without their bounds. */
-const maxAttemptsForSequences = 10;
+/** So often a position is given up for the sake of sequences alone, which costs no reading; then the manifest goes without their bounds. */
+const maxSequenceRaces = 10;
 
 /** Why an attempt counts for nothing: others were faster. */
 interface Raced { tables: (LockableTable & { label: string })[]; sequences: string[] }
@@ -49,10 +49,12 @@ interface Raced { tables: (LockableTable & { label: string })[]; sequences: stri
 /** Reads one database at one log position; starts again at a new one as often as tables are rewritten or sequences restarted meanwhile. */
 export async function takeDatabase(options: TakeDatabaseOptions): Promise<DatabaseReading> {
   const raced = new Map<string, LockableTable>();
+  let sequenceRaces = 0;
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
     options.cost.attempts += 1;
-    const reading = await attemptDatabase(options, attempt, [...raced.values()]);
+    const reading = await attemptDatabase(options, { attempt, raced: [...raced.values()], sequencesMayRace: sequenceRaces >= maxSequenceRaces });
     if ('manifest' in reading) return reading;
+    if (reading.sequences.length > 0) sequenceRaces += 1;
     for (const table of reading.tables) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock });
     options.cost.restarts.push(reading.tables.length > 0
       ? `${options.database}: ${reading.tables.map((table) => table.label).join(', ')} rewritten, dropped or locked exclusively meanwhile`
@@ -66,7 +68,7 @@ export async function takeDatabase(options: TakeDatabaseOptions): Promise<Databa
 interface Position { lsn: string; locks: TableLocks | undefined; locked: ReadonlySet<number>; before: ReadonlyMap<number, SequencePosition> }
 
 async function attemptDatabase(
-  options: TakeDatabaseOptions, attempt: number, raced: LockableTable[],
+  options: TakeDatabaseOptions, { attempt, raced, sequencesMayRace }: { attempt: number; raced: LockableTable[]; sequencesMayRace: boolean },
 ): Promise<DatabaseReading | Raced> {
   const { sessions, database, limits, stopping, cost } = options;
   const { signal } = stopping;
@@ -119,7 +121,7 @@ async function attemptDatabase(
     const sequences = await listSequences(reader);
     const after = await readPositions(control, sequences);
     const unbound = withoutBound(sequences, position.before, after);
-    if (unbound.length > 0 && options.source === 'slot' && attempt <= maxAttemptsForSequences) return { tables: [], sequences: unbound.map(({ schema, name }) => `${schema}.${name}`) };
+    if (unbound.length > 0 && options.source === 'slot' && !sequencesMayRace) return { tables: [], sequences: unbound.map(({ schema, name }) => `${schema}.${name}`) };
     const reading = await readTables({
       workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
       onTableDone: async (table) => locks?.release(table),
