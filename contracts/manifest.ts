@@ -51,7 +51,7 @@ export const sequenceManifestSchema = z.object({
   name: z.string(),
   ascending: z.boolean(),
   cycles: z.boolean(),
-  /** The value that the next call would have given before the log position; null when it moved back meanwhile. */
+  /** The value that the next call would have given before the log position; null when in each attempt it was made, restarted or set back just then. */
   nextAtLeast: z.string().nullable(),
   /** The furthest value in the owning column at the log position. */
   ownerFurthest: z.string().nullable(),

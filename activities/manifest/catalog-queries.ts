@@ -1,5 +1,7 @@
+import { quickDigest, slowDigest, type ReadableSecrets } from './secrets.ts';
+
 /** How one kind of object is read: a query for `identity` (for people) and `definition` (hashed, never kept). */
-export interface CatalogQuery { kind: string; sql: string; minimumVersion?: number }
+export interface CatalogQuery { kind: string; sql: string; minimumVersion?: number; secret?: keyof ReadableSecrets }
 
 /*
  * Definitions are the raw rows of the catalog, object ids included: a physical restore keeps them, plain rows obey the
@@ -13,8 +15,7 @@ const relationKind = `CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table'
   WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index' WHEN 'I' THEN 'index' WHEN 'f' THEN 'foreign table' ELSE 'composite type' END`;
 const volatileOfClass = `ARRAY['relacl','relpages','reltuples','relallvisible','relallfrozen','relfrozenxid','relminmxid','relfilenode',
   'relhasindex','relhasrules','relhastriggers','relhassubclass','relrewrite']`;
-/** Names of options without their values, which may be secrets. */
-const optionNames = (column: string): string => `(SELECT coalesce(array_agg(split_part(o, '=', 1) ORDER BY 1), '{}') FROM unnest(${column}) o)::text`;
+const ofThisDatabase = `x.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 const onTable = (relid: string): string => ofTable.replace('%.relid', relid);
 const arguments_ = `(SELECT coalesce(string_agg(format('%I.%I', tn.nspname, t.typname), ', ' ORDER BY a.i), '')
   FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY a(oid, i) JOIN pg_type t ON t.oid = a.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace)`;
@@ -39,8 +40,12 @@ export const databaseQueries: readonly CatalogQuery[] = [
   { kind: 'index', sql: `SELECT ${label} AS identity, (to_jsonb(i) - 'indcheckxmin')::text AS definition FROM pg_index i ${onTable('i.indexrelid')} WHERE c.relpersistence <> 't' AND ${notSystem}` },
   { kind: 'column', sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity,
       concat_ws('|', a.attnum, a.atttypid, a.atttypmod, a.attndims, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated, a.attislocal, a.attinhcount,
-        a.attcollation, a.attstorage, a.attoptions, a.attmissingval::text, ${optionNames('a.attfdwoptions')}) AS definition
+        a.attcollation, a.attstorage, a.attoptions, a.attmissingval::text, coalesce(a.attstattarget, -1), ${quickDigest('a.attfdwoptions::text')}) AS definition
     FROM pg_attribute a ${onTable('a.attrelid')} WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't' AND ${notSystem}` },
+  { kind: 'column', minimumVersion: 140000, sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity, a.attcompression::text AS definition
+    FROM pg_attribute a ${onTable('a.attrelid')} WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attcompression <> '' AND c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't' AND ${notSystem}` },
+  { kind: 'index', sql: `SELECT ${label} AS identity, concat_ws('|', a.attnum, coalesce(a.attstattarget, -1), a.attoptions::text) AS definition
+    FROM pg_attribute a ${onTable('a.attrelid')} WHERE (a.attoptions IS NOT NULL OR coalesce(a.attstattarget, -1) <> -1) AND c.relkind IN ('i', 'I') AND c.relpersistence <> 't' AND ${notSystem}` },
   { kind: 'default', sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity, d.adbin::text AS definition
     FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum ${onTable('d.adrelid')} WHERE c.relpersistence <> 't' AND ${notSystem}` },
   { kind: 'constraint', sql: `SELECT format('%I on %s', x.conname, CASE WHEN c.oid IS NOT NULL THEN ${label} ELSE format('%I.%I', n2.nspname, t.typname) END) AS identity, to_jsonb(x)::text AS definition
@@ -76,12 +81,14 @@ export const databaseQueries: readonly CatalogQuery[] = [
   { kind: 'publication table', sql: `SELECT format('%I: %s', p.pubname, ${label}) AS identity, to_jsonb(x)::text AS definition FROM pg_publication_rel x JOIN pg_publication p ON p.oid = x.prpubid ${onTable('x.prrelid')}` },
   { kind: 'publication schema', minimumVersion: 150000, sql: `SELECT format('%I: %I', p.pubname, n.nspname) AS identity, to_jsonb(x)::text AS definition FROM pg_publication_namespace x JOIN pg_publication p ON p.oid = x.pnpubid JOIN pg_namespace n ON n.oid = x.pnnspid` },
   { kind: 'subscription', sql: `SELECT format('%I', x.subname) AS identity, concat_ws('|', x.oid, x.subowner, x.subenabled, x.subslotname, x.subsynccommit, x.subpublications::text) AS definition
-    FROM pg_subscription x WHERE x.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())` },
-  { kind: 'foreign-data wrapper', sql: `SELECT format('%I', x.fdwname) AS identity, concat_ws('|', x.oid, x.fdwowner, x.fdwhandler::oid, x.fdwvalidator::oid, ${optionNames('x.fdwoptions')}) AS definition FROM pg_foreign_data_wrapper x` },
-  { kind: 'foreign server', sql: `SELECT format('%I', x.srvname) AS identity, concat_ws('|', x.oid, x.srvowner, x.srvfdw, x.srvtype, x.srvversion, ${optionNames('x.srvoptions')}) AS definition FROM pg_foreign_server x` },
-  { kind: 'user mapping', sql: `SELECT format('%s on %I', coalesce(r.rolname, 'public'), s.srvname) AS identity, concat_ws('|', x.oid, ${optionNames('x.umoptions')}) AS definition
+    FROM pg_subscription x WHERE ${ofThisDatabase}` },
+  { kind: 'subscription', secret: 'subscriptions', sql: `SELECT format('%I', x.subname) AS identity, (to_jsonb(x) - 'subconninfo')::text || ${slowDigest('x.subconninfo')} AS definition
+    FROM pg_subscription x WHERE ${ofThisDatabase}` },
+  { kind: 'foreign-data wrapper', sql: `SELECT format('%I', x.fdwname) AS identity, concat_ws('|', x.oid, x.fdwowner, x.fdwhandler::oid, x.fdwvalidator::oid, ${slowDigest('x.fdwoptions::text')}) AS definition FROM pg_foreign_data_wrapper x` },
+  { kind: 'foreign server', sql: `SELECT format('%I', x.srvname) AS identity, concat_ws('|', x.oid, x.srvowner, x.srvfdw, x.srvtype, x.srvversion, ${slowDigest('x.srvoptions::text')}) AS definition FROM pg_foreign_server x` },
+  { kind: 'user mapping', sql: `SELECT format('%s on %I', coalesce(r.rolname, 'public'), s.srvname) AS identity, concat_ws('|', x.oid, ${slowDigest('x.umoptions::text')}) AS definition
     FROM pg_user_mapping x JOIN pg_foreign_server s ON s.oid = x.umserver LEFT JOIN pg_roles r ON r.oid = x.umuser` },
-  { kind: 'foreign table', sql: `SELECT ${label} AS identity, concat_ws('|', x.ftserver, ${optionNames('x.ftoptions')}) AS definition FROM pg_foreign_table x ${onTable('x.ftrelid')}` },
+  { kind: 'foreign table', sql: `SELECT ${label} AS identity, concat_ws('|', x.ftserver, ${quickDigest('x.ftoptions::text')}) AS definition FROM pg_foreign_table x ${onTable('x.ftrelid')}` },
   plain('language', 'pg_language', `format('%I', x.lanname)`, ['lanacl']),
   { kind: 'access method', sql: `SELECT format('%I', x.amname) AS identity, concat_ws('|', x.oid, x.amhandler::oid, x.amtype) AS definition FROM pg_am x` },
   plain('cast', 'pg_cast', `format('from %s to %s', x.castsource, x.casttarget)`),
@@ -90,15 +97,22 @@ export const databaseQueries: readonly CatalogQuery[] = [
   inSchema('operator family', 'pg_opfamily', 'opf'),
   inSchema('collation', 'pg_collation', 'coll'),
   inSchema('conversion', 'pg_conversion', 'con', ['conproc']),
-  inSchema('statistics', 'pg_statistic_ext', 'stx', [], ['stxstattarget']),
+  inSchema('statistics', 'pg_statistic_ext', 'stx'),
   inSchema('text search configuration', 'pg_ts_config', 'cfg'),
+  { kind: 'text search configuration', sql: `SELECT format('%I.%I', n.nspname, x.cfgname) AS identity, string_agg(concat_ws('|', m.maptokentype, m.mapseqno, m.mapdict), ',' ORDER BY m.maptokentype, m.mapseqno) AS definition
+    FROM pg_ts_config_map m JOIN pg_ts_config x ON x.oid = m.mapcfg JOIN pg_namespace n ON n.oid = x.cfgnamespace WHERE ${notSystem} GROUP BY 1` },
+  inSchema('text search template', 'pg_ts_template', 'tmpl', ['tmplinit', 'tmpllexize']),
   inSchema('text search dictionary', 'pg_ts_dict', 'dict'),
   inSchema('text search parser', 'pg_ts_parser', 'prs', ['prsstart', 'prstoken', 'prsend', 'prsheadline', 'prslextype']),
   { kind: 'operator in family', sql: `SELECT x.oid::text AS identity, to_jsonb(x)::text AS definition FROM pg_amop x WHERE x.oid >= 16384` },
+  { kind: 'function in family', sql: `SELECT format('%s for %s, %s in %I.%I', x.amprocnum, x.amproclefttype, x.amprocrighttype, n.nspname, f.opfname) AS identity, concat_ws('|', x.oid, f.opfmethod, x.amproc::oid) AS definition
+    FROM pg_amproc x JOIN pg_opfamily f ON f.oid = x.amprocfamily JOIN pg_namespace n ON n.oid = f.opfnamespace WHERE x.oid >= 16384` },
+  { kind: 'transform', sql: `SELECT format('for %s in %I', x.trftype, l.lanname) AS identity, concat_ws('|', x.oid, x.trffromsql::oid, x.trftosql::oid) AS definition FROM pg_transform x JOIN pg_language l ON l.oid = x.trflang` },
   { kind: 'comment', sql: `SELECT format('%s/%s/%s', x.classoid, x.objoid, x.objsubid) AS identity, x.description AS definition FROM pg_description x WHERE x.objoid >= 16384` },
+  { kind: 'security label', sql: `SELECT format('%I on %s/%s/%s', x.provider, x.classoid, x.objoid, x.objsubid) AS identity, x.label AS definition FROM pg_seclabel x` },
 ];
 
-/** What the whole cluster defines. `$1` is the salt of password digests. */
+/** What the whole cluster defines, besides its roles. */
 export const globalQueries: readonly CatalogQuery[] = [
   { kind: 'membership', sql: `SELECT format('%I in %I', m.rolname, r.rolname) AS identity, to_jsonb(x)::text AS definition
     FROM pg_auth_members x JOIN pg_roles r ON r.oid = x.roleid JOIN pg_roles m ON m.oid = x.member` },
@@ -107,12 +121,15 @@ export const globalQueries: readonly CatalogQuery[] = [
   plain('database', 'pg_database', `format('%I', x.datname)`, ['datacl', 'datfrozenxid', 'datminmxid']),
   plain('tablespace', 'pg_tablespace', `format('%I', x.spcname)`, ['spcacl']),
   { kind: 'shared comment', sql: `SELECT format('%s/%s', x.classoid, x.objoid) AS identity, x.description AS definition FROM pg_shdescription x WHERE x.objoid >= 16384` },
+  { kind: 'shared security label', sql: `SELECT format('%I on %s/%s', x.provider, x.classoid, x.objoid) AS identity, x.label AS definition FROM pg_shseclabel x` },
 ];
 
+/** NULL stands for the privileges that everybody has by default, and gives no row; an empty list says that nobody has any, and must not look the same. */
 const grantQuery = (object: string, identity: string, from: string, acl: string): string =>
   `SELECT format('on ${object} %s to %s', ${identity}, coalesce(quote_ident(g.rolname), 'public')) AS identity,
      string_agg(e.privilege_type || e.is_grantable || coalesce(b.rolname, ''), ',' ORDER BY e.privilege_type, e.is_grantable, b.rolname) AS definition
-   FROM ${from}, aclexplode(${acl}) e LEFT JOIN pg_roles g ON g.oid = e.grantee LEFT JOIN pg_roles b ON b.oid = e.grantor GROUP BY 1`;
+   FROM ${from}, aclexplode(${acl}) e LEFT JOIN pg_roles g ON g.oid = e.grantee LEFT JOIN pg_roles b ON b.oid = e.grantor GROUP BY 1
+   UNION ALL SELECT format('on ${object} %s to no one', ${identity}), '' FROM ${from} WHERE cardinality(${acl}) = 0`;
 
 /** Privileges of one database's objects, one object per grantee. */
 export const grantQueries: readonly CatalogQuery[] = [

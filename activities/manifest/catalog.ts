@@ -2,36 +2,49 @@ import { createHash } from 'node:crypto';
 import type { Client } from 'pg';
 import type { CatalogObject } from '../../contracts/manifest.ts';
 import { databaseQueries, globalGrantQueries, globalQueries, grantQueries, type CatalogQuery } from './catalog-queries.ts';
+import { SALT, quickDigest, type ReadableSecrets } from './secrets.ts';
 
-/** Definitions and privileges in one database, one short hash per object; run it under the snapshot. */
-export async function readDatabaseCatalog(client: Client, serverVersionNum: number): Promise<CatalogObject[]> {
-  return readObjects(client, [...databaseQueries, ...grantQueries], serverVersionNum);
+/** What a reading of the catalog depends on besides the server. */
+export interface CatalogOptions {
+  serverVersionNum: number;
+  /** Hexadecimal; makes digests of secrets useless for tables made beforehand. */
+  salt: string;
+  /** What is left out where it says false. */
+  secrets: ReadableSecrets;
+}
+
+/**
+ * Definitions and privileges in one database, one short hash per object; run it under the snapshot.
+ *
+ * Options of foreign servers and user mappings, and the connections of subscriptions, may hold passwords in clear: they
+ * go into the hash of their object as a salted digest that is slow to guess.
+ */
+export async function readDatabaseCatalog(client: Client, options: CatalogOptions): Promise<CatalogObject[]> {
+  return readObjects(client, [...databaseQueries, ...grantQueries], options);
 }
 
 /**
  * Roles, memberships, settings, databases and tablespaces with their privileges.
  *
- * A password is never kept: a SCRAM verifier, itself salted, goes into the hash of its role together with `salt`;
- * of an older verifier only whether there is one. Without the right to read pg_authid passwords are left out.
+ * A password is never kept: a SCRAM verifier, itself salted, goes into the hash of its role together with the salt;
+ * of an older verifier only whether there is one.
  */
-export async function readGlobals(client: Client, serverVersionNum: number, salt: string): Promise<{ objects: CatalogObject[]; passwords: boolean }> {
-  const { rows } = await client.query<{ may: boolean }>(`SELECT has_table_privilege('pg_authid', 'SELECT') AS may`);
-  const passwords = rows[0]?.may === true;
-  const roles: CatalogQuery = passwords
+export async function readGlobals(client: Client, options: CatalogOptions): Promise<CatalogObject[]> {
+  const roles: CatalogQuery = options.secrets.passwords
     ? { kind: 'role', sql: `SELECT format('%I', x.rolname) AS identity, (to_jsonb(x) - 'rolpassword')::text || CASE
-          WHEN x.rolpassword IS NULL THEN 'none' WHEN x.rolpassword LIKE 'SCRAM-SHA-256$%'
-          THEN encode(sha256(convert_to('${salt.replaceAll(/[^0-9a-f]/g, '')}' || x.rolpassword, 'UTF8')), 'hex') ELSE 'some' END AS definition FROM pg_authid x` }
+          WHEN x.rolpassword IS NULL THEN 'none' WHEN x.rolpassword LIKE 'SCRAM-SHA-256$%' THEN ${quickDigest('x.rolpassword')} ELSE 'some' END AS definition FROM pg_authid x` }
     : { kind: 'role', sql: `SELECT format('%I', x.rolname) AS identity, (to_jsonb(x) - ARRAY['rolpassword', 'rolconfig'])::text AS definition FROM pg_roles x` };
-  return { objects: await readObjects(client, [roles, ...globalQueries, ...globalGrantQueries], serverVersionNum), passwords };
+  return readObjects(client, [roles, ...globalQueries, ...globalGrantQueries], options);
 }
 
-async function readObjects(client: Client, queries: readonly CatalogQuery[], serverVersionNum: number): Promise<CatalogObject[]> {
+async function readObjects(client: Client, queries: readonly CatalogQuery[], { serverVersionNum, salt, secrets }: CatalogOptions): Promise<CatalogObject[]> {
   const definitions = new Map<string, { kind: string; identity: string; hashes: string[] }>();
+  const digits = salt.replaceAll(/[^0-9a-f]/g, '');
   for (const query of queries) {
-    if (serverVersionNum < (query.minimumVersion ?? 0)) continue;
+    if (serverVersionNum < (query.minimumVersion ?? 0) || (query.secret !== undefined && !secrets[query.secret])) continue;
     // Hashed in the server: definitions are large, and the text of a function is nobody's business here.
     const { rows } = await client.query<{ kind?: string; identity: string; hash: string }>(
-      `SELECT ${query.kind === '' ? 'kind,' : ''} identity, left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) AS hash FROM (${query.sql}) AS objects`,
+      `SELECT ${query.kind === '' ? 'kind,' : ''} identity, left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) AS hash FROM (${query.sql.replaceAll(SALT, digits)}) AS objects`,
     );
     for (const row of rows) {
       const kind = row.kind ?? query.kind;

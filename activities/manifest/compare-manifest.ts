@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import type { CatalogObject, ComparisonResult, Difference, Manifest, NotVerified, SequenceManifest } from '../../contracts/manifest.ts';
 import { readDatabaseCatalog, readGlobals } from './catalog.ts';
 import { ManifestError } from './errors.ts';
+import { readableSecrets, secretsCompared } from './secrets.ts';
 import { compareTables } from './compare-tables.ts';
 import { isBehind, isBeyond, listSequences, readPositions } from './sequences.ts';
 import { Sessions, throwIfAborted, type Connect } from './session.ts';
@@ -45,12 +46,13 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
     const isFirst = manifest.databases[0] === expected;
 
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
-    differences.push(...compareObjects(expected.catalog, await readDatabaseCatalog(reader, serverVersionNum)));
+    const catalogOptions = { serverVersionNum, salt: manifest.salt, secrets: secretsCompared(manifest, await readableSecrets(reader)) };
+    differences.push(...compareObjects(expected.catalog, await readDatabaseCatalog(reader, catalogOptions)));
     // Globals were read at the position of the first database; at a later one they may have changed rightly.
-    if (isFirst) differences.push(...compareObjects(manifest.globals, (await readGlobals(reader, serverVersionNum, manifest.salt)).objects));
+    if (isFirst) differences.push(...compareObjects(manifest.globals, await readGlobals(reader, catalogOptions)));
     const sequences = await compareSequences(reader, expected.sequences);
     differences.push(...sequences.differences);
-    notVerified.push(...sequences.unknown.map((name) => ({ database: options.database, what: `position of sequence ${name}`, why: 'it moved back while the manifest was taken', byDesign: false })));
+    notVerified.push(...sequences.unknown.map((name) => ({ database: options.database, what: `position of sequence ${name}`, why: 'it was made, restarted or set back again and again while the manifest was taken', byDesign: false })));
 
     const list = await listTables(reader, serverVersionNum);
     const tables = await compareTables({

@@ -20,10 +20,12 @@ export async function listSequences(client: Client): Promise<SequenceRow[]> {
 /**
  * Where the sequences stand now, by oid. Sequences obey no snapshot: read before the log position, this is a lower
  * bound of what a restore to that position must show, because each value was logged before it was given out.
+ * @param signal when it fires, the rest is left out
  */
-export async function readPositions(client: Client, sequences: readonly SequenceRow[]): Promise<Map<number, SequencePosition>> {
+export async function readPositions(client: Client, sequences: readonly SequenceRow[], signal?: AbortSignal): Promise<Map<number, SequencePosition>> {
   const positions = new Map<number, SequencePosition>();
   for (const sequence of sequences) {
+    if (signal?.aborted) break;
     // An unlogged sequence cannot be read while recovery is paused, and starts anew afterwards.
     if (sequence.persistence === 'u') continue;
     try {
@@ -43,22 +45,41 @@ export async function readPositions(client: Client, sequences: readonly Sequence
 /** What the reading of tables found in the columns that own sequences, by oid of the sequence. */
 export type OwnerValues = ReadonlyMap<number, { owner: string; furthest: bigint | null }>;
 
-/** Puts together what is demanded of each sequence in a restored copy. */
+/**
+ * The next value of a sequence that a copy must not be behind, or null where none is known: it was made, restarted or
+ * set back between the reading before the position and the one after it.
+ */
+function boundOf(sequence: SequenceRow, first: SequencePosition | undefined, second: SequencePosition | undefined): bigint | null {
+  // RESTART and TRUNCATE … RESTART IDENTITY make a new file; setval moves back within one.
+  if (first?.filenode !== sequence.filenode) return null;
+  const movedBack = second !== undefined && second.filenode === first.filenode && isBehind(second.next, first.next, BigInt(sequence.increment) > 0n);
+  return movedBack ? null : first.next;
+}
+
+/** Sequences whose position could be compared, but of which none is known: at a later position it may be. */
+export function withoutBound(
+  sequences: readonly SequenceRow[], before: ReadonlyMap<number, SequencePosition>, after: ReadonlyMap<number, SequencePosition>,
+): SequenceRow[] {
+  return sequences.filter((sequence) => sequence.persistence !== 'u' && !sequence.cycles && boundOf(sequence, before.get(sequence.oid), after.get(sequence.oid)) === null);
+}
+
+/**
+ * Puts together what is demanded of each sequence in a restored copy.
+ * @param before where they stood before the position
+ * @param after where they stood soon after it: the sooner, the less they moved
+ */
 export function describeSequences(
   sequences: readonly SequenceRow[], before: ReadonlyMap<number, SequencePosition>, after: ReadonlyMap<number, SequencePosition>, owners: OwnerValues,
 ): SequenceManifest[] {
   return sequences.filter((sequence) => sequence.persistence !== 'u').map((sequence) => {
     const ascending = BigInt(sequence.increment) > 0n;
-    const first = before.get(sequence.oid);
     const second = after.get(sequence.oid);
     const owner = owners.get(sequence.oid);
-    // RESTART and TRUNCATE … RESTART IDENTITY make a new file; setval moves back within one.
-    const sameFile = first?.filenode === sequence.filenode;
-    const movedBack = first !== undefined && second !== undefined && second.filenode === first.filenode && isBehind(second.next, first.next, ascending);
+    const bound = boundOf(sequence, before.get(sequence.oid), second);
     const furthest = owner?.furthest ?? null;
     return {
       schema: sequence.schema, name: sequence.name, ascending, cycles: sequence.cycles,
-      nextAtLeast: first !== undefined && sameFile && !movedBack ? String(first.next) : null,
+      nextAtLeast: bound === null ? null : String(bound),
       owner: owner?.owner ?? null,
       ownerFurthest: furthest === null ? null : String(furthest),
       sourceBehind: furthest !== null && second !== undefined && second.filenode === sequence.filenode && !isBeyond(second.next, furthest, ascending),

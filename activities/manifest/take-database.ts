@@ -6,7 +6,9 @@ import { lockedAcross } from './exclusive-locks.ts';
 import { watchCost, type CostWatch } from './guard.ts';
 import type { ManifestLimits } from './limits.ts';
 import { readTables } from './read-tables.ts';
-import { describeSequences, listSequences, readPositions } from './sequences.ts';
+import { positionsBefore } from './sequence-watch.ts';
+import { describeSequences, listSequences, readPositions, withoutBound, type SequencePosition } from './sequences.ts';
+import { readableSecrets } from './secrets.ts';
 import type { Sessions } from './session.ts';
 import { exportSnapshot } from './snapshot.ts';
 import { TableLocks, keyOf, type LockableTable } from './table-locks.ts';
@@ -38,23 +40,36 @@ export interface TakeDatabaseOptions {
  */
 const maxAttempts = 60;
 
-/** Reads one database at one log position; starts again at a new one as often as tables are rewritten meanwhile. */
+/** So often a position is given up for the sake of sequences alone, which costs no reading; then the manifest goes without their bounds. */
+const maxSequenceRaces = 10;
+
+/** Why an attempt counts for nothing: others were faster. */
+interface Raced { tables: (LockableTable & { label: string })[]; sequences: string[] }
+
+/** Reads one database at one log position; starts again at a new one as often as tables are rewritten or sequences restarted meanwhile. */
 export async function takeDatabase(options: TakeDatabaseOptions): Promise<DatabaseReading> {
   const raced = new Map<string, LockableTable>();
+  let sequenceRaces = 0;
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
     options.cost.attempts += 1;
-    const reading = await attemptDatabase(options, attempt, [...raced.values()]);
+    const reading = await attemptDatabase(options, { attempt, raced: [...raced.values()], sequencesMayRace: sequenceRaces >= maxSequenceRaces });
     if ('manifest' in reading) return reading;
-    for (const table of reading.moved) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock });
-    options.cost.restarts.push(`${options.database}: ${reading.moved.map((table) => table.label).join(', ')} rewritten, dropped or locked exclusively meanwhile`);
+    if (reading.sequences.length > 0) sequenceRaces += 1;
+    for (const table of reading.tables) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock });
+    options.cost.restarts.push(reading.tables.length > 0
+      ? `${options.database}: ${reading.tables.map((table) => table.label).join(', ')} rewritten, dropped or locked exclusively meanwhile`
+      : `${options.database}: sequence ${reading.sequences.join(', ')} made, restarted or set back just before the position`);
   }
   const names = [...raced.values()].map((table) => `${table.schema}.${table.name}`).join(', ');
   throw new ManifestError('neverQuiet', `tables of database ${options.database} were rewritten or dropped in each of ${maxAttempts} attempts: ${names}`);
 }
 
+/** A position that the workers' snapshots agree with, what was locked across it, and where sequences stood before it. */
+interface Position { lsn: string; locks: TableLocks | undefined; locked: ReadonlySet<number>; before: ReadonlyMap<number, SequencePosition> }
+
 async function attemptDatabase(
-  options: TakeDatabaseOptions, attempt: number, raced: LockableTable[],
-): Promise<DatabaseReading | { moved: (LockableTable & { label: string })[] }> {
+  options: TakeDatabaseOptions, { attempt, raced, sequencesMayRace }: { attempt: number; raced: LockableTable[]; sequencesMayRace: boolean },
+): Promise<DatabaseReading | Raced> {
   const { sessions, database, limits, stopping, cost } = options;
   const { signal } = stopping;
   const clients: Client[] = [];
@@ -66,24 +81,24 @@ async function attemptDatabase(
   let locks: TableLocks | undefined;
   try {
     options.onProgress({ phase: 'position', ...progress });
-    const before = await readPositions(control, await listSequences(control));
     guard = watchCost({ control, limits, cost, stopping });
     const position = await takePosition();
     locks = position.locks;
 
     /** Fixes the position, locks what raced before, and shares the snapshot. */
-    async function takePosition(): Promise<{ lsn: string; locks: TableLocks | undefined; locked: ReadonlySet<number> }> {
+    async function takePosition(): Promise<Position> {
       if (options.source === 'pausedStandby') {
         const { rows } = await control.query<{ lsn: string; paused: boolean }>(
           `SELECT pg_last_wal_replay_lsn()::text AS lsn, pg_is_in_recovery() AND pg_get_wal_replay_pause_state() = 'paused' AS paused`);
         if (!rows[0]?.paused) throw new ManifestError('unavailable', 'this server is no standby whose replay is paused: call pg_wal_replay_pause() on it first');
         for (const worker of workers) await worker.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-        return { lsn: rows[0].lsn, locks: undefined, locked: new Set() };
+        // Nothing moves here: what is read now is what was there before.
+        return { lsn: rows[0].lsn, locks: undefined, locked: new Set(), before: await readPositions(control, await listSequences(control)) };
       }
       const lockers = await TableLocks.prepare({ open, close: async (client) => sessions.close(client), tables: raced });
       const [idle = control] = workers;
-      const { result: exported, locked } = await lockedAcross(idle, signal, () =>
-        exportSnapshot(sessions, { database, signal, onSlot: (name) => guard?.watchSlot(name), waitMs: limits.maxXminAgeMs / 2 }));
+      const { result: { result: exported, before }, locked } = await lockedAcross(idle, signal, () => positionsBefore(control, signal, () =>
+        exportSnapshot(sessions, { database, signal, onSlot: (name) => guard?.watchSlot(name), waitMs: limits.maxXminAgeMs / 2 })));
       const importInto = async (client: Client): Promise<void> => { await client.query(`SET TRANSACTION SNAPSHOT '${exported.snapshot.replaceAll("'", "''")}'`); };
       await lockers.lockAndImport(importInto);
       for (const worker of workers) {
@@ -93,7 +108,7 @@ async function attemptDatabase(
       await guard?.measure();
       // The snapshot lives on in the workers; the slot would only hold back WAL.
       await sessions.close(exported.exporter);
-      return { lsn: exported.lsn, locks: lockers, locked };
+      return { lsn: exported.lsn, locks: lockers, locked, before };
     }
 
     const reader = workers[0];
@@ -102,7 +117,11 @@ async function attemptDatabase(
     const list = await listTables(reader, options.serverVersionNum);
     // A copy that is paused at this position could not read them.
     const lockedAtPosition = list.tables.filter((table) => position.locked.has(table.oid));
-    if (lockedAtPosition.length > 0) return { moved: lockedAtPosition };
+    if (lockedAtPosition.length > 0) return { tables: lockedAtPosition, sequences: [] };
+    const sequences = await listSequences(reader);
+    const after = await readPositions(control, sequences);
+    const unbound = withoutBound(sequences, position.before, after);
+    if (unbound.length > 0 && options.source === 'slot' && !sequencesMayRace) return { tables: [], sequences: unbound.map(({ schema, name }) => `${schema}.${name}`) };
     const reading = await readTables({
       workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
       onTableDone: async (table) => locks?.release(table),
@@ -110,17 +129,17 @@ async function attemptDatabase(
     });
     cost.bytesRead += reading.bytesRead;
     cost.longestLockMs = Math.max(cost.longestLockMs, reading.longestLockMs);
-    if (reading.moved.length > 0) return { moved: reading.moved };
+    if (reading.moved.length > 0) return { tables: reading.moved, sequences: [] };
 
     options.onProgress({ phase: 'catalog', ...progress });
-    const sequences = await listSequences(reader);
-    const after = await readPositions(control, sequences);
-    const catalog = await readDatabaseCatalog(reader, options.serverVersionNum);
-    const globals = options.withGlobals ? await readGlobals(reader, options.serverVersionNum, options.salt) : undefined;
+    const secrets = await readableSecrets(reader);
+    const catalogOptions = { serverVersionNum: options.serverVersionNum, salt: options.salt, secrets: secrets.readable };
+    const catalog = await readDatabaseCatalog(reader, catalogOptions);
+    const globals = options.withGlobals ? await readGlobals(reader, catalogOptions) : [];
     return {
-      manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, before, after, reading.owners), catalog },
-      globals: globals?.objects ?? [],
-      notVerified: notVerified(database, { list, cycling: sequences.filter((sequence) => sequence.cycles), passwords: globals?.passwords ?? true }),
+      manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog },
+      globals,
+      notVerified: [...notVerified(database, list, sequences), ...(options.withGlobals ? secrets.hidden : [])],
     };
   } catch (error) {
     if (sqlState(error) === lockNotAvailable && !signal.aborted) {
@@ -135,20 +154,13 @@ async function attemptDatabase(
   }
 }
 
-interface Unverifiable {
-  list: TableList;
-  cycling: readonly { schema: string; name: string }[];
-  /** Whether the digests of passwords could be read. */
-  passwords: boolean;
-}
-
-function notVerified(database: string, { list, cycling, passwords }: Unverifiable): NotVerified[] {
+function notVerified(database: string, list: TableList, sequences: readonly { schema: string; name: string; cycles: boolean; persistence: string }[]): NotVerified[] {
+  const unlogged = sequences.filter(({ persistence }) => persistence === 'u');
+  const cycling = sequences.filter(({ persistence, cycles }) => cycles && persistence !== 'u');
   return [
     ...list.unlogged.map((table) => ({ database, what: `unlogged table ${table}`, why: 'not recoverable by design: it is empty after a restore', byDesign: true })),
     ...list.foreign.map((table) => ({ database, what: `foreign table ${table}`, why: 'its rows live on another server', byDesign: true })),
-    ...cycling.map(({ schema, name }) => ({
-      database, what: `position of sequence ${schema}.${name}`, why: 'it cycles, so no position of it lies behind another', byDesign: true,
-    })),
-    ...(passwords ? [] : [{ database: null, what: 'passwords of roles', why: 'the role that reads may not see pg_authid', byDesign: false }]),
+    ...unlogged.map(({ schema, name }) => ({ database, what: `unlogged sequence ${schema}.${name}`, why: 'not recoverable by design: it starts anew after a restore', byDesign: true })),
+    ...cycling.map(({ schema, name }) => ({ database, what: `position of sequence ${schema}.${name}`, why: 'it cycles, so no position of it lies behind another', byDesign: true })),
   ];
 }

@@ -10,10 +10,14 @@ it('healthy drills stay sound while everything races their manifests, and every 
 }, 300_000);
 
 it('counts a race only where it met the manifest', () => {
-  const race = (fromLsn: bigint, toLsn: bigint, endedAtMs: number): Race => ({ kind: 'drop', fromLsn, toLsn, startedAtMs: 0, endedAtMs });
-  const count = (...log: Race[]) => racesWithin(log, 100n, 1000).drop;
+  const race = (fromLsn: bigint, toLsn: bigint, endedAtMs: number): Race => ({ kind: 'drop', fromLsn, toLsn, startedAtMs: endedAtMs - 5, endedAtMs });
+  const count = (...log: Race[]) => racesWithin(log, 100n, { fromMs: 800, untilMs: 1000 }).drop;
   expect(count(race(50n, 99n, 900)), 'before the position').toBe(0);
   expect(count(race(100n, 120n, 1001)), 'after the reading').toBe(0);
   expect(count(race(100n, 120n, 999)), 'while it was read').toBe(1);
   expect(count(race(99n, 101n, 2000)), 'across the position').toBe(1);
+  const restarts = (one: Race) => racesWithin([{ ...one, kind: 'restartedSequence' }], 100n, { fromMs: 800, untilMs: 1000 }).restartedSequence;
+  expect(restarts(race(50n, 99n, 900)), 'while the position is waited for').toBe(1);
+  expect(restarts(race(50n, 99n, 700)), 'before anything was read').toBe(0);
+  expect(restarts(race(100n, 120n, 999)), 'after the position').toBe(0);
 });

@@ -108,6 +108,51 @@ describe('a manifest taken under write load', () => {
     }
   }, 60_000);
 
+  test('sequences that are made, restarted or set back while the position is waited for are compared like others', async () => {
+    const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
+    await run(`CREATE TABLE emptied (id bigserial); INSERT INTO emptied DEFAULT VALUES; CREATE SEQUENCE lowered; SELECT setval('lowered', 100)`);
+    try {
+      const manifest = await source.withClient('postgres', async (blocker) => {
+        await blocker.query('BEGIN; SELECT pg_current_xact_id()');
+        const taking = take();
+        taking.catch(() => undefined);
+        await expect.poll(async () => (await run(`SELECT FROM pg_replication_slots WHERE slot_name LIKE 'runbook_manifest_%'`)).rowCount, { timeout: 20_000 }).toBe(1);
+        await run(`TRUNCATE emptied RESTART IDENTITY; CREATE SEQUENCE made START 7; SELECT setval('lowered', 50)`);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await blocker.query('COMMIT');
+        return taking;
+      });
+      expect(manifest.databases[0]?.sequences.filter(({ name }) => ['emptied_id_seq', 'made', 'lowered'].includes(name)).map(({ name, nextAtLeast }) => [name, nextAtLeast]))
+        .toEqual([['emptied_id_seq', '1'], ['lowered', '51'], ['made', '7']]);
+      const { differences, notVerified } = await compare(source, manifest, 'postgres');
+      expect(differences).toEqual([]);
+      expect(notVerified.filter((entry) => !entry.byDesign)).toEqual([]);
+    } finally {
+      await run('DROP TABLE emptied; DROP SEQUENCE IF EXISTS made; DROP SEQUENCE lowered');
+    }
+  }, 60_000);
+
+  test('a position just before which a sequence was restarted is given up for a later one', async () => {
+    let running = true;
+    await source.withClient('postgres', (client) => client.query('CREATE SEQUENCE restarted'));
+    const restarting = source.withClient('postgres', async (client) => {
+      for (; running; await new Promise((resolve) => setTimeout(resolve, 100 * Math.random()))) await client.query('ALTER SEQUENCE restarted RESTART WITH 5');
+    });
+    try {
+      const restarts: string[] = [];
+      for (let round = 0; round < 20 && restarts.length === 0; round += 1) {
+        const manifest = await take();
+        restarts.push(...manifest.cost.restarts);
+        expect(manifest.databases[0]?.sequences.find(({ name }) => name === 'restarted')?.nextAtLeast).toBe('5');
+      }
+      expect(restarts.join()).toContain('sequence public.restarted');
+    } finally {
+      running = false;
+      await restarting;
+      await source.withClient('postgres', (client) => client.query('DROP SEQUENCE restarted'));
+    }
+  }, 60_000);
+
   test('databases that come and go meanwhile are named, and end nothing', async () => {
     const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
     await run('CREATE DATABASE tenant_left');

@@ -7,7 +7,7 @@ import type { WriterContext } from '../../scripts/demo/writers/writer-kind.ts';
 import { mulberry32 } from '../../scripts/demo/writers/pool.ts';
 
 /** What can put other files, other definitions or half-done transactions in the way of a manifest. */
-export const raceKinds = ['truncate', 'rewritingAlter', 'refresh', 'drop', 'savepoints', 'preparedTransaction', 'sequence'] as const;
+export const raceKinds = ['truncate', 'rewritingAlter', 'refresh', 'drop', 'savepoints', 'preparedTransaction', 'sequence', 'restartedSequence'] as const;
 export type RaceKind = (typeof raceKinds)[number];
 
 /** One operation of a racer that was done: positions and times around it. Everything it wrote lies between the positions. */
@@ -23,7 +23,9 @@ export interface Racers {
 export const raceSchema = `
 CREATE SCHEMA soak;
 CREATE TABLE soak.made (at timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE TABLE soak.dropped (at timestamptz NOT NULL DEFAULT clock_timestamp());`;
+CREATE TABLE soak.dropped (at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TABLE soak.emptied (id bigserial);
+CREATE SEQUENCE soak.alone START 3;`;
 
 /** What a busy database answers and a client repeats; the operation does not count. */
 const retried = new Set(['40001', '40P01', '55P03', '42P01', '23503', '23505']);
@@ -44,6 +46,13 @@ const acts: Record<RaceKind, (context: WriterContext, round: number) => Promise<
   savepoints: (context) => act('savepointRollback', context),
   preparedTransaction: (context, round) => act(round % 3 === 0 ? 'twoPhaseRollback' : 'twoPhaseCommit', context),
   sequence: (context) => act('advanceSequence', context),
+  // None of them has a table with rows: only their own position can be compared.
+  restartedSequence: async ({ client }, round) => {
+    await client.query(`SELECT nextval('soak.alone'), nextval('soak.emptied_id_seq')`);
+    await client.query([
+      'TRUNCATE soak.emptied RESTART IDENTITY', 'ALTER SEQUENCE soak.alone RESTART', 'DROP SEQUENCE IF EXISTS soak.fresh; CREATE SEQUENCE soak.fresh', `SELECT setval('soak.alone', 1)`,
+    ][round % 4] ?? '');
+  },
 };
 
 /** Starts one racer of each kind, each with a connection of its own, until `stop`; that rejects with what a racer did not expect. */

@@ -21,7 +21,7 @@ export interface SoakDrill {
   lsn: string;
   tablesAtSource: number;
   tablesCompared: number;
-  /** Operations that began after the manifest's position and ended before its reading did, or spanned that position. */
+  /** Operations that met the manifest, as `racesWithin` counts them. */
   races: Record<RaceKind, number>;
   attempts: number;
   seconds: number;
@@ -71,7 +71,8 @@ async function soakOnce(demo: DemoEnvironment, constant: ReadonlySet<string>, lo
   const started = performance.now();
   const backup = await takeBackup(demo);
   const taken = evidenceSchema.parse(JSON.parse(await readFile(backup.evidence, 'utf8')));
-  const readUntilMs = Date.parse(taken.steps.find((step) => step.name === 'manifest')?.finishedAt ?? '');
+  const step = taken.steps.find(({ name }) => name === 'manifest');
+  const read = { fromMs: Date.parse(step?.startedAt ?? ''), untilMs: Date.parse(step?.finishedAt ?? '') };
   const manifest = manifestSchema.parse(JSON.parse(await readFile(join(demo.repository, 'backups', backup.id, 'manifest.json'), 'utf8')));
   const shop = shopOf(manifest);
   const { evidence, failure } = await runDrill(demo);
@@ -91,23 +92,27 @@ async function soakOnce(demo: DemoEnvironment, constant: ReadonlySet<string>, lo
   await forget(demo, backup.id);
   return {
     outcome: evidence.outcome, verdict: evidence.verdict.restore, problems, lsn: shop.lsn, tablesAtSource, tablesCompared,
-    races: racesWithin(log, parseLsn(shop.lsn), readUntilMs), attempts: manifest.cost.attempts, seconds: (performance.now() - started) / 1000,
+    races: racesWithin(log, parseLsn(shop.lsn), read), attempts: manifest.cost.attempts, seconds: (performance.now() - started) / 1000,
   };
 }
 
 /** A drill that could not even be looked at. */
 function failed(error: Error): SoakDrill {
   const reason = error.cause instanceof Error ? error.cause.message : error.message;
-  return { outcome: 'failed', verdict: null, problems: [reason], lsn: '', tablesAtSource: 0, tablesCompared: 0, races: racesWithin([], 0n, 0), attempts: 0, seconds: 0 };
+  return { outcome: 'failed', verdict: null, problems: [reason], lsn: '', tablesAtSource: 0, tablesCompared: 0, races: racesWithin([], 0n, { fromMs: 0, untilMs: 0 }), attempts: 0, seconds: 0 };
 }
 
-/** Counts the operations that really met the manifest. */
-export function racesWithin(log: readonly Race[], lsn: bigint, untilMs: number): Record<RaceKind, number> {
+/**
+ * Counts the operations that really met the manifest: those after its position, which its reading could have seen, and those across it.
+ * What puts sequences back meets it while the position is waited for, after they were first read.
+ */
+export function racesWithin(log: readonly Race[], lsn: bigint, read: { fromMs: number; untilMs: number }): Record<RaceKind, number> {
   const counts = Object.fromEntries(raceKinds.map((kind) => [kind, 0])) as Record<RaceKind, number>;
   for (const race of log) {
-    const afterwards = race.fromLsn >= lsn && race.endedAtMs <= untilMs;
+    const afterwards = race.fromLsn >= lsn && race.endedAtMs <= read.untilMs;
     const across = race.fromLsn < lsn && race.toLsn > lsn;
-    if (afterwards || across) counts[race.kind] += 1;
+    const before = race.startedAtMs >= read.fromMs && race.toLsn <= lsn;
+    if (across || (race.kind === 'restartedSequence' ? before : afterwards)) counts[race.kind] += 1;
   }
   return counts;
 }
