@@ -169,6 +169,31 @@ describe('init', () => {
     expect(() => parseConnectionString(text)).not.toThrow(/s3cr3t/);
   });
 
+  it.each([
+    ['postgresql://u@h/d?sslmode=verify_full', /sslmode that is not known; there are disable.*verify-full/],
+    ['postgresql://u:123#s3cr3t@h/d', /write # as %23/], ['postgresql://u:12/s3cr3t@h/d', /\/ as %2F/], ['postgresql://u:12?s3cr3t@h/d', /\? as %3F/],
+    ['postgresql://u@h/d?port=abc', /port that is no number/], ['postgresql://u@h/d?port=70000', /port that is no number/], ['postgresql://u@h1,h2/d', /several hosts/],
+  ])('refuses %s, which would become a wrong file', (text, sentence) => {
+    expect(() => parseConnectionString(text)).toThrow(sentence);
+    expect(() => parseConnectionString(text)).not.toThrow(/s3cr3t|h1/);
+  });
+
+  it('writes an address without the brackets of a URL, and a strict sslmode for one that is nearly so', () => {
+    expect(parseConnectionString('postgresql://u@[::1]:5433/d?sslmode=verify-ca')).toMatchObject({ host: '::1', port: 5433, sslmode: 'verify-full' });
+    expect(parseConnectionString('postgresql://u:p%23%40@h/d?host=/run/postgresql')).toMatchObject({ host: '/run/postgresql', user: 'u', sslmode: 'disable' });
+  });
+
+  it('says what to do next for the file that it wrote, and steers no terminal', async () => {
+    let printed = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => { printed += String(text); return true; });
+    const file = join(directory, 'other file.yaml');
+    await init('postgresql://u%1B%5B2J%0Ax@h/d', { config: file });
+    expect(printed).toContain(`runbook doctor --config '${file}'`);
+    expect(printed).toContain(`cat > ${quote(join(directory, 'd.password'))}`);
+    expect(printed).toContain('the password of u\uFFFD[2J x into');
+    expect(parseConfiguration(await readFile(file, 'utf8'), file).databases['d']?.connection.user).toBe('u\u001B[2J\nx');
+  });
+
   it('keeps text that YAML would read as something else', () => {
     const { text } = firstConfiguration(parseConnectionString('postgresql://no@h/12345'));
     expect(parseConfiguration(text, 'f').databases['12345']?.connection).toMatchObject({ user: 'no', database: '12345' });
