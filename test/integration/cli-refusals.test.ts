@@ -11,6 +11,7 @@ import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
 
 const program = fileURLToPath(new URL('../../dist/scripts/cli/main.js', import.meta.url));
+const demoProgram = fileURLToPath(new URL('../../dist/scripts/demo/main.js', import.meta.url));
 let root: string;
 let server: TemporalServer;
 let connection: Connection;
@@ -85,6 +86,15 @@ describe('ordinary mistakes', () => {
   it('a port that cannot be, or that is taken, is wrong use', async () => {
     expect(await run(['dev', '--port', '99999'], [])).toMatchObject({ code: 2, out: expect.stringContaining('1 to 65535') as string });
     expect(await run(['dev', '--port', server.address.split(':')[1]!], [])).toMatchObject({ code: 2, out: expect.stringMatching(/address already in use.*choose others/) as string });
+  });
+
+  it.each([[['--help'], 0, /^npm run demo/], [['--seed'], 2, /--seed.*argument missing/], [['--seed', 'x'], 2, /--seed takes a whole number/], [['--scale', '0'], 2, /--scale takes/]])('the demo answers %j with %d', async (args, code, sentence) => {
+    const ended = await new Promise<Ended>((resolve) => {
+      execFile(process.execPath, [demoProgram, ...args], (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), out: stdout + stderr }));
+    });
+    expect(ended.out).toMatch(sentence);
+    expect(ended.out).not.toMatch(STACK);
+    expect(ended.code).toBe(code);
   });
 
   it('output that nobody reads, or that a full disk does not take, is told without a stack', async () => {
