@@ -18,6 +18,7 @@ const DENIED = new Set([7, 16]);
 /** gRPC INVALID_ARGUMENT: what was asked for cannot be, such as an id that is too long. */
 const INVALID = 3;
 const FAILED_PRECONDITION = 9;
+const NOT_FOUND = 5;
 
 /** Connects; a server that does not answer ends the command with exit code 3 and one sentence. */
 export async function connect(flags: TemporalFlags): Promise<Connected> {
@@ -49,7 +50,7 @@ function inWords(error: unknown, connected: Pick<Connected, 'address' | 'namespa
   if (error instanceof WorkflowNotFoundError) {
     return new CommandError(EXIT.usage, `there is no run "${error.workflowId}" in namespace ${namespace} at ${address}; \`${ourCommand(flags, 'runs')}\` lists them`, { cause: error });
   }
-  if (error instanceof NamespaceNotFoundError) {
+  if (error instanceof NamespaceNotFoundError || (isGrpcServiceError(error) && error.code === NOT_FOUND && /namespace/i.test(error.details))) {
     return new CommandError(EXIT.usage, `there is no namespace "${namespace}" at ${address}; name another with --namespace, TEMPORAL_NAMESPACE or a profile, or create it: temporal operator namespace create --namespace ${quote(namespace)} --address ${quote(address)}`, { cause: error });
   }
   const code = codeOf(error);

@@ -122,5 +122,6 @@ try {
   await program.parseAsync();
 } catch (error) {
   reportError(error, process.argv.includes('--json'));
-  process.exitCode = exitCodeOf(error);
+  // At once: the native core of a worker that was refused would keep the process.
+  process.exit(exitCodeOf(error));
 }

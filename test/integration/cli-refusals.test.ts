@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { withClient } from '../../scripts/cli/connect.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
 
@@ -69,6 +70,7 @@ describe('ordinary mistakes', () => {
   it.each([
     ['a namespace that is not there', ['runs', '--namespace', 'nosuch'], /there is no namespace "nosuch".*--namespace/],
     ['a run in such a namespace', ['start', 'dr-test', '--namespace', 'nosuch'], /there is no namespace "nosuch"/],
+    ['a worker for such a namespace', ['worker', '--namespace', 'nosuch'], /there is no namespace "nosuch"/],
     ['a runbook with a name that every object has', ['start', 'constructor'], /there is no runbook "constructor"/],
     ['an empty id', ['watch', ''], /an argument is empty/],
     ['an empty option', ['start', 'dr-test', '--id', ''], /--id is empty/],
@@ -81,6 +83,11 @@ describe('ordinary mistakes', () => {
     expect(out).toMatch(sentence);
     expect(out).not.toMatch(STACK);
     expect(code).toBe(2);
+  });
+
+  it.each([[7, 'Request unauthorized.'], [16, 'token is expired']])('credentials that the server does not take (gRPC %d) are wrong use, with its words', async (code, details) => {
+    const refused = Object.assign(new Error(details), { code, details, metadata: {} });
+    await expect(withClient({ address: server.address }, () => Promise.reject(refused))).rejects.toMatchObject({ exitCode: 2, message: expect.stringMatching(`refused access to namespace default \\(${details}\\); use credentials that may`) as string });
   });
 
   it('a port that cannot be, or that is taken, is wrong use', async () => {
