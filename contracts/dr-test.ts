@@ -9,7 +9,10 @@ const instant = z.iso.datetime({ offset: true, error: 'write an instant as in 20
 export const drTestInputSchema = z.strictObject({
   /** Name from the configuration; may be left out when there is only one. */
   database: z.string().optional(),
-  recoveryPoint: z.union([z.enum(['latest', 'random']), z.strictObject({ id: z.string().regex(/^[A-Za-z0-9._-]{1,100}$/) }), z.strictObject({ time: instant })]).default('latest'),
+  recoveryPoint: z.union(
+    [z.enum(['latest', 'random']), z.strictObject({ id: z.string().regex(/^[A-Za-z0-9._-]{1,100}$/, 'an id has 1 to 100 letters, digits, dots, _ and -') }), z.strictObject({ time: instant })],
+    { error: 'must be "latest", "random", {"id":"…"} or {"time":"2026-11-21T03:00:00Z"}' },
+  ).default('latest'),
   depth: z.enum(['quick', 'standard']).default('standard'),
   /** When the (real or assumed) disaster was declared: RTA and RPA count from here. Default: start of the run. */
   declaredAt: instant.optional(),

@@ -8,6 +8,14 @@ import { durationMs } from './duration.ts';
 export const ASSURANCES = ['none', 'claimed', 'principal'] as const;
 export type Assurance = (typeof ASSURANCES)[number];
 
+/** The hash of a plan, or its beginning as people copy it: too long to be hit by accident. */
+export const PLAN_HASH = /^[0-9a-f]{8,64}$/i;
+
+/** Whether a hash that somebody gave is that of this plan, whole or as its first digits, eight at least. */
+export function namesPlan(given: string, planHash: string): boolean {
+  return given === planHash || (PLAN_HASH.test(given) && planHash.startsWith(given.toLowerCase()));
+}
+
 /** Who decides at a gate, and until when. */
 export const gatePolicySchema = z.strictObject({
   /** Names that may decide. Empty: anyone may, at the assurance that is asked for. */

@@ -1,7 +1,8 @@
 import type { Document, LineCounter } from 'yaml';
-import { isMap, isPair, isScalar } from 'yaml';
+import { isMap, isPair, isScalar, visit } from 'yaml';
 import { z } from 'zod';
 import { configurationSchema } from '../contracts/configuration.ts';
+import { RUNBOOKS } from '../contracts/runbooks.ts';
 
 type Issue = z.core.$ZodIssue;
 interface Finding { path: PropertyKey[]; sentence: string; atKey: boolean }
@@ -16,6 +17,29 @@ export function describeIssues(issues: readonly Issue[], document: Document, lin
       const { line, col } = lines.linePos(offset);
       return `${file}:${line}:${col}: ${finding.path.length > 0 ? `${finding.path.join('.')}: ` : ''}${finding.sentence}`;
     });
+}
+
+/** References to what is not there: YAML finds them only when it makes a value of its text, and then does not say where they are. */
+export function unresolvedAliases(document: Document): { name: string; offset: number }[] {
+  const found: { name: string; offset: number }[] = [];
+  visit(document, {
+    Alias: (_key, node) => {
+      if (node.resolve(document) === undefined) found.push({ name: node.source, offset: node.range?.[0] ?? 0 });
+    },
+  });
+  return found;
+}
+
+/** Policies of gates that no runbook has: nobody would ever be asked. `value`: the file as it was read, valid or not. */
+export function unknownGates(value: unknown): Issue[] {
+  const known = [...new Set(Object.values(RUNBOOKS).flatMap(({ gates }) => gates))];
+  const membersOf = (group: unknown, name: string): unknown => (typeof group === 'object' && group !== null && Object.hasOwn(group, name) ? (group as Record<string, unknown>)[name] : undefined);
+  const namesOf = (group: unknown): string[] => (typeof group === 'object' && group !== null ? Object.keys(group) : []);
+  const databases = membersOf(value, 'databases');
+  return namesOf(databases).flatMap((database) => namesOf(membersOf(membersOf(databases, database), 'gates')).filter((gate) => !known.includes(gate)).map((gate): Issue => ({
+    code: 'invalid_key', origin: 'record', input: gate, path: ['databases', database, 'gates', gate], message: '',
+    issues: [{ code: 'custom', input: gate, path: [], message: `there is no such gate; there are ${known.join(', ')}` }],
+  })));
 }
 
 function findingsOf(issue: Issue, prefix: readonly PropertyKey[], document: Document): Finding[] {

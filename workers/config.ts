@@ -1,8 +1,8 @@
 import { access, readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { LineCounter, parseDocument } from 'yaml';
+import { LineCounter, parseDocument, type Document } from 'yaml';
 import { configurationSchema, type Configuration, type ConnectionSettings } from '../contracts/configuration.ts';
-import { describeIssues } from './config-errors.ts';
+import { describeIssues, unknownGates, unresolvedAliases } from './config-errors.ts';
 import { resolvePaths } from './config-paths.ts';
 import { ConfigurationError } from './configuration-error.ts';
 
@@ -49,10 +49,25 @@ export function parseConfiguration(text: string, file: string): Configuration {
     const { line, col } = lines.linePos(error.pos[0]);
     return `${file}:${line}:${col}: this is not YAML: ${error.message}`;
   });
+  broken.push(...unresolvedAliases(document).map(({ name, offset }) => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}: *${name} stands for nothing: there is no &${name} before it; put the text in quotes if it only begins with an asterisk`;
+  }));
   if (broken.length > 0) throw new ConfigurationError(broken.join('\n'));
-  const parsed = configurationSchema.safeParse(document.toJS() ?? {});
-  if (!parsed.success) throw new ConfigurationError(describeIssues(parsed.error.issues, document, lines, file).join('\n'));
+  const value = valueOf(document, file) ?? {};
+  const parsed = configurationSchema.safeParse(value);
+  const issues = [...(parsed.success ? [] : parsed.error.issues), ...unknownGates(value)];
+  if (!parsed.success || issues.length > 0) throw new ConfigurationError(describeIssues(issues, document, lines, file).join('\n'));
   return parsed.data;
+}
+
+function valueOf(document: Document, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    // For instance aliases of aliases, which would grow without end.
+    throw new ConfigurationError(`${file}: this is not YAML that can be read: ${(cause as Error).message}`, { cause });
+  }
 }
 
 async function warningsOf({ databases }: Configuration): Promise<string[]> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { archiveLayout, listRecoveryPoints, readBackupFiles, readRecoveryPoint } from '../archive/layout.ts';
+import { archiveLayout, findRecoveryPoint, listRecoveryPoints, readBackupFiles, readRecoveryPoint } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { countSourceCommits } from '../archive/source-wal.ts';
 import { checkWalContinuity, readLineage, segmentFileName, segmentNumberOf, timelineOfSegment, type WalContinuity } from '../archive/wal.ts';
@@ -36,7 +36,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const { points, unusable } = await listRecoveryPoints(layout);
       return { points: points.map(pointOf), unusable };
     },
-    find: async (id) => pointOf(await point(id)),
+    find: async (id) => pointOf(await findRecoveryPoint({ layout, id })),
     async supply(id, asOf) {
       const base = await point(id);
       await readBackupFiles({ layout, point: base });

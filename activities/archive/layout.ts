@@ -97,6 +97,20 @@ export async function readRecoveryPoint(args: { layout: ArchiveLayout; id: strin
   return parsed.data;
 }
 
+/** So many ids of recovery points are named where one is asked for that is not there. */
+const NAMED_POINTS = 5;
+
+/** The backup that somebody asks for by its id. @throws RecoveryFailure as {@link readRecoveryPoint}; where there is none, the newest are named */
+export async function findRecoveryPoint(args: { layout: ArchiveLayout; id: string }): Promise<RecoveryPoint> {
+  return readRecoveryPoint(args).catch(async (failure: unknown) => {
+    if (!(failure instanceof RecoveryFailure) || failure.type !== 'RECOVERY_POINT_NOT_FOUND') throw failure;
+    const { points } = await listRecoveryPoints(args.layout);
+    const newest = points.slice(-NAMED_POINTS).map(({ id }) => id).reverse();
+    const there = newest.length === 0 ? 'There is none at all; take one with: runbook start backup' : `There ${points.length === newest.length ? 'are' : `are ${points.length}, the newest`}: ${newest.join(', ')}; name one of them, or "latest"`;
+    throw new RecoveryFailure(failure.type, `${failure.message} ${there}.`, { cause: failure });
+  });
+}
+
 /**
  * Reads `files.json`. Proves it, and what else recovery begins with (`backup_label`, `tablespace_map`), by the hashes in `backup.json`.
  * @throws RecoveryFailure as {@link readProven}

@@ -54,7 +54,7 @@ export function classify(error: unknown): unknown {
   if (silent) return unavailable(silent);
   if (hasBrokenOff(error)) return unavailable(new ConnectionLost(`a connection to PostgreSQL broke off (${messageOf(error)})`, error));
   const state = sqlState(error);
-  if (ACCESS_STATES.test(state)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}`, 'CONFIGURATION');
+  if (ACCESS_STATES.test(state)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}; ${whatToCorrect(state)}`, 'CONFIGURATION');
   if (state === DISK_FULL_STATE) return ApplicationFailure.nonRetryable(`PostgreSQL ran out of disk space: ${messageOf(error)}`, 'DISK_FULL');
   if (state === limitReached) return ApplicationFailure.nonRetryable(`PostgreSQL reached a limit: ${messageOf(error)}; where it is temp_file_limit of a drill, make room or raise it in drills.settings`, 'DISK_FULL');
   if (isHostTrouble(error)) return unavailable(error);
@@ -74,6 +74,14 @@ export function classified<T extends object>(activities: T): T {
       throw classify(error);
     }
   }])) as T;
+}
+
+/** Which setting of the database a refusal points to. Which database it is, the run says. */
+function whatToCorrect(state: string): string {
+  const where = 'of the database in the configuration';
+  if (state.startsWith('3D')) return `correct connection.database ${where}, or the database that a check or the probe names`;
+  if (state === '42501') return `grant it to connection.user ${where}: \`runbook doctor\` says what it lacks`;
+  return `correct connection.user and its password (passwordFile or passwordEnv) ${where}, or the source's pg_hba.conf`;
 }
 
 function unavailable(error: unknown, prefix = ''): ApplicationFailure {

@@ -1,10 +1,11 @@
 import { hostname } from 'node:os';
-import { Client, Connection, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
+import { Client, Connection, isGrpcServiceError, NamespaceNotFoundError, WorkflowNotFoundError } from '@temporalio/client';
 import { loadConfiguration, type LoadedConfiguration } from '../../workers/config.ts';
 import { ConfigurationError } from '../../workers/configuration-error.ts';
 import { temporalConnectOptions, type TemporalFlags } from '../../workers/temporal-connection.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { systemUser } from './output.ts';
+import { ourCommand, quote } from './printed-command.ts';
 
 /** A connection to Temporal, and how it was made. */
 export interface Connected { client: Client; address: string; namespace: string; close: () => Promise<void> }
@@ -12,6 +13,12 @@ export interface Connected { client: Client; address: string; namespace: string;
 const CONNECT_MS = 5_000;
 /** gRPC UNAVAILABLE, DEADLINE_EXCEEDED: nobody is there, or nobody answers in time. */
 const NO_ANSWER = new Set([14, 4]);
+/** gRPC PERMISSION_DENIED, UNAUTHENTICATED: the server does not take these credentials. */
+const DENIED = new Set([7, 16]);
+/** gRPC INVALID_ARGUMENT: what was asked for cannot be, such as an id that is too long. */
+const INVALID = 3;
+const FAILED_PRECONDITION = 9;
+const NOT_FOUND = 5;
 
 /** Connects; a server that does not answer ends the command with exit code 3 and one sentence. */
 export async function connect(flags: TemporalFlags): Promise<Connected> {
@@ -20,6 +27,7 @@ export async function connect(flags: TemporalFlags): Promise<Connected> {
     const connection = await Connection.connect({ ...connectionOptions, connectTimeout: CONNECT_MS });
     return { client: new Client({ connection, namespace, identity: `runbook/${systemUser()}@${hostname()}` }), address, namespace, close: () => connection.close() };
   } catch (cause) {
+    if (DENIED.has(codeOf(cause) ?? 0)) throw denied(cause, { address, namespace });
     throw new CommandError(EXIT.unreachable, `no Temporal server answers at ${address} (${reasonOf(cause)}): start one with \`runbook dev\`, or name yours with --address, TEMPORAL_ADDRESS or a profile`, { cause });
   }
 }
@@ -30,20 +38,45 @@ export async function withClient<T>(flags: TemporalFlags, work: (connected: Conn
   try {
     return await work(connected);
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) {
-      throw new CommandError(EXIT.usage, `there is no run "${error.workflowId}" in namespace ${connected.namespace} at ${connected.address}; \`runbook runs\` lists them`, { cause: error });
-    }
-    if (isUnanswered(error)) throw new CommandError(EXIT.unreachable, `the Temporal server at ${connected.address} stopped answering (${reasonOf(error)}); try again`, { cause: error });
-    throw error;
+    throw inWords(error, connected, flags);
   } finally {
     await connected.close();
   }
 }
 
+/** What the server refused as a sentence that says what to change; anything else as it is. */
+function inWords(error: unknown, connected: Pick<Connected, 'address' | 'namespace'>, flags: TemporalFlags): unknown {
+  const { address, namespace } = connected;
+  if (error instanceof WorkflowNotFoundError) {
+    return new CommandError(EXIT.usage, `there is no run "${error.workflowId}" in namespace ${namespace} at ${address}; \`${ourCommand(flags, 'runs')}\` lists them`, { cause: error });
+  }
+  if (error instanceof NamespaceNotFoundError || (isGrpcServiceError(error) && error.code === NOT_FOUND && /namespace/i.test(error.details))) {
+    return new CommandError(EXIT.usage, `there is no namespace "${namespace}" at ${address}; name another with --namespace, TEMPORAL_NAMESPACE or a profile, or create it: temporal operator namespace create --namespace ${quote(namespace)} --address ${quote(address)}`, { cause: error });
+  }
+  const code = codeOf(error);
+  if (DENIED.has(code ?? 0)) return denied(error, connected);
+  if (code === INVALID) return new CommandError(EXIT.usage, `the Temporal server at ${address} refused: ${reasonOf(error)}`, { cause: error });
+  if (isUnanswered(error)) return new CommandError(EXIT.unreachable, `the Temporal server at ${address} stopped answering (${reasonOf(error)}); try again`, { cause: error });
+  return error;
+}
+
+function denied(cause: unknown, { address, namespace }: Pick<Connected, 'address' | 'namespace'>): CommandError {
+  return new CommandError(EXIT.usage, `the Temporal server at ${address} refused access to namespace ${namespace} (${reasonOf(cause)}); use credentials that may: --api-key, TEMPORAL_API_KEY, or a profile with a key or certificates`, { cause });
+}
+
 /** Whether an error says that nobody answered, rather than what the answer was. */
 export function isUnanswered(error: unknown): boolean {
+  return NO_ANSWER.has(codeOf(error) ?? 0);
+}
+
+/** Whether an error of a query or update says that no worker took it: it timed out, or nobody has asked its task queue for work lately. */
+export function isNoWorker(error: unknown): boolean {
+  return isUnanswered(error) || (codeOf(error) === FAILED_PRECONDITION && /no poller/i.test(reasonOf(error)));
+}
+
+function codeOf(error: unknown): number | undefined {
   const grpc = isGrpcServiceError(error) ? error : (error as { cause?: unknown } | null)?.cause;
-  return isGrpcServiceError(grpc) && NO_ANSWER.has(grpc.code);
+  return isGrpcServiceError(grpc) ? grpc.code : undefined;
 }
 
 /** What a failed call said, in one line. */

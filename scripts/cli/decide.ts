@@ -1,9 +1,13 @@
-import { WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client';
-import { QUERIES, UPDATES, type Decide, type Progress } from '../../contracts/messages.ts';
-import { reasonOf, withClient } from './connect.ts';
+import { namesPlan, PLAN_HASH } from '../../contracts/gate.ts';
+import { QUERIES, SIGNALS, UPDATES, type Decide, type Progress } from '../../contracts/messages.ts';
+import { RUNBOOKS } from '../../contracts/runbooks.ts';
+import { withClient } from './connect.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { note, plain, print, systemUser } from './output.ts';
+import { ourCommand, signalCommand } from './printed-command.ts';
+import { ANSWER_MS, refuseClosed, sendUpdate, unanswered } from './send-update.ts';
+import { silenceOf } from './silence.ts';
 
 export interface DecideOptions extends TemporalOptions {
   gate?: string;
@@ -24,45 +28,38 @@ export function reject(workflowId: string, options: DecideOptions): Promise<Exit
 
 /** Decides by update, bound to the plan that is being approved, and says at once whether it counted. */
 function decide(decision: 'approve' | 'reject', workflowId: string, options: DecideOptions): Promise<ExitCode> {
+  const seen = options.planHash;
+  if (seen !== undefined && !PLAN_HASH.test(seen)) return Promise.reject(new CommandError(EXIT.usage, `--plan-hash "${seen}" is no hash of a plan: give its first 8 digits or more, as \`${ourCommand(options, 'status', workflowId)}\` shows it`));
   return withClient(options, async ({ client }) => {
     const handle = client.workflow.getHandle(workflowId);
-    await refuseClosed(handle, decision);
-    const answer = await client.withDeadline(Date.now() + 10_000, async () => {
-      const [progress, plan] = await Promise.all([handle.query<Progress>(QUERIES.progress), handle.query<{ hash: string | null }>(QUERIES.plan)]);
-      return { progress, plan };
-    }).catch((error: unknown) => { throw new CommandError(EXIT.unreachable, `no worker answers for "${workflowId}" (${reasonOf(error)}): start one with \`runbook worker\`, or send the signal: temporal workflow signal --workflow-id '${workflowId}' --name ${decision}`, { cause: error }); });
-    const open = answer.progress.openGate;
-    if (!open) throw new CommandError(EXIT.usage, `no gate of "${workflowId}" is open (it is at: ${answer.progress.phase}); nothing was sent`);
+    const type = await refuseClosed(handle, decision);
     const by = options.by ?? systemUser();
-    const planHash = options.planHash ?? answer.plan.hash;
-    if (planHash !== null && options.planHash !== undefined && !open.planHash.startsWith(planHash)) {
-      throw new CommandError(EXIT.usage, `the plan of gate "${open.name}" is ${open.planHash.slice(0, 12)}, not ${planHash.slice(0, 12)}; look at it again with: runbook status ${workflowId}`);
+    const instead = (gate: string) => signalCommand(options, workflowId, SIGNALS[decision], { gate, by, ...(options.comment === undefined ? {} : { comment: options.comment }) });
+    const progress = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.query<Progress>(QUERIES.progress)).catch(async (error: unknown) => {
+      // A signal that names no gate counts only where no name is asked for.
+      throw unanswered(await silenceOf(client, handle, error), workflowId, instead(options.gate ?? RUNBOOKS[type]?.gates[0] ?? 'start'), error);
+    });
+    const open = progress.openGate;
+    if (!open) throw new CommandError(EXIT.usage, `no gate of "${workflowId}" is open (it is at: ${progress.phase}); nothing was sent`);
+    if (seen !== undefined && !namesPlan(seen, open.planHash)) {
+      throw new CommandError(EXIT.usage, `the plan of gate "${open.name}" is ${open.planHash.slice(0, 12)}, not ${seen.slice(0, 12)}; look at it again with: ${ourCommand(options, 'status', workflowId)}`);
     }
     const message: Decide = {
       gate: options.gate ?? open.name, decision, by,
       ...(options.comment === undefined ? {} : { comment: options.comment }),
-      // What people copy is the short form; what counts is the whole hash, which the server compares once more.
-      planHash: options.planHash === undefined ? (planHash ?? open.planHash) : open.planHash,
+      // What people copy is the short form; what counts is the whole hash, which the run compares once more.
+      planHash: open.planHash,
     };
-    try {
-      const counted = await handle.executeUpdate<{ gate: string; outcome: string }, [Decide]>(UPDATES.decide, { args: [message] });
-      const sent = { ...message, counted: true, outcome: counted.outcome, workflowId };
-      print(options, sent, () => [outcomeSentence(decision, by, counted, open.quorum)]);
-      return EXIT.done;
-    } catch (error) {
-      if (!(error instanceof WorkflowUpdateFailedError)) throw error;
-      const reason = error.cause?.message ?? error.message;
-      if (options.json) print(options, { ...message, counted: false, reason, workflowId }, () => []);
-      else note(`did not count: ${plain(reason)}`);
+    const answer = await sendUpdate<{ gate: string; outcome: string }>(client, handle, { name: UPDATES.decide, argument: message, instead: instead(message.gate) });
+    if (answer.refused !== undefined) {
+      if (options.json) print(options, { ...message, counted: false, reason: answer.refused, workflowId }, () => []);
+      else note(`did not count: ${plain(answer.refused)}`);
       return EXIT.usage;
     }
+    const sent = { ...message, counted: true, outcome: answer.result.outcome, workflowId };
+    print(options, sent, () => [outcomeSentence(decision, by, answer.result, open.quorum)]);
+    return EXIT.done;
   });
-}
-
-/** A closed run is no wrong id: say how it ended instead of what the server thinks of the update. */
-export async function refuseClosed(handle: WorkflowHandle, what: string): Promise<void> {
-  const { status } = await handle.describe();
-  if (status.name !== 'RUNNING') throw new CommandError(EXIT.usage, `"${handle.workflowId}" has ended (${status.name.toLowerCase()}); ${what} changes nothing`);
 }
 
 function outcomeSentence(decision: string, by: string, { gate, outcome }: { gate: string; outcome: string }, quorum: number): string {

@@ -7,18 +7,29 @@ import { startTemporalServer, type TemporalServer } from '../embedded/temporal-s
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { GlobalOptions } from './options.ts';
 import { note, print } from './output.ts';
+import { ourCommand } from './printed-command.ts';
+import { usualPlaces } from './web-ui.ts';
 import { loadWorker } from './worker.ts';
 
 export interface DevOptions extends GlobalOptions { port: number; uiPort: number }
 
+const DEFAULT_PORT = 7233;
+
 /** `runbook dev`: a Temporal server with web UI and a worker, in one process, until Ctrl-C. The server forgets its runs when it ends; the evidence stays. */
 export async function dev(options: DevOptions): Promise<ExitCode> {
   // A mistake in the configuration is told before anything is started.
-  await loadConfiguration(options.config);
+  const { configuration } = await loadConfiguration(options.config);
   const runWorker = await loadWorker();
   const server = await startServer(options);
-  print(options, { address: server.address, webUi: server.uiAddress ?? null }, () => [
-    `web UI   ${server.uiAddress}`, `Temporal ${server.address}`, 'start    runbook start dr-test --wait', 'Ctrl-C stops both; evidence stays.',
+  const { address, uiAddress } = server;
+  const words = ['start', 'dr-test', '--wait', ...(options.config === undefined ? [] : ['--config', options.config])];
+  // Without an address, the other commands look where Temporal's own do.
+  const start = ourCommand(options.port === DEFAULT_PORT ? {} : { address }, ...words);
+  const canBeGuessed = usualPlaces(address).includes(uiAddress ?? '') || configuration.webUi !== undefined;
+  print(options, { address, webUi: uiAddress ?? null }, () => [
+    `web UI   ${uiAddress}`, `Temporal ${address}`, `start    ${start}`,
+    ...(canBeGuessed ? [] : [`links    \`start\` prints them with \`webUi: ${uiAddress}\` in the configuration`]),
+    'Ctrl-C stops both; evidence stays.',
   ]);
   try {
     await runWorker({ config: options.config, flags: { address: server.address, namespace: 'default' }, log: note });
@@ -35,6 +46,6 @@ async function startServer({ port, uiPort }: DevOptions): Promise<TemporalServer
   } catch (cause) {
     const { message } = cause as Error;
     const advice = /address already in use/i.test(message) ? '; choose others with --port and --ui-port, or use the server that is there with `runbook worker`' : '';
-    throw new CommandError(EXIT.failed, `${message}${advice}`, { cause });
+    throw new CommandError(advice === '' ? EXIT.failed : EXIT.usage, `${message}${advice}`, { cause });
   }
 }

@@ -1,12 +1,12 @@
-import { access, constants, mkdtemp, realpath, rm, stat, statfs } from 'node:fs/promises';
+import { mkdtemp, realpath, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { archiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
+import { judgeIsolation } from '../../activities/archive-provider/preflight.ts';
 import { drillPaths, DRILL_PORT } from '../../activities/drill/drill.ts';
 import { probeIsolation } from '../../activities/drill/isolation.ts';
-import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
+import { formatBytes } from '../../activities/evidence/report-format.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
-import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
+import type { Configuration } from '../../contracts/configuration.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
 
 /** `sun_path` of a Unix socket: 108 bytes with its end on Linux, 104 elsewhere. */
@@ -46,52 +46,12 @@ async function checkWritable(findings: Findings, name: string, directory: string
 
 async function checkIsolation(findings: Findings, network: Configuration['drills']['network']): Promise<void> {
   const { runAs } = await findPostgres().catch(() => ({ runAs: undefined }));
-  const isolation = await probeIsolation(runAs ?? null);
-  if (isolation.network === 'isolated' && isolation.mounts === 'isolated') return findings.ok('isolation', 'drills run without network and without sight of production files');
+  // As the pre-flight of a drill judges: what it would refuse is a problem here.
+  const judged = judgeIsolation(await probeIsolation(runAs ?? null), network);
   const todo = 'allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0), or run the worker as root';
-  const detail = `drills would be cut off by settings alone: ${isolation.reason ?? 'this host forbids namespaces'}`;
-  if (isolation.network === 'notIsolated' && network === 'required') findings.problem('isolation', `${detail}; drills.network is "required"`, todo);
-  else findings.warning('isolation', detail, todo);
-}
-
-/** Archive, recovery points and binaries of one database. `major` is what the source said; unknown when it did not answer. */
-export async function examineBackups(settings: DatabaseSettings, { postgres }: Configuration, major: number | undefined, findings: Findings): Promise<void> {
-  const { repository, walDirectory } = settings.provider;
-  await checkReadable(findings, 'repository', repository, 'provider.repository');
-  await checkReadable(findings, 'WAL archive', walDirectory, 'provider.walDirectory');
-  let needed = major;
-  try {
-    const { points, unusable } = await listRecoveryPoints(archiveLayout({ root: repository, walDirectory }));
-    for (const { id, failure } of unusable) findings.warning('recovery point', `${id} cannot be used: ${messageOf(failure)}`, 'move it out of the repository');
-    const newest = points.at(-1);
-    if (newest) {
-      const age = (Date.now() - Date.parse(newest.stoppedAt)) / 1_000;
-      needed = newest.serverMajor;
-      if (age > OLD_BACKUP_S) findings.warning('recovery point', `the newest, ${newest.id}, is ${formatSeconds(age)} old`, 'take one with `runbook start backup`, or see why backups stopped');
-      else findings.ok('recovery point', `the newest, ${newest.id}, is ${formatSeconds(age)} old (${formatBytes(newest.sizeBytes)})`);
-    } else findings.problem('recovery point', `there is none in ${repository}`, 'take one with `runbook start backup`');
-  } catch (error) {
-    findings.problem('recovery point', messageOf(error), 'give this user permission to read it');
-  }
-  try {
-    const { binDirectory, version } = await findPostgres({ major: needed, binDirectory: postgres.binDirectory });
-    findings.ok('PostgreSQL binaries', `version ${version} in ${binDirectory}`);
-  } catch (error) {
-    findings.problem('PostgreSQL binaries', messageOf(error), `install PostgreSQL${needed === undefined ? '' : ` ${needed}`} on this host, or set postgres.binDirectory`);
-  }
-}
-
-/** A base backup older than a week makes for a long replay, and often means that something stopped. */
-const OLD_BACKUP_S = 7 * 86_400;
-
-async function checkReadable(findings: Findings, name: string, directory: string, setting: string): Promise<void> {
-  try {
-    if (!(await stat(directory)).isDirectory()) throw new Error(`${directory} is not a directory`);
-    await access(directory, constants.R_OK | constants.X_OK);
-    findings.ok(name, `${directory} can be read`);
-  } catch (error) {
-    findings.problem(name, messageOf(error), `create it, give this user permission to read it, or correct ${setting}`);
-  }
+  if (typeof judged === 'string') findings.problem('isolation', judged.replace(/; run the worker where .*/, ''), `${todo}; or set drills.network to bestEffort`);
+  else if (judged.outcome === 'passed') findings.ok('isolation', judged.detail);
+  else findings.warning('isolation', judged.detail, todo);
 }
 
 async function nearestExisting(path: string): Promise<string> {

@@ -14,7 +14,11 @@ export function isElsewhere(host: string | undefined): boolean {
 }
 
 /** What the doctor learned of a source that other examinations need. */
-export interface SourceFacts { major: number }
+export interface SourceFacts {
+  major: number;
+  /** The newest file that its archiver has archived; null where there is none yet. */
+  lastArchived: string | null;
+}
 
 /** Connects to a source and looks at what backups and manifests need of it. Changes nothing. */
 export async function examineSource(settings: DatabaseSettings, findings: Findings): Promise<SourceFacts | undefined> {
@@ -34,27 +38,33 @@ export async function examineSource(settings: DatabaseSettings, findings: Findin
       findings.ok('connection', `PostgreSQL ${rows[0]?.version} answers at ${where}`);
       if (major < 14) findings.problem('version', `PostgreSQL ${major} is too old`, 'use 14 or newer');
       await examineWal(client, findings);
-      await examineArchiver(client, findings);
+      const lastArchived = await examineArchiver(client, findings);
       await examineRole(client, findings);
       await examineFiles(client, settings.host, findings);
-      return { major };
+      return { major, lastArchived };
     });
   } catch (error) {
     const { code } = error as { code?: string };
-    findings.problem('connection', `${where}: ${messageOf(error)}`, adviceFor(code));
+    findings.problem('connection', `${where}: ${messageOf(error)}`, adviceFor(code, messageOf(error)));
     return undefined;
   }
 }
 
-/** SQLSTATE and system errors that a person can do something about. */
-function adviceFor(code: string | undefined): string {
+/** What the driver and TLS itself say has no code of its own kind. */
+const TLS = /\b(SSL|TLS|certificate|CERT)\b/i;
+
+/** What a person can do about a refusal, by its SQLSTATE or system error, or by what TLS says. */
+export function adviceFor(code: string | undefined, message: string): string {
+  if (/does not support SSL/i.test(message)) return 'turn TLS on at the source, or set connection.sslmode to disable';
+  if (/no encryption|SSL off/.test(message)) return "set connection.sslmode to require, or add a line for this user and host to the source's pg_hba.conf";
+  if (TLS.test(`${code?.replaceAll('_', ' ')} ${message}`)) return 'correct the certificate of the source, or connection.sslmode: verify-full demands one that this host trusts and that names connection.host; require takes any';
   switch (code) {
     case 'ECONNREFUSED': return 'start PostgreSQL, or correct connection.host and connection.port';
     case 'ENOTFOUND': case 'EAI_AGAIN': return 'correct connection.host';
     case '28P01': return 'correct the password in connection.passwordFile or passwordEnv';
     case '28000': return "add a line for this user and host to the source's pg_hba.conf, or correct connection.user";
     case '3D000': return 'correct connection.database';
-    default: return 'correct the connection settings';
+    default: return 'correct connection.host, port, user, database or sslmode';
   }
 }
 
@@ -73,18 +83,19 @@ async function examineWal(client: Client, findings: Findings): Promise<void> {
   else findings.problem('WAL senders', `all ${row.senders} are in use`, 'raise max_wal_senders');
 }
 
-async function examineArchiver(client: Client, findings: Findings): Promise<void> {
+async function examineArchiver(client: Client, findings: Findings): Promise<string | null> {
   const { rows } = await client.query<{ mode: string; failing: boolean; failed: string | null; archived: string | null; age: number | null; failures: string }>(`
     SELECT current_setting('archive_mode') AS mode, last_archived_wal AS archived, last_failed_wal AS failed, failed_count::text AS failures,
       coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) AS failing,
       extract(epoch FROM now() - last_archived_time)::float8 AS age
     FROM pg_stat_archiver`);
   const [row] = rows;
-  if (!row) return;
+  if (!row) return null;
   if (row.mode === 'off') findings.problem('archiver', 'archive_mode is off: nothing can be recovered after the last base backup', 'set archive_mode = on and archive_command to copy into provider.walDirectory, then restart the source');
   else if (row.failing) findings.problem('archiver', `the last attempt failed, on ${row.failed} (${row.failures} failures so far)`, "look for archive_command in the source's log; WAL piles up until it works");
   else if (row.archived === null) findings.warning('archiver', 'has not archived anything yet', 'SELECT pg_switch_wal() and look again');
   else findings.ok('archiver', `archived ${row.archived} ${formatSeconds(Math.max(row.age ?? 0, 0))} ago`);
+  return row.archived;
 }
 
 async function examineRole(client: Client, findings: Findings): Promise<void> {

@@ -1,6 +1,7 @@
 import { loadConfiguration } from '../../workers/config.ts';
 import { Findings, type Finding } from './doctor-finding.ts';
-import { examineBackups, examineHost } from './doctor-host.ts';
+import { examineBackups } from './doctor-backups.ts';
+import { examineHost } from './doctor-host.ts';
 import { examineSource, isElsewhere } from './doctor-source.ts';
 import { examineTemporal } from './doctor-temporal.ts';
 import { EXIT, type ExitCode } from './exit.ts';
@@ -20,7 +21,7 @@ export async function doctor(options: TemporalOptions): Promise<ExitCode> {
     const findings = new Findings(name);
     const facts = await examineSource(settings, findings);
     if (isElsewhere(settings.host)) findings.skipped('backups', `lie on ${settings.host}: run this there`);
-    else await examineBackups(settings, configuration, facts?.major, findings);
+    else await examineBackups(settings, configuration, facts, findings);
     return findings.all;
   });
   const groups = await Promise.all([examineTemporal(options), examineHost(configuration), ...databases]);

@@ -1,3 +1,5 @@
+import { plain } from './plain.ts';
+
 /** What the exit code of a command says. Scripts rely on it. */
 export const EXIT = {
   done: 0,
@@ -9,6 +11,8 @@ export const EXIT = {
   unreachable: 3,
   /** Ctrl-C, by the convention of shells. */
   interrupted: 130,
+  /** Whoever read the output has gone, by the convention of shells. */
+  unread: 141,
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
@@ -28,9 +32,22 @@ export function exitCodeOf(error: unknown): ExitCode {
   return (error as { name?: unknown } | null)?.name === 'ConfigurationError' ? EXIT.usage : EXIT.failed;
 }
 
-/** Prints an error for people, or as JSON, on standard error. */
+/** Prints an error for people, or as JSON, on standard error. A configuration has several errors, each with a line of its own. */
 export function reportError(error: unknown, asJson: boolean): void {
-  const isExpected = error instanceof CommandError || (error as { name?: unknown } | null)?.name === 'ConfigurationError';
-  const message = isExpected ? (error as Error).message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const isConfiguration = (error as { name?: unknown } | null)?.name === 'ConfigurationError';
+  const message = error instanceof CommandError ? plain(error.message)
+    : isConfiguration ? (error as Error).message.split('\n').map(plain).join('\n')
+      : error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(asJson ? `${JSON.stringify({ error: message, exitCode: exitCodeOf(error) })}\n` : `runbook: ${message}\n`);
+}
+
+/** Ends the process with a sentence, and without a stack, when its output cannot be written: nobody reads it any more, or a disk is full. */
+export function guardOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.unread);
+    process.stderr.write(`runbook: the output cannot be written (${error.code ?? error.message})\n`);
+    process.exit(EXIT.failed);
+  });
+  // There is nowhere left to say it.
+  process.stderr.on('error', () => process.exit(EXIT.unread));
 }

@@ -32,6 +32,8 @@ const AS_VARIABLE: Record<string, string> = {
 };
 /** They change how Temporal's CLI looks or waits; here they have nothing to act on. */
 const WITHOUT_EFFECT = ['color', 'log-format', 'log-level', 'time-format', 'command-timeout', 'client-connect-timeout'];
+/** Where an empty text says no more than none does. */
+const MAY_BE_EMPTY = ['input', 'reason'];
 const text = { type: 'string' } as const;
 const flag = { type: 'boolean' } as const;
 
@@ -66,6 +68,8 @@ export function parseExtensionArguments(argv: readonly string[]): ExtensionReque
   }
   const values: Record<string, string | boolean | undefined> = parsed.values;
   const value = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
+  const empty = Object.keys(values).find((name) => values[name] === '' && !MAY_BE_EMPTY.includes(name));
+  if (empty !== undefined) throw new CommandError(EXIT.usage, `--${empty} is empty; leave it out, or give it a value`);
   const type = typeOfProgram(argv[1] ?? '') ?? parsed.positionals[0];
   if (type === undefined) throw new CommandError(EXIT.usage, 'this program is run by `temporal workflow start RUNBOOK`: it learns from its own name what to start');
   const extra = typeOfProgram(argv[1] ?? '') === undefined ? parsed.positionals.slice(1) : parsed.positionals;

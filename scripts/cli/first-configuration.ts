@@ -8,36 +8,45 @@ const EXAMPLE = 'postgresql://user@host:5432/database';
 
 /** @throws CommandError that never repeats the string, since it may hold a password */
 export function parseConnectionString(text: string): ParsedConnection {
+  const refuse = (sentence: string, cause?: unknown) => new CommandError(EXIT.usage, `the connection string ${sentence}; write it as in ${EXAMPLE}`, { cause });
   let url: URL;
   try {
     url = new URL(text);
   } catch (cause) {
-    throw new CommandError(EXIT.usage, `the connection string is not a URL; write it as in ${EXAMPLE}`, { cause });
+    throw refuse('is not a URL', cause);
   }
-  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw new CommandError(EXIT.usage, `the connection string must start with postgresql://, as in ${EXAMPLE}`);
+  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw refuse('must start with postgresql://');
+  // A password with one of these in it would be taken apart, and its rest written into the file as host, port or database.
+  if (text.includes('#') || /@/.test(`${url.pathname}${url.search}`)) throw refuse('has a # or an @ where none can be: in a user or password, write # as %23, / as %2F, ? as %3F and @ as %40');
   const decode = (part: string) => {
     try {
       return decodeURIComponent(part);
     } catch (cause) {
-      throw new CommandError(EXIT.usage, `the connection string has a broken % escape; write it as in ${EXAMPLE}`, { cause });
+      throw refuse('has a broken % escape', cause);
     }
   };
   const user = decode(url.username) || url.searchParams.get('user') || 'postgres';
+  // A socket directory is given as `?host=/run/postgresql`. An IPv6 address stands in brackets only in a URL.
+  const host = url.searchParams.get('host') ?? (decode(url.hostname).replace(/^\[(.*)\]$/, '$1') || 'localhost');
+  if (host.includes(',')) throw refuse('names several hosts: name the one whose backups are tested');
+  const port = url.port || url.searchParams.get('port') || '5432';
+  if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) throw refuse('has a port that is no number from 1 to 65535');
   return {
-    // A socket directory is given as `?host=/run/postgresql`.
-    host: url.searchParams.get('host') ?? (decode(url.hostname) || 'localhost'),
-    port: Number(url.port || url.searchParams.get('port') || 5432),
+    host, user,
+    port: Number(port),
     database: decode(url.pathname.slice(1)) || user,
-    user,
     sslmode: sslmodeOf(url.searchParams.get('sslmode')),
     hasPassword: url.password !== '' || url.searchParams.has('password'),
   };
 }
 
-/** Weaker modes would connect without what they promise: they become the nearest one that holds. */
+/** What each mode of PostgreSQL's own clients becomes: weaker ones would connect without what they promise, so they become the nearest one that holds. */
+const SSLMODES: Record<string, ParsedConnection['sslmode']> = { disable: 'disable', allow: 'disable', prefer: 'disable', require: 'require', 'verify-ca': 'verify-full', 'verify-full': 'verify-full' };
+
 function sslmodeOf(mode: string | null): ParsedConnection['sslmode'] {
-  if (mode === 'verify-full' || mode === 'verify-ca') return 'verify-full';
-  return mode === 'require' ? 'require' : 'disable';
+  const known = Object.hasOwn(SSLMODES, mode ?? 'disable') ? SSLMODES[mode ?? 'disable'] : undefined;
+  if (known === undefined) throw new CommandError(EXIT.usage, `the connection string has an sslmode that is not known; there are ${Object.keys(SSLMODES).join(', ')}`);
+  return known;
 }
 
 /** The text of a first `runbooks.yaml` for one database. */

@@ -1,9 +1,11 @@
 import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { configurationFile } from '../../workers/config.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import { firstConfiguration, parseConnectionString } from './first-configuration.ts';
 import type { GlobalOptions } from './options.ts';
-import { print } from './output.ts';
+import { plain, print } from './output.ts';
+import { ourCommand, quote } from './printed-command.ts';
 
 /** `runbook init`: writes a first configuration; never over one that is there, and never the password. */
 export async function init(connectionString: string, options: GlobalOptions & { name?: string }): Promise<ExitCode> {
@@ -16,13 +18,14 @@ export async function init(connectionString: string, options: GlobalOptions & { 
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new CommandError(EXIT.usage, code === 'EEXIST' ? `${file} is there already and was not touched; edit it, or name another file with --config` : `${file} cannot be written (${code ?? message})`, { cause });
   }
+  const beside = join(options.config === undefined ? '.' : dirname(options.config), passwordFile);
   const next = [
-    `put the password of ${connection.user} into ${passwordFile}, beside ${file}: (umask 077; cat > ${passwordFile})`,
+    `put the password of ${plain(connection.user)} into ${plain(passwordFile)}, beside ${plain(file)}: (umask 077; cat > ${quote(beside)})`,
     'set provider.repository and provider.walDirectory to where backups and WAL of this database are',
-    'runbook doctor',
+    ourCommand({}, 'doctor', ...(options.config === undefined ? [] : ['--config', options.config])),
   ];
   print(options, { file, database: name, passwordWritten: false, next }, () => [
-    `wrote ${file} with the database "${name}"`,
+    `wrote ${plain(file)} with the database "${name}"`,
     ...(connection.hasPassword ? ['The password was left out. It was in the arguments of this command, so it is in the history of your shell: remove it there.'] : []),
     'Next:', ...next.map((line, index) => `  ${index + 1}. ${line}`),
   ]);

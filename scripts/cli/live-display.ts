@@ -1,5 +1,6 @@
 import { activityLine, gateLines, pauseOf, RateMeter, runLines } from './progress-lines.ts';
 import { plain } from './output.ts';
+import type { TemporalOptions } from './options.ts';
 import type { RunView } from './run-view.ts';
 
 /** Shows a run as it goes on. */
@@ -8,13 +9,13 @@ export interface Display { show(view: RunView, nowMs: number): void }
 interface Screen { write(text: string): unknown; columns?: number; rows?: number }
 
 /** Redraws in place. Lines are cut to the width, or one that wraps would leave its rest behind. */
-export function terminalDisplay(screen: Screen): Display {
+export function terminalDisplay(screen: Screen, options: TemporalOptions = {}): Display {
   const meter = new RateMeter();
   let drawn = 0;
   return {
     show(view, nowMs) {
       const height = Math.max((screen.rows ?? 24) - 1, 4);
-      const all = runLines(view, meter, nowMs);
+      const all = runLines(view, meter, nowMs, options);
       // What is at the end is what happens now; the two lines at the top say what this is.
       const lines = all.length <= height ? all : [...all.slice(0, 2), ...all.slice(all.length - height + 2)];
       const up = drawn > 0 ? `\u001B[${drawn}A\r` : '';
@@ -46,7 +47,7 @@ export function cut(line: string, columns: number): string {
 const PLAIN_PROGRESS_MS = 10_000;
 
 /** For logs and pipes: one line for each thing that changed, and now and then how far it is. */
-export function plainDisplay(write: (line: string) => void): Display {
+export function plainDisplay(write: (line: string) => void, options: TemporalOptions = {}): Display {
   const meter = new RateMeter();
   const said = new Set<string>();
   let lastProgressMs = 0;
@@ -58,14 +59,14 @@ export function plainDisplay(write: (line: string) => void): Display {
   return {
     show(view, nowMs) {
       const time = new Date(nowMs).toISOString();
-      if (!view.progress && view.status === 'RUNNING') once('no worker', `${time} no worker answers: start one with \`runbook worker\``);
+      if (view.silence !== null && view.status === 'RUNNING') once(`silence ${view.silence.replaceAll(/\d+/g, '')}`, `${time} ${plain(view.silence)}`);
       if (view.progress?.paused) once(`${pauseOf(view.progress.phase)} ${view.progress.steps.length}`, `${time} ${pauseOf(view.progress.phase)}`);
       for (const step of view.progress?.steps ?? []) {
         once(`start ${step.startedAt} ${step.name}`, `${step.startedAt} ${plain(step.name)}`);
         if (step.finishedAt !== null) once(`end ${step.startedAt} ${step.name}`, `${step.finishedAt} ${plain(step.name)}: ${step.outcome}${step.summary ? `, ${plain(step.summary)}` : ''}`);
       }
       const gate = view.progress?.openGate;
-      if (gate) once(`gate ${gate.name} ${gate.openedAt} ${gate.refused.length}`, gateLines(view).map((line) => `${time} ${line.trim()}`).join('\n'));
+      if (gate) once(`gate ${gate.name} ${gate.openedAt} ${gate.refused.length}`, gateLines(view, options).map((line) => `${time} ${line.trim()}`).join('\n'));
       const rates = view.activities.map((activity) => [activity, meter.rate(activity, nowMs)] as const);
       if (nowMs - lastProgressMs < PLAIN_PROGRESS_MS) return;
       const moving = rates.filter(([activity]) => activity.bytesDone !== null);

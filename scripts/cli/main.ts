@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { EXIT, exitCodeOf, reportError, type ExitCode } from './exit.ts';
+import { EXIT, exitCodeOf, guardOutput, reportError, type ExitCode } from './exit.ts';
 
 // Only commander and tiny files are imported here: `--help` must answer at once. A command loads what it needs.
 type Run = (...args: never[]) => Promise<ExitCode>;
@@ -33,7 +33,10 @@ function add(usage: string, description: string, load: () => Promise<Run>): Comm
     .option('-c, --config <file>', 'configuration file (default: RUNBOOKS_CONFIG or ./runbooks.yaml)')
     .addOption(new Option('-o, --output <format>').choices(['text', 'json', 'jsonl', 'none']).hideHelp())
     .addOption(new Option('--color <when>').hideHelp())
-    .hook('preAction', (_, command) => adoptLeadingFlags(command))
+    .hook('preAction', (_, command) => {
+      adoptLeadingFlags(command);
+      refuseEmpty(command);
+    })
     .action(async (...args: unknown[]) => {
       const run = (await load()) as (...given: unknown[]) => Promise<ExitCode>;
       // Last comes the command itself, which implementations have no use for.
@@ -60,6 +63,21 @@ function count(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('write a whole number, 1 or more.');
   return value;
+}
+
+function port(text: string): number {
+  if (!(Number(text) <= 65_535)) throw new InvalidArgumentError('write a port, 1 to 65535.');
+  return count(text);
+}
+
+/** Where an empty text says no more than none does. */
+const MAY_BE_EMPTY = ['input', 'comment', 'reason'];
+
+/** `--id "$ID"` with a variable that is not set must not mean something else. */
+function refuseEmpty(command: Command): void {
+  if (command.args.includes('')) command.error('error: an argument is empty');
+  const empty = Object.entries(command.opts<Record<string, unknown>>()).find(([name, value]) => value === '' && !MAY_BE_EMPTY.includes(name));
+  if (empty) command.error(`error: --${empty[0].replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} is empty; leave it out, or give it a value`);
 }
 
 withHiddenTemporal(add('init <connection-string>', 'write a first runbooks.yaml from postgresql://user@host:port/database', async () => (await import('./init.ts')).init))
@@ -96,12 +114,14 @@ withHiddenTemporal(add('report <file-or-id>', 'print the evidence of a run', asy
 withTemporal(add('doctor', 'check configuration, server, databases and this host', async () => (await import('./doctor.ts')).doctor));
 withTemporal(add('worker', 'run a worker', async () => (await import('./worker.ts')).worker));
 add('dev', 'run an embedded Temporal server with web UI, and a worker', async () => (await import('./dev.ts')).dev)
-  .option('--port <port>', 'of the server', count, 7233)
-  .option('--ui-port <port>', 'of the web UI', count, 8233);
+  .option('--port <port>', 'of the server', port, 7233)
+  .option('--ui-port <port>', 'of the web UI', port, 8233);
 
+guardOutput();
 try {
   await program.parseAsync();
 } catch (error) {
   reportError(error, process.argv.includes('--json'));
-  process.exitCode = exitCodeOf(error);
+  // At once: the native core of a worker that was refused would keep the process.
+  process.exit(exitCodeOf(error));
 }

@@ -1,10 +1,11 @@
-import { WorkflowUpdateFailedError } from '@temporalio/client';
-import { UPDATES, type Operator } from '../../contracts/messages.ts';
+import type { Operator } from '../../contracts/messages.ts';
+import { SIGNALS, UPDATES } from '../../contracts/messages.ts';
 import { withClient } from './connect.ts';
-import { refuseClosed } from './decide.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { plain, print, systemUser } from './output.ts';
+import { signalCommand } from './printed-command.ts';
+import { refuseClosed, sendUpdate } from './send-update.ts';
 
 export interface OperateOptions extends TemporalOptions { by?: string; reason?: string }
 
@@ -20,14 +21,10 @@ function operate(operation: keyof typeof AFTERWARDS): (workflowId: string, optio
     const handle = client.workflow.getHandle(workflowId);
     await refuseClosed(handle, operation);
     const operator: Operator = { by: options.by ?? systemUser(), ...(options.reason === undefined ? {} : { reason: options.reason }) };
-    try {
-      const phase = await handle.executeUpdate<string, [Operator]>(UPDATES[operation], { args: [operator] });
-      print(options, { workflowId, operation, ...operator, phase }, () => [`${operation}: ${AFTERWARDS[operation]} (it is at: ${plain(phase)})`]);
-      return EXIT.done;
-    } catch (error) {
-      if (!(error instanceof WorkflowUpdateFailedError)) throw error;
-      throw new CommandError(EXIT.failed, `${operation} was refused: ${error.cause?.message ?? error.message}`, { cause: error });
-    }
+    const answer = await sendUpdate<string>(client, handle, { name: UPDATES[operation], argument: operator, instead: signalCommand(options, workflowId, SIGNALS[operation], operator) });
+    if (answer.refused !== undefined) throw new CommandError(EXIT.failed, `${operation} was refused: ${answer.refused}`);
+    print(options, { workflowId, operation, ...operator, phase: answer.result }, () => [`${operation}: ${AFTERWARDS[operation]} (it is at: ${plain(answer.result)})`]);
+    return EXIT.done;
   });
 }
 

@@ -2,6 +2,8 @@ import { userInfo } from 'node:os';
 import colours from 'picocolors';
 import type { GlobalOptions } from './options.ts';
 
+export { plain } from './plain.ts';
+
 /** Prints a command's answer: one JSON object, or lines for people. */
 export function print(options: GlobalOptions, value: unknown, lines: () => readonly string[]): void {
   process.stdout.write(options.json ? `${JSON.stringify(value, null, 2)}\n` : `${lines().join('\n')}\n`);
@@ -20,12 +22,6 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
     const line = row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ').trimEnd();
     return index === 0 ? colours.dim(line) : line;
   });
-}
-
-/** Text from elsewhere, safe for a terminal: escape sequences in a name must not move the cursor or change its title. */
-export function plain(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- these are the characters meant
-  return text.replaceAll(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g, '\uFFFD');
 }
 
 /** A word in the colour of what it means. */

@@ -1,7 +1,8 @@
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { coloured, plain } from './output.ts';
+import type { TemporalOptions } from './options.ts';
 import type { ActivityView, RunView } from './run-view.ts';
-import { quote } from './start-run.ts';
+import { ourCommand } from './printed-command.ts';
 
 /** Bytes a second of each activity, smoothed over the last looks. */
 export class RateMeter {
@@ -42,18 +43,19 @@ export function activityLine(activity: ActivityView, rate: number | null): strin
 const MARKS = { done: coloured('✓', 'ok'), running: '▶', waiting: '…', failed: coloured('✗', 'bad'), cancelled: coloured('✗', 'unsure') } as const;
 
 /** A run as lines, for `status` and for the live display. */
-export function runLines(view: RunView, meter: RateMeter, nowMs: number): string[] {
+export function runLines(view: RunView, meter: RateMeter, nowMs: number, options: TemporalOptions = {}): string[] {
   const { progress } = view;
   const seconds = ((view.closedAtMs ?? nowMs) - view.startedAtMs) / 1_000;
   const target = progress?.target ? ` on ${plain(progress.target)}` : '';
   const lines = [`${plain(view.type)}${target}  ${plain(view.workflowId)}`, `${progress?.paused ? coloured(pauseOf(progress.phase), 'unsure') : wordOf(view)} after ${formatSeconds(seconds)}`];
-  if (!progress) lines.push(coloured('no worker answers: start one with `runbook worker`', 'unsure'));
+  // An ended run tells its outcome without a worker.
+  if (view.silence !== null && view.status === 'RUNNING') lines.push(coloured(plain(view.silence), 'unsure'));
   for (const step of progress?.steps ?? []) {
     const until = step.finishedAt === null ? nowMs : Date.parse(step.finishedAt);
     lines.push(`  ${MARKS[step.outcome]} ${plain(step.name).padEnd(28)} ${formatSeconds((until - Date.parse(step.startedAt)) / 1_000).padStart(11)}  ${plain(step.summary ?? '')}`.trimEnd());
   }
   for (const activity of view.activities) lines.push(`    ${activityLine(activity, meter.rate(activity, nowMs))}`);
-  return [...lines, ...gateLines(view)];
+  return [...lines, ...gateLines(view, options)];
 }
 
 /** A pause takes effect at the next safe point: until then the step goes on. */
@@ -67,13 +69,13 @@ function wordOf({ status, progress }: RunView): string {
 }
 
 /** What the open gate waits for, and the command that answers it. */
-export function gateLines({ workflowId, status, progress }: RunView): string[] {
+export function gateLines({ workflowId, status, progress }: RunView, options: TemporalOptions = {}): string[] {
   const gate = progress?.openGate;
   if (!gate || status !== 'RUNNING') return [];
   const who = gate.approvers.length > 0 ? gate.approvers.map(plain).join(', ') : 'anyone';
   return [
     coloured(`gate "${gate.name}" waits for ${gate.quorum} of ${who} until ${gate.expiresAt} (plan ${gate.planHash.slice(0, 12)})`, 'unsure'),
-    `  runbook approve ${quote(workflowId)} --by NAME`,
+    `  ${ourCommand(options, 'approve', workflowId, '--by', 'NAME')}`,
     ...gate.refused.map((reason) => `  refused: ${plain(reason)}`),
   ];
 }

@@ -1,6 +1,7 @@
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
+import { inputProblems } from '../../contracts/input-problems.ts';
 import { CommandError, EXIT } from './exit.ts';
 
 /** What flags say about a run; whatever they leave out comes from `--input` or from the runbook's defaults. */
@@ -16,7 +17,7 @@ export interface InputFlags {
 
 /** The contract of a runbook. @throws CommandError that names those there are */
 export function contractOf(type: string): RunbookContract {
-  const contract = RUNBOOKS[type];
+  const contract = Object.hasOwn(RUNBOOKS, type) ? RUNBOOKS[type] : undefined;
   if (!contract) throw new CommandError(EXIT.usage, `there is no runbook "${type}"; there are ${Object.keys(RUNBOOKS).join(', ')}`);
   return contract;
 }
@@ -34,8 +35,7 @@ export function buildInput(contract: RunbookContract, flags: InputFlags, systemU
   input['requester'] ??= systemUser;
   const parsed = contract.input.safeParse(input);
   if (parsed.success) return input;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'input'}: ${issue.message}`);
-  throw new CommandError(EXIT.usage, `the input of ${contract.type} is not valid: ${problems.join('; ')}`);
+  throw new CommandError(EXIT.usage, inputProblems(contract, parsed.error.issues));
 }
 
 function parseInput(text: string | undefined): Record<string, unknown> {
@@ -53,7 +53,9 @@ function parseInput(text: string | undefined): Record<string, unknown> {
 
 function recoveryPointOf(text: string): unknown {
   if (text === 'latest' || text === 'random') return text;
-  return /^\d{4}-\d{2}-\d{2}T/.test(text) ? { time: text } : { id: text };
+  if (!/^\d{4}-\d{2}-\d{2}/.test(text)) return { id: text };
+  if (/^\d{4}-\d{2}-\d{2}T/.test(text)) return { time: text };
+  throw new CommandError(EXIT.usage, `--recovery-point ${text} is neither an id nor an instant: write an instant as in 2026-11-21T03:00:00Z`);
 }
 
 /** The target of a run, where it can be known here; an unknown one is refused before the server hears of it. */
@@ -68,6 +70,12 @@ export function targetOf(contract: RunbookContract, input: Record<string, unknow
   }
   if (names.length > 1) throw new CommandError(EXIT.usage, `the configuration has several databases; say which one with --database: ${names.join(', ')}`);
   return names[0];
+}
+
+/** Whether the run will stop at a gate: only one that the configuration names is there. Without a configuration nobody knows. */
+export function mayStopAtGate({ gates }: RunbookContract, target: string | undefined, configuration: Configuration | undefined): boolean {
+  const settings = target === undefined ? undefined : configuration?.databases[target];
+  return settings ? gates.some((gate) => Object.hasOwn(settings.gates, gate)) : gates.length > 0;
 }
 
 /** `<type>/<target>/<UTC stamp>`: says what it is, and sorts by time. */

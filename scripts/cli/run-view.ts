@@ -1,5 +1,6 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { QUERIES, type Progress } from '../../contracts/messages.ts';
+import { silenceOf, type Silence } from './silence.ts';
 
 /** What an activity that is under way says about itself. */
 export interface ActivityView {
@@ -24,8 +25,10 @@ export interface RunView {
   status: string;
   startedAtMs: number;
   closedAtMs: number | null;
-  /** Null when no worker answers the query. */
+  /** Null when nobody answers the query; then {@link silence} says why. */
   progress: Progress | null;
+  /** Why there is no progress, as a sentence for people. */
+  silence: string | null;
   activities: ActivityView[];
 }
 
@@ -36,9 +39,10 @@ const QUERY_MS = 3_000;
 export async function readRun(client: Client, workflowId: string, runId?: string): Promise<RunView> {
   const handle = client.workflow.getHandle(workflowId, runId);
   const description = await handle.describe();
-  const progress = await client
-    .withDeadline(Date.now() + QUERY_MS, () => handle.query<Progress>(QUERIES.progress))
-    .catch(() => null);
+  const asked = await client.withDeadline(Date.now() + QUERY_MS, () => handle.query<Progress>(QUERIES.progress)).then(
+    (progress) => ({ progress, silence: null }),
+    async (error: unknown) => ({ progress: null, silence: sayWhy(await silenceOf(client, handle, error)) }),
+  );
   return {
     workflowId: description.workflowId,
     runId: description.runId,
@@ -46,9 +50,13 @@ export async function readRun(client: Client, workflowId: string, runId?: string
     status: description.status.name,
     startedAtMs: description.startTime.getTime(),
     closedAtMs: description.closeTime?.getTime() ?? null,
-    progress,
+    ...asked,
     activities: await activitiesOf(client, description),
   };
+}
+
+function sayWhy({ noWorker, sentence }: Silence): string {
+  return noWorker ? `${sentence}: start one with \`runbook worker\`` : sentence;
 }
 
 async function activitiesOf(client: Client, { raw }: WorkflowExecutionDescription): Promise<ActivityView[]> {

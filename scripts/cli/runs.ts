@@ -6,6 +6,7 @@ import { listEvidence, type StoredEvidence } from './evidence-files.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { coloured, note, plain, print, table } from './output.ts';
+import { ourCommand } from './printed-command.ts';
 
 export interface RunsOptions extends TemporalOptions { limit: number }
 
@@ -41,7 +42,7 @@ export async function runs(options: RunsOptions): Promise<ExitCode> {
     note(`${(error as Error).message}. This list is from ${loaded.configuration.evidence.directory} alone.`);
   }
   const rows = mergeRows(fromServer, stored.found).slice(0, options.limit);
-  print(options, rows, () => (rows.length === 0 ? ['There are no runs yet. Start one with: runbook start dr-test'] : table(['STARTED', 'RUN', 'OUTCOME', 'VERDICT', 'RTA', 'RPA', 'TOOK'], rows.map(cells))));
+  print(options, rows, () => (rows.length === 0 ? [`There are no runs yet. Start one with: ${ourCommand(options, 'start', 'dr-test')}`] : table(['STARTED', 'RUN', 'OUTCOME', 'VERDICT', 'RTA', 'RPA', 'TOOK'], rows.map(cells))));
   return EXIT.done;
 }
 
@@ -83,7 +84,7 @@ export function mergeRows(fromServer: readonly RunRow[], stored: readonly Stored
 
 function cells(row: RunRow): string[] {
   const seconds = (value: number | null) => (value === null ? '-' : formatSeconds(value));
-  return [row.startedAt.slice(0, 19).replace('T', ' '), plain(row.workflowId), row.outcome, verdictWords(row.verdict), seconds(row.rtaSeconds), seconds(row.rpaSeconds), row.seconds === null ? coloured('running', 'soft') : formatSeconds(row.seconds)];
+  return [row.startedAt.slice(0, 19).replace('T', ' '), plain(row.workflowId), plain(row.outcome), verdictWords(row.verdict), seconds(row.rtaSeconds), seconds(row.rpaSeconds), row.seconds === null ? coloured('running', 'soft') : formatSeconds(row.seconds)];
 }
 
 function verdictWords(verdict: Verdict | null): string {

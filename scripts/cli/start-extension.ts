@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { EXIT, exitCodeOf, reportError, type ExitCode } from './exit.ts';
+import { EXIT, exitCodeOf, guardOutput, reportError, type ExitCode } from './exit.ts';
 import { EXTENSION_HELP, parseExtensionArguments } from './extension-arguments.ts';
 
 /** `temporal workflow start dr-test`: does what `runbook start dr-test` does, with the flags of Temporal's CLI. */
@@ -23,6 +23,7 @@ async function readInput(file: string): Promise<string> {
   });
 }
 
+guardOutput();
 try {
   process.exitCode = await run();
 } catch (error) {

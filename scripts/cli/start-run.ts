@@ -1,10 +1,11 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
-import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import type { Connected } from './connect.ts';
 import { CommandError, EXIT } from './exit.ts';
-import { coloured } from './output.ts';
+import { coloured, plain } from './output.ts';
+import { ourCommand } from './printed-command.ts';
+import type { TemporalOptions } from './options.ts';
 import { webUiLink } from './web-ui.ts';
 
 /** What `start` tells about a run that has begun. */
@@ -15,9 +16,11 @@ export interface Started {
   taskQueue: string;
   namespace: string;
   webUi: string | null;
-  /** Command that approves at the run's gate; null where this kind of run has none. */
+  /** Command that approves at the run's gate; null where it has none. */
   approve: string | null;
   watch: string;
+  /** Command that starts a worker for it. */
+  worker: string;
   /** Whether a worker polls the task queue; null when the server did not say. */
   workerAnswers: boolean | null;
 }
@@ -28,11 +31,15 @@ export interface StartRequest {
   workflowId: string;
   taskQueue?: string | undefined;
   webUi: string | undefined;
+  /** Whether it will stop at a gate, as far as is known here. */
+  hasGate: boolean;
+  /** The flags that were given, which the commands that are printed repeat. */
+  flags: TemporalOptions;
 }
 
 /** Starts a run. A workflow id that is in use is refused: nobody's run is touched. */
 export async function startRun({ client, address, namespace }: Connected, request: StartRequest): Promise<Started> {
-  const { type, input, workflowId, taskQueue = TASK_QUEUE } = request;
+  const { type, input, workflowId, taskQueue = TASK_QUEUE, flags } = request;
   const target = typeof input['database'] === 'string' ? ` of ${input['database']}` : '';
   let runId: string;
   try {
@@ -40,13 +47,14 @@ export async function startRun({ client, address, namespace }: Connected, reques
     runId = handle.firstExecutionRunId;
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    throw new CommandError(EXIT.usage, `a run with the id "${workflowId}" is there already; take another --id, or watch it with: runbook watch ${quote(workflowId)}`, { cause: error });
+    throw new CommandError(EXIT.usage, `a run with the id "${workflowId}" is there already; take another --id, or watch it with: ${ourCommand(flags, 'watch', workflowId)}`, { cause: error });
   }
   return {
     workflowId, runId, type, taskQueue, namespace,
-    webUi: webUiLink({ webUi: request.webUi, address, namespace, workflowId, runId }) ?? null,
-    approve: RUNBOOKS[type]?.gates.length === 0 ? null : `runbook approve ${quote(workflowId)} --by NAME`,
-    watch: `runbook watch ${quote(workflowId)}`,
+    webUi: (await webUiLink({ webUi: request.webUi, address, namespace, workflowId, runId })) ?? null,
+    approve: request.hasGate ? ourCommand(flags, 'approve', workflowId, '--by', 'NAME') : null,
+    watch: ourCommand(flags, 'watch', workflowId),
+    worker: ourCommand(flags, 'worker'),
     workerAnswers: await hasPollers({ client, namespace }, taskQueue),
   };
 }
@@ -54,11 +62,11 @@ export async function startRun({ client, address, namespace }: Connected, reques
 /** What people read after a start. */
 export function startedLines(started: Started): string[] {
   return [
-    `started  ${started.workflowId}`,
+    `started  ${plain(started.workflowId)}`,
     ...(started.webUi === null ? [] : [`web UI   ${started.webUi}`]),
     `watch    ${started.watch}`,
     ...(started.approve === null ? [] : [`approve  ${started.approve}`]),
-    ...(started.workerAnswers === false ? [coloured(`No worker answers on task queue "${started.taskQueue}": the run waits until one does. Start one with: runbook worker`, 'unsure')] : []),
+    ...(started.workerAnswers === false ? [coloured(`No worker answers on task queue "${started.taskQueue}": the run waits until one does. Start one with: ${started.worker}`, 'unsure')] : []),
   ];
 }
 
@@ -78,9 +86,4 @@ export async function hasPollers({ client, namespace }: Pick<Connected, 'client'
     // Some servers forbid it; a start is no worse for it.
     return null;
   }
-}
-
-/** A workflow id may hold anything: as one word of a shell. */
-export function quote(text: string): string {
-  return /^[\w./:@%+=-]+$/.test(text) && !text.startsWith('-') ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

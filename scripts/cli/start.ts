@@ -3,7 +3,7 @@ import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { note, print, systemUser } from './output.ts';
-import { buildInput, contractOf, targetOf, workflowIdFor, type InputFlags } from './run-input.ts';
+import { buildInput, contractOf, mayStopAtGate, targetOf, workflowIdFor, type InputFlags } from './run-input.ts';
 import { startedLines, startRun } from './start-run.ts';
 import { followToEnd } from './watch.ts';
 
@@ -20,8 +20,10 @@ export async function start(type: string, options: StartOptions): Promise<ExitCo
   const loaded = await loadIfThere(options.config);
   const target = targetOf(contract, input, loaded?.configuration);
   return withClient(options, async (connected) => {
-    const webUi = loaded?.configuration.webUi;
-    const started = await startRun(connected, { type, input, workflowId: options.id ?? workflowIdFor(type, target, new Date()), taskQueue: options.taskQueue, webUi });
+    const started = await startRun(connected, {
+      type, input, workflowId: options.id ?? workflowIdFor(type, target, new Date()), taskQueue: options.taskQueue,
+      webUi: loaded?.configuration.webUi, hasGate: mayStopAtGate(contract, target, loaded?.configuration), flags: options,
+    });
     if (!options.wait) {
       print(options, started, () => startedLines(started));
       return EXIT.done;

@@ -1,14 +1,32 @@
-/** The dev server's web UI listens here. */
-const LOCAL_WEB_UI = 'http://localhost:8233';
+/** A server that is there answers at once, on this host. */
+const PROBE_MS = 1_000;
 
-/** Link to a run in the web UI; undefined when nobody told us where the web UI of that server is. */
-export function webUiLink(run: { webUi: string | undefined; address: string; namespace: string; workflowId: string; runId?: string }): string | undefined {
-  const base = run.webUi ?? (isLocal(run.address) ? LOCAL_WEB_UI : undefined);
-  if (base === undefined) return undefined;
-  const path = ['namespaces', run.namespace, 'workflows', run.workflowId, ...(run.runId === undefined ? [] : [run.runId, 'history'])];
-  return `${base.replace(/\/+$/, '')}/${path.map(encodeURIComponent).join('/')}`;
+/** A run, and where to look for the web UI that shows it. */
+export interface LinkedRun { webUi: string | undefined; address: string; namespace: string; workflowId: string; runId: string }
+
+/**
+ * Link to a run in the web UI: the one that the configuration names, else that of a development server on this host if
+ * it shows this very run. Undefined when there is none: another server's web UI would say that there is no such run.
+ */
+export async function webUiLink(run: LinkedRun): Promise<string | undefined> {
+  const path = ['namespaces', run.namespace, 'workflows', run.workflowId, run.runId, 'history'].map(encodeURIComponent).join('/');
+  if (run.webUi !== undefined) return `${run.webUi.replace(/\/+$/, '')}/${path}`;
+  for (const base of usualPlaces(run.address)) if (await shows(base, run)) return `${base}/${path}`;
+  return undefined;
 }
 
-function isLocal(address: string): boolean {
-  return /^(https?:\/\/)?(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(address);
+/** Where development servers have their web UI: a thousand above their own port. */
+export function usualPlaces(address: string): string[] {
+  const [, host, port = '7233'] = /^(?:https?:\/\/)?(localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::(\d+))?$/.exec(address) ?? [];
+  return host === undefined || Number(port) > 64_535 ? [] : [`http://${host}:${Number(port) + 1_000}`];
+}
+
+/** Whether what listens there is the web UI of the server that has this run. */
+async function shows(base: string, { namespace, workflowId, runId }: LinkedRun): Promise<boolean> {
+  try {
+    const answer = await fetch(`${base}/api/v1/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(workflowId)}?execution.runId=${runId}`, { signal: AbortSignal.timeout(PROBE_MS) });
+    return answer.ok && (await answer.text()).includes(runId);
+  } catch {
+    return false;
+  }
 }

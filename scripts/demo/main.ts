@@ -10,20 +10,43 @@ import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { renderText } from '../cli/evidence-text.ts';
+import { quote } from '../cli/printed-command.ts';
 import { damageBackup, readColdTables } from './damage.ts';
 import { startDemoEnvironment, type DemoEnvironment } from './environment.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    keep: { type: 'boolean', default: false }, interactive: { type: 'boolean', default: false }, broken: { type: 'boolean', default: false },
-    seed: { type: 'string' }, scale: { type: 'string', default: '1' },
-  },
-});
+const OPTIONS = {
+  keep: { type: 'boolean', default: false }, interactive: { type: 'boolean', default: false }, broken: { type: 'boolean', default: false },
+  seed: { type: 'string' }, scale: { type: 'string', default: '1' }, help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+const HELP = `npm run demo -- [options]
+
+  --keep          leave everything up, and print what to try
+  --interactive   wait for you to approve
+  --broken        damage the backup; ends with 0 only if the drill named the damage
+  --seed NUMBER   which damage, and which data
+  --scale NUMBER  size of the database (default: 1, about 280 MiB)`;
+
+const options = readOptions();
 const seed = Number(options.seed ?? Math.floor(Math.random() * 1e6));
 const began = performance.now();
 const log = (line: string): void => void process.stdout.write(`[${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s] ${line}\n`);
 
 process.exitCode = await main();
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({ options: OPTIONS });
+    if (values.seed !== undefined && !/^\d{1,9}$/.test(values.seed)) throw new Error('--seed takes a whole number of at most 9 digits');
+    if (!(Number(values.scale) > 0 && Number(values.scale) <= 1_000)) throw new Error('--scale takes a number above 0, 1000 at most');
+    if (!values.help) return values;
+    process.stdout.write(`${HELP}\n`);
+    return process.exit(0);
+  } catch (error) {
+    process.stderr.write(`demo: ${(error as Error).message}\n\n${HELP}\n`);
+    return process.exit(2);
+  }
+}
 
 async function main(): Promise<number> {
   if (options.broken) log(`a backup will be damaged; seed ${seed} (repeat with --seed ${seed})`);
@@ -106,11 +129,12 @@ async function keep(demo: DemoEnvironment): Promise<void> {
   const programs = fileURLToPath(new URL('../../bin', import.meta.url));
   process.stdout.write([
     `web UI              ${demo.server.uiAddress}`,
-    `programs            export PATH=${programs}:${dirname(demo.temporalCli)}:$PATH`,
-    `configuration       export RUNBOOKS_CONFIG=${demo.configurationFile} TEMPORAL_ADDRESS=${demo.server.address}`,
     `production          psql -h ${demo.production.socketDirectory} -p ${demo.production.port} -U ${demo.production.superuser.user} ${demo.production.database}`,
     'try                 runbook runs; temporal workflow start dr-test; runbook doctor; psql … and change something, then runbook start backup',
     'stop everything     Ctrl-C here, or: kill ' + String(process.pid), '',
+    'Paste this into another terminal first:', '',
+    `export PATH=${quote(`${programs}:${dirname(demo.temporalCli)}`)}:"$PATH"`,
+    `export RUNBOOKS_CONFIG=${quote(demo.configurationFile)} TEMPORAL_ADDRESS=${quote(demo.server.address)}`, '',
   ].join('\n'));
   await new Promise<never>(() => setInterval(() => undefined, 1 << 30));
 }

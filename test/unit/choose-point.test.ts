@@ -48,6 +48,21 @@ describe('a disaster that was declared earlier', () => {
   });
 });
 
+describe('a point that is asked for by an id that is not there', () => {
+  const asked = () => plan({ recoveryPoint: { id: 'nosuch' } });
+
+  it('is told with the newest that there are, and not with all', async () => {
+    await expect(asked()).rejects.toMatchObject({ message: expect.stringMatching(/There is no recovery point "nosuch".* There are: b1; name one of them, or "latest"\.$/) as string });
+    for (let day = 2; day <= 9; day += 1) publishDescription(backups, describedBackup({ id: `b${day}`, startedAt: `2026-01-0${day}T00:00:00.000Z` }));
+    await expect(asked()).rejects.toMatchObject({ message: expect.stringMatching(/There are 9, the newest: b9, b8, b7, b6, b5; name/) as string });
+  });
+
+  it('is told how to take one where there is none', async () => {
+    rmSync(join(backups, 'b1'), { recursive: true });
+    await expect(asked()).rejects.toMatchObject({ message: expect.stringMatching(/There is none at all; take one with: runbook start backup\.$/) as string });
+  });
+});
+
 describe('what lies among the backups and is none', () => {
   const damaged = (id: string) => {
     mkdirSync(join(backups, id));

@@ -28,3 +28,14 @@ it.each([
 ])('%s stays so when it is tried again', (_what, code) => {
   expect(classify(failed('temporary file size exceeds temp_file_limit', code))).toMatchObject({ type: 'DISK_FULL', nonRetryable: true });
 });
+
+it.each([
+  ['28P01', 'password authentication failed for user "x"', /correct connection\.user and its password \(passwordFile or passwordEnv\) of the database in the configuration/],
+  ['3D000', 'database "x" does not exist', /correct connection\.database/],
+  ['42501', 'permission denied for table x', /grant it to connection\.user/],
+])('a refusal of PostgreSQL (%s) names the setting to correct', (code, message, advice) => {
+  const found = classify(failed(message, code)) as Error;
+  expect(found).toMatchObject({ type: 'CONFIGURATION', nonRetryable: true });
+  expect(found.message).toContain(`PostgreSQL refused: ${message}`);
+  expect(found.message).toMatch(advice);
+});

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { cut, plainDisplay, terminalDisplay } from '../../scripts/cli/live-display.ts';
-import { activityLine, gateLines, RateMeter } from '../../scripts/cli/progress-lines.ts';
+import { activityLine, gateLines, RateMeter, runLines } from '../../scripts/cli/progress-lines.ts';
 import type { ActivityView, RunView } from '../../scripts/cli/run-view.ts';
 
 const activity = (changes: Partial<ActivityView> = {}): ActivityView => ({ id: '1', type: 'copyBackup', attempt: 1, phase: 'copying', bytesDone: 0, bytesTotal: 1_000_000_000, heardAtMs: 0, lastFailure: null, ...changes });
 
 const view = (changes: Partial<RunView> = {}): RunView => ({
-  workflowId: 'dr-test/orders/1', runId: 'r', type: 'dr-test', status: 'RUNNING', startedAtMs: 0, closedAtMs: null, activities: [],
+  workflowId: 'dr-test/orders/1', runId: 'r', type: 'dr-test', status: 'RUNNING', silence: null, startedAtMs: 0, closedAtMs: null, activities: [],
   progress: { runbook: 'dr-test', target: 'orders', requester: null, phase: 'copy', startedAt: '1970-01-01T00:00:00.000Z', paused: false, openGate: null, steps: [{ name: 'copy', outcome: 'running', startedAt: '1970-01-01T00:00:00.000Z', finishedAt: null, summary: null }] },
   ...changes,
 });
@@ -46,6 +46,19 @@ describe('gateLines', () => {
     const progress = { ...view().progress!, openGate: gate };
     expect(gateLines(view({ progress })).join('\n')).toMatch(/1 of alice until 1970-01-02.*\n {2}runbook approve dr-test\/orders\/1 --by NAME\n {2}refused: an empty form/);
     expect(gateLines(view({ progress, status: 'COMPLETED' }))).toEqual([]);
+    expect(gateLines(view({ progress }), { address: 'h:1', namespace: 'ops' })[1]).toBe('  runbook approve dr-test/orders/1 --by NAME --address h:1 --namespace ops');
+  });
+});
+
+describe('a run that does not answer', () => {
+  const silent = (changes: Partial<RunView> = {}) => view({ progress: null, silence: 'a worker is there and cannot carry this run on: attempt 3', ...changes });
+  it('says why while it runs, and nothing of it once it has ended', () => {
+    expect(runLines(silent(), new RateMeter(), 0)).toContain('a worker is there and cannot carry this run on: attempt 3');
+    expect(runLines(silent({ status: 'FAILED' }), new RateMeter(), 0).join('\n')).not.toContain('worker');
+    const lines: string[] = [];
+    const display = plainDisplay((line) => lines.push(line));
+    for (const attempt of [3, 4, 5]) display.show(silent({ silence: `attempt ${attempt} failed` }), 0);
+    expect(lines).toEqual([expect.stringContaining('attempt 3 failed')]);
   });
 });
 

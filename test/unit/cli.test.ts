@@ -9,10 +9,11 @@ import { CommandError, EXIT, exitCodeOf } from '../../scripts/cli/exit.ts';
 import { parseExtensionArguments, typeOfProgram } from '../../scripts/cli/extension-arguments.ts';
 import { firstConfiguration, parseConnectionString } from '../../scripts/cli/first-configuration.ts';
 import { init } from '../../scripts/cli/init.ts';
-import { buildInput, contractOf, targetOf, workflowIdFor } from '../../scripts/cli/run-input.ts';
+import { buildInput, contractOf, mayStopAtGate, targetOf, workflowIdFor } from '../../scripts/cli/run-input.ts';
 import { mergeRows, type RunRow } from '../../scripts/cli/runs.ts';
-import { quote } from '../../scripts/cli/start-run.ts';
-import { webUiLink } from '../../scripts/cli/web-ui.ts';
+import { ourCommand, quote, signalCommand } from '../../scripts/cli/printed-command.ts';
+import { plain } from '../../scripts/cli/plain.ts';
+import { usualPlaces, webUiLink } from '../../scripts/cli/web-ui.ts';
 import { parseConfiguration } from '../../workers/config.ts';
 import { ConfigurationError } from '../../workers/configuration-error.ts';
 import { sampleEvidence } from './report-fixture.ts';
@@ -24,7 +25,9 @@ describe('main', () => {
   it('imports nothing but commander and what tells exit codes before a command is known', async () => {
     const source = await readFile(new URL('../../scripts/cli/main.ts', import.meta.url), 'utf8');
     expect([...source.matchAll(/^import .* from '(.*)';$/gm)].map(([, from]) => from)).toEqual(['commander', './exit.ts']);
-    expect(await readFile(new URL('../../scripts/cli/exit.ts', import.meta.url), 'utf8')).not.toMatch(/^import /m);
+    const importsOf = async (file: string) => (await readFile(new URL(`../../scripts/cli/${file}`, import.meta.url), 'utf8')).match(/^import .*$/gm) ?? [];
+    expect(await importsOf('exit.ts')).toEqual([`import { plain } from './plain.ts';`]);
+    expect(await importsOf('plain.ts')).toEqual([]);
   });
 });
 
@@ -54,7 +57,7 @@ describe('the extension of the Temporal CLI', () => {
 
   it.each([
     [['--memo', 'x=1'], /does not take '--memo'/], [['--env', 'prod'], /--env is not supported/], [['--type', 'backup'], /contradicts/],
-    [['orders'], /"orders" is not understood/], [['-o', 'yaml'], /there are text, json/], [['-i', '{}', '--input-file', 'f'], /not both/], [['--tls-disable-host-verification'], /not supported/],
+    [['orders'], /"orders" is not understood/], [['-o', 'yaml'], /there are text, json/], [['-i', '{}', '--input-file', 'f'], /not both/], [['--tls-disable-host-verification'], /not supported/], [['-w', ''], /--workflow-id is empty/],
   ])('refuses %j with a sentence', (args, sentence) => {
     expect(() => start(...args)).toThrow(sentence);
     expect(() => start(...args)).toThrow(CommandError);
@@ -68,8 +71,26 @@ describe('buildInput', () => {
     expect(buildInput(DrTest, { input: '{"requester":"dave"}', recoveryPoint: 'base-1' }, 'carol')).toEqual({ requester: 'dave', recoveryPoint: { id: 'base-1' } });
   });
 
-  it.each([['{', /not JSON/], ['[]', /must be a JSON object/], ['{"dept":"quick"}', /dept/], ['{"depth":"deep"}', /depth: /]])('refuses %s', (input, sentence) => {
+  it.each([['{', /not JSON/], ['[]', /must be a JSON object/], ['{"dept":"quick"}', /there is no "dept"; there are database, .*depth/], ['{"depth":"deep"}', /depth: must be "quick" or "standard"/],
+    ['{"recoveryPoint":"newest"}', /recoveryPoint: must be "latest", "random", \{"id"/], ['{"recoveryPoint":{"time":"noon"}}', /recoveryPoint\.time: write an instant as in/], ['{"recoveryPoint":{"id":"a b"}}', /recoveryPoint\.id: an id has/],
+    ['{"database":7}', /database: must be text/], [`{"reason":"${'x'.repeat(501)}"}`, /reason: is longer than 500 characters/]])('refuses %s', (input, sentence) => {
     expect(() => buildInput(DrTest, { input }, 'carol')).toThrow(sentence);
+  });
+
+  it.each(['2026-11-21', '2026-11-21 03:00'])('refuses %s, which is no instant and looks like no id', (recoveryPoint) => {
+    expect(() => buildInput(DrTest, { recoveryPoint }, 'carol')).toThrow(/neither an id nor an instant: write an instant as in 2026-11-21T03:00:00Z/);
+  });
+
+  it.each(['constructor', 'toString', '__proto__'])('knows no runbook "%s"', (type) => {
+    expect(() => contractOf(type)).toThrow(/there is no runbook .* there are dr-test, backup, manifest/);
+  });
+
+  it('knows whether a run will stop at a gate, where there is a configuration', () => {
+    const configuration = (gates: string) => parseConfiguration(`version: 1\ndatabases: { one: { connection: {}, provider: { kind: archive, repository: a, walDirectory: b }, gates: ${gates} } }`, 'f');
+    expect(mayStopAtGate(DrTest, 'one', configuration('{ start: {} }'))).toBe(true);
+    expect(mayStopAtGate(DrTest, 'one', configuration('{}'))).toBe(false);
+    expect(mayStopAtGate(DrTest, 'one', undefined)).toBe(true);
+    expect(mayStopAtGate(RUNBOOKS['backup']!, 'one', undefined)).toBe(false);
   });
 
   it('knows the runbooks and the databases there are', () => {
@@ -88,17 +109,37 @@ describe('buildInput', () => {
 });
 
 describe('what start prints', () => {
-  it('links into the configured web UI, or that of localhost, with the id as one part of the path', () => {
-    const run = { address: '127.0.0.1:7233', namespace: 'default', workflowId: 'dr-test/a b', runId: 'r' };
-    expect(webUiLink({ ...run, webUi: undefined })).toBe('http://localhost:8233/namespaces/default/workflows/dr-test%2Fa%20b/r/history');
-    expect(webUiLink({ ...run, webUi: 'https://t.example.com/' })).toMatch(/^https:\/\/t\.example\.com\/namespaces\//);
-    expect(webUiLink({ ...run, address: 'temporal.example.com:7233', webUi: undefined })).toBeUndefined();
+  it('links into the configured web UI, or into the one beside a local server if it shows the run, with the id as one part of the path', async () => {
+    const run = { address: '127.0.0.1:7233', namespace: 'default', workflowId: 'dr-test/a b', runId: 'r-1' };
+    expect(await webUiLink({ ...run, webUi: 'https://t.example.com/' })).toBe('https://t.example.com/namespaces/default/workflows/dr-test%2Fa%20b/r-1/history');
+    const fetched = vi.spyOn(globalThis, 'fetch').mockImplementation(() => Promise.resolve(new Response('{"runId":"r-1"}')));
+    expect(await webUiLink({ ...run, webUi: undefined })).toBe('http://127.0.0.1:8233/namespaces/default/workflows/dr-test%2Fa%20b/r-1/history');
+    fetched.mockImplementation(() => Promise.resolve(new Response('{"runId":"of another server"}')));
+    expect(await webUiLink({ ...run, webUi: undefined })).toBeUndefined();
+    fetched.mockRestore();
+    expect(usualPlaces('localhost:9000')).toEqual(['http://localhost:10000']);
+    expect(usualPlaces('temporal.example.com:7233')).toEqual([]);
+  });
+
+  it('repeats the connection that was given, without secrets', () => {
+    expect(ourCommand({}, 'watch', 'a/b')).toBe('runbook watch a/b');
+    const flags = { address: 'h:1', namespace: 'my ops', profile: 'p', tls: true, apiKey: 's3cr3t', environment: { TEMPORAL_TLS_CLIENT_KEY_DATA: 's3cr3t', TEMPORAL_TLS_CLIENT_KEY_PATH: '/k y' } };
+    expect(ourCommand(flags, 'watch', 'a b')).toBe(`TEMPORAL_TLS_CLIENT_KEY_PATH='/k y' runbook watch 'a b' --address h:1 --namespace 'my ops' --profile p --tls`);
+    expect(signalCommand({ address: 'h:1' }, 'a', 'approve', { gate: 'start', by: `o'neil` })).toBe(`temporal workflow signal --workflow-id a --name approve --input '{"gate":"start","by":"o'\\''neil"}' --address h:1`);
   });
 
   it('quotes an id that a shell would take apart', () => {
     expect(quote('dr-test/orders/1')).toBe('dr-test/orders/1');
     expect(quote(`a'; rm -rf $HOME`)).toBe(`'a'\\''; rm -rf $HOME'`);
     expect(quote('--all')).toBe(`'--all'`);
+    expect(quote(`a'\n\u202Eb`)).toBe(`$'a\\'\\u000a\\u202eb'`);
+    expect(quote('')).toBe(`''`);
+  });
+
+  it('keeps what came from elsewhere within its line', () => {
+    expect(plain('alice\n2026 forged\tx\r\ny')).toBe('alice 2026 forged x y');
+    expect(plain('a\u2028b')).toBe('a b');
+    expect(plain('a\u202Eb\u2066c\u001B[2J')).toBe('a\uFFFDb\uFFFDc\uFFFD[2J');
   });
 });
 
@@ -126,6 +167,31 @@ describe('init', () => {
   it.each(['not a url s3cr3t', 'mysql://u:s3cr3t@h/d', 'postgresql://u:%zzs3cr3t@h/%zz'])('refuses %s without repeating it', (text) => {
     expect(() => parseConnectionString(text)).toThrow(CommandError);
     expect(() => parseConnectionString(text)).not.toThrow(/s3cr3t/);
+  });
+
+  it.each([
+    ['postgresql://u@h/d?sslmode=verify_full', /sslmode that is not known; there are disable.*verify-full/],
+    ['postgresql://u:123#s3cr3t@h/d', /write # as %23/], ['postgresql://u:12/s3cr3t@h/d', /\/ as %2F/], ['postgresql://u:12?s3cr3t@h/d', /\? as %3F/],
+    ['postgresql://u@h/d?port=abc', /port that is no number/], ['postgresql://u@h/d?port=70000', /port that is no number/], ['postgresql://u@h1,h2/d', /several hosts/],
+  ])('refuses %s, which would become a wrong file', (text, sentence) => {
+    expect(() => parseConnectionString(text)).toThrow(sentence);
+    expect(() => parseConnectionString(text)).not.toThrow(/s3cr3t|h1/);
+  });
+
+  it('writes an address without the brackets of a URL, and a strict sslmode for one that is nearly so', () => {
+    expect(parseConnectionString('postgresql://u@[::1]:5433/d?sslmode=verify-ca')).toMatchObject({ host: '::1', port: 5433, sslmode: 'verify-full' });
+    expect(parseConnectionString('postgresql://u:p%23%40@h/d?host=/run/postgresql')).toMatchObject({ host: '/run/postgresql', user: 'u', sslmode: 'disable' });
+  });
+
+  it('says what to do next for the file that it wrote, and steers no terminal', async () => {
+    let printed = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => { printed += String(text); return true; });
+    const file = join(directory, 'other file.yaml');
+    await init('postgresql://u%1B%5B2J%0Ax@h/d', { config: file });
+    expect(printed).toContain(`runbook doctor --config '${file}'`);
+    expect(printed).toContain(`cat > ${quote(join(directory, 'd.password'))}`);
+    expect(printed).toContain('the password of u\uFFFD[2J x into');
+    expect(parseConfiguration(await readFile(file, 'utf8'), file).databases['d']?.connection.user).toBe('u\u001B[2J\nx');
   });
 
   it('keeps text that YAML would read as something else', () => {

@@ -70,6 +70,22 @@ databases:
     expect(errorsOf('version: 1\nversion: 1\n')[0]).toMatch(/^r\.yaml:2:1: /);
   });
 
+  it('reports an alias that stands for nothing, with its place', () => {
+    expect(errorsOf(MINIMAL.replace('/wal', '*nope').replace('secret', '*nor'))).toEqual([
+      expect.stringMatching(/^r\.yaml:4:33: \*nor stands for nothing: there is no &nor before it/), expect.stringMatching(/^r\.yaml:5:69: \*nope stands for nothing/),
+    ]);
+    expect(errorsOf(MINIMAL.replace('./backups', '&there ./backups').replace('/wal', '*there'))).toEqual([]);
+    expect(errorsOf(`a: &a [x]\nb: &b [${'*a,'.repeat(9)}*a]\nc: &c [${'*b,'.repeat(9)}*b]\nd: &d [${'*c,'.repeat(9)}*c]\n`)).toEqual([expect.stringMatching(/^r\.yaml: .*alias/)]);
+  });
+
+  it('reports a gate that no runbook has, together with what breaks the schema', () => {
+    expect(errorsOf(`${MINIMAL}    gates: { strat: { approvers: [anna] }, start: { quorom: 1 } }\n`)).toEqual([
+      'r.yaml:6:14: databases.orders.gates.strat: there is no such gate; there are start', expect.stringMatching(/^r\.yaml:6:\d+: databases\.orders\.gates\.start\.quorom: there is no such setting/),
+    ]);
+    expect(errorsOf(`${MINIMAL}    gates: { strat: {} }\n`)).toHaveLength(1);
+    expect(errorsOf(`${MINIMAL}    gates: { start: {} }\n`)).toEqual([]);
+  });
+
   it('names the closest form of a probe when it fits none', () => {
     const errors = errorsOf(`${MINIMAL}    probe: { command: [], timeout: 1m }\n`);
     expect(errors).toEqual([expect.stringMatching(/^r\.yaml:6:23: databases\.orders\.probe\.command: must not be empty/)]);

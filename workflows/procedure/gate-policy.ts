@@ -1,4 +1,4 @@
-import { ASSURANCES, type Assurance, type Decision, type GatePolicy } from '../../contracts/gate.ts';
+import { ASSURANCES, namesPlan, type Assurance, type Decision, type GatePolicy } from '../../contracts/gate.ts';
 
 /** A decision as it arrived, with what is known of who sent it. */
 export interface Proposal {
@@ -24,7 +24,7 @@ export function samePerson(a: string | null, b: string | null): boolean {
 /** Why a decision does not count at this gate, as a sentence that says what to do; null when it counts. */
 export function refusal(gate: GateView, proposal: Proposal): string | null {
   const { policy } = gate;
-  if (proposal.planHash !== undefined && proposal.planHash !== gate.planHash) {
+  if (proposal.planHash !== undefined && !namesPlan(proposal.planHash, gate.planHash)) {
     return `the plan that was seen (${proposal.planHash.slice(0, 12)}) is not the plan of gate "${gate.name}" (${gate.planHash.slice(0, 12)}); look at it again and decide on the new one`;
   }
   if (ASSURANCES.indexOf(proposal.assurance) < ASSURANCES.indexOf(policy.assurance)) {

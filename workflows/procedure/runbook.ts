@@ -1,6 +1,7 @@
 import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition } from '@temporalio/workflow';
 import type { z } from 'zod';
 import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Progress } from '../../contracts/messages.ts';
+import { inputProblems } from '../../contracts/input-problems.ts';
 import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
@@ -73,8 +74,7 @@ function outcomeOf(state: RunState, error: unknown, type: string): Outcome {
 function parseInput<Input extends z.ZodType>(contract: RunbookContract<Input>, rawInput: unknown): z.output<Input> {
   const parsed = contract.input.safeParse(rawInput ?? {});
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'input'}: ${issue.message}`).join('; ');
-  throw ApplicationFailure.nonRetryable(`the input of ${contract.type} is not valid: ${problems}`, 'INVALID_INPUT');
+  throw ApplicationFailure.nonRetryable(inputProblems(contract, parsed.error.issues), 'INVALID_INPUT');
 }
 
 async function adoptSettings(state: RunState, contract: RunbookContract, input: unknown): Promise<void> {

@@ -1,0 +1,64 @@
+import { access, constants, readdir, stat } from 'node:fs/promises';
+import { archiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
+import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
+import { findPostgres } from '../../activities/postgres/binaries.ts';
+import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
+import { messageOf, type Findings } from './doctor-finding.ts';
+import type { SourceFacts } from './doctor-source.ts';
+
+/** Archive, recovery points and binaries of one database. `facts` is what the source said; unknown when it did not answer. */
+export async function examineBackups(settings: DatabaseSettings, { postgres }: Configuration, facts: SourceFacts | undefined, findings: Findings): Promise<void> {
+  const { repository, walDirectory } = settings.provider;
+  if (await isReadable(findings, 'repository', repository, 'provider.repository')) findings.ok('repository', `${repository} can be read`);
+  await checkArchive(findings, walDirectory, facts?.lastArchived ?? null);
+  let needed = facts?.major;
+  try {
+    const { points, unusable } = await listRecoveryPoints(archiveLayout({ root: repository, walDirectory }));
+    for (const { id, failure } of unusable) findings.warning('recovery point', `${id} cannot be used: ${messageOf(failure)}`, 'move it out of the repository');
+    const newest = points.at(-1);
+    if (newest) {
+      const age = (Date.now() - Date.parse(newest.stoppedAt)) / 1_000;
+      needed = newest.serverMajor;
+      if (age > OLD_BACKUP_S) findings.warning('recovery point', `the newest, ${newest.id}, is ${formatSeconds(age)} old`, 'take one with `runbook start backup`, or see why backups stopped');
+      else findings.ok('recovery point', `the newest, ${newest.id}, is ${formatSeconds(age)} old (${formatBytes(newest.sizeBytes)})`);
+    } else findings.problem('recovery point', `there is none in ${repository}`, 'take one with `runbook start backup`');
+  } catch (error) {
+    findings.problem('recovery point', messageOf(error), 'give this user permission to read it');
+  }
+  try {
+    const { binDirectory, version } = await findPostgres({ major: needed, binDirectory: postgres.binDirectory });
+    findings.ok('PostgreSQL binaries', `version ${version} in ${binDirectory}`);
+  } catch (error) {
+    findings.problem('PostgreSQL binaries', messageOf(error), `install PostgreSQL${needed === undefined ? '' : ` ${needed}`} on this host, or set postgres.binDirectory`);
+  }
+}
+
+/** A base backup older than a week makes for a long replay, and often means that something stopped. */
+const OLD_BACKUP_S = 7 * 86_400;
+
+/** Names of segments, and of what else archive_command copies. */
+const ARCHIVED = /^[0-9A-F]{8}[.0-9A-F]/;
+
+/** A directory that can be read may still be another one: what the source archived last must be in it. */
+async function checkArchive(findings: Findings, directory: string, lastArchived: string | null): Promise<void> {
+  if (!(await isReadable(findings, 'WAL archive', directory, 'provider.walDirectory'))) return;
+  const names = await readdir(directory);
+  const todo = 'correct provider.walDirectory to where archive_command copies to, or look whether its file system is mounted';
+  if (lastArchived !== null && !names.includes(lastArchived)) {
+    const others = names.some((name) => ARCHIVED.test(name)) ? 'it holds WAL, but perhaps that of another server' : 'it holds nothing of a WAL archive';
+    return findings.problem('WAL archive', `${directory} does not hold ${lastArchived}, which the source archived last; ${others}`, todo);
+  }
+  if (!names.some((name) => ARCHIVED.test(name))) return findings.problem('WAL archive', `there is nothing of a WAL archive in ${directory}`, todo);
+  findings.ok('WAL archive', lastArchived === null ? `${directory} can be read` : `${directory} holds what the source archived last`);
+}
+
+async function isReadable(findings: Findings, name: string, directory: string, setting: string): Promise<boolean> {
+  try {
+    if (!(await stat(directory)).isDirectory()) throw new Error(`${directory} is not a directory`);
+    await access(directory, constants.R_OK | constants.X_OK);
+    return true;
+  } catch (error) {
+    findings.problem(name, messageOf(error), `create it, give this user permission to read it, or correct ${setting}`);
+    return false;
+  }
+}

@@ -1,0 +1,37 @@
+import { WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
+import { CommandError, EXIT } from './exit.ts';
+import { silenceOf, type Silence } from './silence.ts';
+
+/** A worker that lives answers at once; a busy one within this. */
+export const ANSWER_MS = 10_000;
+
+/** What became of an update: what the run answered, or why it refused. */
+type Answer<Result> = { result: Result; refused?: undefined } | { result?: undefined; refused: string };
+
+/**
+ * Sends an update to a run and waits ten seconds for its answer. `instead`: the signal with the same meaning, as a command.
+ *
+ * @throws CommandError that says why nobody answers, and what the server would keep until somebody does
+ */
+export async function sendUpdate<Result>(client: Client, handle: WorkflowHandle, update: { name: string; argument: object; instead: string }): Promise<Answer<Result>> {
+  try {
+    return { result: await client.withDeadline(Date.now() + ANSWER_MS, () => handle.executeUpdate<Result, [object]>(update.name, { args: [update.argument] })) };
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError) return { refused: error.cause?.message ?? error.message };
+    throw unanswered(await silenceOf(client, handle, error), handle.workflowId, update.instead, error);
+  }
+}
+
+/** Nobody carries the run on: what to do, and the signal that need not wait for it. */
+export function unanswered({ noWorker, sentence }: Silence, workflowId: string, instead: string, cause: unknown): CommandError {
+  return new CommandError(EXIT.unreachable, noWorker
+    ? `no worker answers for "${workflowId}": start one with \`runbook worker\`, or send a signal, which the server keeps until one does: ${instead}`
+    : `"${workflowId}" does not answer: ${sentence}`, { cause });
+}
+
+/** A closed run is no wrong id: say how it ended instead of what the server thinks of the update. Returns the type of one that runs. */
+export async function refuseClosed(handle: WorkflowHandle, what: string): Promise<string> {
+  const { status, type } = await handle.describe();
+  if (status.name !== 'RUNNING') throw new CommandError(EXIT.usage, `"${handle.workflowId}" has ended (${status.name.toLowerCase()}); ${what} changes nothing`);
+  return type;
+}
