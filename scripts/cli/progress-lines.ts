@@ -74,6 +74,8 @@ export function gateLines({ workflowId, status, progress }: RunView): string[] {
   return [
     coloured(`gate "${gate.name}" waits for ${gate.quorum} of ${who} until ${gate.expiresAt} (plan ${gate.planHash.slice(0, 12)})`, 'unsure'),
     `  runbook approve ${quote(workflowId)} --by NAME`,
+    // A run of an older worker has none.
+    ...(gate.note ? [`  note: ${plain(gate.note)}`] : []),
     ...gate.refused.map((reason) => `  refused: ${plain(reason)}`),
   ];
 }

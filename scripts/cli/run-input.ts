@@ -16,7 +16,7 @@ export interface InputFlags {
 
 /** The contract of a runbook. @throws CommandError that names those there are */
 export function contractOf(type: string): RunbookContract {
-  const contract = RUNBOOKS[type];
+  const contract = Object.hasOwn(RUNBOOKS, type) ? RUNBOOKS[type] : undefined;
   if (!contract) throw new CommandError(EXIT.usage, `there is no runbook "${type}"; there are ${Object.keys(RUNBOOKS).join(', ')}`);
   return contract;
 }
