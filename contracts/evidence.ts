@@ -84,10 +84,21 @@ export const teardownSchema = z.strictObject({
   provenAbsent: z.boolean(),
   leaseExpiresAt: instant.nullable(),
   destroyed: z.array(z.string()),
+  /** Why it failed, down to the cause; null when it did not. */
+  failure: z.string().nullable().default(null),
   /** What was looked at, and when, to know that nothing is left. */
   proofs: z.array(z.strictObject({ at: instant, looked: z.array(z.string()), found: z.array(z.string()) })),
 });
 export type Teardown = z.output<typeof teardownSchema>;
+
+export const startedBySchema = z.strictObject({
+  /** What the client called itself: a name that it chose. */
+  identity: z.string(),
+  /** Stamped by the Temporal server from a verified token; null without one. */
+  principal: z.string().nullable(),
+});
+/** Who started a run, as the server saw it. */
+export type StartedBy = z.output<typeof startedBySchema>;
 
 /** The record of a run. Additions are allowed within a schema version; a change of meaning raises it. */
 export const evidenceSchema = z.strictObject({
@@ -97,6 +108,7 @@ export const evidenceSchema = z.strictObject({
   runId: z.string(),
   target: z.string().nullable(),
   requester: z.string().nullable(),
+  startedBy: startedBySchema.nullable().default(null),
   reason: z.string().nullable(),
   outcome: z.enum(OUTCOMES),
   failure: z.strictObject({ type: z.string(), message: z.string() }).nullable(),

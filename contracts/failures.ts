@@ -25,6 +25,8 @@ export const FAILURE_TYPES = [
   /** A gate said no, or expired. */
   'REJECTED',
   'ABORTED',
+  /** The run did what it is for, and what it created could not be removed, or not be proven to be gone. */
+  'TEARDOWN_FAILED',
   /** The run took longer than its lease. */
   'LEASE_OVER',
   /** The run's fence was revoked: somebody else owns the target now. */

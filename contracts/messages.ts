@@ -38,6 +38,9 @@ export const QUERIES = { progress: 'progress', plan: 'plan', compensations: 'com
 /** Messages between a run, its guardian and the lock of its target. Not for people. */
 export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release' } as const;
 
+/** A gate that waits for people. `note`: what they have to know of its policy; null mostly. */
+interface OpenGateView { name: string; openedAt: string; expiresAt: string; planHash: string; approvers: string[]; quorum: number; assurance: string; note: string | null; refused: string[] }
+
 /** Answer of the `progress` query. Times are RFC 3339 UTC. */
 export interface Progress {
   runbook: string;
@@ -46,7 +49,7 @@ export interface Progress {
   phase: string;
   startedAt: string;
   paused: boolean;
-  openGate: { name: string; openedAt: string; expiresAt: string; planHash: string; approvers: string[]; quorum: number; assurance: string; refused: string[] } | null;
+  openGate: OpenGateView | null;
   steps: { name: string; outcome: 'running' | 'done' | 'failed' | 'cancelled' | 'waiting'; startedAt: string; finishedAt: string | null; summary: string | null }[];
 }
 

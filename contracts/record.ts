@@ -1,4 +1,5 @@
-import type { Check, CompensationRecord, Evidence, GateRecord, OperationRecord, Outcome, Recovery, StepRecord, Teardown, Verdict } from './evidence.ts';
+import type { Check, CompensationRecord, Evidence, GateRecord, OperationRecord, Outcome, Recovery, StartedBy, StepRecord, Teardown, Verdict } from './evidence.ts';
+import type { FailureType } from './failures.ts';
 import type { Owner } from './ledger.ts';
 
 /** What was not verified, and why. */
@@ -17,6 +18,7 @@ export interface RunRecord {
   runbook: string;
   target: string | null;
   requester: string | null;
+  startedBy: StartedBy | null;
   reason: string | null;
   startedAtMs: number;
   codeVersion: string;
@@ -37,17 +39,45 @@ export interface RunRecord {
   guardianId: string | null;
 }
 
+/** The code version of a run that ended before it was told. */
+export const UNKNOWN_VERSION = 'unknown';
+
 /** What the guardian did when a run ended. */
 export interface Settlement { compensations: CompensationRecord[]; teardown: Teardown }
 
-/** The settlement of a run that never owned anything. */
+/** The settlement of a run that never owned anything: nothing was created, so nobody had to look. */
 export const NOTHING_SETTLED: Settlement = {
   compensations: [],
-  teardown: { outcome: 'notNeeded', provenAbsent: true, leaseExpiresAt: null, destroyed: [], proofs: [] },
+  teardown: { outcome: 'notNeeded', provenAbsent: true, leaseExpiresAt: null, destroyed: [], failure: null, proofs: [] },
 };
 
+/** What a run may have left behind, in words; null when everything is undone and proven to be gone. */
+export function leftBehind({ compensations, teardown }: Pick<Settlement, 'compensations' | 'teardown'>): string | null {
+  const left = compensations.filter(({ outcome }) => outcome === 'failed').map(({ title, detail }) => `this was not done: ${title}${detail === null ? '' : ` (${detail})`}`);
+  if (teardown.outcome === 'failed') {
+    const found = [...new Set(teardown.proofs.flatMap((proof) => proof.found))];
+    left.push(`what the run created may still be there: ${teardown.failure ?? (found.join(', ') || 'its absence is not proven')}`);
+  }
+  return left.length === 0 ? null : left.join('; ');
+}
+
+/** How a run ended. */
+export interface End { outcome: Outcome; failure: Evidence['failure'] }
+
+/** How a run ended, once it is settled: one that did what it is for and left something behind has failed. */
+export function endOf(end: End, settlement: Settlement): End {
+  const left = leftBehind(settlement);
+  return left === null || end.outcome !== 'succeeded' ? end : { outcome: 'failed', failure: { type: 'TEARDOWN_FAILED' satisfies FailureType, message: left } };
+}
+
+/** What a run's result, or the details of its failure, say of the teardown. */
+export interface TeardownResult extends Pick<Teardown, 'outcome' | 'provenAbsent'> {
+  /** What may be left behind, in words; null when nothing is. */
+  left: string | null;
+}
+
 /** Puts the record of a run into the form that evidence has. */
-export function evidenceOf(record: RunRecord, end: { outcome: Outcome; failure: Evidence['failure']; settlement: Settlement; runId: string; finishedAtMs: number; writtenBy: 'run' | 'guardian' }): Evidence {
+export function evidenceOf(record: RunRecord, end: End & { settlement: Settlement; runId: string; finishedAtMs: number; writtenBy: 'run' | 'guardian' }): Evidence {
   return {
     schemaVersion: 1,
     runbook: record.runbook,
@@ -55,6 +85,7 @@ export function evidenceOf(record: RunRecord, end: { outcome: Outcome; failure: 
     runId: end.runId,
     target: record.target,
     requester: record.requester,
+    startedBy: record.startedBy,
     reason: record.reason,
     outcome: end.outcome,
     failure: end.failure,

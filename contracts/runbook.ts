@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { StartedBy } from './evidence.ts';
 import type { GatePolicy } from './gate.ts';
 import type { SearchAttributeName } from './search-attributes.ts';
 
@@ -32,6 +33,7 @@ export interface RunSettings {
   searchAttributes: SearchAttributeName[];
   lease: LeasePolicy;
   codeVersion: string;
+  startedBy: StartedBy;
 }
 
 export interface LeasePolicy {

@@ -14,6 +14,9 @@ export function evidenceJsonSchema(): string {
     override({ jsonSchema }) {
       // zod's pattern knows leap years, in 200 characters; `format` says the same, and this what it does not say.
       if (jsonSchema.format === 'date-time') jsonSchema.pattern = String.raw`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$`;
+      // What was added within a schema version has a default: evidence from before has not got it, and stays valid.
+      const { properties = {}, required } = jsonSchema;
+      if (required) jsonSchema.required = required.filter((name) => !Object.hasOwn(properties[name] as object, 'default'));
     },
   });
   const { $schema, ...rest } = schema;

@@ -2,9 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { NativeConnection, Runtime } from '@temporalio/worker';
 import type { SweepTools } from '../activities/archive-provider/sweep.ts';
 import { createWorkers } from './create-workers.ts';
+import { workerLogger } from './log.ts';
 import { temporalConnectOptions, type TemporalFlags } from './temporal-connection.ts';
 
 /** How often drills are looked for that nobody guards any more. */
@@ -12,7 +13,7 @@ const SWEEP_EVERY_MS = 60_000;
 
 /** Starts the workers of this host and runs them until the process is asked to end. */
 export async function runWorker(options: { config?: string | undefined; flags?: TemporalFlags; log: (line: string) => void }): Promise<void> {
-  Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: ['SIGINT', 'SIGTERM'] });
+  Runtime.install({ logger: workerLogger(), shutdownSignals: ['SIGINT', 'SIGTERM'] });
   const { address, namespace, connectionOptions } = await temporalConnectOptions(options.flags);
   const native = await NativeConnection.connect(connectionOptions).catch(async (error: unknown) => {
     // People correct the configuration first, if that is wrong too.

@@ -1,5 +1,5 @@
 import { closePlace, placeName } from './drill-place.ts';
-import { sweep, type SweepTools } from './sweep.ts';
+import { findAbandoned, sweep, type SweepTools } from './sweep.ts';
 
 /** Removes the drills that this host was lost with, when a worker starts and now and then. Returns what was removed. */
 export async function sweepAbandonedPlaces(tools: SweepTools): Promise<string[]> {
@@ -12,4 +12,9 @@ export async function sweepAbandonedPlaces(tools: SweepTools): Promise<string[]>
       return closePlace(directory, record, provider ? [provider.repository, provider.walDirectory] : []);
     },
   }, tools);
+}
+
+/** The drills on this host whose runs are over, and whose guardians have given them up. */
+export function findAbandonedPlaces(tools: Pick<SweepTools, 'client' | 'configuration'>): Promise<{ place: string; workflowId: string }[]> {
+  return findAbandoned(tools.configuration.drills.directory, { nameOf: placeName }, tools);
 }

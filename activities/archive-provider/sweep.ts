@@ -41,20 +41,37 @@ export async function sweep(directory: string, kind: PlaceKind, tools: SweepTool
   return removed;
 }
 
-async function sweepPlace(place: string, kind: PlaceKind, { client, configuration }: SweepTools): Promise<string[]> {
+/** The places in a directory that {@link sweep} would close: what is still there of runs that are over. Changes nothing. */
+export async function findAbandoned(directory: string, kind: Pick<PlaceKind, 'nameOf'>, tools: Pick<SweepTools, 'client' | 'configuration'>): Promise<{ place: string; workflowId: string }[]> {
+  const found: { place: string; workflowId: string }[] = [];
+  for (const name of await readdir(directory).catch(() => [])) {
+    // Half a record is what a sweep speaks of.
+    const record = await readRecord(join(directory, name), kind).catch(() => undefined);
+    if (record && await isAbandoned(record, tools)) found.push({ place: join(directory, name), workflowId: record.owner.workflowId });
+  }
+  return found;
+}
+
+async function sweepPlace(place: string, kind: PlaceKind, tools: SweepTools): Promise<string[]> {
   if (kind.putAside?.test(basename(place))) {
     await rm(place, { recursive: true, force: true, maxRetries: 3 });
     return [`what was left of ${place}`];
   }
-  const file = join(place, PLACE_RECORD);
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  const record = text === undefined ? undefined : placeRecord.safeParse(JSON.parse(text)).data;
-  if (!record || basename(place) !== kind.nameOf(record)) {
+  const record = await readRecord(place, kind);
+  if (!record) {
     await removeUnused(place, kind.pattern);
     return [];
   }
-  const isOverdue = Date.now() - (await stat(file)).mtimeMs > configuration.lease.maximum;
-  return (await isAbandoned(client, guardianId(record.owner), isOverdue)) ? kind.close(record) : [];
+  return (await isAbandoned(record, tools)) ? kind.close(record) : [];
+}
+
+/** What a place says of itself; undefined for what is none of ours. */
+async function readRecord(place: string, { nameOf }: Pick<PlaceKind, 'nameOf'>): Promise<(PlaceRecord & { openedAtMs: number }) | undefined> {
+  const file = join(place, PLACE_RECORD);
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  const record = text === undefined ? undefined : placeRecord.safeParse(JSON.parse(text)).data;
+  if (!record || basename(place) !== nameOf(record)) return undefined;
+  return { ...record, openedAtMs: (await stat(file)).mtimeMs };
 }
 
 /**
@@ -68,12 +85,12 @@ async function removeUnused(place: string, pattern: RegExp): Promise<void> {
   await rmdir(place).catch(() => undefined);
 }
 
-/** Whether nobody will close what this guardian opened. One that the server does not know may be another server's, until it is overdue. */
-async function isAbandoned(client: Client, id: string, isOverdue: boolean): Promise<boolean> {
+/** Whether nobody will close this place. One whose guardian the server does not know may be another server's, until it is overdue. */
+async function isAbandoned({ owner, openedAtMs }: { owner: PlaceRecord['owner']; openedAtMs: number }, { client, configuration }: Pick<SweepTools, 'client' | 'configuration'>): Promise<boolean> {
   try {
-    return (await client.workflow.getHandle(id).describe()).status.name !== 'RUNNING';
+    return (await client.workflow.getHandle(guardianId(owner)).describe()).status.name !== 'RUNNING';
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return isOverdue;
+    if (error instanceof WorkflowNotFoundError) return Date.now() - openedAtMs > configuration.lease.maximum;
     throw error;
   }
 }

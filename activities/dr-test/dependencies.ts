@@ -24,7 +24,7 @@ export interface DrillDependencies extends DatabaseDependencies {
 
 /** Throws `NOT_FOUND` for a name that is not in the configuration. */
 export function settingsIn(configuration: Configuration, database: string): DatabaseSettings {
-  const settings = configuration.databases[database];
+  const settings = Object.hasOwn(configuration.databases, database) ? configuration.databases[database] : undefined;
   if (!settings) throw ApplicationFailure.nonRetryable(`there is no database "${database}" in the configuration`, 'NOT_FOUND');
   return settings;
 }

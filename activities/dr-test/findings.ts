@@ -2,7 +2,7 @@ import type { Check } from '../../contracts/evidence.ts';
 import type { ComparisonResult, Difference, NotVerified } from '../../contracts/manifest.ts';
 import type { NotVerifiedReasons } from '../../contracts/record.ts';
 
-/** More differences of one kind than this are counted, not listed: evidence is read by people. */
+/** More of one kind than this are counted, not listed: evidence is read by people, and a server takes only so much at once. */
 const LISTED = 20;
 
 /** A comparison as checks: one that passed, or one for each thing that differs, named so that a person can go and look. */
@@ -16,10 +16,31 @@ export function comparisonChecks(result: ComparisonResult): Check[] {
   return listed;
 }
 
-/** What a manifest or a comparison left out, as sentences. */
+/**
+ * What a manifest or a comparison left out, as sentences: the first of each kind in each database, and how many more there
+ * are. A plan and a record carry them, and a database may have tens of thousands of unlogged tables.
+ */
 export function reasonsOf(entries: readonly NotVerified[]): NotVerifiedReasons {
-  const sentences = (byDesign: boolean) => entries.filter((entry) => entry.byDesign === byDesign).map(({ database, what, why }) => `${database === null ? '' : `${database}, `}${what}: ${why}`);
-  return { open: sentences(false), byDesign: sentences(true) };
+  return { open: sentencesOf(entries.filter(({ byDesign }) => !byDesign)), byDesign: sentencesOf(entries.filter(({ byDesign }) => byDesign)) };
+}
+
+function sentencesOf(entries: readonly NotVerified[]): string[] {
+  const kinds = new Map<string, NotVerified[]>();
+  for (const entry of entries) {
+    const kind = JSON.stringify([entry.database, entry.why]);
+    const alike = kinds.get(kind);
+    if (alike) alike.push(entry);
+    else kinds.set(kind, [entry]);
+  }
+  return [...kinds.values()].flatMap((alike) => {
+    const sentences = alike.slice(0, LISTED).map(({ database, what, why }) => `${within(database)}${what}: ${why}`);
+    const [first] = alike;
+    return first && alike.length > LISTED ? [...sentences, `${within(first.database)}and ${alike.length - LISTED} more like the last one: ${first.why}`] : sentences;
+  });
+}
+
+function within(database: string | null): string {
+  return database === null ? '' : `${database}, `;
 }
 
 function describe(difference: Difference): { name: string; detail: string } {

@@ -7,6 +7,8 @@ import { withClient } from '../postgres/source.ts';
 export interface Replayed { clockSkewSeconds: number | null; lastCommitAt: string | null }
 
 const MARGIN_MS = 2_000;
+/** More than this are counted, not listed: there may be thousands, and a check goes into evidence. */
+const LISTED = 20;
 
 interface Prepared { gid: string; database: string; prepared: Date; owner: string; resolve: string }
 
@@ -22,7 +24,8 @@ export async function checkPreparedTransactions(address: (database: string) => C
     `SELECT gid, database, prepared, owner, format('COMMIT PREPARED %L; or ROLLBACK PREPARED %L;', gid, gid) AS resolve FROM pg_prepared_xacts ORDER BY prepared, gid`), signal);
   if (rows.length === 0) return { name, outcome: 'passed', detail: 'none is left over' };
   const unexpected = manifest === null ? [] : rows.filter((row) => isUnexpected(row, manifest, replayed));
-  const described = (listed: readonly Prepared[]) => listed.map(({ gid, database: where, prepared, owner, resolve }) => `"${gid}" in ${where} (prepared at ${prepared.toISOString()} by ${owner}; ${resolve})`).join(', ');
+  const described = (found: readonly Prepared[]) => found.slice(0, LISTED).map(({ gid, database: where, prepared, owner, resolve }) => `"${gid}" in ${where} (prepared at ${prepared.toISOString()} by ${owner}; ${resolve})`).join(', ')
+    + (found.length > LISTED ? ` and ${found.length - LISTED} more` : '');
   const advice = 'They hold their locks until they are resolved: connect to the database as the owner or as a superuser and run one of the two commands.';
   if (unexpected.length > 0) return { name, outcome: 'failed', detail: `the source did not have ${described(unexpected)} when the manifest was taken. ${advice}` };
   return { name, outcome: 'passed', detail: `${rows.length} left over, as the source left them: ${described(rows)}. ${advice}` };

@@ -1,4 +1,5 @@
 import type { Evidence } from '../../contracts/evidence.ts';
+import { notVerifiedReasons } from './not-verified.ts';
 import { formatSeconds, html, readable, secondsBetween, type Markup } from './report-format.ts';
 import { renderPlan } from './report-plan.ts';
 
@@ -23,10 +24,11 @@ function renderChecks({ checks }: Evidence): Markup {
 ${failedFirst.map((check) => html`<tr><td>${check.name}</td><td>${word(check.outcome)}</td><td class="long">${check.detail}</td></tr>`)}</table>`;
 }
 
-function renderNotVerified({ notVerified }: Evidence): Markup {
-  return html`<h2>Not verified, and why</h2>${notVerified.length === 0
+function renderNotVerified(evidence: Evidence): Markup {
+  const reasons = notVerifiedReasons(evidence);
+  return html`<h2>Not verified, and why</h2>${reasons.length === 0
     ? html`<p>Nothing is known that should have been verified and was not.</p>`
-    : html`<ul>${notVerified.map((reason) => html`<li>${reason}</li>`)}</ul>`}`;
+    : html`<ul>${reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`}`;
 }
 
 function renderSteps({ steps }: Evidence): Markup {
@@ -54,7 +56,9 @@ ${compensations.map((entry) => html`<tr><td>${entry.title}</td><td data-label="o
 }
 
 function renderTeardown({ teardown }: Evidence): Markup {
-  return html`<h2>Teardown</h2><p>${word(teardown.outcome)} · ${teardown.provenAbsent ? html`<span class="word ok">absence proven</span>` : html`<span class="word bad">absence not proven</span>`}${teardown.leaseExpiresAt !== null && html` · the lease ends ${teardown.leaseExpiresAt}`}</p>
+  const wasNothing = teardown.outcome === 'notNeeded' && teardown.provenAbsent;
+  return html`<h2>Teardown</h2><p>${word(teardown.outcome)} · ${wasNothing ? 'nothing was created' : teardown.provenAbsent ? html`<span class="word ok">absence proven</span>` : html`<span class="word bad">absence not proven</span>`}${teardown.leaseExpiresAt !== null && html` · the lease ends ${teardown.leaseExpiresAt}`}</p>
+${teardown.failure !== null && html`<p>${teardown.failure}</p>`}
 ${teardown.destroyed.length > 0 && html`<p>Destroyed:</p><ul>${teardown.destroyed.map((thing) => html`<li>${thing}</li>`)}</ul>`}
 ${teardown.proofs.map((proof) => html`<p>Looked at ${proof.at}, ${proof.found.length === 0 ? html`found <span class="word ok">nothing</span>` : html`found <span class="word bad">${proof.found.join(', ')}</span>`}:</p><ul>${proof.looked.map((place) => html`<li>${place}</li>`)}</ul>`)}`;
 }

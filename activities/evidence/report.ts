@@ -1,4 +1,5 @@
 import type { Evidence } from '../../contracts/evidence.ts';
+import { leftBehind } from '../../contracts/record.ts';
 import { renderFindings } from './report-findings.ts';
 import { formatSeconds, html, Markup, readable, secondsBetween } from './report-format.ts';
 import { renderRecovery } from './report-recovery.ts';
@@ -35,30 +36,39 @@ function renderBanner(evidence: Evidence): Markup {
   ].filter((word) => word !== null);
   return html`<div class="banner ${toneOf(evidence)}"><h1>${headline(evidence)}</h1>
 <p>${evidence.runbook}${evidence.target !== null && html` on <b>${evidence.target}</b>`}${words.map((word) => html` · ${word}`)}</p>
-${evidence.failure && html`<p><code>${evidence.failure.type}</code> ${evidence.failure.message}</p>`}</div>`;
+${evidence.failure && html`<p><code>${evidence.failure.type}</code> ${evidence.failure.message}</p>`}${evidence.failure?.type !== 'TEARDOWN_FAILED' && leftBehind(evidence) !== null && html`<p><b>Teardown failed:</b> ${leftBehind(evidence)}</p>`}</div>`;
 }
 
 /** Green only when nothing is left to say: a missed objective or an unproven restore must not look like success. */
-function toneOf({ outcome, verdict, teardown }: Evidence): 'ok' | 'bad' | 'unsure' {
-  if (outcome === 'failed' || verdict.restore === 'unsound' || teardown.outcome === 'failed') return 'bad';
+function toneOf(evidence: Evidence): 'ok' | 'bad' | 'unsure' {
+  const { outcome, verdict } = evidence;
+  if (outcome === 'failed' || verdict.restore === 'unsound' || leftBehind(evidence) !== null) return 'bad';
   const missed = verdict.rto === 'missed' || verdict.rpo === 'missed';
   return outcome !== 'succeeded' || verdict.restore === 'notProven' || missed ? 'unsure' : 'ok';
 }
 
-function headline({ outcome, verdict }: Evidence): string {
-  if (verdict.restore === 'unsound') return 'This backup cannot be trusted';
+function headline({ outcome, verdict, teardown, compensations }: Evidence): string {
+  const isLeft = leftBehind({ teardown, compensations }) !== null;
+  if (verdict.restore === 'unsound') return `This backup cannot be trusted${isLeft ? ', and the teardown failed' : ''}`;
+  // What is left may be a copy of production: that outweighs whatever was found out.
+  if (isLeft) return 'The teardown failed: what the run created may still be there';
   if (outcome !== 'succeeded') return `The run ${outcome === 'failed' ? 'failed' : outcome === 'timedOut' ? 'timed out' : `was ${outcome}`}`;
   if (verdict.restore === 'notProven') return 'Restored, but not everything was compared';
   const missed = verdict.rto === 'missed' || verdict.rpo === 'missed' ? ', but an objective was missed' : '';
   return `${verdict.restore === 'sound' ? 'This backup restores' : 'The run succeeded'}${missed}`;
 }
 
+function startedBy({ startedBy: starter }: Evidence): string {
+  if (starter === null) return 'not known';
+  return `${starter.identity || 'a client that gave no name'}${starter.principal === null ? '' : `, verified as ${starter.principal}`}`;
+}
+
 function renderRun(evidence: Evidence): Markup {
-  const fields: [string, string | null][] = [
-    ['workflow', evidence.workflowId], ['run', evidence.runId], ['requested by', evidence.requester], ['reason', evidence.reason],
+  const fields: [string, string][] = [
+    ['workflow', evidence.workflowId], ['run', evidence.runId], ['requested by', evidence.requester ?? 'not named'], ['started by', startedBy(evidence)], ['reason', evidence.reason ?? 'not given'],
     ['started', evidence.startedAt], ['finished', `${evidence.finishedAt} (${formatSeconds(secondsBetween(evidence.startedAt, evidence.finishedAt))})`],
-    ['code', evidence.chain.codeVersion], ['plan hash', evidence.chain.planHash],
+    ['code', evidence.chain.codeVersion], ['plan hash', evidence.chain.planHash ?? 'none: the run ended before it had a plan'],
     ['written by', evidence.chain.writtenBy === 'run' ? 'the run itself' : 'its guardian: the run ended without writing its evidence'],
   ];
-  return html`<dl>${fields.filter(([, value]) => value !== null).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+  return html`<dl>${fields.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
 }

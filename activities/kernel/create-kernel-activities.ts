@@ -2,13 +2,13 @@ import { ApplicationFailure, type Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, QUERIES } from '../../contracts/messages.ts';
-import { evidenceOf, type RunRecord } from '../../contracts/record.ts';
+import { endOf, evidenceOf, UNKNOWN_VERSION, type RunRecord } from '../../contracts/record.ts';
 import { TASK_QUEUE, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { createEvidenceStore } from '../evidence/store.ts';
 import type { KernelActivities } from './kernel-activities.ts';
 import { awaitRunEnd, latestRun } from './run-end.ts';
-import { findWrittenEvidence, identifyDecision, readLedger } from './run-history.ts';
+import { findWrittenEvidence, identifyDecision, readLedger, readStarter } from './run-history.ts';
 
 export interface KernelDependencies {
   client: Client;
@@ -22,9 +22,10 @@ export interface KernelDependencies {
 export function createKernelActivities({ client, configuration, codeVersion, searchAttributes }: KernelDependencies): KernelActivities {
   const store = createEvidenceStore(configuration.evidence.directory);
   return {
-    async describeRun({ target, gates }) {
+    async describeRun({ target, gates, run }) {
       const name = target ?? onlyTarget(configuration);
-      const settings = configuration.databases[name];
+      // Names come from outside: `constructor` is one that every object has.
+      const settings = Object.hasOwn(configuration.databases, name) ? configuration.databases[name] : undefined;
       if (!settings) {
         throw ApplicationFailure.nonRetryable(`there is no database "${name}" in the configuration; it has ${Object.keys(configuration.databases).join(', ')}`, 'NOT_FOUND');
       }
@@ -38,6 +39,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
         searchAttributes,
         lease: { maximumMs: lease.maximum, hostLossMs: lease.hostLoss },
         codeVersion,
+        startedBy: await readStarter(client, run),
       };
     },
     identifyDecision: (input) => identifyDecision(client, input),
@@ -66,7 +68,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       await (how === 'cancel' ? handle.cancel() : handle.terminate(reason)).catch(ignoreNotFound);
     },
     readLedger: ({ owner }) => readLedger(client, owner),
-    writeEvidence: ({ evidence }) => store.write(evidence),
+    writeEvidence: ({ evidence }) => store.write(evidence.chain.codeVersion === UNKNOWN_VERSION ? { ...evidence, chain: { ...evidence.chain, codeVersion } } : evidence),
     async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, end, settlement }) {
       const runId = end?.runId || (await latestRun(client, owner))?.runId || owner.firstExecutionRunId;
       const written = await findWrittenEvidence(client, owner.workflowId, runId).catch(ignoreNotFound);
@@ -78,7 +80,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       const record = await handle.query<RunRecord>(QUERIES.record).catch(() => undefined);
       const finishedAtMs = end?.closedAtMs ?? Date.now();
       const failure = outcome === 'succeeded' ? null : { type: outcome.toUpperCase(), message: `the run ended without writing its evidence (${end?.status ?? outcome}); its guardian ${guardianId(owner)} wrote this` };
-      const evidence = evidenceOf(record ?? unknownRecord(runbook, target, owner, codeVersion), { outcome, failure, settlement, runId, finishedAtMs, writtenBy: 'guardian' });
+      const evidence = evidenceOf(record ?? unknownRecord(runbook, target, owner, codeVersion), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
       evidence.steps = evidence.steps.map((step) => (step.outcome === 'running' ? { ...step, outcome: 'cancelled', finishedAt: evidence.finishedAt } : step));
       evidence.gates = evidence.gates.map((gate) => (gate.outcome === 'open' ? { ...gate, outcome: 'cancelled', closedAt: evidence.finishedAt } : gate));
       return store.write(evidence);
@@ -100,7 +102,7 @@ function ignoreNotFound(error: unknown): undefined {
 
 function unknownRecord(runbook: string, target: string, owner: RunRecord['owner'], codeVersion: string): RunRecord {
   return {
-    runbook, target, requester: null, reason: null, startedAtMs: Date.now(), codeVersion, plan: null, planHash: null, steps: [], gates: [], operations: [], checks: [],
+    runbook, target, requester: null, startedBy: null, reason: null, startedAtMs: Date.now(), codeVersion, plan: null, planHash: null, steps: [], gates: [], operations: [], checks: [],
     notVerified: { open: ['the history of the run could not be replayed'], byDesign: [] }, recovery: null, verdict: { restore: null, rto: null, rpo: null }, refused: [], refusedLeftOut: 0, owner, guardianId: guardianId(owner),
   };
 }

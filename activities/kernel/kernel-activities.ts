@@ -25,7 +25,7 @@ export interface EvidenceFiles { evidence: string; report: string }
 
 /** What the kernel needs of the world. All are safe to call twice. */
 export interface KernelActivities {
-  describeRun(input: { runbook: string; target: string | undefined; gates: readonly string[] }): Promise<RunSettings>;
+  describeRun(input: { runbook: string; target: string | undefined; gates: readonly string[]; run: { workflowId: string; runId: string } }): Promise<RunSettings>;
   identifyDecision(input: IdentifyDecisionInput): Promise<DecisionEvent>;
   requestLock(input: { target: string; request: LockRequest }): Promise<void>;
   releaseLock(input: { target: string; guardianId: string }): Promise<void>;

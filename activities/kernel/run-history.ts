@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import { latestRun } from './run-end.ts';
+import type { StartedBy } from '../../contracts/evidence.ts';
 import { STEP_HEADER, type LedgerEntry, type Owner, type StepHeader } from '../../contracts/ledger.ts';
 import type { DecisionEvent, EvidenceFiles, IdentifyDecisionInput, KernelActivities, Ledger } from './kernel-activities.ts';
 
@@ -10,6 +11,9 @@ type Timestamp = NonNullable<HistoryEvent['eventTime']>;
 
 /** Type of the activity with which a run writes its evidence. */
 const WRITE_EVIDENCE: keyof KernelActivities = 'writeEvidence';
+
+/** Clients choose their identity; evidence keeps so many characters of it. */
+const KEPT_IDENTITY = 200;
 
 /** A cancelled activity learns it with a heartbeat; this long it may take to stop what it is doing. */
 const STOPPING_MS = 3_000;
@@ -100,13 +104,25 @@ export async function identifyDecision(client: Client, input: IdentifyDecisionIn
   // A gate is visible once the task that opened it is completed; a signal from before that was meant for something else.
   const opening = events.findIndex((candidate) => candidate.workflowTaskStartedEventAttributes && Math.abs(millis(candidate.eventTime) - input.gateOpenedAtMs) <= 1);
   const visible = opening === -1 ? undefined : events.slice(opening).find((candidate) => candidate.workflowTaskCompletedEventAttributes);
-  const principal = (event as { principal?: { name?: string | null } | null }).principal?.name ?? null;
   return {
     atMs,
     identity: event.workflowExecutionSignaledEventAttributes?.identity ?? '',
-    principal: principal === '' ? null : principal,
+    principal: principalOf(event),
     beforeGateWasVisible: visible !== undefined && atMs < millis(visible.eventTime),
   };
+}
+
+/** Reads who started a run from its first event: unlike the requester in the input, nobody can leave that out. */
+export async function readStarter(client: Client, run: { workflowId: string; runId: string }): Promise<StartedBy> {
+  const { history } = await client.workflowService.getWorkflowExecutionHistory({ namespace: client.options.namespace, execution: run, maximumPageSize: 1 });
+  const [event] = history?.events ?? [];
+  if (!event?.workflowExecutionStartedEventAttributes) throw new Error(`the history of ${run.workflowId} does not begin with its start`);
+  return { identity: (event.workflowExecutionStartedEventAttributes.identity ?? '').slice(0, KEPT_IDENTITY), principal: principalOf(event) };
+}
+
+/** What the server stamped on an event from a verified token; the SDK's types do not have it yet. */
+function principalOf(event: HistoryEvent): string | null {
+  return (event as { principal?: { name?: string | null } | null }).principal?.name || null;
 }
 
 function millis(time: Timestamp | { seconds?: unknown; nanos?: number | null } | null | undefined): number {

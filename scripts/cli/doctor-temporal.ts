@@ -1,13 +1,15 @@
+import type { Configuration } from '../../contracts/configuration.ts';
 import { hostTaskQueue, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { hostName } from '../../workers/host.ts';
 import { connect, type Connected } from './connect.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
+import { examineLeftovers } from './doctor-leftovers.ts';
 import { CommandError } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { ACTIVITIES, hasPollers } from './start-run.ts';
 
-/** The server, its namespace, our search attributes, and whether workers ask for work. */
-export async function examineTemporal(options: TemporalOptions): Promise<Finding[]> {
+/** The server, its namespace, our search attributes, whether workers ask for work, and what it says of the drills on this host. */
+export async function examineTemporal(options: TemporalOptions, configuration: Configuration): Promise<Finding[]> {
   const findings = new Findings('temporal');
   let connected: Connected;
   try {
@@ -19,10 +21,10 @@ export async function examineTemporal(options: TemporalOptions): Promise<Finding
   }
   try {
     await examineServer(connected, findings);
+    return [...findings.all, ...await examineLeftovers(connected, configuration)];
   } finally {
     await connected.close();
   }
-  return findings.all;
 }
 
 async function examineServer(connected: Connected, findings: Findings): Promise<void> {

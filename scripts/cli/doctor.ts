@@ -10,7 +10,7 @@ import { coloured, plain, print } from './output.ts';
 
 /**
  * `runbook doctor`: looks at everything a run needs and says what to do about each finding. Changes nothing. Ends with
- * 1 when something would make a run fail; an invalid configuration is reported alone, since the rest depends on it.
+ * 1 when something would make a run fail or is left of one; an invalid configuration is reported alone, since the rest depends on it.
  */
 export async function doctor(options: TemporalOptions): Promise<ExitCode> {
   const { configuration, file, warnings } = await loadConfiguration(options.config);
@@ -24,7 +24,7 @@ export async function doctor(options: TemporalOptions): Promise<ExitCode> {
     else await examineBackups(settings, configuration, facts, findings);
     return findings.all;
   });
-  const groups = await Promise.all([examineTemporal(options), examineHost(configuration), ...databases]);
+  const groups = await Promise.all([examineTemporal(options, configuration), examineHost(configuration), ...databases]);
   const findings = [...own.all, ...groups.flat()];
   const problems = findings.filter(({ outcome }) => outcome === 'problem').length;
   print(options, { file, problems, findings }, () => findingLines(findings));

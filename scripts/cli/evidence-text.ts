@@ -1,4 +1,6 @@
 import type { Evidence, Recovery } from '../../contracts/evidence.ts';
+import { leftBehind } from '../../contracts/record.ts';
+import { notVerifiedReasons } from '../../activities/evidence/not-verified.ts';
 import { formatSeconds, readable, secondsBetween } from '../../activities/evidence/report-format.ts';
 import { judgedRta, rtaMethod } from '../../activities/evidence/report-recovery.ts';
 import { coloured, plain } from './output.ts';
@@ -13,12 +15,13 @@ export function renderText(evidence: Evidence, paths: { evidence?: string; repor
     `${plain(evidence.runbook)}${evidence.target === null ? '' : ` on ${plain(evidence.target)}`}: ${toned(readable(evidence.outcome), evidence.outcome === 'succeeded' ? 'ok' : 'bad')}`,
     `${plain(evidence.workflowId)}, ${evidence.startedAt} to ${evidence.finishedAt} (${formatSeconds(secondsBetween(evidence.startedAt, evidence.finishedAt))})`,
     ...(evidence.failure ? [`${plain(evidence.failure.type)}: ${plain(evidence.failure.message)}`] : []),
+    ...leftLines(evidence),
     ...verdictLines(evidence),
     ...(recovery ? recoveryLines(evidence, recovery) : stepLines(evidence)),
     ...gateLines(evidence),
     ...operationLines(evidence),
     ...section('Checks', evidence.checks.map((check) => `${word(check.outcome).padEnd(9)} ${plain(check.name)}: ${plain(check.detail)}`), 'none was made'),
-    ...section('Not verified', evidence.notVerified.map(plain), 'nothing that should have been verified was left out'),
+    ...section('Not verified', notVerifiedReasons(evidence).map(plain), 'nothing that should have been verified was left out'),
     ...section('Undone', evidence.compensations.map((entry) => `${word(entry.outcome)} ${plain(entry.title)}${entry.detail === null ? '' : `: ${plain(entry.detail)}`}`), 'nothing had to be undone'),
     ...teardownLines(evidence),
     ...Object.entries(paths).filter(([, path]) => path !== undefined).map(([name, path], index) => `${index === 0 ? '\n' : ''}${name.padEnd(9)} ${plain(path)}`),
@@ -40,6 +43,12 @@ function toned(text: string, tone: 'ok' | 'bad' | 'unsure'): string {
 
 function section(title: string, lines: readonly string[], otherwise: string): string[] {
   return ['', title, ...(lines.length > 0 ? lines : [otherwise]).map((line) => `  ${line}`)];
+}
+
+/** A copy of production that may still be there is the first thing to know; its own failure has said so already. */
+function leftLines(evidence: Evidence): string[] {
+  const left = leftBehind(evidence);
+  return left === null || evidence.failure?.type === 'TEARDOWN_FAILED' ? [] : [`${toned('TEARDOWN FAILED', 'bad')}: ${plain(left)}`];
 }
 
 function verdictLines({ verdict }: Evidence): string[] {
@@ -87,7 +96,10 @@ function operationLines({ operations }: Evidence): string[] {
 
 function teardownLines({ teardown }: Evidence): string[] {
   return section('Teardown', [
-    `${word(teardown.outcome)}, ${teardown.provenAbsent ? toned('absence proven', 'ok') : toned('absence not proven', 'bad')}`,
+    teardown.outcome === 'notNeeded' && teardown.provenAbsent
+      ? `${word(teardown.outcome)}: nothing was created`
+      : `${word(teardown.outcome)}, ${teardown.provenAbsent ? toned('absence proven', 'ok') : toned('absence not proven', 'bad')}`,
+    ...(teardown.failure === null ? [] : [plain(teardown.failure)]),
     ...teardown.destroyed.map((thing) => `destroyed ${plain(thing)}`),
     ...teardown.proofs.map((proof) => `looked at ${proof.at} for ${proof.looked.map(plain).join(', ')}: ${proof.found.length === 0 ? 'nothing there' : `found ${proof.found.map(plain).join(', ')}`}`),
   ], '');

@@ -1,4 +1,5 @@
 import { formatSeconds, readable } from '../../activities/evidence/report-format.ts';
+import type { TeardownResult } from '../../contracts/record.ts';
 import { coloured, plain } from './output.ts';
 
 /** How a run ended, as `watch` and `start --wait` tell it. */
@@ -16,7 +17,10 @@ export interface RunEnding {
 /** The end of a run for people: outcome, why, verdict, times, where the evidence is. */
 export function outcomeLines({ status, failure, result }: RunEnding): string[] {
   const lines = [coloured(status.toLowerCase().replaceAll('_', ' '), status === 'COMPLETED' ? 'ok' : 'bad')];
-  if (failure) lines.push(`${plain(failure.type)}: ${plain(failure.message)}`);
+  const left = (result?.['teardown'] as Partial<TeardownResult> | undefined)?.left;
+  if (failure && (failure.type !== 'TEARDOWN_FAILED' || typeof left !== 'string')) lines.push(`${plain(failure.type)}: ${plain(failure.message)}`);
+  // A copy of production that may still be there must not be overlooked, whatever else was found out.
+  if (typeof left === 'string') lines.push(`${coloured('TEARDOWN FAILED', 'bad')}: ${plain(left)}`);
   const verdict = result?.['verdict'];
   if (typeof verdict === 'object' && verdict !== null) {
     const words = Object.entries(verdict).filter(([, word]) => typeof word === 'string').map(([name, word]) => `${name === 'restore' ? name : name.toUpperCase()} ${readable(String(word))}`);

@@ -76,6 +76,8 @@ export function gateLines({ workflowId, status, progress }: RunView, options: Te
   return [
     coloured(`gate "${gate.name}" waits for ${gate.quorum} of ${who} until ${gate.expiresAt} (plan ${gate.planHash.slice(0, 12)})`, 'unsure'),
     `  ${ourCommand(options, 'approve', workflowId, '--by', 'NAME')}`,
+      // A run of an older worker has none.
+      ...(gate.note ? [`  note: ${plain(gate.note)}`] : []),
     ...gate.refused.map((reason) => `  refused: ${plain(reason)}`),
   ];
 }

@@ -1,6 +1,6 @@
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { formatSeconds, readable } from '../../activities/evidence/report-format.ts';
-import type { Verdict } from '../../contracts/evidence.ts';
+import type { Teardown, Verdict } from '../../contracts/evidence.ts';
 import { isUnanswered, loadIfThere, withClient, type Connected } from './connect.ts';
 import { listEvidence, type StoredEvidence } from './evidence-files.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
@@ -20,6 +20,8 @@ export interface RunRow {
   seconds: number | null;
   outcome: string;
   verdict: Verdict | null;
+  /** Of the evidence; null where it is not here. */
+  teardown: Teardown['outcome'] | null;
   rtaSeconds: number | null;
   rpaSeconds: number | null;
   evidence: string | null;
@@ -61,7 +63,7 @@ async function listFromServer({ client }: Connected, limit: number): Promise<Run
       startedAt: run.startTime.toISOString(),
       seconds: run.closeTime ? (run.closeTime.getTime() - run.startTime.getTime()) / 1_000 : null,
       outcome: typeof outcome === 'string' && run.status.name !== 'RUNNING' ? outcome : run.status.name.toLowerCase(),
-      verdict: null, rtaSeconds: numberOf('RunbookRtaSeconds'), rpaSeconds: numberOf('RunbookRpaSeconds'), evidence: null,
+      verdict: null, teardown: null, rtaSeconds: numberOf('RunbookRtaSeconds'), rpaSeconds: numberOf('RunbookRpaSeconds'), evidence: null,
     });
     if (rows.length >= limit) break;
   }
@@ -75,7 +77,7 @@ export function mergeRows(fromServer: readonly RunRow[], stored: readonly Stored
     rows.set(evidence.runId, {
       workflowId: evidence.workflowId, runId: evidence.runId, runbook: evidence.runbook, target: evidence.target, startedAt: evidence.startedAt,
       seconds: (Date.parse(evidence.finishedAt) - Date.parse(evidence.startedAt)) / 1_000,
-      outcome: evidence.outcome, verdict: evidence.verdict,
+      outcome: evidence.outcome, verdict: evidence.verdict, teardown: evidence.teardown.outcome,
       rtaSeconds: evidence.recovery?.rtaSeconds ?? null, rpaSeconds: evidence.recovery?.rpaSeconds ?? null, evidence: file,
     });
   }
@@ -84,11 +86,11 @@ export function mergeRows(fromServer: readonly RunRow[], stored: readonly Stored
 
 function cells(row: RunRow): string[] {
   const seconds = (value: number | null) => (value === null ? '-' : formatSeconds(value));
-  return [row.startedAt.slice(0, 19).replace('T', ' '), plain(row.workflowId), plain(row.outcome), verdictWords(row.verdict), seconds(row.rtaSeconds), seconds(row.rpaSeconds), row.seconds === null ? coloured('running', 'soft') : formatSeconds(row.seconds)];
+  return [row.startedAt.slice(0, 19).replace('T', ' '), plain(row.workflowId), plain(row.outcome), verdictWords(row), seconds(row.rtaSeconds), seconds(row.rpaSeconds), row.seconds === null ? coloured('running', 'soft') : formatSeconds(row.seconds)];
 }
 
-function verdictWords(verdict: Verdict | null): string {
+function verdictWords({ verdict, teardown }: RunRow): string {
   if (!verdict) return '-';
-  const words = [verdict.restore, verdict.rto && `RTO ${readable(verdict.rto)}`, verdict.rpo && `RPO ${readable(verdict.rpo)}`];
+  const words = [teardown === 'failed' && 'teardown failed', verdict.restore, verdict.rto && `RTO ${readable(verdict.rto)}`, verdict.rpo && `RPO ${readable(verdict.rpo)}`];
   return words.filter((word) => typeof word === 'string').map((word) => (word === 'notProven' ? 'not proven' : word)).join(', ') || '-';
 }

@@ -63,8 +63,8 @@ function expectedEnding(fault: Fault, point: Point, record: Evidence): { status:
     // Terminated after its evidence was written: that stays, since it says what the run did.
     case 'terminated': return { status: 'TERMINATED', outcome: record.chain.writtenBy === 'run' ? 'succeeded' : 'terminated', restore: record.verdict.restore };
     case 'cancelled': return { status: 'FAILED', outcome: 'cancelled', restore: null };
-    // Lost after the last step, the drill has found out what it was for.
-    case 'hostLost': return point.step === 'tearing down' ? { status: 'COMPLETED', outcome: 'succeeded', restore: 'sound' } : { status: 'FAILED', outcome: 'failed', restore: null };
+    // Lost after the last step, the drill has found out what it was for, and failed by what it left.
+    case 'hostLost': return point.step === 'tearing down' ? { status: 'FAILED', outcome: 'failed', restore: 'sound' } : { status: 'FAILED', outcome: 'failed', restore: null };
   }
 }
 

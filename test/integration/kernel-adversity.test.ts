@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
@@ -32,7 +32,7 @@ async function start(input: Record<string, unknown> = {}) {
     expect(found).toHaveLength(1);
     return found[0] as Evidence;
   };
-  return { handle, guardian, acting, evidence };
+  return { handle, guardian, root, acting, evidence };
 }
 
 const holders = () => environment.client.workflow.getHandle(lockId('shop')).query<{ holders: { guardianId: string }[]; waiting: unknown[] }>('holders');
@@ -144,12 +144,43 @@ it('a guardian that is cancelled alone goes on watching: a run that is then ende
   expect((await holders()).holders).toEqual([]);
 });
 
+it.each([['that succeeded otherwise', {}, 'TEARDOWN_FAILED'], ['that failed before', { failAt: 'two' }, 'PREFLIGHT']])('a run %s and whose teardown failed says so loudly, with the cause, and what was looked at', async (_title, input, type) => {
+  const run = await start({ stallMs: 1_000, ...input });
+  await run.acting();
+  await writeFile(path.join(run.root, 'immutable'), '');
+  const left = expect.stringContaining("closeToyPlace: the box cannot be removed: EPERM: operation not permitted, unlink 'one'") as string;
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type, details: [{ verdict: { restore: null }, teardown: { outcome: 'failed', provenAbsent: false, left } }] } });
+  await run.guardian.result();
+  const evidence = await run.evidence();
+  expect(evidence).toMatchObject({ outcome: 'failed', failure: { type }, teardown: { outcome: 'failed', provenAbsent: false, failure: left } });
+  expect(evidence.teardown.proofs.map(({ looked, found }) => [looked, found.includes('one')])).toEqual([[['the box'], true], [['the box'], true]]);
+  expect((await holders()).holders).toEqual([]);
+});
+
+it('a run that cannot write its evidence keeps nobody else from the target', async () => {
+  const run = await start({ stallMs: 1_000 });
+  await run.acting();
+  const evidence = path.join(environment.root, 'evidence');
+  const aside = `${evidence}.aside`;
+  await rename(evidence, aside).catch(() => undefined);
+  await writeFile(evidence, 'no directory');
+  try {
+    await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'evidence', { timeout: 10_000 });
+    await vi.waitUntil(async () => (await holders()).holders.length === 0, { timeout: 10_000 });
+    expect((await run.handle.describe()).status.name).toBe('RUNNING');
+  } finally {
+    await rm(evidence);
+    await rename(aside, evidence).catch(() => undefined);
+  }
+  await run.handle.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded' });
+});
+
 it('a run whose guardian is ended by force ends with evidence that does not claim a teardown', async () => {
   const run = await start({ stallMs: 1_500 });
   await run.acting();
   await run.guardian.terminate('test');
-  await run.handle.result();
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'TEARDOWN_FAILED' } });
   const evidence = await run.evidence();
-  expect(evidence.teardown).toMatchObject({ outcome: 'failed', provenAbsent: false });
-  expect(evidence.teardown.proofs[0]?.found[0]).toMatch(/guardian of this run was ended by force/);
+  expect(evidence.teardown).toMatchObject({ outcome: 'failed', provenAbsent: false, proofs: [], failure: expect.stringContaining('guardian of this run was ended by force') as string });
 });

@@ -2,6 +2,7 @@ import { mkdtemp, readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
+import { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
@@ -11,10 +12,10 @@ import { startKernelEnvironment, type KernelEnvironment } from '../support/kerne
 
 let environment: KernelEnvironment;
 
-async function start(input: Record<string, unknown> = {}, gated = false) {
+async function start(input: Record<string, unknown> = {}, client = environment.client) {
   const root = await mkdtemp(path.join(environment.root, 'run-'));
-  const handle = await environment.client.workflow.start('toy', {
-    workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...(gated ? {} : {}), ...input }],
+  const handle = await client.workflow.start('toy', {
+    workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...input }],
   });
   const owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
   const guardian = environment.client.workflow.getHandle(guardianId(owner));
@@ -72,6 +73,12 @@ describe('a run without a gate', () => {
   it('fails at once on input that breaks the schema, with a sentence that says what to change', async () => {
     const run = await start({ root: 5, colour: 'red' });
     await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: expect.stringContaining('root') as string } });
+  });
+
+  it.each(['nowhere', 'constructor', '__proto__', 'toString'])('refuses the unknown database "%s" at once, and its evidence says what was asked for', async (database) => {
+    const run = await start({ database, requester: 'carol' });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'NOT_FOUND', message: expect.stringContaining(`no database "${database}"`) as string } });
+    expect(await run.evidence()).toMatchObject({ target: database, requester: 'carol', outcome: 'failed', failure: { type: 'NOT_FOUND' }, chain: { codeVersion: 'test' } });
   });
 
   it.each(['terminate', 'cancel', 'abort'] as const)('after %s in the middle of a step undoes it, leaves nothing and frees the lock', async (how) => {
@@ -142,8 +149,8 @@ describe('a run without a gate', () => {
     const b = await second.handle.result() as { fence: number };
     expect(b.fence).toBeGreaterThan(a.fence);
     const waited = await second.evidence();
-    const firstEnd = Date.parse((await first.evidence()).finishedAt);
-    expect(Date.parse(waited.steps[0]?.startedAt ?? '')).toBeGreaterThanOrEqual(firstEnd - 50);
+    const firstGone = Date.parse((await first.evidence()).teardown.proofs.at(-1)?.at ?? '');
+    expect(Date.parse(waited.steps[0]?.startedAt ?? '')).toBeGreaterThanOrEqual(firstGone);
   });
 });
 
@@ -173,6 +180,26 @@ describe('a run with a gate', () => {
     expect(gate?.decisions.map((decision) => [decision.by, decision.assurance, decision.counted])).toEqual([
       [null, 'none', false], ['mallory', 'claimed', false], ['anna', 'claimed', true], [' Anna ', 'claimed', false], ['ben', 'claimed', true],
     ]);
+  });
+
+  it('counts who started the run as its requester, whatever the input says, and nobody else', async () => {
+    const { client } = environment;
+    const asBen = new Client({ connection: client.connection, identity: 'temporal-cli:ben@db1' });
+    const run = await start({ requester: 'carol' }, asBen);
+    await openGate(run);
+    await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('may not approve') as string } });
+    await run.handle.signal('reject', { gate: 'start', by: 'anna' });
+    await run.handle.result().catch(() => undefined);
+    expect(await run.evidence()).toMatchObject({ requester: 'carol', startedBy: { identity: 'temporal-cli:ben@db1', principal: null } });
+  });
+
+  it('says that it cannot know the requester of a bare start, and lets people decide', async () => {
+    const run = await start();
+    await openGate(run);
+    expect((await run.handle.query<Progress>('progress')).openGate?.note).toContain('who requested this run is not known');
+    for (const by of ['anna', 'ben']) await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by }] });
+    await run.handle.result();
+    expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', requester: null, startedBy: { identity: environment.client.options.identity } });
   });
 
   it('is not kept from ending by any size or number of messages', async () => {

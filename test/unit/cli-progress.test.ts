@@ -10,7 +10,7 @@ const view = (changes: Partial<RunView> = {}): RunView => ({
   progress: { runbook: 'dr-test', target: 'orders', requester: null, phase: 'copy', startedAt: '1970-01-01T00:00:00.000Z', paused: false, openGate: null, steps: [{ name: 'copy', outcome: 'running', startedAt: '1970-01-01T00:00:00.000Z', finishedAt: null, summary: null }] },
   ...changes,
 });
-const gate = { name: 'start', openedAt: '1970-01-01T00:00:00.000Z', expiresAt: '1970-01-02T00:00:00.000Z', planHash: 'abcdef0123456789', approvers: ['alice'], quorum: 1, assurance: 'claimed', refused: ['an empty form does not count here'] };
+const gate = { name: 'start', openedAt: '1970-01-01T00:00:00.000Z', expiresAt: '1970-01-02T00:00:00.000Z', planHash: 'abcdef0123456789', approvers: ['alice'], quorum: 1, note: null, assurance: 'claimed', refused: ['an empty form does not count here'] };
 
 describe('RateMeter', () => {
   it('knows no rate at the first look, and keeps it while heartbeats say nothing new', () => {

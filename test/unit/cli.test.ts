@@ -1,11 +1,13 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DrTest } from '../../contracts/dr-test.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { listEvidence } from '../../scripts/cli/evidence-files.ts';
 import { CommandError, EXIT, exitCodeOf } from '../../scripts/cli/exit.ts';
+import { outcomeLines } from '../../scripts/cli/outcome-lines.ts';
 import { parseExtensionArguments, typeOfProgram } from '../../scripts/cli/extension-arguments.ts';
 import { firstConfiguration, parseConnectionString } from '../../scripts/cli/first-configuration.ts';
 import { init } from '../../scripts/cli/init.ts';
@@ -29,6 +31,10 @@ describe('main', () => {
     expect(await importsOf('exit.ts')).toEqual([`import { plain } from './plain.ts';`]);
     expect(await importsOf('plain.ts')).toEqual([]);
   });
+});
+
+it.each(['constructor', '__proto__', 'toString'])('there is no runbook "%s"', (type) => {
+  expect(() => contractOf(type)).toThrow(`there is no runbook "${type}"`);
 });
 
 describe('exit codes', () => {
@@ -211,9 +217,19 @@ describe('init', () => {
   });
 });
 
+describe('outcomeLines', () => {
+  const ending = { workflowId: 'w', runId: 'r', type: 'dr-test', status: 'FAILED', failure: { type: 'TEARDOWN_FAILED', message: 'left' }, result: { verdict: { restore: 'sound' }, teardown: { outcome: 'failed', provenAbsent: false, left: 'the copy may still be there' } } };
+  it('is loud about what a run left behind, also when it failed for another reason', () => {
+    expect(stripVTControlCharacters(outcomeLines(ending).join('\n'))).toBe('failed\nTEARDOWN FAILED: the copy may still be there\nverdict   restore sound');
+    const other = outcomeLines({ ...ending, failure: { type: 'RESTORE_UNSOUND', message: 'differs' } });
+    expect(stripVTControlCharacters(other.join('\n'))).toContain('RESTORE_UNSOUND: differs\nTEARDOWN FAILED: the copy may still be there');
+    expect(outcomeLines({ ...ending, result: null }).join('\n')).toContain('TEARDOWN_FAILED: left');
+  });
+});
+
 describe('mergeRows', () => {
   it('lets evidence speak for a run that both know, and lists runs that the server forgot', () => {
-    const row = { workflowId: 'w', runId: sampleEvidence().runId, runbook: 'dr-test', target: null, startedAt: '2026-11-21T03:00:00.000Z', seconds: 1, outcome: 'completed', verdict: null, rtaSeconds: null, rpaSeconds: null, evidence: null } satisfies RunRow;
+    const row = { workflowId: 'w', runId: sampleEvidence().runId, runbook: 'dr-test', target: null, startedAt: '2026-11-21T03:00:00.000Z', seconds: 1, outcome: 'completed', verdict: null, teardown: null, rtaSeconds: null, rpaSeconds: null, evidence: null } satisfies RunRow;
     const rows = mergeRows([row, { ...row, runId: 'running', startedAt: '2026-11-22T03:00:00.000Z', outcome: 'running' }], [
       { file: '/e/1.json', evidence: sampleEvidence() }, { file: '/e/2.json', evidence: sampleEvidence({ runId: 'forgotten', startedAt: '2026-01-01T00:00:00.000Z' }) },
     ]);

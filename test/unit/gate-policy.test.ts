@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { gatePolicySchema, type Decision } from '../../contracts/gate.ts';
-import { gateOutcome, refusal, type GateView } from '../../workflows/procedure/gate-policy.ts';
+import { gateOutcome, refusal, requestersOf, requesterUnknown, type GateView } from '../../workflows/procedure/gate-policy.ts';
 
 const policy = (over: Record<string, unknown> = {}) => gatePolicySchema.parse({ approvers: ['anna', 'ben'], quorum: 2, ...over });
-const view = (over: Partial<GateView> = {}): GateView => ({ name: 'start', policy: policy(), planHash: 'abc', requester: 'carol', decisions: [], ...over });
+const view = (over: Partial<GateView> = {}): GateView => ({ name: 'start', policy: policy(), planHash: 'abc', requesters: ['carol'], decisions: [], ...over });
 const decision = (over: Partial<Decision>): Decision => ({ at: '', decision: 'approve', by: 'anna', assurance: 'claimed', channel: 'signal', comment: null, counted: true, reason: null, ...over });
 
 describe('refusal', () => {
@@ -15,7 +15,7 @@ describe('refusal', () => {
     ['an empty form where a name is asked for', view(), { by: null, assurance: 'none' }, 'asks for assurance "claimed"'],
     ['the same person under another spelling', view({ decisions: [decision({})] }), { by: ' ANNA', assurance: 'claimed' }, 'already decided'],
     ['a plan that has changed', view(), { by: 'anna', assurance: 'claimed', planHash: 'old' }, 'is not the plan'],
-    ['the requester', view({ requester: 'Ben' }), { by: 'ben', assurance: 'claimed' }, 'may not approve'],
+    ['the requester', view({ requesters: ['carol', 'Ben'] }), { by: 'ben', assurance: 'claimed' }, 'may not approve'],
     ['a claim where a verified principal is asked for', view({ policy: policy({ assurance: 'principal' }) }), { by: 'anna', assurance: 'claimed' }, 'asks for assurance "principal"'],
   ] as const)('refuses %s', (_title, gate, proposal, sentence) => {
     expect(refusal(gate, { decision: 'approve', ...proposal })).toContain(sentence);
@@ -27,12 +27,37 @@ describe('refusal', () => {
     for (const given of ['', 'a', planHash.slice(0, 7), 'abcdef02', `${planHash}0`]) expect(refused(given)).toContain('is not the plan');
   });
   it('lets the requester reject, which only makes things safer', () => {
-    expect(refusal(view({ requester: 'ben' }), { decision: 'reject', by: 'ben', assurance: 'claimed' })).toBeNull();
+    expect(refusal(view({ requesters: ['ben'] }), { decision: 'reject', by: 'ben', assurance: 'claimed' })).toBeNull();
   });
   it('counts an empty form once, and only where the policy accepts it', () => {
     const gate = view({ policy: policy({ assurance: 'none' }) });
     expect(refusal(gate, { decision: 'approve', by: null, assurance: 'none' })).toBeNull();
     expect(refusal({ ...gate, decisions: [decision({ by: null, assurance: 'none' })] }, { decision: 'approve', by: null, assurance: 'none' })).toContain('already decided');
+  });
+});
+
+describe('who asked for a run', () => {
+  const startedBy = (identity: string, principal: string | null = null) => ({ identity, principal });
+  it.each([
+    ['the name in the input', { requester: 'carol', startedBy: null }, ['carol']],
+    ['the principal that started it, whatever the input says', { requester: 'carol', startedBy: startedBy('', 'ben@example.org') }, ['carol', 'ben@example.org']],
+    ['the user of the Temporal CLI, without a name in the input', { requester: null, startedBy: startedBy('temporal-cli:ben@db1') }, ['temporal-cli:ben@db1', 'ben']],
+    ['the user of our CLI, with another name in the input', { requester: 'carol', startedBy: startedBy('runbook/ben@db1') }, ['carol', 'runbook/ben@db1', 'ben']],
+    ['no process number', { requester: null, startedBy: startedBy('4711@db1') }, ['4711@db1']],
+    ['nobody', { requester: null, startedBy: startedBy('') }, []],
+  ])('is %s', (_title, run, names) => {
+    expect(requestersOf(run)).toEqual(names);
+  });
+  it('is refused by every of these names, verified ones too', () => {
+    const gate = view({ policy: policy({ approvers: [], quorum: 1, assurance: 'principal' }), requesters: requestersOf({ requester: 'carol', startedBy: startedBy('x', 'ben') }) });
+    expect(refusal(gate, { decision: 'approve', by: 'ben', assurance: 'principal' })).toContain('may not approve');
+    expect(refusal(gate, { decision: 'approve', by: 'anna', assurance: 'principal' })).toBeNull();
+  });
+  it('is said not to be known where the gate relies on it', () => {
+    const unknown = { requester: null, startedBy: startedBy('4711@db1') };
+    expect(requesterUnknown(policy(), unknown)).toContain('started by "4711@db1"');
+    expect(requesterUnknown(policy({ requesterMayApprove: true }), unknown)).toBeNull();
+    for (const known of [{ ...unknown, requester: 'carol' }, { requester: null, startedBy: startedBy('', 'ben') }, { requester: null, startedBy: startedBy('runbook/ben@db1') }]) expect(requesterUnknown(policy(), known)).toBeNull();
   });
 });
 

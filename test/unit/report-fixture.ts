@@ -7,7 +7,7 @@ const step = (name: string, from: number, to: number, summary: string | null = n
 export function sampleEvidence(changes: Partial<Evidence> = {}): Evidence {
   return evidenceSchema.parse({
     schemaVersion: 1, runbook: 'dr-test', workflowId: 'dr-test/orders/20261121T030000.000Z', runId: '01a1fea4-0698-707b-927a-f575c2efef5d',
-    target: 'orders', requester: 'carol', reason: 'weekly', outcome: 'succeeded', failure: null,
+    target: 'orders', requester: 'carol', startedBy: { identity: 'runbook/carol@db1', principal: null }, reason: 'weekly', outcome: 'succeeded', failure: null,
     verdict: { restore: 'sound', rto: 'met', rpo: 'missed' }, startedAt: at(0), finishedAt: at(400),
     plan: { database: 'orders', objectives: { rtaIs: 'withoutWait' }, creates: { directory: '/var/drills/dr-1' }, notVerified: { open: [], byDesign: [] } },
     steps: [step('plan', 0, 2, 'latest, 1.2 GB'), step('copy', 100, 200, '1.2 GB'), step('recover', 200, 380), step('tear down', 380, 399)],

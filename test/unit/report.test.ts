@@ -4,6 +4,7 @@ import { formatBytes, formatSeconds } from '../../activities/evidence/report-for
 import { renderPlan } from '../../activities/evidence/report-plan.ts';
 import { renderText } from '../../scripts/cli/evidence-text.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
+import { NOTHING_SETTLED } from '../../contracts/record.ts';
 import { sampleEvidence } from './report-fixture.ts';
 
 const HOSTILE = `"><script>alert('x')</script><img src=x onerror=alert(1)>&amp;`;
@@ -48,6 +49,28 @@ describe('renderReport', () => {
     [{ verdict: { restore: 'sound', rto: 'met', rpo: 'met' }, teardown: { ...sampleEvidence().teardown, outcome: 'failed', provenAbsent: false } }, 'bad'],
   ] as [Partial<Evidence>, string][])('shows a banner that does not flatter: case %#', (changes, tone) => {
     expect(renderReport(sampleEvidence(changes))).toContain(`class="banner ${tone}"`);
+  });
+
+  const LEFT = { ...sampleEvidence().teardown, outcome: 'failed', provenAbsent: false, failure: 'closeDrillPlace: EPERM: operation not permitted' } as const;
+  it.each([
+    ['sound', 'The teardown failed: what the run created may still be there'], ['unsound', 'This backup cannot be trusted, and the teardown failed'],
+  ] as const)('says in its headline that a %s run left something behind, and why', (restore, headline) => {
+    const evidence = sampleEvidence({ verdict: { restore, rto: 'met', rpo: 'met' }, teardown: LEFT });
+    expect(renderReport(evidence)).toContain(`<h1>${headline}</h1>`);
+    expect(renderReport(evidence)).toContain('<b>Teardown failed:</b> what the run created may still be there: closeDrillPlace: EPERM');
+    expect(renderText(evidence)).toMatch(/TEARDOWN FAILED.*: what the run created may still be there: closeDrillPlace: EPERM/);
+  });
+
+  it('claims no look where nothing was created, and no comparison where none took place', () => {
+    const evidence = sampleEvidence({ outcome: 'failed', teardown: NOTHING_SETTLED.teardown, notVerified: [], steps: [], requester: null });
+    for (const text of [renderReport(evidence), renderText(evidence)]) {
+      expect(text).toContain('nothing was created');
+      expect(text).toContain('nothing was compared: the run ended before');
+      expect(text).not.toMatch(/absence|should have been verified/);
+    }
+    expect(renderReport(evidence)).toContain('<dt>requested by</dt><dd>not named</dd>');
+    const compared = sampleEvidence({ outcome: 'failed', steps: [{ ...sampleEvidence().steps[0]!, name: 'compare shop' }] });
+    for (const text of [renderReport(compared), renderText(compared), renderReport(sampleEvidence())]) expect(text).not.toContain('nothing was compared');
   });
 
   it('renders the evidence of a run that died before its first step', () => {

@@ -8,7 +8,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
-import type { RunEnd } from '../../activities/kernel/kernel-activities.ts';
+import type { KernelActivities, RunEnd } from '../../activities/kernel/kernel-activities.ts';
 import { latestRun } from '../../activities/kernel/run-end.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
@@ -32,21 +32,29 @@ beforeEach(async () => {
   configuration = toyConfiguration(root, { start: { expiresAfter: '3d' } }, { maximum: '30d' });
   const server = await resolveTimeSkippingServer({ log: console.log });
   environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path: server.path } } });
+  await startWorker();
+});
+afterEach(async () => {
+  await stopWorker();
+  await environment.teardown();
+  await rm(root, { recursive: true, force: true });
+});
+
+async function startWorker(instead: Partial<KernelActivities> = {}): Promise<void> {
   // Activities look at the server as it is; only a test that waits for a result lets time pass.
   const client = new Client({ connection: environment.connection });
   const kernelActivities = createKernelActivities({ client, configuration, codeVersion: 'test', searchAttributes: [] });
   worker = await Worker.create({
     connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await bundleToy(),
-    activities: { ...kernelActivities, ...toyActivities, awaitRunEnd: ({ owner }: { owner: Owner }) => lookForRunEnd(client, owner) },
+    activities: { ...kernelActivities, ...toyActivities, awaitRunEnd: ({ owner }: { owner: Owner }) => lookForRunEnd(client, owner), ...instead },
   });
   running = worker.run();
-});
-afterEach(async () => {
+}
+
+async function stopWorker(): Promise<void> {
   worker.shutdown();
   await running;
-  await environment.teardown();
-  await rm(root, { recursive: true, force: true });
-});
+}
 
 /** This server's time stands still while an activity is at work: one that watches for days has to be many short looks. */
 async function lookForRunEnd(client: Client, owner: Owner): Promise<RunEnd> {
@@ -66,6 +74,17 @@ async function startToy() {
   };
   return { handle, evidence };
 }
+
+it('a wait of days for the lock does not fill the history of the run', async () => {
+  await stopWorker();
+  configuration = toyConfiguration(root, {}, { maximum: '2d' });
+  // A lock that never answers.
+  await startWorker({ requestLock: () => Promise.resolve() });
+  const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root }] });
+  await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER' } });
+  // A look every minute would be more than 30,000; the server ends a run at 51,200.
+  expect((await handle.fetchHistory()).events?.length).toBeLessThan(1_500);
+});
 
 const daysBetween = (from: string | undefined, to: string | null | undefined) => (Date.parse(to ?? '') - Date.parse(from ?? '')) / DAY_MS;
 

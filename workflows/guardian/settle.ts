@@ -1,4 +1,4 @@
-import { ActivityFailure, proxyActivities, sleep } from '@temporalio/workflow';
+import { ActivityFailure, proxyActivities, sleep, TimeoutFailure } from '@temporalio/workflow';
 import type { Outcome, CompensationRecord, Teardown } from '../../contracts/evidence.ts';
 import type { AbsenceProof, ActivityCall, LedgerEntry, Owner, Place } from '../../contracts/ledger.ts';
 import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
@@ -49,22 +49,42 @@ async function undo(entry: LedgerEntry, hostLossMs: number): Promise<Compensatio
   }
 }
 
+/** Looks twice also when removing failed: what is left then is what people have to know. */
 async function tearDown(input: SettleInput, place: Place): Promise<Teardown> {
-  const leaseExpiresAt = instantOf(input.leaseExpiresAtMs);
   const call = (activity: string): ActivityCall => ({
     activity, taskQueue: place.taskQueue, startToCloseMs: 10 * 60_000, heartbeatMs: 30_000,
     input: { ...place.input, fence: input.fence, owner: input.owner },
   });
+  const look = (summary: string) => callActivity<AbsenceProof>(call(place.prove), summary, input.hostLossMs);
+  const failures: string[] = [];
+  const proofs: AbsenceProof[] = [];
+  let destroyed: string[] = [];
+  let isHostLost = false;
   try {
-    const { destroyed } = await callActivity<{ destroyed: string[] }>(call(place.close), `remove the ${place.title}`, input.hostLossMs);
-    const proofs = [await callActivity<AbsenceProof>(call(place.prove), 'prove absence', input.hostLossMs)];
-    if (input.proofGapMs > 0) await sleep(input.proofGapMs, { summary: 'before the second look' });
-    proofs.push(await callActivity<AbsenceProof>(call(place.prove), 'prove absence again', input.hostLossMs));
-    const provenAbsent = proofs.every((proof) => proof.found.length === 0);
-    return { outcome: provenAbsent ? 'done' : 'failed', provenAbsent, leaseExpiresAt, destroyed, proofs };
+    ({ destroyed } = await callActivity<{ destroyed: string[] }>(call(place.close), `remove the ${place.title}`, input.hostLossMs));
   } catch (error) {
-    return { outcome: 'failed', provenAbsent: false, leaseExpiresAt, destroyed: [], proofs: [{ at: instantOf(Date.now()), looked: [], found: [sentenceOf(error)] }] };
+    isHostLost = isUnheard(error);
+    failures.push(sentenceOf(error));
   }
+  try {
+    if (!isHostLost) {
+      proofs.push(await look('prove absence'));
+      if (input.proofGapMs > 0) await sleep(input.proofGapMs, { summary: 'before the second look' });
+      proofs.push(await look('prove absence again'));
+    }
+  } catch (error) {
+    failures.push(sentenceOf(error));
+  }
+  const found = [...new Set(proofs.flatMap((proof) => proof.found))];
+  const provenAbsent = proofs.length === 2 && found.length === 0;
+  if (found.length > 0) failures.push(`found ${found.join(', ')}`);
+  if (isHostLost) failures.push(`nobody on ${place.taskQueue} took the work, so nobody has looked`);
+  return { outcome: provenAbsent ? 'done' : 'failed', provenAbsent, leaseExpiresAt: instantOf(input.leaseExpiresAtMs), destroyed, failure: provenAbsent ? null : failures.join('; '), proofs };
+}
+
+/** Whether no worker of the host took the task at all. */
+function isUnheard(error: unknown): boolean {
+  return error instanceof ActivityFailure && error.cause instanceof TimeoutFailure && error.cause.timeoutType === 'SCHEDULE_TO_START';
 }
 
 /** Calls what the ledger holds by name. A host that is silent for `hostLossMs` counts as lost. */
@@ -83,8 +103,13 @@ export async function callActivity<T>(call: ActivityCall, summary: string, hostL
   return (await activity(call.input)) as T;
 }
 
-/** What happened, for people. */
+/** What happened, for people: which activity, and why, down to the cause, which often is the only one who knows what to do. */
 export function sentenceOf(error: unknown): string {
-  if (error instanceof ActivityFailure) return `${error.activityType}: ${error.cause?.message ?? error.message}`;
-  return error instanceof Error ? error.message : String(error);
+  const reasons: string[] = [];
+  for (let reason = error instanceof ActivityFailure ? error.cause : error; reason instanceof Error; reason = reason.cause) {
+    const { message } = reason;
+    if (message !== '' && !reasons.some((said) => said.includes(message))) reasons.push(message);
+  }
+  if (reasons.length === 0) reasons.push(error instanceof Error ? error.message : String(error));
+  return `${error instanceof ActivityFailure ? `${error.activityType}: ` : ''}${reasons.join(': ')}`;
 }

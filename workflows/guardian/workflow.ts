@@ -23,8 +23,8 @@ const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
 
 /**
  * Outlives a run and keeps its promises: when the run asks for it, takes the lock of the target, opens the place where the run may create things,
- * and when the run has ended, in whatever way, undoes its ledger, closes the place, proves its absence, sees to the
- * evidence, and gives the lock back. Cancelling it changes nothing.
+ * and when the run has ended, in whatever way, undoes its ledger, closes the place, proves its absence, gives the lock
+ * back, and sees to the evidence. Cancelling it changes nothing.
  */
 export async function guardian(input: GuardianInput): Promise<Settlement> {
   // A cancel of everything reaches it too, and that is when it is needed.
@@ -77,15 +77,16 @@ async function guard(input: GuardianInput): Promise<Settlement> {
       hostLossMs: lease.hostLossMs, proofGapMs: finished && ledger.mayActForMs === 0 ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
     });
   }
-  if (finished && !end) {
-    await run.signal(settled, { owner, ...settlement }).catch(() => undefined);
-    await condition(() => end !== undefined);
-  }
+  // Nothing of the run acts any more. Evidence may wait for its disk for a day, and the next run must not wait with it.
+  await Promise.all([
+    taken && write.releaseLock({ target, guardianId: self }),
+    finished && !end && run.signal(settled, { owner, ...settlement }).catch(() => undefined),
+  ]);
+  await condition(() => end !== undefined);
   phase = 'seeing to the evidence';
   // A run that was ended by force after its body had finished did not get to write its own.
   const byForce = end?.status === 'terminated' || end?.status === 'timedOut' ? end.status : undefined;
   await write.writeEvidenceOfDeadRun({ owner, runbook: input.runbook, target, outcome: byForce ?? outcomeOf(), end: end ?? null, settlement });
-  if (taken) await write.releaseLock({ target, guardianId: self });
   watching.cancel();
   await watched;
   phase = 'done';

@@ -1,18 +1,21 @@
 import { workflowInfo } from '@temporalio/workflow';
-import type { Evidence, Outcome } from '../../contracts/evidence.ts';
-import { evidenceOf, NOTHING_SETTLED } from '../../contracts/record.ts';
+import { endOf, evidenceOf, leftBehind, NOTHING_SETTLED, type End, type TeardownResult } from '../../contracts/record.ts';
 import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts';
 import { read, write } from './kernel-activities.ts';
 import { settleThroughGuardian } from './ownership.ts';
 import { enterPhase, setAttributes } from './presentation.ts';
 import type { RunState } from './run-state.ts';
 
+/** A run that is undone and written down. Its end may be another than its body's: {@link endOf}. */
+export interface Closed extends End { files: EvidenceFiles; teardown: TeardownResult }
+
 /** Ends a run: undo and tear down through the guardian, then the evidence. */
-export async function closeRun(state: RunState, outcome: Outcome, failure: Evidence['failure']): Promise<EvidenceFiles> {
+export async function closeRun(state: RunState, bodyEnd: End): Promise<Closed> {
   state.closeOpenEntries(Date.now());
   // Not when the run is told to end: the step that it was paused before would begin.
   state.paused = false;
-  const settlement = (await settleThroughGuardian(state, { outcome })) ?? NOTHING_SETTLED;
+  const settlement = (await settleThroughGuardian(state, { outcome: bodyEnd.outcome })) ?? NOTHING_SETTLED;
+  const { outcome, failure } = endOf(bodyEnd, settlement);
   enterPhase(state, 'evidence');
   const { attempts } = await read.readLedger({ owner: state.record.owner });
   for (const step of state.record.steps) step.attempts = attempts[step.name] ?? 1;
@@ -21,5 +24,6 @@ export async function closeRun(state: RunState, outcome: Outcome, failure: Evide
   });
   setAttributes(state, { RunbookOutcome: outcome });
   enterPhase(state, outcome);
-  return files;
+  const { teardown } = settlement;
+  return { outcome, failure, files, teardown: { outcome: teardown.outcome, provenAbsent: teardown.provenAbsent, left: leftBehind(settlement) } };
 }

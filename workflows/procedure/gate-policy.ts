@@ -1,3 +1,4 @@
+import type { RunRecord } from '../../contracts/record.ts';
 import { ASSURANCES, namesPlan, type Assurance, type Decision, type GatePolicy } from '../../contracts/gate.ts';
 
 /** A decision as it arrived, with what is known of who sent it. */
@@ -12,13 +13,35 @@ export interface GateView {
   name: string;
   policy: GatePolicy;
   planHash: string;
-  requester: string | null;
+  /** Every name that stands for who asked for the run. */
+  requesters: readonly string[];
   decisions: readonly Decision[];
 }
 
 /** Two spellings of one person must not count twice. */
 export function samePerson(a: string | null, b: string | null): boolean {
   return a !== null && b !== null && a.trim().toLowerCase() === b.trim().toLowerCase();
+}
+
+/**
+ * Every name that stands for who asked for a run: the one in the input, which can be left out or be another's, and whoever
+ * started it as the server saw it.
+ */
+export function requestersOf({ requester, startedBy }: Pick<RunRecord, 'requester' | 'startedBy'>): string[] {
+  const identity = startedBy?.identity ?? '';
+  return [requester, startedBy?.principal, identity, userOf(identity)].filter((name): name is string => typeof name === 'string' && name.trim() !== '');
+}
+
+/** What people have to know of a gate that the requester may not approve, where nobody can tell who that is; null elsewhere. */
+export function requesterUnknown({ requesterMayApprove }: GatePolicy, { requester, startedBy }: Pick<RunRecord, 'requester' | 'startedBy'>): string | null {
+  const isKnown = requester !== null || startedBy?.principal || userOf(startedBy?.identity ?? '') !== undefined;
+  if (requesterMayApprove || isKnown) return null;
+  return `who requested this run is not known (it was started by "${startedBy?.identity ?? ''}", and its input names no requester): that somebody else approves is not checked`;
+}
+
+/** The user in the identities that Temporal's CLI and ours give themselves. An SDK's own begins with the number of a process. */
+function userOf(identity: string): string | undefined {
+  return /^(?:temporal-cli:|runbook\/)(.+)@[^@]*$/.exec(identity)?.[1];
 }
 
 /** Why a decision does not count at this gate, as a sentence that says what to do; null when it counts. */
@@ -36,8 +59,8 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
       return `${proposal.by ?? 'an unnamed person'} may not decide at gate "${gate.name}"; one of ${policy.approvers.join(', ')} must`;
     }
   }
-  if (proposal.decision === 'approve' && !policy.requesterMayApprove && samePerson(proposal.by, gate.requester)) {
-    return `${proposal.by} requested this run and may not approve it at gate "${gate.name}"; ask somebody else`;
+  if (proposal.decision === 'approve' && !policy.requesterMayApprove && gate.requesters.some((name) => samePerson(proposal.by, name))) {
+    return `${proposal.by} requested or started this run and may not approve it at gate "${gate.name}"; ask somebody else`;
   }
   const earlier = gate.decisions.some((past) => past.counted && (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by)));
   if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once`;

@@ -3,7 +3,7 @@ import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contrac
 import type { Decision, GatePolicy } from '../../contracts/gate.ts';
 import type { GateRecord } from '../../contracts/evidence.ts';
 import { read } from './kernel-activities.ts';
-import { gateOutcome, refusal, type GateView } from './gate-policy.ts';
+import { gateOutcome, refusal, requestersOf, type GateView } from './gate-policy.ts';
 import { enterPhase, setAttributes, showDetails } from './presentation.ts';
 import type { OpenGate, PendingSignal, RunState } from './run-state.ts';
 import { instantOf, waitUntil } from './wait.ts';
@@ -153,5 +153,5 @@ function recordOf(state: RunState, gate: OpenGate): GateRecord {
 
 function viewOf(state: RunState, gate: OpenGate): GateView {
   const record = recordOf(state, gate);
-  return { name: gate.name, policy: gate.policy, planHash: record.planHash, requester: state.record.requester, decisions: record.decisions };
+  return { name: gate.name, policy: gate.policy, planHash: record.planHash, requesters: requestersOf(state.record), decisions: record.decisions };
 }

@@ -8,7 +8,7 @@ import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
 import { read } from './kernel-activities.ts';
 import { enterPhase } from './presentation.ts';
 import type { RunState } from './run-state.ts';
-import { instantOf, waitUntil } from './wait.ts';
+import { waitUntil } from './wait.ts';
 
 /**
  * Starts the guardian with the run, so that also a run that is terminated while it plans or waits for people gets its
@@ -67,13 +67,15 @@ export async function settleThroughGuardian(state: RunState, finish: Finish): Pr
   const told = await tell(state, INTERNAL.finish, finish);
   if (told && (await hearFromGuardian(state, () => state.settlement !== undefined))) return state.settlement;
   // It was ended by force. What the run has on its host goes when that host's worker finds that nobody guards it.
-  const proof = { at: instantOf(Date.now()), looked: [], found: [state.ownedFence === undefined ? GONE : `${GONE}; the worker of the host removes what is left there`] };
-  return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: state.ownedFence === undefined ? 'notNeeded' : 'failed', provenAbsent: false, proofs: [proof] } };
+  const ending = state.ownedFence === undefined
+    ? { outcome: 'notNeeded', failure: GONE } as const
+    : { outcome: 'failed', failure: `${GONE}; nobody has looked, and the worker of the host removes what is left there` } as const;
+  return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, ...ending, provenAbsent: false } };
 }
 
 const GONE = 'the guardian of this run was ended by force';
-/** How often a run that waits for its guardian looks whether it still lives. */
-const GUARDIAN_CHECK_MS = 60_000;
+/** How soon, and in the end how often, a run that waits for its guardian looks whether it still lives. */
+const GUARDIAN_CHECK = { firstMs: 60_000, lastMs: 30 * 60_000 };
 
 /** Signals the guardian; false when it is gone. */
 async function tell(state: RunState, signal: string, message: unknown): Promise<boolean> {
@@ -86,8 +88,9 @@ async function tell(state: RunState, signal: string, message: unknown): Promise<
 /** Waits for something that only the guardian can say; false when it is gone without having said it. */
 async function hearFromGuardian(state: RunState, heard: () => boolean): Promise<boolean> {
   const id = guardianId(state.record.owner);
-  for (;;) {
-    if (await waitUntil(heard, GUARDIAN_CHECK_MS, 'look whether the guardian still lives')) return true;
+  // A look is eleven events: once a minute, a wait of days for a lock would fill the history until the server ends the run.
+  for (let checkMs = GUARDIAN_CHECK.firstMs; ; checkMs = Math.min(2 * checkMs, GUARDIAN_CHECK.lastMs)) {
+    if (await waitUntil(heard, checkMs, 'look whether the guardian still lives')) return true;
     const dead = await read.findDeadGuardians({ guardianIds: [id] });
     if (dead.length > 0 && !heard()) return false;
   }

@@ -1,7 +1,6 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { RunSettings } from '../../contracts/runbook.ts';
-import type { RunRecord } from '../../contracts/record.ts';
-import type { Settlement } from '../../contracts/record.ts';
+import { UNKNOWN_VERSION, type RunRecord, type Settlement } from '../../contracts/record.ts';
 import type { OperationRecord, Verdict } from '../../contracts/evidence.ts';
 import type { GatePolicy } from '../../contracts/gate.ts';
 import type { UndoEntry } from '../../contracts/ledger.ts';
@@ -59,9 +58,10 @@ export class RunState {
       runbook,
       target: null,
       requester: null,
+      startedBy: null,
       reason: null,
       startedAtMs: info.startTime.getTime(),
-      codeVersion: 'unknown',
+      codeVersion: UNKNOWN_VERSION,
       plan: null,
       planHash: null,
       steps: [],

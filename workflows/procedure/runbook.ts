@@ -1,11 +1,12 @@
-import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
 import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Progress } from '../../contracts/messages.ts';
 import { inputProblems } from '../../contracts/input-problems.ts';
 import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
-import type { RunRecord } from '../../contracts/record.ts';
+import type { RunRecord, TeardownResult } from '../../contracts/record.ts';
+import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts';
 import type { Operation, Outcome } from '../../contracts/evidence.ts';
 import { closeRun } from './close.ts';
 import { onInternalSignal } from './internal-signal.ts';
@@ -18,6 +19,9 @@ import { describeFailure } from './outcome.ts';
 import { Run, type Conclusion } from './run.ts';
 import { RunState } from './run-state.ts';
 
+/** What the kernel adds to the result of every run, and to the details of its failure. */
+interface RunEnding extends EvidenceFiles { teardown: TeardownResult }
+
 /**
  * Makes a workflow of a runbook's page: validates the input, registers every handler before the first await, runs the
  * body, catches what it throws, undoes, and closes the evidence. The body touches no signal, query, search attribute,
@@ -26,7 +30,7 @@ import { RunState } from './run-state.ts';
 export function runbook<Input extends z.ZodType, Result extends object>(
   contract: RunbookContract<Input>,
   body: (run: Run, input: z.output<Input>) => Promise<Conclusion<Result>>,
-): (input?: unknown) => Promise<Result & { evidence: string; report: string }> {
+): (input?: unknown) => Promise<Result & RunEnding> {
   return async (rawInput) => {
     const state = new RunState(contract.type);
     registerHandlers(state);
@@ -56,10 +60,11 @@ export function runbook<Input extends z.ZodType, Result extends object>(
       state.record.verdict = state.verdictsWhenFailing.get(failure.type) ?? state.record.verdict;
     }
     return CancellationScope.nonCancellable(async () => {
-      const files = await closeRun(state, outcome, failure);
+      const closed = await closeRun(state, { outcome, failure });
       await condition(allHandlersFinished);
-      if (failure) throw ApplicationFailure.nonRetryable(failure.message, failure.type, { verdict: state.record.verdict, ...files });
-      return { ...(conclusion as Conclusion<Result>).result, ...files };
+      const ending = { ...closed.files, teardown: closed.teardown };
+      if (closed.failure) throw ApplicationFailure.nonRetryable(closed.failure.message, closed.failure.type, { ...conclusion?.result, verdict: state.record.verdict, ...ending });
+      return { ...(conclusion as Conclusion<Result>).result, ...ending };
     });
   };
 }
@@ -82,8 +87,12 @@ async function adoptSettings(state: RunState, contract: RunbookContract, input: 
   const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
   state.record.requester = text(fields['requester']);
   state.record.reason = text(fields['reason']);
-  state.settings = await read.describeRun({ runbook: contract.type, target: text(fields[contract.targetField]) ?? undefined, gates: contract.gates });
+  // As it was asked for: that is what the evidence of a run says which the configuration refuses.
+  state.record.target = text(fields[contract.targetField]);
+  const { workflowId, runId } = workflowInfo();
+  state.settings = await read.describeRun({ runbook: contract.type, target: state.record.target ?? undefined, gates: contract.gates, run: { workflowId, runId } });
   state.record.target = state.settings.target;
+  state.record.startedBy = state.settings.startedBy;
   state.record.codeVersion = state.settings.codeVersion;
   setAttributes(state, { RunbookType: contract.type, RunbookTarget: state.settings.target, RunbookAwaitingApproval: false });
 }

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { access, appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ApplicationFailure, Context, heartbeat, sleep } from '@temporalio/activity';
 import type { AbsenceProof, PlaceCall } from '../../../contracts/ledger.ts';
@@ -30,6 +30,10 @@ export const toyActivities = {
   },
   async closeToyPlace({ root, fence }: PlaceCall & { root: string }): Promise<{ destroyed: string[] }> {
     const held = await readdir(box(root, fence)).catch(() => []);
+    // What a file that root made immutable does, without being root.
+    if (await access(path.join(root, 'immutable')).then(() => true, () => false)) {
+      throw ApplicationFailure.create({ message: 'the box cannot be removed', nonRetryable: true, cause: new Error("EPERM: operation not permitted, unlink 'one'") });
+    }
     await rm(box(root, fence), { recursive: true, force: true });
     return { destroyed: held };
   },

@@ -1,0 +1,36 @@
+import { DefaultLogger } from '@temporalio/worker';
+import { FAILURE_TYPES } from '../contracts/failures.ts';
+import { RUNBOOKS } from '../contracts/runbooks.ts';
+
+/** The SDK's words for a worker that is meant to have activities only, as one of ours is. */
+const NO_WORKFLOWS = 'No workflows registered, not polling for workflow tasks';
+const TYPES: readonly string[] = FAILURE_TYPES;
+
+/**
+ * The log of a worker. A run that failed is no fault of the worker's, and its evidence says why: one line, where the SDK
+ * prints a stack. Whatever else goes wrong is printed whole.
+ */
+export function workerLogger(write: (text: string) => void = (text) => process.stderr.write(text)): DefaultLogger {
+  const whole = new DefaultLogger('WARN');
+  return new DefaultLogger('WARN', ({ level, message, meta, timestampNanos }) => {
+    if (message === NO_WORKFLOWS) return;
+    const line = lineOf(message, meta ?? {});
+    if (line === null) whole.log(level, message, meta);
+    else write(`${new Date(Number(timestampNanos / 1_000_000n)).toISOString()} [${level}] ${line}\n`);
+  });
+}
+
+function lineOf(message: string, meta: Record<string, unknown>): string | null {
+  const { error, workflowId, workflowType, activityType, attempt } = meta;
+  // One from a workflow comes from another realm.
+  const { message: why, type } = (error ?? {}) as { message?: unknown; type?: unknown };
+  if (typeof why !== 'string') return null;
+  // A guardian or a lock must not fail at all.
+  if (message === 'Workflow failed' && Object.hasOwn(RUNBOOKS, String(workflowType))) return oneLine(`run ${String(workflowId)} failed: ${why}`);
+  if (message === 'Activity failed' && TYPES.includes(String(type))) return oneLine(`${String(activityType)} of ${String(workflowId)} failed (attempt ${String(attempt)}): ${String(type)}: ${why}`);
+  return null;
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, ' ');
+}
