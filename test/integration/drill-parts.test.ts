@@ -1,5 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { ClientConfig } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { checkSettingSchema, connectionSchema, databaseSchema } from '../../contracts/configuration.ts';
@@ -12,6 +16,7 @@ import type { LostCommits } from '../../activities/dr-test/provider.ts';
 import { temporaryFileLimit } from '../../activities/drill/configuration.ts';
 import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { classify } from '../../activities/temporal/classify.ts';
+import { freeLoopbackPort } from '../../scripts/embedded/free-port.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
 
 let server: Server;
@@ -114,8 +119,17 @@ describe("the owner's checks", () => {
     expect(await run(sql, 'true')).toEqual([{ name: 'mine', outcome: 'failed', detail: 'is not true' }]);
   });
 
-  it.each([['a syntax error', 'SELEC 1', '42601'], ['a table that is missing', 'SELECT * FROM lost', '42P01'], ['damage', `SELECT fails('XX001')`, 'XX001'], ['an attempt to write', 'INSERT INTO untouched VALUES (1)', '25006']])('fail with %s', async (_what, sql, code) => {
-    expect(await run(sql, '1')).toEqual([{ name: 'mine', outcome: 'failed', detail: `could not be run (${code})` }]);
+  it.each([['a table that is missing', 'SELECT * FROM lost', '42P01, undefined table'], ['a column that is missing', 'SELECT lost FROM untouched', '42703, undefined column'], ['a function that is missing', 'SELECT lost()', '42883, undefined function'],
+    ['damage', `SELECT fails('XX001')`, 'XX001, data corrupted'], ['a division by zero', 'SELECT 1 / count(*) FROM untouched', '22012, division by zero'], ['a syntax error in a function of the database', `SELECT fails('42601')`, '42601, syntax error'], ['another error', `SELECT fails('P0004')`, 'P0004'],
+  ])('fail with %s', async (_what, sql, condition) => {
+    expect(await run(sql, '1')).toEqual([{ name: 'mine', outcome: 'failed', detail: `could not be run (${condition})` }]);
+  });
+
+  it.each([['a syntax error', 'SELEC 1', '42601, syntax error'], ['an attempt to write', 'INSERT INTO untouched VALUES (1)', '25006, it may only read']])('are a mistake in the configuration with %s', async (_what, sql, condition) => {
+    await expect(run(sql, '1')).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringMatching(new RegExp(`"mine" .*\\(${condition}\\).*checks of the database`)) as string });
+    // What was found before must not be forgotten over it.
+    const found = [{ name: 'before', outcome: 'failed' as const, detail: 'differs' }];
+    expect(await runOwnChecks(() => server.config(), [checkSettingSchema.parse({ name: 'mine', sql, expect: '1' })], { database: 'postgres', signal, found })).toEqual([...found, { name: 'mine', outcome: 'skipped', detail: expect.stringContaining(condition) as string }]);
   });
 
   it('have no answer when they take too long', async () => {
@@ -216,7 +230,7 @@ describe('a command that probes', () => {
   it('leaves no process behind when its time is out', async () => {
     const { result, found } = start('sleep 888 & sleep 889', 2000);
     await expect.poll(async () => (await found()).length, { timeout: 1900 }).toBe(3);
-    expect(await result).toEqual({ name: 'application probe', outcome: 'failed', detail: 'sh ended with its time-out of 2 s' });
+    expect(await result).toEqual({ name: 'application probe', outcome: 'skipped', detail: 'no answer: sh did not end within 2 s' });
     await nothingLeft(found);
   });
 
@@ -226,6 +240,16 @@ describe('a command that probes', () => {
     cancelled.abort();
     await expect(result).rejects.toMatchObject({ name: 'AbortError' });
     await nothingLeft(found);
+  });
+
+  it('is a mistake in the configuration where it cannot be started', async () => {
+    const run = (command: string[]) => probe({ command, timeout: 5000 }, { address: () => server.config(), database: 'postgres', environment: {}, marker: {}, signal: new AbortController().signal });
+    await expect(run(['/nowhere/at-all'])).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringMatching(/ENOENT.*probe\.command/) as string });
+    await expect(run([fileURLToPath(import.meta.url)])).rejects.toMatchObject({ type: 'CONFIGURATION', message: expect.stringContaining('EACCES') as string });
+  });
+
+  it('has no answer where a signal ended it', async () => {
+    expect(await start('kill -SEGV $$', 60_000).result).toMatchObject({ outcome: 'skipped', detail: 'no answer: sh was ended by SIGSEGV' });
   });
 
   it('leaves none when it ends by itself, well or not', async () => {
@@ -248,5 +272,33 @@ describe('the limit of temporary files', () => {
     });
     // The largest whole number of megabytes in a setting of 31 bits of kilobytes.
     expect(2 ** 31 - 1 - Number(largest?.setting)).toBeLessThan(1024);
+  });
+});
+
+describe('a URL that is probed', () => {
+  const context = { address: () => server.config(), database: 'postgres', environment: {}, marker: {}, signal: new AbortController().signal };
+
+  it('has no answer where nobody serves it, and where it takes too long', async () => {
+    const freePort = await freeLoopbackPort();
+    expect(await probe({ url: `http://127.0.0.1:${freePort}/`, timeout: 5000 }, context)).toEqual({ name: 'application probe', outcome: 'skipped', detail: 'no answer: ECONNREFUSED' });
+    const silent = createServer().listen(0, '127.0.0.1');
+    try {
+      await once(silent, 'listening');
+      expect(await probe({ url: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`, timeout: 300 }, context)).toMatchObject({ outcome: 'skipped', detail: 'no answer within 0.3 s' });
+    } finally {
+      silent.close();
+    }
+  });
+
+  it('is judged by its status', async () => {
+    const serving = createHttpServer((request, response) => response.writeHead(request.url === '/well' ? 204 : 503).end()).listen(0, '127.0.0.1');
+    try {
+      await once(serving, 'listening');
+      const at = (path: string) => probe({ url: `http://127.0.0.1:${(serving.address() as AddressInfo).port}/${path}`, timeout: 5000 }, context);
+      expect(await at('well')).toMatchObject({ outcome: 'passed', detail: 'HTTP 204' });
+      expect(await at('ill')).toMatchObject({ outcome: 'failed', detail: 'HTTP 503' });
+    } finally {
+      serving.close();
+    }
   });
 });
