@@ -28,7 +28,17 @@ export const DrTest = defineRunbook({
 });
 
 /** What `temporal workflow result` shows. */
-export interface DrTestResult { verdict: Verdict; rtaSeconds: number | null; rpaSeconds: number | null; evidence: string; report: string }
+export interface DrTestResult {
+  verdict: Verdict;
+  /** With everything. */
+  rtaSeconds: number | null;
+  /** The one that was held against the RTO, and which that is. */
+  judgedRtaSeconds: number | null;
+  rtaIs: Objectives['rtaIs'];
+  rpaSeconds: number | null;
+  evidence: string;
+  report: string;
+}
 
 /** What is known, before anything is created, about the restore that will be done. The gate approves its hash. */
 export interface DrillPlan {

@@ -1,3 +1,4 @@
+import { isAskedFor } from '../../contracts/asked-checks.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { renderFindings } from './report-findings.ts';
 import { formatSeconds, html, Markup, readable, secondsBetween } from './report-format.ts';
@@ -45,7 +46,9 @@ function toneOf({ outcome, verdict, teardown }: Evidence): 'ok' | 'bad' | 'unsur
   return outcome !== 'succeeded' || verdict.restore === 'notProven' || missed ? 'unsure' : 'ok';
 }
 
-function headline({ outcome, verdict }: Evidence): string {
+function headline({ outcome, verdict, plan, checks }: Evidence): string {
+  const failed = checks.filter((check) => check.outcome === 'failed');
+  if (verdict.restore === 'unsound' && failed.length > 0 && failed.every((check) => isAskedFor(plan, check))) return 'Restored, and a check that you asked for failed';
   if (verdict.restore === 'unsound') return 'This backup cannot be trusted';
   if (outcome !== 'succeeded') return `The run ${outcome === 'failed' ? 'failed' : outcome === 'timedOut' ? 'timed out' : `was ${outcome}`}`;
   if (verdict.restore === 'notProven') return 'Restored, but not everything was compared';
