@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CheckSetting, Objectives, ProbeSetting } from './configuration.ts';
+import type { CheckSetting, HeartbeatSetting, Objectives, ProbeSetting } from './configuration.ts';
 import { defineRunbook } from './runbook.ts';
 import type { Verdict } from './evidence.ts';
 import type { NotVerifiedReasons } from './record.ts';
@@ -60,6 +60,7 @@ export interface DrillPlan {
   objectives: Objectives;
   checks: CheckSetting[];
   probe: ProbeSetting | null;
+  heartbeat: HeartbeatSetting | null;
   allowNotProven: boolean;
   /** What is known beforehand not to be verified, and why. */
   notVerified: NotVerifiedReasons;
@@ -67,4 +68,6 @@ export interface DrillPlan {
   source: { lsn: string; systemIdentifier: string; clockSkewSeconds: number } | null;
   /** Why the source did not answer; null when it did. */
   sourceSilence: string | null;
+  /** When planning was scheduled, by Temporal's clock, and when it began and ended, by that of the host that will drill. */
+  clocks: { scheduledAt: string; beganAt: string; endedAt: string };
 }

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { Context } from '@temporalio/activity';
 import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import { applicationName } from '../kernel/names.ts';
 import { sourceConfig, withClient } from '../postgres/source.ts';
@@ -35,7 +36,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     sourceConfig(settingsOf(database).connection, resolvePassword, applicationName(owner)).catch(() => null);
 
   return classified<DrillActivities>({
-    planDrill: (input) => longActivity(({ signal }) => planDrill(input, { settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host, signal })),
+    planDrill: (input) => longActivity(({ signal }) => planDrill(input, { settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host, scheduledAt: new Date(Context.current().info.currentAttemptScheduledTimestampMs), signal })),
 
     checkDrillIsPossible: ({ plan }) => longActivity(({ signal }) => providerOf(plan.database).preflight(plan, signal)),
 

@@ -18,7 +18,7 @@ ${objective('RPO', recovery.rpoSeconds, evidence.verdict.rpo)}
 <dl><dt>RTA is</dt><dd>${rtaMethod(evidence)}</dd>
 <dt>RPA is</dt><dd>${recovery.rpaMethod}</dd>
 <dt>recovery point</dt><dd>${recovery.recoveryPoint.id}, taken ${recovery.recoveryPoint.takenAt} (${recovery.recoveryPoint.provider})</dd>
-<dt>clock skew</dt><dd>${recovery.clockSkewSeconds === null ? 'not known: the source did not answer' : `source ${recovery.clockSkewSeconds.toFixed(3)} s against worker`}</dd></dl>
+<dt>clock skew</dt><dd>${recovery.clockSkewSeconds === null ? 'of the source not known: it did not answer' : `source ${recovery.clockSkewSeconds.toFixed(3)} s against the host of the drill`}${recovery.hostClockSkew && `; that host ${recovery.hostClockSkew.seconds.toFixed(3)} s against Temporal, to within ${recovery.hostClockSkew.withinSeconds.toFixed(3)} s`}</dd></dl>
 <h2>Phases</h2>
 <table><tr><th>phase</th><th class="number">time</th><th class="number">share</th></tr>
 ${recovery.phases.map((phase) => html`<tr><td>${readable(phase.name)}</td><td class="number">${formatSeconds(phase.seconds)}</td><td class="number">${share(phase.seconds, sum)}</td></tr>`)}

@@ -124,6 +124,8 @@ describe('RTA and RPA against what the test itself did and wrote down', () => {
     it('makes the run fail where the copy lacks beats that the WAL does not miss', async () => {
       await source.run(`DELETE FROM pulse WHERE at > now() - interval '60 seconds'; INSERT INTO pulse VALUES (now() - interval '60 seconds')`);
       await source.archive();
+      // Beats of a time that was recovered: where the source has none from then either, its heart stood still.
+      await source.run(`INSERT INTO pulse SELECT now() - interval '1 second' * ago FROM generate_series(5, 50) AS ago`);
       await beat(1);
       const { evidence, failure } = await runDrill(source);
       expect(evidence.checks.find((check) => check.name === 'heartbeat public.pulse')).toMatchObject({ outcome: 'failed', detail: expect.stringContaining('does not agree') as string });

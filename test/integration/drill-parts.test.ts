@@ -165,15 +165,17 @@ describe('the heartbeat', () => {
   afterEach(() => sql('postgres', 'ALTER ROLE measurer SUPERUSER CONNECTION LIMIT -1'));
 
   /** Measures with one server as both: `postgres` is the source's database, `copy` the restored one. */
-  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => server.config('copy') }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig }) => measureLoss({
+  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => server.config('copy'), skew = 0, asked = () => undefined }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig; skew?: number; asked?: (until: Date) => void }) => measureLoss({
+    declarationSkewSeconds: skew,
     drill: { owner: { workflowId: 'w', firstExecutionRunId: 'r' } } as never, recovered: { endLsn: '0/1', lastCommitAt: new Date(until.getTime() - 9500).toISOString(), replaySeconds: 0, promotionSeconds: 0 },
-    plan: { declaredAt: until.toISOString(), source: { lsn: '0/2', systemIdentifier: '1', clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
+    plan: { declaredAt: until.toISOString(), heartbeat: { table: 'beat', column: 'at', every: 2000 }, source: { lsn: '0/2', systemIdentifier: '1', clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
   }, {
-    settings: databaseSchema.parse({ connection: connectionSchema.parse({ host: server.socketDirectory, port: server.port, user: 'measurer' }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' }, heartbeat: { table: 'beat', column: 'at', every: '2s' } }),
+    settings: databaseSchema.parse({ connection: connectionSchema.parse({ host: server.socketDirectory, port: server.port, user: 'measurer' }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } }),
     resolvePassword: () => Promise.resolve(undefined), signal: new AbortController().signal, copy: () => Promise.resolve(copy),
     provider: {
       find: () => Promise.resolve({ beganAt: '2026-11-21T02:00:00.000Z' } as never),
-      lostCommits: async () => {
+      lostCommits: async (_drill, query) => {
+        asked(query.until);
         if (meanwhile !== '') await sql('postgres', meanwhile);
         return { commits: 3, lastCommitAt: new Date(until.getTime() - 500).toISOString(), knownFrom: 'source', unread: null, ...lost };
       },
@@ -184,6 +186,20 @@ describe('the heartbeat', () => {
     await sql('postgres', beat(0.5));
     await sql('copy', beat(10));
     expect(await measure({})).toMatchObject({ rpaSeconds: 9, lostTransactions: 3, checks: [{ outcome: 'passed' }] });
+  });
+
+  it('counts up to the declaration by the clock of the source, also where another clock declared', async () => {
+    const asked: Date[] = [];
+    for (const skew of [0, -7.5]) await measure({ skew, asked: (at) => asked.push(at) });
+    expect(asked).toEqual([until, new Date(until.getTime() - 7500)]);
+  });
+
+  it('says nothing when it stood still while recovery ended', async () => {
+    for (const database of ['postgres', 'copy']) await sql(database, beat(70));
+    await sql('postgres', beat(0.5));
+    expect((await measure({})).checks).toMatchObject([{ outcome: 'skipped', detail: expect.stringContaining('when recovery ended') as string }]);
+    await sql('postgres', beat(30));
+    expect((await measure({})).checks).toMatchObject([{ outcome: 'failed' }]);
   });
 
   it('says nothing when the source refuses a second connection', async () => {

@@ -25,6 +25,7 @@ const input = {
   plan, startedAtMs: start, timeline,
   recovered: { endLsn: '0/1', lastCommitAt: null, replaySeconds: 3, promotionSeconds: 2 },
   loss: { rpaSeconds: 4.5, lostTransactions: 12, method: 'm', clockSkewSeconds: 0.1, checks: [] },
+  hostClockSkew: null,
 };
 const actuals = recoveryActuals(input);
 

@@ -22,6 +22,7 @@ export interface ActualsInput {
   timeline: readonly Span[];
   recovered: RecoverToEndResult;
   loss: LossResult;
+  hostClockSkew: Recovery['hostClockSkew'];
 }
 
 /**
@@ -29,7 +30,7 @@ export interface ActualsInput {
  * the last step before it); what people did after that is no part of it. Its phases add up to it, and what no phase claims
  * is `orchestration`.
  */
-export function recoveryActuals({ plan, startedAtMs, timeline, recovered, loss }: ActualsInput): Recovery {
+export function recoveryActuals({ plan, startedAtMs, timeline, recovered, loss, hostClockSkew }: ActualsInput): Recovery {
   const declaredAtMs = Date.parse(plan.declaredAt);
   const endMs = Math.max(startedAtMs, ...timeline.filter(({ kind, name }) => kind === 'step' && name !== 'measure').map((span) => span.finishedAtMs));
   const measured = timeline.filter((span) => span.finishedAtMs <= endMs);
@@ -55,6 +56,7 @@ export function recoveryActuals({ plan, startedAtMs, timeline, recovered, loss }
     recoveryPoint: { id: plan.recoveryPoint.id, takenAt: plan.recoveryPoint.takenAt, provider: plan.provider },
     rpaMethod: loss.method,
     clockSkewSeconds: loss.clockSkewSeconds,
+    hostClockSkew,
   };
 }
 

@@ -3,6 +3,7 @@ import type { Check } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import { runbook } from '../procedure/runbook.ts';
 import { onHost, readOn } from './activities.ts';
+import { hostClockSkew } from './clock-skew.ts';
 import { recoveryActuals } from './recovery-actuals.ts';
 import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import { bytes, count, hasFailed, seconds, summaryOf } from './summaries.ts';
@@ -25,6 +26,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
   const plan = await run.step('plan', () => readOn(run.settings).planDrill({ database, recoveryPoint: input.recoveryPoint, depth: input.depth, declaredAt, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs }), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
+  const skew = hostClockSkew(plan.clocks, Date.now());
   run.plan(plan);
   run.notVerified(plan.notVerified);
   run.verdictWhenFailing(FINDINGS, { restore: 'unsound', rto: plan.objectives.rto === undefined ? 'notSet' : 'missed', rpo: plan.objectives.rpo === undefined ? 'notSet' : 'missed' });
@@ -59,10 +61,10 @@ export const drTest = runbook(DrTest, async (run, input) => {
   record(probed);
   run.notVerified(plan.probe ? { open: unanswered(probed) } : { byDesign: [`${PROBE_CHECK}: none is configured, so no application has used the restored database`] });
 
-  const loss = await run.step('measure', () => host.measureLoss({ drill, plan, recovered }), { failed: ({ checks }) => hasFailed(checks) });
+  const loss = await run.step('measure', () => host.measureLoss({ drill, plan, recovered, declarationSkewSeconds: input.declaredAt === undefined ? skew.seconds : 0 }), { failed: ({ checks }) => hasFailed(checks) });
   record(loss.checks);
   run.notVerified({ open: unanswered(loss.checks) });
-  const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, loss });
+  const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, loss, hostClockSkew: skew });
   run.measure(recovery);
   const { verdict, failure } = judge(plan, run.allChecks, run.openQuestions, recovery);
   run.verdict(verdict);
