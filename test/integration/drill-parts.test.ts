@@ -177,7 +177,7 @@ describe('the heartbeat', () => {
       lostCommits: async (_drill, query) => {
         asked(query.until);
         if (meanwhile !== '') await sql('postgres', meanwhile);
-        return { commits: 3, lastCommitAt: new Date(until.getTime() - 500).toISOString(), knownFrom: 'source', unread: null, ...lost };
+        return { commits: 3, maintenance: 0, lastCommitAt: new Date(until.getTime() - 500).toISOString(), knownFrom: 'source', unread: null, ...lost };
       },
     },
   });
