@@ -74,6 +74,7 @@ export const databaseSchema = z.strictObject({
   allowNotProven: z.boolean().default(false),
 });
 export type DatabaseSettings = z.output<typeof databaseSchema>;
+export type HeartbeatSetting = NonNullable<DatabaseSettings['heartbeat']>;
 
 /** `runbooks.yaml`. */
 export const configurationSchema = z.strictObject({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { CheckSetting, Objectives, ProbeSetting } from './configuration.ts';
+import type { CheckSetting, HeartbeatSetting, Objectives, ProbeSetting } from './configuration.ts';
 import { defineRunbook } from './runbook.ts';
 import type { Verdict } from './evidence.ts';
 import type { NotVerifiedReasons } from './record.ts';
@@ -31,7 +31,17 @@ export const DrTest = defineRunbook({
 });
 
 /** What `temporal workflow result` shows. */
-export interface DrTestResult { verdict: Verdict; rtaSeconds: number | null; rpaSeconds: number | null; evidence: string; report: string }
+export interface DrTestResult {
+  verdict: Verdict;
+  /** With everything. */
+  rtaSeconds: number | null;
+  /** The one that was held against the RTO, and which that is. */
+  judgedRtaSeconds: number | null;
+  rtaIs: Objectives['rtaIs'];
+  rpaSeconds: number | null;
+  evidence: string;
+  report: string;
+}
 
 /** What is known, before anything is created, about the restore that will be done. The gate approves its hash. */
 export interface DrillPlan {
@@ -53,6 +63,7 @@ export interface DrillPlan {
   objectives: Objectives;
   checks: CheckSetting[];
   probe: ProbeSetting | null;
+  heartbeat: HeartbeatSetting | null;
   allowNotProven: boolean;
   /** What is known beforehand not to be verified, and why. */
   notVerified: NotVerifiedReasons;
@@ -60,4 +71,6 @@ export interface DrillPlan {
   source: { lsn: string; systemIdentifier: string; clockSkewSeconds: number } | null;
   /** Why the source did not answer; null when it did. */
   sourceSilence: string | null;
+  /** When planning was scheduled, by Temporal's clock, and when it began and ended, by that of the host that will drill. */
+  clocks: { scheduledAt: string; beganAt: string; endedAt: string };
 }

@@ -69,6 +69,8 @@ export const recoverySchema = z.strictObject({
   rpaMethod: z.string(),
   /** Source clock minus worker clock; null when the source did not answer. */
   clockSkewSeconds: z.number().nullable(),
+  /** Clock of the drill's host minus that of the Temporal server, and how far off that may be. */
+  hostClockSkew: z.strictObject({ seconds: z.number(), withinSeconds: z.number() }).nullable().default(null),
 });
 export type Recovery = z.output<typeof recoverySchema>;
 

@@ -102,12 +102,13 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const { walSegmentSize: segmentSize, systemIdentifier } = base;
       const lineage = await readLineage({ walDirectory: layout.wal, timeline: base.timeline });
       const fromLsn = parseLsn(endLsn);
+      const { nextXid } = (await recall(drill)).wal;
       const sourceWalDirectory = join(base.sourceDataDirectory, 'pg_wal');
-      const lost = await countSourceCommits({ walDirectory: layout.wal, lineage, segmentSize, systemIdentifier, fromLsn, until, client: source, signal, ...(source ? {} : { sourceWalDirectory }) });
+      const lost = await countSourceCommits({ walDirectory: layout.wal, lineage, segmentSize, systemIdentifier, fromLsn, until, nextXid, client: source, signal, ...(source ? {} : { sourceWalDirectory }) });
       const segmentNumber = segmentNumberOf(fromLsn, segmentSize);
       const next = segmentFileName({ timeline: timelineOfSegment(lineage, segmentNumber, segmentSize), segmentNumber, segmentSize });
       const isOnDisk = await stat(join(sourceWalDirectory, next)).then(() => true, () => false);
-      return { commits: lost.commits, lastCommitAt: lost.lastCommit ? new Date(lost.lastCommit.committedAt).toISOString() : null, knownFrom: lost.unread !== null ? 'archive' : source ? 'source' : isOnDisk ? 'disk' : 'archive', unread: lost.unread };
+      return { commits: lost.commits, maintenance: lost.maintenance, lastCommitAt: lost.lastCommit ? new Date(lost.lastCommit.committedAt).toISOString() : null, knownFrom: lost.unread !== null ? 'archive' : source ? 'source' : isOnDisk ? 'disk' : 'archive', unread: lost.unread };
     },
   };
 }

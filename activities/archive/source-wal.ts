@@ -30,6 +30,8 @@ export interface CountSourceCommitsArgs {
   fromLsn: bigint;
   /** Commits after this instant of the source's clock do not count. */
   until: Date;
+  /** Of the WAL before `fromLsn`: see {@link scanWal}. Without it ANALYZE and VACUUM count, too. */
+  nextXid?: number | null | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -58,7 +60,7 @@ export async function countSourceCommits(args: CountSourceCommitsArgs): Promise<
     if (flushed !== undefined) isCutShort ||= (bytes?.length ?? 0) < Math.min(segmentSize, Number(flushed - number * BigInt(segmentSize)));
     return bytes;
   };
-  const summary = await scanWal({ readSegment, segmentSize, systemIdentifier, timeline: lineage.timeline, startLsn: args.fromLsn, limitLsn: flushed, until: args.until, marginMs: MARGIN_MS, signal: args.signal });
+  const summary = await scanWal({ readSegment, segmentSize, systemIdentifier, timeline: lineage.timeline, startLsn: args.fromLsn, limitLsn: flushed, until: args.until, nextXid: args.nextXid, marginMs: MARGIN_MS, signal: args.signal });
   const isUnread = summary.reason !== 'limit' && (flushed === undefined
     ? summary.reason === 'foreign' || (await goesOnElsewhere([args.walDirectory, ...(args.sourceWalDirectory === undefined ? [] : [args.sourceWalDirectory])], { summary, lineage, segmentSize }))
     // What is flushed is whole: reading ends at its end, or something is wrong.

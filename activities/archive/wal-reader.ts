@@ -200,7 +200,7 @@ class WalWalker {
       const crc = updateCrc32c(updateCrc32c(CRC32C_START, bytes, start + RECORD_HEADER, end), bytes, start, start + 20);
       if (finishCrc32c(crc) !== bytes.readUInt32LE(start + 20)) throw new WalStop('invalid', `the checksum of the record at ${lsnText(at)} is wrong`);
     }
-    const record = { lsn: at, resourceManager: bytes[start + 17] as number, info: bytes[start + 16] as number, xid: bytes.readUInt32LE(start + 4), bytes, start, end };
+    const record = { lsn: at, resourceManager: bytes[start + 17] as number, info: bytes[start + 16] as number, xid: bytes.readUInt32LE(start + 4), magic: this.#segment.readUInt16LE(0), bytes, start, end };
     if (wanted) {
       this.#records += 1;
       this.#args.onRecord(record);

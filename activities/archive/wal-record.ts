@@ -6,6 +6,7 @@ const EPOCH_2000_US = 946_684_800_000_000n;
 const RM_XLOG = 0;
 const RM_XACT = 1;
 const RM_TBLSPC = 5;
+const RM_STANDBY = 8;
 const XACT_HAS_INFO = 0x80;
 
 /** One transaction's end in WAL. `committedAt` is the source's clock, cut to milliseconds. */
@@ -14,6 +15,8 @@ export interface WalCommit {
   lsn: bigint;
   committedAt: Date;
   prepared: boolean;
+  /** Whether it had subtransactions that wrote. */
+  hasSubtransactions: boolean;
 }
 
 /** A record as the walker hands it out. `bytes[start, end)` is valid only during the call. */
@@ -22,6 +25,8 @@ export interface RawWalRecord {
   resourceManager: number;
   info: number;
   xid: number;
+  /** XLOG_PAGE_MAGIC, by which the version of PostgreSQL is known. */
+  magic: number;
   bytes: Buffer;
   start: number;
   end: number;
@@ -50,6 +55,15 @@ export function readParameterChange(record: RawWalRecord): RecoverySettings | un
   };
 }
 
+/** The next transaction id, as checkpoints and lists of running transactions state it. */
+export function readNextXid({ resourceManager, info, ...record }: RawWalRecord): number | undefined {
+  const operation = info & 0xf0;
+  // xl_running_xacts begins with two counts and a flag; CheckPoint with a position, two timelines, a flag, (since 18) the level of WAL, and then at 24 a 64-bit id.
+  if (resourceManager === RM_STANDBY && operation === 0x10) return mainData({ resourceManager, info, ...record }).readUInt32LE(12);
+  if (resourceManager === RM_XLOG && (operation === 0x00 || operation === 0x10)) return mainData({ resourceManager, info, ...record }).readUInt32LE(24);
+  return undefined;
+}
+
 /** Decodes COMMIT and COMMIT PREPARED of a transaction that changed something; anything else gives `undefined`. */
 export function readCommit(record: RawWalRecord): WalCommit | undefined {
   if (record.resourceManager !== RM_XACT) return undefined;
@@ -60,7 +74,7 @@ export function readCommit(record: RawWalRecord): WalCommit | undefined {
   const xid = prepared ? preparedXid(data, record.info) : record.xid;
   if (xid === 0) return undefined;
   const micros = data.readBigInt64LE(0) + EPOCH_2000_US;
-  return { xid, lsn: BigInt(record.lsn), committedAt: new Date(Number(micros / 1000n)), prepared };
+  return { xid, lsn: BigInt(record.lsn), committedAt: new Date(Number(micros / 1000n)), prepared, hasSubtransactions: (record.info & XACT_HAS_INFO) !== 0 && (data.readUInt32LE(8) & 0x02) !== 0 };
 }
 
 /** Main data is the last part of a record; the headers before it say how long it is. */

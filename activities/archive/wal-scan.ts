@@ -3,13 +3,18 @@ import { join } from 'node:path';
 import type { RecoverySettings } from '../../contracts/recovery-point.ts';
 import { nameFiles, RecoveryFailure } from './recovery-failure.ts';
 import { segmentFileName, timelineOfSegment, type TimelineLineage } from './wal.ts';
+import { isBefore, MaintenanceWatch } from './maintenance.ts';
 import { type ReadSegment, walkWal, type WalEnd, WalStop } from './wal-reader.ts';
-import { readCommit, readParameterChange, readTablespaceCreation, type WalCommit } from './wal-record.ts';
+import { readCommit, readNextXid, readParameterChange, readTablespaceCreation, type WalCommit } from './wal-record.ts';
 
 /** What a stretch of WAL holds. */
 export interface WalSummary extends WalEnd {
   /** Transactions that ended in this stretch (of those committed no later than `until`). */
   commits: number;
+  /** Those beside them that were ANALYZE or VACUUM and lost nothing; 0 unless {@link ScanWalArgs.nextXid} is given. */
+  maintenance: number;
+  /** No transaction with this id or a later one has a record in this stretch or before it; null where that is not known. */
+  nextXid: number | null;
   /** The one with the latest commit time; `null` where there is none. */
   lastCommit: WalCommit | null;
   /** The first one later than `until`: recovery to that instant stops before it. */
@@ -33,6 +38,8 @@ export interface ScanWalArgs {
   /** Stops at the first commit that is later than `until` by more than this, for commit times are nearly in order. Default: never. */
   marginMs?: number | undefined;
   verifyChecksums?: boolean;
+  /** Of the stretch before this one: transactions that begin here and are maintenance do not count as commits. */
+  nextXid?: number | null | undefined;
   onCommit?: (commit: WalCommit) => void;
   signal?: AbortSignal | undefined;
 }
@@ -40,6 +47,9 @@ export interface ScanWalArgs {
 /** Counts the commits between two positions and finds where valid WAL ends. */
 export async function scanWal(args: ScanWalArgs): Promise<WalSummary> {
   let commits = 0;
+  let maintenance = 0;
+  let nextXid: number | null = null;
+  const watch = typeof args.nextXid === 'number' ? new MaintenanceWatch(args.nextXid) : undefined;
   let lastCommit: WalCommit | null = null;
   let firstCommitAfter: WalCommit | null = null;
   const tablespaceCreations: WalSummary['tablespaceCreations'] = [];
@@ -54,6 +64,10 @@ export async function scanWal(args: ScanWalArgs): Promise<WalSummary> {
     verifyChecksums: args.verifyChecksums ?? true,
     signal: args.signal,
     onRecord: (record) => {
+      const next = readNextXid(record) ?? (record.xid === 0 ? undefined : record.xid + 1);
+      // Before the first that a server said itself, what was seen is no bound.
+      if (next !== undefined && (nextXid === null ? record.xid === 0 : isBefore(nextXid, next))) nextXid = next;
+      watch?.see(record);
       const created = readTablespaceCreation(record);
       if (created) tablespaceCreations.push(created);
       const changed = readParameterChange(record);
@@ -65,13 +79,18 @@ export async function scanWal(args: ScanWalArgs): Promise<WalSummary> {
         if (args.marginMs !== undefined && commit.committedAt.getTime() - args.until.getTime() > args.marginMs) throw new WalStop('limit', '');
         return;
       }
+      const isMaintenance = watch?.ends(commit.xid) === true;
+      if (isMaintenance && !commit.prepared && !commit.hasSubtransactions) {
+        maintenance += 1;
+        return;
+      }
       commits += 1;
       // Commit times are not in the order of WAL: take the latest, not the last.
       if (!lastCommit || commit.committedAt >= lastCommit.committedAt) lastCommit = commit;
       args.onCommit?.(commit);
     },
   });
-  return { ...end, commits, lastCommit, firstCommitAfter, tablespaceCreations, parameterChanges };
+  return { ...end, commits, maintenance, nextXid, lastCommit, firstCommitAfter, tablespaceCreations, parameterChanges };
 }
 
 /** Reads segments from a directory. `names`, where given, are the only files that may be read. */

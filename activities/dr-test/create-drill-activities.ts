@@ -1,4 +1,6 @@
 import { hostname } from 'node:os';
+import { Context } from '@temporalio/activity';
+import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import { applicationName } from '../kernel/names.ts';
 import { sourceConfig, withClient } from '../postgres/source.ts';
 import { classified } from '../temporal/classify.ts';
@@ -34,7 +36,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     sourceConfig(settingsOf(database).connection, resolvePassword, applicationName(owner)).catch(() => null);
 
   return classified<DrillActivities>({
-    planDrill: (input) => longActivity(({ signal }) => planDrill(input, { settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host, signal })),
+    planDrill: (input) => longActivity(({ signal }) => planDrill(input, { settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host, scheduledAt: new Date(Context.current().info.currentAttemptScheduledTimestampMs), signal })),
 
     checkDrillIsPossible: ({ plan }) => longActivity(({ signal }) => providerOf(plan.database).preflight(plan, signal)),
 
@@ -80,22 +82,22 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       const address = await bringUp(drill, signal);
       const fallback = defaultDatabase(drill.database);
       const manifest = plan.manifest && await providerOf(drill.database).readManifest(drill.recoveryPointId, plan.manifest.id);
-      return [
+      const found = [
         ...await checkCollations(address, plan.source && await sourceOf(drill), plan.manifest?.databases.map(({ name }) => name) ?? [fallback]),
         await checkPreparedTransactions(address, fallback, { manifest, replayed: { lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
-        ...await runOwnChecks(address, plan.checks, { database: fallback, signal }),
       ];
+      return runOwnChecks(address, plan.checks, { database: fallback, signal, found });
     }),
 
     probeApplication: ({ drill, plan }) => longActivity(async ({ signal }) => {
       // As it was approved, and not as the configuration may say by now.
       const setting = plan.probe;
-      if (!setting) return [{ name: 'application probe', outcome: 'skipped', detail: 'none is configured; the server itself answers' }];
+      if (!setting) return [{ name: PROBE_CHECK, outcome: 'skipped', detail: 'none is configured; the server itself answers' }];
       const address = await bringUp(drill, signal);
       const database = defaultDatabase(drill.database);
       const check = await probe(setting, { address, database, environment: probeEnvironment, marker: providerOf(drill.database).marker(drill), signal });
       // Of a server that is gone the probe says nothing about what was restored: this throws, and is tried again.
-      if (check.outcome === 'failed') await withClient(address(database), (client) => client.query('SELECT'));
+      if (check.outcome !== 'passed') await withClient(address(database), (client) => client.query('SELECT'));
       return [check];
     }),
 

@@ -28,7 +28,13 @@ export interface CompareResult { tables: number; rows: number; objects: number; 
 export interface RecoverToEndInput { drill: DrillRef }
 export interface RecoverToEndResult { endLsn: string; lastCommitAt: string | null; replaySeconds: number; promotionSeconds: number }
 
-export interface MeasureLossInput { drill: DrillRef; plan: DrillPlan; recovered: RecoverToEndResult }
+export interface MeasureLossInput {
+  drill: DrillRef;
+  plan: DrillPlan;
+  recovered: RecoverToEndResult;
+  /** How far the host of the drill is ahead of the clock that the plan's `declaredAt` was read from. */
+  declarationSkewSeconds: number;
+}
 export interface LossResult { rpaSeconds: number | null; lostTransactions: number | null; method: string; clockSkewSeconds: number | null; checks: Check[] }
 
 /** What a restore test does on the host of the drill. Implementations differ by backup tool; the workflow does not. */

@@ -1,8 +1,7 @@
 import type { Client } from 'pg';
-import type { DatabaseSettings } from '../../contracts/configuration.ts';
+import type { HeartbeatSetting } from '../../contracts/configuration.ts';
+import { heartbeatCheckName } from '../../contracts/asked-checks.ts';
 import type { Check } from '../../contracts/evidence.ts';
-
-export type HeartbeatSetting = NonNullable<DatabaseSettings['heartbeat']>;
 
 /** What the heartbeat table said, in the source's clock. */
 export interface HeartbeatReadings {
@@ -10,6 +9,8 @@ export interface HeartbeatReadings {
   copyMs: number | null;
   /** Latest beat that the source shows from before the declaration; null where it shows none (a table of one row that has beaten since). */
   sourceMs: number | null;
+  /** The same from {@link BEFORE_END_MS} before the last recovered commit: what a copy that has all of it must hold; null where it keeps none from then. */
+  sourceAtEndMs: number | null;
   sourceAnswered: boolean;
   /** Why its table could not be read, though it answered when its WAL was read; null where that went well, or was not tried. */
   sourceTrouble: string | null;
@@ -22,6 +23,8 @@ export interface HeartbeatReadings {
 
 /** Beats are committed a moment after the time they carry. */
 const COMMIT_DELAY_MS = 1000;
+/** One that was committed after recovery ended may carry a time from before. */
+export const BEFORE_END_MS = COMMIT_DELAY_MS;
 
 /** There is no table of the configured name. */
 export class NoHeartbeatTable extends Error {}
@@ -43,12 +46,13 @@ export async function readBeat(client: Client, { table, column }: HeartbeatSetti
 
 /**
  * Holds the loss that the heartbeat shows against the one that the WAL shows. They may differ by the time between two
- * beats; by more, and one of the two accounts is wrong. A heart that stood still before the declaration says nothing.
+ * beats; by more, and one of the two accounts is wrong. A heart that stood still before the declaration, or while recovery
+ * ended, says nothing.
  */
 export function crossCheckHeartbeat({ table, every }: HeartbeatSetting, readings: HeartbeatReadings): { check: Check; words: string } {
-  const { copyMs, sourceMs, sourceAnswered, sourceTrouble, declaredMs, rpaSeconds, lastRecoveredMs } = readings;
+  const { copyMs, sourceMs, sourceAtEndMs, sourceAnswered, sourceTrouble, declaredMs, rpaSeconds, lastRecoveredMs } = readings;
   const tolerance = every + COMMIT_DELAY_MS;
-  const result = (outcome: Check['outcome'], detail: string) => ({ check: { name: `heartbeat ${table}`, outcome, detail }, words: `; heartbeat table ${table}: ${detail}` });
+  const result = (outcome: Check['outcome'], detail: string) => ({ check: { name: heartbeatCheckName(table), outcome, detail }, words: `; heartbeat table ${table}: ${detail}` });
   if (sourceTrouble !== null) return result('skipped', `nothing to hold it against: it could not be read at the source: ${sourceTrouble}`);
   if (copyMs === null) {
     if (!sourceAnswered) return result('skipped', 'the restored copy holds no beat, and the source does not answer');
@@ -64,5 +68,9 @@ export function crossCheckHeartbeat({ table, every }: HeartbeatSetting, readings
   const lost = Math.max(0, (sourceMs ?? declaredMs) - copyMs) / 1000;
   if (rpaSeconds === null) return result('skipped', `shows a loss of ${lost.toFixed(1)} s, with nothing to hold it against`);
   const agrees = Math.abs(lost - rpaSeconds) * 1000 <= tolerance;
+  const stillMs = lastRecoveredMs === null ? 0 : lastRecoveredMs - copyMs;
+  if (!agrees && stillMs > tolerance && (sourceAtEndMs === null || sourceAtEndMs <= copyMs)) {
+    return result('skipped', `it had not beaten for ${(stillMs / 1000).toFixed(1)} s when recovery ended, and says nothing${sourceAtEndMs === null ? ': its table at the source keeps no beat from then' : ''}`);
+  }
   return result(agrees ? 'passed' : 'failed', `${agrees ? 'agrees' : 'does not agree'}: it shows a loss of ${lost.toFixed(1)} s, and the WAL one of ${rpaSeconds.toFixed(1)} s (${(tolerance / 1000).toFixed(1)} s apart are allowed)`);
 }

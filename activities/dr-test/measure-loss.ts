@@ -1,10 +1,11 @@
-import type { ClientConfig } from 'pg';
+import type { Client, ClientConfig } from 'pg';
+import { heartbeatCheckName } from '../../contracts/asked-checks.ts';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import { saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
 import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
 import { isSilence, reasonOf } from './describe-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
-import { crossCheckHeartbeat, NoHeartbeatTable, readBeat } from './heartbeat.ts';
+import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, readBeat } from './heartbeat.ts';
 import type { LostCommits, RecoveryProvider } from './provider.ts';
 import { applicationName } from '../kernel/names.ts';
 
@@ -23,10 +24,10 @@ export interface MeasuringDependencies {
  * heartbeat table is configured, its account is held against that of the WAL.
  */
 export async function measureLoss(input: MeasureLossInput, dependencies: MeasuringDependencies): Promise<LossResult> {
-  const { drill, plan, recovered } = input;
+  const { drill, plan, recovered, declarationSkewSeconds } = input;
   const { settings, resolvePassword, provider, signal } = dependencies;
-  // Commit times are the source's clock; the instant of the disaster is ours.
-  const until = new Date(Date.parse(plan.declaredAt) + (plan.source?.clockSkewSeconds ?? 0) * 1000);
+  // Commit times are the source's clock; the instant of the disaster is ours, or Temporal's where the run began with it.
+  const until = new Date(Date.parse(plan.declaredAt) + (declarationSkewSeconds + (plan.source?.clockSkewSeconds ?? 0)) * 1000);
   const query = { endLsn: recovered.endLsn, until, signal };
   const config = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
   let silence = `the source did not answer${plan.sourceSilence === null ? '' : `: ${plan.sourceSilence}`}`;
@@ -39,7 +40,7 @@ export async function measureLoss(input: MeasureLossInput, dependencies: Measuri
   const { beganAt } = await provider.find(drill.recoveryPointId);
   const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence: live === undefined ? silence : null });
   const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
-  return settings.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: live !== undefined }) : result;
+  return plan.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: live !== undefined }) : result;
 }
 
 /** Why its WAL could not be read through the source. One that answers is not dead, and must not read like one. */
@@ -62,19 +63,21 @@ function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime, silence }: 
     const why = `${lost.unread ?? "none of the source's own WAL is on this host"}${silence === null ? '' : ` (${silence})`}`;
     return { rpaSeconds, lostTransactions: null, method: `${why}: at most the time from the last archived commit that was recovered to the instant of declaration; how many transactions were lost is not known${from}${target}` };
   }
+  const maintenance = lost.maintenance === 0 ? '' : `; ${lost.maintenance} more wrote nothing but statistics of tables (ANALYZE, VACUUM) and ${lost.maintenance === 1 ? 'does' : 'do'} not count`;
   const where = lost.knownFrom === 'source' ? "the source's own WAL" : `the WAL on the source's disk (${silence})`;
   if (lost.commits === 0) {
-    return { rpaSeconds: 0, lostTransactions: 0, method: `every transaction that the source had committed at the instant of declaration is in the restored database, according to ${where}${target}` };
+    return { rpaSeconds: 0, lostTransactions: 0, method: `every transaction that the source had committed at the instant of declaration is in the restored database, according to ${where}${maintenance}${target}` };
   }
   const rpaSeconds = lost.lastCommitAt === null ? null : Math.max(0, (Date.parse(lost.lastCommitAt) - lastRecovered) / 1000);
-  return { rpaSeconds, lostTransactions: lost.commits, method: `last commit of the source before the instant of declaration against the last commit in the restored database, counted in ${where}${from}${target}` };
+  return { rpaSeconds, lostTransactions: lost.commits, method: `last commit of the source before the instant of declaration against the last commit in the restored database, counted in ${where}${maintenance}${from}${target}` };
 }
 
 async function withHeartbeat(
   result: LossResult,
-  { input: { recovered, drill }, dependencies: { settings, resolvePassword, copy, signal }, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
+  { input: { recovered, drill, plan }, dependencies: { settings, resolvePassword, copy, signal }, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
 ): Promise<LossResult> {
-  const setting = settings.heartbeat;
+  // As it was approved, and not as the configuration may say by now.
+  const setting = plan.heartbeat;
   if (!setting) return result;
   const database = setting.database ?? settings.connection.database;
   const copyConfig = (await copy())(database);
@@ -85,20 +88,26 @@ async function withHeartbeat(
     return error as Error;
   });
   // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
-  if (copyMs instanceof Error) return { ...result, checks: [...result.checks, { name: `heartbeat ${setting.table}`, outcome: 'failed', detail: `could not be read in the restored copy: ${copyMs.message}` }] };
+  if (copyMs instanceof Error) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'failed', detail: `could not be read in the restored copy: ${copyMs.message}` }] };
   let sourceTrouble: string | null = null;
   const source = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
-  const sourceMs = !sourceAnswered ? null : await withClient(source(database), (client) => readBeat(client, setting, until), signal).catch((error: unknown) => {
+  const lastRecoveredMs = recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt);
+  const readSource = async (client: Client) => ({
+    sourceMs: await readBeat(client, setting, until),
+    sourceAtEndMs: lastRecoveredMs === null ? null : await readBeat(client, setting, new Date(lastRecoveredMs - BEFORE_END_MS)),
+  });
+  const nothing = { sourceMs: null, sourceAtEndMs: null };
+  const beats = !sourceAnswered ? nothing : await withClient(source(database), readSource, signal).catch((error: unknown) => {
     signal.throwIfAborted();
     // Whatever is wrong at the source, it says nothing of what was restored.
     sourceTrouble = reasonOf(error);
-    return null;
+    return nothing;
   });
   const { check, words } = crossCheckHeartbeat(setting, {
-    copyMs, sourceMs, sourceAnswered, sourceTrouble, declaredMs: until.getTime(),
+    copyMs, ...beats, sourceAnswered, sourceTrouble, declaredMs: until.getTime(),
     // What is known as a bound only is nothing to hold it against.
     rpaSeconds: result.lostTransactions === null ? null : result.rpaSeconds,
-    lastRecoveredMs: recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt),
+    lastRecoveredMs,
   });
   return { ...result, method: result.method + words, checks: [...result.checks, check] };
 }

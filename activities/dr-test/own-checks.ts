@@ -9,19 +9,28 @@ import { withClient } from '../postgres/source.ts';
 const CHECK_TIMEOUT_MS = 5 * 60_000;
 /** Type OID of boolean. */
 const BOOLEAN = 16;
+/** What a statement by itself cannot be right with, whatever was restored. */
+const MISTAKES: Readonly<Record<string, string>> = { '42601': 'syntax error', '25006': 'it may only read' };
+/** PostgreSQL's own names of what a bad restore, or a mistake, most often looks like. Its messages may hold values of rows. */
+const CONDITIONS: Readonly<Record<string, string>> = {
+  ...MISTAKES, '21000': 'cardinality violation', '22012': 'division by zero', '22P02': 'invalid text representation', '3F000': 'invalid schema name', '42501': 'insufficient privilege',
+  '42703': 'undefined column', '42704': 'undefined object', '42804': 'datatype mismatch', '42883': 'undefined function', '42P01': 'undefined table', 'XX000': 'internal error', 'XX001': 'data corrupted', 'XX002': 'index corrupted',
+};
 /** Values stay the text that PostgreSQL sends: the driver would make objects of dates and arrays. */
 const TEXT = { getTypeParser: () => (value: string) => value };
 
 /**
  * Runs the owner's SQL assertions. The text that PostgreSQL writes is compared, and never shown: it may be personal data.
  *
- * A check that PostgreSQL refuses (a syntax error, but also a table that is missing, or damage) has failed, for that is
- * what a bad restore looks like. One that ran out of time is `skipped`: it was asked for and has no answer, so the
- * restore is not proven.
- * @throws ApplicationFailure `CONFIGURATION` for more than one statement; what says nothing about the restored data as it is
+ * A check that PostgreSQL refuses (a table that is missing, or damage) has failed, for that is what a bad restore looks
+ * like. One that ran out of time is `skipped`: it was asked for and has no answer, so the restore is not proven. So is one
+ * with a mistake of its own where anything else has failed: `found` are the checks that were made before, which come first.
+ * @throws ApplicationFailure `CONFIGURATION` for mistakes (a syntax error, more than one statement, an attempt to write)
+ * where nothing has failed; what says nothing about the restored data as it is
  */
-export async function runOwnChecks(address: (database: string) => ClientConfig, checks: readonly CheckSetting[], { database, signal }: { database: string; signal: AbortSignal }): Promise<Check[]> {
-  const results: Check[] = [];
+export async function runOwnChecks(address: (database: string) => ClientConfig, checks: readonly CheckSetting[], { database, signal, found = [] }: { database: string; signal: AbortSignal; found?: readonly Check[] }): Promise<Check[]> {
+  const results: Check[] = [...found];
+  const mistakes: string[] = [];
   for (const check of checks) {
     try {
       const passed = await holds(check, address(check.database ?? database), signal);
@@ -32,9 +41,15 @@ export async function runOwnChecks(address: (database: string) => ClientConfig, 
       if (code === queryCanceled) results.push({ name: check.name, outcome: 'skipped', detail: `did not finish: it was cancelled, or took longer than ${CHECK_TIMEOUT_MS / 60_000} minutes` });
       else if (code === limitReached) results.push({ name: check.name, outcome: 'skipped', detail: 'did not finish: it needs more temporary files than the drill may have; raise temp_file_limit in drills.settings' });
       else if (saysNothingOfTheData(error)) throw error;
-      else if (isSeveralStatements(error)) throw ApplicationFailure.nonRetryable(`The check "${check.name}" holds more than one statement; write one in its sql, in checks of the database in the configuration.`, 'CONFIGURATION');
-      else results.push({ name: check.name, outcome: 'failed', detail: `could not be run (${code})` });
+      else if (isMistake(error)) {
+        const detail = isSeveralStatements(error) ? 'holds more than one statement' : `could not be run (${conditionOf(code)})`;
+        mistakes.push(`The check "${check.name}" ${detail}.`);
+        results.push({ name: check.name, outcome: 'skipped', detail: `${detail}: correct its sql` });
+      } else results.push({ name: check.name, outcome: 'failed', detail: `could not be run (${conditionOf(code)})` });
     }
+  }
+  if (mistakes.length > 0 && results.every(({ outcome }) => outcome !== 'failed')) {
+    throw ApplicationFailure.nonRetryable(`${mistakes.join(' ')} Write one statement that reads in its sql, in checks of the database in the configuration.`, 'CONFIGURATION');
   }
   return results;
 }
@@ -52,6 +67,16 @@ async function holds({ sql, expect }: CheckSetting, config: ClientConfig, signal
     // A boolean is written as t, and cast to text as true, which is also what YAML makes of it.
     return value === expect || (fields[0]?.dataTypeID === BOOLEAN && (value === 't' ? 'true' : 'false') === expect);
   }, signal);
+}
+
+function conditionOf(code: string): string {
+  const name = CONDITIONS[code];
+  return name === undefined ? code : `${code}, ${name}`;
+}
+
+/** An error with a context comes from a function of the restored database: what that holds is not the check's mistake. */
+function isMistake(error: unknown): boolean {
+  return sqlState(error) in MISTAKES && (error as { where?: string }).where === undefined;
 }
 
 /** By the function that reports it: the same SQLSTATE stands for any syntax error, and messages may be translated. */

@@ -11,13 +11,16 @@ import { predict } from './predict.ts';
 import { describeSource } from './describe-source.ts';
 import type { Point, RecoveryProvider, Supply, UnusablePoint } from './provider.ts';
 
-export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string; signal: AbortSignal }
+export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string; signal: AbortSignal;
+  /** When Temporal scheduled this, by its clock. */
+  scheduledAt: Date }
 
 /** How far apart the clocks of who declares, of Temporal and of who published a backup may be. */
 const CLOCK_DIFFERENCE_MS = 5_000;
 
 /** Resolves what will be restored, from where, to where, and what it will take. Changes nothing. */
-export async function planDrill(input: PlanDrillInput, { settings, provider, resolvePassword, pastDrills, host, signal }: PlanningDependencies): Promise<DrillPlan> {
+export async function planDrill(input: PlanDrillInput, { settings, provider, resolvePassword, pastDrills, host, scheduledAt, signal }: PlanningDependencies): Promise<DrillPlan> {
+  const beganAt = new Date().toISOString();
   refuseDeclaredLater(input);
   const { source, sourceSilence } = await describeSource(input, { settings, resolvePassword, signal });
   const { point, passedOver } = await choosePoint(provider, input, source?.clockSkewSeconds ?? 0);
@@ -31,6 +34,8 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     ? reasonsOf(usable.manifest.notVerified)
     : { open: [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`], byDesign: [] };
   if (usable) notVerified.byDesign.push('entries of indexes: only definitions are compared, and not that each entry is one of its table');
+  const end = recoverTo?.time ?? `the end of the archive (${supply.reachesUntil})`;
+  notVerified.byDesign.push(...(usable?.manifest.databases ?? []).map(({ database, lsn, takenAt }) => `${database}, what was committed after ${lsn} (${takenAt}): replayed up to ${end}, not compared`));
   for (const { id, failure } of passedOver) {
     // Names begin with the time. One that is newer, or might have been drawn, is what was asked about: the older one's soundness says nothing of it.
     const isAsked = input.recoveryPoint === 'random' || id > point.id;
@@ -46,8 +51,8 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     manifest: usable ? { id: usable.id, databases: usable.manifest.databases.map(({ database, lsn, tables }) => ({ name: database, lsn, tables: tables.length })) } : null,
     predicted: { bytes, ...predict(bytes, await pastDrills(input.database)) },
     creates: { directory: provider.describePlace(), expiresAt: new Date(Date.now() + input.leaseMs).toISOString() },
-    objectives: settings.objectives, checks: settings.checks, probe: settings.probe ?? null, allowNotProven: settings.allowNotProven,
-    notVerified, source, sourceSilence,
+    objectives: settings.objectives, checks: settings.checks, probe: settings.probe ?? null, heartbeat: settings.heartbeat ?? null, allowNotProven: settings.allowNotProven,
+    notVerified, source, sourceSilence, clocks: { scheduledAt: scheduledAt.toISOString(), beganAt, endedAt: new Date().toISOString() },
   };
 }
 

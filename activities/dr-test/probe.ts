@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
+import { ApplicationFailure } from '@temporalio/common';
 import type { ClientConfig } from 'pg';
+import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import type { ProbeSetting } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
 
@@ -15,11 +17,12 @@ export interface ProbeContext {
 
 /** Stands in a probe's URL for the address of the copy, percent-encoded. */
 const URL_PLACEHOLDER = '{DATABASE_URL}';
-const NAME = 'application probe';
 
 /**
  * Lets the application try the restored database: a command with its address in the environment, or a URL that carries
- * it. Rejects only when it is cancelled.
+ * it. Only an exit code or a status of HTTP is an answer; without one the check is `skipped`, for it says nothing about what
+ * was restored.
+ * @throws ApplicationFailure `CONFIGURATION` for a command that cannot be started; what an aborted signal throws
  */
 export async function probe(setting: ProbeSetting, { address, database, environment, marker, signal }: ProbeContext): Promise<Check> {
   const config = address(setting.database ?? database);
@@ -29,18 +32,32 @@ export async function probe(setting: ProbeSetting, { address, database, environm
     const url = setting.url.replaceAll(URL_PLACEHOLDER, encodeURIComponent(databaseUrl));
     const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(setting.timeout)]) }).catch((error: Error) => error);
     signal.throwIfAborted();
-    const ok = response instanceof Response && response.ok;
-    return { name: NAME, outcome: ok ? 'passed' : 'failed', detail: response instanceof Response ? `HTTP ${response.status}` : 'no answer' };
+    if (response instanceof Response) return { name: PROBE_CHECK, outcome: response.ok ? 'passed' : 'failed', detail: `HTTP ${response.status}` };
+    return { name: PROBE_CHECK, outcome: 'skipped', detail: response.name === 'TimeoutError' ? `no answer within ${setting.timeout / 1000} s` : `no answer: ${whyUnanswered(response)}` };
   }
   const variables = {
     ...environment, LANG: 'C.UTF-8', PGHOST: config.host, PGPORT: String(config.port), PGUSER: user, PGDATABASE: config.database, DATABASE_URL: databaseUrl, ...marker,
   };
+  const [command = ''] = setting.command;
   const end = await runInOwnGroup(setting.command, { variables, timeoutMs: setting.timeout, signal });
-  return { name: NAME, outcome: end === '0' ? 'passed' : 'failed', detail: `${setting.command[0] ?? ''} ended with ${end}` };
+  if (typeof end === 'number') return { name: PROBE_CHECK, outcome: end === 0 ? 'passed' : 'failed', detail: `${command} ended with ${end}` };
+  return { name: PROBE_CHECK, outcome: 'skipped', detail: `no answer: ${command} ${end === 'timedOut' ? `did not end within ${setting.timeout / 1000} s` : `was ended by ${end}`}` };
 }
 
-/** Runs a command as the leader of a process group, and ends the whole group with it: what it left behind would outlive the drill. */
-async function runInOwnGroup([command = '', ...args]: readonly string[], { variables, timeoutMs, signal }: { variables: NodeJS.ProcessEnv; timeoutMs: number; signal: AbortSignal }): Promise<string> {
+/** The system's word for it, such as ECONNREFUSED: fetch hides it in the cause. */
+function whyUnanswered({ message, cause }: Error): string {
+  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+  return code ?? (cause instanceof Error ? cause.message : message);
+}
+
+/** What the system says of a program that is not there or may not be run. */
+const CANNOT_BE_STARTED = new Set(['ENOENT', 'EACCES', 'ENOEXEC', 'ENOTDIR', 'EISDIR']);
+
+/**
+ * Runs a command as the leader of a process group, and ends the whole group with it: what it left behind would outlive the
+ * drill. Gives its exit code, or the signal that ended it.
+ */
+async function runInOwnGroup([command = '', ...args]: readonly string[], { variables, timeoutMs, signal }: { variables: NodeJS.ProcessEnv; timeoutMs: number; signal: AbortSignal }): Promise<number | NodeJS.Signals | 'timedOut'> {
   signal.throwIfAborted();
   const child = spawn(command, args, { env: variables, detached: true, stdio: 'ignore' });
   const endGroup = () => {
@@ -57,13 +74,17 @@ async function runInOwnGroup([command = '', ...args]: readonly string[], { varia
     endGroup();
   }, timeoutMs);
   signal.addEventListener('abort', endGroup, { once: true });
-  const end = await new Promise<string>((resolve) => {
-    child.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    child.once('exit', (code, by) => resolve(String(code ?? by)));
+  const end = await new Promise<number | NodeJS.Signals | NodeJS.ErrnoException>((resolve) => {
+    child.once('error', (error) => resolve(error));
+    child.once('exit', (code, by) => resolve(code ?? by ?? 'SIGKILL'));
   });
   clearTimeout(timer);
   signal.removeEventListener('abort', endGroup);
   endGroup();
   signal.throwIfAborted();
-  return timedOut ? `its time-out of ${timeoutMs / 1000} s` : end;
+  if (end instanceof Error) {
+    if (!CANNOT_BE_STARTED.has(end.code ?? '')) throw end;
+    throw ApplicationFailure.nonRetryable(`The application probe cannot be started (${end.message}); correct probe.command of the database in the configuration, or install it on this host.`, 'CONFIGURATION');
+  }
+  return timedOut ? 'timedOut' : end;
 }

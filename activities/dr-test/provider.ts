@@ -57,6 +57,8 @@ export interface RecoveredEnd {
 /** Commits that the source has and the restored copy does not. */
 export interface LostCommits {
   commits: number;
+  /** Transactions beside them that changed no data: where the tool can tell, those of ANALYZE and VACUUM. */
+  maintenance: number;
   /** By the source's clock. */
   lastCommitAt: string | null;
   /** Where commits beyond what was recovered could be known from: asked of the living source, read from its disk, or nowhere. */

@@ -47,6 +47,8 @@ export interface DrillWal {
   timeline: number;
   segments: number;
   commits: number;
+  /** No transaction with this id or a later one has a record in it; null where that is not known. */
+  nextXid: number | null;
   lastCommit: { xid: number; lsn: string; committedAt: string } | null;
   /** Where the first commit after `until` is, and so where recovery must stop; `null` to take all. */
   stopLsn: string | null;
@@ -112,7 +114,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
     bytes: copied.bytes,
     wal: {
       startLsn: point.startLsn, endLsn: formatLsn(wal.endLsn), timeline: args.wal.lineage.timeline, segments: args.wal.segments.length,
-      commits: wal.commits, lastCommit: last && { xid: last.xid, lsn: formatLsn(last.lsn), committedAt: last.committedAt.toISOString() },
+      commits: wal.commits, nextXid: wal.nextXid, lastCommit: last && { xid: last.xid, lsn: formatLsn(last.lsn), committedAt: last.committedAt.toISOString() },
       stopLsn: wal.firstCommitAfter && formatLsn(wal.firstCommitAfter.lsn),
     },
   };

@@ -60,3 +60,10 @@ export function secondsBetween(from: string, to: string): number {
 export function readable(word: string): string {
   return word.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
 }
+
+const RTA_WORDS: Readonly<Record<string, string>> = { withoutWait: 'without waiting for people', withoutComparison: 'without waiting or comparison' };
+
+/** What `objectives.rtaIs` leaves out of a recovery time, in words; null where it is all of it, or not known. */
+export function rtaWords(rtaIs: unknown): string | null {
+  return typeof rtaIs === 'string' && Object.hasOwn(RTA_WORDS, rtaIs) ? RTA_WORDS[rtaIs] ?? null : null;
+}

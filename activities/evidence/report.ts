@@ -1,3 +1,4 @@
+import { isAskedFor } from '../../contracts/asked-checks.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { leftBehind } from '../../contracts/record.ts';
 import { renderFindings } from './report-findings.ts';
@@ -47,9 +48,11 @@ function toneOf(evidence: Evidence): 'ok' | 'bad' | 'unsure' {
   return outcome !== 'succeeded' || verdict.restore === 'notProven' || missed ? 'unsure' : 'ok';
 }
 
-function headline({ outcome, verdict, teardown, compensations }: Evidence): string {
+function headline({ outcome, verdict, plan, checks, teardown, compensations }: Evidence): string {
   const isLeft = leftBehind({ teardown, compensations }) !== null;
-  if (verdict.restore === 'unsound') return `This backup cannot be trusted${isLeft ? ', and the teardown failed' : ''}`;
+  const failed = checks.filter((check) => check.outcome === 'failed');
+  const isOnlyAskedFor = failed.length > 0 && failed.every((check) => isAskedFor(plan, check));
+  if (verdict.restore === 'unsound') return `${isOnlyAskedFor ? 'Restored, and a check that you asked for failed' : 'This backup cannot be trusted'}${isLeft ? ', and the teardown failed' : ''}`;
   // What is left may be a copy of production: that outweighs whatever was found out.
   if (isLeft) return 'The teardown failed: what the run created may still be there';
   if (outcome !== 'succeeded') return `The run ${outcome === 'failed' ? 'failed' : outcome === 'timedOut' ? 'timed out' : `was ${outcome}`}`;

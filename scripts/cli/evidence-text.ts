@@ -66,8 +66,8 @@ function recoveryLines({ plan, verdict, checks }: Evidence, recovery: Recovery):
     ...section('Phases', [...recovery.phases.map(({ name, seconds }) => row(readable(name), seconds)), row('sum', sum)], ''),
     ...section('Recovery time', [
       `RTA ${formatSeconds(judged.seconds)}${judged.words}; ${against('RTO', recovery.rtoSeconds, verdict.rto)}`,
-      `in all ${formatSeconds(recovery.rtaSeconds)}, without waiting for people ${formatSeconds(recovery.rtaWithoutWaitSeconds)}, without the comparison ${formatSeconds(recovery.rtaWithoutComparisonSeconds)}`,
-      `measured: ${rtaMethod({ checks })}`,
+      `in all ${formatSeconds(recovery.rtaSeconds)}, without waiting for people ${formatSeconds(recovery.rtaWithoutWaitSeconds)}, without waiting or comparison ${formatSeconds(recovery.rtaWithoutComparisonSeconds)}`,
+      `measured: ${rtaMethod({ plan, checks })}`,
     ], ''),
     ...section('Recovery point', [
       `RPA ${recovery.rpaSeconds === null ? 'not known' : formatSeconds(recovery.rpaSeconds)}${recovery.lostTransactions === null ? '' : `, ${recovery.lostTransactions} transactions lost`}; ${against('RPO', recovery.rpoSeconds, verdict.rpo)}`,

@@ -1,4 +1,4 @@
-import { formatSeconds, readable } from '../../activities/evidence/report-format.ts';
+import { formatSeconds, readable, rtaWords } from '../../activities/evidence/report-format.ts';
 import type { TeardownResult } from '../../contracts/record.ts';
 import { coloured, plain } from './output.ts';
 
@@ -26,10 +26,12 @@ export function outcomeLines({ status, failure, result }: RunEnding): string[] {
     const words = Object.entries(verdict).filter(([, word]) => typeof word === 'string').map(([name, word]) => `${name === 'restore' ? name : name.toUpperCase()} ${readable(String(word))}`);
     if (words.length > 0) lines.push(`verdict   ${words.join(', ')}`);
   }
-  for (const [name, field] of [['RTA', 'rtaSeconds'], ['RPA', 'rpaSeconds']] as const) {
-    const seconds = result?.[field];
-    if (typeof seconds === 'number') lines.push(`${name}       ${formatSeconds(seconds)}`);
-  }
+  // The one that the verdict is about, by its name.
+  const rta = result?.['judgedRtaSeconds'] ?? result?.['rtaSeconds'];
+  const words = rtaWords(result?.['rtaIs']);
+  if (typeof rta === 'number') lines.push(`RTA       ${formatSeconds(rta)}${words === null ? '' : ` ${words}`}`);
+  const rpa = result?.['rpaSeconds'];
+  if (typeof rpa === 'number') lines.push(`RPA       ${formatSeconds(rpa)}`);
   for (const name of ['evidence', 'report'] as const) {
     const path = result?.[name];
     if (typeof path === 'string') lines.push(`${name.padEnd(9)} ${plain(path)}`);

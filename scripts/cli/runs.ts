@@ -1,5 +1,6 @@
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { formatSeconds, readable } from '../../activities/evidence/report-format.ts';
+import { judgedRta } from '../../activities/evidence/report-recovery.ts';
 import type { Teardown, Verdict } from '../../contracts/evidence.ts';
 import { isUnanswered, loadIfThere, withClient, type Connected } from './connect.ts';
 import { listEvidence, type StoredEvidence } from './evidence-files.ts';
@@ -22,7 +23,10 @@ export interface RunRow {
   verdict: Verdict | null;
   /** Of the evidence; null where it is not here. */
   teardown: Teardown['outcome'] | null;
+  /** With everything. */
   rtaSeconds: number | null;
+  /** The one that the verdict is about; null where only the server knows of the run. */
+  judgedRta: { seconds: number; words: string } | null;
   rpaSeconds: number | null;
   evidence: string | null;
 }
@@ -63,7 +67,7 @@ async function listFromServer({ client }: Connected, limit: number): Promise<Run
       startedAt: run.startTime.toISOString(),
       seconds: run.closeTime ? (run.closeTime.getTime() - run.startTime.getTime()) / 1_000 : null,
       outcome: typeof outcome === 'string' && run.status.name !== 'RUNNING' ? outcome : run.status.name.toLowerCase(),
-      verdict: null, teardown: null, rtaSeconds: numberOf('RunbookRtaSeconds'), rpaSeconds: numberOf('RunbookRpaSeconds'), evidence: null,
+      verdict: null, teardown: null, rtaSeconds: numberOf('RunbookRtaSeconds'), judgedRta: null, rpaSeconds: numberOf('RunbookRpaSeconds'), evidence: null,
     });
     if (rows.length >= limit) break;
   }
@@ -78,7 +82,7 @@ export function mergeRows(fromServer: readonly RunRow[], stored: readonly Stored
       workflowId: evidence.workflowId, runId: evidence.runId, runbook: evidence.runbook, target: evidence.target, startedAt: evidence.startedAt,
       seconds: (Date.parse(evidence.finishedAt) - Date.parse(evidence.startedAt)) / 1_000,
       outcome: evidence.outcome, verdict: evidence.verdict, teardown: evidence.teardown.outcome,
-      rtaSeconds: evidence.recovery?.rtaSeconds ?? null, rpaSeconds: evidence.recovery?.rpaSeconds ?? null, evidence: file,
+      rtaSeconds: evidence.recovery?.rtaSeconds ?? null, judgedRta: evidence.recovery && judgedRta(evidence.plan, evidence.recovery), rpaSeconds: evidence.recovery?.rpaSeconds ?? null, evidence: file,
     });
   }
   return [...rows.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt));
@@ -86,7 +90,7 @@ export function mergeRows(fromServer: readonly RunRow[], stored: readonly Stored
 
 function cells(row: RunRow): string[] {
   const seconds = (value: number | null) => (value === null ? '-' : formatSeconds(value));
-  return [row.startedAt.slice(0, 19).replace('T', ' '), plain(row.workflowId), plain(row.outcome), verdictWords(row), seconds(row.rtaSeconds), seconds(row.rpaSeconds), row.seconds === null ? coloured('running', 'soft') : formatSeconds(row.seconds)];
+  return [row.startedAt.slice(0, 19).replace('T', ' '), plain(row.workflowId), plain(row.outcome), verdictWords(row), row.judgedRta ? `${formatSeconds(row.judgedRta.seconds)}${row.judgedRta.words}` : seconds(row.rtaSeconds), seconds(row.rpaSeconds), row.seconds === null ? coloured('running', 'soft') : formatSeconds(row.seconds)];
 }
 
 function verdictWords({ verdict, teardown }: RunRow): string {

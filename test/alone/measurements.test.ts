@@ -101,6 +101,21 @@ describe('RTA and RPA against what the test itself did and wrote down', () => {
     expect(evidence.verdict.rpo).toBe('met');
   });
 
+  it('an idle source that is vacuumed and analysed has lost nothing, and a GRANT is a loss', async () => {
+    await source.run('CREATE STATISTICS marks_both ON id, at FROM marks; INSERT INTO marks SELECT FROM generate_series(1, 5000)');
+    await source.run('DELETE FROM marks WHERE id > 2000');
+    await source.archive();
+    await sleep(1500);
+    await source.run('ANALYZE');
+    await source.run('VACUUM (ANALYZE) marks');
+    const idle = recoveryOf((await runDrill(source)).evidence);
+    expect(idle).toMatchObject({ lostTransactions: 0, rpaSeconds: 0 });
+    expect(idle.rpaMethod).toMatch(/; \d+ more wrote nothing but statistics of tables/);
+    await source.run('GRANT SELECT ON marks TO PUBLIC');
+    await source.run('BEGIN; INSERT INTO marks DEFAULT VALUES; ANALYZE marks; COMMIT');
+    expect(recoveryOf((await runDrill(source)).evidence).lostTransactions).toBe(2);
+  });
+
   describe('with a heartbeat table', () => {
     const beat = async (seconds: number) => {
       for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(400)) await source.run('INSERT INTO pulse DEFAULT VALUES');
@@ -124,6 +139,8 @@ describe('RTA and RPA against what the test itself did and wrote down', () => {
     it('makes the run fail where the copy lacks beats that the WAL does not miss', async () => {
       await source.run(`DELETE FROM pulse WHERE at > now() - interval '60 seconds'; INSERT INTO pulse VALUES (now() - interval '60 seconds')`);
       await source.archive();
+      // Beats of a time that was recovered: where the source has none from then either, its heart stood still.
+      await source.run(`INSERT INTO pulse SELECT now() - interval '1 second' * ago FROM generate_series(5, 50) AS ago`);
       await beat(1);
       const { evidence, failure } = await runDrill(source);
       expect(evidence.checks.find((check) => check.name === 'heartbeat public.pulse')).toMatchObject({ outcome: 'failed', detail: expect.stringContaining('does not agree') as string });

@@ -101,6 +101,51 @@ describe('PostgreSQL of the package', () => {
     expect(files).toMatchObject({ commits: 12, method: 'files', unread: null });
   });
 
+  describe('maintenance is no loss', () => {
+    /** Counts what the statements committed: as transactions, and as maintenance. */
+    const count = (statements: readonly string[], before: readonly string[] = []) => server.withClient('postgres', async (client) => {
+      const segments = { directory: join(server.dataDirectory, 'pg_wal'), segmentSize: MB, lineage };
+      await client.query('SELECT pg_switch_wal()');
+      const { rows: [start] } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+      await client.query('CHECKPOINT');
+      for (const sql of before) await client.query(sql);
+      const { rows: [from] } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+      for (const sql of statements) await client.query(sql);
+      await client.query('SELECT pg_switch_wal()');
+      const common = { readSegment: readSegmentsFrom(segments), segmentSize: MB, timeline: 1 };
+      const { nextXid } = await scanWal({ ...common, startLsn: parseLsn(start?.lsn ?? ''), limitLsn: parseLsn(from?.lsn ?? '') });
+      expect(nextXid).not.toBeNull();
+      const { commits, maintenance } = await scanWal({ ...common, startLsn: parseLsn(from?.lsn ?? ''), nextXid });
+      return { commits, maintenance };
+    });
+    beforeAll(() => server.withClient('postgres', async (client) => {
+      await client.query(`CREATE TABLE busy (id int PRIMARY KEY, a text, b text); CREATE STATISTICS busy_both ON a, b FROM busy; CREATE ROLE reader`);
+      await client.query(`INSERT INTO busy SELECT n, repeat(md5(n::text), 60), n % 7 FROM generate_series(1, 3000) AS n`);
+    }));
+
+    test.each(['off', 'on'])('ANALYZE and VACUUM, with wal_compression %s', async (compression) => {
+      await server.withClient('postgres', (client) => client.query(`ALTER SYSTEM SET wal_compression = ${compression}`).then(() => client.query('SELECT pg_reload_conf()')));
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      // With a checkpoint right before, whole pages are in the WAL.
+      expect(await count(['ANALYZE busy', 'CHECKPOINT', 'ANALYZE', 'UPDATE busy SET b = b WHERE id < 9', 'ANALYZE busy'])).toEqual({ commits: 1, maintenance: expect.toSatisfy((n: number) => n >= 3) as number });
+      await server.withClient('postgres', (client) => client.query('DELETE FROM busy WHERE id > 100'));
+      expect(await count(['VACUUM (TRUNCATE) busy', 'VACUUM (ANALYZE) busy'])).toMatchObject({ commits: 0 });
+    });
+
+    test.each([
+      ['GRANT', ['GRANT SELECT ON busy TO reader']], ['a view', ['CREATE VIEW seen AS SELECT 1 AS a']], ['a comment', [`COMMENT ON TABLE busy IS 'x'`]], ['an index', ['CREATE INDEX busy_a ON busy (md5(a))']],
+      ['TRUNCATE', ['CREATE TABLE gone AS SELECT 1 AS a', 'TRUNCATE gone']], ['a sequence', [`CREATE SEQUENCE counted`, `SELECT nextval('counted')`]], ['rows and ANALYZE together', ['BEGIN; UPDATE busy SET b = b WHERE id = 1; ANALYZE busy; COMMIT']],
+      ['rows of a savepoint and ANALYZE', ['BEGIN; SAVEPOINT s; UPDATE busy SET b = b WHERE id = 2; RELEASE s; ANALYZE busy; COMMIT']], ['ANALYZE in two phases', [`BEGIN; ANALYZE busy; PREPARE TRANSACTION 'm'`, `COMMIT PREPARED 'm'`]],
+    ])('%s is none of it', async (_what, statements) => {
+      const { commits, maintenance } = await count(statements);
+      expect({ commits: commits > 0, maintenance }).toEqual({ commits: true, maintenance: 0 });
+    });
+
+    test('an ANALYZE whose transaction began before is not known to be nothing else', async () => {
+      expect(await count(['ANALYZE busy', 'COMMIT'], ['BEGIN', 'UPDATE busy SET b = b WHERE id = 3'])).toEqual({ commits: 1, maintenance: 0 });
+    });
+  });
+
   describe('what could not be read is not known to be nothing', () => {
     const until = new Date(Date.now() + 3_600_000);
     const live = <T>(work: (client: Client, args: { walDirectory: string; lineage: typeof lineage; segmentSize: number; systemIdentifier: string; fromLsn: bigint; until: Date }) => Promise<T>) => server.withClient('postgres', async (client) => {

@@ -1,5 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { ClientConfig } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { checkSettingSchema, connectionSchema, databaseSchema } from '../../contracts/configuration.ts';
@@ -12,6 +16,7 @@ import type { LostCommits } from '../../activities/dr-test/provider.ts';
 import { temporaryFileLimit } from '../../activities/drill/configuration.ts';
 import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { classify } from '../../activities/temporal/classify.ts';
+import { freeLoopbackPort } from '../../scripts/embedded/free-port.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
 
 let server: Server;
@@ -114,8 +119,17 @@ describe("the owner's checks", () => {
     expect(await run(sql, 'true')).toEqual([{ name: 'mine', outcome: 'failed', detail: 'is not true' }]);
   });
 
-  it.each([['a syntax error', 'SELEC 1', '42601'], ['a table that is missing', 'SELECT * FROM lost', '42P01'], ['damage', `SELECT fails('XX001')`, 'XX001'], ['an attempt to write', 'INSERT INTO untouched VALUES (1)', '25006']])('fail with %s', async (_what, sql, code) => {
-    expect(await run(sql, '1')).toEqual([{ name: 'mine', outcome: 'failed', detail: `could not be run (${code})` }]);
+  it.each([['a table that is missing', 'SELECT * FROM lost', '42P01, undefined table'], ['a column that is missing', 'SELECT lost FROM untouched', '42703, undefined column'], ['a function that is missing', 'SELECT lost()', '42883, undefined function'],
+    ['damage', `SELECT fails('XX001')`, 'XX001, data corrupted'], ['a division by zero', 'SELECT 1 / count(*) FROM untouched', '22012, division by zero'], ['a syntax error in a function of the database', `SELECT fails('42601')`, '42601, syntax error'], ['another error', `SELECT fails('P0004')`, 'P0004'],
+  ])('fail with %s', async (_what, sql, condition) => {
+    expect(await run(sql, '1')).toEqual([{ name: 'mine', outcome: 'failed', detail: `could not be run (${condition})` }]);
+  });
+
+  it.each([['a syntax error', 'SELEC 1', '42601, syntax error'], ['an attempt to write', 'INSERT INTO untouched VALUES (1)', '25006, it may only read']])('are a mistake in the configuration with %s', async (_what, sql, condition) => {
+    await expect(run(sql, '1')).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringMatching(new RegExp(`"mine" .*\\(${condition}\\).*checks of the database`)) as string });
+    // What was found before must not be forgotten over it.
+    const found = [{ name: 'before', outcome: 'failed' as const, detail: 'differs' }];
+    expect(await runOwnChecks(() => server.config(), [checkSettingSchema.parse({ name: 'mine', sql, expect: '1' })], { database: 'postgres', signal, found })).toEqual([...found, { name: 'mine', outcome: 'skipped', detail: expect.stringContaining(condition) as string }]);
   });
 
   it('have no answer when they take too long', async () => {
@@ -151,17 +165,19 @@ describe('the heartbeat', () => {
   afterEach(() => sql('postgres', 'ALTER ROLE measurer SUPERUSER CONNECTION LIMIT -1'));
 
   /** Measures with one server as both: `postgres` is the source's database, `copy` the restored one. */
-  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => server.config('copy') }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig }) => measureLoss({
+  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => server.config('copy'), skew = 0, asked = () => undefined }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig; skew?: number; asked?: (until: Date) => void }) => measureLoss({
+    declarationSkewSeconds: skew,
     drill: { owner: { workflowId: 'w', firstExecutionRunId: 'r' } } as never, recovered: { endLsn: '0/1', lastCommitAt: new Date(until.getTime() - 9500).toISOString(), replaySeconds: 0, promotionSeconds: 0 },
-    plan: { declaredAt: until.toISOString(), source: { lsn: '0/2', systemIdentifier: '1', clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
+    plan: { declaredAt: until.toISOString(), heartbeat: { table: 'beat', column: 'at', every: 2000 }, source: { lsn: '0/2', systemIdentifier: '1', clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
   }, {
-    settings: databaseSchema.parse({ connection: connectionSchema.parse({ host: server.socketDirectory, port: server.port, user: 'measurer' }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' }, heartbeat: { table: 'beat', column: 'at', every: '2s' } }),
+    settings: databaseSchema.parse({ connection: connectionSchema.parse({ host: server.socketDirectory, port: server.port, user: 'measurer' }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } }),
     resolvePassword: () => Promise.resolve(undefined), signal: new AbortController().signal, copy: () => Promise.resolve(copy),
     provider: {
       find: () => Promise.resolve({ beganAt: '2026-11-21T02:00:00.000Z' } as never),
-      lostCommits: async () => {
+      lostCommits: async (_drill, query) => {
+        asked(query.until);
         if (meanwhile !== '') await sql('postgres', meanwhile);
-        return { commits: 3, lastCommitAt: new Date(until.getTime() - 500).toISOString(), knownFrom: 'source', unread: null, ...lost };
+        return { commits: 3, maintenance: 0, lastCommitAt: new Date(until.getTime() - 500).toISOString(), knownFrom: 'source', unread: null, ...lost };
       },
     },
   });
@@ -170,6 +186,20 @@ describe('the heartbeat', () => {
     await sql('postgres', beat(0.5));
     await sql('copy', beat(10));
     expect(await measure({})).toMatchObject({ rpaSeconds: 9, lostTransactions: 3, checks: [{ outcome: 'passed' }] });
+  });
+
+  it('counts up to the declaration by the clock of the source, also where another clock declared', async () => {
+    const asked: Date[] = [];
+    for (const skew of [0, -7.5]) await measure({ skew, asked: (at) => asked.push(at) });
+    expect(asked).toEqual([until, new Date(until.getTime() - 7500)]);
+  });
+
+  it('says nothing when it stood still while recovery ended', async () => {
+    for (const database of ['postgres', 'copy']) await sql(database, beat(70));
+    await sql('postgres', beat(0.5));
+    expect((await measure({})).checks).toMatchObject([{ outcome: 'skipped', detail: expect.stringContaining('when recovery ended') as string }]);
+    await sql('postgres', beat(30));
+    expect((await measure({})).checks).toMatchObject([{ outcome: 'failed' }]);
   });
 
   it('says nothing when the source refuses a second connection', async () => {
@@ -216,7 +246,7 @@ describe('a command that probes', () => {
   it('leaves no process behind when its time is out', async () => {
     const { result, found } = start('sleep 888 & sleep 889', 2000);
     await expect.poll(async () => (await found()).length, { timeout: 1900 }).toBe(3);
-    expect(await result).toEqual({ name: 'application probe', outcome: 'failed', detail: 'sh ended with its time-out of 2 s' });
+    expect(await result).toEqual({ name: 'application probe', outcome: 'skipped', detail: 'no answer: sh did not end within 2 s' });
     await nothingLeft(found);
   });
 
@@ -226,6 +256,16 @@ describe('a command that probes', () => {
     cancelled.abort();
     await expect(result).rejects.toMatchObject({ name: 'AbortError' });
     await nothingLeft(found);
+  });
+
+  it('is a mistake in the configuration where it cannot be started', async () => {
+    const run = (command: string[]) => probe({ command, timeout: 5000 }, { address: () => server.config(), database: 'postgres', environment: {}, marker: {}, signal: new AbortController().signal });
+    await expect(run(['/nowhere/at-all'])).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringMatching(/ENOENT.*probe\.command/) as string });
+    await expect(run([fileURLToPath(import.meta.url)])).rejects.toMatchObject({ type: 'CONFIGURATION', message: expect.stringContaining('EACCES') as string });
+  });
+
+  it('has no answer where a signal ended it', async () => {
+    expect(await start('kill -SEGV $$', 60_000).result).toMatchObject({ outcome: 'skipped', detail: 'no answer: sh was ended by SIGSEGV' });
   });
 
   it('leaves none when it ends by itself, well or not', async () => {
@@ -248,5 +288,33 @@ describe('the limit of temporary files', () => {
     });
     // The largest whole number of megabytes in a setting of 31 bits of kilobytes.
     expect(2 ** 31 - 1 - Number(largest?.setting)).toBeLessThan(1024);
+  });
+});
+
+describe('a URL that is probed', () => {
+  const context = { address: () => server.config(), database: 'postgres', environment: {}, marker: {}, signal: new AbortController().signal };
+
+  it('has no answer where nobody serves it, and where it takes too long', async () => {
+    const freePort = await freeLoopbackPort();
+    expect(await probe({ url: `http://127.0.0.1:${freePort}/`, timeout: 5000 }, context)).toEqual({ name: 'application probe', outcome: 'skipped', detail: 'no answer: ECONNREFUSED' });
+    const silent = createServer().listen(0, '127.0.0.1');
+    try {
+      await once(silent, 'listening');
+      expect(await probe({ url: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`, timeout: 300 }, context)).toMatchObject({ outcome: 'skipped', detail: 'no answer within 0.3 s' });
+    } finally {
+      silent.close();
+    }
+  });
+
+  it('is judged by its status', async () => {
+    const serving = createHttpServer((request, response) => response.writeHead(request.url === '/well' ? 204 : 503).end()).listen(0, '127.0.0.1');
+    try {
+      await once(serving, 'listening');
+      const at = (path: string) => probe({ url: `http://127.0.0.1:${(serving.address() as AddressInfo).port}/${path}`, timeout: 5000 }, context);
+      expect(await at('well')).toMatchObject({ outcome: 'passed', detail: 'HTTP 204' });
+      expect(await at('ill')).toMatchObject({ outcome: 'failed', detail: 'HTTP 503' });
+    } finally {
+      serving.close();
+    }
   });
 });

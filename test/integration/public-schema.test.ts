@@ -11,6 +11,7 @@ import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { withClient } from '../../activities/postgres/source.ts';
 import { startProduction, type Production } from '../../scripts/demo/production.ts';
 import { freeLoopbackPort } from '../../scripts/embedded/free-port.ts';
+import { BY_DESIGN } from '../support/by-design.ts';
 
 // The schema is that of graphile-worker (MIT), as its package makes it: this project had no hand in it, and knows nothing
 // of it. Only the configuration file says which database is meant.
@@ -80,7 +81,8 @@ it('a database that this project did not design is backed up and drilled by its 
   await runbook('start', 'backup', '--wait');
   await runbook('start', 'dr-test', '--wait', '--id', 'dr-test/jobs/first');
   const { evidence } = await runbook('report', 'dr-test/jobs/first') as { evidence: Evidence };
-  expect(evidence).toMatchObject({ outcome: 'succeeded', verdict: { restore: 'sound', rto: 'met', rpo: 'met' }, notVerified: [expect.stringMatching(/^template0, /), expect.stringMatching(/^template1, /), expect.stringMatching(/^entries of indexes: /)], teardown: { provenAbsent: true } });
+  expect(evidence).toMatchObject({ outcome: 'succeeded', verdict: { restore: 'sound', rto: 'met', rpo: 'met' }, teardown: { provenAbsent: true } });
+  expect(evidence.notVerified.filter((reason) => !BY_DESIGN.test(reason))).toEqual([]);
   expect(evidence.checks.find((check) => check.name === 'every job is there')).toMatchObject({ outcome: 'passed' });
   const tables = await withClient(production.config, async (client) => (await client.query<{ n: number }>(
     `SELECT count(*)::int AS n FROM pg_class WHERE relkind IN ('r', 'm') AND relpersistence = 'p' AND oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace`)).rows[0]?.n);

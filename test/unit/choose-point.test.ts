@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
 import type { PlanDrillInput } from '../../activities/dr-test/drill-activities.ts';
 import { planDrill } from '../../activities/dr-test/plan-drill.ts';
-import type { RecoveryProvider } from '../../activities/dr-test/provider.ts';
+import type { RecoveryProvider, UsableManifest } from '../../activities/dr-test/provider.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { describedBackup, publishDescription } from '../support/described-backup.ts';
@@ -22,16 +22,16 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** Plans a drill of what lies in the directory; of its WAL nothing is asked. */
-async function plan(over: Partial<PlanDrillInput> = {}): Promise<DrillPlan> {
+async function plan(over: Partial<PlanDrillInput> = {}, usable?: UsableManifest): Promise<DrillPlan> {
   // Nobody listens there: the source is silent.
   const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection: { host: '127.0.0.1', port: 1 }, provider: { kind: 'archive', repository: root, walDirectory: join(root, 'wal') } } } });
   const settings = configuration.databases['shop']!;
   const provider: RecoveryProvider = {
     ...archiveProvider({ settings, configuration }),
-    supply: (_id, asOf) => Promise.resolve({ lastPiece: null, reachesUntil: asOf, pieces: 0, bytes: 0, manifest: () => Promise.resolve({ usable: undefined, passedOver: [] }) }),
+    supply: (_id, asOf) => Promise.resolve({ lastPiece: null, reachesUntil: asOf, pieces: 0, bytes: 0, manifest: () => Promise.resolve({ usable, passedOver: [] }) }),
   };
   const input: PlanDrillInput = { database: 'shop', recoveryPoint: 'latest', depth: 'standard', declaredAt: DECLARED, startedAt: DECLARED, owner: { workflowId: 'dr-test/shop/1', firstExecutionRunId: 'run' }, leaseMs: 1, ...over };
-  return planDrill(input, { settings, provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), host: 'here', signal: new AbortController().signal });
+  return planDrill(input, { settings, provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), host: 'here', scheduledAt: new Date(DECLARED), signal: new AbortController().signal });
 }
 
 describe('a disaster that was declared earlier', () => {
@@ -98,4 +98,12 @@ describe('what lies among the backups and is none', () => {
     rmSync(join(backups, 'b1'), { recursive: true });
     await expect(plan()).rejects.toMatchObject({ type: 'BACKUP_DAMAGED', message: expect.stringContaining('b2') as string });
   });
+});
+
+it('what is replayed after the comparison is stated as not compared, with how far it reaches', async () => {
+  const manifest = { databases: [{ database: 'shop', lsn: '0/5000060', takenAt: '2026-01-01T00:02:00.000Z', tables: [] }], notVerified: [] };
+  const usable = { id: 'm', manifest } as unknown as UsableManifest;
+  expect((await plan({}, usable)).notVerified.byDesign).toContain(`shop, what was committed after 0/5000060 (2026-01-01T00:02:00.000Z): replayed up to the end of the archive (${DECLARED}), not compared`);
+  const time = '2026-01-01T12:00:00Z';
+  expect((await plan({ recoveryPoint: { time } }, usable)).notVerified.byDesign).toContain(`shop, what was committed after 0/5000060 (2026-01-01T00:02:00.000Z): replayed up to ${time}, not compared`);
 });

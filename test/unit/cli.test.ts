@@ -229,11 +229,20 @@ describe('outcomeLines', () => {
 
 describe('mergeRows', () => {
   it('lets evidence speak for a run that both know, and lists runs that the server forgot', () => {
-    const row = { workflowId: 'w', runId: sampleEvidence().runId, runbook: 'dr-test', target: null, startedAt: '2026-11-21T03:00:00.000Z', seconds: 1, outcome: 'completed', verdict: null, teardown: null, rtaSeconds: null, rpaSeconds: null, evidence: null } satisfies RunRow;
+    const row = { workflowId: 'w', runId: sampleEvidence().runId, runbook: 'dr-test', target: null, startedAt: '2026-11-21T03:00:00.000Z', seconds: 1, outcome: 'completed', verdict: null, teardown: null, rtaSeconds: null, judgedRta: null, rpaSeconds: null, evidence: null } satisfies RunRow;
     const rows = mergeRows([row, { ...row, runId: 'running', startedAt: '2026-11-22T03:00:00.000Z', outcome: 'running' }], [
       { file: '/e/1.json', evidence: sampleEvidence() }, { file: '/e/2.json', evidence: sampleEvidence({ runId: 'forgotten', startedAt: '2026-01-01T00:00:00.000Z' }) },
     ]);
     expect(rows.map(({ runId }) => runId)).toEqual(['running', row.runId, 'forgotten']);
-    expect(rows[1]).toMatchObject({ outcome: 'succeeded', rtaSeconds: 380, rpaSeconds: 412, verdict: { restore: 'sound' } });
+    expect(rows[1]).toMatchObject({ outcome: 'succeeded', rtaSeconds: 380, judgedRta: { seconds: 282, words: ', without waiting for people' }, rpaSeconds: 412, verdict: { restore: 'sound' } });
+  });
+});
+
+describe('outcomeLines', () => {
+  it('shows the recovery time that the verdict is about, by its name', () => {
+    const ending = { workflowId: 'w', runId: 'r', type: 'dr-test', status: 'COMPLETED', failure: null };
+    const result = { verdict: { restore: 'sound', rto: 'met', rpo: 'notSet' }, rtaSeconds: 600, judgedRtaSeconds: 7.25, rtaIs: 'withoutComparison', rpaSeconds: 1 };
+    expect(outcomeLines({ ...ending, result })).toContain('RTA       7.25 s without waiting or comparison');
+    expect(outcomeLines({ ...ending, result: { ...result, judgedRtaSeconds: 600, rtaIs: 'total' } })).toContain('RTA       10 min 00 s');
   });
 });

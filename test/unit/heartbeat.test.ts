@@ -1,10 +1,10 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { crossCheckHeartbeat, type HeartbeatReadings } from '../../activities/dr-test/heartbeat.ts';
 
 const setting = { table: 'ops.beat', column: 'at', every: 2000 };
 const declaredMs = 1_000_000;
 const check = (readings: Partial<HeartbeatReadings>) => crossCheckHeartbeat(setting, {
-  copyMs: declaredMs - 10_000, sourceMs: declaredMs - 500, sourceAnswered: true, sourceTrouble: null, declaredMs, rpaSeconds: 9, lastRecoveredMs: declaredMs - 9500, ...readings,
+  copyMs: declaredMs - 10_000, sourceMs: declaredMs - 500, sourceAnswered: true, sourceTrouble: null, sourceAtEndMs: declaredMs - 10_000, declaredMs, rpaSeconds: 9, lastRecoveredMs: declaredMs - 9500, ...readings,
 }).check;
 
 it('agrees where the losses differ by no more than the time between two beats', () => {
@@ -21,6 +21,23 @@ it('disagrees where the copy lacks beats that the WAL says it has, and where it 
 
 it('says nothing where the heart stood still before the declaration', () => {
   expect(check({ sourceMs: declaredMs - 10_000, rpaSeconds: 0 })).toMatchObject({ outcome: 'skipped' });
+});
+
+describe('a heart that stood still across the end of recovery', () => {
+  // The last beat in the copy, 55 s later the last recovered commit, and beats again 5 s after that.
+  const pause = { copyMs: declaredMs - 61_000, lastRecoveredMs: declaredMs - 6000, sourceMs: declaredMs - 1000, rpaSeconds: 5 };
+  it('says nothing where the copy holds every beat that there was', () => {
+    expect(check({ ...pause, sourceAtEndMs: pause.copyMs })).toMatchObject({ outcome: 'skipped', detail: expect.stringContaining('not beaten for 55.0 s when recovery ended') as string });
+  });
+  it('says nothing where the table keeps no beat from before', () => {
+    expect(check({ ...pause, sourceAtEndMs: null })).toMatchObject({ outcome: 'skipped' });
+  });
+  it('did not where the source has beats from then that the copy lacks', () => {
+    expect(check({ ...pause, sourceAtEndMs: pause.lastRecoveredMs - 1500 })).toMatchObject({ outcome: 'failed' });
+  });
+  it('is no excuse for a WAL that shows too small a loss', () => {
+    expect(check({ copyMs: declaredMs - 60_000, lastRecoveredMs: declaredMs - 59_500, sourceAtEndMs: declaredMs - 60_000, rpaSeconds: 5 })).toMatchObject({ outcome: 'failed' });
+  });
 });
 
 it('says nothing where there is no beat anywhere, or none to hold it against', () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
+import type { Check } from '../../contracts/evidence.ts';
 import { recoveryActuals } from '../../workflows/dr-test/recovery-actuals.ts';
+import { summaryOf } from '../../workflows/dr-test/summaries.ts';
 import { judge, unanswered } from '../../workflows/dr-test/verdict.ts';
 import type { Span } from '../../workflows/procedure/run-state.ts';
 
@@ -19,13 +21,21 @@ const timeline = [
   span('plan', 1), span('pre-flight', 1), span('start', 20, 'gate'), span('waiting for the lock', 2, 'lock'), span('copy', 10, 'step', 500),
   span('replay to the manifest of shop', 4), span('compare shop', 6), span('replay to the end', 5), span('own checks', 1), span('application probe', 2), span('measure', 9),
 ];
-const actuals = recoveryActuals({
+const input = {
   plan, startedAtMs: start, timeline,
   recovered: { endLsn: '0/1', lastCommitAt: null, replaySeconds: 3, promotionSeconds: 2 },
   loss: { rpaSeconds: 4.5, lostTransactions: 12, method: 'm', clockSkewSeconds: 0.1, checks: [] },
-});
+  hostClockSkew: null,
+};
+const actuals = recoveryActuals(input);
 
 describe('recoveryActuals', () => {
+  it('leaves out what people did after the probe: a pause before the measuring is no part of a recovery', () => {
+    const upToProbe = timeline.slice(0, -1);
+    const end = upToProbe.at(-1)?.finishedAtMs ?? 0;
+    const paused = recoveryActuals({ ...input, timeline: [...upToProbe, { name: 'pause', kind: 'pause', startedAtMs: end, finishedAtMs: end + 600_000 }, { name: 'measure', kind: 'step', startedAtMs: end + 600_000, finishedAtMs: end + 609_000 }] });
+    expect(paused).toEqual(actuals);
+  });
   it('counts from the declaration to the probe, and not the measuring after it', () => {
     expect(actuals.rtaSeconds).toBe(82.5);
     expect(actuals.rtaWithoutWaitSeconds).toBe(62.5);
@@ -60,5 +70,31 @@ describe('judge', () => {
   });
   it('takes an objective that could not be measured as missed', () => {
     expect(judge(plan, [passed], [], { ...actuals, rpaSeconds: null }).verdict.rpo).toBe('missed');
+  });
+
+  describe('with an application probe', () => {
+    const asked = { ...plan, probe: { command: ['true'], timeout: 1 }, objectives: { ...plan.objectives, rtaIs: 'withoutComparison' }, manifest: { id: 'm', databases: [] }, checks: [{ name: 'totals', sql: '', expect: '' }] } as unknown as DrillPlan;
+    const probed = (outcome: Check['outcome']) => ({ name: 'application probe', outcome, detail: 'd' });
+    it('met its RTO only where the probe passed: else it never came so far', () => {
+      expect(judge(asked, [probed('passed')], [], actuals).verdict.rto).toBe('met');
+      expect(judge(asked, [probed('failed')], [], actuals).verdict.rto).toBe('missed');
+      expect(judge(asked, [probed('skipped')], ['application probe: no answer'], actuals).verdict.rto).toBe('missed');
+    });
+    it('says that the comparison found nothing where only what was asked for beside it failed', () => {
+      const failed = { name: 'totals', outcome: 'failed' as const, detail: 'is not 5' };
+      expect(judge(asked, [passed, failed, probed('failed')], [], actuals).failure?.message).toBe('the comparison found no difference, but this failed: totals: is not 5; application probe: d');
+      expect(judge({ ...asked, manifest: null }, [failed], [], actuals).failure?.message).toBe('there was nothing to compare with, and this failed: totals: is not 5');
+      expect(judge(asked, [failed, { name: 'table x', outcome: 'failed', detail: 'differs' }], [], actuals).failure?.message).toBe('the restored database is not what was backed up: totals: is not 5; table x: differs');
+    });
+  });
+});
+
+describe('what a step found, in one line', () => {
+  const check = (outcome: Check['outcome']) => ({ name: 'n', outcome, detail: `it ${outcome}` });
+  it.each([
+    [['passed', 'passed'], '2 passed'], [['passed', 'failed', 'failed'], '2 of 3 failed'], [['passed', 'skipped'], '1 of 2 without an answer'],
+    [['failed', 'skipped', 'passed'], '1 of 3 failed, 1 without an answer'], [['failed'], 'it failed'], [[], 'nothing to check'],
+  ] as const)('%j: %s', (outcomes, words) => {
+    expect(summaryOf(outcomes.map(check))).toBe(words);
   });
 });

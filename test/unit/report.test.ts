@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { renderReport } from '../../activities/evidence/report.ts';
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { renderPlan } from '../../activities/evidence/report-plan.ts';
+import { rtaMethod } from '../../activities/evidence/report-recovery.ts';
 import { renderText } from '../../scripts/cli/evidence-text.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { NOTHING_SETTLED } from '../../contracts/record.ts';
@@ -73,6 +74,13 @@ describe('renderReport', () => {
     for (const text of [renderReport(compared), renderText(compared), renderReport(sampleEvidence())]) expect(text).not.toContain('nothing was compared');
   });
 
+  it('does not blame the backup where only what was asked for beside the comparison failed', () => {
+    const failed = (name: string) => ({ name, outcome: 'failed' as const, detail: 'd' });
+    const evidence = sampleEvidence({ outcome: 'failed', verdict: { restore: 'unsound', rto: 'met', rpo: 'met' }, plan: { checks: [{ name: 'totals' }], heartbeat: { table: 'beat' } }, checks: [failed('totals'), failed('application probe'), failed('heartbeat beat')] });
+    expect(renderReport(evidence)).toContain('Restored, and a check that you asked for failed');
+    for (const checks of [[...evidence.checks, failed('table orders')], []]) expect(renderReport({ ...evidence, checks })).toContain('This backup cannot be trusted');
+  });
+
   it('renders the evidence of a run that died before its first step', () => {
     const evidence = sampleEvidence({ steps: [], gates: [], recovery: null, plan: null, checks: [], compensations: [], finishedAt: sampleEvidence().startedAt, outcome: 'terminated' });
     expect(renderReport(evidence)).toContain('ended before its first step');
@@ -84,6 +92,21 @@ describe('renderPlan', () => {
   it('prints durations and sizes with their units', () => {
     const { text } = renderPlan({ objectives: { rto: 120_000, rpo: 60_000 }, predicted: { bytes: 1_536_000_000, seconds: 12 }, recoveryPoint: { sizeBytes: 812, timeline: 3 } });
     for (const part of ['<dt>rto</dt><dd>2 min 00 s</dd>', '<dd>1 min 00 s</dd>', '<dd>1.54 GB</dd>', '<dd>12.0 s</dd>', '<dd>812 B</dd>', '<dd>3</dd>']) expect(text).toContain(part);
+  });
+});
+
+describe('the words of the recovery time', () => {
+  const probed = (outcome: 'passed' | 'failed' | 'skipped') => [{ name: 'application probe', outcome, detail: 'd' }];
+  it.each([['passed', 'to the application probe passing'], ['failed', 'to the end of the application probe, which failed'], ['skipped', 'to the end of the application probe, which had no answer']] as const)('say what became of a probe that %s', (outcome, words) => {
+    expect(rtaMethod({ plan: { probe: { command: ['true'] } }, checks: probed(outcome) })).toContain(words);
+  });
+  it('say that none is configured', () => {
+    expect(rtaMethod({ plan: { probe: null }, checks: probed('skipped') })).toContain('to the end of the checks, since no application probe is configured');
+  });
+  it('name what a figure leaves out: both, where it is without the comparison', () => {
+    const evidence = sampleEvidence({ plan: { objectives: { rtaIs: 'withoutComparison' } } });
+    for (const text of [renderText(evidence), renderReport(evidence)]) expect(text).toContain('without waiting or comparison 5 min 00 s');
+    expect(renderText(evidence)).toContain('RTA 5 min 00 s, without waiting or comparison; RTO');
   });
 });
 

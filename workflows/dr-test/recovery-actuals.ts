@@ -22,16 +22,18 @@ export interface ActualsInput {
   timeline: readonly Span[];
   recovered: RecoverToEndResult;
   loss: LossResult;
+  hostClockSkew: Recovery['hostClockSkew'];
 }
 
 /**
  * RTA and RPA of a drill, from durable time only. RTA runs from `declaredAt` to the end of the application probe (or of
- * the last step before it); its phases add up to it, and what no phase claims is `orchestration`.
+ * the last step before it); what people did after that is no part of it. Its phases add up to it, and what no phase claims
+ * is `orchestration`.
  */
-export function recoveryActuals({ plan, startedAtMs, timeline, recovered, loss }: ActualsInput): Recovery {
+export function recoveryActuals({ plan, startedAtMs, timeline, recovered, loss, hostClockSkew }: ActualsInput): Recovery {
   const declaredAtMs = Date.parse(plan.declaredAt);
-  const measured = timeline.filter((span) => span.name !== 'measure');
-  const endMs = Math.max(startedAtMs, ...measured.map((span) => span.finishedAtMs));
+  const endMs = Math.max(startedAtMs, ...timeline.filter(({ kind, name }) => kind === 'step' && name !== 'measure').map((span) => span.finishedAtMs));
+  const measured = timeline.filter((span) => span.finishedAtMs <= endMs);
   const phases = Object.fromEntries(PHASES.map((name) => [name, 0])) as Record<Phase, number>;
   phases.detection = Math.max(0, startedAtMs - declaredAtMs);
   for (const span of measured) phases[phaseOf(span)] += span.finishedAtMs - span.startedAtMs;
@@ -54,6 +56,7 @@ export function recoveryActuals({ plan, startedAtMs, timeline, recovered, loss }
     recoveryPoint: { id: plan.recoveryPoint.id, takenAt: plan.recoveryPoint.takenAt, provider: plan.provider },
     rpaMethod: loss.method,
     clockSkewSeconds: loss.clockSkewSeconds,
+    hostClockSkew,
   };
 }
 

@@ -1,3 +1,5 @@
+import type { Check } from '../../contracts/evidence.ts';
+
 /** `3 tables`, `1 row`. */
 export function count(number: number, noun: string): string {
   return `${number.toLocaleString('en-US')} ${noun}${number === 1 ? '' : 's'}`;
@@ -18,4 +20,20 @@ export function bytes(size: number): string {
 /** A duration for people. */
 export function seconds(value: number): string {
   return value < 90 ? `${value.toFixed(value < 10 ? 1 : 0)} s` : `${Math.round(value / 60)} min`;
+}
+
+/** What checks came to: the one's own words, or how many failed or had no answer. */
+export function summaryOf(checks: readonly Check[]): string {
+  const [only] = checks;
+  if (!only) return 'nothing to check';
+  if (checks.length === 1) return only.detail;
+  const number = (outcome: Check['outcome']) => checks.filter((check) => check.outcome === outcome).length;
+  const [failed, skipped] = [number('failed'), number('skipped')];
+  if (failed > 0) return `${failed} of ${checks.length} failed${skipped > 0 ? `, ${skipped} without an answer` : ''}`;
+  return skipped > 0 ? `${skipped} of ${checks.length} without an answer` : `${checks.length} passed`;
+}
+
+/** Whether one of them failed: the step that made them must not look as if all were well. */
+export function hasFailed(checks: readonly Check[]): boolean {
+  return checks.some(({ outcome }) => outcome === 'failed');
 }

@@ -1,6 +1,8 @@
+import { isAskedFor, PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import type { Check, Recovery, Verdict } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { FailureType } from '../../contracts/failures.ts';
+import { hasFailed } from './summaries.ts';
 
 export interface Finding { verdict: Verdict; failure?: { type: FailureType; message: string } }
 
@@ -8,18 +10,29 @@ export interface Finding { verdict: Verdict; failure?: { type: FailureType; mess
 export function judge(plan: DrillPlan, checks: readonly Check[], notVerified: readonly string[], recovery: Recovery): Finding {
   const failed = checks.filter((check) => check.outcome === 'failed');
   const restore = failed.length > 0 ? 'unsound' : notVerified.length > 0 || plan.depth === 'quick' ? 'notProven' : 'sound';
-  const rta = { total: recovery.rtaSeconds, withoutWait: recovery.rtaWithoutWaitSeconds, withoutComparison: recovery.rtaWithoutComparisonSeconds }[plan.objectives.rtaIs];
+  // An application that could not work again has not recovered, however soon it was asked.
+  const rta = isRecovered(plan, checks) ? judgedRta(plan, recovery) : null;
   const verdict: Verdict = { restore, rto: objective(rta, recovery.rtoSeconds), rpo: objective(recovery.rpaSeconds, recovery.rpoSeconds) };
   const failure = failureOf(plan, verdict, failed, notVerified);
   return failure ? { verdict, failure } : { verdict };
 }
 
-/** What is certain while a drill goes on: a difference stays proven whatever becomes of the run after it. Nothing was measured yet. */
-export function verdictSoFar(checks: readonly Check[]): Verdict {
-  return { restore: checks.some((check) => check.outcome === 'failed') ? 'unsound' : null, rto: null, rpo: null };
+/** The RTA that the configuration holds against the RTO. */
+export function judgedRta({ objectives }: Pick<DrillPlan, 'objectives'>, recovery: Recovery): number {
+  return { total: recovery.rtaSeconds, withoutWait: recovery.rtaWithoutWaitSeconds, withoutComparison: recovery.rtaWithoutComparisonSeconds }[objectives.rtaIs];
 }
 
-/** The owner's checks that have no answer, as what is not verified: they were asked for. */
+/** Whether the application probe, where one was asked for, passed. */
+function isRecovered({ probe }: DrillPlan, checks: readonly Check[]): boolean {
+  return !probe || checks.some(({ name, outcome }) => name === PROBE_CHECK && outcome === 'passed');
+}
+
+/** What is certain while a drill goes on: a difference stays proven whatever becomes of the run after it. Nothing was measured yet. */
+export function verdictSoFar(checks: readonly Check[]): Verdict {
+  return { restore: hasFailed(checks) ? 'unsound' : null, rto: null, rpo: null };
+}
+
+/** Checks that have no answer, as what is not verified: they were asked for. */
 export function unanswered(checks: readonly Check[]): string[] {
   return checks.filter((check) => check.outcome === 'skipped').map((check) => `check ${check.name}: ${check.detail}`);
 }
@@ -30,10 +43,15 @@ function objective(actual: number | null, limit: number | null): 'met' | 'missed
   return actual !== null && actual <= limit ? 'met' : 'missed';
 }
 
+function whatFailed(plan: DrillPlan, failed: readonly Check[]): string {
+  if (!failed.every((check) => isAskedFor(plan, check))) return 'the restored database is not what was backed up';
+  return `${plan.manifest === null ? 'there was nothing to compare with, and' : 'the comparison found no difference, but'} this failed`;
+}
+
 function failureOf(plan: DrillPlan, verdict: Verdict, failed: readonly Check[], notVerified: readonly string[]): Finding['failure'] {
   if (verdict.restore === 'unsound') {
     const more = failed.length > 3 ? ` (and ${failed.length - 3} more)` : '';
-    return { type: 'RESTORE_UNSOUND', message: `the restored database is not what was backed up: ${failed.slice(0, 3).map((check) => `${check.name}: ${check.detail}`).join('; ')}${more}` };
+    return { type: 'RESTORE_UNSOUND', message: `${whatFailed(plan, failed)}: ${failed.slice(0, 3).map((check) => `${check.name}: ${check.detail}`).join('; ')}${more}` };
   }
   if (verdict.restore === 'notProven' && !plan.allowNotProven && plan.depth !== 'quick') {
     return { type: 'RESTORE_NOT_PROVEN', message: `not everything could be compared: ${notVerified.slice(0, 3).join('; ')}` };

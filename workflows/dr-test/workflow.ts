@@ -3,9 +3,11 @@ import type { Check } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import { runbook } from '../procedure/runbook.ts';
 import { onHost, readOn } from './activities.ts';
+import { hostClockSkew } from './clock-skew.ts';
 import { recoveryActuals } from './recovery-actuals.ts';
-import { bytes, count, seconds } from './summaries.ts';
-import { judge, unanswered, verdictSoFar } from './verdict.ts';
+import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
+import { bytes, count, hasFailed, seconds, summaryOf } from './summaries.ts';
+import { judge, judgedRta, unanswered, verdictSoFar } from './verdict.ts';
 
 /** A backup that fails in one of these ways was proven unsound: that is a finding, not an accident. */
 const FINDINGS: FailureType[] = ['BACKUP_DAMAGED', 'RECOVERY_FAILED', 'RECOVERY_STOPPED_EARLY'];
@@ -24,11 +26,12 @@ export const drTest = runbook(DrTest, async (run, input) => {
   const plan = await run.step('plan', () => readOn(run.settings).planDrill({ database, recoveryPoint: input.recoveryPoint, depth: input.depth, declaredAt, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs }), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
+  const skew = hostClockSkew(plan.clocks, Date.now());
   run.plan(plan);
   run.notVerified(plan.notVerified);
   run.verdictWhenFailing(FINDINGS, { restore: 'unsound', rto: plan.objectives.rto === undefined ? 'notSet' : 'missed', rpo: plan.objectives.rpo === undefined ? 'notSet' : 'missed' });
   const host = onHost(plan.taskQueue, run.settings.lease.hostLossMs);
-  record(await run.step('pre-flight', () => host.checkDrillIsPossible({ plan })));
+  record(await run.step('pre-flight', () => host.checkDrillIsPossible({ plan }), { summary: summaryOf, failed: hasFailed }));
   await run.gate('start');
   const fence = await run.own({ title: 'drill', taskQueue: plan.taskQueue, input: { database }, open: 'openDrillPlace', close: 'closeDrillPlace', prove: 'proveDrillAbsent' });
   const drill = { database, recoveryPointId: plan.recoveryPoint.id, fence, owner: run.owner };
@@ -44,23 +47,27 @@ export const drTest = runbook(DrTest, async (run, input) => {
       summary: (replayed) => `paused at ${replayed.replayedLsn}`,
     });
     const compared = await run.step(`compare ${source.name}`, () => host.compareWithManifest({ drill, manifestId: plan.manifest?.id ?? '', database: source.name, depth: plan.depth }), {
-      summary: (result) => `${count(result.tables, 'table')}, ${count(result.rows, 'row')}, ${count(result.objects, 'definition')}`,
+      summary: (result) => `${count(result.tables, 'table')}, ${count(result.rows, 'row')}, ${count(result.objects, 'definition')}${hasFailed(result.checks) ? '; not all as in the manifest' : ''}`,
+      failed: (result) => hasFailed(result.checks),
     });
     record(compared.checks);
     run.notVerified(compared.notVerified);
   }
   const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill }), { summary: (end) => `promoted at ${end.endLsn}` });
-  const own = await run.step('own checks', () => host.runChecks({ drill, plan, recovered }));
+  const own = await run.step('own checks', () => host.runChecks({ drill, plan, recovered }), { summary: summaryOf, failed: hasFailed });
   record(own);
   run.notVerified({ open: unanswered(own) });
-  record(await run.step('application probe', () => host.probeApplication({ drill, plan })));
+  const probed = await run.step('application probe', () => host.probeApplication({ drill, plan }), { summary: summaryOf, failed: hasFailed });
+  record(probed);
+  run.notVerified(plan.probe ? { open: unanswered(probed) } : { byDesign: [`${PROBE_CHECK}: none is configured, so no application has used the restored database`] });
 
-  const loss = await run.step('measure', () => host.measureLoss({ drill, plan, recovered }));
+  const loss = await run.step('measure', () => host.measureLoss({ drill, plan, recovered, declarationSkewSeconds: input.declaredAt === undefined ? skew.seconds : 0 }), { failed: ({ checks }) => hasFailed(checks) });
   record(loss.checks);
-  const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, loss });
+  run.notVerified({ open: unanswered(loss.checks) });
+  const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, loss, hostClockSkew: skew });
   run.measure(recovery);
   const { verdict, failure } = judge(plan, run.allChecks, run.openQuestions, recovery);
   run.verdict(verdict);
-  const result: Omit<DrTestResult, 'evidence' | 'report'> = { verdict, rtaSeconds: recovery.rtaSeconds, rpaSeconds: recovery.rpaSeconds };
+  const result: Omit<DrTestResult, 'evidence' | 'report'> = { verdict, rtaSeconds: recovery.rtaSeconds, judgedRtaSeconds: judgedRta(plan, recovery), rtaIs: plan.objectives.rtaIs, rpaSeconds: recovery.rpaSeconds };
   return failure ? { result, failure } : { result };
 });

@@ -21,6 +21,8 @@ export interface StepOptions<T> {
   undo?: UndoEntry;
   /** One line about the result, for the terminal, the web UI and the evidence. */
   summary?: (result: T) => string;
+  /** Whether what the step found is shown as failed. The run goes on all the same. */
+  failed?: (result: T) => boolean;
 }
 
 /** What a runbook's page works with. */
@@ -61,7 +63,7 @@ export class Run {
     enterPhase(state, name);
     try {
       const result = await withStepHeader({ step: name, ...(options.undo ? { undo: options.undo } : {}) }, work);
-      record.outcome = 'done';
+      record.outcome = options.failed?.(result) === true ? 'failed' : 'done';
       record.summary = options.summary?.(result) ?? null;
       return result;
     } catch (error) {

@@ -1,0 +1,96 @@
+import type { RawWalRecord } from './wal-record.ts';
+
+/**
+ * Files of pg_statistic, pg_statistic_ext_data and their TOAST tables, in every database: like all catalogs they begin with
+ * their own OID, which no table of a user gets. After a VACUUM FULL of one of them its file has another number: ANALYZE
+ * then counts as any transaction, so that a loss may look greater and never smaller.
+ */
+const STATISTICS = new Set([2619, 2840, 3429, 3430]);
+
+const RM_XLOG = 0;
+const RM_XACT = 1;
+const RM_HEAP2 = 9;
+const RM_HEAP = 10;
+const RM_SMGR = 2;
+const RM_STANDBY = 8;
+const STANDBY_LOCK = 0x00;
+/** Their records go with one of a table that says what it is, or change nothing that anybody can see: clog, multixacts, commit times, and indexes. */
+const FOLLOWING = new Set([3, 6, 11, 12, 13, 14, 16, 17, 18]);
+const HEAP_INPLACE = 0x70;
+const HEAP2_MULTI_INSERT = 0x50;
+/** From pruning to the visibility map, and the command ids of catalogs. */
+const HEAP2_HARMLESS = new Set([0x10, 0x20, 0x30, 0x40, 0x70]);
+const XLOG_HARMLESS = new Set([0x30, 0xa0]);
+const SMGR_TRUNCATE = 0x20;
+/** XLOG_PAGE_MAGIC of PostgreSQL 14, whose flags of compressed pages differ. */
+const MAGIC_14 = 0xd10d;
+
+/**
+ * Tells apart the transactions of ANALYZE and VACUUM, by people or by autovacuum, from all others: they wrote statistics,
+ * cut off empty pages or took the lock for that, and nothing else. Only of a transaction that began in the WAL that is watched can that be known.
+ */
+export class MaintenanceWatch {
+  readonly #nextXid: number;
+  readonly #wrote = new Set<number>();
+  readonly #maintained = new Set<number>();
+
+  /** `nextXid`: no transaction with this id or a later one has a record before those that are watched. */
+  constructor(nextXid: number) {
+    this.#nextXid = nextXid;
+  }
+
+  see(record: RawWalRecord): void {
+    const { xid } = record;
+    if (xid === 0 || isBefore(xid, this.#nextXid) || this.#wrote.has(xid)) return;
+    const what = classify(record);
+    if (what === 'change') {
+      this.#wrote.add(xid);
+      this.#maintained.delete(xid);
+    } else if (what === 'maintenance') this.#maintained.add(xid);
+  }
+
+  /** At its commit: whether it was maintenance. Not to be asked of one with subtransactions or in two phases, which maintenance never has. */
+  ends(xid: number): boolean {
+    this.#wrote.delete(xid);
+    return this.#maintained.delete(xid);
+  }
+}
+
+/** Whether one transaction id is before another, on the circle that they are counted on. */
+export function isBefore(xid: number, other: number): boolean {
+  return ((xid - other) | 0) < 0;
+}
+
+function classify(record: RawWalRecord): 'change' | 'maintenance' | 'nothing' {
+  const { resourceManager, info } = record;
+  if (resourceManager === RM_XACT || FOLLOWING.has(resourceManager)) return 'nothing';
+  // A VACUUM that finds no page to cut off leaves nothing else; whoever takes that lock to change something writes that, too.
+  if (resourceManager === RM_STANDBY) return (info & 0xf0) === STANDBY_LOCK ? 'maintenance' : 'nothing';
+  if (resourceManager === RM_XLOG) return XLOG_HARMLESS.has(info & 0xf0) ? 'nothing' : 'change';
+  if (resourceManager === RM_SMGR) return (info & 0xf0) === SMGR_TRUNCATE ? 'maintenance' : 'change';
+  const operation = info & 0x70;
+  if (resourceManager === RM_HEAP2) {
+    if (HEAP2_HARMLESS.has(operation)) return 'nothing';
+    return operation === HEAP2_MULTI_INSERT && STATISTICS.has(fileOf(record)) ? 'maintenance' : 'change';
+  }
+  if (resourceManager !== RM_HEAP) return 'change';
+  // The sizes of a table, which ANALYZE and VACUUM write into its row of pg_class as it lies there. CREATE INDEX does so too, beside much else.
+  if (operation === HEAP_INPLACE) return 'maintenance';
+  return STATISTICS.has(fileOf(record)) ? 'maintenance' : 'change';
+}
+
+/** Number of the file that the record's first page is of; 0 where it has none. */
+function fileOf({ bytes, start, magic }: RawWalRecord): number {
+  let at = start + 24;
+  // The top transaction of a subtransaction, and the origin of what was replicated, come first.
+  for (let id = bytes.readUInt8(at); id === 252 || id === 253; id = bytes.readUInt8(at)) at += id === 252 ? 5 : 3;
+  if (bytes.readUInt8(at) > 32) return 0;
+  const flags = bytes.readUInt8(at + 1);
+  at += 4;
+  if (flags & 0x10) {
+    const image = bytes.readUInt8(at + 4);
+    const isCompressed = (image & (magic === MAGIC_14 ? 0x02 : 0x1c)) !== 0;
+    at += 5 + (isCompressed && image & 0x01 ? 2 : 0);
+  }
+  return flags & 0x80 ? 0 : bytes.readUInt32LE(at + 8);
+}
