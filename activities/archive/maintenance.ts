@@ -20,7 +20,9 @@ const HEAP_INPLACE = 0x70;
 const HEAP2_MULTI_INSERT = 0x50;
 /** From pruning to the visibility map, and the command ids of catalogs. */
 const HEAP2_HARMLESS = new Set([0x10, 0x20, 0x30, 0x40, 0x70]);
+/** Object ids were handed out; a page got hints. */
 const XLOG_HARMLESS = new Set([0x30, 0xa0]);
+const XLOG_FULL_PAGE = 0xb0;
 const SMGR_TRUNCATE = 0x20;
 /** XLOG_PAGE_MAGIC of PostgreSQL 14, whose flags of compressed pages differ. */
 const MAGIC_14 = 0xd10d;
@@ -66,7 +68,7 @@ function classify(record: RawWalRecord): 'change' | 'maintenance' | 'nothing' {
   if (resourceManager === RM_XACT || FOLLOWING.has(resourceManager)) return 'nothing';
   // A VACUUM that finds no page to cut off leaves nothing else; whoever takes that lock to change something writes that, too.
   if (resourceManager === RM_STANDBY) return (info & 0xf0) === STANDBY_LOCK ? 'maintenance' : 'nothing';
-  if (resourceManager === RM_XLOG) return XLOG_HARMLESS.has(info & 0xf0) ? 'nothing' : 'change';
+  if (resourceManager === RM_XLOG) return XLOG_HARMLESS.has(info & 0xf0) || ((info & 0xf0) === XLOG_FULL_PAGE && isMap(record)) ? 'nothing' : 'change';
   if (resourceManager === RM_SMGR) return (info & 0xf0) === SMGR_TRUNCATE ? 'maintenance' : 'change';
   const operation = info & 0x70;
   if (resourceManager === RM_HEAP2) {
@@ -77,6 +79,12 @@ function classify(record: RawWalRecord): 'change' | 'maintenance' | 'nothing' {
   // The sizes of a table, which ANALYZE and VACUUM write into its row of pg_class as it lies there. CREATE INDEX does so too, beside much else.
   if (operation === HEAP_INPLACE) return 'maintenance';
   return STATISTICS.has(fileOf(record)) ? 'maintenance' : 'change';
+}
+
+/** Whether the page is one of a free space map or a visibility map: VACUUM writes these whole when it cuts off a table. */
+function isMap({ bytes, start }: RawWalRecord): boolean {
+  const fork = bytes.readUInt8(start + 25) & 0x0f;
+  return bytes.readUInt8(start + 24) === 0 && (fork === 1 || fork === 2);
 }
 
 /** Number of the file that the record's first page is of; 0 where it has none. */

@@ -102,10 +102,15 @@ describe('RTA and RPA against what the test itself did and wrote down', () => {
   });
 
   it('an idle source that is vacuumed and analysed has lost nothing, and a GRANT is a loss', async () => {
-    await source.run('CREATE STATISTICS marks_both ON id, at FROM marks; INSERT INTO marks SELECT FROM generate_series(1, 5000)');
+    await source.run('CREATE STATISTICS marks_both ON id, at FROM marks');
+    await source.run('INSERT INTO marks (at) SELECT clock_timestamp() FROM generate_series(1, 5000)');
     await source.run('DELETE FROM marks WHERE id > 2000');
     await source.archive();
     await sleep(1500);
+    for (const sql of ['ALTER SYSTEM SET autovacuum_naptime = 1', 'ALTER SYSTEM SET autovacuum = on', 'SELECT pg_reload_conf()']) await source.run(sql);
+    const analysed = () => source.run(`SELECT FROM pg_stat_user_tables WHERE relname = 'marks' AND last_autoanalyze IS NOT NULL`);
+    await expect.poll(async () => (await analysed() as { rowCount: number }).rowCount, { timeout: 30_000, interval: 200 }).toBe(1);
+    for (const sql of ['ALTER SYSTEM SET autovacuum = off', 'SELECT pg_reload_conf()']) await source.run(sql);
     await source.run('ANALYZE');
     await source.run('VACUUM (ANALYZE) marks');
     const idle = recoveryOf((await runDrill(source)).evidence);
@@ -214,5 +219,42 @@ describe('a source whose clock is nine seconds ahead', () => {
     expect(recovery.lostTransactions).toBe(5);
     near(recovery.rpaSeconds, (lost - recovered) / 1000);
     addsUp(evidence);
+  });
+});
+
+describe('a host of drills whose clock is nine seconds ahead of Temporal and of the source', () => {
+  let directory: string;
+  let source: MeasuredSource | undefined;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'skew-'));
+    await chmod(directory, 0o755);
+    const environment = await skewedClock(directory, 9);
+    if (environment === undefined) return;
+    source = await startMeasuredSource();
+    await takeBackup(source);
+    await source.endWorker('SIGTERM');
+    Object.assign(process.env, environment);
+    await source.startWorker().finally(() => { for (const name of Object.keys(environment)) delete process.env[name]; });
+  }, 180_000);
+  afterAll(async () => {
+    await source?.stop();
+    await rm(directory, { recursive: true, force: true });
+  }, 60_000);
+
+  it('counts up to the start of the run all the same, which is the time of Temporal', async ({ skip }) => {
+    if (!source) return skip('this host has no C compiler to skew the clock of a worker with');
+    // A backup counts from when it was complete, by the source's clock as that host sees it.
+    await sleep(10_000);
+    const recovered = await source.commit(2);
+    await source.archive();
+    await sleep(2000);
+    const lost = await source.commit(5);
+    await sleep(200);
+    const { evidence } = await runDrill(source);
+    const recovery = recoveryOf(evidence);
+    near(recovery.hostClockSkew?.seconds ?? null, 9);
+    near(recovery.clockSkewSeconds, -9);
+    expect(recovery.lostTransactions).toBe(5);
+    near(recovery.rpaSeconds, (lost - recovered) / 1000);
   });
 });
