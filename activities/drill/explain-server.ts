@@ -39,8 +39,8 @@ export async function explainEnd(drill: Drill, logOffset: number): Promise<Recov
   // A server that gives up says why, also when one of its processes crashed; one that is killed has no time to.
   const silent = text !== '' && !/was terminated by signal|exited with exit code|aborting startup|database system is shut down/.test(text);
   if (fatal.every((line) => WAL_NOT_HANDED_OVER.test(line))) {
-    const [, request] = TOLD_TO_STOP.exec(text) ?? [];
-    if (request !== undefined || RECOVERY_TOLD_TO_STOP.test(text)) return new RecoveryFailure('SERVER_KILLED', `The restored server was told to stop from outside (${request ?? 'the process that replays was ended'}), as happens when everything that its worker started is stopped with it.`);
+    const request = TOLD_TO_STOP.exec(text)?.[1] ?? (fatal.length === 0 && RECOVERY_TOLD_TO_STOP.test(text) ? 'the process that replays was ended' : undefined);
+    if (request !== undefined) return new RecoveryFailure('SERVER_KILLED', `The restored server was told to stop from outside (${request}), as happens when everything that its worker started is stopped with it.`);
     if (fatal.length > 0) return new RecoveryFailure('SERVER_KILLED', `This host did not hand the restored server its WAL: ${reason}.`);
     if (silent || KILLED.test(text)) return new RecoveryFailure('SERVER_KILLED', 'The restored server was killed from outside, without a word of why in its log; perhaps this host ran out of memory.');
   }

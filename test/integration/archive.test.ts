@@ -95,12 +95,12 @@ test('a restore that stops before the end of the archive is noticed', async () =
   await clean();
 }, 60_000);
 
-test('a segment that cannot be copied stops recovery instead of ending it', async () => {
+test('a segment that this host cannot copy stops recovery instead of ending it, and is no finding', async () => {
   const { drill, wal } = await drillOf(source, point);
   const name = readdirSync(join(drill.directory, 'wal')).sort().at(-1) as string;
   unlinkSync(join(drill.directory, 'wal', name));
   (await import('node:fs')).mkdirSync(join(drill.directory, 'wal', name));
-  await expect(recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 })).rejects.toMatchObject({ type: 'RECOVERY_FAILED' });
+  await expect(recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 })).rejects.toMatchObject({ type: 'SERVER_KILLED', message: expect.stringContaining('did not hand the restored server its WAL') as unknown });
   await clean();
 }, 60_000);
 
