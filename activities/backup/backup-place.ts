@@ -5,7 +5,7 @@ import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { PLACE_RECORD } from '../archive-provider/drill-place.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { applicationName, fenceName } from '../kernel/names.ts';
-import { findSessions, impatient } from '../postgres/run-sessions.ts';
+import { lookForSourceSessions } from '../postgres/run-sessions.ts';
 import type { BackupPlaceCall, BackupRef } from './backup-activities.ts';
 
 /** Where one run may write its backup before it is published: a directory that only the guardian makes and removes. */
@@ -49,13 +49,13 @@ async function removeAside(aside: string): Promise<void> {
 }
 
 /**
- * Looks whether the place, or a session or slot of the run at the source, is left. A source that does not answer is an
- * obstacle here: a backup's slot, on a source that only we do not reach, would hold back WAL until its disk is full.
+ * Looks whether the place, or a session or slot of the run at the source, is left: `lookForSourceSessions` says for which
+ * attempt. A backup's slots are temporary ones, which end with their sessions.
  */
-export async function proveBackupPlaceAbsent(incoming: string, call: BackupPlaceCall, source: ClientConfig): Promise<AbsenceProof> {
+export async function proveBackupPlaceAbsent(incoming: string, call: BackupPlaceCall, source: ClientConfig, attempt = 1): Promise<AbsenceProof> {
   const place = backupPlace(incoming, call);
   const paths = [place, `${place}${PUT_ASIDE}`];
   const left = (await Promise.all(paths.map((path) => readdir(path).then(() => [path], () => [])))).flat();
-  const atSource = await findSessions(impatient(source), applicationName(call.owner));
-  return { at: new Date().toISOString(), looked: [...paths, 'sessions and slots at the source'], found: [...left, ...atSource] };
+  const { looked, found } = await lookForSourceSessions(source, applicationName(call.owner), attempt);
+  return { at: new Date().toISOString(), looked: [...paths, looked], found: [...left, ...found] };
 }

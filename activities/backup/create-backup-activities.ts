@@ -8,7 +8,7 @@ import { archiveLayout, backupPaths } from '../archive/layout.ts';
 import { identifyServer, refuseOtherServersFiles } from '../archive/source-host.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { takeManifest } from '../manifest/take-manifest.ts';
-import { endSessions, impatient } from '../postgres/run-sessions.ts';
+import { endSessions, endSourceSessions } from '../postgres/run-sessions.ts';
 import { sourceConfig, withClient } from '../postgres/source.ts';
 import { classified } from '../temporal/classify.ts';
 import { longActivity } from '../temporal/long-activity.ts';
@@ -108,10 +108,10 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
       const destroyed = await closeBackupPlace(layoutOf(call.database).incoming, call);
       const config = await connect(call).catch(() => undefined);
       // A source that does not answer is what the proof says, after what is on this host is gone.
-      const ended = config ? await endSessions(impatient(config()), applicationName(call.owner)).catch(() => 0) : 0;
+      const ended = config ? await endSourceSessions(config(), applicationName(call.owner)) : 0;
       return { destroyed: [...destroyed, ...(ended > 0 ? [`${ended} sessions at the source`] : [])] };
     }),
 
-    proveBackupPlaceAbsent: (call) => longActivity(async () => proveBackupPlaceAbsent(layoutOf(call.database).incoming, call, (await connect(call))())),
+    proveBackupPlaceAbsent: (call) => longActivity(async () => proveBackupPlaceAbsent(layoutOf(call.database).incoming, call, (await connect(call))(), Context.current().info.attempt)),
   });
 }

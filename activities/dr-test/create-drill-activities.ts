@@ -15,7 +15,7 @@ import { runOwnChecks } from './own-checks.ts';
 import { planDrill } from './plan-drill.ts';
 import { checkPreparedTransactions } from './prepared-check.ts';
 import { probe } from './probe.ts';
-import { endSourceSessions, lookForSourceSessions } from './source-sessions.ts';
+import { endSourceSessions, lookForSourceSessions } from '../postgres/run-sessions.ts';
 
 /** What a restore test does, whatever tool made the backups: they lie behind {@link RecoveryProvider}. */
 export function createDrillActivities(dependencies: DrillDependencies): DrillActivities {
@@ -78,7 +78,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       return { endLsn: end.endLsn, lastCommitAt: end.lastCommitAt, replaySeconds: (replayedAt - startedAt) / 1000, promotionSeconds: (Date.parse(end.readyAt) - replayedAt) / 1000 };
     }),
 
-    runChecks: ({ drill, plan, recovered: { lastCommitAt } }) => longActivity(async ({ signal }) => {
+    runChecks: ({ drill, plan, recovered: { lastCommitAt }, hasFailed }) => longActivity(async ({ signal }) => {
       const address = await bringUp(drill, signal);
       const fallback = defaultDatabase(drill.database);
       const manifest = plan.manifest && await providerOf(drill.database).readManifest(drill.recoveryPointId, plan.manifest.id);
@@ -86,16 +86,16 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
         ...await checkCollations(address, plan.source && await sourceOf(drill), plan.manifest?.databases.map(({ name }) => name) ?? [fallback]),
         await checkPreparedTransactions(address, fallback, { manifest, replayed: { lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
       ];
-      return runOwnChecks(address, plan.checks, { database: fallback, signal, found });
+      return runOwnChecks(address, plan.checks, { database: fallback, signal, found, hasFailed });
     }),
 
-    probeApplication: ({ drill, plan }) => longActivity(async ({ signal }) => {
+    probeApplication: ({ drill, plan, hasFailed }) => longActivity(async ({ signal }) => {
       // As it was approved, and not as the configuration may say by now.
       const setting = plan.probe;
       if (!setting) return [{ name: PROBE_CHECK, outcome: 'skipped', detail: 'none is configured; the server itself answers' }];
       const address = await bringUp(drill, signal);
       const database = defaultDatabase(drill.database);
-      const check = await probe(setting, { address, database, environment: probeEnvironment, marker: providerOf(drill.database).marker(drill), signal });
+      const check = await probe(setting, { address, database, environment: probeEnvironment, marker: providerOf(drill.database).marker(drill), signal, hasFailed });
       // Of a server that is gone the probe says nothing about what was restored: this throws, and is tried again.
       if (check.outcome !== 'passed') await withClient(address(database), (client) => client.query('SELECT'));
       return [check];
@@ -114,7 +114,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       const proof = await providerOf(call.database).provePlaceAbsent(call);
       const source = await sourceOf(call);
       if (!source) return proof;
-      const { looked, found } = await lookForSourceSessions(source(), applicationName(call.owner));
+      const { looked, found } = await lookForSourceSessions(source(), applicationName(call.owner), Context.current().info.attempt);
       return { ...proof, looked: [...proof.looked, looked], found: [...proof.found, ...found] };
     }),
   });

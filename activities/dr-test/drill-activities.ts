@@ -45,9 +45,13 @@ export interface DrillActivities {
   recoverToManifest(input: RecoverToManifestInput): Promise<RecoverToManifestResult>;
   compareWithManifest(input: CompareInput): Promise<CompareResult>;
   recoverToEnd(input: RecoverToEndInput): Promise<RecoverToEndResult>;
-  /** The copy's own state and the owner's assertions; `skipped`: one that did not finish. */
-  runChecks(input: { drill: DrillRef; plan: DrillPlan; recovered: RecoverToEndResult }): Promise<Check[]>;
-  probeApplication(input: { drill: DrillRef; plan: DrillPlan }): Promise<Check[]>;
+  /**
+   * The copy's own state and the owner's assertions; `skipped`: one that did not finish. `hasFailed`: an earlier check has.
+   * That counts, and not a mistake in the configuration, which is then `skipped` too.
+   */
+  runChecks(input: { drill: DrillRef; plan: DrillPlan; recovered: RecoverToEndResult; hasFailed: boolean }): Promise<Check[]>;
+  /** `hasFailed` as in {@link DrillActivities.runChecks}. */
+  probeApplication(input: { drill: DrillRef; plan: DrillPlan; hasFailed: boolean }): Promise<Check[]>;
   measureLoss(input: MeasureLossInput): Promise<LossResult>;
   openDrillPlace(input: DrillPlaceCall): Promise<void>;
   closeDrillPlace(input: DrillPlaceCall): Promise<{ destroyed: string[] }>;

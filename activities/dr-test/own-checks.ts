@@ -24,11 +24,12 @@ const TEXT = { getTypeParser: () => (value: string) => value };
  *
  * A check that PostgreSQL refuses (a table that is missing, or damage) has failed, for that is what a bad restore looks
  * like. One that ran out of time is `skipped`: it was asked for and has no answer, so the restore is not proven. So is one
- * with a mistake of its own where anything else has failed: `found` are the checks that were made before, which come first.
+ * with a mistake of its own where anything else has failed: `found` are the checks that were made before, which come first,
+ * and `hasFailed` says it of all that were made before those.
  * @throws ApplicationFailure `CONFIGURATION` for mistakes (a syntax error, more than one statement, an attempt to write)
  * where nothing has failed; what says nothing about the restored data as it is
  */
-export async function runOwnChecks(address: (database: string) => ClientConfig, checks: readonly CheckSetting[], { database, signal, found = [] }: { database: string; signal: AbortSignal; found?: readonly Check[] }): Promise<Check[]> {
+export async function runOwnChecks(address: (database: string) => ClientConfig, checks: readonly CheckSetting[], { database, signal, found = [], hasFailed = false }: { database: string; signal: AbortSignal; found?: readonly Check[]; hasFailed?: boolean }): Promise<Check[]> {
   const results: Check[] = [...found];
   const mistakes: string[] = [];
   for (const check of checks) {
@@ -48,7 +49,7 @@ export async function runOwnChecks(address: (database: string) => ClientConfig, 
       } else results.push({ name: check.name, outcome: 'failed', detail: `could not be run (${conditionOf(code)})` });
     }
   }
-  if (mistakes.length > 0 && results.every(({ outcome }) => outcome !== 'failed')) {
+  if (mistakes.length > 0 && !hasFailed && results.every(({ outcome }) => outcome !== 'failed')) {
     throw ApplicationFailure.nonRetryable(`${mistakes.join(' ')} Write one statement that reads in its sql, in checks of the database in the configuration.`, 'CONFIGURATION');
   }
   return results;

@@ -13,6 +13,8 @@ export interface ProbeContext {
   /** Added to the environment: what by any chance outlives the probe is found by it. */
   marker: Readonly<Record<string, string>>;
   signal: AbortSignal;
+  /** An earlier check has failed: that counts, and not a probe that cannot be started. */
+  hasFailed?: boolean;
 }
 
 /** Stands in a probe's URL for the address of the copy, percent-encoded. */
@@ -22,9 +24,9 @@ const URL_PLACEHOLDER = '{DATABASE_URL}';
  * Lets the application try the restored database: a command with its address in the environment, or a URL that carries
  * it. Only an exit code or a status of HTTP is an answer; without one the check is `skipped`, for it says nothing about what
  * was restored.
- * @throws ApplicationFailure `CONFIGURATION` for a command that cannot be started; what an aborted signal throws
+ * @throws ApplicationFailure `CONFIGURATION` for a command that cannot be started, where nothing has failed before; what an aborted signal throws
  */
-export async function probe(setting: ProbeSetting, { address, database, environment, marker, signal }: ProbeContext): Promise<Check> {
+export async function probe(setting: ProbeSetting, { address, database, environment, marker, signal, hasFailed = false }: ProbeContext): Promise<Check> {
   const config = address(setting.database ?? database);
   const user = setting.user ?? config.user ?? '';
   const databaseUrl = `postgresql://${encodeURIComponent(user)}@/${encodeURIComponent(config.database ?? '')}?host=${encodeURIComponent(config.host ?? '')}&port=${config.port}`;
@@ -40,6 +42,11 @@ export async function probe(setting: ProbeSetting, { address, database, environm
   };
   const [command = ''] = setting.command;
   const end = await runInOwnGroup(setting.command, { variables, timeoutMs: setting.timeout, signal });
+  if (end instanceof Error) {
+    const sentence = `cannot be started (${end.message}); correct probe.command of the database in the configuration, or install it on this host.`;
+    if (!hasFailed) throw ApplicationFailure.nonRetryable(`The application probe ${sentence}`, 'CONFIGURATION');
+    return { name: PROBE_CHECK, outcome: 'skipped', detail: sentence };
+  }
   if (typeof end === 'number') return { name: PROBE_CHECK, outcome: end === 0 ? 'passed' : 'failed', detail: `${command} ended with ${end}` };
   return { name: PROBE_CHECK, outcome: 'skipped', detail: `no answer: ${command} ${end === 'timedOut' ? `did not end within ${setting.timeout / 1000} s` : `was ended by ${end}`}` };
 }
@@ -55,9 +62,9 @@ const CANNOT_BE_STARTED = new Set(['ENOENT', 'EACCES', 'ENOEXEC', 'ENOTDIR', 'EI
 
 /**
  * Runs a command as the leader of a process group, and ends the whole group with it: what it left behind would outlive the
- * drill. Gives its exit code, or the signal that ended it.
+ * drill. Gives its exit code, the signal that ended it, or why it could not be started.
  */
-async function runInOwnGroup([command = '', ...args]: readonly string[], { variables, timeoutMs, signal }: { variables: NodeJS.ProcessEnv; timeoutMs: number; signal: AbortSignal }): Promise<number | NodeJS.Signals | 'timedOut'> {
+async function runInOwnGroup([command = '', ...args]: readonly string[], { variables, timeoutMs, signal }: { variables: NodeJS.ProcessEnv; timeoutMs: number; signal: AbortSignal }): Promise<number | NodeJS.Signals | 'timedOut' | Error> {
   signal.throwIfAborted();
   const child = spawn(command, args, { env: variables, detached: true, stdio: 'ignore' });
   const endGroup = () => {
@@ -84,7 +91,7 @@ async function runInOwnGroup([command = '', ...args]: readonly string[], { varia
   signal.throwIfAborted();
   if (end instanceof Error) {
     if (!CANNOT_BE_STARTED.has(end.code ?? '')) throw end;
-    throw ApplicationFailure.nonRetryable(`The application probe cannot be started (${end.message}); correct probe.command of the database in the configuration, or install it on this host.`, 'CONFIGURATION');
+    return end;
   }
   return timedOut ? 'timedOut' : end;
 }

@@ -1,11 +1,6 @@
 import type { ClientConfig } from 'pg';
 import { withClient } from './source.ts';
-
-/** A server that answers nothing is not waited for long: what ends a run has other things to end. */
-const PATIENCE_MS = 3_000;
-
-/** The same server, for those who tear down: one that accepts a connection and then hangs must not hold them up either. */
-export const impatient = (config: ClientConfig): ClientConfig => ({ ...config, connectionTimeoutMillis: PATIENCE_MS, query_timeout: 3 * PATIENCE_MS });
+import { unreachable } from './unreachable.ts';
 
 /** Ends every session of a server whose application name begins so, and waits until they are gone; returns how many there were. */
 export async function endSessions(config: ClientConfig, applicationName: string): Promise<number> {
@@ -19,7 +14,7 @@ export async function endSessions(config: ClientConfig, applicationName: string)
 }
 
 /** The sessions of a server whose application name begins so, and the replication slots that they hold. */
-export async function findSessions(config: ClientConfig, applicationName: string): Promise<string[]> {
+async function findSessions(config: ClientConfig, applicationName: string): Promise<string[]> {
   return withClient({ ...config, application_name: 'runbook proof' }, async (client) => {
     const { rows } = await client.query<{ found: string }>(
       `SELECT 'session ' || pid AS found FROM pg_stat_activity WHERE starts_with(application_name, $1)
@@ -28,4 +23,36 @@ export async function findSessions(config: ClientConfig, applicationName: string
     );
     return rows.map(({ found }) => `${found} at the source`);
   });
+}
+
+/** A source that answers nothing is not waited for long: what ends a run has other things to end. */
+const PATIENCE_MS = 3_000;
+/** For those who tear down: a server that accepts a connection and then hangs must not hold them up either. */
+const impatient = (source: ClientConfig): ClientConfig => ({ ...source, connectionTimeoutMillis: PATIENCE_MS, query_timeout: 3 * PATIENCE_MS });
+
+/** Ends what a run still has open at its source; 0 where the source does not answer, which the proof then says. */
+export async function endSourceSessions(source: ClientConfig, applicationName: string): Promise<number> {
+  return endSessions(impatient(source), applicationName).catch(() => 0);
+}
+
+/** Rights and passwords do not come back by asking again. */
+const REFUSED = /^(28|3D000|42501)/;
+/** How often a source that answers but does not let us look is asked, by the attempts of one activity. */
+const ATTEMPTS_TO_LOOK = 5;
+
+/**
+ * What was looked at, and the sessions of a run that are left at its source. A source that cannot be asked is said to be
+ * so, and no obstacle: one that is down is what drills are for, its sessions are gone with it, and what was proven of this
+ * host is worth no less for it.
+ * @throws what may pass, while `attempt`, which counts from 1, is one of the first
+ */
+export async function lookForSourceSessions(source: ClientConfig, applicationName: string, attempt: number): Promise<{ looked: string; found: string[] }> {
+  try {
+    return { looked: 'sessions and slots at the source', found: await findSessions(impatient(source), applicationName) };
+  } catch (error) {
+    const silent = unreachable(error);
+    if (!silent && !REFUSED.test(String((error as { code?: unknown }).code)) && attempt < ATTEMPTS_TO_LOOK) throw error;
+    const why = silent ?? error;
+    return { looked: `no sessions at the source, which could not be asked: ${why instanceof Error ? why.message : String(why)}`, found: [] };
+  }
 }

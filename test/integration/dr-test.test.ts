@@ -106,7 +106,7 @@ describe('dr-test on a database under write load', () => {
     await drill.handle.terminate('test');
     const { teardown } = await drill.evidence();
     expect(teardown?.destroyed).toContain('1 sessions at the source');
-    expect(teardown?.proofs.map(({ looked }) => looked.includes('sessions at the source'))).toEqual([true, true]);
+    expect(teardown?.proofs.map(({ looked }) => looked.includes('sessions and slots at the source'))).toEqual([true, true]);
     await held.end().catch(() => undefined);
     expect(await leftovers()).toEqual([]);
   });

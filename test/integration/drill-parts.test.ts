@@ -130,6 +130,7 @@ describe("the owner's checks", () => {
     // What was found before must not be forgotten over it.
     const found = [{ name: 'before', outcome: 'failed' as const, detail: 'differs' }];
     expect(await runOwnChecks(() => server.config(), [checkSettingSchema.parse({ name: 'mine', sql, expect: '1' })], { database: 'postgres', signal, found })).toEqual([...found, { name: 'mine', outcome: 'skipped', detail: expect.stringContaining(condition) as string }]);
+    expect(await runOwnChecks(() => server.config(), [checkSettingSchema.parse({ name: 'mine', sql, expect: '1' })], { database: 'postgres', signal, hasFailed: true })).toMatchObject([{ name: 'mine', outcome: 'skipped' }]);
   });
 
   it('have no answer when they take too long', async () => {
@@ -259,8 +260,10 @@ describe('a command that probes', () => {
   });
 
   it('is a mistake in the configuration where it cannot be started', async () => {
-    const run = (command: string[]) => probe({ command, timeout: 5000 }, { address: () => server.config(), database: 'postgres', environment: {}, marker: {}, signal: new AbortController().signal });
+    const run = (command: string[], hasFailed = false) => probe({ command, timeout: 5000 }, { address: () => server.config(), database: 'postgres', environment: {}, marker: {}, signal: new AbortController().signal, hasFailed });
     await expect(run(['/nowhere/at-all'])).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringMatching(/ENOENT.*probe\.command/) as string });
+    // A finding must not be forgotten over it.
+    expect(await run(['/nowhere/at-all'], true)).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(/ENOENT.*probe\.command/) as string });
     await expect(run([fileURLToPath(import.meta.url)])).rejects.toMatchObject({ type: 'CONFIGURATION', message: expect.stringContaining('EACCES') as string });
   });
 

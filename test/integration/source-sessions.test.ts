@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server as Gateway, type Socket } from 'node:net';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { endSourceSessions, lookForSourceSessions } from '../../activities/dr-test/source-sessions.ts';
+import { endSourceSessions, lookForSourceSessions } from '../../activities/postgres/run-sessions.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
 
 const NAME = 'runbook dr-test-1';
@@ -35,9 +35,9 @@ it('finds the sessions of a run at its source and ends them, and no others', asy
   const [ours, others] = [NAME, 'runbook dr-test-2'].map((application_name) => new Client({ ...through(), application_name }).on('error', () => undefined)) as [Client, Client];
   try {
     await Promise.all([ours.connect(), others.connect()]);
-    expect(await lookForSourceSessions(through(), NAME)).toEqual({ looked: 'sessions at the source', found: [expect.stringMatching(/^session \d+ at the source$/)] });
+    expect(await lookForSourceSessions(through(), NAME, 1)).toEqual({ looked: 'sessions and slots at the source', found: [expect.stringMatching(/^session \d+ at the source$/)] });
     expect(await endSourceSessions(through(), NAME)).toBe(1);
-    expect(await lookForSourceSessions(through(), NAME)).toEqual({ looked: 'sessions at the source', found: [] });
+    expect(await lookForSourceSessions(through(), NAME, 1)).toEqual({ looked: 'sessions and slots at the source', found: [] });
     expect((await others.query<{ alive: number }>('SELECT 1 AS alive')).rows).toEqual([{ alive: 1 }]);
   } finally {
     await Promise.all([ours.end().catch(() => undefined), others.end()]);
@@ -48,12 +48,18 @@ it('a source that takes a connection and then hangs holds nothing up for long, a
   isHung = true;
   const started = performance.now();
   expect(await endSourceSessions(through(), NAME)).toBe(0);
-  await expect(lookForSourceSessions(through(), NAME)).rejects.toThrow(/timeout/i);
+  await expect(lookForSourceSessions(through(), NAME, 1)).rejects.toThrow(/timeout/i);
   expect(performance.now() - started).toBeLessThan(25_000);
+  // What was proven of this host is worth no less: in the end it is said, and the teardown ends.
+  expect(await lookForSourceSessions(through(), NAME, 5)).toEqual({ looked: expect.stringMatching(/^no sessions at the source, which could not be asked: .*timeout/i) as string, found: [] });
 }, 60_000);
+
+it('one that refuses us is not asked again', async () => {
+  expect(await lookForSourceSessions({ ...through(), database: 'nowhere' }, NAME, 1)).toEqual({ looked: expect.stringMatching(/could not be asked: .*does not exist/) as string, found: [] });
+});
 
 it('one that is down has no sessions, and the proof says that it was not asked', async () => {
   const nobody = { ...through(), port: 1 };
   expect(await endSourceSessions(nobody, NAME)).toBe(0);
-  expect(await lookForSourceSessions(nobody, NAME)).toEqual({ looked: expect.stringMatching(/^no sessions at the source: .*(ECONNREFUSED|refuse)/) as string, found: [] });
+  expect(await lookForSourceSessions(nobody, NAME, 1)).toEqual({ looked: expect.stringMatching(/^no sessions at the source, which could not be asked: .*(ECONNREFUSED|refuse)/) as string, found: [] });
 });

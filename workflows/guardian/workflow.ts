@@ -78,7 +78,7 @@ async function guard(input: GuardianInput): Promise<Settlement> {
     });
   }
   // Nothing of the run acts any more. Evidence may wait for its disk for a day, and the next run must not wait with it.
-  await Promise.all([
+  const [released] = await Promise.allSettled([
     taken && write.releaseLock({ target, guardianId: self }),
     finished && !end && run.signal(settled, { owner, ...settlement }).catch(() => undefined),
   ]);
@@ -89,6 +89,8 @@ async function guard(input: GuardianInput): Promise<Settlement> {
   await write.writeEvidenceOfDeadRun({ owner, runbook: input.runbook, target, outcome: byForce ?? outcomeOf(), end: end ?? null, settlement });
   watching.cancel();
   await watched;
+  // Not before there is evidence. A guardian that failed is seen, and the lock gives up one that is gone.
+  if (released.status === 'rejected') throw released.reason;
   phase = 'done';
   return settlement;
 
