@@ -33,10 +33,16 @@ function configurationOf(network = 'bestEffort') {
 
 describe('the WAL archive', () => {
   const LAST = '00000001000000000000002A';
+  const OURS = '7710768011619139241';
+  const segment = (name: string, of = OURS) => {
+    const header = Buffer.alloc(40);
+    header.writeBigInt64LE(BigInt(of), 24);
+    return writeFile(join(root, 'wal', name), header);
+  };
   async function archive(lastArchived: SourceFacts['lastArchived']) {
     const findings = new Findings('shop');
     const { configuration, settings } = configurationOf();
-    await examineBackups(settings, configuration, { major: 18, lastArchived }, findings);
+    await examineBackups(settings, configuration, { major: 18, lastArchived, segmentSize: 16 * 1024 * 1024, systemIdentifier: OURS }, findings);
     return findings.all.find(({ name }) => name === 'WAL archive');
   }
 
@@ -51,6 +57,28 @@ describe('the WAL archive', () => {
     expect(await archive(null)).toMatchObject({ outcome: 'problem', detail: expect.stringContaining('nothing of a WAL archive') as string });
     await writeFile(join(root, 'wal', '000000010000000000000001'), '');
     expect(await archive(LAST)).toMatchObject({ outcome: 'problem', detail: expect.stringContaining('another server') as string });
+  });
+
+  it.each([
+    [LAST, '000000010000000000000027', 3], [`${LAST}.00000028.backup`, '000000010000000000000029', 1], [`${LAST}.partial`, '000000010000000000000029', 1],
+    ['000000010000000100000001', '0000000100000000000000FE', 3],
+  ])('that lacks %s and ends with %s lags: a drill works, with less', async (last, newest, behind) => {
+    await segment('000000010000000000000001');
+    await segment(newest);
+    expect(await archive(last)).toMatchObject({ outcome: 'warning', detail: expect.stringContaining(`is ${behind} segment(s) behind ${last}`) as string });
+  });
+
+  it('is the right one when only the note of a backup is not there', async () => {
+    await segment(LAST);
+    expect(await archive(`${LAST}.00000028.backup`)).toMatchObject({ outcome: 'ok' });
+  });
+
+  it.each([
+    ['that another server wrote', '000000010000000000000029', '7710768011619139242'], ['of another timeline', '000000020000000000000029', OURS],
+    ['from after it only', '00000001000000000000002B', OURS], ['from long ago', '000000010000000000000029', OURS, '000000010000000200000029'],
+  ])('is a problem when near its end is only WAL %s', async (_of, name, cluster, last = LAST) => {
+    await segment(name, cluster);
+    expect(await archive(last)).toMatchObject({ outcome: 'problem', detail: expect.stringContaining('another server') as string });
   });
 });
 
