@@ -14,7 +14,7 @@ export async function sweepAbandonedPlaces(tools: SweepTools): Promise<string[]>
   }, tools);
 }
 
-/** The drills on this host whose runs are over, and whose guardians have given them up. */
-export function findAbandonedPlaces(tools: Pick<SweepTools, 'client' | 'configuration'>): Promise<{ place: string; workflowId: string }[]> {
+/** The drills on this host whose runs are over, and whose guardians have given them up. See {@link findAbandoned}. */
+export function findAbandonedPlaces(tools: SweepTools): Promise<{ place: string; workflowId: string }[]> {
   return findAbandoned(tools.configuration.drills.directory, { nameOf: placeName }, tools);
 }

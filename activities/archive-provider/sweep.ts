@@ -34,6 +34,7 @@ export interface PlaceKind {
  */
 export async function sweep(directory: string, kind: PlaceKind, tools: SweepTools): Promise<string[]> {
   const removed: string[] = [];
+  // One that this user may not list holds nothing that a worker of this user has left.
   for (const name of await readdir(directory).catch(() => [])) {
     const place = join(directory, name);
     await sweepPlace(place, kind, tools).then((what) => removed.push(...what), (error: Error) => tools.onStuck(place, error));
@@ -41,13 +42,20 @@ export async function sweep(directory: string, kind: PlaceKind, tools: SweepTool
   return removed;
 }
 
-/** The places in a directory that {@link sweep} would close: what is still there of runs that are over. Changes nothing. */
-export async function findAbandoned(directory: string, kind: Pick<PlaceKind, 'nameOf'>, tools: Pick<SweepTools, 'client' | 'configuration'>): Promise<{ place: string; workflowId: string }[]> {
+/**
+ * The places in a directory that {@link sweep} would close: what is still there of runs that are over. Changes nothing.
+ * What this user may not look at, and half a record, is handed to `onStuck`: there may be more. Throws what the server refuses.
+ */
+export async function findAbandoned(directory: string, kind: Pick<PlaceKind, 'nameOf'>, tools: SweepTools): Promise<{ place: string; workflowId: string }[]> {
   const found: { place: string; workflowId: string }[] = [];
-  for (const name of await readdir(directory).catch(() => [])) {
-    // Half a record is what a sweep speaks of.
-    const record = await readRecord(join(directory, name), kind).catch(() => undefined);
-    if (record && await isAbandoned(record, tools)) found.push({ place: join(directory, name), workflowId: record.owner.workflowId });
+  const names = await readdir(directory).catch((error: Error) => {
+    if (!isAbsent(error)) tools.onStuck(directory, error);
+    return [];
+  });
+  for (const name of names) {
+    const place = join(directory, name);
+    const record = await readRecord(place, kind).catch((error: Error) => tools.onStuck(place, error));
+    if (record && await isAbandoned(record, tools)) found.push({ place, workflowId: record.owner.workflowId });
   }
   return found;
 }
@@ -57,7 +65,10 @@ async function sweepPlace(place: string, kind: PlaceKind, tools: SweepTools): Pr
     await rm(place, { recursive: true, force: true, maxRetries: 3 });
     return [`what was left of ${place}`];
   }
-  const record = await readRecord(place, kind);
+  // Another user's worker closes its own.
+  const record = await readRecord(place, kind).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EACCES') throw error;
+  });
   if (!record) {
     await removeUnused(place, kind.pattern);
     return [];
@@ -65,13 +76,22 @@ async function sweepPlace(place: string, kind: PlaceKind, tools: SweepTools): Pr
   return (await isAbandoned(record, tools)) ? kind.close(record) : [];
 }
 
-/** What a place says of itself; undefined for what is none of ours. */
+/** What a place says of itself; undefined for what is none of ours. Throws when it cannot be read, or is half a record. */
 async function readRecord(place: string, { nameOf }: Pick<PlaceKind, 'nameOf'>): Promise<(PlaceRecord & { openedAtMs: number }) | undefined> {
   const file = join(place, PLACE_RECORD);
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  const record = text === undefined ? undefined : placeRecord.safeParse(JSON.parse(text)).data;
-  if (!record || basename(place) !== nameOf(record)) return undefined;
-  return { ...record, openedAtMs: (await stat(file)).mtimeMs };
+  try {
+    const record = placeRecord.safeParse(JSON.parse(await readFile(file, 'utf8'))).data;
+    if (!record || basename(place) !== nameOf(record)) return undefined;
+    return { ...record, openedAtMs: (await stat(file)).mtimeMs };
+  } catch (error) {
+    // A stray file has nothing in it, either.
+    if (isAbsent(error) || (error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 /**

@@ -3,6 +3,7 @@ import { archiveLayout, listRecoveryPoints } from '../../activities/archive/layo
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
+import { segmentsBehind } from './doctor-archive-lag.ts';
 import { messageOf, type Findings } from './doctor-finding.ts';
 import type { SourceFacts } from './doctor-source.ts';
 
@@ -10,7 +11,7 @@ import type { SourceFacts } from './doctor-source.ts';
 export async function examineBackups(settings: DatabaseSettings, { postgres }: Configuration, facts: SourceFacts | undefined, findings: Findings): Promise<void> {
   const { repository, walDirectory } = settings.provider;
   if (await isReadable(findings, 'repository', repository, 'provider.repository')) findings.ok('repository', `${repository} can be read`);
-  await checkArchive(findings, walDirectory, facts?.lastArchived ?? null);
+  await checkArchive(findings, walDirectory, facts);
   let needed = facts?.major;
   try {
     const { points, unusable } = await listRecoveryPoints(archiveLayout({ root: repository, walDirectory }));
@@ -39,17 +40,26 @@ const OLD_BACKUP_S = 7 * 86_400;
 /** Names of segments, and of what else archive_command copies. */
 const ARCHIVED = /^[0-9A-F]{8}[.0-9A-F]/;
 
-/** A directory that can be read may still be another one: what the source archived last must be in it. */
-async function checkArchive(findings: Findings, directory: string, lastArchived: string | null): Promise<void> {
+/** A directory that can be read may still be another one: what the source archived last must be in it, or on its way. */
+async function checkArchive(findings: Findings, directory: string, facts: SourceFacts | undefined): Promise<void> {
   if (!(await isReadable(findings, 'WAL archive', directory, 'provider.walDirectory'))) return;
   const names = await readdir(directory);
   const todo = 'correct provider.walDirectory to where archive_command copies to, or look whether its file system is mounted';
-  if (lastArchived !== null && !names.includes(lastArchived)) {
+  const lastArchived = facts?.lastArchived ?? null;
+  if (facts && lastArchived !== null && !names.includes(lastArchived)) {
+    const behind = await segmentsBehind(directory, names, facts);
+    if (behind !== undefined) return reportLag(findings, directory, lastArchived, behind);
     const others = names.some((name) => ARCHIVED.test(name)) ? 'it holds WAL, but perhaps that of another server' : 'it holds nothing of a WAL archive';
     return findings.problem('WAL archive', `${directory} does not hold ${lastArchived}, which the source archived last; ${others}`, todo);
   }
   if (!names.some((name) => ARCHIVED.test(name))) return findings.problem('WAL archive', `there is nothing of a WAL archive in ${directory}`, todo);
   findings.ok('WAL archive', lastArchived === null ? `${directory} can be read` : `${directory} holds what the source archived last`);
+}
+
+function reportLag(findings: Findings, directory: string, lastArchived: string, behind: bigint): void {
+  // Only the note of a backup is missing, which no recovery reads.
+  if (behind === 0n) return findings.ok('WAL archive', `${directory} holds the segment that the source archived last`);
+  findings.warning('WAL archive', `${directory} is ${behind} segment(s) behind ${lastArchived}, which the source archived last; a drill loses what they hold`, 'look whether what ships WAL there after archive_command keeps up');
 }
 
 async function isReadable(findings: Findings, name: string, directory: string, setting: string): Promise<boolean> {

@@ -169,7 +169,10 @@ describe('the sweep of abandoned places', () => {
       expect(removed).toEqual([expect.stringContaining(made[2] as string)]);
       expect(existsSync(made[2] as string)).toBe(false);
       expect(new Set(Object.keys(stuck))).toEqual(new Set([made[0], made[1], made[3], made[4]]));
-      expect((await findAbandonedPlaces({ client, configuration })).map(({ place }) => place).toSorted()).toEqual([made[3], made[4]]);
+      const unseen: string[] = [];
+      const found = await findAbandonedPlaces({ client, configuration, onStuck: (place) => { unseen.push(place); } });
+      expect(found.map(({ place }) => place).toSorted()).toEqual([made[3], made[4]]);
+      expect(unseen.toSorted()).toEqual([made[0], made[1]]);
       expect(stuck[made[3] as string]).toMatch(/does not carry the marker/);
     } finally {
       await connection.close();

@@ -1,11 +1,14 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { takeBaseBackup } from '../../activities/archive/base-backup.ts';
+import { parseSegmentFileName, segmentFileName } from '../../activities/archive/wal.ts';
 import { databaseSchema, type DatabaseSettings } from '../../contracts/configuration.ts';
+import { segmentsBehind } from '../../scripts/cli/doctor-archive-lag.ts';
 import { Findings, type Finding } from '../../scripts/cli/doctor-finding.ts';
 import { examineSource } from '../../scripts/cli/doctor-source.ts';
 import { type ArchivedSource, startArchivedSource } from '../support/archived-source.ts';
+import { closeSegment } from '../support/wal-segments.ts';
 
 let source: ArchivedSource;
 /** As the how-to makes the role. */
@@ -20,9 +23,12 @@ afterAll(() => source.server.stop());
 
 async function examine(over: Partial<DatabaseSettings> = {}): Promise<Finding[]> {
   const findings = new Findings('shop');
-  const connection = { host: '127.0.0.1', port: source.server.port, user: 'runbook' };
-  await examineSource({ ...databaseSchema.parse({ connection, provider: { kind: 'archive', repository: source.layout.root, walDirectory: source.layout.wal } }), ...over }, findings);
+  await examineSource({ ...settings(), ...over }, findings);
   return findings.all;
+}
+function settings(): DatabaseSettings {
+  const connection = { host: '127.0.0.1', port: source.server.port, user: 'runbook' };
+  return databaseSchema.parse({ connection, provider: { kind: 'archive', repository: source.layout.root, walDirectory: source.layout.wal } });
 }
 const problems = async () => (await examine()).filter(({ outcome }) => outcome === 'problem').map(({ name, detail, todo }) => [name, detail, todo]);
 
@@ -54,4 +60,21 @@ test('a data directory that is not the source\'s on this host is a problem, unle
   } finally {
     writeFileSync(file, text);
   }
+});
+
+test('an archive that lags behind this source is known as its own', async () => {
+  const closed = await source.server.withClient('postgres', async (client) => {
+    await client.query(`SELECT pg_create_restore_point('something to archive')`);
+    return closeSegment(client);
+  });
+  const facts = await vi.waitFor(async () => {
+    const found = await examineSource(settings(), new Findings('shop'));
+    if (found?.lastArchived !== closed) throw new Error(`${closed} is not archived yet`);
+    return found;
+  }, { timeout: 20_000, interval: 100 });
+  const names = readdirSync(source.layout.wal);
+  expect(await segmentsBehind(source.layout.wal, names, facts)).toBe(0n);
+  const last = parseSegmentFileName(closed, facts.segmentSize)!;
+  const later = segmentFileName({ timeline: last.timeline, segmentNumber: last.segmentNumber + 2n, segmentSize: facts.segmentSize });
+  expect(await segmentsBehind(source.layout.wal, names, { ...facts, lastArchived: later })).toBe(2n);
 });

@@ -1,13 +1,17 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openPlace, PLACE_RECORD, placeName } from '../../activities/archive-provider/drill-place.ts';
 import type * as isolation from '../../activities/drill/isolation.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import { examineBackups } from '../../scripts/cli/doctor-backups.ts';
 import { Findings } from '../../scripts/cli/doctor-finding.ts';
 import { examineHost } from '../../scripts/cli/doctor-host.ts';
+import { examineLeftovers } from '../../scripts/cli/doctor-leftovers.ts';
 import { adviceFor, type SourceFacts } from '../../scripts/cli/doctor-source.ts';
+import { runAs } from '../support/postgres.ts';
 
 const probed = vi.hoisted(() => vi.fn<() => Promise<unknown>>());
 vi.mock('../../activities/drill/isolation.ts', async (original) => ({ ...await original<typeof isolation>(), probeIsolation: probed }));
@@ -29,10 +33,16 @@ function configurationOf(network = 'bestEffort') {
 
 describe('the WAL archive', () => {
   const LAST = '00000001000000000000002A';
+  const OURS = '7710768011619139241';
+  const segment = (name: string, of = OURS) => {
+    const header = Buffer.alloc(40);
+    header.writeBigInt64LE(BigInt(of), 24);
+    return writeFile(join(root, 'wal', name), header);
+  };
   async function archive(lastArchived: SourceFacts['lastArchived']) {
     const findings = new Findings('shop');
     const { configuration, settings } = configurationOf();
-    await examineBackups(settings, configuration, { major: 18, lastArchived }, findings);
+    await examineBackups(settings, configuration, { major: 18, lastArchived, segmentSize: 16 * 1024 * 1024, systemIdentifier: OURS }, findings);
     return findings.all.find(({ name }) => name === 'WAL archive');
   }
 
@@ -47,6 +57,79 @@ describe('the WAL archive', () => {
     expect(await archive(null)).toMatchObject({ outcome: 'problem', detail: expect.stringContaining('nothing of a WAL archive') as string });
     await writeFile(join(root, 'wal', '000000010000000000000001'), '');
     expect(await archive(LAST)).toMatchObject({ outcome: 'problem', detail: expect.stringContaining('another server') as string });
+  });
+
+  it.each([
+    [LAST, '000000010000000000000027', 3], [`${LAST}.00000028.backup`, '000000010000000000000029', 1], [`${LAST}.partial`, '000000010000000000000029', 1],
+    ['000000010000000100000001', '0000000100000000000000FE', 3],
+  ])('that lacks %s and ends with %s lags: a drill works, with less', async (last, newest, behind) => {
+    await segment('000000010000000000000001');
+    await segment(newest);
+    expect(await archive(last)).toMatchObject({ outcome: 'warning', detail: expect.stringContaining(`is ${behind} segment(s) behind ${last}`) as string });
+  });
+
+  it('is the right one when only the note of a backup is not there', async () => {
+    await segment(LAST);
+    expect(await archive(`${LAST}.00000028.backup`)).toMatchObject({ outcome: 'ok' });
+  });
+
+  it.each([
+    ['that another server wrote', '000000010000000000000029', '7710768011619139242'], ['of another timeline', '000000020000000000000029', OURS],
+    ['from after it only', '00000001000000000000002B', OURS], ['from long ago', '000000010000000000000029', OURS, '000000010000000200000029'],
+  ])('is a problem when near its end is only WAL %s', async (_of, name, cluster, last = LAST) => {
+    await segment(name, cluster);
+    expect(await archive(last)).toMatchObject({ outcome: 'problem', detail: expect.stringContaining('another server') as string });
+  });
+});
+
+describe('left-over drills', () => {
+  const call = { database: 'shop', fence: 1, owner: { workflowId: 'dr-test/shop/lost', firstExecutionRunId: 'gone' } };
+  const client = { workflow: { getHandle: () => ({ describe: () => Promise.resolve({ status: { name: 'COMPLETED' } }) }) } } as unknown as Client;
+  const drills = () => join(root, 'drills');
+  const find = () => examineLeftovers({ client }, configurationOf().configuration);
+  /** As a user who does not own the drills: root becomes another, and anybody else gives up a right. */
+  async function asAnother(path: string, work: () => Promise<void>): Promise<void> {
+    const { uid } = runAs();
+    if (uid === undefined) await chmod(path, 0o111);
+    else process.seteuid?.(uid);
+    try {
+      await work();
+    } finally {
+      if (uid !== undefined) process.seteuid?.(0);
+      else await chmod(path, 0o711);
+    }
+  }
+
+  it('are none where no drill was ever made, or only a stray file lies there', async () => {
+    expect(await find()).toMatchObject([{ outcome: 'ok', detail: `there is none in ${drills()}` }]);
+    await mkdir(drills());
+    await writeFile(join(drills(), 'notes'), '');
+    expect(await find()).toMatchObject([{ outcome: 'ok' }]);
+  });
+
+  it('are a problem when their runs are over', async () => {
+    await openPlace(drills(), call);
+    expect(await find()).toMatchObject([{ outcome: 'problem', detail: expect.stringContaining(call.owner.workflowId) as string }]);
+  });
+
+  it('are not said to be none by a user who may not list them, or not read what they say', async () => {
+    await chmod(root, 0o755);
+    await openPlace(drills(), call);
+    const unseen = (path: string) => [{ outcome: 'skipped', detail: expect.stringContaining(`${path} cannot be looked at as this user`) as string }];
+    await asAnother(drills(), async () => expect(await find()).toMatchObject(unseen(drills())));
+    await chmod(drills(), 0o755);
+    const place = join(drills(), placeName({ owner: call.owner, fence: 1 }));
+    await asAnother(join(place, PLACE_RECORD), async () => expect(await find()).toMatchObject(unseen(place)));
+  });
+
+  it('are not said to be none where a record is half written, or the directory is none', async () => {
+    await openPlace(drills(), call);
+    const place = join(drills(), placeName({ owner: call.owner, fence: 1 }));
+    await writeFile(join(place, PLACE_RECORD), '{"database":"sh');
+    expect(await find()).toMatchObject([{ outcome: 'warning', detail: expect.stringContaining(`${place} cannot be looked at, and may hold a copy of production`) as string }]);
+    await rm(drills(), { recursive: true });
+    await writeFile(drills(), '');
+    expect(await find()).toMatchObject([{ outcome: 'warning', detail: expect.stringContaining('ENOTDIR') as string }]);
   });
 });
 

@@ -1,10 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { renderReport } from '../../activities/evidence/report.ts';
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { renderPlan } from '../../activities/evidence/report-plan.ts';
 import { rtaMethod } from '../../activities/evidence/report-recovery.ts';
 import { renderText } from '../../scripts/cli/evidence-text.ts';
-import type { Evidence } from '../../contracts/evidence.ts';
+import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { NOTHING_SETTLED } from '../../contracts/record.ts';
 import { sampleEvidence } from './report-fixture.ts';
 
@@ -70,8 +71,28 @@ describe('renderReport', () => {
       expect(text).not.toMatch(/absence|should have been verified/);
     }
     expect(renderReport(evidence)).toContain('<dt>requested by</dt><dd>not named</dd>');
-    const compared = sampleEvidence({ outcome: 'failed', steps: [{ ...sampleEvidence().steps[0]!, name: 'compare shop' }] });
-    for (const text of [renderReport(compared), renderText(compared), renderReport(sampleEvidence())]) expect(text).not.toContain('nothing was compared');
+  });
+
+  const unsound = evidenceSchema.parse(JSON.parse(readFileSync(new URL('../replay/evidence/dr-test-unsound.json', import.meta.url), 'utf8')));
+  const stepsUpTo = (name: string) => unsound.steps.slice(0, unsound.steps.findIndex((step) => step.name === name) + 1);
+  const withoutFailed = unsound.checks.filter(({ outcome }) => outcome !== 'failed');
+  const NOTHING_COMPARED = 'nothing was compared: the run ended before';
+  it.each<[string, Partial<Evidence>]>([
+    ['of a drill that found a difference', {}],
+    ['of a drill whose only comparison found a difference, and that ended then', { steps: stepsUpTo('compare shop').filter(({ name }) => name !== 'compare postgres') }],
+    ['of a drill that ended after its first comparison', { steps: stepsUpTo('replay to the manifest of shop'), checks: withoutFailed }],
+    ['of a drill that had no manifest, and came to its end', { steps: unsound.steps.filter(({ name }) => !/compare|manifest/.test(name)) }],
+    ['of another runbook, which compares nothing', { runbook: 'backup', steps: stepsUpTo('plan'), checks: [] }],
+    ['of a drill that succeeded', { outcome: 'succeeded' }],
+  ])('does not say that nothing was compared: %s', (_of, changes) => {
+    for (const text of [renderReport({ ...unsound, ...changes }), renderText({ ...unsound, ...changes })]) expect(text).not.toContain(NOTHING_COMPARED);
+  });
+
+  it.each<[string, Partial<Evidence>]>([
+    ['ended before', { steps: stepsUpTo('copy'), checks: withoutFailed }],
+    ['broke', { steps: stepsUpTo('compare shop').filter(({ name }) => name !== 'compare postgres'), checks: withoutFailed }],
+  ])('says that nothing was compared where the comparison %s', (_how, changes) => {
+    for (const text of [renderReport({ ...unsound, ...changes }), renderText({ ...unsound, ...changes })]) expect(text).toContain(NOTHING_COMPARED);
   });
 
   it('does not blame the backup where only what was asked for beside the comparison failed', () => {
