@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { Manifest, NotVerified } from '../../contracts/manifest.ts';
+import type { DatabaseManifest, NotVerified } from '../../contracts/manifest.ts';
 
 /** Which secrets of the catalog the role that reads may see, and so compare. */
 export interface ReadableSecrets {
@@ -9,28 +9,24 @@ export interface ReadableSecrets {
   subscriptions: boolean;
 }
 
-const PASSWORDS = 'passwords of roles';
-const SUBSCRIPTIONS = 'connections and settings of subscriptions';
-
-/** Asks the server what the role may see; `hidden` lists what it may not, where there is any. */
+/** Asks the server what the role may see in the database of the client; `hidden` lists what it may not, where there is any. */
 export async function readableSecrets(client: Client): Promise<{ readable: ReadableSecrets; hidden: NotVerified[] }> {
-  const { rows: [row] } = await client.query<ReadableSecrets & { subscribed: boolean }>(
-    `SELECT has_table_privilege('pg_authid', 'SELECT') AS passwords, has_table_privilege('pg_subscription', 'SELECT') AS subscriptions,
-       EXISTS (SELECT oid FROM pg_subscription) AS subscribed`);
+  const { rows: [row] } = await client.query<ReadableSecrets & { subscribed: boolean; database: string }>(
+    `SELECT has_table_privilege('pg_authid', 'SELECT') AS passwords, has_table_privilege('pg_subscription', 'SELECT') AS subscriptions, d.datname AS database,
+       EXISTS (SELECT FROM pg_subscription WHERE subdbid = d.oid) AS subscribed FROM pg_database d WHERE d.datname = current_database()`);
   const readable = { passwords: row?.passwords === true, subscriptions: row?.subscriptions === true };
   return {
     readable,
     hidden: [
-      ...(readable.passwords ? [] : [{ database: null, what: PASSWORDS, why: 'the role that reads may not see pg_authid', byDesign: false }]),
-      ...(readable.subscriptions || row?.subscribed !== true ? [] : [{ database: null, what: SUBSCRIPTIONS, why: 'the role that reads may not see all of pg_subscription', byDesign: false }]),
+      ...(readable.passwords ? [] : [{ database: null, what: 'passwords of roles', why: 'the role that reads may not see pg_authid', byDesign: false }]),
+      ...(readable.subscriptions || row?.subscribed !== true ? [] : [{ database: row.database, what: 'connections and settings of subscriptions', why: 'the role that reads may not see all of pg_subscription', byDesign: false }]),
     ],
   };
 }
 
 /** What is compared is what the manifest could see: a copy may show its reader more, and that is no difference. */
-export function secretsCompared(manifest: Manifest, { readable }: { readable: ReadableSecrets }): ReadableSecrets {
-  const isHidden = (what: string): boolean => manifest.notVerified.some((entry) => entry.database === null && entry.what === what);
-  return { passwords: readable.passwords && !isHidden(PASSWORDS), subscriptions: readable.subscriptions && !isHidden(SUBSCRIPTIONS) };
+export function secretsCompared({ secretsRead }: DatabaseManifest, { readable }: { readable: ReadableSecrets }): ReadableSecrets {
+  return { passwords: readable.passwords && secretsRead?.passwords === true, subscriptions: readable.subscriptions && secretsRead?.subscriptions === true };
 }
 
 /** As many rounds as a SCRAM verifier has by default: whoever has a manifest guesses no faster than whoever has the catalog. */

@@ -137,9 +137,9 @@ async function attemptDatabase(
     const catalog = await readDatabaseCatalog(reader, catalogOptions);
     const globals = options.withGlobals ? await readGlobals(reader, catalogOptions) : [];
     return {
-      manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog },
+      manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, secretsRead: secrets.readable },
       globals,
-      notVerified: [...notVerified(database, list, sequences), ...(options.withGlobals ? secrets.hidden : [])],
+      notVerified: [...notVerified(database, list, sequences), ...secrets.hidden.filter((entry) => options.withGlobals || entry.database !== null)],
     };
   } catch (error) {
     if (sqlState(error) === lockNotAvailable && !signal.aborted) {
