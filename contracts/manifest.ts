@@ -73,7 +73,7 @@ export const databaseManifestSchema = z.object({
   sequences: z.array(sequenceManifestSchema),
   catalog: z.array(catalogObjectSchema),
   /** Which secrets of the catalog the role that read could see there; others are not compared. Older manifests do not say. */
-  secretsRead: z.object({ passwords: z.boolean(), subscriptions: z.boolean() }).optional(),
+  mayRead: z.object({ passwords: z.boolean(), subscriptions: z.boolean() }).optional(),
 });
 export type DatabaseManifest = z.infer<typeof databaseManifestSchema>;
 

@@ -25,8 +25,8 @@ export async function readableSecrets(client: Client): Promise<{ readable: Reada
 }
 
 /** What is compared is what the manifest could see: a copy may show its reader more, and that is no difference. */
-export function secretsCompared({ secretsRead }: DatabaseManifest, { readable }: { readable: ReadableSecrets }): ReadableSecrets {
-  return { passwords: readable.passwords && secretsRead?.passwords === true, subscriptions: readable.subscriptions && secretsRead?.subscriptions === true };
+export function secretsCompared({ mayRead }: DatabaseManifest, { readable }: { readable: ReadableSecrets }): ReadableSecrets {
+  return { passwords: readable.passwords && mayRead?.passwords === true, subscriptions: readable.subscriptions && mayRead?.subscriptions === true };
 }
 
 /** As many rounds as a SCRAM verifier has by default: whoever has a manifest guesses no faster than whoever has the catalog. */
@@ -35,10 +35,24 @@ const ROUNDS = 4096;
 /** What stands for the salt in a query of the catalog. */
 export const SALT = '{salt}';
 
-/** SQL: a digest of a text that may hold a password in clear, slow to guess; some milliseconds a value. */
-export const slowDigest = (text: string): string =>
+/** Of more values of a kind in one catalog than this, one digest is made of all together: a second of one processor at most. */
+const MOST_DIGESTS = 200;
+
+const slowDigest = (text: string): string =>
   `(WITH RECURSIVE round(i, h) AS (SELECT 1, sha256(convert_to('${SALT}' || (${text}), 'UTF8')) UNION ALL SELECT i + 1, sha256(h || '\\x${SALT}'::bytea) FROM round WHERE i < ${ROUNDS})
     SELECT encode(h, 'hex') FROM round WHERE i = ${ROUNDS})`;
 
+/** SQL: a digest of a column `x.…` of `table` that may hold passwords in clear, slow to guess; NULL without a value, and where all are digested together. */
+export const slowDigestOf = (table: string, column: string): string =>
+  `CASE WHEN ${column} IS NOT NULL AND (SELECT count(${column}) FROM ${table} x) <= ${MOST_DIGESTS} THEN ${slowDigest(`${column}::text`)} END`;
+
+/** SQL: where there are too many to digest one by one, one object for all of the rows; whoever guesses at one must know all others. */
+export const slowDigestOfAll = (table: string, column: string, where = 'true'): string =>
+  `SELECT 'all options together' AS identity, ${slowDigest('o.texts')} AS definition
+   FROM (SELECT string_agg(concat_ws(' ', x.oid, ${quickDigest(`${column}::text`)}), ',' ORDER BY x.oid) AS texts FROM ${table} x
+     WHERE ${where} HAVING (SELECT count(${column}) FROM ${table} x) > ${MOST_DIGESTS}) o WHERE o.texts IS NOT NULL`;
+
 /** SQL: a digest of a text that mostly holds no secret, of which there may be many. */
-export const quickDigest = (text: string): string => `encode(sha256(convert_to('${SALT}' || (${text}), 'UTF8')), 'hex')`;
+export function quickDigest(text: string): string {
+  return `encode(sha256(convert_to('${SALT}' || (${text}), 'UTF8')), 'hex')`;
+}

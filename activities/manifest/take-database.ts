@@ -137,7 +137,7 @@ async function attemptDatabase(
     const catalog = await readDatabaseCatalog(reader, catalogOptions);
     const globals = options.withGlobals ? await readGlobals(reader, catalogOptions) : [];
     return {
-      manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, secretsRead: secrets.readable },
+      manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, mayRead: secrets.readable },
       globals,
       notVerified: [...notVerified(database, list, sequences), ...secrets.hidden.filter((entry) => options.withGlobals || entry.database !== null)],
     };
