@@ -136,11 +136,11 @@ describe('a manifest taken under write load', () => {
     let running = true;
     await source.withClient('postgres', (client) => client.query('CREATE SEQUENCE restarted'));
     const restarting = source.withClient('postgres', async (client) => {
-      for (; running; await new Promise((resolve) => setTimeout(resolve, 250 * Math.random()))) await client.query('ALTER SEQUENCE restarted RESTART WITH 5');
+      for (; running; await new Promise((resolve) => setTimeout(resolve, 60 * Math.random()))) await client.query('ALTER SEQUENCE restarted RESTART WITH 5');
     });
     try {
       const restarts: string[] = [];
-      for (let round = 0; round < 20 && restarts.length === 0; round += 1) {
+      for (let round = 0; round < 60 && restarts.length === 0; round += 1) {
         const manifest = await take();
         restarts.push(...manifest.cost.restarts);
         const lastTry = manifest.cost.attempts === 4;
