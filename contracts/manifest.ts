@@ -72,6 +72,8 @@ export const databaseManifestSchema = z.object({
   tables: z.array(tableManifestSchema),
   sequences: z.array(sequenceManifestSchema),
   catalog: z.array(catalogObjectSchema),
+  /** Which secrets of the catalog the role that read could see there; others are not compared. Older manifests do not say. */
+  mayRead: z.object({ passwords: z.boolean(), subscriptions: z.boolean() }).optional(),
 });
 export type DatabaseManifest = z.infer<typeof databaseManifestSchema>;
 
@@ -96,6 +98,8 @@ export const manifestSchema = z.object({
   salt: z.string(),
   /** One log position per database, in ascending order. */
   databases: z.array(databaseManifestSchema).min(1),
+  /** Hash of the queries that read `catalog` and `globals`: hashes of definitions compare only when it is equal. Older manifests have none. */
+  catalogMethod: z.string().optional(),
   /** Roles, memberships, settings, databases and tablespaces, at the position of the first database. */
   globals: z.array(catalogObjectSchema),
   preparedTransactions: z.array(z.object({ gid: z.string(), database: z.string(), preparedAt: z.iso.datetime() })),

@@ -1,4 +1,4 @@
-import { quickDigest, slowDigest, type ReadableSecrets } from './secrets.ts';
+import { quickDigest, slowDigestOf, slowDigestOfAll, type ReadableSecrets } from './secrets.ts';
 
 /** How one kind of object is read: a query for `identity` (for people) and `definition` (hashed, never kept). */
 export interface CatalogQuery { kind: string; sql: string; minimumVersion?: number; secret?: keyof ReadableSecrets }
@@ -82,12 +82,16 @@ export const databaseQueries: readonly CatalogQuery[] = [
   { kind: 'publication schema', minimumVersion: 150000, sql: `SELECT format('%I: %I', p.pubname, n.nspname) AS identity, to_jsonb(x)::text AS definition FROM pg_publication_namespace x JOIN pg_publication p ON p.oid = x.pnpubid JOIN pg_namespace n ON n.oid = x.pnnspid` },
   { kind: 'subscription', sql: `SELECT format('%I', x.subname) AS identity, concat_ws('|', x.oid, x.subowner, x.subenabled, x.subslotname, x.subsynccommit, x.subpublications::text) AS definition
     FROM pg_subscription x WHERE ${ofThisDatabase}` },
-  { kind: 'subscription', secret: 'subscriptions', sql: `SELECT format('%I', x.subname) AS identity, (to_jsonb(x) - 'subconninfo')::text || ${slowDigest('x.subconninfo')} AS definition
+  { kind: 'subscription', secret: 'subscriptions', sql: `SELECT format('%I', x.subname) AS identity, concat_ws('|', to_jsonb(x) - 'subconninfo', ${slowDigestOf('pg_subscription', 'x.subconninfo')}) AS definition
     FROM pg_subscription x WHERE ${ofThisDatabase}` },
-  { kind: 'foreign-data wrapper', sql: `SELECT format('%I', x.fdwname) AS identity, concat_ws('|', x.oid, x.fdwowner, x.fdwhandler::oid, x.fdwvalidator::oid, ${slowDigest('x.fdwoptions::text')}) AS definition FROM pg_foreign_data_wrapper x` },
-  { kind: 'foreign server', sql: `SELECT format('%I', x.srvname) AS identity, concat_ws('|', x.oid, x.srvowner, x.srvfdw, x.srvtype, x.srvversion, ${slowDigest('x.srvoptions::text')}) AS definition FROM pg_foreign_server x` },
-  { kind: 'user mapping', sql: `SELECT format('%s on %I', coalesce(r.rolname, 'public'), s.srvname) AS identity, concat_ws('|', x.oid, ${slowDigest('x.umoptions::text')}) AS definition
+  { kind: 'subscription', secret: 'subscriptions', sql: slowDigestOfAll('pg_subscription', 'x.subconninfo', ofThisDatabase) },
+  { kind: 'foreign-data wrapper', sql: `SELECT format('%I', x.fdwname) AS identity, concat_ws('|', x.oid, x.fdwowner, x.fdwhandler::oid, x.fdwvalidator::oid, ${slowDigestOf('pg_foreign_data_wrapper', 'x.fdwoptions')}) AS definition FROM pg_foreign_data_wrapper x` },
+  { kind: 'foreign-data wrapper', sql: slowDigestOfAll('pg_foreign_data_wrapper', 'x.fdwoptions') },
+  { kind: 'foreign server', sql: `SELECT format('%I', x.srvname) AS identity, concat_ws('|', x.oid, x.srvowner, x.srvfdw, x.srvtype, x.srvversion, ${slowDigestOf('pg_foreign_server', 'x.srvoptions')}) AS definition FROM pg_foreign_server x` },
+  { kind: 'foreign server', sql: slowDigestOfAll('pg_foreign_server', 'x.srvoptions') },
+  { kind: 'user mapping', sql: `SELECT format('%s on %I', coalesce(r.rolname, 'public'), s.srvname) AS identity, concat_ws('|', x.oid, ${slowDigestOf('pg_user_mapping', 'x.umoptions')}) AS definition
     FROM pg_user_mapping x JOIN pg_foreign_server s ON s.oid = x.umserver LEFT JOIN pg_roles r ON r.oid = x.umuser` },
+  { kind: 'user mapping', sql: slowDigestOfAll('pg_user_mapping', 'x.umoptions') },
   { kind: 'foreign table', sql: `SELECT ${label} AS identity, concat_ws('|', x.ftserver, ${quickDigest('x.ftoptions::text')}) AS definition FROM pg_foreign_table x ${onTable('x.ftrelid')}` },
   plain('language', 'pg_language', `format('%I', x.lanname)`, ['lanacl']),
   { kind: 'access method', sql: `SELECT format('%I', x.amname) AS identity, concat_ws('|', x.oid, x.amhandler::oid, x.amtype) AS definition FROM pg_am x` },

@@ -23,6 +23,12 @@ export async function readDatabaseCatalog(client: Client, options: CatalogOption
   return readObjects(client, [...databaseQueries, ...grantQueries], options);
 }
 
+const rolesWithPasswords: CatalogQuery = {
+  kind: 'role', sql: `SELECT format('%I', x.rolname) AS identity, (to_jsonb(x) - 'rolpassword')::text || CASE
+    WHEN x.rolpassword IS NULL THEN 'none' WHEN x.rolpassword LIKE 'SCRAM-SHA-256$%' THEN ${quickDigest('x.rolpassword')} ELSE 'some' END AS definition FROM pg_authid x`,
+};
+const rolesWithout: CatalogQuery = { kind: 'role', sql: `SELECT format('%I', x.rolname) AS identity, (to_jsonb(x) - ARRAY['rolpassword', 'rolconfig'])::text AS definition FROM pg_roles x` };
+
 /**
  * Roles, memberships, settings, databases and tablespaces with their privileges.
  *
@@ -30,22 +36,24 @@ export async function readDatabaseCatalog(client: Client, options: CatalogOption
  * of an older verifier only whether there is one.
  */
 export async function readGlobals(client: Client, options: CatalogOptions): Promise<CatalogObject[]> {
-  const roles: CatalogQuery = options.secrets.passwords
-    ? { kind: 'role', sql: `SELECT format('%I', x.rolname) AS identity, (to_jsonb(x) - 'rolpassword')::text || CASE
-          WHEN x.rolpassword IS NULL THEN 'none' WHEN x.rolpassword LIKE 'SCRAM-SHA-256$%' THEN ${quickDigest('x.rolpassword')} ELSE 'some' END AS definition FROM pg_authid x` }
-    : { kind: 'role', sql: `SELECT format('%I', x.rolname) AS identity, (to_jsonb(x) - ARRAY['rolpassword', 'rolconfig'])::text AS definition FROM pg_roles x` };
-  return readObjects(client, [roles, ...globalQueries, ...globalGrantQueries], options);
+  return readObjects(client, [options.secrets.passwords ? rolesWithPasswords : rolesWithout, ...globalQueries, ...globalGrantQueries], options);
 }
+
+/** Hashed in the server: definitions are large, and the text of a function is nobody's business here. */
+function hashing({ kind, sql }: CatalogQuery): string {
+  return `SELECT ${kind === '' ? 'kind,' : ''} identity, left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) AS hash FROM (${sql}) AS objects`;
+}
+
+/** A short hash of all that is asked of a catalog: a definition that was read by other queries has another hash, without any change of it. */
+export const catalogMethod = createHash('sha256')
+  .update(JSON.stringify([...databaseQueries, ...grantQueries, rolesWithPasswords, rolesWithout, ...globalQueries, ...globalGrantQueries].map((query) => ({ ...query, sql: hashing(query) })))).digest('hex').slice(0, 16);
 
 async function readObjects(client: Client, queries: readonly CatalogQuery[], { serverVersionNum, salt, secrets }: CatalogOptions): Promise<CatalogObject[]> {
   const definitions = new Map<string, { kind: string; identity: string; hashes: string[] }>();
   const digits = salt.replaceAll(/[^0-9a-f]/g, '');
   for (const query of queries) {
     if (serverVersionNum < (query.minimumVersion ?? 0) || (query.secret !== undefined && !secrets[query.secret])) continue;
-    // Hashed in the server: definitions are large, and the text of a function is nobody's business here.
-    const { rows } = await client.query<{ kind?: string; identity: string; hash: string }>(
-      `SELECT ${query.kind === '' ? 'kind,' : ''} identity, left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) AS hash FROM (${query.sql.replaceAll(SALT, digits)}) AS objects`,
-    );
+    const { rows } = await client.query<{ kind?: string; identity: string; hash: string }>(hashing(query).replaceAll(SALT, digits));
     for (const row of rows) {
       const kind = row.kind ?? query.kind;
       const key = `${kind} ${row.identity}`;

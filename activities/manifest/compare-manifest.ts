@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import type { CatalogObject, ComparisonResult, Difference, Manifest, NotVerified, SequenceManifest } from '../../contracts/manifest.ts';
-import { readDatabaseCatalog, readGlobals } from './catalog.ts';
+import { catalogMethod, readDatabaseCatalog, readGlobals } from './catalog.ts';
 import { ManifestError } from './errors.ts';
 import { readableSecrets, secretsCompared } from './secrets.ts';
 import { compareTables } from './compare-tables.ts';
@@ -46,10 +46,15 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
     const isFirst = manifest.databases[0] === expected;
 
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
-    const catalogOptions = { serverVersionNum, salt: manifest.salt, secrets: secretsCompared(manifest, await readableSecrets(reader)) };
-    differences.push(...compareObjects(expected.catalog, await readDatabaseCatalog(reader, catalogOptions)));
-    // Globals were read at the position of the first database; at a later one they may have changed rightly.
-    if (isFirst) differences.push(...compareObjects(manifest.globals, await readGlobals(reader, catalogOptions)));
+    const sameQueries = manifest.catalogMethod === catalogMethod;
+    if (sameQueries) {
+      const catalogOptions = { serverVersionNum, salt: manifest.salt, secrets: secretsCompared(expected, await readableSecrets(reader)) };
+      differences.push(...compareObjects(expected.catalog, await readDatabaseCatalog(reader, catalogOptions)));
+      // Globals were read at the position of the first database; at a later one they may have changed rightly.
+      if (isFirst) differences.push(...compareObjects(manifest.globals, await readGlobals(reader, catalogOptions)));
+    } else {
+      notVerified.push({ database: options.database, what: 'definitions and privileges', why: "the manifest's catalog was read by another version of this program; take a new backup", byDesign: false });
+    }
     const sequences = await compareSequences(reader, expected.sequences);
     differences.push(...sequences.differences);
     notVerified.push(...sequences.unknown.map((name) => ({ database: options.database, what: `position of sequence ${name}`, why: 'it was made, restarted or set back again and again while the manifest was taken', byDesign: false })));
@@ -66,7 +71,7 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
     const prepared = await reader.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid');
     return {
       database: options.database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences, notVerified,
-      compared: { ...tables.compared, catalogObjects: expected.catalog.length + (isFirst ? manifest.globals.length : 0), sequences: expected.sequences.length },
+      compared: { ...tables.compared, catalogObjects: sameQueries ? expected.catalog.length + (isFirst ? manifest.globals.length : 0) : 0, sequences: expected.sequences.length },
       preparedTransactions: prepared.rows.map((row) => row.gid),
       durationMs: performance.now() - started,
     };

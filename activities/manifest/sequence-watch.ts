@@ -7,7 +7,7 @@ import { pause } from './snapshot.ts';
 const LEAST_PAUSE_MS = 100;
 const REST_PER_BUSY = 20;
 
-/** Readings that are kept: the newest may have come after the position, the one before it hardly ever. */
+/** Readings that are kept: the newest may have come after the position, the one before it hardly ever, the first never. */
 const KEPT = 5;
 
 /**
@@ -28,7 +28,8 @@ export async function positionsBefore<T extends { lsn: string }>(
       if (until.aborted) return;
       const started = performance.now();
       readings.unshift(await readWithEnd(client, until));
-      readings.length = Math.min(readings.length, KEPT);
+      // The slot may read the log long after it was written: the first reading is the only one that certainly counts.
+      if (readings.length > KEPT) readings.splice(KEPT - 1, 1);
       busyMs = performance.now() - started;
     }
   };

@@ -97,6 +97,11 @@ export async function listTables(client: Client, serverVersionNum: number): Prom
   return list;
 }
 
+/** Sequences (by oid) that a column judges without any bound of their own: one that had rows when its table was last analyzed or vacuumed. */
+export function ownedByFilled(tables: readonly Table[]): Set<number> {
+  return new Set(tables.filter(({ estimatedPages }) => estimatedPages > 0).flatMap(({ owned }) => owned.map(({ sequenceOid }) => sequenceOid)));
+}
+
 function toTable(row: RelationRow, serverVersionNum: number): Table {
   const columns: Column[] = row.columns.map((column, index) => ({
     name: column.name,

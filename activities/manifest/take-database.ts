@@ -6,13 +6,14 @@ import { lockedAcross } from './exclusive-locks.ts';
 import { watchCost, type CostWatch } from './guard.ts';
 import type { ManifestLimits } from './limits.ts';
 import { readTables } from './read-tables.ts';
+import { SequencePatience } from './sequence-patience.ts';
 import { positionsBefore } from './sequence-watch.ts';
 import { describeSequences, listSequences, readPositions, withoutBound, type SequencePosition } from './sequences.ts';
 import { readableSecrets } from './secrets.ts';
 import type { Sessions } from './session.ts';
 import { exportSnapshot } from './snapshot.ts';
 import { TableLocks, keyOf, type LockableTable } from './table-locks.ts';
-import { listTables, type TableList } from './tables.ts';
+import { listTables, ownedByFilled, type TableList } from './tables.ts';
 import type { ManifestProgress } from './progress.ts';
 
 export interface DatabaseReading {
@@ -40,21 +41,19 @@ export interface TakeDatabaseOptions {
  */
 const maxAttempts = 60;
 
-/** So often a position is given up for the sake of sequences alone, which costs no reading; then the manifest goes without their bounds. */
-const maxSequenceRaces = 10;
-
 /** Why an attempt counts for nothing: others were faster. */
 interface Raced { tables: (LockableTable & { label: string })[]; sequences: string[] }
 
 /** Reads one database at one log position; starts again at a new one as often as tables are rewritten or sequences restarted meanwhile. */
 export async function takeDatabase(options: TakeDatabaseOptions): Promise<DatabaseReading> {
   const raced = new Map<string, LockableTable>();
-  let sequenceRaces = 0;
+  const patience = new SequencePatience(options.limits.maxXminAgeMs / 2);
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
     options.cost.attempts += 1;
-    const reading = await attemptDatabase(options, { attempt, raced: [...raced.values()], sequencesMayRace: sequenceRaces >= maxSequenceRaces });
+    const started = performance.now();
+    const reading = await attemptDatabase(options, { attempt, raced: [...raced.values()], sequencesMayRace: patience.isOver });
     if ('manifest' in reading) return reading;
-    if (reading.sequences.length > 0) sequenceRaces += 1;
+    if (reading.sequences.length > 0) patience.gaveUp(performance.now() - started);
     for (const table of reading.tables) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock });
     options.cost.restarts.push(reading.tables.length > 0
       ? `${options.database}: ${reading.tables.map((table) => table.label).join(', ')} rewritten, dropped or locked exclusively meanwhile`
@@ -120,7 +119,8 @@ async function attemptDatabase(
     if (lockedAtPosition.length > 0) return { tables: lockedAtPosition, sequences: [] };
     const sequences = await listSequences(reader);
     const after = await readPositions(control, sequences);
-    const unbound = withoutBound(sequences, position.before, after);
+    const judged = ownedByFilled(list.tables);
+    const unbound = withoutBound(sequences, position.before, after).filter(({ oid }) => !judged.has(oid));
     if (unbound.length > 0 && options.source === 'slot' && !sequencesMayRace) return { tables: [], sequences: unbound.map(({ schema, name }) => `${schema}.${name}`) };
     const reading = await readTables({
       workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
@@ -137,9 +137,9 @@ async function attemptDatabase(
     const catalog = await readDatabaseCatalog(reader, catalogOptions);
     const globals = options.withGlobals ? await readGlobals(reader, catalogOptions) : [];
     return {
-      manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog },
+      manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, mayRead: secrets.readable },
       globals,
-      notVerified: [...notVerified(database, list, sequences), ...(options.withGlobals ? secrets.hidden : [])],
+      notVerified: [...notVerified(database, list, sequences), ...secrets.hidden.filter((entry) => options.withGlobals || entry.database !== null)],
     };
   } catch (error) {
     if (sqlState(error) === lockNotAvailable && !signal.aborted) {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from 'pg';
 import type { Manifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts';
+import { catalogMethod } from './catalog.ts';
 import { ManifestError, insufficientPrivilege, sqlState } from './errors.ts';
 import { defaultLimits, type ManifestLimits } from './limits.ts';
 import type { ManifestProgress } from './progress.ts';
@@ -79,6 +80,7 @@ async function readManifest(options: TakeManifestOptions, source: 'slot' | 'paus
     return {
       schemaVersion: 1, ...identity, salt,
       databases: readings.map((reading) => reading.manifest),
+      catalogMethod,
       globals: readings.flatMap((reading) => reading.globals),
       preparedTransactions: await listPrepared(first),
       notVerified: [...(listed ?? []).flatMap(whyNotRead), ...dropped, ...created, ...readings.flatMap((reading): NotVerified[] => reading.notVerified)],

@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest';
+import { SequencePatience } from '../../activities/manifest/sequence-patience.ts';
+
+test.each([
+  [[], false],
+  [[10], false],
+  [[10, 10], true],
+  [[101], true],
+])('positions that were given up after %j ms for the sake of sequences: patience is over: %s', (waits, over) => {
+  const patience = new SequencePatience(100);
+  for (const waited of waits) patience.gaveUp(waited);
+  expect(patience.isOver).toBe(over);
+});
