@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { WorkflowFailedError } from '@temporalio/client';
@@ -66,7 +66,8 @@ async function main(): Promise<number> {
     log(`backup ${backup.id}: ${backup.manifest.tables} tables, ${backup.manifest.rows} rows in its manifest`);
     const damage = options.broken ? await damageIt(demo, backup.id) : undefined;
     const evidence = await drill(demo);
-    process.stdout.write(`\n${renderText(evidence.record)}\n\nevidence  ${evidence.file}\nreport    ${evidence.file.replace(/json$/, 'html')}\n\n`);
+    const kept = await keepEvidence(evidence.file);
+    process.stdout.write(`\n${renderText(evidence.record)}\n\nevidence  ${kept}\nreport    ${kept.replace(/json$/, 'html')}\n\n`);
     const success = damage ? named(evidence.record, damage.expectedNames) : evidence.record.outcome === 'succeeded';
     if (damage) log(success ? `dr-test was not told, and named the damage: ${damage.description}` : `dr-test did NOT name the damage: ${damage.description}`);
     if (options.keep) await keep(demo);
@@ -117,6 +118,14 @@ async function drill(demo: DemoEnvironment): Promise<{ record: Evidence; file: s
   }
   await demo.client.workflow.getHandle(guardianId({ workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result().catch(() => undefined);
   return { record: evidenceSchema.parse(JSON.parse(await readFile(file, 'utf8'))), file };
+}
+
+/** Evidence outlives the demo, whose own files go when it ends. Returns where it is, its report beside it. */
+async function keepEvidence(file: string): Promise<string> {
+  const directory = resolve('.demo');
+  await mkdir(directory, { recursive: true });
+  for (const one of [file, file.replace(/json$/, 'html')]) await copyFile(one, join(directory, basename(one)));
+  return join(directory, basename(file));
 }
 
 /** Whether a failed run's evidence says what is broken, in one of the names it may go by. */
