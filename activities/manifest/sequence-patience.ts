@@ -1,5 +1,11 @@
-/** Each one asks for a slot on the source, and for what waiting for it holds back there. */
-const MOST_RETRIES = 2;
+/**
+ * Each one asks for a slot on the source, and for what waiting for it holds back there. 2 were too few for a source that
+ * restarts sequences several times a second: one of 50 drills was left without a bound.
+ */
+const MOST_RETRIES = 6;
+/** So many at least, however long they take, and more where positions are to be had at once. */
+const DEAR_RETRIES = 2;
+const CHEAP_MS = 60_000;
 
 /** Counts how often and how long a position was fixed in vain, for the sake of sequences alone; then the manifest goes without their bounds. */
 export class SequencePatience {
@@ -10,7 +16,7 @@ export class SequencePatience {
   /** @param mostWaitMs no further position is asked for once this was spent on those that were given up */
   constructor(mostWaitMs: number) { this.#mostWaitMs = mostWaitMs; }
 
-  get isOver(): boolean { return this.#retries >= MOST_RETRIES || this.#waitedMs > this.#mostWaitMs; }
+  get isOver(): boolean { return this.#retries >= MOST_RETRIES || this.#waitedMs > this.#mostWaitMs || (this.#retries >= DEAR_RETRIES && this.#waitedMs > CHEAP_MS); }
 
   gaveUp(waitedMs: number): void {
     this.#retries += 1;

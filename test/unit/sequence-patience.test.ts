@@ -3,11 +3,13 @@ import { SequencePatience } from '../../activities/manifest/sequence-patience.ts
 
 test.each([
   [[], false],
-  [[10], false],
-  [[10, 10], true],
-  [[101], true],
+  [[10, 10, 10, 10, 10], false],
+  [[10, 10, 10, 10, 10, 10], true],
+  [[300_001], true],
+  [[70_000], false],
+  [[70_000, 10], true],
 ])('positions that were given up after %j ms for the sake of sequences: patience is over: %s', (waits, over) => {
-  const patience = new SequencePatience(100);
+  const patience = new SequencePatience(300_000);
   for (const waited of waits) patience.gaveUp(waited);
   expect(patience.isOver).toBe(over);
 });
