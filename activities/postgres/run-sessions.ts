@@ -28,11 +28,11 @@ async function findSessions(config: ClientConfig, applicationName: string): Prom
 /** A source that answers nothing is not waited for long: what ends a run has other things to end. */
 const PATIENCE_MS = 3_000;
 /** For those who tear down: a server that accepts a connection and then hangs must not hold them up either. */
-const impatient = (source: ClientConfig): ClientConfig => ({ ...source, connectionTimeoutMillis: PATIENCE_MS, query_timeout: 3 * PATIENCE_MS });
+const impatient = (source: ClientConfig, patienceMs: number): ClientConfig => ({ ...source, connectionTimeoutMillis: patienceMs, query_timeout: 3 * patienceMs });
 
 /** Ends what a run still has open at its source; 0 where the source does not answer, which the proof then says. */
-export async function endSourceSessions(source: ClientConfig, applicationName: string): Promise<number> {
-  return endSessions(impatient(source), applicationName).catch(() => 0);
+export async function endSourceSessions(source: ClientConfig, applicationName: string, patienceMs = PATIENCE_MS): Promise<number> {
+  return endSessions(impatient(source, patienceMs), applicationName).catch(() => 0);
 }
 
 /** Rights and passwords do not come back by asking again. */
@@ -46,9 +46,9 @@ const ATTEMPTS_TO_LOOK = 5;
  * host is worth no less for it.
  * @throws what may pass, while `attempt`, which counts from 1, is one of the first
  */
-export async function lookForSourceSessions(source: ClientConfig, applicationName: string, attempt: number): Promise<{ looked: string; found: string[] }> {
+export async function lookForSourceSessions(source: ClientConfig, applicationName: string, attempt: number, patienceMs = PATIENCE_MS): Promise<{ looked: string; found: string[] }> {
   try {
-    return { looked: 'sessions and slots at the source', found: await findSessions(impatient(source), applicationName) };
+    return { looked: 'sessions and slots at the source', found: await findSessions(impatient(source, patienceMs), applicationName) };
   } catch (error) {
     const silent = unreachable(error);
     if (!silent && !REFUSED.test(String((error as { code?: unknown }).code)) && attempt < ATTEMPTS_TO_LOOK) throw error;
