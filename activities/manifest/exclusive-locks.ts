@@ -1,15 +1,15 @@
 import type { Client } from 'pg';
+import { restAfterLook } from './pace.ts';
 import { pause } from './snapshot.ts';
 
 /**
- * The slot may have to wait for minutes: looked often enough to see what is held across a position, and resting so many
+ * The slot may have to wait for minutes: looked often enough to see what is held across a position, and resting many
  * times as long as a look took, since each one takes all partitions of the lock table and, with many relations, milliseconds.
  *
  * A lock that is held across the position for less than the rest can be missed. A copy that is paused there shows it, so
  * the table is then not compared and the drill ends `notProven`, never wrongly sound or unsound.
  */
 const LEAST_PAUSE_MS = 20;
-const REST_PER_BUSY = 20;
 
 /**
  * Tables (by oid) of this database that somebody holds an ACCESS EXCLUSIVE lock on, be it on an index of theirs.
@@ -35,7 +35,7 @@ export async function lockedAcross<T>(client: Client, signal: AbortSignal, fixPo
     while (!until.aborted) {
       const started = performance.now();
       last = await exclusivelyLocked(client);
-      await pause(Math.max(LEAST_PAUSE_MS, REST_PER_BUSY * (performance.now() - started)), until);
+      await pause(restAfterLook(performance.now() - started, LEAST_PAUSE_MS), until);
     }
     return last;
   })();

@@ -36,3 +36,10 @@ export class Pace {
     return busyMs * Math.max(0, Math.min(1 / dutyCycle - 1, slackMs / busyLeftMs));
   }
 }
+
+const REST_PER_LOOK = 20;
+
+/** How long to rest after a look at production that is repeated while something is waited for: it costs 5 % of the time at most. */
+export function restAfterLook(busyMs: number, leastMs: number): number {
+  return Math.max(leastMs, busyMs * REST_PER_LOOK);
+}

@@ -1,11 +1,11 @@
 import type { Client } from 'pg';
 import { parseLsn } from '../postgres/lsn.ts';
+import { restAfterLook } from './pace.ts';
 import { listSequences, readPositions, type SequencePosition } from './sequences.ts';
 import { pause } from './snapshot.ts';
 
-/** The least time between two readings, and how many times a reading's own duration is rested: production is asked 5 % of the time at most. */
+/** The least time between two readings. */
 const LEAST_PAUSE_MS = 100;
-const REST_PER_BUSY = 20;
 
 /** Readings that are kept: the newest may have come after the position, the one before it hardly ever, the first never. */
 const KEPT = 5;
@@ -24,7 +24,7 @@ export async function positionsBefore<T extends { lsn: string }>(
   const until = AbortSignal.any([signal, fixed.signal]);
   const reading = async (): Promise<void> => {
     for (let busyMs = 0; ; ) {
-      await pause(Math.max(LEAST_PAUSE_MS, busyMs * REST_PER_BUSY), until);
+      await pause(restAfterLook(busyMs, LEAST_PAUSE_MS), until);
       if (until.aborted) return;
       const started = performance.now();
       readings.unshift(await readWithEnd(client, until));

@@ -1,6 +1,6 @@
 import type { ClientConfig } from 'pg';
 import { withClient } from './source.ts';
-import { unreachable } from './unreachable.ts';
+import { isRefused, unreachable } from './unreachable.ts';
 
 /** Ends every session of a server whose application name begins so, and waits until they are gone; returns how many there were. */
 export async function endSessions(config: ClientConfig, applicationName: string): Promise<number> {
@@ -35,8 +35,6 @@ export async function endSourceSessions(source: ClientConfig, applicationName: s
   return endSessions(impatient(source, patienceMs), applicationName).catch(() => 0);
 }
 
-/** Rights and passwords do not come back by asking again. */
-const REFUSED = /^(28|3D000|42501)/;
 /** How often a source that answers but does not let us look is asked, by the attempts of one activity. */
 const ATTEMPTS_TO_LOOK = 5;
 
@@ -51,7 +49,7 @@ export async function lookForSourceSessions(source: ClientConfig, applicationNam
     return { looked: 'sessions and slots at the source', found: await findSessions(impatient(source, patienceMs), applicationName) };
   } catch (error) {
     const silent = unreachable(error);
-    if (!silent && !REFUSED.test(String((error as { code?: unknown }).code)) && attempt < ATTEMPTS_TO_LOOK) throw error;
+    if (!silent && !isRefused(error) && attempt < ATTEMPTS_TO_LOOK) throw error;
     const why = silent ?? error;
     return { looked: `no sessions at the source, which could not be asked: ${why instanceof Error ? why.message : String(why)}`, found: [] };
   }

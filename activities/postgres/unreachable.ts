@@ -34,6 +34,14 @@ export function hasBrokenOff(error: unknown): boolean {
   return error instanceof Error && (BROKEN_OFF.test(error.message) || ['ECONNRESET', 'EPIPE'].includes((error as SystemError).code ?? ''));
 }
 
+/** Wrong password or role, no such database, a right that is missing. */
+const REFUSED_STATES = /^(28|3D000|42501)/;
+
+/** Whether a server answered and refused us: trying again cannot help. */
+export function isRefused(error: unknown): boolean {
+  return REFUSED_STATES.test((error as SystemError | null)?.code ?? '');
+}
+
 /** The same error in words if it says that nobody answers, else undefined. `where` is what was asked for; the system does not always tell. */
 export function unreachable(error: unknown, where: { host?: string | undefined; port?: number | undefined } = {}): Unreachable | undefined {
   if (error instanceof Unreachable) return error;

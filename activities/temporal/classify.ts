@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { FailureType } from '../../contracts/failures.ts';
 import { RecoveryFailure, type RecoveryFailureType } from '../archive/recovery-failure.ts';
 import { isHostTrouble, limitReached, ManifestError, sqlState } from '../manifest/errors.ts';
-import { ConnectionLost, hasBrokenOff, unreachable } from '../postgres/unreachable.ts';
+import { ConnectionLost, hasBrokenOff, isRefused, unreachable } from '../postgres/unreachable.ts';
 
 const RECOVERY: Record<RecoveryFailureType, FailureType> = {
   BACKUP_DAMAGED: 'BACKUP_DAMAGED',
@@ -37,8 +37,6 @@ const DISK_FULL_STATE = '53100';
 /** What the system says when this host has no room left, and when its storage fails or something else of it runs out. */
 const FULL_CODES = new Set(['ENOSPC', 'EDQUOT']);
 const HOST_CODES = new Set(['EIO', 'EROFS', 'ESTALE', 'EMFILE', 'ENFILE', 'ENOMEM']);
-/** Wrong password or role, no such database: trying again cannot help. */
-const ACCESS_STATES = /^(28|3D000|42501)/;
 
 /** Turns what adapters throw into a failure with a type that workflows branch on. What nobody knows stays as it is and is retried. */
 export function classify(error: unknown): unknown {
@@ -54,7 +52,7 @@ export function classify(error: unknown): unknown {
   if (silent) return unavailable(silent);
   if (hasBrokenOff(error)) return unavailable(new ConnectionLost(`a connection to PostgreSQL broke off (${messageOf(error)})`, error));
   const state = sqlState(error);
-  if (ACCESS_STATES.test(state)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}; ${whatToCorrect(state)}`, 'CONFIGURATION');
+  if (isRefused(error)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}; ${whatToCorrect(state)}`, 'CONFIGURATION');
   if (state === DISK_FULL_STATE) return ApplicationFailure.nonRetryable(`PostgreSQL ran out of disk space: ${messageOf(error)}`, 'DISK_FULL');
   if (state === limitReached) return ApplicationFailure.nonRetryable(`PostgreSQL reached a limit: ${messageOf(error)}; where it is temp_file_limit of a drill, make room or raise it in drills.settings`, 'DISK_FULL');
   if (isHostTrouble(error)) return unavailable(error);

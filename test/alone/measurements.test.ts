@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -190,8 +190,6 @@ describe('a source whose clock is nine seconds ahead', () => {
   let source: MeasuredSource | undefined;
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'skew-'));
-    // The server's user must be able to load what is in it.
-    await chmod(directory, 0o755);
     const environment = await skewedClock(directory, 9);
     if (environment === undefined) return;
     source = await startMeasuredSource(environment);
@@ -227,7 +225,6 @@ describe('a host of drills whose clock is nine seconds ahead of Temporal and of 
   let source: MeasuredSource | undefined;
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'skew-'));
-    await chmod(directory, 0o755);
     const environment = await skewedClock(directory, 9);
     if (environment === undefined) return;
     source = await startMeasuredSource();

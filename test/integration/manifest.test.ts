@@ -26,6 +26,17 @@ const total: Partial<RaceCounts> = {};
 const take = (): Promise<Manifest> => takeManifest({
   connect: (database) => source.config(database), applicationName: 'manifest-test', signal: live(), limits: { bucketBytes: 256 * 1024, lockTimeoutMs: 300 },
 });
+/** A manifest whose first position waits for a transaction until `meanwhile` is done. */
+const takeWhileBlocked = (meanwhile: () => Promise<void>): Promise<Manifest> => source.withClient('postgres', async (blocker) => {
+  await blocker.query('BEGIN; SELECT pg_current_xact_id()');
+  const taking = take();
+  taking.catch(() => undefined);
+  const slots = () => source.withClient('postgres', (client) => client.query(`SELECT FROM pg_replication_slots WHERE slot_name LIKE 'runbook_manifest_%'`));
+  await expect.poll(async () => (await slots()).rowCount, { timeout: 20_000 }).toBe(1);
+  await meanwhile();
+  await blocker.query('COMMIT');
+  return taking;
+});
 const compare = (restored: Server, manifest: Manifest, database: string): Promise<ComparisonResult> => compareWithManifest({
   connect: (name) => restored.config(name), manifest, database, connections: 2, depth: 'standard', signal: live(),
 });
@@ -112,15 +123,9 @@ describe('a manifest taken under write load', () => {
     const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
     await run(`CREATE TABLE emptied (id bigserial); INSERT INTO emptied DEFAULT VALUES; CREATE SEQUENCE lowered; SELECT setval('lowered', 100)`);
     try {
-      const manifest = await source.withClient('postgres', async (blocker) => {
-        await blocker.query('BEGIN; SELECT pg_current_xact_id()');
-        const taking = take();
-        taking.catch(() => undefined);
-        await expect.poll(async () => (await run(`SELECT FROM pg_replication_slots WHERE slot_name LIKE 'runbook_manifest_%'`)).rowCount, { timeout: 20_000 }).toBe(1);
+      const manifest = await takeWhileBlocked(async () => {
         await run(`TRUNCATE emptied RESTART IDENTITY; CREATE SEQUENCE made START 7; SELECT setval('lowered', 50)`);
         await new Promise((resolve) => setTimeout(resolve, 500));
-        await blocker.query('COMMIT');
-        return taking;
       });
       expect(manifest.databases[0]?.sequences.filter(({ name }) => ['emptied_id_seq', 'made', 'lowered'].includes(name)).map(({ name, nextAtLeast }) => [name, nextAtLeast]))
         .toEqual([['emptied_id_seq', '1'], ['lowered', '51'], ['made', '7']]);
@@ -160,7 +165,11 @@ describe('a manifest taken under write load', () => {
     await run('CREATE SEQUENCE restless; CREATE TABLE filled (id bigserial)');
     await run('INSERT INTO filled SELECT FROM generate_series(1, 10)');
     await run('ANALYZE filled');
-    const restarting = async (name: string) => source.withClient('postgres', async (client) => { while (running) await client.query(`ALTER SEQUENCE ${name} RESTART WITH 50`); });
+    const restarting = async (name: string) => source.withClient('postgres', async (client) => {
+      // The more restarts a second, the fewer positions have none shortly before them.
+      await client.query('SET synchronous_commit = off');
+      while (running) await client.query(`ALTER SEQUENCE ${name} RESTART WITH 50`);
+    });
     const bound = (manifest: Manifest, name: string) => manifest.databases[0]?.sequences.find((sequence) => sequence.name === name);
     let busy: Promise<void> | undefined;
     try {
@@ -173,8 +182,11 @@ describe('a manifest taken under write load', () => {
       running = true;
       busy = restarting('restless');
       const manifest = await take();
-      expect(manifest.cost.restarts).toEqual(Array.from({ length: 6 }, () => 'postgres: sequence public.restless made, restarted or set back just before the position'));
-      expect(bound(manifest, 'restless')?.nextAtLeast).toBeNull();
+      const { restarts } = manifest.cost;
+      expect(new Set(restarts)).toEqual(new Set(['postgres: sequence public.restless made, restarted or set back just before the position']));
+      // Luck may give a bound sooner; without one it is not left before patience is over.
+      expect(restarts.length).toBeLessThanOrEqual(6);
+      expect(bound(manifest, 'restless')?.nextAtLeast).toBeOneOf(restarts.length === 6 ? [null, '50'] : ['50']);
     } finally {
       running = false;
       await busy;
@@ -186,16 +198,9 @@ describe('a manifest taken under write load', () => {
     const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
     await run('CREATE DATABASE tenant_left');
     try {
-      const manifest = await source.withClient('postgres', async (blocker) => {
-        // The first position waits for it to end.
-        await blocker.query('BEGIN; SELECT pg_current_xact_id()');
-        const taking = take();
-        taking.catch(() => undefined);
-        await expect.poll(async () => (await run(`SELECT FROM pg_replication_slots WHERE slot_name LIKE 'runbook_manifest_%'`)).rowCount, { timeout: 20_000 }).toBe(1);
+      const manifest = await takeWhileBlocked(async () => {
         await run('CREATE DATABASE tenant_new');
         await run('DROP DATABASE tenant_left');
-        await blocker.query('COMMIT');
-        return taking;
       });
       expect(manifest.databases.map(({ database }) => database)).toEqual(['postgres', 'second']);
       expect(manifest.notVerified).toContainEqual({ database: 'tenant_new', what: 'contents', why: 'it was created or renamed while the manifest was taken; take a new backup', byDesign: false });

@@ -35,9 +35,11 @@ time_t time(time_t *into) {
 
 /**
  * Environment in which a server's clock is that many seconds off, its WAL included. Undefined where this host has no C
- * compiler to build the few lines that do it.
+ * compiler to build the few lines that do it. What it loads lies in `directory`, which every user may then enter.
  */
 export async function skewedClock(directory: string, seconds: number): Promise<Record<string, string> | undefined> {
+  // The server's user must be able to load what is in it.
+  await chmod(directory, 0o755);
   const library = join(directory, 'skewed-clock.so');
   await writeFile(join(directory, 'skewed-clock.c'), source);
   const built = await promisify(execFile)('cc', ['-shared', '-fPIC', '-O1', '-o', library, join(directory, 'skewed-clock.c'), '-ldl']).then(() => true, () => false);
