@@ -18,7 +18,7 @@ export async function listSequences(client: Client): Promise<SequenceRow[]> {
 }
 
 /**
- * Where the sequences stand now, by oid. Sequences obey no snapshot: read before the log position, this is a lower
+ * Where the sequences stand now, by oid, without those that have another file than listed. Sequences obey no snapshot: read before the log position, this is a lower
  * bound of what a restore to that position must show, because each value was logged before it was given out.
  * @param signal when it fires, the rest is left out
  */
@@ -29,17 +29,39 @@ export async function readPositions(client: Client, sequences: readonly Sequence
     // An unlogged sequence cannot be read while recovery is paused, and starts anew afterwards.
     if (sequence.persistence === 'u') continue;
     try {
-      const { rows } = await client.query<{ last_value: string; is_called: boolean; filenode: string }>(
-        `SELECT last_value::text, is_called, pg_relation_filenode($1::oid)::text AS filenode FROM ${escapeIdentifier(sequence.schema)}.${escapeIdentifier(sequence.name)}`,
-        [String(sequence.oid)]);
-      const row = rows[0];
-      if (row) positions.set(sequence.oid, { next: BigInt(row.last_value) + (row.is_called ? BigInt(sequence.increment) : 0n), filenode: row.filenode });
+      const position = await readPosition(client, sequence);
+      // It is in the file that the list saw before and that was current after: so it was read from that one.
+      if (position?.filenode === sequence.filenode) positions.set(sequence.oid, position);
     } catch (error) {
       // Dropped, renamed or locked meanwhile: no bound is known, and a wrong one would be worse.
       if (!definitionMoved.has(sqlState(error)) && sqlState(error) !== lockNotAvailable) throw error;
     }
   }
   return positions;
+}
+
+/**
+ * What PostgreSQL says when the file that it began to read was emptied or removed: data_corrupted (a block is not there),
+ * undefined_file. RESTART makes a new file and does not wait for those who read the old one.
+ */
+const FILE_GONE: ReadonlySet<string> = new Set(['XX001', '58P01']);
+/** Each look finds the file of that moment; damage would be there each time. */
+const LOOKS_AT_A_FILE = 10;
+
+async function readPosition(client: Client, sequence: SequenceRow): Promise<SequencePosition | undefined> {
+  const increment = BigInt(sequence.increment);
+  for (let look = 1; ; look += 1) {
+    try {
+      const { rows: [row] } = await client.query<{ last_value: string; is_called: boolean; filenode: string }>(
+        `SELECT last_value::text, is_called, pg_relation_filenode($1::oid)::text AS filenode FROM ${escapeIdentifier(sequence.schema)}.${escapeIdentifier(sequence.name)}`,
+        [String(sequence.oid)]);
+      if (row) return { next: BigInt(row.last_value) + (row.is_called ? increment : 0n), filenode: row.filenode };
+      // An emptied file that was measured before it was read has no row.
+      if (look >= LOOKS_AT_A_FILE) return undefined;
+    } catch (error) {
+      if (!FILE_GONE.has(sqlState(error)) || look >= LOOKS_AT_A_FILE) throw error;
+    }
+  }
 }
 
 /** What the reading of tables found in the columns that own sequences, by oid of the sequence. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
 import { exclusivelyLocked } from '../../activities/manifest/exclusive-locks.ts';
+import { listSequences, readPositions } from '../../activities/manifest/sequences.ts';
 import { takeManifest, takeManifestOfPausedStandby } from '../../activities/manifest/take-manifest.ts';
 import { manifestSchema, type ComparisonResult, type Manifest } from '../../contracts/manifest.ts';
 import { backUpByCopy, recoverTo, schemaOfEverything, startWriters, type RaceCounts } from '../support/manifest-scenario.ts';
@@ -192,6 +193,37 @@ describe('a manifest taken under write load', () => {
       await busy;
       await run('DROP SEQUENCE restless; DROP TABLE filled');
     }
+  }, 60_000);
+
+  test('a sequence that is restarted without pause can be read, though PostgreSQL empties the file under it, and only as what its file holds', async () => {
+    let running = true;
+    await source.withClient('postgres', (client) => client.query('CREATE SEQUENCE restless'));
+    const held = new Map<string, bigint>();
+    const looks: { filenode: string; next: bigint }[] = [];
+    const restarting = source.withClient('postgres', async (client) => {
+      await client.query('SET synchronous_commit = off');
+      for (let start = 50; running; start += 1) {
+        await client.query(`ALTER SEQUENCE restless RESTART WITH ${start}`);
+        const { rows } = await client.query<{ filenode: string }>(`SELECT pg_relation_filenode('restless')::text AS filenode`);
+        held.set(rows[0]?.filenode ?? '', BigInt(start));
+      }
+    });
+    try {
+      await source.withClient('postgres', async (client) => {
+        for (let look = 0; look < 2_000; look += 1) {
+          const sequences = (await listSequences(client)).filter(({ name }) => name === 'restless');
+          looks.push(...(await readPositions(client, sequences)).values());
+        }
+      });
+    } finally {
+      running = false;
+      await restarting;
+      await source.withClient('postgres', (client) => client.query('DROP SEQUENCE restless'));
+    }
+    // The file it was made with is not in the list.
+    const known = looks.filter(({ filenode }) => held.has(filenode));
+    expect(known.length).toBeGreaterThan(20);
+    expect(known.filter(({ filenode, next }) => next !== held.get(filenode))).toEqual([]);
   }, 60_000);
 
   test('databases that come and go meanwhile are named, and end nothing', async () => {
