@@ -29,20 +29,27 @@ export default defineConfig({
         test: {
           name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
           // Each file starts servers and databases of its own, and waits for time-outs most of the while.
-          maxWorkers: 2, sequence: { groupOrder: 3 },
+          maxWorkers: 3, sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
+          // What has an npm script of its own for the whole: each is busy with several drills at once.
+          name: 'samples', include: ['test/samples/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 120_000,
+          maxWorkers: 2, sequence: { groupOrder: 4 },
         },
       },
       {
         test: {
           // Next to others these would measure something else.
           name: 'alone', include: ['test/alone/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
-          fileParallelism: false, sequence: { groupOrder: 4 },
+          fileParallelism: false, sequence: { groupOrder: 5 },
         },
       },
       {
         test: {
           name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000,
-          fileParallelism: false, sequence: { groupOrder: 5 },
+          fileParallelism: false, sequence: { groupOrder: 6 },
         },
       },
     ],
