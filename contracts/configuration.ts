@@ -45,7 +45,7 @@ const manifestLimitsSchema = z.strictObject({
   lockTimeout: durationMs.default(2_000),
   maxXminAge: durationMs.default(30 * 60_000),
   maxRetainedWal: sizeBytes.default(8 * 2 ** 30),
-  /** Share of time spent reading; below 1 it pauses between buckets and spares production, as long as half of `maxXminAge` suffices. */
+  /** Share of time spent reading; below 1 it pauses after each megabyte and spares production, as long as half of `maxXminAge` suffices. */
   dutyCycle: z.number().gt(0).max(1).default(0.1),
 });
 

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import type { Bucket, Difference, TableManifest } from '../../contracts/manifest.ts';
+import { joinBuckets } from './buckets.ts';
 import { saysNothingOfTheData, sqlState } from './errors.ts';
 import { ConnectionLost, hasBrokenOff } from '../postgres/unreachable.ts';
 import { exclusivelyLocked } from './exclusive-locks.ts';
@@ -45,7 +46,7 @@ export async function compareTables(options: {
   /** Reads neighbouring buckets at once, and each by itself where something is wrong: their fingerprints add up. */
   const compareBuckets = (manifest: TableManifest, table: Table, buckets: readonly Bucket[], comparable: boolean) => async (client: Client): Promise<void> => {
     throwIfAborted(signal);
-    const expected = joined(buckets);
+    const expected = joinBuckets(buckets);
     const range = { fromPage: expected.fromPage, toPage: expected.toPage };
     const read = async (depth: 'count' | 'fingerprint' | 'fingerprintAndBounds'): Promise<Bucket> => {
       const reading = await readBucket(client, table, range, depth);
@@ -127,18 +128,6 @@ function neighbours({ buckets, bytes }: TableManifest): Bucket[][] {
     else groups.push([bucket]);
   }
   return groups;
-}
-
-/** What neighbouring buckets hold together. Bounds are those of a single one: text cannot be put in the order of its type here. */
-function joined(buckets: readonly Bucket[]): Bucket {
-  const [first] = buckets;
-  if (first === undefined) throw new RangeError('there is no bucket to compare');
-  if (buckets.length === 1) return first;
-  return {
-    fromPage: first.fromPage, toPage: buckets.at(-1)?.toPage ?? null, keyFrom: null, keyTo: null,
-    rows: buckets.reduce((sum, { rows }) => sum + rows, 0),
-    fingerprint: String(buckets.reduce((sum, { fingerprint }) => sum + BigInt(fingerprint), 0n)),
-  };
 }
 
 function labelOf(table: { schema: string; name: string }): string {

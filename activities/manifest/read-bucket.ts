@@ -1,9 +1,8 @@
 import { escapeIdentifier, type Client, type QueryResult } from 'pg';
 import type { Bucket } from '../../contracts/manifest.ts';
+import type { PageRange, TableSize } from './buckets.ts';
 import { definitionMoved, sqlState } from './errors.ts';
-import type { Table } from './tables.ts';
-
-export interface PageRange { fromPage: number; toPage: number | null }
+import type { Table, TableKey } from './tables.ts';
 
 export interface BucketReading {
   bucket: Bucket;
@@ -21,11 +20,12 @@ export type ReadDepth = 'count' | 'fingerprint' | 'fingerprintAndBounds';
  * The lock lasts for this range only: rolling back to a savepoint releases it, while the snapshot stays. Under the
  * lock it is certain whether the file is still the one that the snapshot means: TRUNCATE, a rewriting ALTER and
  * REFRESH put another in its place, which the snapshot would read as it is now.
+ * @param known what of the same bucket was read before: the bounds that are returned are those of both together
  * @returns 'moved' when the table was rewritten, dropped or renamed since the snapshot
  */
-export async function readBucket(client: Client, table: Table, range: PageRange, depth: ReadDepth): Promise<BucketReading | 'moved'> {
+export async function readBucket(client: Client, table: Table, range: PageRange, depth: ReadDepth, known?: Bucket): Promise<BucketReading | 'moved'> {
   // One round trip. The values in it are numbers and quoted identifiers of ours: a simple query takes no parameters.
-  const text = `SAVEPOINT bucket; ${table.lock}; ${sameFileQuery(table)}; ${bucketQuery(table, range, depth)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`;
+  const text = `SAVEPOINT bucket; ${table.lock}; ${sameFileQuery(table)}; ${bucketQuery(table, range, depth, known)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`;
   const started = performance.now();
   let results: QueryResult<Record<string, unknown>>[];
   try {
@@ -52,10 +52,11 @@ export async function readBucket(client: Client, table: Table, range: PageRange,
 }
 
 /** Whether the table is still what the snapshot says, and how many pages it has now; nothing of its contents is read. */
-export async function measureTable(client: Client, table: Table): Promise<{ pages: number; bytes: number } | 'moved'> {
+export async function measureTable(client: Client, table: Table): Promise<TableSize | 'moved'> {
   try {
+    const size = [`pg_relation_size(${table.oid}) AS bytes`, `pg_table_size(${table.oid}) AS total`, `current_setting('block_size') AS block`];
     const results = await client.query(
-      `SAVEPOINT bucket; ${table.lock}; ${sameFileQuery(table)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`,
+      `SAVEPOINT bucket; ${table.lock}; ${sameFileQuery(table, ...size)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`,
     ) as unknown as QueryResult<{ same: boolean; bytes: string; total: string; block: string }>[];
     const row = results[2]?.rows[0];
     if (!row?.same) return 'moved';
@@ -68,19 +69,18 @@ export async function measureTable(client: Client, table: Table): Promise<{ page
 }
 
 /** pg_class answers as of the snapshot, the functions as of now; by oid, so that a table of the same name is another one. */
-function sameFileQuery(table: Table): string {
+function sameFileQuery(table: Table, ...more: string[]): string {
   const name = `'${`${escapeIdentifier(table.schema)}.${escapeIdentifier(table.name)}`.replaceAll("'", "''")}'`;
-  return `SELECT coalesce(to_regclass(${name})::oid = ${table.oid} AND pg_relation_filenode(${table.oid}) = ${table.relfilenode}, false) AS same,
-    pg_relation_size(${table.oid}) AS bytes, pg_table_size(${table.oid}) AS total, current_setting('block_size') AS block`;
+  return `SELECT ${[`coalesce(to_regclass(${name})::oid = ${table.oid} AND pg_relation_filenode(${table.oid}) = ${table.relfilenode}, false) AS same`, ...more].join(', ')}`;
 }
 
-function bucketQuery(table: Table, range: PageRange, depth: ReadDepth): string {
+function bucketQuery(table: Table, range: PageRange, depth: ReadDepth, known?: Bucket): string {
   const columns = ['count(*) AS n'];
   if (depth !== 'count') columns.push(`sum(${table.expression})::text AS f`);
   if (depth === 'fingerprintAndBounds') {
-    if (table.keyColumn !== null) {
-      const key = escapeIdentifier(table.keyColumn);
-      columns.push(`min(${key})::text AS key_from`, `max(${key})::text AS key_to`);
+    if (table.key !== null) {
+      const key = escapeIdentifier(table.key.column);
+      columns.push(`least(min(${key})${alsoKnown(table.key, known?.keyFrom)})::text AS key_from`, `greatest(max(${key})${alsoKnown(table.key, known?.keyTo)})::text AS key_to`);
     }
     table.owned.forEach((owned, index) => columns.push(`${owned.ascending ? 'max' : 'min'}(${escapeIdentifier(owned.column)})::text AS o${index}`));
   }
@@ -91,14 +91,9 @@ function bucketQuery(table: Table, range: PageRange, depth: ReadDepth): string {
   return `SELECT ${columns.join(', ')} FROM ${table.from}${where.length > 0 ? ` WHERE ${where.join(' AND ')}` : ''}`;
 }
 
-/** Cuts a table into ranges of about `bucketBytes`; the last one is open, so that rows on later pages are not missed. */
-export function planRanges(table: Pick<Table, 'isHeap'>, pages: number, bytes: number, bucketBytes: number): PageRange[] {
-  if (!table.isHeap || pages === 0 || bytes <= bucketBytes * 1.5) return [{ fromPage: 0, toPage: null }];
-  // Bytes include what is stored out of line, which is read along with its pages.
-  const step = Math.max(1, Math.round(pages * bucketBytes / bytes));
-  const ranges: PageRange[] = [];
-  for (let fromPage = 0; fromPage < pages; fromPage += step) ranges.push({ fromPage, toPage: fromPage + step < pages ? fromPage + step : null });
-  return ranges;
+/** A bound that is known already, in the order of its type. */
+function alsoKnown({ type }: TableKey, bound: string | null | undefined): string {
+  return typeof bound === 'string' ? `, '${bound.replaceAll("'", "''")}'::pg_catalog.${escapeIdentifier(type)}` : '';
 }
 
 function textOrNull(value: unknown): string | null {

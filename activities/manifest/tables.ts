@@ -18,13 +18,17 @@ export interface Table {
   /** Hash of the expression and of what its columns mean. */
   method: string;
   portable: boolean;
-  keyColumn: string | null;
+  /** The first column of a unique index, where ranges of it mean something to people. */
+  key: TableKey | null;
   /** Columns that own a sequence, and which end of them a sequence must be beyond. */
   owned: { column: string; ascending: boolean; sequenceOid: number }[];
   /** Other storage than heap has no page ranges. */
   isHeap: boolean;
   estimatedPages: number;
 }
+
+/** `type` is the name in pg_catalog of the type underneath all domains. */
+export interface TableKey { column: string; type: string }
 
 export interface TableList {
   tables: Table[];
@@ -34,7 +38,7 @@ export interface TableList {
 
 interface RelationRow {
   oid: number; schema: string; name: string; label: string; kind: string; persistence: string; relfilenode: string; pages: number;
-  is_heap: boolean; key: string | null; columns: ColumnRow[]; owned: { column: string; ascending: boolean; sequenceOid: number }[];
+  is_heap: boolean; key: TableKey | null; columns: ColumnRow[]; owned: { column: string; ascending: boolean; sequenceOid: number }[];
 }
 interface ColumnRow {
   name: string; type: string; type_schema: string; kind: string; is_domain: boolean; send: string | null; user_oids: boolean;
@@ -67,7 +71,7 @@ WITH RECURSIVE relation AS (
 )
 SELECT r.oid::int8::float8 AS oid, r.nspname AS schema, r.relname AS name, format('%I.%I', r.nspname, r.relname) AS label, r.relkind AS kind,
   r.relpersistence AS persistence, r.relfilenode::text AS relfilenode, r.relpages AS pages, coalesce(am.amname = 'heap', false) AS is_heap,
-  (SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+  (SELECT jsonb_build_object('column', a.attname, 'type', f.typname) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
    JOIN final f ON f.start = a.atttypid
    WHERE i.indrelid = r.oid AND i.indisunique AND i.indpred IS NULL
      AND f.nspname = 'pg_catalog' AND f.typname IN ('int2', 'int4', 'int8', 'date', 'timestamp', 'timestamptz')
@@ -123,6 +127,6 @@ function toTable(row: RelationRow, serverVersionNum: number): Table {
     relfilenode: row.relfilenode,
     expression: sql,
     method: createHash('sha256').update(`${sql}\n${columns.map((column) => column.baseType).join()}`).digest('hex').slice(0, 16),
-    portable, keyColumn: row.key, owned: row.owned, isHeap: row.is_heap, estimatedPages: row.pages,
+    portable, key: row.key, owned: row.owned, isHeap: row.is_heap, estimatedPages: row.pages,
   };
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
 import { exclusivelyLocked } from '../../activities/manifest/exclusive-locks.ts';
+import type { ManifestLimits } from '../../activities/manifest/limits.ts';
 import { listSequences, readPositions } from '../../activities/manifest/sequences.ts';
 import { takeManifest, takeManifestOfPausedStandby } from '../../activities/manifest/take-manifest.ts';
 import { manifestSchema, type ComparisonResult, type Manifest } from '../../contracts/manifest.ts';
@@ -24,8 +25,8 @@ const drills = Number(process.env['MANIFEST_DRILLS'] ?? 4);
 const live = (): AbortSignal => new AbortController().signal;
 const total: Partial<RaceCounts> = {};
 
-const take = (): Promise<Manifest> => takeManifest({
-  connect: (database) => source.config(database), applicationName: 'manifest-test', signal: live(), limits: { bucketBytes: 256 * 1024, lockTimeoutMs: 300 },
+const take = (limits: Partial<ManifestLimits> = {}): Promise<Manifest> => takeManifest({
+  connect: (database) => source.config(database), applicationName: 'manifest-test', signal: live(), limits: { bucketBytes: 256 * 1024, lockTimeoutMs: 300, ...limits },
 });
 /** A manifest whose first position waits for a transaction until `meanwhile` is done. */
 const takeWhileBlocked = (meanwhile: () => Promise<void>): Promise<Manifest> => source.withClient('postgres', async (blocker) => {
@@ -224,6 +225,24 @@ describe('a manifest taken under write load', () => {
     const known = looks.filter(({ filenode }) => held.has(filenode));
     expect(known.length).toBeGreaterThan(20);
     expect(known.filter(({ filenode, next }) => next !== held.get(filenode))).toEqual([]);
+  }, 60_000);
+
+  test('a bucket that is read in bursts is the same as one that is read at once', async () => {
+    const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
+    // Its keys fall, and the ends of time are among them: as text they would be in another order.
+    await run(`CREATE TABLE in_bursts (at timestamptz PRIMARY KEY, filler text)`);
+    await run(`INSERT INTO in_bursts SELECT CASE i WHEN 7000 THEN 'infinity' WHEN 9000 THEN '-infinity' ELSE timestamptz '20000-01-01' - i * interval '1 day' END, repeat(md5(i::text), 20) FROM generate_series(1, 12000) i`);
+    try {
+      const tableOf = (manifest: Manifest) => manifest.databases[0]?.tables.find(({ name }) => name === 'in_bursts');
+      const bucketBytes = 8 * 1024 ** 2;
+      const inBursts = tableOf(await take({ bucketBytes, dutyCycle: 0.9 }));
+      expect(inBursts?.bytes).toBeGreaterThan(6_000_000);
+      // Autovacuum may add a map to its files in between.
+      expect(inBursts).toEqual({ ...tableOf(await take({ bucketBytes, dutyCycle: 1 })), bytes: inBursts?.bytes });
+      expect(inBursts?.buckets).toMatchObject([{ fromPage: 0, toPage: null, rows: 12_000, keyFrom: '-infinity', keyTo: 'infinity' }]);
+    } finally {
+      await run('DROP TABLE in_bursts');
+    }
   }, 60_000);
 
   test('databases that come and go meanwhile are named, and end nothing', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { rowHash, type Column } from '../../activities/manifest/fingerprint.ts';
-import { planRanges } from '../../activities/manifest/read-bucket.ts';
+import { cutRange, planRanges } from '../../activities/manifest/buckets.ts';
 import { describeSequences, isBeyond } from '../../activities/manifest/sequences.ts';
 import { WorkQueue } from '../../activities/manifest/work-queue.ts';
 
@@ -29,14 +29,22 @@ describe('the fingerprint of a row', () => {
 
 describe('ranges of pages', () => {
   test('cover a table without gaps, the last one open', () => {
-    const ranges = planRanges({ isHeap: true }, 1000, 8_192_000, 1_000_000);
+    const ranges = planRanges({ isHeap: true }, { pages: 1000, bytes: 8_192_000 }, 1_000_000);
     expect(ranges[0]?.fromPage).toBe(0);
     expect(ranges.at(-1)?.toPage).toBeNull();
     ranges.slice(1).forEach((range, index) => expect(range.fromPage).toBe(ranges[index]?.toPage));
   });
 
+  test('are cut within their ends, and as far as a page', () => {
+    const size = { pages: 1000, bytes: 8_192_000 };
+    expect(cutRange({ isHeap: true }, { fromPage: 100, toPage: 340 }, size, 819_200)).toEqual([{ fromPage: 100, toPage: 200 }, { fromPage: 200, toPage: 300 }, { fromPage: 300, toPage: 340 }]);
+    expect(cutRange({ isHeap: true }, { fromPage: 900, toPage: null }, size, 409_600)).toEqual([{ fromPage: 900, toPage: 950 }, { fromPage: 950, toPage: null }]);
+    expect(cutRange({ isHeap: true }, { fromPage: 0, toPage: 2 }, { pages: 10, bytes: 10_000_000 }, 1000)).toEqual([{ fromPage: 0, toPage: 1 }, { fromPage: 1, toPage: 2 }]);
+    expect(cutRange({ isHeap: true }, { fromPage: 0, toPage: null }, { pages: 0, bytes: 0 }, 1000)).toEqual([{ fromPage: 0, toPage: null }]);
+  });
+
   test('are not cut for storage that has none', () => {
-    expect(planRanges({ isHeap: false }, 1000, 8_192_000, 1_000_000)).toEqual([{ fromPage: 0, toPage: null }]);
+    expect(planRanges({ isHeap: false }, { pages: 1000, bytes: 8_192_000 }, 1_000_000)).toEqual([{ fromPage: 0, toPage: null }]);
   });
 });
 
