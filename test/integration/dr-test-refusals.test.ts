@@ -66,6 +66,24 @@ it('what a probe started in a session of its own is ended when the drill is torn
   expect(evidence.teardown.provenAbsent).toBe(true);
 });
 
+it('a difference that the comparison found counts, whatever keeps the probe after it from being started', async () => {
+  const sound = await readFile(manifestFile, 'utf8');
+  const manifest = manifestSchema.parse(JSON.parse(sound));
+  const table = manifest.databases.flatMap(({ tables }) => tables).find(({ name }) => name === 'customer');
+  const bucket = table?.buckets[0];
+  if (!table || !bucket) throw new Error('there is no table to forge');
+  bucket.fingerprint = String(BigInt(bucket.fingerprint) + 1n);
+  table.fingerprint = String(BigInt(table.fingerprint) + 1n);
+  await forgeManifest(dirname(manifestFile), JSON.stringify(manifest));
+  await reconfigure(source, (database) => { database['probe'] = { command: ['/nowhere/at-all'] }; });
+  const { evidence, failure } = await runDrill(source);
+  await reconfigure(source, (database) => { delete database['probe']; });
+  await forgeManifest(dirname(manifestFile), sound);
+  expect(failure).toContain('sales.customer');
+  expect(evidence).toMatchObject({ verdict: { restore: 'unsound' }, failure: { type: 'RESTORE_UNSOUND' }, teardown: { provenAbsent: true } });
+  expect(evidence.checks.find(({ name }) => name === 'application probe')).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(/ENOENT.*probe\.command/) as string });
+});
+
 describe('prepared transactions of the copy', () => {
   let preparedMs: number;
   beforeAll(async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
@@ -12,9 +13,17 @@ import { startKernelEnvironment, type KernelEnvironment } from '../support/kerne
 const LEASE_MS = 6_000;
 
 let environment: KernelEnvironment;
+/** While it is set, no lock is given back. */
+let releaseRefused: string | undefined;
 beforeAll(async () => {
   environment = await startKernelEnvironment({}, { maximum: `${LEASE_MS / 1000}s` });
-  await environment.startWorker();
+  const real = environment.kernelActivities(path.join(environment.root, 'evidence'));
+  await environment.startWorker({
+    releaseLock: async (input) => {
+      if (releaseRefused !== undefined) throw ApplicationFailure.nonRetryable(releaseRefused);
+      await real.releaseLock(input);
+    },
+  });
 });
 afterAll(() => environment.stop());
 
@@ -37,6 +46,20 @@ async function start(input: Record<string, unknown> = {}) {
 
 const holders = () => environment.client.workflow.getHandle(lockId('shop')).query<{ holders: { guardianId: string }[]; waiting: unknown[] }>('holders');
 
+/** Asks for the lock as somebody who lives and never lets go, until told to. */
+async function takeLock(): Promise<() => Promise<void>> {
+  const { client } = environment;
+  const standIn = await client.workflow.start(LOCK_TYPE, { workflowId: 'lock/stand-in', taskQueue: 'runbooks' });
+  await client.workflow.signalWithStart(LOCK_TYPE, {
+    workflowId: lockId('shop'), taskQueue: 'runbooks', signal: INTERNAL.request,
+    signalArgs: [{ guardianId: 'lock/stand-in', owner: { workflowId: 'x', firstExecutionRunId: 'y' }, runbook: 'other', sharesTargetWith: [], requestedAtMs: Date.now() }],
+  });
+  return async () => {
+    await client.workflow.getHandle(lockId('shop')).signal(INTERNAL.release, { guardianId: 'lock/stand-in' });
+    await standIn.terminate();
+  };
+}
+
 it('a run whose lease is over is asked to end, undoes, and says why', async () => {
   const run = await start({ stallMs: 120_000 });
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER', message: 'its lease is over' } });
@@ -48,20 +71,13 @@ it('a run whose lease is over is asked to end, undoes, and says why', async () =
 });
 
 it('a wait for the lock that is longer than a lease ends the run, with evidence that is true, and leaves the queue', async () => {
-  const { client } = environment;
-  // A holder that lives and never lets go.
-  await client.workflow.start(LOCK_TYPE, { workflowId: 'lock/stand-in', taskQueue: 'runbooks' });
-  await client.workflow.signalWithStart(LOCK_TYPE, {
-    workflowId: lockId('shop'), taskQueue: 'runbooks', signal: INTERNAL.request,
-    signalArgs: [{ guardianId: 'lock/stand-in', owner: { workflowId: 'x', firstExecutionRunId: 'y' }, runbook: 'other', sharesTargetWith: [], requestedAtMs: Date.now() }],
-  });
+  const letGo = await takeLock();
   const run = await start();
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER', message: expect.stringContaining('waited for the lock of shop') as string } });
   await run.guardian.result();
   expect(await run.evidence()).toMatchObject({ outcome: 'timedOut', steps: [], teardown: { outcome: 'notNeeded' } });
   expect((await holders()).waiting).toEqual([]);
-  await client.workflow.getHandle(lockId('shop')).signal(INTERNAL.release, { guardianId: 'lock/stand-in' });
-  await client.workflow.getHandle('lock/stand-in').terminate();
+  await letGo();
 });
 
 it('a pause before the target is taken lasts as long as a lease at most', async () => {
@@ -175,6 +191,20 @@ it('a run that cannot write its evidence keeps nobody else from the target', asy
   await run.handle.result();
   expect(await run.evidence()).toMatchObject({ outcome: 'succeeded' });
 });
+
+it('a lock that cannot be given back keeps neither the run from its evidence nor the next one from the target', async () => {
+  releaseRefused = 'the server says no';
+  const run = await start();
+  await run.handle.result();
+  await expect(run.guardian.result()).rejects.toMatchObject({ cause: { cause: { message: 'the server says no' } } });
+  releaseRefused = undefined;
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { outcome: 'done', provenAbsent: true } });
+  expect((await holders()).holders).toMatchObject([{ guardianId: run.guardian.workflowId }]);
+  const letGo = await takeLock();
+  // The lock looks every 30 s whether those who keep others waiting still live.
+  await vi.waitUntil(async () => (await holders()).holders.some((holder) => holder.guardianId === 'lock/stand-in'), { timeout: 60_000, interval: 500 });
+  await letGo();
+}, 90_000);
 
 it('a run whose guardian is ended by force ends with evidence that does not claim a teardown', async () => {
   const run = await start({ stallMs: 1_500 });

@@ -19,7 +19,8 @@ export interface KernelEnvironment {
   root: string;
   /** The kernel's activities as a host with another evidence directory has them. */
   kernelActivities(evidenceDirectory: string): KernelActivities;
-  startWorker(): Promise<{ worker: Worker; stop(): Promise<void> }>;
+  /** @param instead activities that take the place of the kernel's own */
+  startWorker(instead?: Partial<KernelActivities>): Promise<{ worker: Worker; stop(): Promise<void> }>;
   evidence(): Promise<Evidence[]>;
   stop(): Promise<void>;
 }
@@ -67,11 +68,11 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
   return {
     server, client, root,
     kernelActivities: (directory) => kernelActivities({ directory }),
-    async startWorker() {
+    async startWorker(instead = {}) {
       bundle ??= await bundleToy();
       const worker = await Worker.create({
         connection: native, taskQueue: 'runbooks', workflowBundle: bundle,
-        activities: { ...kernelActivities(), ...toyActivities },
+        activities: { ...kernelActivities(), ...toyActivities, ...instead },
         shutdownGraceTime: '100ms', shutdownForceTime: '2s',
       });
       const running = worker.run();
