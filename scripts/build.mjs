@@ -68,7 +68,9 @@ async function bundleWorkflows() {
   const workflowInterceptorModules = [join(root, 'dist', 'workflows', 'procedure', 'step-header.js')];
   const { bundleWorkflowCode } = await import('@temporalio/worker');
   const quiet = () => {};
-  const { code } = await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules, logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error } });
+  // Lines for stack traces without the sources, which lie beside it: each worker reads the map at its start.
+  const webpackConfigHook = (config) => ({ ...config, devtool: 'inline-nosources-cheap-module-source-map' });
+  const { code } = await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules, webpackConfigHook, logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error } });
   // A worker that starts meanwhile reads the old bundle or the new one, never half of one.
   writeFileSync(`${bundle}.new`, code);
   renameSync(`${bundle}.new`, bundle);

@@ -23,6 +23,7 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
   let connection: Connection | undefined;
   let client: Client | undefined;
   try {
+    const threadStarted = new Promise<void>((resolve) => process.once('worker', () => resolve()));
     const creating = createWorkers({
       connection: native, namespace,
       prepare: async () => {
@@ -32,8 +33,8 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
         return { client, configuration, codeVersion: await packageVersion(), searchAttributes: await registerSearchAttributes(connection, namespace, options.log), resolvePassword, probeEnvironment: probeEnvironment() };
       },
     });
-    // While the workflow thread starts.
-    const configured = loadConfigurationLate(options.config);
+    // While the workflow thread starts, and not before: what is loaded here would keep it waiting.
+    const configured = Promise.race([threadStarted, creating]).then(() => loadConfigurationLate(options.config));
     const [{ workers, loaded }, { configuration, warnings, file }] = await Promise.all([creating, configured]);
     for (const warning of warnings) options.log(`warning: ${warning}`);
     options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
