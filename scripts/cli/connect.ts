@@ -11,8 +11,8 @@ import { ourCommand, quote } from './printed-command.ts';
 export interface Connected { client: Client; address: string; namespace: string; close: () => Promise<void> }
 
 const CONNECT_MS = 5_000;
-/** gRPC UNAVAILABLE, DEADLINE_EXCEEDED: nobody is there, or nobody answers in time. */
-const NO_ANSWER = new Set([14, 4]);
+/** gRPC UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED: nobody is there, or nobody answers in time; a deadline that passes while a call begins cancels it. */
+const NO_ANSWER = new Set([14, 4, 1]);
 /** gRPC PERMISSION_DENIED, UNAUTHENTICATED: the server does not take these credentials. */
 const DENIED = new Set([7, 16]);
 /** gRPC INVALID_ARGUMENT: what was asked for cannot be, such as an id that is too long. */
