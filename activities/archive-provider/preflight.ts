@@ -52,7 +52,7 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
     check('extensions', missing.length === 0 ? null : `this host's PostgreSQL lacks the extensions ${missing.join(', ')} that the backup uses; install their packages`, 'all that the backup uses are installed');
     signal.throwIfAborted();
     const isolation = judgeIsolation(await probeIsolation(binaries.runAs ?? null), network);
-    if (typeof isolation === 'string') problems.push(isolation);
+    if ('lacking' in isolation) problems.push(isolationRefusal(isolation));
     else checks.push(isolation);
   }
   if (priority === 'low') checks.push({ name: 'priority', outcome: 'passed', detail: 'as configured, the restored server gives way to all else on this host: a recovery in earnest may be faster than what is measured' });
@@ -60,14 +60,18 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
   return checks;
 }
 
-/** The check that says how far the copy is cut off; a sentence where that is less than what is required. */
-export function judgeIsolation({ network, mounts, reason }: Isolation, wanted: Configuration['drills']['network']): Check | string {
+/** The check that says how far the copy is cut off, or what is lacking where that is less than what is required. */
+export function judgeIsolation({ network, mounts, reason }: Isolation, wanted: Configuration['drills']['network']): Check | { lacking: string } {
   const name = 'isolation';
   if (network === 'isolated' && mounts === 'isolated') return { name, outcome: 'passed', detail: "a network namespace of its own; production's files and sockets hidden" };
   // A socket of production on this host is as good as a network to it.
   const open = network === 'isolated' ? "production's files and sockets on this host cannot be hidden from the drill" : 'the drill cannot be cut off from the network';
-  if (wanted === 'required') return `${open} (${reason}); run the worker where unshare works, or set drills.network to bestEffort`;
+  if (wanted === 'required') return { lacking: `${open} (${reason})` };
   return { name, outcome: 'skipped', detail: `${open}: ${reason}` };
+}
+
+function isolationRefusal({ lacking }: { lacking: string }): string {
+  return `${lacking}; run the worker where unshare works, or set drills.network to bestEffort`;
 }
 
 /**
@@ -78,7 +82,7 @@ export function judgeIsolation({ network, mounts, reason }: Isolation, wanted: C
 export async function requireIsolation(owner: Parameters<typeof probeIsolation>[0], wanted: Configuration['drills']['network']): Promise<Isolation> {
   const isolation = await probeIsolation(owner);
   const judged = judgeIsolation(isolation, wanted);
-  if (typeof judged === 'string') throw ApplicationFailure.nonRetryable(judged, 'PREFLIGHT');
+  if ('lacking' in judged) throw ApplicationFailure.nonRetryable(isolationRefusal(judged), 'PREFLIGHT');
   return isolation;
 }
 

@@ -49,7 +49,7 @@ async function checkIsolation(findings: Findings, network: Configuration['drills
   // As the pre-flight of a drill judges: what it would refuse is a problem here.
   const judged = judgeIsolation(await probeIsolation(runAs ?? null), network);
   const todo = 'allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0), or run the worker as root';
-  if (typeof judged === 'string') findings.problem('isolation', judged.replace(/; run the worker where .*/, ''), `${todo}; or set drills.network to bestEffort`);
+  if ('lacking' in judged) findings.problem('isolation', judged.lacking, `${todo}; or set drills.network to bestEffort`);
   else if (judged.outcome === 'passed') findings.ok('isolation', judged.detail);
   else findings.warning('isolation', judged.detail, todo);
 }

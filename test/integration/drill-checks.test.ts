@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { checkSettingSchema } from '../../contracts/configuration.ts';
+import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
+import { probe } from '../../activities/dr-test/probe.ts';
+import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
+import { freeLoopbackPort } from '../../scripts/embedded/free-port.ts';
+import { type Server, startCluster } from '../support/postgres.ts';
+
+let server: Server;
+beforeAll(async () => { server = await startCluster({ tcp: true }); });
+afterAll(() => server.stop());
+
+describe('cancellation', () => {
+  it("ends the owner's check that is under way, and is no finding of it", async () => {
+    const cancelled = new AbortController();
+    const started = Date.now();
+    const running = runOwnChecks(() => server.config(), [{ name: 'slow', sql: 'SELECT pg_sleep(100)', expect: '' }], { database: 'postgres', signal: cancelled.signal });
+    await Promise.all([sleep(500).then(() => cancelled.abort()), expect(running).rejects.toMatchObject({ name: 'AbortError' })]);
+    expect(Date.now() - started).toBeLessThan(30_000);
+  });
+});
+
+describe("the owner's checks", () => {
+  const signal = new AbortController().signal;
+  beforeAll(() => server.withClient('postgres', (client) => client.query(
+    `CREATE FUNCTION fails(state text) RETURNS int LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING ERRCODE = state; END'; CREATE TABLE untouched (a int)`)));
+  const run = (sql: string, expected: string | number | boolean) => runOwnChecks(() => server.config(), [checkSettingSchema.parse({ name: 'mine', sql, expect: expected })], { database: 'postgres', signal });
+
+  it.each([
+    ['a date', `SELECT date '2026-11-21'`, '2026-11-21'],
+    ['a timestamp', `SELECT timestamp '2026-11-21 03:00:00'`, '2026-11-21 03:00:00'],
+    ['an array', `SELECT ARRAY[1, 2]`, '{1,2}'],
+    ['jsonb', `SELECT '{"b": [1], "a": null}'::jsonb`, '{"a": null, "b": [1]}'],
+    ['a bytea', `SELECT '\\x0aff'::bytea`, '\\x0aff'],
+    ['an interval', `SELECT interval '90 minutes'`, '01:30:00'],
+    ['a number', 'SELECT 1.50::numeric', '1.50'],
+    ['a count', 'SELECT count(*) FROM untouched;', 0],
+    ['a boolean', 'SELECT 1 = 1', true],
+    ['a boolean that is false', 'SELECT 1 = 2', 'f'],
+  ])('compare the text that PostgreSQL writes: %s', async (_what, sql, expected) => {
+    expect(await run(sql, expected)).toEqual([{ name: 'mine', outcome: 'passed', detail: 'as expected' }]);
+  });
+
+  it.each([['another value', 'SELECT 2'], ['NULL', 'SELECT NULL'], ['no row', 'SELECT 1 WHERE false'], ['no column', 'SELECT'], ['a boolean that only reads like it', `SELECT 't'`]])('fail with %s', async (_what, sql) => {
+    expect(await run(sql, 'true')).toEqual([{ name: 'mine', outcome: 'failed', detail: 'is not true' }]);
+  });
+
+  it.each([['a table that is missing', 'SELECT * FROM lost', '42P01, undefined table'], ['a column that is missing', 'SELECT lost FROM untouched', '42703, undefined column'], ['a function that is missing', 'SELECT lost()', '42883, undefined function'],
+    ['damage', `SELECT fails('XX001')`, 'XX001, data corrupted'], ['a division by zero', 'SELECT 1 / count(*) FROM untouched', '22012, division by zero'], ['a syntax error in a function of the database', `SELECT fails('42601')`, '42601, syntax error'], ['another error', `SELECT fails('P0004')`, 'P0004'],
+  ])('fail with %s', async (_what, sql, condition) => {
+    expect(await run(sql, '1')).toEqual([{ name: 'mine', outcome: 'failed', detail: `could not be run (${condition})` }]);
+  });
+
+  it.each([['a syntax error', 'SELEC 1', '42601, syntax error'], ['an attempt to write', 'INSERT INTO untouched VALUES (1)', '25006, it may only read']])('are a mistake in the configuration with %s', async (_what, sql, condition) => {
+    await expect(run(sql, '1')).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringMatching(new RegExp(`"mine" .*\\(${condition}\\).*checks of the database`)) as string });
+    // What was found before must not be forgotten over it.
+    const found = [{ name: 'before', outcome: 'failed' as const, detail: 'differs' }];
+    expect(await runOwnChecks(() => server.config(), [checkSettingSchema.parse({ name: 'mine', sql, expect: '1' })], { database: 'postgres', signal, found })).toEqual([...found, { name: 'mine', outcome: 'skipped', detail: expect.stringContaining(condition) as string }]);
+    expect(await runOwnChecks(() => server.config(), [checkSettingSchema.parse({ name: 'mine', sql, expect: '1' })], { database: 'postgres', signal, hasFailed: true })).toMatchObject([{ name: 'mine', outcome: 'skipped' }]);
+  });
+
+  it('have no answer when they take too long', async () => {
+    expect(await run(`SELECT fails('57014')`, '1')).toEqual([{ name: 'mine', outcome: 'skipped', detail: expect.stringContaining('5 minutes') as string }]);
+  });
+
+  it('have no answer when they need more temporary files than the drill may have', async () => {
+    const config = { ...server.config(), options: '-c temp_file_limit=64kB -c work_mem=64kB' };
+    const sorting = checkSettingSchema.parse({ name: 'mine', sql: 'SELECT count(*) FROM (SELECT repeat(n::text, 50) FROM generate_series(1, 20000) AS n ORDER BY 1) AS sorted', expect: 20_000 });
+    expect(await runOwnChecks(() => server.config(), [sorting], { database: 'postgres', signal })).toMatchObject([{ outcome: 'passed' }]);
+    expect(await runOwnChecks(() => config, [sorting], { database: 'postgres', signal })).toEqual([{ name: 'mine', outcome: 'skipped', detail: expect.stringContaining('raise temp_file_limit') as string }]);
+  });
+
+  it.each(['53100', '53200', '53300', '57P01', '57P03', '58030'])('find nothing when the host is in trouble (%s)', async (state) => {
+    await expect(run(`SELECT fails('${state}')`, '1')).rejects.toMatchObject({ code: state });
+  });
+
+  it('hold one statement each, so that none can leave the transaction that may not write', async () => {
+    await expect(run('ROLLBACK; INSERT INTO untouched VALUES (1)', '1')).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringContaining('"mine" holds more than one statement') as string });
+    expect(await run('SELECT count(*) FROM untouched', '0')).toMatchObject([{ outcome: 'passed' }]);
+  });
+});
+
+describe('a command that probes', () => {
+  const started: (() => ReturnType<typeof findProcesses>)[] = [];
+  // Also when a test fails: what it was about to find would stay for minutes.
+  afterEach(async () => { for (const found of started.splice(0)) for (const { pid } of await found()) sendSignal(pid, 'SIGKILL'); });
+  const setting = (script: string, timeout: number) => ({ command: ['sh', '-c', script], timeout });
+  const start = (script: string, timeout: number) => {
+    const value = `probe-${randomUUID()}`;
+    const cancelled = new AbortController();
+    const result = probe(setting(script, timeout), { address: () => server.config(), database: 'postgres', environment: { PATH: process.env['PATH'] ?? '' }, marker: { DURABLE_RUNBOOKS_DRILL: value }, signal: cancelled.signal });
+    const found = () => findProcesses({ marker: { name: 'DURABLE_RUNBOOKS_DRILL', value }, directory: '/nowhere' });
+    started.push(found);
+    return { result, cancelled, found };
+  };
+  /** SIGKILL is sent when the probe has ended; the kernel needs a moment. */
+  const nothingLeft = async (found: ReturnType<typeof start>['found']) => expect(await untilGone(await found(), 5_000)).toEqual([]);
+
+  it('leaves no process behind when its time is out', async () => {
+    const { result, found } = start('sleep 888 & sleep 889', 2000);
+    await expect.poll(async () => (await found()).length, { timeout: 1900 }).toBe(3);
+    expect(await result).toEqual({ name: 'application probe', outcome: 'skipped', detail: 'no answer: sh did not end within 2 s' });
+    await nothingLeft(found);
+  });
+
+  it('leaves none when it is cancelled, and says nothing of the copy', async () => {
+    const { result, cancelled, found } = start('sleep 888 & sleep 889', 60_000);
+    await expect.poll(async () => (await found()).length, { timeout: 10_000 }).toBe(3);
+    cancelled.abort();
+    await expect(result).rejects.toMatchObject({ name: 'AbortError' });
+    await nothingLeft(found);
+  });
+
+  it('is a mistake in the configuration where it cannot be started', async () => {
+    const run = (command: string[], hasFailed = false) => probe({ command, timeout: 5000 }, { address: () => server.config(), database: 'postgres', environment: {}, marker: {}, signal: new AbortController().signal, hasFailed });
+    await expect(run(['/nowhere/at-all'])).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringMatching(/ENOENT.*probe\.command/) as string });
+    // A finding must not be forgotten over it.
+    expect(await run(['/nowhere/at-all'], true)).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(/ENOENT.*probe\.command/) as string });
+    await expect(run([fileURLToPath(import.meta.url)])).rejects.toMatchObject({ type: 'CONFIGURATION', message: expect.stringContaining('EACCES') as string });
+  });
+
+  it('has no answer where a signal ended it', async () => {
+    expect(await start('kill -SEGV $$', 60_000).result).toMatchObject({ outcome: 'skipped', detail: 'no answer: sh was ended by SIGSEGV' });
+  });
+
+  it('leaves none when it ends by itself, well or not', async () => {
+    const well = start('sleep 888 & exit 0', 60_000);
+    expect(await well.result).toMatchObject({ outcome: 'passed', detail: 'sh ended with 0' });
+    await nothingLeft(well.found);
+    const badly = start('sleep 888 & exit 3', 60_000);
+    expect(await badly.result).toMatchObject({ outcome: 'failed', detail: 'sh ended with 3' });
+    await nothingLeft(badly.found);
+  });
+});
+
+describe('a URL that is probed', () => {
+  const context = { address: () => server.config(), database: 'postgres', environment: {}, marker: {}, signal: new AbortController().signal };
+
+  it('has no answer where nobody serves it, and where it takes too long', async () => {
+    const freePort = await freeLoopbackPort();
+    expect(await probe({ url: `http://127.0.0.1:${freePort}/`, timeout: 5000 }, context)).toEqual({ name: 'application probe', outcome: 'skipped', detail: 'no answer: ECONNREFUSED' });
+    const silent = createServer().listen(0, '127.0.0.1');
+    try {
+      await once(silent, 'listening');
+      expect(await probe({ url: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`, timeout: 300 }, context)).toMatchObject({ outcome: 'skipped', detail: 'no answer within 0.3 s' });
+    } finally {
+      silent.close();
+    }
+  });
+
+  it('is judged by its status', async () => {
+    const serving = createHttpServer((request, response) => response.writeHead(request.url === '/well' ? 204 : 503).end()).listen(0, '127.0.0.1');
+    try {
+      await once(serving, 'listening');
+      const at = (path: string) => probe({ url: `http://127.0.0.1:${(serving.address() as AddressInfo).port}/${path}`, timeout: 5000 }, context);
+      expect(await at('well')).toMatchObject({ outcome: 'passed', detail: 'HTTP 204' });
+      expect(await at('ill')).toMatchObject({ outcome: 'failed', detail: 'HTTP 503' });
+    } finally {
+      serving.close();
+    }
+  });
+});
