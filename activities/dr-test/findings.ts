@@ -59,6 +59,12 @@ function describe(difference: Difference): { name: string; detail: string } {
     case 'catalog':
       return { name: `${difference.object} ${difference.identity}`, detail: `${difference.change} in the restored database` };
     case 'sequence':
-      return { name: `sequence ${difference.sequence}`, detail: `${{ missing: 'is missing', behindItself: 'is behind its own last value', behindTable: 'is behind its table' }[difference.problem]}: at least ${difference.expectedAtLeast ?? '?'} expected, ${difference.found ?? 'nothing'} found` };
+      return { name: `sequence ${difference.sequence}`, detail: describeSequence(difference) };
   }
+}
+
+function describeSequence({ problem, expectedAtLeast, found, code }: Extract<Difference, { kind: 'sequence' }>): string {
+  if (problem === 'unreadable') return `cannot be read (${code ?? 'no reason given'})`;
+  const what = { missing: 'is missing', behindItself: 'is behind its own last value', behindTable: 'is behind its table' }[problem];
+  return `${what}: ${expectedAtLeast === null ? '' : `${expectedAtLeast} or one after it expected, `}${found ?? 'nothing'} found`;
 }

@@ -122,7 +122,7 @@ export const globalQueries: readonly CatalogQuery[] = [
     FROM pg_auth_members x JOIN pg_roles r ON r.oid = x.roleid JOIN pg_roles m ON m.oid = x.member` },
   { kind: 'setting', sql: `SELECT format('of role %s in database %s', coalesce(quote_ident(r.rolname), 'any'), coalesce(quote_ident(d.datname), 'any')) AS identity, x.setconfig::text AS definition
     FROM pg_db_role_setting x LEFT JOIN pg_roles r ON r.oid = x.setrole LEFT JOIN pg_database d ON d.oid = x.setdatabase` },
-  plain('database', 'pg_database', `format('%I', x.datname)`, ['datacl', 'datfrozenxid', 'datminmxid']),
+  plain('database', 'pg_database', `format('%I', x.datname)`, ['datacl', 'datfrozenxid', 'datminmxid', 'dathasloginevt']),
   plain('tablespace', 'pg_tablespace', `format('%I', x.spcname)`, ['spcacl']),
   { kind: 'shared comment', sql: `SELECT format('%s/%s', x.classoid, x.objoid) AS identity, x.description AS definition FROM pg_shdescription x WHERE x.objoid >= 16384` },
   { kind: 'shared security label', sql: `SELECT format('%I on %s/%s', x.provider, x.classoid, x.objoid) AS identity, x.label AS definition FROM pg_shseclabel x` },

@@ -1,10 +1,10 @@
 import type { Client } from 'pg';
-import type { CatalogObject, ComparisonResult, Difference, Manifest, NotVerified, SequenceManifest } from '../../contracts/manifest.ts';
+import type { CatalogObject, ComparisonResult, Difference, Manifest, NotVerified } from '../../contracts/manifest.ts';
 import { catalogMethod, readDatabaseCatalog, readGlobals } from './catalog.ts';
 import { ManifestError } from './errors.ts';
 import { readableSecrets, secretsCompared } from './secrets.ts';
 import { compareTables } from './compare-tables.ts';
-import { isBehind, isBeyond, listSequences, readPositions } from './sequences.ts';
+import { compareSequences } from './compare-sequences.ts';
 import { Sessions, throwIfAborted, type Connect } from './session.ts';
 import { listTables } from './tables.ts';
 import type { ReadProgress } from './read-tables.ts';
@@ -41,33 +41,40 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
     const reader = workers[0];
     if (!reader) throw new RangeError('connections must be 1 or more');
     const serverVersionNum = await readVersion(reader);
-    const differences: Difference[] = [];
-    const notVerified: NotVerified[] = manifest.notVerified.filter((entry) => entry.database === null || entry.database === options.database);
+    // Never spread as arguments: there may be more of them than a call takes.
+    let differences: Difference[] = [];
+    let notVerified: NotVerified[] = manifest.notVerified.filter((entry) => entry.database === null || entry.database === options.database);
     const isFirst = manifest.databases[0] === expected;
 
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
     const sameQueries = manifest.catalogMethod === catalogMethod;
     if (sameQueries) {
       const catalogOptions = { serverVersionNum, salt: manifest.salt, secrets: secretsCompared(expected, await readableSecrets(reader)) };
-      differences.push(...compareObjects(expected.catalog, await readDatabaseCatalog(reader, catalogOptions)));
+      differences = compareObjects(expected.catalog, await readDatabaseCatalog(reader, catalogOptions));
       // Globals were read at the position of the first database; at a later one they may have changed rightly.
-      if (isFirst) differences.push(...compareObjects(manifest.globals, await readGlobals(reader, catalogOptions)));
+      if (isFirst) differences = [...differences, ...compareObjects(manifest.globals, await readGlobals(reader, catalogOptions))];
     } else {
-      notVerified.push({ database: options.database, what: 'definitions and privileges', why: "the manifest's catalog was read by another version of this program; take a new backup", byDesign: false });
+      notVerified = [...notVerified, { database: options.database, what: 'definitions and privileges', why: "the manifest's catalog was read by another version of this program; take a new backup", byDesign: false }];
     }
-    const sequences = await compareSequences(reader, expected.sequences);
-    differences.push(...sequences.differences);
-    notVerified.push(...sequences.unknown.map((name) => ({ database: options.database, what: `position of sequence ${name}`, why: 'it was made, restarted or set back again and again while the manifest was taken', byDesign: false })));
+    // Without a transaction: one sequence that cannot be read would end it for all others.
+    const asker = await sessions.open(options.database);
+    const sequences = await compareSequences(asker, expected.sequences);
+    await sessions.close(asker);
 
     const list = await listTables(reader, serverVersionNum);
     const tables = await compareTables({
       workers, expected: expected.tables, found: list.tables, depth: options.depth, signal,
       onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }),
     });
-    differences.push(...tables.differences);
-    notVerified.push(...tables.locked.map((name) => ({ database: options.database, what: `contents of ${name}`, why: 'a transaction that was under way when the manifest was taken locks it there; take a new backup', byDesign: false })));
-    notVerified.push(...tables.incomparable.map((name) => ({ database: options.database, what: `contents of ${name}`, why: 'its columns or their types differ, so that fingerprints do not compare', byDesign: false })));
-    if (options.depth === 'quick') notVerified.push({ database: options.database, what: 'contents of tables', why: 'depth quick counts rows and compares the catalog only', byDesign: false });
+    differences = [...differences, ...sequences.differences, ...tables.differences];
+    const open = (why: string) => (what: string): NotVerified => ({ database: options.database, what, why, byDesign: false });
+    notVerified = [
+      ...notVerified,
+      ...sequences.unknown.map(open('it was made, restarted, set back or locked again and again while the manifest was taken')),
+      ...[...sequences.locked, ...tables.locked.map((name) => `contents of ${name}`)].map(open('a transaction that was under way when the manifest was taken locks it there; take a new backup')),
+      ...tables.incomparable.map((name) => `contents of ${name}`).map(open('its columns or their types differ, so that fingerprints do not compare')),
+      ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick counts rows and compares the catalog only')) : []),
+    ];
     const prepared = await reader.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid');
     return {
       database: options.database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences, notVerified,
@@ -94,28 +101,6 @@ function compareObjects(expected: readonly CatalogObject[], found: readonly Cata
   }
   const left = found.filter((object) => foundHashes.has(key(object)));
   return [...differences, ...left.map(([object, identity]): Difference => ({ kind: 'catalog', object, identity, change: 'unexpected' }))];
-}
-
-async function compareSequences(client: Client, expected: readonly SequenceManifest[]): Promise<{ differences: Difference[]; unknown: string[] }> {
-  const existing = await listSequences(client);
-  const positions = await readPositions(client, existing);
-  const byName = new Map(existing.map((sequence) => [JSON.stringify([sequence.schema, sequence.name]), positions.get(sequence.oid)?.next]));
-  const differences: Difference[] = [];
-  const unknown: string[] = [];
-  for (const sequence of expected) {
-    const name = `${sequence.schema}.${sequence.name}`;
-    const found = byName.get(JSON.stringify([sequence.schema, sequence.name]));
-    const report = (problem: 'missing' | 'behindItself' | 'behindTable', expectedAtLeast: string | null): void => {
-      differences.push({ kind: 'sequence', sequence: name, problem, expectedAtLeast, found: found === undefined ? null : String(found) });
-    };
-    if (found === undefined) report('missing', sequence.nextAtLeast);
-    // A sequence that starts over has no order to compare; the manifest lists it as not verified.
-    else if (sequence.cycles) continue;
-    else if (sequence.nextAtLeast !== null && isBehind(found, BigInt(sequence.nextAtLeast), sequence.ascending)) report('behindItself', sequence.nextAtLeast);
-    else if (sequence.ownerFurthest !== null && !sequence.sourceBehind && !isBeyond(found, BigInt(sequence.ownerFurthest), sequence.ascending)) report('behindTable', sequence.ownerFurthest);
-    else if (sequence.nextAtLeast === null && sequence.ownerFurthest === null) unknown.push(name);
-  }
-  return { differences, unknown };
 }
 
 async function readVersion(client: Client): Promise<number> {

@@ -103,7 +103,7 @@ export async function compareTables(options: {
     result.compared.bytes += manifest.bytes;
     const groups = neighbours(manifest);
     let left = groups.length;
-    queue.add(...groups.map((buckets) => async (client: Client) => {
+    queue.add(groups.map((buckets) => async (client: Client) => {
       await compareBuckets(manifest, table, buckets, comparable)(client);
       left -= 1;
       if (left === 0) progress.tablesDone += 1;
@@ -111,8 +111,7 @@ export async function compareTables(options: {
   }
   await queue.run(options.workers);
   for (const difference of rowsDifferences.values()) difference.buckets.sort((a, b) => a.fromPage - b.fromPage);
-  result.differences.push(...rowsDifferences.values());
-  return result;
+  return { ...result, differences: [...result.differences, ...rowsDifferences.values()] };
 }
 
 /** How much is read by one query. More is hardly faster, and a table is shared out among fewer connections. */

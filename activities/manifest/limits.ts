@@ -11,12 +11,12 @@ export interface ManifestLimits {
   maxRetainedWalBytes: number;
   /** Part of the time in which a connection reads, above 0 and at most 1; it rests in between. */
   dutyCycle: number;
-  /** Size of what is read under one lock and reported as one range. */
+  /** Size of what is reported as one range, and read under one lock unless rests come in between. */
   bucketBytes: number;
 }
 
 /**
- * What suits a busy database: half of two processors is left alone, and a table is locked for the time of one bucket,
+ * What suits a busy database: half of two processors is left alone, and a table is locked for the time of one bucket at most,
  * mostly well under a second. One that raced in an earlier attempt is locked until it is read from end to end.
  */
 export const defaultLimits: ManifestLimits = {

@@ -9,7 +9,7 @@ export interface PaceOptions {
 }
 
 /**
- * How long a connection rests between two ranges. Resting spares those who use the database meanwhile; but it also keeps
+ * How long a connection rests between two readings. Resting spares those who use the database meanwhile; but it also keeps
  * the snapshot open, which holds back vacuum, so a large database is read with as little rest as the time allows.
  */
 export class Pace {
@@ -17,12 +17,16 @@ export class Pace {
   readonly #now: () => number;
   readonly #startedAt: number;
   #busyMs = 0;
+  #leavesRest = true;
 
   constructor(options: PaceOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#startedAt = this.#now();
   }
+
+  /** False once there was no time left to rest. */
+  get leavesRest(): boolean { return this.#leavesRest; }
 
   /** After a range that took `busyMs`, and that `bytesDone` counts already. */
   restMs({ busyMs, bytesDone, bytesTotal }: { busyMs: number; bytesDone: number; bytesTotal: number }): number {
@@ -33,7 +37,9 @@ export class Pace {
     if (bytesLeft <= 0 || bytesDone <= 0) return 0;
     const busyLeftMs = (this.#busyMs / bytesDone) * bytesLeft / connections;
     const slackMs = finishWithinMs - (this.#now() - this.#startedAt) - busyLeftMs;
-    return busyMs * Math.max(0, Math.min(1 / dutyCycle - 1, slackMs / busyLeftMs));
+    const restMs = busyMs * Math.max(0, Math.min(1 / dutyCycle - 1, slackMs / busyLeftMs));
+    this.#leavesRest = restMs > 0;
+    return restMs;
   }
 }
 

@@ -50,16 +50,17 @@ export async function readTables(options: {
   const progress: ReadProgress = { tablesDone: 0, tablesTotal: options.tables.length, bytesDone: 0, bytesTotal: options.tables.reduce((sum, table) => sum + table.estimatedPages * 8192, 0), rows: 0 };
   let longestLockMs = 0;
 
-  /** Runs work that needs a lock; when somebody holds the table it is tried again later. */
-  const locking = (work: Task<Client>, since = performance.now()): Task<Client> => async (client) => {
+  /** Runs work that needs a lock; when somebody holds the table it is tried again later, with patience from the first refusal on. */
+  const locking = (work: Task<Client>, refusedSince?: number): Task<Client> => async (client) => {
     throwIfAborted(signal);
     try {
       await work(client);
     } catch (error) {
       throwIfAborted(signal);
+      const since = refusedSince ?? performance.now();
       if (sqlState(error) !== lockNotAvailable || performance.now() - since > lockPatienceMs) throw error;
       await pause(50, signal);
-      queue.add(locking(work, since));
+      queue.add([locking(work, since)]);
     }
   };
   const pace = new Pace({ dutyCycle: options.dutyCycle, connections: options.workers.length, finishWithinMs: options.finishWithinMs });
@@ -67,31 +68,38 @@ export async function readTables(options: {
   /** Reads one bucket, with a rest after each burst. A bucket whose table is locked by somebody meanwhile goes on where it was. */
   const readRange = (table: Table, range: PageRange, size: TableSize, isHeld = false): Task<Client> => {
     // Whoever rests on a lock spares nobody.
-    const rests = !isHeld && options.dutyCycle < 1;
-    const bursts = rests ? cutRange(table, range, size, BURST_BYTES) : [range];
-    const burstsPlanned = bursts.length;
+    const mayRest = !isHeld && options.dutyCycle < 1;
+    let unread: PageRange[] | undefined;
+    let bytesEach = 0;
     let bucket: Bucket | undefined;
     return locking(async (client) => {
-      for (let burst = bursts[0]; burst !== undefined; burst = bursts[0]) {
+      const reading = readings.get(table);
+      if (!reading) return;
+      if (unread === undefined) {
+        // Where there is no time to rest, bursts would only cost.
+        unread = mayRest && pace.leavesRest ? cutRange(table, range, size, BURST_BYTES) : [range];
+        bytesEach = reading.bytes / reading.expected / unread.length;
+      }
+      for (let burst = unread[0]; burst !== undefined; burst = unread[0]) {
         throwIfAborted(signal);
         // After the first race the numbers are worthless; only more races are looked for, so that the next attempt knows all.
         if (moved.size > 0) return;
-        const reading = readings.get(table);
-        if (!reading) return;
         const result = await readBucket(client, table, burst, 'fingerprintAndBounds', bucket);
         if (result === 'moved') { moved.add(table); return; }
-        bursts.shift();
+        unread.shift();
         const { keyFrom, keyTo } = result.bucket;
         bucket = bucket === undefined ? result.bucket : { ...joinBuckets([bucket, result.bucket]), keyFrom, keyTo };
         longestLockMs = Math.max(longestLockMs, result.lockMs);
         result.furthest.forEach((value, index) => { reading.furthest[index] = further(reading.furthest[index] ?? null, value, table.owned[index]?.ascending ?? true); });
         progress.rows += result.bucket.rows;
-        progress.bytesDone += reading.bytes / reading.expected / burstsPlanned;
-        if (bursts.length === 0) reading.buckets.push(bucket);
-        if (reading.buckets.length === reading.expected) { progress.tablesDone += 1; await options.onTableDone(table); }
+        progress.bytesDone += bytesEach;
+        if (unread.length === 0) {
+          reading.buckets.push(bucket);
+          if (reading.buckets.length === reading.expected) { progress.tablesDone += 1; await options.onTableDone(table); }
+        }
         options.onProgress({ ...progress });
         const restMs = pace.restMs({ busyMs: result.lockMs, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal });
-        if (rests && restMs > 0) await pause(restMs, signal);
+        if (mayRest && restMs > 0) await pause(restMs, signal);
       }
     });
   };
@@ -102,7 +110,7 @@ export async function readTables(options: {
     const ranges = planRanges(table, size, options.bucketBytes);
     readings.set(table, { bytes: size.bytes, expected: ranges.length, buckets: [], furthest: table.owned.map(() => null) });
     progress.bytesTotal += size.bytes - table.estimatedPages * 8192;
-    queue.addFirst(...ranges.map((range) => readRange(table, range, size)));
+    queue.addSeriesFirst(inTurn(ranges, (range) => readRange(table, range, size)));
   });
 
   /** Reads a table over the connection that holds it, from one end to the other, so that its lock can go. */
@@ -120,11 +128,11 @@ export async function readTables(options: {
   held.forEach(({ table, locker }, index) => {
     const size = sizes[index];
     if (size === undefined || size === 'moved') moved.add(table);
-    else queue.add(readHeld(table, locker, size));
+    else queue.add([readHeld(table, locker, size)]);
   });
   // Rewritten between the position and the lock: better try again at once than read for nothing.
   if (moved.size > 0) return { manifests: [], owners: new Map(), moved: [...moved], longestLockMs, bytesRead: 0 };
-  queue.add(...options.tables.filter((table) => !heldTables.has(table)).map(plan));
+  queue.add(options.tables.filter((table) => !heldTables.has(table)).map(plan));
   await queue.run(options.workers);
 
   const owners = new Map<number, { owner: string; furthest: bigint | null }>();
@@ -133,6 +141,11 @@ export async function readTables(options: {
     return toManifest(table, reading);
   });
   return { manifests, owners, moved: [...moved], longestLockMs, bytesRead: progress.bytesDone };
+}
+
+/** The work for each of many, made when it is its turn. */
+function* inTurn<T>(items: readonly T[], work: (item: T) => Task<Client>): Generator<Task<Client>> {
+  for (const item of items) yield work(item);
 }
 
 function toManifest(table: Table, reading: { bytes: number; buckets: Bucket[] }): TableManifest {

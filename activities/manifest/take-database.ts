@@ -57,7 +57,7 @@ export async function takeDatabase(options: TakeDatabaseOptions): Promise<Databa
     for (const table of reading.tables) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock });
     options.cost.restarts.push(reading.tables.length > 0
       ? `${options.database}: ${reading.tables.map((table) => table.label).join(', ')} rewritten, dropped or locked exclusively meanwhile`
-      : `${options.database}: sequence ${reading.sequences.join(', ')} made, restarted or set back just before the position`);
+      : `${options.database}: sequence ${reading.sequences.join(', ')} made, restarted, set back or locked just before the position`);
   }
   const names = [...raced.values()].map((table) => `${table.schema}.${table.name}`).join(', ');
   throw new ManifestError('neverQuiet', `tables of database ${options.database} were rewritten or dropped in each of ${maxAttempts} attempts: ${names}`);
@@ -121,7 +121,8 @@ async function attemptDatabase(
     const after = await readPositions(control, sequences);
     const judged = ownedByFilled(list.tables);
     const unbound = withoutBound(sequences, position.before, after).filter(({ oid }) => !judged.has(oid));
-    if (unbound.length > 0 && options.source === 'slot' && !sequencesMayRace) return { tables: [], sequences: unbound.map(({ schema, name }) => `${schema}.${name}`) };
+    const racing = new Set([...unbound, ...sequences.filter(({ oid }) => position.locked.has(oid))]);
+    if (racing.size > 0 && options.source === 'slot' && !sequencesMayRace) return { tables: [], sequences: [...racing].map(({ schema, name }) => `${schema}.${name}`) };
     const reading = await readTables({
       workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
       onTableDone: async (table) => locks?.release(table),

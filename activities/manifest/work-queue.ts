@@ -3,20 +3,37 @@ export type Task<Worker> = (worker: Worker) => Promise<void>;
 
 /** Pieces of work shared by several workers, first in first out; ends when all is done or one piece fails. */
 export class WorkQueue<Worker> {
-  readonly #tasks: Task<Worker>[] = [];
+  /** Last in, first out. */
+  readonly #urgent: Task<Worker>[] = [];
+  readonly #tasks: (Task<Worker> | undefined)[] = [];
+  #next = 0;
   readonly #waiting: (() => void)[] = [];
   #busy = 0;
   #failed: { error: unknown } | undefined;
 
-  add(...tasks: Task<Worker>[]): void {
-    this.#tasks.push(...tasks);
+  /** Adds pieces behind all others; there may be more of them than a call takes arguments. */
+  add(tasks: Iterable<Task<Worker>>): void {
+    for (const task of tasks) this.#tasks.push(task);
     this.#wake();
   }
 
-  /** Puts pieces before all others: what holds back other people is finished first. */
-  addFirst(...tasks: Task<Worker>[]): void {
-    this.#tasks.unshift(...tasks);
+  /** Puts a piece before all others: what was begun is finished first. */
+  addFirst(task: Task<Worker>): void {
+    this.#urgent.push(task);
     this.#wake();
+  }
+
+  /**
+   * Puts pieces that follow each other before all others, one at a time: the next one is made when one is taken, however
+   * many there are.
+   */
+  addSeriesFirst(tasks: Iterable<Task<Worker>>): void {
+    const left = tasks[Symbol.iterator]();
+    const addNext = (): void => {
+      const { value: task, done } = left.next();
+      if (!done) this.addFirst((worker) => { addNext(); return task(worker); });
+    };
+    addNext();
   }
 
   /** Runs everything; rejects with the first error after every worker has stopped. */
@@ -27,7 +44,7 @@ export class WorkQueue<Worker> {
 
   async #work(worker: Worker): Promise<void> {
     while (!this.#failed) {
-      const task = this.#tasks.shift();
+      const task = this.#take();
       if (!task) {
         if (this.#busy === 0) break;
         // Whoever is busy may add pieces yet.
@@ -45,6 +62,15 @@ export class WorkQueue<Worker> {
       }
     }
     this.#wake();
+  }
+
+  #take(): Task<Worker> | undefined {
+    const urgent = this.#urgent.pop();
+    if (urgent || this.#next === this.#tasks.length) return urgent;
+    const task = this.#tasks[this.#next];
+    this.#tasks[this.#next] = undefined;
+    this.#next += 1;
+    return task;
   }
 
   #wake(): void {

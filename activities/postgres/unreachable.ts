@@ -35,11 +35,12 @@ export function hasBrokenOff(error: unknown): boolean {
 }
 
 /** Wrong password or role, no such database, a right that is missing. */
-const REFUSED_STATES = /^(28|3D000|42501)/;
+const REFUSED_STATES = /^(28[0-9A-Z]{3}|3D000|42501)$/;
 
 /** Whether a server answered and refused us: trying again cannot help. */
 export function isRefused(error: unknown): boolean {
-  return REFUSED_STATES.test((error as SystemError | null)?.code ?? '');
+  const code: unknown = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && REFUSED_STATES.test(code);
 }
 
 /** The same error in words if it says that nobody answers, else undefined. `where` is what was asked for; the system does not always tell. */

@@ -76,9 +76,10 @@ it('a difference that the comparison found counts, whatever keeps the probe afte
   table.fingerprint = String(BigInt(table.fingerprint) + 1n);
   await forgeManifest(dirname(manifestFile), JSON.stringify(manifest));
   await reconfigure(source, (database) => { database['probe'] = { command: ['/nowhere/at-all'] }; });
-  const { evidence, failure } = await runDrill(source);
-  await reconfigure(source, (database) => { delete database['probe']; });
-  await forgeManifest(dirname(manifestFile), sound);
+  const { evidence, failure } = await runDrill(source).finally(async () => {
+    await reconfigure(source, (database) => { delete database['probe']; });
+    await forgeManifest(dirname(manifestFile), sound);
+  });
   expect(failure).toContain('sales.customer');
   expect(evidence).toMatchObject({ verdict: { restore: 'unsound' }, failure: { type: 'RESTORE_UNSOUND' }, teardown: { provenAbsent: true } });
   expect(evidence.checks.find(({ name }) => name === 'application probe')).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(/ENOENT.*probe\.command/) as string });

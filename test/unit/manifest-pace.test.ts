@@ -36,3 +36,15 @@ test('without any time to spare it only reads', () => {
   expect(Math.max(...rests)).toBe(0);
   expect(elapsedMs).toBe(5_000);
 });
+
+test('it knows when there is no time left to rest', () => {
+  let clock = 0;
+  const pace = new Pace({ dutyCycle: 0.5, connections: 1, finishWithinMs: 1000, now: () => clock });
+  expect(pace.leavesRest).toBe(true);
+  clock = 400;
+  expect(pace.restMs({ busyMs: 400, bytesDone: 10, bytesTotal: 100 })).toBe(0);
+  expect(pace.leavesRest).toBe(false);
+  clock = 410;
+  expect(pace.restMs({ busyMs: 10, bytesDone: 95, bytesTotal: 100 })).toBeGreaterThan(0);
+  expect(pace.leavesRest).toBe(true);
+});

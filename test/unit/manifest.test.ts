@@ -68,10 +68,30 @@ describe('the work queue', () => {
   test('runs pieces that other pieces add, and ends with the first error', async () => {
     const queue = new WorkQueue<number>();
     const done: string[] = [];
-    queue.add(async () => { await new Promise((resolve) => setTimeout(resolve, 5)); queue.add(async () => { done.push('added'); }); });
+    queue.add([async () => { await new Promise((resolve) => setTimeout(resolve, 5)); queue.add([async () => { done.push('added'); }]); }]);
     await queue.run([1, 2]);
     expect(done).toEqual(['added']);
-    queue.add(async () => { throw new Error('broken'); }, async () => { done.push('other'); });
+    queue.add([async () => { throw new Error('broken'); }, async () => { done.push('other'); }]);
     await expect(queue.run([1])).rejects.toThrow('broken');
+  });
+
+  test('takes more pieces than a call takes arguments, and those of a series one at a time, before all others', async () => {
+    const queue = new WorkQueue<number>();
+    const many = 200_000;
+    let [made, done] = [0, 0];
+    let mostAhead = 0;
+    function* series() {
+      for (; made < many;) {
+        made += 1;
+        yield async () => { done += 1; mostAhead = Math.max(mostAhead, made - done); };
+      }
+    }
+    const order: string[] = [];
+    queue.add([async () => { queue.addSeriesFirst(series()); queue.addSeriesFirst([async () => { order.push('a'); }, async () => { order.push('b'); }]); }]);
+    queue.add(Array.from({ length: many }, () => async () => { if (order.length < 4) order.push(`rest after ${done}`); }));
+    await queue.run([1]);
+    expect(done).toBe(many);
+    expect(mostAhead).toBe(1);
+    expect(order).toEqual(['a', 'b', `rest after ${many}`, `rest after ${many}`]);
   });
 });

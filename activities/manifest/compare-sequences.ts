@@ -1,0 +1,50 @@
+import type { Client } from 'pg';
+import type { Difference, SequenceManifest } from '../../contracts/manifest.ts';
+import { saysNothingOfTheData, sqlState } from './errors.ts';
+import { exclusivelyLocked } from './exclusive-locks.ts';
+import { isBehind, isBeyond, listSequences, readPositions } from './sequences.ts';
+
+/** `unknown` and `locked` name what was not compared. */
+export interface SequencesComparison { differences: Difference[]; unknown: string[]; locked: string[] }
+
+/**
+ * Whether the sequences of a paused copy stand where they must.
+ * @param client in no transaction: each sequence is read by itself
+ */
+export async function compareSequences(client: Client, expected: readonly SequenceManifest[]): Promise<SequencesComparison> {
+  const result: SequencesComparison = { differences: [], unknown: [], locked: [] };
+  // As long as the copy is paused they stay locked: to wait for them would be in vain.
+  const locked = await exclusivelyLocked(client);
+  const existing = new Map((await listSequences(client)).map((sequence) => [keyOf(sequence), sequence]));
+  for (const sequence of expected) {
+    const name = `${sequence.schema}.${sequence.name}`;
+    const described = `position of sequence ${name}`;
+    const differ = (difference: Omit<Extract<Difference, { kind: 'sequence' }>, 'kind' | 'sequence'>): void => {
+      result.differences.push({ kind: 'sequence', sequence: name, ...difference });
+    };
+    const there = existing.get(keyOf(sequence));
+    if (there === undefined) { differ({ problem: 'missing', expectedAtLeast: sequence.nextAtLeast, found: null }); continue; }
+    if (locked.has(there.oid)) { result.locked.push(described); continue; }
+    let found: bigint | undefined;
+    try {
+      found = (await readPositions(client, [there])).get(there.oid)?.next;
+    } catch (error) {
+      if (saysNothingOfTheData(error)) throw error;
+      differ({ problem: 'unreadable', expectedAtLeast: sequence.nextAtLeast, found: null, code: sqlState(error) });
+      continue;
+    }
+    const step = sequence.ascending ? 1n : -1n;
+    if (found === undefined) result.unknown.push(described);
+    // A sequence that starts over has no order to compare; the manifest lists it as not verified.
+    else if (sequence.cycles) continue;
+    else if (sequence.nextAtLeast !== null && isBehind(found, BigInt(sequence.nextAtLeast), sequence.ascending)) differ({ problem: 'behindItself', expectedAtLeast: sequence.nextAtLeast, found: String(found) });
+    else if (sequence.ownerFurthest !== null && !sequence.sourceBehind && !isBeyond(found, BigInt(sequence.ownerFurthest), sequence.ascending)) {
+      differ({ problem: 'behindTable', expectedAtLeast: String(BigInt(sequence.ownerFurthest) + step), found: String(found) });
+    } else if (sequence.nextAtLeast === null && sequence.ownerFurthest === null) result.unknown.push(described);
+  }
+  return result;
+}
+
+function keyOf({ schema, name }: { schema: string; name: string }): string {
+  return JSON.stringify([schema, name]);
+}

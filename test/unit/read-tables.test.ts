@@ -1,0 +1,40 @@
+import type { Client } from 'pg';
+import { afterEach, expect, test, vi } from 'vitest';
+import { readTables } from '../../activities/manifest/read-tables.ts';
+import type { Table } from '../../activities/manifest/tables.ts';
+
+afterEach(() => { vi.restoreAllMocks(); });
+
+const tableOf = (name: string): Table => ({
+  oid: 1, schema: 's', name, label: `s.${name}`, from: name, lock: `LOCK ${name}`, relfilenode: '1', expression: '0', method: 'm', portable: true, key: null, owned: [], isHeap: true, estimatedPages: 1,
+});
+
+/** Reading it takes a while; whoever asks for a table is refused as often as `refusals` says. */
+function reading({ readMs, refusals }: { readMs: number; refusals: Record<string, number> }) {
+  let clock = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => clock);
+  const query = (text: string): Promise<unknown> => {
+    const name = /LOCK (\w+)/.exec(text)?.[1];
+    if (name === undefined) return Promise.resolve([]);
+    const isReading = text.includes('count(*)');
+    if ((refusals[name] ?? 0) > 0) {
+      refusals[name] = (refusals[name] ?? 0) - 1;
+      clock += 500;
+      return Promise.reject(Object.assign(new Error(`${name} is locked`), { code: '55P03' }));
+    }
+    if (isReading) clock += readMs;
+    const rows = (row: object) => ({ rows: [row] });
+    return Promise.resolve([{}, {}, rows({ same: true, bytes: '8192', total: '8192', block: '8192' }), rows({ n: '1', f: '5' })]);
+  };
+  const options = { bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, lockerOf: () => undefined, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
+  return readTables({ ...options, workers: [{ query } as unknown as Client], tables: [tableOf('large'), tableOf('small')] });
+}
+
+test('a table that is locked long after the reading began is waited for like any other', async () => {
+  const { manifests } = await reading({ readMs: 90_000, refusals: { small: 3 } });
+  expect(manifests.map(({ name, rows, fingerprint }) => [name, rows, fingerprint])).toEqual([['large', 1, '5'], ['small', 1, '5']]);
+});
+
+test('one that stays locked for more than a minute ends it', async () => {
+  await expect(reading({ readMs: 1, refusals: { small: 1_000 } })).rejects.toThrow('small is locked');
+}, 30_000);
