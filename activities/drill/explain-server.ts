@@ -34,7 +34,8 @@ export async function explainEnd(drill: Drill, logOffset: number): Promise<Recov
   if (fatal.some((line) => line.startsWith('out of shared memory'))) return new RecoveryFailure('UNFIT_HOST', `The restored server ended: ${reason}. Raise max_locks_per_transaction in drills.settings or at the source.`);
   if (NO_MEMORY.test(fatal.join('\n'))) return new RecoveryFailure('SERVER_KILLED', `This host could not give the restored server what it needs: ${reason}.`);
   if (/recovery ended before configured recovery target|WAL ends before (end of online backup|consistent recovery point)/.test(text)) {
-    return new RecoveryFailure('RECOVERY_STOPPED_EARLY', `Recovery ended before its target: ${reason}.`);
+    const last = /redo done at ([0-9A-F]+\/[0-9A-F]+)/.exec(text)?.[1];
+    return new RecoveryFailure('RECOVERY_STOPPED_EARLY', `Recovery ended before its target: ${reason}${last === undefined ? '' : `; the last record that it found is at ${last}`}.`);
   }
   // A server that gives up says why, also when one of its processes crashed; one that is killed has no time to.
   const silent = text !== '' && !/was terminated by signal|exited with exit code|aborting startup|database system is shut down/.test(text);

@@ -36,7 +36,10 @@ export async function recoverToLsnAndPause(args: RecoverArgs & { lsn: string }):
     args.signal?.throwIfAborted();
     const started = await startServer(drill);
     ({ logOffset } = started);
-    await waitForServer({ drill, started, then: 'pause', signal: args.signal, onState: reportTo(args, lsn) });
+    await waitForServer({ drill, started, then: 'pause', signal: args.signal, onState: reportTo(args, lsn) }).catch((cause: unknown) => {
+      if (!(cause instanceof RecoveryFailure) || cause.type !== 'RECOVERY_STOPPED_EARLY') throw cause;
+      throw new RecoveryFailure(cause.type, `${cause.message} The target was ${lsn}.`, { cause });
+    });
   }
   const replayedLsn = (await readState(drill)).replayedLsn ?? '0/0';
   const replayed = parseLsn(replayedLsn);

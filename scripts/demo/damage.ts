@@ -5,6 +5,7 @@ import type { ColdTable } from './damage/cold-tables.ts';
 import { heapRows, removeRow, widenNumeric, type HeapRow } from './damage/heap-page.ts';
 import { pageSize, pagesPerFile, sealPage } from './damage/page-checksum.ts';
 import { forgeHashes, middleSegments, mustExist, publishedPath, replaceFile } from './damage/published-files.ts';
+import { claimKinds, claimMore } from './damage/manifest-claims.ts';
 import { mulberry32 } from './writers/pool.ts';
 
 export { readColdTables, type ColdTable } from './damage/cold-tables.ts';
@@ -14,7 +15,7 @@ export const loudDamageKinds = ['flippedBit', 'missingFile', 'missingSegment', '
 /** Silent damage: page checksums and the backup's hashes are forged to fit, so that only comparing rows can notice it. */
 export const silentDamageKinds = ['valueChanged', 'valuesSwapped', 'numericWidened', 'rowRemoved', 'duplicatesRemoved'] as const;
 /** All kinds, in the order that seeds draw from. */
-export const damageKinds = [...loudDamageKinds, ...silentDamageKinds] as const;
+export const damageKinds = [...loudDamageKinds, ...silentDamageKinds, ...claimKinds] as const;
 export type DamageKind = (typeof damageKinds)[number];
 
 export interface DamageBackupInput {
@@ -53,6 +54,11 @@ export async function damageBackup(input: DamageBackupInput): Promise<Damage> {
   const backup = join(input.repository, 'backups', input.backupId);
   const done = (description: string, ...expectedNames: string[]): Damage => ({ kind, seed, description, expectedNames });
 
+  const claimed = claimKinds.find((claim) => claim === kind);
+  if (claimed) {
+    const { description, expectedNames } = await claimMore(backup, claimed);
+    return done(description, ...expectedNames);
+  }
   if (kind === 'missingSegment' || kind === 'truncatedSegment') {
     const segment = draw(await middleSegments(backup, input.walDirectory));
     const path = join(input.walDirectory, segment);

@@ -98,7 +98,7 @@ async function drill(demo: DemoEnvironment): Promise<{ record: Evidence; file: s
     if (progress.openGate === null || decided) return;
     decided = true;
     const command = `temporal workflow signal --workflow-id ${workflowId} --name approve --input '{"gate":"start","by":"anna"}'`;
-    log(options.interactive ? `  waiting for you: ${command}` : `  approving as anna: ${command}`);
+    log(options.interactive ? `  waiting for you: in the web UI, "Send a Signal" with the name approve and the input {"gate":"start","by":"anna"}, or ${command}` : `  approving as anna: ${command}`);
     if (!options.interactive) await handle.signal('approve', { gate: 'start', by: 'anna' });
   };
   // One look at a time, and the last is waited for: a call that is tried again after the connection is closed ends the process.

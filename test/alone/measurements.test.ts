@@ -1,37 +1,10 @@
-import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Evidence, Recovery } from '../../contracts/evidence.ts';
+import { addsUp, near, phase, recoveryOf } from '../support/measurements.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
 import { type MeasuredSource, reconfigure, startMeasuredSource } from '../support/measured-source.ts';
-import { skewedClock } from '../support/skewed-clock.ts';
-
-/** What every measurement promises, in seconds. */
-const WITHIN = 1;
-
-function recoveryOf(evidence: Evidence): Recovery {
-  expect(evidence.recovery, evidence.failure?.message).not.toBeNull();
-  return evidence.recovery as Recovery;
-}
-const phase = (recovery: Recovery, name: string) => recovery.phases.find((one) => one.name === name)?.seconds ?? Number.NaN;
-const near = (actual: number | null, expected: number) => expect(Math.abs((actual ?? Number.NaN) - expected), `${actual} against ${expected}`).toBeLessThanOrEqual(WITHIN);
-/** What a phase is made of, in the evidence's own list of steps. */
-const STEPS_OF: Record<string, RegExp> = { locating: /^(plan|pre-flight)$/, copying: /^copy$/, comparison: /^compare /, checks: /^own checks$/, probe: /^application probe$/ };
-/** Orchestration is what is left over, so that sums prove nothing: every other phase must be its steps, and little must be left. */
-function addsUp(evidence: Evidence): void {
-  const recovery = recoveryOf(evidence);
-  const spent = (pattern: RegExp) => evidence.steps.filter(({ name }) => pattern.test(name)).reduce((sum, step) => sum + (Date.parse(step.finishedAt ?? '') - Date.parse(step.startedAt)) / 1000, 0);
-  for (const [name, pattern] of Object.entries(STEPS_OF)) {
-    expect(phase(recovery, name), name).toBeGreaterThan(0);
-    expect(phase(recovery, name), name).toBeCloseTo(spent(pattern), 2);
-  }
-  expect(phase(recovery, 'replaying') + phase(recovery, 'promotion')).toBeCloseTo(spent(/^replay /), 2);
-  expect(phase(recovery, 'orchestration')).toBeGreaterThanOrEqual(0);
-  expect(phase(recovery, 'orchestration')).toBeLessThan(5);
-  expect(recovery.phases.reduce((sum, one) => sum + one.seconds, 0)).toBeCloseTo(recovery.rtaSeconds, 2);
-}
 
 describe('RTA and RPA against what the test itself did and wrote down', () => {
   let source: MeasuredSource;
@@ -182,76 +155,5 @@ describe('RTA and RPA against what the test itself did and wrote down', () => {
     expect(withoutDisk.lostTransactions).toBeNull();
     near(withoutDisk.rpaSeconds, (declaredMs - recovered) / 1000);
     expect(withoutDisk.rpaMethod).toContain('last archived commit');
-  });
-});
-
-describe('a source whose clock is nine seconds ahead', () => {
-  let directory: string;
-  let source: MeasuredSource | undefined;
-  beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'skew-'));
-    const environment = await skewedClock(directory, 9);
-    if (environment === undefined) return;
-    source = await startMeasuredSource(environment);
-    await takeBackup(source);
-  }, 180_000);
-  afterAll(async () => {
-    await source?.stop();
-    await rm(directory, { recursive: true, force: true });
-  }, 60_000);
-
-  it('states the skew, and neither loses sight of commits nor counts later ones', async ({ skip }) => {
-    if (!source) return skip('this host has no C compiler to skew the clock of a server with');
-    const recovered = await source.commit(2);
-    await source.archive();
-    await sleep(2000);
-    const lost = await source.commit(5);
-    await sleep(500);
-    const declaredMs = Date.now();
-    await sleep(500);
-    await source.commit(3);
-    expect(recovered - Date.now(), 'the clock is skewed').toBeGreaterThan(3000);
-    const { evidence } = await runDrill(source, { declaredAt: new Date(declaredMs).toISOString() });
-    const recovery = recoveryOf(evidence);
-    near(recovery.clockSkewSeconds, 9);
-    expect(recovery.lostTransactions).toBe(5);
-    near(recovery.rpaSeconds, (lost - recovered) / 1000);
-    addsUp(evidence);
-  });
-});
-
-describe('a host of drills whose clock is nine seconds ahead of Temporal and of the source', () => {
-  let directory: string;
-  let source: MeasuredSource | undefined;
-  beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'skew-'));
-    const environment = await skewedClock(directory, 9);
-    if (environment === undefined) return;
-    source = await startMeasuredSource();
-    await takeBackup(source);
-    await source.endWorker('SIGTERM');
-    Object.assign(process.env, environment);
-    await source.startWorker().finally(() => { for (const name of Object.keys(environment)) delete process.env[name]; });
-  }, 180_000);
-  afterAll(async () => {
-    await source?.stop();
-    await rm(directory, { recursive: true, force: true });
-  }, 60_000);
-
-  it('counts up to the start of the run all the same, which is the time of Temporal', async ({ skip }) => {
-    if (!source) return skip('this host has no C compiler to skew the clock of a worker with');
-    // A backup counts from when it was complete, by the source's clock as that host sees it.
-    await sleep(10_000);
-    const recovered = await source.commit(2);
-    await source.archive();
-    await sleep(2000);
-    const lost = await source.commit(5);
-    await sleep(200);
-    const { evidence } = await runDrill(source);
-    const recovery = recoveryOf(evidence);
-    near(recovery.hostClockSkew?.seconds ?? null, 9);
-    near(recovery.clockSkewSeconds, -9);
-    expect(recovery.lostTransactions).toBe(5);
-    near(recovery.rpaSeconds, (lost - recovered) / 1000);
   });
 });

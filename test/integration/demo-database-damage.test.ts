@@ -7,7 +7,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findPostgres, type PostgresBinaries } from '../../activities/postgres/binaries.ts';
 import { loadShop } from '../../scripts/demo/load.ts';
-import { damageBackup, damageKinds, loudDamageKinds, readColdTables, silentDamageKinds, type ColdTable } from '../../scripts/demo/damage.ts';
+import { damageBackup, damageKinds, readColdTables, silentDamageKinds, type ColdTable } from '../../scripts/demo/damage.ts';
 import { pageChecksum, pageSize, storedChecksum } from '../../scripts/demo/damage/page-checksum.ts';
 import { startProduction, type ConnectionConfig, type Production } from '../../scripts/demo/production.ts';
 
@@ -147,8 +147,7 @@ test('the checksum of every page of a real cluster is the one that PostgreSQL wr
 test('the same seed breaks the same backup in the same place', async () => {
   const one = await copyRepository('seeded-1');
   const two = await copyRepository('seeded-2');
-  expect([...loudDamageKinds, ...silentDamageKinds]).toEqual(damageKinds);
-  const input = { backupId: 'b1', coldTables, seed: 5 };
+  const input = { backupId: 'b1', coldTables, seed: 5, kind: 'valuesSwapped' } as const;
   expect(await damageBackup({ ...one, ...input })).toEqual(await damageBackup({ ...two, ...input }));
   expect(await badFiles(one.backup)).toEqual(await badFiles(two.backup));
 });

@@ -113,7 +113,7 @@ describe('a restore that stopped early', () => {
     }
     expect(aside.length).toBeGreaterThan(0);
     const { evidence, failure } = await runDrill(source);
-    expect(evidence.failure, failure).toMatchObject({ type: 'RECOVERY_STOPPED_EARLY' });
+    expect(evidence.failure, failure).toMatchObject({ type: 'RECOVERY_STOPPED_EARLY', message: expect.stringMatching(/the last record that it found is at [0-9A-F]+\/[0-9A-F]+\. The target was [0-9A-F]+\/[0-9A-F]+\.$/) as string });
     expect(evidence.verdict.restore).toBe('unsound');
     expect(evidence.steps.at(-1)?.name).toMatch(/^replay to the manifest/);
     expect(evidence.teardown.provenAbsent).toBe(true);

@@ -6,8 +6,9 @@ import { evidenceSchema } from '../../contracts/evidence.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
-import { damageBackup, damageKinds, readColdTables } from '../../scripts/demo/damage.ts';
+import { damageBackup, damageKinds, loudDamageKinds, readColdTables, silentDamageKinds, type DamageKind } from '../../scripts/demo/damage.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
+import { runDrill } from '../support/drill-run.ts';
 
 let demo: DemoEnvironment;
 let backupId: string;
@@ -29,10 +30,30 @@ async function restoreSoundBackup(): Promise<void> {
   await cp(join(demo.root, 'sound-wal'), demo.production.archiveDirectory, { recursive: true, preserveTimestamps: true, force: true });
 }
 
+const damageWith = async (kind: DamageKind) => damageBackup({ repository: demo.repository, backupId, walDirectory: demo.production.archiveDirectory, coldTables: await readColdTables(demo.production.config), kind, seed: 7 });
+
+/** Of what the copy lacks by its manifest, these end in one comparison. */
+const comparedTogether = damageKinds.slice(loudDamageKinds.length + silentDamageKinds.length).filter((kind) => kind !== 'stoppedEarly');
+
 describe('dr-test on a broken backup, which it is not told', () => {
-  it.each(damageKinds)('names %s', async (kind) => {
+  it('has a case here for each kind that the demo draws', () => {
+    expect(new Set([...loudDamageKinds, ...silentDamageKinds, 'stoppedEarly', ...comparedTogether])).toEqual(new Set(damageKinds));
+    expect(comparedTogether).toHaveLength(7);
+  });
+
+  it('names every definition and sequence that the copy lacks', async () => {
     await restoreSoundBackup();
-    const damage = await damageBackup({ repository: demo.repository, backupId, walDirectory: demo.production.archiveDirectory, coldTables: await readColdTables(demo.production.config), kind, seed: 7 });
+    const damages = [];
+    for (const kind of comparedTogether) damages.push(await damageWith(kind));
+    const { evidence } = await runDrill(demo);
+    const failed = evidence.checks.filter((check) => check.outcome === 'failed');
+    expect(evidence.verdict.restore).toBe('unsound');
+    expect(failed.map(({ name }) => name).sort()).toEqual(damages.flatMap(({ expectedNames }) => expectedNames).sort());
+  });
+
+  it.each([...loudDamageKinds, ...silentDamageKinds, 'stoppedEarly'] as const)('names %s', async (kind) => {
+    await restoreSoundBackup();
+    const damage = await damageWith(kind);
     const handle = await demo.client.workflow.start('dr-test', { workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{ requester: 'test' }] });
     const approving = setInterval(() => void handle.query<Progress>('progress').then((progress) => progress.openGate && handle.signal('approve', { gate: 'start', by: 'anna' })).catch(() => undefined), 200);
     const failure = await handle.result().then(() => undefined, (error: { cause?: { message: string; details?: [{ evidence: string }] } }) => error.cause).finally(() => clearInterval(approving));
@@ -46,7 +67,7 @@ describe('dr-test on a broken backup, which it is not told', () => {
 
   it.each(['abort', 'terminate'] as const)('keeps the verdict of a difference that was proven before %s', async (how) => {
     await restoreSoundBackup();
-    await damageBackup({ repository: demo.repository, backupId, walDirectory: demo.production.archiveDirectory, coldTables: await readColdTables(demo.production.config), kind: 'valueChanged', seed: 7 });
+    await damageWith('valueChanged');
     const handle = await demo.client.workflow.start('dr-test', { workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{ requester: 'test' }] });
     await vi.waitUntil(async () => (await handle.query<Progress>('progress')).openGate, { timeout: 30_000 });
     await handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] });

@@ -1,0 +1,80 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { addsUp, near, recoveryOf } from '../support/measurements.ts';
+import { runDrill, takeBackup } from '../support/drill-run.ts';
+import { type MeasuredSource, startMeasuredSource } from '../support/measured-source.ts';
+import { skewedClock } from '../support/skewed-clock.ts';
+
+describe('a source whose clock is nine seconds ahead', () => {
+  let directory: string;
+  let source: MeasuredSource | undefined;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'skew-'));
+    const environment = await skewedClock(directory, 9);
+    if (environment === undefined) return;
+    source = await startMeasuredSource(environment);
+    await takeBackup(source);
+  }, 180_000);
+  afterAll(async () => {
+    await source?.stop();
+    await rm(directory, { recursive: true, force: true });
+  }, 60_000);
+
+  it('states the skew, and neither loses sight of commits nor counts later ones', async ({ skip }) => {
+    if (!source) return skip('this host has no C compiler to skew the clock of a server with');
+    const recovered = await source.commit(2);
+    await source.archive();
+    await sleep(2000);
+    const lost = await source.commit(5);
+    await sleep(500);
+    const declaredMs = Date.now();
+    await sleep(500);
+    await source.commit(3);
+    expect(recovered - Date.now(), 'the clock is skewed').toBeGreaterThan(3000);
+    const { evidence } = await runDrill(source, { declaredAt: new Date(declaredMs).toISOString() });
+    const recovery = recoveryOf(evidence);
+    near(recovery.clockSkewSeconds, 9);
+    expect(recovery.lostTransactions).toBe(5);
+    near(recovery.rpaSeconds, (lost - recovered) / 1000);
+    addsUp(evidence);
+  });
+});
+
+describe('a host of drills whose clock is nine seconds ahead of Temporal and of the source', () => {
+  let directory: string;
+  let source: MeasuredSource | undefined;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'skew-'));
+    const environment = await skewedClock(directory, 9);
+    if (environment === undefined) return;
+    source = await startMeasuredSource();
+    await takeBackup(source);
+    await source.endWorker('SIGTERM');
+    Object.assign(process.env, environment);
+    await source.startWorker().finally(() => { for (const name of Object.keys(environment)) delete process.env[name]; });
+  }, 180_000);
+  afterAll(async () => {
+    await source?.stop();
+    await rm(directory, { recursive: true, force: true });
+  }, 60_000);
+
+  it('counts up to the start of the run all the same, which is the time of Temporal', async ({ skip }) => {
+    if (!source) return skip('this host has no C compiler to skew the clock of a worker with');
+    // A backup counts from when it was complete, by the source's clock as that host sees it.
+    await sleep(10_000);
+    const recovered = await source.commit(2);
+    await source.archive();
+    await sleep(2000);
+    const lost = await source.commit(5);
+    await sleep(200);
+    const { evidence } = await runDrill(source);
+    const recovery = recoveryOf(evidence);
+    near(recovery.hostClockSkew?.seconds ?? null, 9);
+    near(recovery.clockSkewSeconds, -9);
+    expect(recovery.lostTransactions).toBe(5);
+    near(recovery.rpaSeconds, (lost - recovered) / 1000);
+  });
+});
