@@ -1,8 +1,9 @@
 /**
- * Each one asks for a slot on the source, and for what waiting for it holds back there. 2 were too few for a source that
- * restarts sequences several times a second: one of 50 drills was left without a bound.
+ * Each one asks for a slot on the source, and for what waiting for it holds back there. On a busy source that restarts
+ * sequences twice a second about every second position has one just before it: with 2 retries, and with 6, one of 50
+ * drills was left without a bound; with 15 it is one of 65 000.
  */
-const MOST_RETRIES = 6;
+const MOST_RETRIES = 15;
 /** So many at least, however long they take, and more where positions are to be had at once. */
 const DEAR_RETRIES = 2;
 const CHEAP_MS = 60_000;

@@ -3,8 +3,8 @@ import { SequencePatience } from '../../activities/manifest/sequence-patience.ts
 
 test.each([
   [[], false],
-  [[10, 10, 10, 10, 10], false],
-  [[10, 10, 10, 10, 10, 10], true],
+  [Array.from({ length: 14 }, () => 10), false],
+  [Array.from({ length: 15 }, () => 10), true],
   [[300_001], true],
   [[70_000], false],
   [[70_000, 10], true],
