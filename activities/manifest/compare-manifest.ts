@@ -3,6 +3,7 @@ import type { CatalogObject, ComparisonResult, Difference, Manifest, NotVerified
 import { catalogMethod, readDatabaseCatalog, readGlobals } from './catalog.ts';
 import { ManifestError } from './errors.ts';
 import { readableSecrets, secretsCompared } from './secrets.ts';
+import { exclusivelyLocked } from './exclusive-locks.ts';
 import { compareTables } from './compare-tables.ts';
 import { compareSequences } from './compare-sequences.ts';
 import { Sessions, throwIfAborted, type Connect } from './session.ts';
@@ -58,12 +59,14 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
     }
     // Without a transaction: one sequence that cannot be read would end it for all others.
     const asker = await sessions.open(options.database);
-    const sequences = await compareSequences(asker, expected.sequences);
+    // Once for all that is compared: nothing is locked or let go while the copy is paused.
+    const locked = await exclusivelyLocked(asker);
+    const sequences = await compareSequences(asker, expected.sequences, locked);
     await sessions.close(asker);
 
     const list = await listTables(reader, serverVersionNum);
     const tables = await compareTables({
-      workers, expected: expected.tables, found: list.tables, depth: options.depth, signal,
+      workers, expected: expected.tables, found: list.tables, locked, depth: options.depth, signal,
       onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }),
     });
     differences = [...differences, ...sequences.differences, ...tables.differences];

@@ -1,7 +1,6 @@
 import type { Client } from 'pg';
 import type { Difference, SequenceManifest } from '../../contracts/manifest.ts';
 import { saysNothingOfTheData, sqlState } from './errors.ts';
-import { exclusivelyLocked } from './exclusive-locks.ts';
 import { isBehind, isBeyond, listSequences, readPositions } from './sequences.ts';
 
 /** `unknown` and `locked` name what was not compared. */
@@ -10,11 +9,10 @@ export interface SequencesComparison { differences: Difference[]; unknown: strin
 /**
  * Whether the sequences of a paused copy stand where they must.
  * @param client in no transaction: each sequence is read by itself
+ * @param locked what a transaction under way locks, by oid: as long as the copy is paused, to wait for it would be in vain
  */
-export async function compareSequences(client: Client, expected: readonly SequenceManifest[]): Promise<SequencesComparison> {
+export async function compareSequences(client: Client, expected: readonly SequenceManifest[], locked: ReadonlySet<number>): Promise<SequencesComparison> {
   const result: SequencesComparison = { differences: [], unknown: [], locked: [] };
-  // As long as the copy is paused they stay locked: to wait for them would be in vain.
-  const locked = await exclusivelyLocked(client);
   const existing = new Map((await listSequences(client)).map((sequence) => [keyOf(sequence), sequence]));
   for (const sequence of expected) {
     const name = `${sequence.schema}.${sequence.name}`;

@@ -3,7 +3,6 @@ import type { Bucket, Difference, TableManifest } from '../../contracts/manifest
 import { joinBuckets } from './buckets.ts';
 import { saysNothingOfTheData, sqlState } from './errors.ts';
 import { ConnectionLost, hasBrokenOff } from '../postgres/unreachable.ts';
-import { exclusivelyLocked } from './exclusive-locks.ts';
 import { readBucket } from './read-bucket.ts';
 import type { ReadProgress } from './read-tables.ts';
 import { throwIfAborted } from './session.ts';
@@ -25,6 +24,8 @@ export interface TablesComparison {
 /** Reads the same ranges of pages that the manifest has, and names every one that differs. */
 export async function compareTables(options: {
   workers: readonly Client[]; expected: readonly TableManifest[]; found: readonly Table[]; depth: 'quick' | 'standard'; signal: AbortSignal;
+  /** What a transaction under way at the position locks, by oid. */
+  locked: ReadonlySet<number>;
   onProgress: (progress: ReadProgress) => void;
 }): Promise<TablesComparison> {
   const { signal } = options;
@@ -33,7 +34,6 @@ export async function compareTables(options: {
   const result: TablesComparison = { differences: [], incomparable: [], locked: [], compared: { tables: 0, rows: 0, bytes: 0, buckets: 0 } };
   const progress: ReadProgress = { tablesDone: 0, tablesTotal: options.expected.length, bytesDone: 0, bytesTotal: options.expected.reduce((sum, table) => sum + table.bytes, 0), rows: 0 };
   const queue = new WorkQueue<Client>();
-  const locked = options.workers[0] ? await exclusivelyLocked(options.workers[0]) : new Set<number>();
 
   const differ = (manifest: TableManifest): RowsDifference => {
     let difference = rowsDifferences.get(manifest);
@@ -93,7 +93,7 @@ export async function compareTables(options: {
       difference.rowsFound = 0;
       continue;
     }
-    if (locked.has(table.oid)) {
+    if (options.locked.has(table.oid)) {
       result.locked.push(labelOf(manifest));
       continue;
     }

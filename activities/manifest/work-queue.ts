@@ -17,21 +17,17 @@ export class WorkQueue<Worker> {
     this.#wake();
   }
 
-  /** Puts a piece before all others: what was begun is finished first. */
-  addFirst(task: Task<Worker>): void {
-    this.#urgent.push(task);
-    this.#wake();
-  }
-
   /**
-   * Puts pieces that follow each other before all others, one at a time: the next one is made when one is taken, however
-   * many there are.
+   * Puts pieces that follow each other before all others, so that what was begun is finished first. The next one is made
+   * when one is taken, however many there are.
    */
   addSeriesFirst(tasks: Iterable<Task<Worker>>): void {
     const left = tasks[Symbol.iterator]();
     const addNext = (): void => {
       const { value: task, done } = left.next();
-      if (!done) this.addFirst((worker) => { addNext(); return task(worker); });
+      if (done) return;
+      this.#urgent.push((worker) => { addNext(); return task(worker); });
+      this.#wake();
     };
     addNext();
   }

@@ -8,22 +8,32 @@ import { runDrill, takeBackup } from '../support/drill-run.ts';
 import { type MeasuredSource, startMeasuredSource } from '../support/measured-source.ts';
 import { skewedClock } from '../support/skewed-clock.ts';
 
-describe('a source whose clock is nine seconds ahead', () => {
+type Environment = Record<string, string>;
+
+/** A source with a backup, for the tests of one suite; undefined where this host cannot skew a clock. `environment` skews that of a process. */
+function backedUp(start: (environment: Environment) => Promise<MeasuredSource>, afterBackup?: (source: MeasuredSource, environment: Environment) => Promise<void>): () => MeasuredSource | undefined {
   let directory: string;
   let source: MeasuredSource | undefined;
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'skew-'));
     const environment = await skewedClock(directory, 9);
     if (environment === undefined) return;
-    source = await startMeasuredSource(environment);
+    source = await start(environment);
     await takeBackup(source);
+    await afterBackup?.(source, environment);
   }, 180_000);
   afterAll(async () => {
     await source?.stop();
     await rm(directory, { recursive: true, force: true });
   }, 60_000);
+  return () => source;
+}
+
+describe('a source whose clock is nine seconds ahead', () => {
+  const sourceOf = backedUp((environment) => startMeasuredSource(environment));
 
   it('states the skew, and neither loses sight of commits nor counts later ones', async ({ skip }) => {
+    const source = sourceOf();
     if (!source) return skip('this host has no C compiler to skew the clock of a server with');
     const recovered = await source.commit(2);
     await source.archive();
@@ -44,24 +54,14 @@ describe('a source whose clock is nine seconds ahead', () => {
 });
 
 describe('a host of drills whose clock is nine seconds ahead of Temporal and of the source', () => {
-  let directory: string;
-  let source: MeasuredSource | undefined;
-  beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'skew-'));
-    const environment = await skewedClock(directory, 9);
-    if (environment === undefined) return;
-    source = await startMeasuredSource();
-    await takeBackup(source);
+  const sourceOf = backedUp(() => startMeasuredSource(), async (source, environment) => {
     await source.endWorker('SIGTERM');
     Object.assign(process.env, environment);
     await source.startWorker().finally(() => { for (const name of Object.keys(environment)) delete process.env[name]; });
-  }, 180_000);
-  afterAll(async () => {
-    await source?.stop();
-    await rm(directory, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   it('counts up to the start of the run all the same, which is the time of Temporal', async ({ skip }) => {
+    const source = sourceOf();
     if (!source) return skip('this host has no C compiler to skew the clock of a worker with');
     // A backup counts from when it was complete, by the source's clock as that host sees it.
     await sleep(10_000);

@@ -54,13 +54,10 @@ describe('dr-test on a broken backup, which it is not told', () => {
   it.each([...loudDamageKinds, ...silentDamageKinds, 'stoppedEarly'] as const)('names %s', async (kind) => {
     await restoreSoundBackup();
     const damage = await damageWith(kind);
-    const handle = await demo.client.workflow.start('dr-test', { workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{ requester: 'test' }] });
-    const approving = setInterval(() => void handle.query<Progress>('progress').then((progress) => progress.openGate && handle.signal('approve', { gate: 'start', by: 'anna' })).catch(() => undefined), 200);
-    const failure = await handle.result().then(() => undefined, (error: { cause?: { message: string; details?: [{ evidence: string }] } }) => error.cause).finally(() => clearInterval(approving));
+    const { evidence, failure } = await runDrill(demo);
     expect(failure, damage.description).toBeDefined();
-    const evidence = evidenceSchema.parse(JSON.parse(await readFile(failure?.details?.[0].evidence ?? '', 'utf8')));
-    expect(evidence.verdict.restore, failure?.message).toBe('unsound');
-    const said = [failure?.message, ...evidence.checks.filter((check) => check.outcome === 'failed').flatMap((check) => [check.name, check.detail])].join('\n');
+    expect(evidence.verdict.restore, failure).toBe('unsound');
+    const said = [failure, ...evidence.checks.filter((check) => check.outcome === 'failed').flatMap((check) => [check.name, check.detail])].join('\n');
     expect(damage.expectedNames.some((name) => said.includes(name)), `${damage.expectedNames.join(', ')} in: ${said}`).toBe(true);
     expect(evidence.teardown.provenAbsent).toBe(true);
   });

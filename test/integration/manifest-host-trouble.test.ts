@@ -29,7 +29,7 @@ describe('a comparison', () => {
       const { tables } = await listTables(client, version?.number ?? 0);
       const found = expression === undefined ? tables : tables.map((table) => ({ ...table, expression }));
       const expected = manifest.databases[0]?.tables.filter(({ name }) => name === 'accounts') ?? [];
-      return await compareTables({ workers: [client], expected, found, depth: 'standard', signal, onProgress: () => undefined });
+      return await compareTables({ workers: [client], expected, found, locked: new Set(), depth: 'standard', signal, onProgress: () => undefined });
     } finally {
       // One that broke off has nothing to roll back.
       await client.query('ROLLBACK').catch(() => undefined);

@@ -1,13 +1,10 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
 import { exclusivelyLocked } from '../../activities/manifest/exclusive-locks.ts';
-import type { ManifestLimits } from '../../activities/manifest/limits.ts';
-import { listSequences, readPositions } from '../../activities/manifest/sequences.ts';
-import { takeManifest, takeManifestOfPausedStandby } from '../../activities/manifest/take-manifest.ts';
-import { manifestSchema, type ComparisonResult, type Manifest } from '../../contracts/manifest.ts';
-import { backUpByCopy, recoverTo, schemaOfEverything, startWriters, type RaceCounts } from '../support/manifest-scenario.ts';
+import { takeManifestOfPausedStandby } from '../../activities/manifest/take-manifest.ts';
+import { manifestSchema, type Manifest } from '../../contracts/manifest.ts';
+import { backUpByCopy, manifestsOf, recoverTo, schemaOfEverything, startWriters, type RaceCounts } from '../support/manifest-scenario.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
 
 let source: Server;
@@ -22,26 +19,9 @@ afterAll(() => source.stop());
 
 /** More drills for a long run: MANIFEST_DRILLS=50. */
 const drills = Number(process.env['MANIFEST_DRILLS'] ?? 4);
-const live = (): AbortSignal => new AbortController().signal;
 const total: Partial<RaceCounts> = {};
 
-const take = (limits: Partial<ManifestLimits> = {}): Promise<Manifest> => takeManifest({
-  connect: (database) => source.config(database), applicationName: 'manifest-test', signal: live(), limits: { bucketBytes: 256 * 1024, lockTimeoutMs: 300, ...limits },
-});
-/** A manifest whose first position waits for a transaction until `meanwhile` is done. */
-const takeWhileBlocked = (meanwhile: () => Promise<void>): Promise<Manifest> => source.withClient('postgres', async (blocker) => {
-  await blocker.query('BEGIN; SELECT pg_current_xact_id()');
-  const taking = take();
-  taking.catch(() => undefined);
-  const slots = () => source.withClient('postgres', (client) => client.query(`SELECT FROM pg_replication_slots WHERE slot_name LIKE 'runbook_manifest_%'`));
-  await expect.poll(async () => (await slots()).rowCount, { timeout: 20_000 }).toBe(1);
-  await meanwhile();
-  await blocker.query('COMMIT');
-  return taking;
-});
-const compare = (restored: Server, manifest: Manifest, database: string): Promise<ComparisonResult> => compareWithManifest({
-  connect: (name) => restored.config(name), manifest, database, connections: 2, depth: 'standard', signal: live(),
-});
+const { take, takeWhileBlocked, compare } = manifestsOf(() => source);
 
 describe('a manifest taken under write load', () => {
   test.each(Array.from({ length: drills }, (_, index) => index + 1))('equals a copy that was recovered to its log position (drill %i)', async (drill) => {
@@ -74,7 +54,7 @@ describe('a manifest taken under write load', () => {
     const manifest = await take();
     const restored = await recoverTo(source, copy, manifest.databases[0]?.lsn ?? '');
     try {
-      const again = await takeManifestOfPausedStandby({ connect: (name) => restored.config(name), applicationName: 'manifest-test', signal: live(), databases: ['postgres'] });
+      const again = await takeManifestOfPausedStandby({ connect: (name) => restored.config(name), applicationName: 'manifest-test', signal: new AbortController().signal, databases: ['postgres'] });
       const contents = (of: Manifest): unknown => of.databases[0]?.tables.map(({ schema, name, rows, fingerprint }) => [schema, name, rows, fingerprint]).sort();
       expect(contents(again)).toEqual(contents(manifest));
       expect(again.databases[0]?.catalog).toEqual(manifest.databases[0]?.catalog);
@@ -122,112 +102,6 @@ describe('a manifest taken under write load', () => {
       running = false;
       await holding;
     }
-  }, 60_000);
-
-  test('sequences that are made, restarted or set back while the position is waited for are compared like others', async () => {
-    const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
-    await run(`CREATE TABLE emptied (id bigserial); INSERT INTO emptied DEFAULT VALUES; CREATE SEQUENCE lowered; SELECT setval('lowered', 100)`);
-    try {
-      const manifest = await takeWhileBlocked(async () => {
-        await run(`TRUNCATE emptied RESTART IDENTITY; CREATE SEQUENCE made START 7; SELECT setval('lowered', 50)`);
-        await new Promise((resolve) => setTimeout(resolve, 500));
-      });
-      expect(manifest.databases[0]?.sequences.filter(({ name }) => ['emptied_id_seq', 'made', 'lowered'].includes(name)).map(({ name, nextAtLeast }) => [name, nextAtLeast]))
-        .toEqual([['emptied_id_seq', '1'], ['lowered', '51'], ['made', '7']]);
-      const { differences, notVerified } = await compare(source, manifest, 'postgres');
-      expect(differences).toEqual([]);
-      expect(notVerified.filter((entry) => !entry.byDesign)).toEqual([]);
-    } finally {
-      await run('DROP TABLE emptied; DROP SEQUENCE IF EXISTS made; DROP SEQUENCE lowered');
-    }
-  }, 60_000);
-
-  test('a position just before which a sequence was restarted is given up for a later one', async () => {
-    let running = true;
-    await source.withClient('postgres', (client) => client.query('CREATE SEQUENCE restarted'));
-    const restarting = source.withClient('postgres', async (client) => {
-      for (; running; await new Promise((resolve) => setTimeout(resolve, 60 * Math.random()))) await client.query('ALTER SEQUENCE restarted RESTART WITH 5');
-    });
-    try {
-      const restarts: string[] = [];
-      for (let round = 0; round < 60 && restarts.length === 0; round += 1) {
-        const manifest = await take();
-        restarts.push(...manifest.cost.restarts);
-        const lastTry = manifest.cost.attempts === 4;
-        expect(manifest.databases[0]?.sequences.find(({ name }) => name === 'restarted')?.nextAtLeast).toBeOneOf(lastTry ? ['5', null] : ['5']);
-      }
-      expect(restarts.join()).toContain('sequence public.restarted');
-    } finally {
-      running = false;
-      await restarting;
-      await source.withClient('postgres', (client) => client.query('DROP SEQUENCE restarted'));
-    }
-  }, 60_000);
-
-  test('a sequence that is restarted all the time costs a few more positions, and one whose column judges it none', async () => {
-    let running = true;
-    const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
-    await run('CREATE SEQUENCE restless; CREATE TABLE filled (id bigserial)');
-    await run('INSERT INTO filled SELECT FROM generate_series(1, 10)');
-    await run('ANALYZE filled');
-    const restarting = async (name: string) => source.withClient('postgres', async (client) => {
-      // The more restarts a second, the fewer positions have none shortly before them.
-      await client.query('SET synchronous_commit = off');
-      while (running) await client.query(`ALTER SEQUENCE ${name} RESTART WITH 50`);
-    });
-    const bound = (manifest: Manifest, name: string) => manifest.databases[0]?.sequences.find((sequence) => sequence.name === name);
-    let busy: Promise<void> | undefined;
-    try {
-      busy = restarting('filled_id_seq');
-      const judged = await take();
-      expect(judged.cost.restarts).toEqual([]);
-      expect(bound(judged, 'filled_id_seq')).toMatchObject({ nextAtLeast: null, ownerFurthest: '10' });
-      running = false;
-      await busy;
-      running = true;
-      busy = restarting('restless');
-      const manifest = await take();
-      const { restarts } = manifest.cost;
-      expect(new Set(restarts)).toEqual(new Set(['postgres: sequence public.restless made, restarted, set back or locked just before the position']));
-      // Luck may give a bound sooner; without one it is not left before patience is over.
-      expect(restarts.length).toBeLessThanOrEqual(15);
-      expect(bound(manifest, 'restless')?.nextAtLeast).toBeOneOf(restarts.length === 15 ? [null, '50'] : ['50']);
-    } finally {
-      running = false;
-      await busy;
-      await run('DROP SEQUENCE restless; DROP TABLE filled');
-    }
-  }, 60_000);
-
-  test('a sequence that is restarted without pause can be read, though PostgreSQL empties the file under it, and only as what its file holds', async () => {
-    let running = true;
-    await source.withClient('postgres', (client) => client.query('CREATE SEQUENCE restless'));
-    const held = new Map<string, bigint>();
-    const looks: { filenode: string; next: bigint }[] = [];
-    const restarting = source.withClient('postgres', async (client) => {
-      await client.query('SET synchronous_commit = off');
-      for (let start = 50; running; start += 1) {
-        await client.query(`ALTER SEQUENCE restless RESTART WITH ${start}`);
-        const { rows } = await client.query<{ filenode: string }>(`SELECT pg_relation_filenode('restless')::text AS filenode`);
-        held.set(rows[0]?.filenode ?? '', BigInt(start));
-      }
-    });
-    try {
-      await source.withClient('postgres', async (client) => {
-        for (let look = 0; look < 2_000; look += 1) {
-          const sequences = (await listSequences(client)).filter(({ name }) => name === 'restless');
-          looks.push(...(await readPositions(client, sequences)).values());
-        }
-      });
-    } finally {
-      running = false;
-      await restarting;
-      await source.withClient('postgres', (client) => client.query('DROP SEQUENCE restless'));
-    }
-    // The file it was made with is not in the list.
-    const known = looks.filter(({ filenode }) => held.has(filenode));
-    expect(known.length).toBeGreaterThan(20);
-    expect(known.filter(({ filenode, next }) => next !== held.get(filenode))).toEqual([]);
   }, 60_000);
 
   test('a bucket that is read in bursts is the same as one that is read at once', async () => {

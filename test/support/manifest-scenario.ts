@@ -2,6 +2,11 @@ import { execFile } from 'node:child_process';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from 'pg';
+import { expect } from 'vitest';
+import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
+import type { ManifestLimits } from '../../activities/manifest/limits.ts';
+import { takeManifest } from '../../activities/manifest/take-manifest.ts';
+import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
 import { backUpByCopy, runAs, startServer, type Server } from './postgres.ts';
 
 /** A schema with one of everything that a manifest compares. */
@@ -49,6 +54,35 @@ CREATE SEQUENCE round MAXVALUE 3 CYCLE; SELECT nextval('round') FROM generate_se
 COMMENT ON TABLE accounts IS 'money';
 SELECT lo_from_bytea(0, decode(repeat(md5(g::text), 200), 'hex')) FROM generate_series(1, 20) g;
 `;
+
+/** Takes and compares manifests of a source, in buckets small enough that its tables have many. */
+export function manifestsOf(source: () => Server): {
+  take: (limits?: Partial<ManifestLimits>) => Promise<Manifest>;
+  /** A manifest whose first position waits for a transaction until `meanwhile` is done. */
+  takeWhileBlocked: (meanwhile: () => Promise<void>) => Promise<Manifest>;
+  compare: (restored: Server, manifest: Manifest, database: string) => Promise<ComparisonResult>;
+} {
+  const live = (): AbortSignal => new AbortController().signal;
+  const take = (limits: Partial<ManifestLimits> = {}): Promise<Manifest> => takeManifest({
+    connect: (database) => source().config(database), applicationName: 'manifest-test', signal: live(), limits: { bucketBytes: 256 * 1024, lockTimeoutMs: 300, ...limits },
+  });
+  return {
+    take,
+    takeWhileBlocked: (meanwhile) => source().withClient('postgres', async (blocker) => {
+      await blocker.query('BEGIN; SELECT pg_current_xact_id()');
+      const taking = take();
+      taking.catch(() => undefined);
+      const slots = () => source().withClient('postgres', (client) => client.query(`SELECT FROM pg_replication_slots WHERE slot_name LIKE 'runbook_manifest_%'`));
+      await expect.poll(async () => (await slots()).rowCount, { timeout: 20_000 }).toBe(1);
+      await meanwhile();
+      await blocker.query('COMMIT');
+      return taking;
+    }),
+    compare: (restored, manifest, database) => compareWithManifest({
+      connect: (name) => restored.config(name), manifest, database, connections: 2, depth: 'standard', signal: live(),
+    }),
+  };
+}
 
 /** Kinds of statement that put other files in the place of tables. */
 export type RaceCounts = Record<'truncate' | 'alter' | 'refresh' | 'drop' | 'savepoints' | 'prepared' | 'sequences', number>;
