@@ -14,7 +14,7 @@ const FILES_UNFIT = /control file|pg_control|checkpoint record|backup_label|PG_V
 /** The first signal is the cause. The kernel and people send these; a process that crashes by itself dies of others, and then the server kills the rest. */
 const KILLED = /^(?:(?!was terminated by signal)[^])*was terminated by signal (9|15)\b/;
 /** Before any of its processes crashed: by people, or by what restarts a worker and signals all that it started. */
-const TOLD_TO_STOP = /^(?:(?!was terminated by signal)[^])*received ((?:smart|fast|immediate) shutdown request)/;
+const TOLD_TO_STOP = /^(?:(?!was terminated by signal)[^])*?received ((?:smart|fast|immediate) shutdown request)/;
 /** Recovery was told by itself: where it gives up it says so as FATAL, and ends in the same way. */
 const RECOVERY_TOLD_TO_STOP = /startup process \(PID \d+\) exited with exit code 1\b/;
 /** The copy of a segment that is there, in the drill's own directory, was ended; WAL that is damaged or missing ends otherwise. */

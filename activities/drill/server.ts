@@ -18,6 +18,14 @@ export interface StartedServer {
   logOffset: number;
 }
 
+/**
+ * How long a server may take to stop that was told to from outside. Only our own sessions use a drill, and they end with
+ * what they ask; but a PostgreSQL whose processes all get SIGTERM at once, as `systemctl restart` of a worker sends it,
+ * can start its background writer once more and then wait for it for ever (seen with 18.4). To end it at once costs
+ * some replay.
+ */
+const STOPPING_MS = 5_000;
+
 /** What a recovering server answers. */
 export interface RecoveryState {
   inRecovery: boolean;
@@ -110,11 +118,14 @@ export async function waitForServer(args: {
   signal?: AbortSignal | undefined;
 }): Promise<RecoveryState> {
   const { drill, started, then, signal } = args;
+  let stoppingSince: number | undefined;
   for (;;) {
     signal?.throwIfAborted();
     // Looked at before the log, so that the log is complete when the process is gone.
     const alive = await isAlive(started.identity);
-    const state = alive && await acceptsClients(drill, started.identity) ? await readState(drill).catch(() => undefined) : undefined;
+    const status = alive ? await readStatus(drill, started.identity) : undefined;
+    // A client that comes before leaves two lines in the log each time, and there are many before replay is consistent.
+    const state = status === 'ready' ? await readState(drill).catch(() => undefined) : undefined;
     if (state) {
       args.onState?.(state);
       if (isAtGoal(state, then)) return state;
@@ -122,6 +133,10 @@ export async function waitForServer(args: {
       if (state.pauseState === 'paused') throw await explainPause(drill, started.logOffset, `at ${state.replayedLsn}, though it had to go on to the end`);
     }
     if (!alive) throw await explainEnd(drill, started.logOffset);
+    if (status === 'stopping') {
+      stoppingSince ??= performance.now();
+      if (performance.now() - stoppingSince > STOPPING_MS) await stopDrill({ drill, mode: 'immediate' });
+    }
     const free = await freeBytes(drill);
     if (free < drill.reserveBytes) {
       signal?.throwIfAborted();
@@ -132,10 +147,10 @@ export async function waitForServer(args: {
   }
 }
 
-/** As the server's lock file says in its eighth line. A client that comes before leaves two lines in the log each time, and there are many before replay is consistent. */
-async function acceptsClients(drill: Pick<Drill, 'directory'>, { pid }: ProcessIdentity): Promise<boolean> {
+/** What the server's lock file says of it in its eighth line: `starting`, `standby`, `ready` or `stopping`. */
+async function readStatus(drill: Pick<Drill, 'directory'>, { pid }: ProcessIdentity): Promise<string | undefined> {
   const lines = (await readFile(join(drillPaths(drill.directory).data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
-  return Number(lines[0]) === pid && lines[7]?.trim() === 'ready';
+  return Number(lines[0]) === pid ? lines[7]?.trim() : undefined;
 }
 
 export async function readState(drill: Drill): Promise<RecoveryState> {
