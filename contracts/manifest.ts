@@ -56,8 +56,8 @@ export const sequenceManifestSchema = z.object({
   /** The furthest value in the owning column at the log position. */
   ownerFurthest: z.string().nullable(),
   owner: z.string().nullable(),
-  /** The source itself was behind its column: no restore can be blamed for that. */
-  sourceBehind: z.boolean(),
+  /** The source itself was behind its column: no restore can be blamed for that. Null where that is not known: it was restarted or locked right after the log position. */
+  sourceBehind: z.boolean().nullable(),
 });
 export type SequenceManifest = z.infer<typeof sequenceManifestSchema>;
 

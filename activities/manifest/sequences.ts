@@ -104,7 +104,7 @@ export function describeSequences(
       nextAtLeast: bound === null ? null : String(bound),
       owner: owner?.owner ?? null,
       ownerFurthest: furthest === null ? null : String(furthest),
-      sourceBehind: furthest !== null && second !== undefined && second.filenode === sequence.filenode && !isBeyond(second.next, furthest, ascending),
+      sourceBehind: furthest === null ? false : second?.filenode === sequence.filenode ? !isBeyond(second.next, furthest, ascending) : null,
     };
   });
 }
