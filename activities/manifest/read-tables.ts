@@ -23,6 +23,8 @@ export interface TablesReading {
 
 /** How long a table may stay locked by somebody else before the reading gives up on it. */
 const lockPatienceMs = 60_000;
+/** And how often it must have been found locked: between two tries all other work is done, so that a minute may hold only two. */
+const lockRefusals = 10;
 
 /**
  * How much is read before a rest. While it is read, one of the server's processors is busy with it, and whoever writes
@@ -51,16 +53,16 @@ export async function readTables(options: {
   let longestLockMs = 0;
 
   /** Runs work that needs a lock; when somebody holds the table it is tried again later, with patience from the first refusal on. */
-  const locking = (work: Task<Client>, refusedSince?: number): Task<Client> => async (client) => {
+  const locking = (work: Task<Client>, refused?: { since: number; times: number }): Task<Client> => async (client) => {
     throwIfAborted(signal);
     try {
       await work(client);
     } catch (error) {
       throwIfAborted(signal);
-      const since = refusedSince ?? performance.now();
-      if (sqlState(error) !== lockNotAvailable || performance.now() - since > lockPatienceMs) throw error;
+      const { since, times } = { since: refused?.since ?? performance.now(), times: (refused?.times ?? 0) + 1 };
+      if (sqlState(error) !== lockNotAvailable || (times >= lockRefusals && performance.now() - since > lockPatienceMs)) throw error;
       await pause(50, signal);
-      queue.add([locking(work, since)]);
+      queue.add([locking(work, { since, times })]);
     }
   };
   const pace = new Pace({ dutyCycle: options.dutyCycle, connections: options.workers.length, finishWithinMs: options.finishWithinMs });

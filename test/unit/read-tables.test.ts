@@ -10,7 +10,7 @@ const tableOf = (name: string): Table => ({
 });
 
 /** Reading it takes a while; whoever asks for a table is refused as often as `refusals` says. */
-function reading({ readMs, refusals }: { readMs: number; refusals: Record<string, number> }) {
+function reading({ readMs, refusals, tables = ['large', 'small'] }: { readMs: number; refusals: Record<string, number>; tables?: string[] }) {
   let clock = 0;
   vi.spyOn(performance, 'now').mockImplementation(() => clock);
   const query = (text: string): Promise<unknown> => {
@@ -27,12 +27,17 @@ function reading({ readMs, refusals }: { readMs: number; refusals: Record<string
     return Promise.resolve([{}, {}, rows({ same: true, bytes: '8192', total: '8192', block: '8192' }), rows({ n: '1', f: '5' })]);
   };
   const options = { bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, lockerOf: () => undefined, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
-  return readTables({ ...options, workers: [{ query } as unknown as Client], tables: [tableOf('large'), tableOf('small')] });
+  return readTables({ ...options, workers: [{ query } as unknown as Client], tables: tables.map(tableOf) });
 }
 
 test('a table that is locked long after the reading began is waited for like any other', async () => {
   const { manifests } = await reading({ readMs: 90_000, refusals: { small: 3 } });
   expect(manifests.map(({ name, rows, fingerprint }) => [name, rows, fingerprint])).toEqual([['large', 1, '5'], ['small', 1, '5']]);
+});
+
+test('one that is locked twice for a moment, and was not looked at for a minute in between, is waited for', async () => {
+  const { manifests } = await reading({ readMs: 90_000, refusals: { small: 2 }, tables: ['small', 'large'] });
+  expect(manifests.map(({ name }) => name).sort()).toEqual(['large', 'small']);
 });
 
 test('one that stays locked for more than a minute ends it', async () => {
