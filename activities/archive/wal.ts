@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseLsn } from '../postgres/lsn.ts';
 import { nameFiles, RecoveryFailure } from './recovery-failure.ts';
 
@@ -94,10 +95,14 @@ function arrival({ mtime, ctime }: { mtime: Date; ctime: Date }): Date {
   return mtime > ctime ? mtime : ctime;
 }
 
+/** `cp` writes some of a segment in this time, and mostly all of it. */
+const GROWTH_MS = 1_500;
+
 /**
  * Proves that the archive, as it stood at `asOf`, reaches from the start of a backup to its last segment without a gap.
  * When a segment counts as archived: {@link arrival}. Where a plan was made of the archive already, what it saw counts, whatever
- * touched the files while people decided.
+ * touched the files while people decided. A short segment at the end of the archive is looked at twice: one that `cp` is still
+ * writing has not arrived, whatever the clocks of the archive and of who declared make of its times.
  * @throws RecoveryFailure `WAL_MISSING`, `WAL_TRUNCATED`; `ARCHIVE_CHANGED`: it ends before what was planned; `TIME_OUT_OF_RANGE`: all is there, but came only after `asOf`; `ARCHIVE_EMPTY`, `UNREADABLE`. The files are named
  */
 export async function checkWalContinuity(args: {
@@ -120,17 +125,30 @@ export async function checkWalContinuity(args: {
   const lineage = await readLineage({ walDirectory, timeline });
   const first = segmentNumberOf(args.startLsn, segmentSize);
   const present = new Map<bigint, { name: string; size: number; archivedAt: Date }>();
+  const look = async (name: string) => {
+    const info = await stat(join(walDirectory, name));
+    return { name, size: info.size, archivedAt: arrival(info) };
+  };
   for (const name of names) {
     const segment = parseSegmentFileName(name, segmentSize);
     if (!segment || segment.segmentNumber < first) continue;
     if (timelineOfSegment(lineage, segment.segmentNumber, segmentSize) !== segment.timeline) continue;
-    const info = await stat(join(walDirectory, name));
-    present.set(segment.segmentNumber, { name, size: info.size, archivedAt: arrival(info) });
+    present.set(segment.segmentNumber, await look(name));
   }
   // The byte before the end: a backup that stops exactly at a boundary does not need the next segment.
   const mustReach = segmentNumberOf(args.mustReachLsn - 1n, segmentSize);
   const plannedEnd = plannedLast === null ? undefined : parseSegmentFileName(plannedLast, segmentSize)?.segmentNumber;
-  const isLate = (number: bigint, archivedAt: Date) => (plannedEnd === undefined ? archivedAt.getTime() > args.asOf.getTime() : number > plannedEnd);
+  const growing = new Set<bigint>();
+  const isLate = (number: bigint, archivedAt: Date) => growing.has(number) || (plannedEnd === undefined ? archivedAt.getTime() > args.asOf.getTime() : number > plannedEnd);
+  const counted = [...present].filter(([number, { archivedAt }]) => number > mustReach && !isLate(number, archivedAt)).sort(([a], [b]) => Number(a - b));
+  const short = counted.slice(counted.findLastIndex(([, { size }]) => size === segmentSize) + 1);
+  if (short.length > 0) {
+    await sleep(GROWTH_MS);
+    for (const [number, before] of short) {
+      const now = await look(before.name).catch(() => undefined);
+      if (now?.size !== before.size || now.archivedAt.getTime() !== before.archivedAt.getTime()) growing.add(number);
+    }
+  }
   let last = mustReach;
   for (const [number, { archivedAt }] of present) if (number > last && !isLate(number, archivedAt)) last = number;
 

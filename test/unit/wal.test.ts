@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -83,6 +83,16 @@ test('gaps, short segments and halves are named', async () => {
   await expect(check(200)).rejects.toMatchObject({ type: 'WAL_MISSING', files: ['000000010000000000000003'], message: expect.stringContaining('.partial') });
   archive(3, { size: MB - 1 });
   await expect(check(200)).rejects.toMatchObject({ type: 'WAL_TRUNCATED', files: ['000000010000000000000003'] });
+});
+
+test('the newest segment, when it is short, has not arrived where it still grows, and is damage where it does not', async () => {
+  for (const number of [2, 3]) archive(number);
+  archive(4, { size: MB / 2 });
+  const copying = setInterval(() => appendFileSync(join(directory, '000000010000000000000004'), 'x'), 100);
+  const found = await check(200).finally(() => clearInterval(copying));
+  expect(found.segments.map((segment) => segment.segmentNumber)).toEqual([2n, 3n]);
+  expect(found.late).toEqual(['000000010000000000000004']);
+  await expect(check(200)).rejects.toMatchObject({ type: 'WAL_TRUNCATED', files: ['000000010000000000000004'] });
 });
 
 test('an archive that did not reach the end of the backup at the instant is no damage: the segment is named, and when it arrived', async () => {
