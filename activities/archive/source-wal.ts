@@ -89,17 +89,26 @@ async function readFlushLsn(client: Client): Promise<bigint> {
   return BigInt((rows[0] as { lsn: string }).lsn);
 }
 
+/** What is asked for at once: it comes as text of twice the size, and the driver cannot take one of half a gigabyte. */
+const PIECE_BYTES = 16 * 2 ** 20;
+
 /** Reads segments through SQL, only as far as they are flushed: what lies behind is old or half written. */
-export function readSegmentsOfServer(args: { client: Client; lineage: TimelineLineage; segmentSize: number; flushed: bigint }): ReadSegment {
-  const { client, lineage, segmentSize, flushed } = args;
+export function readSegmentsOfServer(args: { client: Client; lineage: TimelineLineage; segmentSize: number; flushed: bigint; pieceBytes?: number }): ReadSegment {
+  const { client, lineage, segmentSize, flushed, pieceBytes = PIECE_BYTES } = args;
   return async (segmentNumber) => {
     const left = flushed - segmentNumber * BigInt(segmentSize);
     if (left <= 0n) return undefined;
     const length = left < BigInt(segmentSize) ? Number(left) : segmentSize;
     const name = segmentFileName({ timeline: timelineOfSegment(lineage, segmentNumber, segmentSize), segmentNumber, segmentSize });
-    const { rows } = await client.query('SELECT pg_read_binary_file($1, 0, $2, true) AS bytes', [join('pg_wal', name), length]);
-    const { bytes } = rows[0] as { bytes: Buffer | null };
-    // A recycled file may have grown: it is not read past what was flushed.
-    return bytes?.subarray(0, length);
+    const pieces: Buffer[] = [];
+    for (let offset = 0; offset < length; offset += pieceBytes) {
+      const asked = Math.min(pieceBytes, length - offset);
+      const { rows } = await client.query('SELECT pg_read_binary_file($1, $2, $3, true) AS bytes', [join('pg_wal', name), offset, asked]);
+      const { bytes } = rows[0] as { bytes: Buffer | null };
+      if (bytes) pieces.push(bytes);
+      // The file is shorter, or it went.
+      if (bytes?.length !== asked) break;
+    }
+    return pieces.length === 0 ? undefined : Buffer.concat(pieces);
   };
 }

@@ -10,6 +10,8 @@ const LONG_HEADER = 0x0002;
 const FIRST_IS_OVERWRITTEN = 0x0008;
 const RECORD_HEADER = 24;
 const MAX_RECORD = 1020 * 1024 * 1024;
+/** Others, heartbeats among them, get their turn each time so much was read: a segment may be a gigabyte. */
+const TURN_BYTES = 4 * 1024 * 1024;
 
 /** Gives the bytes of a segment from its beginning; fewer than a whole segment where no more is known. */
 export type ReadSegment = (segmentNumber: bigint) => Promise<Buffer | undefined>;
@@ -135,6 +137,10 @@ class WalWalker {
     if (segmentStart !== this.#segmentStart) await this.#load(segmentStart);
     const bytes = this.#segment;
     const at = page - segmentStart;
+    if (at % TURN_BYTES === 0 && at > 0) {
+      await yieldToOthers();
+      this.#args.signal?.throwIfAborted();
+    }
     if (at + 24 > bytes.length) throw new WalStop('noMoreWal', 'nothing is known beyond here');
     if (!PAGE_MAGICS.has(bytes.readUInt16LE(at))) throw new WalStop('invalid', `no page header at ${lsnText(page)}`);
     if (bytes.readUInt32LE(at + 8) + bytes.readUInt32LE(at + 12) * 0x100000000 !== page) {

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { countSourceCommits } from '../../activities/archive/source-wal.ts';
+import { countSourceCommits, readSegmentsOfServer } from '../../activities/archive/source-wal.ts';
 import { readSegmentsFrom, scanWal } from '../../activities/archive/wal-scan.ts';
 import type { WalCommit } from '../../activities/archive/wal-record.ts';
 import { walkWal } from '../../activities/archive/wal-reader.ts';
@@ -99,6 +99,22 @@ describe('PostgreSQL of the package', () => {
     });
     const files = await countSourceCommits({ ...at, client: null, sourceWalDirectory: join(server.dataDirectory, 'pg_wal'), until: new Date() });
     expect(files).toMatchObject({ commits: 12, method: 'files', unread: null });
+  });
+
+  test('a large segment is read in pieces, and only as far as it is flushed', async () => {
+    await server.withClient('postgres', async (client) => {
+      await client.query('SELECT pg_switch_wal()');
+      await client.query('CREATE TABLE pieces AS SELECT repeat(md5(n::text), 50) FROM generate_series(1, 200) n');
+      const flushed = parseLsn((await client.query('SELECT pg_current_wal_flush_lsn()::text AS lsn')).rows[0].lsn as string);
+      const sizes: unknown[] = [];
+      const read = (pieceBytes: number, through = spying(client, (values) => sizes.push(values[2]))) => readSegmentsOfServer({ client: through, lineage, segmentSize: MB, flushed, pieceBytes })(flushed / BigInt(MB));
+      const whole = await read(MB);
+      const left = Number(flushed % BigInt(MB));
+      expect(whole).toHaveLength(left);
+      expect(await read(100_000)).toEqual(whole);
+      expect(sizes).toEqual([left, ...Array.from({ length: Math.floor(left / 100_000) }, () => 100_000), left % 100_000]);
+      expect(await read(100_000, without(client, segmentFileName({ timeline: 1, segmentNumber: flushed / BigInt(MB), segmentSize: MB })))).toBeUndefined();
+    });
   });
 
   describe('maintenance is no loss', () => {
@@ -207,10 +223,10 @@ function without(client: Client, segment: string): Client {
 }
 
 /** The same client, which says when a piece of WAL is read through it. */
-function spying(client: Client, onRead: () => void): Client {
+function spying(client: Client, onRead: (values: readonly unknown[]) => void): Client {
   return new Proxy(client, {
     get: (target, name) => (name !== 'query' ? Reflect.get(target, name) as unknown : (sql: string, values?: unknown[]) => {
-      if (sql.includes('pg_read_binary_file')) onRead();
+      if (sql.includes('pg_read_binary_file')) onRead(values ?? []);
       return target.query(sql, values);
     }),
   });
