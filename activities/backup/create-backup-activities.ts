@@ -75,7 +75,10 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
         onProgress: (progress) => onProgress({ phase: `${progress.phase} of ${progress.database}`, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal }),
       });
       const { manifest: file } = backupPaths(join(placeOf(backup), backup.part ?? ''));
-      await writeDurably(file, JSON.stringify(manifest));
+      const text = JSON.stringify(manifest);
+      // A successor may have sealed another one by now.
+      signal.throwIfAborted();
+      await writeDurably(file, text);
       const tables = manifest.databases.flatMap((database) => database.tables);
       return {
         tables: tables.length, rows: tables.reduce((sum, table) => sum + table.rows, 0), lsns: manifest.databases.map((database) => database.lsn),
@@ -86,8 +89,8 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
 
     awaitArchived: ({ backup }) => longActivity(async ({ signal, onProgress }) => {
       const config = await connect(backup);
-      const segment = await withClient(config(), (client) => markEndOfManifest(client, backup.id));
-      await awaitSegment({ directory: layoutOf(backup.database).wal, segment, timeoutMs: ARCHIVE_TIMEOUT_MS, signal, onWait: () => onProgress({ phase: `waiting for ${segment}`, bytesDone: 0, bytesTotal: 0 }) });
+      const { segment, segmentSize } = await withClient(config(), (client) => markEndOfManifest(client, backup.id));
+      await awaitSegment({ directory: layoutOf(backup.database).wal, segment, segmentSize, timeoutMs: ARCHIVE_TIMEOUT_MS, signal, onWait: () => onProgress({ phase: `waiting for ${segment}`, bytesDone: 0, bytesTotal: 0 }) });
       return { lastSegment: segment };
     }),
 

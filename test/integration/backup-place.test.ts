@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { publishBackup } from '../../activities/archive/base-backup.ts';
 import { backupPlace, closeBackupPlace, openBackupPlace, proveBackupPlaceAbsent } from '../../activities/backup/backup-place.ts';
+import type { BackupRef } from '../../activities/backup/backup-activities.ts';
+import { createBackupActivities } from '../../activities/backup/create-backup-activities.ts';
 import { sweepAbandonedBackups } from '../../activities/backup/sweep-incoming.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import { describedBackup } from '../support/described-backup.ts';
@@ -89,3 +92,27 @@ test('an attempt that slept while its files were brought to the disk publishes n
   await publishBackup({ incoming: attempt, backups, id: point.id });
   expect(existsSync(join(backups, point.id, 'backup.json'))).toBe(true);
 });
+
+test('an attempt that slept while it read the manifest writes none: a successor may have published its own', async () => {
+  const server = await startCluster({ logical: true });
+  // No heartbeat, which would find the stall too, and a clock of our own.
+  vi.useFakeTimers({ toFake: ['setInterval', 'Date'] });
+  try {
+    const connection = { host: server.socketDirectory, port: server.port, database: 'postgres', user: server.superuser };
+    const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection, provider: { kind: 'archive', repository: root, walDirectory: root } } } });
+    const activities = createBackupActivities({ configuration, resolvePassword: () => Promise.resolve(undefined) });
+    const take = () => new MockActivityEnvironment({ heartbeatTimeoutMs: 10_000 }).run((input: { backup: BackupRef }) => activities.takeManifest(input), { backup: { ...call, id: 'b1', part: 'attempt-1' } });
+    const { manifest } = configuration.databases['shop']!;
+    const { dutyCycle } = manifest;
+    // It is looked up when the reading begins.
+    Object.defineProperty(manifest, 'dutyCycle', { configurable: true, get: () => { vi.setSystemTime(Date.now() + 60_000); return dutyCycle; } });
+    await expect(take()).rejects.toThrow(/stalled for 60\.0 s/);
+    expect(existsSync(join(attempt, 'manifest.json'))).toBe(false);
+    Object.defineProperty(manifest, 'dutyCycle', { value: dutyCycle });
+    await take();
+    expect(existsSync(join(attempt, 'manifest.json'))).toBe(true);
+  } finally {
+    vi.useRealTimers();
+    await server.stop();
+  }
+}, 60_000);
