@@ -1,6 +1,6 @@
 /** How much a reading may ask of the database that it reads. */
 export interface ManifestLimits {
-  /** Connections that read at the same time; one or two more look after the snapshot and the locks. */
+  /** Connections that read at the same time; two more look after them, one more makes the snapshot, and up to eight hold tables that raced. */
   connections: number;
   statementTimeoutMs: number;
   /** How long a lock may be waited for: whoever comes after us in the queue waits as long. */
