@@ -1,10 +1,11 @@
 import { chmod, open, readdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, type ClientConfig } from 'pg';
+import type { Client, ClientConfig } from 'pg';
 import { type BackupFiles, type RecoveryPoint, recoveryPointSchema } from '../../contracts/recovery-point.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { parseLsn } from '../postgres/lsn.ts';
+import { withClient } from '../postgres/source.ts';
 import { type Listing, listDataDirectory, listTablespace } from './backup-listing.ts';
 import { copyFiles, type CopyFilesArgs } from './copy-files.ts';
 import { backupPaths, sha256Of } from './layout.ts';
@@ -50,10 +51,8 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
   await refuseRevoked(args.incoming);
   for (const name of await readdir(args.incoming)) await rm(join(args.incoming, name), { recursive: true, force: true });
 
-  const client = new Client({ ...args.connection, application_name: args.applicationName.slice(0, 63) });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
+  // Closing the session also ends a backup that was not stopped; cutting it, one that waits for the server's checkpoint.
+  return withClient({ ...args.connection, application_name: args.applicationName.slice(0, 63) }, async (client) => {
     // Nobody types into this session for as long as the copy takes.
     await client.query('SET idle_session_timeout = 0');
     const facts = await readSourceFacts({ client, connection: args.connection });
@@ -82,10 +81,7 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
     // Last, and at once: a directory with this file is a whole backup.
     await describe(args.incoming, point);
     return point;
-  } finally {
-    // Closing the session also ends a backup that was not stopped.
-    await client.end().catch(() => undefined);
-  }
+  }, args.signal);
 }
 
 async function describe(incoming: string, point: RecoveryPoint): Promise<void> {

@@ -2,13 +2,14 @@ import { hostname } from 'node:os';
 import { Context } from '@temporalio/activity';
 import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import { applicationName } from '../kernel/names.ts';
-import { sourceConfig, withClient } from '../postgres/source.ts';
+import { withClient } from '../postgres/source.ts';
 import { classified } from '../temporal/classify.ts';
 import { longActivity } from '../temporal/long-activity.ts';
 import { compareWithManifest } from '../manifest/compare-manifest.ts';
 import { checkCollations } from './collation-check.ts';
 import { settingsIn, type DrillDependencies } from './dependencies.ts';
 import type { DrillActivities, DrillRef } from './drill-activities.ts';
+import { drillSource } from './drill-source.ts';
 import { comparisonChecks, reasonsOf } from './findings.ts';
 import { measureLoss } from './measure-loss.ts';
 import { runOwnChecks } from './own-checks.ts';
@@ -33,7 +34,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
 
   /** Null where not even the password can be read: that must not keep anything from being removed. */
   const sourceOf = async ({ database, owner }: Pick<DrillRef, 'database' | 'owner'>) =>
-    sourceConfig(settingsOf(database).connection, resolvePassword, applicationName(owner)).catch(() => null);
+    drillSource({ settings: settingsOf(database), resolvePassword }, owner).catch(() => null);
 
   return classified<DrillActivities>({
     planDrill: (input) => longActivity(({ signal }) => planDrill(input, { settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host, scheduledAt: new Date(Context.current().info.currentAttemptScheduledTimestampMs), signal })),

@@ -1,10 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
-import { applicationName } from '../kernel/names.ts';
 import { sqlState } from '../manifest/errors.ts';
-import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
+import { withClient } from '../postgres/source.ts';
 import { hasBrokenOff, UNREACHABLE_CODES } from '../postgres/unreachable.ts';
+import { drillSource, type DrillSource } from './drill-source.ts';
 import type { PlanDrillInput } from './drill-activities.ts';
 
 /**
@@ -14,9 +13,9 @@ import type { PlanDrillInput } from './drill-activities.ts';
  * @throws ApplicationFailure `CONFIGURATION`, naming the setting
  */
 export async function describeSource(
-  input: Pick<PlanDrillInput, 'database' | 'owner'>, { settings, resolvePassword, signal }: { settings: DatabaseSettings; resolvePassword: ResolvePassword; signal: AbortSignal },
+  input: Pick<PlanDrillInput, 'database' | 'owner'>, { settings, signal, ...how }: DrillSource & { signal: AbortSignal },
 ): Promise<Pick<DrillPlan, 'source' | 'sourceSilence'>> {
-  const config = await sourceConfig(settings.connection, resolvePassword, applicationName(input.owner));
+  const config = await drillSource({ settings, ...how }, input.owner);
   try {
     return await withClient(config(), async (client) => {
       const before = Date.now();
@@ -41,8 +40,8 @@ export async function describeSource(
 const SILENT_STATES = /^(08|53|57P|58|XX)/;
 /** Nobody is there, or nobody any more: a connection that broke off and a socket that is gone included. */
 const NETWORK = new Set([...UNREACHABLE_CODES, 'ECONNABORTED', 'EPIPE', 'EHOSTDOWN', 'ENETDOWN', 'ENOENT']);
-/** The driver has no code for a connection that took too long, nor for what it refuses itself. */
-const TIMED_OUT = /^timeout expired/;
+/** The driver has no code for a connection or an answer that took too long, nor for what it refuses itself. */
+const TIMED_OUT = /^(timeout expired|Query read timeout)/;
 const NO_PASSWORD = /^SASL|password/;
 const TLS = /\b(SSL|TLS|certificate)\b/i;
 

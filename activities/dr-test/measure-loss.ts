@@ -1,17 +1,14 @@
 import type { Client, ClientConfig } from 'pg';
 import { heartbeatCheckName } from '../../contracts/asked-checks.ts';
-import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import { saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
-import { sourceConfig, withClient, type ResolvePassword } from '../postgres/source.ts';
+import { withClient } from '../postgres/source.ts';
 import { isSilence, reasonOf } from './describe-source.ts';
+import { drillSource, type DrillSource } from './drill-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
 import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, readBeat } from './heartbeat.ts';
 import type { LostCommits, RecoveryProvider } from './provider.ts';
-import { applicationName } from '../kernel/names.ts';
 
-export interface MeasuringDependencies {
-  settings: DatabaseSettings;
-  resolvePassword: ResolvePassword;
+export interface MeasuringDependencies extends DrillSource {
   provider: Pick<RecoveryProvider, 'find' | 'lostCommits'>;
   /** Brings the copy up where its server is gone, and says how to reach it. */
   copy: () => Promise<(database: string) => ClientConfig>;
@@ -25,11 +22,11 @@ export interface MeasuringDependencies {
  */
 export async function measureLoss(input: MeasureLossInput, dependencies: MeasuringDependencies): Promise<LossResult> {
   const { drill, plan, recovered, declarationSkewSeconds } = input;
-  const { settings, resolvePassword, provider, signal } = dependencies;
+  const { settings, provider, signal } = dependencies;
   // Commit times are the source's clock; the instant of the disaster is ours, or Temporal's where the run began with it.
   const until = new Date(Date.parse(plan.declaredAt) + (declarationSkewSeconds + (plan.source?.clockSkewSeconds ?? 0)) * 1000);
   const query = { endLsn: recovered.endLsn, until, signal };
-  const config = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
+  const config = await drillSource(dependencies, drill.owner);
   let silence = `the source did not answer${plan.sourceSilence === null ? '' : `: ${plan.sourceSilence}`}`;
   const live = plan.source === null ? undefined : await withClient(config(), (source) => provider.lostCommits(drill, { ...query, source }), signal).catch((error: unknown) => {
     signal.throwIfAborted();
@@ -74,8 +71,9 @@ function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime, silence }: 
 
 async function withHeartbeat(
   result: LossResult,
-  { input: { recovered, drill, plan }, dependencies: { settings, resolvePassword, copy, signal }, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
+  { input: { recovered, drill, plan }, dependencies, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
 ): Promise<LossResult> {
+  const { settings, copy, signal } = dependencies;
   // As it was approved, and not as the configuration may say by now.
   const setting = plan.heartbeat;
   if (!setting) return result;
@@ -90,7 +88,7 @@ async function withHeartbeat(
   // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
   if (copyMs instanceof Error) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'failed', detail: `could not be read in the restored copy: ${copyMs.message}` }] };
   let sourceTrouble: string | null = null;
-  const source = await sourceConfig(settings.connection, resolvePassword, applicationName(drill.owner));
+  const source = await drillSource(dependencies, drill.owner);
   const lastRecoveredMs = recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt);
   const readSource = async (client: Client) => ({
     sourceMs: await readBeat(client, setting, until),

@@ -1,7 +1,9 @@
-import { existsSync, readdirSync, renameSync, statSync, truncateSync, unlinkSync, openSync, readSync, writeSync, closeSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync, truncateSync, unlinkSync, openSync, readSync, writeSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { takeBaseBackup } from '../../activities/archive/base-backup.ts';
 import { backupPaths, listRecoveryPoints } from '../../activities/archive/layout.ts';
 import { scanWal, readSegmentsFrom } from '../../activities/archive/wal-scan.ts';
 import { withDrillClient } from '../../activities/drill/client.ts';
@@ -181,3 +183,20 @@ function flipBit(path: string, offset: number): void {
   writeSync(file, byte, 0, 1, offset);
   closeSync(file);
 }
+
+test('a base backup that is cancelled while the server makes its checkpoint ends at once', async () => {
+  const cancelled = new AbortController();
+  const ask = <T>(sql: string) => source.server.withClient('postgres', async (client) => (await client.query(sql)).rows as T[]);
+  const [checkpointer] = await ask<{ pid: number }>(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`);
+  const incoming = join(source.layout.incoming, 'cancelled');
+  mkdirSync(incoming);
+  process.kill(checkpointer!.pid, 'SIGSTOP');
+  try {
+    const taking = takeBaseBackup({ id: 'b2', connection: source.server.config(), applicationName: 'cancelled backup', incoming, walDirectory: source.layout.wal, archiveTimeoutMs: 20_000, signal: cancelled.signal }).catch((error: Error) => error.message);
+    await expect.poll(() => ask(`SELECT FROM pg_stat_activity WHERE application_name = 'cancelled backup' AND query LIKE '%pg_backup_start%' AND state = 'active'`), { timeout: 20_000 }).toHaveLength(1);
+    cancelled.abort();
+    expect(await Promise.race([taking, sleep(10_000, 'it waits for the checkpoint')])).toBe('Connection terminated');
+  } finally {
+    process.kill(checkpointer!.pid, 'SIGCONT');
+  }
+}, 60_000);

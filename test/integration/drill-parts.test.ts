@@ -7,17 +7,26 @@ import { measureLoss } from '../../activities/dr-test/measure-loss.ts';
 import type { LostCommits } from '../../activities/dr-test/provider.ts';
 import { temporaryFileLimit } from '../../activities/drill/configuration.ts';
 import { classify } from '../../activities/temporal/classify.ts';
+import { type HangingGateway, startHangingGateway } from '../support/hanging-gateway.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
 
 let server: Server;
-beforeAll(async () => { server = await startCluster({ tcp: true }); });
-afterAll(() => server.stop());
+let gateway: HangingGateway;
+beforeAll(async () => {
+  server = await startCluster({ tcp: true });
+  gateway = await startHangingGateway(server);
+});
+afterEach(() => { gateway.isHung = false; });
+afterAll(async () => {
+  gateway.stop();
+  await server.stop();
+});
 
 describe('describeSource', () => {
   const signal = new AbortController().signal;
-  const describeWith = (connection: Record<string, unknown>) => {
+  const describeWith = (connection: Record<string, unknown>, patienceMs?: number) => {
     const settings = databaseSchema.parse({ connection: connectionSchema.parse({ host: server.socketDirectory, port: server.port, ...connection }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } });
-    return describeSource({ database: 'shop', owner: { workflowId: 'w', firstExecutionRunId: 'r' } as never }, { settings, resolvePassword: () => Promise.resolve(undefined), signal });
+    return describeSource({ database: 'shop', owner: { workflowId: 'w', firstExecutionRunId: 'r' } as never }, { settings, resolvePassword: () => Promise.resolve(undefined), signal, patienceMs });
   };
   const runSql = (...statements: string[]) => server.withClient('postgres', async (client) => { for (const sql of statements) await client.query(sql); });
 
@@ -36,6 +45,12 @@ describe('describeSource', () => {
   it('takes a role that may not look for one, too', async () => {
     await runSql('CREATE ROLE blind LOGIN', 'REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC');
     await expect(describeWith({ user: 'blind' })).rejects.toMatchObject({ type: 'CONFIGURATION', message: expect.stringContaining('"blind"') as string });
+  });
+
+  it('takes one that hangs in the middle of its answer for silent', async () => {
+    const { host, port } = gateway.config();
+    gateway.isHung = true;
+    expect(await describeWith({ host, port, sslmode: 'disable' }, 500)).toEqual({ source: null, sourceSilence: 'Query read timeout' });
   });
 
   it('says why one is silent: nobody there, no room', async () => {
@@ -86,17 +101,19 @@ describe('the heartbeat', () => {
   afterEach(() => sql('postgres', 'ALTER ROLE measurer SUPERUSER CONNECTION LIMIT -1'));
 
   /** Measures with one server as both: `postgres` is the source's database, `copy` the restored one. */
-  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => server.config('copy'), skew = 0, asked = () => undefined }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig; skew?: number; asked?: (until: Date) => void }) => measureLoss({
+  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => server.config('copy'), skew = 0, asked = () => undefined, source = server.config(), patienceMs }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig; skew?: number; asked?: (until: Date) => void; source?: ClientConfig; patienceMs?: number }) => measureLoss({
     declarationSkewSeconds: skew,
     drill: { owner: { workflowId: 'w', firstExecutionRunId: 'r' } } as never, recovered: { endLsn: '0/1', lastCommitAt: new Date(until.getTime() - 9500).toISOString(), replaySeconds: 0, promotionSeconds: 0 },
     plan: { declaredAt: until.toISOString(), heartbeat: { table: 'beat', column: 'at', every: 2000 }, source: { lsn: '0/2', systemIdentifier: '1', clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
   }, {
-    settings: databaseSchema.parse({ connection: connectionSchema.parse({ host: server.socketDirectory, port: server.port, user: 'measurer' }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } }),
-    resolvePassword: () => Promise.resolve(undefined), signal: new AbortController().signal, copy: () => Promise.resolve(copy),
+    settings: databaseSchema.parse({ connection: connectionSchema.parse({ host: source.host, port: source.port, user: 'measurer', sslmode: 'disable' }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } }),
+    resolvePassword: () => Promise.resolve(undefined), signal: new AbortController().signal, copy: () => Promise.resolve(copy), patienceMs,
     provider: {
       find: () => Promise.resolve({ beganAt: '2026-11-21T02:00:00.000Z' } as never),
       lostCommits: async (_drill, query) => {
         asked(query.until);
+        if (query.source === null) return { commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'archive', unread: null };
+        await query.source.query('SELECT');
         if (meanwhile !== '') await sql('postgres', meanwhile);
         return { commits: 3, maintenance: 0, lastCommitAt: new Date(until.getTime() - 500).toISOString(), knownFrom: 'source', unread: null, ...lost };
       },
@@ -138,6 +155,12 @@ describe('the heartbeat', () => {
     expect((await measure({})).checks).toMatchObject([{ outcome: 'skipped', detail: expect.stringContaining('neither') as string }]);
     await sql('copy', 'DROP TABLE beat');
     expect((await measure({})).checks).toMatchObject([{ outcome: 'failed', detail: expect.stringContaining('there is no heartbeat table beat') as string }]);
+  });
+
+  it('is not asked of a source that hung while its WAL was read, of which the loss is not known then', async () => {
+    await sql('copy', beat(10));
+    const loss = await measure({ source: gateway.config(), patienceMs: 500, asked: () => { gateway.isHung = true; } });
+    expect(loss).toMatchObject({ rpaSeconds: 9.5, lostTransactions: null, method: expect.stringContaining('(the source did not answer: Query read timeout)') as string, checks: [{ outcome: 'passed', detail: expect.stringContaining('before the last recovered commit') as string }] });
   });
 
   it('is not held against a loss of which only a bound is known', async () => {

@@ -1,35 +1,23 @@
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server as Gateway, type Socket } from 'node:net';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { endSourceSessions, lookForSourceSessions } from '../../activities/postgres/run-sessions.ts';
+import { type HangingGateway, startHangingGateway } from '../support/hanging-gateway.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
 
 const NAME = 'runbook dr-test-1';
 let server: Server;
-let gateway: Gateway;
-let isHung = false;
-const sockets = new Set<Socket>();
+let gateway: HangingGateway;
 
-/** Stands between, and can stop passing on what is said once somebody is connected, as a machine does that hangs. */
 beforeAll(async () => {
   server = await startCluster({ tcp: true });
-  gateway = createServer((inner) => {
-    const outer = connect(server.port, '127.0.0.1');
-    for (const socket of [inner, outer]) sockets.add(socket.on('error', () => undefined).on('close', () => { inner.destroy(); outer.destroy(); }));
-    // Q and P begin a query; what came before was signing on.
-    inner.on('data', (data) => { if (!(isHung && (data[0] === 0x51 || data[0] === 0x50))) outer.write(data); });
-    outer.pipe(inner);
-  }).listen(0, '127.0.0.1');
-  await once(gateway, 'listening');
+  gateway = await startHangingGateway(server);
 });
-afterEach(() => { isHung = false; });
+afterEach(() => { gateway.isHung = false; });
 afterAll(async () => {
-  for (const socket of sockets) socket.destroy();
-  gateway.close();
+  gateway.stop();
   await server.stop();
 });
-const through = () => ({ ...server.config(), host: '127.0.0.1', port: (gateway.address() as AddressInfo).port });
+const through = () => gateway.config();
 
 it('finds the sessions of a run at its source and ends them, and no others', async () => {
   const [ours, others] = [NAME, 'runbook dr-test-2'].map((application_name) => new Client({ ...through(), application_name }).on('error', () => undefined)) as [Client, Client];
@@ -45,7 +33,7 @@ it('finds the sessions of a run at its source and ends them, and no others', asy
 }, 30_000);
 
 it('a source that takes a connection and then hangs holds nothing up for long, and is not said to be free of sessions', async () => {
-  isHung = true;
+  gateway.isHung = true;
   const started = performance.now();
   expect(await endSourceSessions(through(), NAME, 300)).toBe(0);
   await expect(lookForSourceSessions(through(), NAME, 1, 300)).rejects.toThrow(/timeout/i);

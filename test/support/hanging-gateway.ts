@@ -1,0 +1,32 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import type { ClientConfig } from 'pg';
+import type { Server } from './postgres.ts';
+
+/** Stands between a server and who asks it, and can stop passing on what is said once somebody is connected, as a machine does that hangs. */
+export interface HangingGateway {
+  isHung: boolean;
+  config: (database?: string) => ClientConfig & { host: string; port: number };
+  stop: () => void;
+}
+
+export async function startHangingGateway(server: Server): Promise<HangingGateway> {
+  const sockets = new Set<Socket>();
+  const listener = createServer((inner) => {
+    const outer = connect(server.port, '127.0.0.1');
+    for (const socket of [inner, outer]) sockets.add(socket.on('error', () => undefined).on('close', () => { inner.destroy(); outer.destroy(); }));
+    // Q and P begin a query; what came before was signing on.
+    inner.on('data', (data) => { if (!(gateway.isHung && (data[0] === 0x51 || data[0] === 0x50))) outer.write(data); });
+    outer.pipe(inner);
+  }).listen(0, '127.0.0.1');
+  const gateway: HangingGateway = {
+    isHung: false,
+    config: (database) => ({ ...server.config(database), host: '127.0.0.1', port: (listener.address() as AddressInfo).port }),
+    stop: () => {
+      for (const socket of sockets) socket.destroy();
+      listener.close();
+    },
+  };
+  await once(listener, 'listening');
+  return gateway;
+}
