@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
-import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { archiveLayout, findRecoveryPoint, listRecoveryPoints, readBackupFiles, readRecoveryPoint } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
@@ -12,6 +11,7 @@ import { drillMarker } from '../drill/drill.ts';
 import { prepareDrill } from '../drill/prepare.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../drill/recover.ts';
 import type { DrillRef } from '../dr-test/drill-activities.ts';
+import { askedInstant } from '../dr-test/instant-check.ts';
 import type { Point, RecoveryProvider } from '../dr-test/provider.ts';
 import { findPostgres } from '../postgres/binaries.ts';
 import { parseLsn } from '../postgres/lsn.ts';
@@ -65,7 +65,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const isolation = await requireIsolation(owner, drills.network);
       const prepared = await prepareDrill({
         ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt, plan.archive.lastSegment),
-        binDirectory: binaries.binDirectory, owner, isolation, until: asSourceTime(plan),
+        binDirectory: binaries.binDirectory, owner, isolation, until: askedInstant(plan),
         reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, priority: drills.priority, signal, onProgress,
       });
       await rememberDrill(place, prepared);
@@ -84,7 +84,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
     async recoverToEnd(drill, { signal, onProgress }) {
       const { drill: copy, wal } = await recall(drill);
       const end = await recoverToEnd({ drill: copy, timeline: wal.timeline, startLsn: wal.startLsn, target: wal.stopLsn === null ? null : { lsn: wal.stopLsn }, expectedEndLsn: wal.endLsn, signal, onProgress });
-      return { endLsn: end.endLsn, lastCommitAt: wal.lastCommit?.committedAt ?? null, replayDoneAt: end.replayDoneAt, readyAt: end.readyAt };
+      return { endLsn: end.endLsn, lastCommitAt: wal.lastCommit?.committedAt ?? null, stoppedBeforeLater: wal.stopLsn !== null, replayDoneAt: end.replayDoneAt, readyAt: end.readyAt };
     },
 
     async address(drill) {
@@ -115,9 +115,4 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
 
 function pointOf({ id, startedAt, stoppedAt, publishedAt, sizeBytes, timeline, serverVersion }: RecoveryPoint): Point {
   return { id, beganAt: new Date(startedAt).toISOString(), completeAt: new Date(stoppedAt).toISOString(), availableAt: new Date(publishedAt ?? stoppedAt).toISOString(), sizeBytes, timeline, serverVersion };
-}
-
-/** The asked instant by the source's clock, which commit times are in; people give theirs. */
-function asSourceTime({ recoverTo, source }: DrillPlan): Date | null {
-  return recoverTo && new Date(Date.parse(recoverTo.time) + (source?.clockSkewSeconds ?? 0) * 1000);
 }

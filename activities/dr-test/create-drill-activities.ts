@@ -11,6 +11,7 @@ import { settingsIn, type DrillDependencies } from './dependencies.ts';
 import type { DrillActivities, DrillRef } from './drill-activities.ts';
 import { drillSource } from './drill-source.ts';
 import { comparisonChecks, reasonsOf } from './findings.ts';
+import { checkInstant } from './instant-check.ts';
 import { measureLoss } from './measure-loss.ts';
 import { runOwnChecks } from './own-checks.ts';
 import { planDrill } from './plan-drill.ts';
@@ -76,16 +77,17 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       const startedAt = Date.now();
       const end = await providerOf(drill.database).recoverToEnd(drill, tools);
       const replayedAt = end.replayDoneAt === null ? startedAt : Math.max(startedAt, Date.parse(end.replayDoneAt));
-      return { endLsn: end.endLsn, lastCommitAt: end.lastCommitAt, replaySeconds: (replayedAt - startedAt) / 1000, promotionSeconds: (Date.parse(end.readyAt) - replayedAt) / 1000 };
+      return { endLsn: end.endLsn, lastCommitAt: end.lastCommitAt, stoppedBeforeLater: end.stoppedBeforeLater, replaySeconds: (replayedAt - startedAt) / 1000, promotionSeconds: (Date.parse(end.readyAt) - replayedAt) / 1000 };
     }),
 
-    runChecks: ({ drill, plan, recovered: { lastCommitAt }, hasFailed }) => longActivity(async ({ signal }) => {
+    runChecks: ({ drill, plan, recovered, hasFailed }) => longActivity(async ({ signal }) => {
       const address = await bringUp(drill, signal);
       const fallback = defaultDatabase(drill.database);
       const manifest = plan.manifest && await providerOf(drill.database).readManifest(drill.recoveryPointId, plan.manifest.id);
       const found = [
         ...await checkCollations(address, plan.source && await sourceOf(drill), plan.manifest?.databases.map(({ name }) => name) ?? [fallback]),
-        await checkPreparedTransactions(address, fallback, { manifest, replayed: { lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
+        await checkPreparedTransactions(address, fallback, { manifest, replayed: { lastCommitAt: recovered.lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
+        ...await checkInstant({ drill, plan, recovered }, { settings: settingsOf(drill.database), resolvePassword, provider: providerOf(drill.database), signal }),
       ];
       return runOwnChecks(address, plan.checks, { database: fallback, signal, found, hasFailed });
     }),

@@ -26,7 +26,8 @@ export interface CompareInput { drill: DrillRef; manifestId: string; database: s
 export interface CompareResult { tables: number; rows: number; objects: number; checks: Check[]; notVerified: NotVerifiedReasons; seconds: number }
 
 export interface RecoverToEndInput { drill: DrillRef }
-export interface RecoverToEndResult { endLsn: string; lastCommitAt: string | null; replaySeconds: number; promotionSeconds: number }
+/** `stoppedBeforeLater` as in `RecoveredEnd`. */
+export interface RecoverToEndResult { endLsn: string; lastCommitAt: string | null; stoppedBeforeLater: boolean; replaySeconds: number; promotionSeconds: number }
 
 export interface MeasureLossInput {
   drill: DrillRef;

@@ -8,11 +8,15 @@ import type { LossResult, MeasureLossInput } from './drill-activities.ts';
 import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, readBeat } from './heartbeat.ts';
 import type { LostCommits, RecoveryProvider } from './provider.ts';
 
-export interface MeasuringDependencies extends DrillSource {
+export interface LossDependencies extends DrillSource {
+  provider: Pick<RecoveryProvider, 'lostCommits'>;
+  signal: AbortSignal;
+}
+
+export interface MeasuringDependencies extends LossDependencies {
   provider: Pick<RecoveryProvider, 'find' | 'lostCommits'>;
   /** Brings the copy up where its server is gone, and says how to reach it. */
   copy: () => Promise<(database: string) => ClientConfig>;
-  signal: AbortSignal;
 }
 
 /**
@@ -22,9 +26,18 @@ export interface MeasuringDependencies extends DrillSource {
  */
 export async function measureLoss(input: MeasureLossInput, dependencies: MeasuringDependencies): Promise<LossResult> {
   const { drill, plan, recovered, declarationSkewSeconds } = input;
-  const { settings, provider, signal } = dependencies;
   // Commit times are the source's clock; the instant of the disaster is ours, or Temporal's where the run began with it.
   const until = new Date(Date.parse(plan.declaredAt) + (declarationSkewSeconds + (plan.source?.clockSkewSeconds ?? 0)) * 1000);
+  const { lost, silence } = await lostUntil(until, input, dependencies);
+  const { beganAt } = await dependencies.provider.find(drill.recoveryPointId);
+  const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence });
+  const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
+  return plan.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: silence === null }) : result;
+}
+
+/** What the source committed until an instant of its clock and the copy does not have; `silence` is why it could not be asked itself, or null. */
+export async function lostUntil(until: Date, { drill, plan, recovered }: Pick<MeasureLossInput, 'drill' | 'plan' | 'recovered'>, dependencies: LossDependencies): Promise<{ lost: LostCommits; silence: string | null }> {
+  const { settings, provider, signal } = dependencies;
   const query = { endLsn: recovered.endLsn, until, signal };
   const config = await drillSource(dependencies, drill.owner);
   let silence = `the source did not answer${plan.sourceSilence === null ? '' : `: ${plan.sourceSilence}`}`;
@@ -33,11 +46,7 @@ export async function measureLoss(input: MeasureLossInput, dependencies: Measuri
     silence = silenceOf(error, settings.connection.user);
     return undefined;
   });
-  const lost = live ?? (await provider.lostCommits(drill, { ...query, source: null }));
-  const { beganAt } = await provider.find(drill.recoveryPointId);
-  const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence: live === undefined ? silence : null });
-  const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
-  return plan.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: live !== undefined }) : result;
+  return live ? { lost: live, silence: null } : { lost: await provider.lostCommits(drill, { ...query, source: null }), silence };
 }
 
 /** Why its WAL could not be read through the source. One that answers is not dead, and must not read like one. */

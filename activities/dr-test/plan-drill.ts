@@ -34,7 +34,8 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     ? reasonsOf(usable.manifest.notVerified)
     : { open: [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`], byDesign: [] };
   if (usable) notVerified.byDesign.push('entries of indexes: only definitions are compared, and not that each entry is one of its table');
-  const end = recoverTo?.time ?? `the end of the archive (${supply.reachesUntil})`;
+  const archiveEnd = `the end of the archive (${supply.reachesUntil})`;
+  const end = recoverTo ? `${recoverTo.time}, or ${archiveEnd} where what it holds ends before that` : archiveEnd;
   notVerified.byDesign.push(...(usable?.manifest.databases ?? []).map(({ database, lsn, takenAt }) => `${database}, what was committed after ${lsn} (${takenAt}): replayed up to ${end}, not compared`));
   for (const { id, failure } of passedOver) {
     // Names begin with the time. One that is newer, or might have been drawn, is what was asked about: the older one's soundness says nothing of it.

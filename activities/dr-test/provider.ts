@@ -49,6 +49,8 @@ export interface RecoveredEnd {
   endLsn: string;
   /** By the source's clock; null when nothing was committed after the point. */
   lastCommitAt: string | null;
+  /** Recovery stopped before a commit that is later than what was asked for; false where it took all that there is. */
+  stoppedBeforeLater: boolean;
   /** By this host's clock; null where it could not be told from promotion. */
   replayDoneAt: string | null;
   readyAt: string;

@@ -10,7 +10,7 @@ import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
-import { archiveUpToNow } from '../support/wal-segments.ts';
+import { archived, archiveUpToNow, closeSegment } from '../support/wal-segments.ts';
 
 let demo: DemoEnvironment;
 let first: string;
@@ -77,6 +77,31 @@ it('an instant beyond the end of the archive is refused, since what happened the
   const { failure } = await runDrill(demo, { recoveryPoint: { time } }, { database: 'until-c' });
   expect(failure).toMatch(/cannot be recovered: the archive ends with [0-9A-F]{24}/);
 }, 60_000);
+
+it('an instant whose commits were written after the last segment that is archived is not proven to be reached', async () => {
+  const set = async (...settings: string[]) => {
+    for (const setting of settings) await execute(`ALTER SYSTEM SET ${setting}`);
+    await execute('SELECT pg_reload_conf()');
+    // The archiver reads its settings again before its next segment, within a second of a signal.
+    await sleep(1_000);
+  };
+  await set(`archive_command = 'false'`, 'archive_timeout = 0');
+  const segment = await withClient(demo.production.config, closeSegment);
+  await sleep(1_500);
+  const time = new Date().toISOString();
+  try {
+    await sleep(500);
+    await execute('ALTER SYSTEM RESET archive_command');
+    await execute('SELECT pg_reload_conf()');
+    await archived(demo.production.archiveDirectory, segment);
+    const { evidence } = await runDrill(demo, { recoveryPoint: { time } }, { database: 'until-c' });
+    expect(evidence.checks.find(({ name }) => name === 'last mark')).toMatchObject({ outcome: 'passed' });
+    expect(evidence.verdict.restore).toBe('notProven');
+    expect(evidence.notVerified).toContainEqual(expect.stringMatching(new RegExp(`^check asked instant: nothing in the archive is later than the commit of .*, so ${time} is not proven to be reached: the source committed \\d+ more until then; ask for`)));
+  } finally {
+    await set('archive_timeout = 5');
+  }
+}, 120_000);
 
 it('compares at a manifest that was taken alone when it is newer than the backup, and predicts from earlier drills', async () => {
   const taken = await demo.client.workflow.execute('manifest', { workflowId: `manifest/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database: 'shop' }] }) as { id: string };

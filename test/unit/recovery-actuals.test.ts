@@ -23,7 +23,7 @@ const timeline = [
 ];
 const input = {
   plan, startedAtMs: start, timeline,
-  recovered: { endLsn: '0/1', lastCommitAt: null, replaySeconds: 3, promotionSeconds: 2 },
+  recovered: { endLsn: '0/1', lastCommitAt: null, stoppedBeforeLater: false, replaySeconds: 3, promotionSeconds: 2 },
   loss: { rpaSeconds: 4.5, lostTransactions: 12, method: 'm', clockSkewSeconds: 0.1, checks: [] },
   hostClockSkew: null,
 };
