@@ -33,7 +33,7 @@ function compile() {
   }
 }
 
-/** Copies what is JavaScript already: programs of their own, and converters that the SDK loads with `require`. */
+/** Copies what is JavaScript already: programs of their own. */
 function copyPlainModules() {
   for (const folder of ['contracts', 'workflows', 'activities', 'workers', 'scripts', 'test']) {
     for (const path of filesBelow(join(root, folder))) {
@@ -66,11 +66,13 @@ async function bundleWorkflows() {
   if (existsSync(bundle) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint) return say('workflow bundle is up to date');
   // Without it no step would carry its header, and the guardian would find an empty ledger.
   const workflowInterceptorModules = [join(root, 'dist', 'workflows', 'procedure', 'step-header.js')];
+  // Without it anybody's argument in an encoding that the SDK does not know would fail a workflow's task for ever.
+  const payloadConverterPath = join(root, 'dist', 'workflows', 'procedure', 'payload-converter.js');
   const { bundleWorkflowCode } = await import('@temporalio/worker');
   const quiet = () => {};
   // Lines for stack traces without the sources, which lie beside it: each worker reads the map at its start.
   const webpackConfigHook = (config) => ({ ...config, devtool: 'inline-nosources-cheap-module-source-map' });
-  const { code } = await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules, webpackConfigHook, logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error } });
+  const { code } = await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules, payloadConverterPath, webpackConfigHook, logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error } });
   // A worker that starts meanwhile reads the old bundle or the new one, never half of one.
   writeFileSync(`${bundle}.new`, code);
   renameSync(`${bundle}.new`, bundle);

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Worker, type NativeConnection, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
+import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
 import type { ActivityDependencies } from '../activities/create-activities.ts';
 import { hostTaskQueue, TASK_QUEUE } from '../contracts/search-attributes.ts';
 import { hostName } from './host.ts';
@@ -47,12 +47,13 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
 }
 
 /** The bundle built ahead when there is one; else (from sources, in tests) it is made now. */
-function workflowSource(): { workflowBundle: WorkflowBundleOption } | { workflowsPath: string; interceptors: { workflowModules: string[] } } {
+function workflowSource(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath' | 'interceptors' | 'dataConverter'> {
   const built = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
   if (existsSync(built)) return { workflowBundle: { codePath: built } };
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return {
     workflowsPath: fileURLToPath(new URL(`../workflows/index.${extension}`, import.meta.url)),
     interceptors: { workflowModules: [fileURLToPath(new URL(`../workflows/procedure/step-header.${extension}`, import.meta.url))] },
+    dataConverter: { payloadConverterPath: fileURLToPath(new URL(`../workflows/procedure/payload-converter.${extension}`, import.meta.url)) },
   };
 }

@@ -111,6 +111,11 @@ it('works as extensions of the Temporal CLI, and from it alone with a signal', a
   const plain = await begin(temporal, ['workflow', 'start', '--type', 'dr-test', '--task-queue', 'runbooks', '--workflow-id', 'any-id', '--address', demo.server.address]).ended;
   expect(plain.code).toBe(0);
   await until('the gate', () => gateIsOpen('any-id'));
+  // As the web UI's form sends it with its other encoding: the worker as it is shipped takes it, and refuses the input.
+  const strange = ['--input', '{}', '--input-meta', 'encoding=json/protobuf', '--address', demo.server.address];
+  expect(await begin(temporal, ['workflow', 'signal', '--workflow-id', 'any-id', '--name', 'approve', ...strange]).ended).toMatchObject({ code: 0 });
+  await until('the refusal', async () => /its argument is not/.test((await begin(temporal, ['workflow', 'query', '--workflow-id', 'any-id', '--type', 'record', '--address', demo.server.address]).ended).out));
+  expect(await begin(temporal, ['workflow', 'execute', '--type', 'dr-test', '--task-queue', 'runbooks', '--workflow-id', 'strange', ...strange]).ended).toMatchObject({ code: 1, out: expect.stringContaining('the input of dr-test cannot be read: its encoding is "json/protobuf"') as string });
   await runbook('abort', 'any-id');
   expect((await runbook('watch', 'any-id')).code).toBe(1);
 }, 180_000);

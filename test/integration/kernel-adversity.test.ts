@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, RawValue } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
-import { INTERNAL, type Progress } from '../../contracts/messages.ts';
+import { INTERNAL, SIGNALS, type Progress } from '../../contracts/messages.ts';
+import type { RunRecord } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 
 /** Longer than a healthy run of these tests, short enough to wait for. */
@@ -109,6 +110,34 @@ it('an internal signal with an empty form, to the run, its guardian or the lock,
   const lock = environment.client.workflow.getHandle(lockId('shop'));
   for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal);
   for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal, { guardianId: 7 });
+  await run.handle.result();
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
+  expect(await holders()).toMatchObject({ holders: [], waiting: [] });
+});
+
+/** Arguments that the SDK cannot decode, or decodes to bytes: the web UI's forms and Temporal's CLI send the first. */
+const UNREADABLE = [['json/protobuf', '{}'], ['no such encoding', ''], ['json/plain', 'not JSON'], ['binary/plain', 'bytes'], ['', '']] as const;
+const payloadOf = ([encoding, data]: (typeof UNREADABLE)[number]) => RawValue.fromPayload({ metadata: encoding === '' ? {} : { encoding: Buffer.from(encoding) }, data: Buffer.from(data) });
+
+it.each([
+  [UNREADABLE[0], 'its encoding is "json/protobuf"'], [UNREADABLE[2], 'it is no JSON'], [UNREADABLE[3], 'its encoding is "binary/plain"'], [UNREADABLE[4], 'it names no encoding'],
+] as const)('a run that is started with an argument that cannot be decoded (%j) fails at once', async (argument, reason) => {
+  const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [payloadOf(argument)], workflowRunTimeout: '10s' });
+  await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: `the input of toy cannot be read: ${reason}; give one JSON object, with the encoding json/plain` } });
+});
+
+it('a message that cannot be decoded stops nobody: the run says so, its guardian and the lock drop it', async () => {
+  const run = await start({ stallMs: 1_500 });
+  await run.acting();
+  const lock = environment.client.workflow.getHandle(lockId('shop'));
+  for (const argument of UNREADABLE.map(payloadOf)) {
+    for (const signal of [SIGNALS.approve, INTERNAL.owned, INTERNAL.settled, INTERNAL.overdue]) await run.handle.signal(signal, argument);
+    for (const signal of [INTERNAL.granted, INTERNAL.finish, INTERNAL.take]) await run.guardian.signal(signal, argument);
+    for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal, argument);
+  }
+  await expect(run.handle.executeUpdate('pause', { args: [payloadOf(UNREADABLE[0])] })).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT' } });
+  expect((await run.handle.query<RunRecord>('record')).refused).toEqual(UNREADABLE.map(() => expect.stringContaining('its argument is not { gate?, by?, comment?, planHash? }') as string));
   await run.handle.result();
   await run.guardian.result();
   expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });

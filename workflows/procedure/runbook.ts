@@ -2,6 +2,7 @@ import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defin
 import type { z } from 'zod';
 import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Progress } from '../../contracts/messages.ts';
 import { inputProblems } from '../../contracts/input-problems.ts';
+import { whyUnreadable } from '../../contracts/unreadable.ts';
 import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
@@ -77,6 +78,8 @@ function outcomeOf(state: RunState, error: unknown, type: string): Outcome {
 }
 
 function parseInput<Input extends z.ZodType>(contract: RunbookContract<Input>, rawInput: unknown): z.output<Input> {
+  const unreadable = whyUnreadable(rawInput);
+  if (unreadable !== null) throw ApplicationFailure.nonRetryable(`the input of ${contract.type} cannot be read: ${unreadable}; give one JSON object, with the encoding json/plain`, 'INVALID_INPUT');
   const parsed = contract.input.safeParse(rawInput ?? {});
   if (parsed.success) return parsed.data;
   throw ApplicationFailure.nonRetryable(inputProblems(contract, parsed.error.issues), 'INVALID_INPUT');

@@ -1,0 +1,28 @@
+import { DefaultPayloadConverter, encodingTypes, METADATA_ENCODING_KEY, type Payload } from '@temporalio/common';
+import type { Unreadable } from '../../contracts/unreadable.ts';
+
+/** Of an encoding that nobody knows, so many characters are told. */
+const TOLD = 50;
+
+/** The default converter, but for what it cannot decode, or decodes to bytes, which no message of ours holds: that comes as {@link Unreadable}. */
+class ForgivingPayloadConverter extends DefaultPayloadConverter {
+  override fromPayload<T>(...given: Parameters<DefaultPayloadConverter['fromPayload']>): T {
+    try {
+      const value: unknown = super.fromPayload(...given);
+      if (!(value instanceof Uint8Array)) return value as T;
+    } catch {
+      // What it says may quote the payload, and that may be a secret.
+    }
+    return { unreadable: reasonOf(given[0]) } satisfies Unreadable as T;
+  }
+}
+
+function reasonOf({ metadata }: Payload): string {
+  const encoding = metadata?.[METADATA_ENCODING_KEY];
+  if (!encoding) return 'it names no encoding';
+  const name = new TextDecoder().decode(encoding);
+  return name === encodingTypes.METADATA_ENCODING_JSON ? 'it is no JSON' : `its encoding is ${JSON.stringify(name.slice(0, TOLD))}`;
+}
+
+/** Under this name the SDK looks for it: bundles of our workflows are made with the path of this file. */
+export const payloadConverter = new ForgivingPayloadConverter();
