@@ -36,6 +36,8 @@ export const decisionSchema = z.strictObject({
   by: z.string().nullable(),
   assurance: z.enum(ASSURANCES),
   channel: z.enum(['signal', 'update']),
+  /** What the client that sent it called itself; null for an update, whose sender the run is not told. */
+  identity: z.string().nullable().default(null),
   comment: z.string().nullable(),
   counted: z.boolean(),
   /** Why it did not count, as a sentence that says what to do; null when it did. */

@@ -106,7 +106,7 @@ export async function identifyDecision(client: Client, input: IdentifyDecisionIn
   const visible = opening === -1 ? undefined : events.slice(opening).find((candidate) => candidate.workflowTaskCompletedEventAttributes);
   return {
     atMs,
-    identity: event.workflowExecutionSignaledEventAttributes?.identity ?? '',
+    identity: (event.workflowExecutionSignaledEventAttributes?.identity ?? '').slice(0, KEPT_IDENTITY),
     principal: principalOf(event),
     beforeGateWasVisible: visible !== undefined && atMs < millis(visible.eventTime),
   };

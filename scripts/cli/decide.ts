@@ -2,6 +2,7 @@ import { namesPlan, PLAN_HASH } from '../../contracts/gate.ts';
 import { QUERIES, SIGNALS, UPDATES, type Decide, type Progress } from '../../contracts/messages.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { withClient } from './connect.ts';
+import { decideBySignal } from './decide-by-signal.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { note, plain, print, systemUser } from './output.ts';
@@ -26,7 +27,7 @@ export function reject(workflowId: string, options: DecideOptions): Promise<Exit
   return decide('reject', workflowId, options);
 }
 
-/** Decides by update, bound to the plan that is being approved, and says at once whether it counted. */
+/** Decides, bound to the plan that is being approved, and says whether it counted: by update at once, by signal where only a verified name counts, which no update brings. */
 function decide(decision: 'approve' | 'reject', workflowId: string, options: DecideOptions): Promise<ExitCode> {
   const seen = options.planHash;
   if (seen !== undefined && !PLAN_HASH.test(seen)) return Promise.reject(new CommandError(EXIT.usage, `--plan-hash "${seen}" is no hash of a plan: give its first 8 digits or more, as \`${ourCommand(options, 'status', workflowId)}\` shows it`));
@@ -50,19 +51,21 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
       // What people copy is the short form; what counts is the whole hash, which the run compares once more.
       planHash: open.planHash,
     };
-    const answer = await sendUpdate<{ gate: string; outcome: string }>(client, handle, { name: UPDATES.decide, argument: message, instead: instead(message.gate) });
+    const answer = open.assurance === 'principal' && message.gate === open.name
+      ? await decideBySignal(client, handle, message, ourCommand(options, 'status', workflowId))
+      : await sendUpdate<{ gate: string; outcome: string }>(client, handle, { name: UPDATES.decide, argument: message, instead: instead(message.gate) });
     if (answer.refused !== undefined) {
       if (options.json) print(options, { ...message, counted: false, reason: answer.refused, workflowId }, () => []);
       else note(`did not count: ${plain(answer.refused)}`);
       return EXIT.usage;
     }
-    const sent = { ...message, counted: true, outcome: answer.result.outcome, workflowId };
-    print(options, sent, () => [outcomeSentence(decision, by, answer.result, open.quorum)]);
+    const sent = { ...message, ...answer.result, counted: true, workflowId };
+    print(options, sent, () => [outcomeSentence(decision, sent.by, answer.result, open.quorum)]);
     return EXIT.done;
   });
 }
 
-function outcomeSentence(decision: string, by: string, { gate, outcome }: { gate: string; outcome: string }, quorum: number): string {
-  const counted = `${decision} by ${plain(by)} counts at gate "${gate}"`;
+function outcomeSentence(decision: string, by: string | null, { gate, outcome }: { gate: string; outcome: string }, quorum: number): string {
+  const counted = `${decision} by ${plain(by ?? 'an unnamed person')} counts at gate "${gate}"`;
   return outcome === 'open' ? `${counted}; the gate needs ${quorum} approvals and waits for the others` : `${counted}: ${outcome}`;
 }

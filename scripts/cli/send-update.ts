@@ -5,8 +5,8 @@ import { silenceOf, type Silence } from './silence.ts';
 /** A worker that lives answers at once; a busy one within this. */
 export const ANSWER_MS = 10_000;
 
-/** What became of an update: what the run answered, or why it refused. */
-type Answer<Result> = { result: Result; refused?: undefined } | { result?: undefined; refused: string };
+/** What became of an update, or of a decision: what the run answered, or why it refused. */
+export type Answer<Result> = { result: Result; refused?: undefined } | { result?: undefined; refused: string };
 
 /**
  * Sends an update to a run and waits ten seconds for its answer. `instead`: the signal with the same meaning, as a command.

@@ -3,11 +3,12 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { Client } from '@temporalio/client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi, type MockInstance } from 'vitest';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { NOTHING_SETTLED, type RunRecord } from '../../contracts/record.ts';
 import type { Progress } from '../../contracts/messages.ts';
+import { approve, reject } from '../../scripts/cli/decide.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 
 let environment: KernelEnvironment;
@@ -180,6 +181,8 @@ describe('a run with a gate', () => {
     expect(gate?.decisions.map((decision) => [decision.by, decision.assurance, decision.counted])).toEqual([
       [null, 'none', false], ['mallory', 'claimed', false], ['anna', 'claimed', true], [' Anna ', 'claimed', false], ['ben', 'claimed', true],
     ]);
+    const { identity } = environment.client.options;
+    expect(gate?.decisions.map((decision) => [decision.channel, decision.identity])).toEqual([...[1, 2, 3, 4].map(() => ['signal', identity]), ['update', null]]);
   });
 
   it('counts who started the run as its requester, whatever the input says, and nobody else', async () => {
@@ -231,6 +234,60 @@ describe('a run with a gate', () => {
     await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: 'gate "start" was rejected by ben: not tonight' } });
     expect((await run.evidence()).outcome).toBe('rejected');
     expect(await run.journal()).toEqual([]);
+  });
+});
+
+describe('gates that ask for more than a name, or for none', () => {
+  /** What a server with an authorizer would stamp on the next decisions; the embedded one has none. */
+  let principal: string | null = null;
+  let said = '';
+  const spies: MockInstance[] = [];
+  beforeAll(async () => {
+    environment = await startKernelEnvironment({ start: { approvers: ['anna', 'ben'], quorum: 2, assurance: 'principal' } }, {}, { unnamed: { start: { assurance: 'none' } } });
+    const real = environment.kernelActivities(path.join(environment.root, 'evidence'));
+    await environment.startWorker({ identifyDecision: async (input) => ({ ...await real.identifyDecision(input), principal }) });
+    for (const stream of [process.stdout, process.stderr]) spies.push(vi.spyOn(stream, 'write').mockImplementation((text) => { said += String(text); return true; }));
+  });
+  afterAll(() => {
+    for (const spy of spies) spy.mockRestore();
+    return environment.stop();
+  });
+
+  const openGate = (run: Awaited<ReturnType<typeof start>>) => until(async () => (await run.handle.query<Progress>('progress')).openGate !== null, 'the gate is open');
+  const decideAs = async (name: string | null, decide: typeof approve, workflowId: string) => {
+    principal = name;
+    said = '';
+    return { code: await decide(workflowId, { address: environment.server.address, by: 'somebody' }), said };
+  };
+
+  it('`runbook approve` sends a signal where only a verified name counts, and says what became of it', async () => {
+    const run = await start({ database: 'shop' });
+    await openGate(run);
+    await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('no verified name, a signal does') as string } });
+    expect(await decideAs(null, approve, run.handle.workflowId)).toEqual({ code: 2, said: expect.stringContaining('did not count: gate "start" asks for assurance "principal"') as string });
+    expect(await decideAs('anna', approve, run.handle.workflowId)).toEqual({ code: 0, said: 'approve by anna counts at gate "start"; the gate needs 2 approvals and waits for the others\n' });
+    expect(await decideAs('anna', approve, run.handle.workflowId)).toEqual({ code: 2, said: expect.stringContaining('anna has already decided') as string });
+    expect(await decideAs('ben', approve, run.handle.workflowId)).toEqual({ code: 0, said: 'approve by ben counts at gate "start": approved\n' });
+    await run.handle.result();
+    expect((await run.evidence()).gates[0]?.decisions.filter(({ counted }) => counted).map(({ by, assurance }) => [by, assurance])).toEqual([['anna', 'principal'], ['ben', 'principal']]);
+    const other = await start({ database: 'shop' });
+    await openGate(other);
+    expect(await decideAs('ben', reject, other.handle.workflowId)).toEqual({ code: 0, said: 'reject by ben counts at gate "start": rejected\n' });
+    await expect(other.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
+  });
+
+  it('an empty form from the client of whoever started the run does not count, and that of another does', async () => {
+    principal = null;
+    const { client: { connection } } = environment;
+    const [ben, anna] = ['ben', 'anna'].map((name) => new Client({ connection, identity: `temporal-cli:${name}@db1` }));
+    const run = await start({ database: 'unnamed' }, ben);
+    await openGate(run);
+    expect((await run.handle.query<Progress>('progress')).openGate?.note).toContain('an empty form names nobody');
+    await run.handle.signal('approve', { gate: 'start' });
+    await until(async () => (await run.handle.query<RunRecord>('record')).refused.some((reason) => reason.includes('ben, who sent this without a name')), 'it is refused');
+    await anna?.workflow.getHandle(run.handle.workflowId).signal('approve', { gate: 'start' });
+    await run.handle.result();
+    expect((await run.evidence()).gates[0]?.decisions.map(({ by, identity, counted }) => [by, identity, counted])).toEqual([[null, 'temporal-cli:ben@db1', false], [null, 'temporal-cli:anna@db1', true]]);
   });
 });
 

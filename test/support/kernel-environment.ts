@@ -28,13 +28,14 @@ export interface KernelEnvironment {
 // Failing runs are what these tests are about: the SDK's warnings of them would bury the results.
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
-/** The configuration of the toy's only target. */
-export function toyConfiguration(root: string, gates: Record<string, unknown>, lease: Record<string, string>): Configuration {
+/** The configuration of the toy's targets: `shop`, and further ones with the gates that are given. */
+export function toyConfiguration(root: string, gates: Record<string, unknown>, lease: Record<string, string>, further: Record<string, Record<string, unknown>> = {}): Configuration {
+  const database = (its: Record<string, unknown>) => ({ connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates: its });
   return configurationSchema.parse({
     version: 1,
     lease,
     evidence: { directory: path.join(root, 'evidence') },
-    databases: { shop: { connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates } },
+    databases: { shop: database(gates), ...Object.fromEntries(Object.entries(further).map(([name, its]) => [name, database(its)])) },
   });
 }
 
@@ -47,6 +48,9 @@ export function bundleToy(): Promise<WorkflowBundleWithSourceMap> {
   });
 }
 
+/** One bundle does for all environments of a test file. */
+let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
+
 /** Every piece of evidence that was written, checked against its schema. */
 export async function readEvidence({ evidence: { directory } }: Configuration): Promise<Evidence[]> {
   const names = (await readdir(directory).catch(() => [])).filter((name) => name.endsWith('.json')).sort();
@@ -54,25 +58,24 @@ export async function readEvidence({ evidence: { directory } }: Configuration): 
 }
 
 /** A real server and the toy runbook on it. */
-export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}): Promise<KernelEnvironment> {
+export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}): Promise<KernelEnvironment> {
   const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
   const cli = await resolveTemporalCli({ log: () => undefined });
   const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
   const connection = await Connection.connect({ address: server.address });
   const client = new Client({ connection });
   const native = await NativeConnection.connect({ address: server.address });
-  const configuration = toyConfiguration(root, gates, lease);
+  const configuration = toyConfiguration(root, gates, lease, further);
   const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
-  let bundle: WorkflowBundleWithSourceMap | undefined;
   const workers: (() => Promise<void>)[] = [];
   const kernelActivities = (evidence = configuration.evidence) => createKernelActivities({ client, configuration: { ...configuration, evidence }, codeVersion: 'test', searchAttributes });
   return {
     server, client, root,
     kernelActivities: (directory) => kernelActivities({ directory }),
     async startWorker(instead = {}) {
-      bundle ??= await bundleToy();
+      bundle ??= bundleToy();
       const worker = await Worker.create({
-        connection: native, taskQueue: 'runbooks', workflowBundle: bundle,
+        connection: native, taskQueue: 'runbooks', workflowBundle: await bundle,
         activities: { ...kernelActivities(), ...toyActivities, ...instead },
         shutdownGraceTime: '100ms', shutdownForceTime: '2s',
       });

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { gatePolicySchema, type Decision } from '../../contracts/gate.ts';
-import { gateOutcome, refusal, requestersOf, requesterUnknown, type GateView } from '../../workflows/procedure/gate-policy.ts';
+import { gateOutcome, refusal as refusalOf, requestersOf, requesterUnchecked, type GateView, type Proposal } from '../../workflows/procedure/gate-policy.ts';
 
 const policy = (over: Record<string, unknown> = {}) => gatePolicySchema.parse({ approvers: ['anna', 'ben'], quorum: 2, ...over });
 const view = (over: Partial<GateView> = {}): GateView => ({ name: 'start', policy: policy(), planHash: 'abc', requesters: ['carol'], decisions: [], ...over });
-const decision = (over: Partial<Decision>): Decision => ({ at: '', decision: 'approve', by: 'anna', assurance: 'claimed', channel: 'signal', comment: null, counted: true, reason: null, ...over });
+const decision = (over: Partial<Decision>): Decision => ({ at: '', decision: 'approve', by: 'anna', assurance: 'claimed', channel: 'signal', identity: '', comment: null, counted: true, reason: null, ...over });
+const refusal = (gate: GateView, proposal: Omit<Proposal, 'channel' | 'identity'> & Partial<Proposal>) => refusalOf(gate, { channel: 'signal', identity: '', ...proposal });
 
 describe('refusal', () => {
   it('lets a named approver decide once', () => {
@@ -16,7 +17,8 @@ describe('refusal', () => {
     ['the same person under another spelling', view({ decisions: [decision({})] }), { by: ' ANNA', assurance: 'claimed' }, 'already decided'],
     ['a plan that has changed', view(), { by: 'anna', assurance: 'claimed', planHash: 'old' }, 'is not the plan'],
     ['the requester', view({ requesters: ['carol', 'Ben'] }), { by: 'ben', assurance: 'claimed' }, 'may not approve'],
-    ['a claim where a verified principal is asked for', view({ policy: policy({ assurance: 'principal' }) }), { by: 'anna', assurance: 'claimed' }, 'asks for assurance "principal"'],
+    ['a claim where a verified principal is asked for', view({ policy: policy({ assurance: 'principal' }) }), { by: 'anna', assurance: 'claimed' }, 'asks for assurance "principal" and this decision has "claimed"; only a name that the Temporal server stamped'],
+    ['an update where a verified principal is asked for', view({ policy: policy({ assurance: 'principal' }) }), { by: 'anna', assurance: 'claimed', channel: 'update', identity: null }, 'no verified name, a signal does: send that, as `runbook approve WORKFLOW_ID` does'],
   ] as const)('refuses %s', (_title, gate, proposal, sentence) => {
     expect(refusal(gate, { decision: 'approve', ...proposal })).toContain(sentence);
   });
@@ -33,6 +35,23 @@ describe('refusal', () => {
     const gate = view({ policy: policy({ assurance: 'none' }) });
     expect(refusal(gate, { decision: 'approve', by: null, assurance: 'none' })).toBeNull();
     expect(refusal({ ...gate, decisions: [decision({ by: null, assurance: 'none' })] }, { decision: 'approve', by: null, assurance: 'none' })).toContain('already decided');
+  });
+});
+
+describe('an empty form, where it counts and the requester may not approve', () => {
+  const gate = view({ policy: policy({ assurance: 'none', approvers: [], quorum: 1 }), requesters: requestersOf({ requester: null, startedBy: { identity: 'temporal-cli:ben@db1', principal: null } }) });
+  const empty = { decision: 'approve', by: null, assurance: 'none' } as const;
+  it.each(['temporal-cli:ben@db1', 'temporal-cli:ben@elsewhere', 'runbook/Ben@db2'])('is refused from %s', (identity) => {
+    expect(refusal(gate, { ...empty, identity })).toContain('who sent this without a name, requested or started this run and may not approve it');
+  });
+  // The web UI gives itself no identity, an SDK the number of its process: neither is a person.
+  it.each(['', 'temporal-cli:anna@db1', '4711@db1'])('counts from "%s"', (identity) => {
+    expect(refusal(gate, { ...empty, identity })).toBeNull();
+  });
+  it('counts as a rejection, and where the requester may approve', () => {
+    const identity = 'temporal-cli:ben@db1';
+    expect(refusal(gate, { ...empty, decision: 'reject', identity })).toBeNull();
+    expect(refusal({ ...gate, policy: { ...gate.policy, requesterMayApprove: true } }, { ...empty, identity })).toBeNull();
   });
 });
 
@@ -55,9 +74,12 @@ describe('who asked for a run', () => {
   });
   it('is said not to be known where the gate relies on it', () => {
     const unknown = { requester: null, startedBy: startedBy('4711@db1') };
-    expect(requesterUnknown(policy(), unknown)).toContain('started by "4711@db1"');
-    expect(requesterUnknown(policy({ requesterMayApprove: true }), unknown)).toBeNull();
-    for (const known of [{ ...unknown, requester: 'carol' }, { requester: null, startedBy: startedBy('', 'ben') }, { requester: null, startedBy: startedBy('runbook/ben@db1') }]) expect(requesterUnknown(policy(), known)).toBeNull();
+    expect(requesterUnchecked(policy(), unknown)).toContain('started by "4711@db1"');
+    expect(requesterUnchecked(policy({ requesterMayApprove: true }), unknown)).toBeNull();
+    for (const known of [{ ...unknown, requester: 'carol' }, { requester: null, startedBy: startedBy('', 'ben') }, { requester: null, startedBy: startedBy('runbook/ben@db1') }]) expect(requesterUnchecked(policy(), known)).toBeNull();
+    expect(requesterUnchecked(policy({ assurance: 'none' }), { ...unknown, requester: 'carol' })).toContain('an empty form names nobody');
+    expect(requesterUnchecked(policy({ assurance: 'none' }), unknown)).toContain('started by "4711@db1"');
+    expect(requesterUnchecked(policy({ assurance: 'none', requesterMayApprove: true }), unknown)).toBeNull();
   });
 });
 

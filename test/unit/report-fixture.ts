@@ -14,7 +14,7 @@ export function sampleEvidence(changes: Partial<Evidence> = {}): Evidence {
     gates: [{
       name: 'start', outcome: 'approved', openedAt: at(2), closedAt: at(100), planHash: 'abcdef0123456789',
       decisions: [
-        { at: at(50), decision: 'approve', by: 'mallory', assurance: 'claimed', channel: 'signal', comment: null, counted: false, reason: 'mallory may not decide here' },
+        { at: at(50), decision: 'approve', by: 'mallory', assurance: 'claimed', channel: 'signal', identity: 'temporal-cli:mallory@db1', comment: null, counted: false, reason: 'mallory may not decide here' },
         { at: at(99), decision: 'approve', by: 'alice', assurance: 'principal', channel: 'update', comment: 'go', counted: true, reason: null },
       ],
     }],

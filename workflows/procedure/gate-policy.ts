@@ -2,10 +2,7 @@ import type { RunRecord } from '../../contracts/record.ts';
 import { ASSURANCES, namesPlan, type Assurance, type Decision, type GatePolicy } from '../../contracts/gate.ts';
 
 /** A decision as it arrived, with what is known of who sent it. */
-export interface Proposal {
-  decision: 'approve' | 'reject';
-  by: string | null;
-  assurance: Assurance;
+export interface Proposal extends Pick<Decision, 'decision' | 'by' | 'assurance' | 'channel' | 'identity'> {
   planHash?: string | undefined;
 }
 
@@ -32,10 +29,11 @@ export function requestersOf({ requester, startedBy }: Pick<RunRecord, 'requeste
   return [requester, startedBy?.principal, identity, userOf(identity)].filter((name): name is string => typeof name === 'string' && name.trim() !== '');
 }
 
-/** What people have to know of a gate that the requester may not approve, where nobody can tell who that is; null elsewhere. */
-export function requesterUnknown({ requesterMayApprove }: GatePolicy, { requester, startedBy }: Pick<RunRecord, 'requester' | 'startedBy'>): string | null {
+/** What people have to know of a gate that the requester may not approve, where that cannot be checked; null elsewhere. */
+export function requesterUnchecked({ requesterMayApprove, assurance }: GatePolicy, { requester, startedBy }: Pick<RunRecord, 'requester' | 'startedBy'>): string | null {
   const isKnown = requester !== null || startedBy?.principal || userOf(startedBy?.identity ?? '') !== undefined;
-  if (requesterMayApprove || isKnown) return null;
+  if (requesterMayApprove) return null;
+  if (isKnown) return assurance === 'none' ? 'an empty form names nobody: that it is not the requester who approves is checked only where a name is given, or Temporal\'s CLI or ours sends it' : null;
   return `who requested this run is not known (it was started by "${startedBy?.identity ?? ''}", and its input names no requester): that somebody else approves is not checked`;
 }
 
@@ -51,7 +49,7 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
     return `the plan that was seen (${proposal.planHash.slice(0, 12)}) is not the plan of gate "${gate.name}" (${gate.planHash.slice(0, 12)}); look at it again and decide on the new one`;
   }
   if (ASSURANCES.indexOf(proposal.assurance) < ASSURANCES.indexOf(policy.assurance)) {
-    return `gate "${gate.name}" asks for assurance "${policy.assurance}" and this decision has "${proposal.assurance}"; ${howToBeNamed(policy.assurance, proposal.decision)}`;
+    return `gate "${gate.name}" asks for assurance "${policy.assurance}" and this decision has "${proposal.assurance}"; ${howToBeNamed(policy.assurance, proposal)}`;
   }
   if (policy.approvers.length > 0 && !policy.approvers.some((name) => samePerson(name, proposal.by))) {
     // An empty form carries no name: it may stand for an approver only where the policy accepts `none`.
@@ -59,8 +57,10 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
       return `${proposal.by ?? 'an unnamed person'} may not decide at gate "${gate.name}"; one of ${policy.approvers.join(', ')} must`;
     }
   }
-  if (proposal.decision === 'approve' && !policy.requesterMayApprove && gate.requesters.some((name) => samePerson(proposal.by, name))) {
-    return `${proposal.by} requested or started this run and may not approve it at gate "${gate.name}"; ask somebody else`;
+  // An empty form still says which user's client sent it, where that is one of the two that tell.
+  const approver = proposal.by ?? userOf(proposal.identity ?? '') ?? null;
+  if (proposal.decision === 'approve' && !policy.requesterMayApprove && gate.requesters.some((name) => samePerson(approver, name))) {
+    return `${approver}${proposal.by === null ? ', who sent this without a name,' : ''} requested or started this run and may not approve it at gate "${gate.name}"; ask somebody else`;
   }
   const earlier = gate.decisions.some((past) => past.counted && (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by)));
   if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once`;
@@ -68,8 +68,12 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
 }
 
 /** Commands in back quotes: the web UI's Markdown makes a dash of `--` elsewhere, and then they cannot be copied. */
-function howToBeNamed(asked: Assurance, decision: 'approve' | 'reject'): string {
-  if (asked === 'principal') return 'only a name that the Temporal server stamped from a verified token counts here';
+function howToBeNamed(asked: Assurance, { decision, channel }: Proposal): string {
+  if (asked === 'principal') {
+    return channel === 'update'
+      ? `an update brings the run no verified name, a signal does: send that, as \`runbook ${decision} WORKFLOW_ID\` does here`
+      : 'only a name that the Temporal server stamped from a verified token counts here, and it stamped none on this signal: send it with a token, to a server that has an authorizer';
+  }
   return `decide with a name: send the signal with the input \`{"by":"NAME"}\`, or \`runbook ${decision} WORKFLOW_ID --by NAME\``;
 }
 

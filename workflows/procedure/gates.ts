@@ -42,6 +42,9 @@ export function receiveSignal(state: RunState, signal: 'approve' | 'reject', pay
   });
 }
 
+/** What a run knows of who sends an update: the handler is told the argument and nothing else. */
+const OF_UPDATES = { assurance: 'claimed', channel: 'update', identity: null } as const;
+
 /** Validator of the `decide` update: throws a sentence that says what to do, before anything enters history. */
 export function validateDecide(state: RunState, input: Decide): void {
   const reason = decideRefusal(state, input);
@@ -52,7 +55,7 @@ function decideRefusal(state: RunState, input: Decide): string | null {
   const gate = state.openGate;
   if (!gate) return 'no gate is open; see `runbook status`';
   if (input.gate !== gate.name) return `gate "${input.gate}" is not open; the open gate is "${gate.name}"`;
-  return refusal(viewOf(state, gate), { ...input, assurance: 'claimed' });
+  return refusal(viewOf(state, gate), { ...input, ...OF_UPDATES });
 }
 
 /** Handler of the `decide` update; its validator has passed. */
@@ -60,7 +63,7 @@ export function receiveDecide(state: RunState, input: Decide): { gate: string; o
   const gate = state.openGate;
   if (!gate) throw ApplicationFailure.nonRetryable('the gate closed meanwhile', 'INVALID_INPUT');
   addDecision(state, gate, {
-    at: instantOf(Date.now()), decision: input.decision, by: input.by, assurance: 'claimed', channel: 'update', comment: input.comment ?? null,
+    at: instantOf(Date.now()), decision: input.decision, by: input.by, ...OF_UPDATES, comment: input.comment ?? null,
   }, decideRefusal(state, input));
   return { gate: gate.name, outcome: gateOutcome(gate.policy, recordOf(state, gate).decisions) };
 }
@@ -122,12 +125,12 @@ async function identify(state: RunState, gate: OpenGate, signal: PendingSignal):
     ? `it names no gate and arrived ${((event.atMs - gate.openedAtMs) / 1000).toFixed(1)} s after gate "${gate.name}" opened, too soon to have read its plan; send it again`
     : null;
   const assurance = event.principal !== null ? 'principal' : signal.by !== null ? 'claimed' : 'none';
-  const by = event.principal ?? signal.by;
+  const proposal = { decision: signal.signal, by: event.principal ?? signal.by, assurance, channel: 'signal', identity: event.identity } as const;
   addDecision(
     state,
     gate,
-    { at: instantOf(event.atMs), decision: signal.signal, by, assurance, channel: 'signal', comment: signal.comment },
-    tooSoon ?? refusal(viewOf(state, gate), { decision: signal.signal, by, assurance, planHash: signal.planHash }),
+    { at: instantOf(event.atMs), ...proposal, comment: signal.comment },
+    tooSoon ?? refusal(viewOf(state, gate), { ...proposal, planHash: signal.planHash }),
   );
 }
 

@@ -2,7 +2,7 @@ import { setCurrentDetails, upsertSearchAttributes, log } from '@temporalio/work
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { CompensationView, Progress } from '../../contracts/messages.ts';
-import { requesterUnknown } from './gate-policy.ts';
+import { requesterUnchecked } from './gate-policy.ts';
 import type { RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
 
@@ -42,7 +42,7 @@ export function progressOf(state: RunState): Progress {
           approvers: openGate.policy.approvers,
           quorum: openGate.policy.quorum,
           assurance: openGate.policy.assurance,
-          note: requesterUnknown(openGate.policy, record),
+          note: requesterUnchecked(openGate.policy, record),
           refused: gateRecord.decisions.flatMap((decision) => (decision.reason === null ? [] : [decision.reason])),
         }
       : null,
@@ -64,7 +64,7 @@ export function showDetails(state: RunState): void {
     lines.push(`Waiting at gate **${openGate.name}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${record.planHash?.slice(0, 12)}\`. `
       + `Needs ${policy.quorum} of ${policy.approvers.length > 0 ? policy.approvers.join(', ') : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
   }
-  const note = openGate && requesterUnknown(openGate.policy, record);
+  const note = openGate && requesterUnchecked(openGate.policy, record);
   if (note) lines.push(`- note: ${note}`);
   for (const reason of record.refused.slice(-5)) lines.push(`- refused: ${reason}`);
   if (record.refusedLeftOut > 0) lines.push(`- refused: ${record.refusedLeftOut} more`);
