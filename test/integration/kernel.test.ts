@@ -1,8 +1,8 @@
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { Client } from '@temporalio/client';
+import { Client, WorkflowContinuedAsNewError, type WorkflowStartOptions } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it, vi, type MockInstance } from 'vitest';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
@@ -13,10 +13,10 @@ import { startKernelEnvironment, type KernelEnvironment } from '../support/kerne
 
 let environment: KernelEnvironment;
 
-async function start(input: Record<string, unknown> = {}, client = environment.client) {
+async function start(input: Record<string, unknown> = {}, client = environment.client, options: Partial<WorkflowStartOptions> = {}) {
   const root = await mkdtemp(path.join(environment.root, 'run-'));
   const handle = await client.workflow.start('toy', {
-    workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...input }],
+    workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...input }], ...options,
   });
   const owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
   const guardian = environment.client.workflow.getHandle(guardianId(owner));
@@ -76,24 +76,34 @@ describe('a run without a gate', () => {
     await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: expect.stringContaining('root') as string } });
   });
 
+  it('refuses --cron at once, since a second execution would wait for ever', async () => {
+    const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: environment.root }], cronSchedule: '@every 1s' });
+    const first = environment.client.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId, { followRuns: false });
+    // The server makes the next one whatever becomes of this one, until somebody terminates it, as the sentence says.
+    await expect(first.result()).rejects.toBeInstanceOf(WorkflowContinuedAsNewError);
+    await handle.terminate();
+    expect((await first.fetchHistory()).events?.at(-1)?.workflowExecutionFailedEventAttributes?.failure).toMatchObject({ message: expect.stringContaining(`use a schedule (temporal schedule create), not --cron; end this one with: temporal workflow terminate --workflow-id '${handle.workflowId}'`) as string, applicationFailureInfo: { type: 'INVALID_INPUT', nonRetryable: true } });
+  });
+
   it.each(['nowhere', 'constructor', '__proto__', 'toString'])('refuses the unknown database "%s" at once, and its evidence says what was asked for', async (database) => {
     const run = await start({ database, requester: 'carol' });
     await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'NOT_FOUND', message: expect.stringContaining(`no database "${database}"`) as string } });
     expect(await run.evidence()).toMatchObject({ target: database, requester: 'carol', outcome: 'failed', failure: { type: 'NOT_FOUND' }, chain: { codeVersion: 'test' } });
   });
 
-  it.each(['terminate', 'cancel', 'abort'] as const)('after %s in the middle of a step undoes it, leaves nothing and frees the lock', async (how) => {
-    const run = await start({ stallMs: 60_000 });
+  it.each(['terminate', 'cancel', 'abort', 'time-out'] as const)('after %s in the middle of a step undoes it, leaves nothing and frees the lock', async (how) => {
+    const run = await start({ stallMs: 60_000 }, environment.client, how === 'time-out' ? { workflowExecutionTimeout: '4s' } : {});
     await until(async () => (await run.journal()).includes('begin one'), 'the first step began');
     if (how === 'terminate') await run.handle.terminate('test');
     else if (how === 'cancel') await run.handle.cancel();
-    else await run.handle.signal('abort', { by: 'ben' });
+    else if (how === 'abort') await run.handle.signal('abort', { by: 'ben' });
     await run.handle.result().catch(() => undefined);
     await run.guardian.result();
     const evidence = await run.evidence();
-    expect(evidence.outcome).toBe({ terminate: 'terminated', cancel: 'cancelled', abort: 'aborted' }[how]);
-    expect(evidence.failure).toMatchObject({ terminate: { type: 'TERMINATED' }, cancel: { type: 'CANCELLED' }, abort: { type: 'ABORTED', message: 'the run was aborted by ben' } }[how]);
-    expect(evidence.chain.writtenBy).toBe(how === 'terminate' ? 'guardian' : 'run');
+    expect(evidence.outcome).toBe({ 'terminate': 'terminated', 'cancel': 'cancelled', 'abort': 'aborted', 'time-out': 'timedOut' }[how]);
+    expect(evidence.failure).toMatchObject({ 'terminate': { type: 'TERMINATED' }, 'cancel': { type: 'CANCELLED' }, 'abort': { type: 'ABORTED', message: 'the run was aborted by ben' }, 'time-out': { type: 'TIMEDOUT', message: expect.stringContaining('(timedOut)') as string } }[how]);
+    expect(evidence.chain.writtenBy).toBe(how === 'terminate' || how === 'time-out' ? 'guardian' : 'run');
+    expect((await readdir(run.root)).filter((name) => name !== 'journal')).toEqual([]);
     expect(evidence.steps.map((step) => [step.name, step.outcome])).toEqual([['write one', 'cancelled']]);
     expect(evidence.compensations.map((entry) => entry.id)).toEqual(['one']);
     expect(evidence.teardown.provenAbsent).toBe(true);

@@ -35,6 +35,7 @@ export function runbook<Input extends z.ZodType, Result extends object>(
   return async (rawInput) => {
     const state = new RunState(contract.type);
     registerHandlers(state);
+    refuseCron();
     const input = parseInput(contract, rawInput);
 
     let conclusion: Conclusion<Result> | undefined;
@@ -75,6 +76,13 @@ function outcomeOf(state: RunState, error: unknown, type: string): Outcome {
   if (state.overdue !== null) return 'timedOut';
   if (isCancellation(error)) return 'cancelled';
   return type === 'REJECTED' ? 'rejected' : 'failed';
+}
+
+/** The executions of a cron workflow are one owner, as those of a reset are: a second would wait for ever for the guardian of the first. */
+function refuseCron(): void {
+  const { cronSchedule, workflowId } = workflowInfo();
+  if (!cronSchedule) return;
+  throw ApplicationFailure.nonRetryable(`use a schedule (temporal schedule create), not --cron; end this one with: temporal workflow terminate --workflow-id '${workflowId}'`, 'INVALID_INPUT');
 }
 
 function parseInput<Input extends z.ZodType>(contract: RunbookContract<Input>, rawInput: unknown): z.output<Input> {
