@@ -59,7 +59,8 @@ export interface DrillPlan {
   manifest: { id: string; databases: { name: string; lsn: string; tables: number }[] } | null;
   /** `from`: what the time was predicted from, in words. */
   predicted: { bytes: number; seconds: number; from: string };
-  creates: { directory: string; expiresAt: string };
+  /** `directory` as it will be named, but for the fence, which the lock gives; it is removed when the run ends, `leaseMs` after the grant at the latest. */
+  creates: { directory: string; leaseMs: number };
   objectives: Objectives;
   checks: CheckSetting[];
   probe: ProbeSetting | null;

@@ -15,7 +15,7 @@ import { askedInstant } from '../dr-test/instant-check.ts';
 import type { Point, RecoveryProvider } from '../dr-test/provider.ts';
 import { findPostgres } from '../postgres/binaries.ts';
 import { parseLsn } from '../postgres/lsn.ts';
-import { closePlace, drillPlace, openPlace, provePlaceAbsent, recallDrill, rememberDrill } from './drill-place.ts';
+import { closePlace, drillPlace, openPlace, placeName, provePlaceAbsent, recallDrill, rememberDrill } from './drill-place.ts';
 import { chooseManifest, readManifestOf } from './manifests.ts';
 import { checkHost, requireIsolation } from './preflight.ts';
 
@@ -49,7 +49,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       };
     },
     readManifest: async (id, manifestId) => readManifestOf({ layout, point: await point(id), manifestId }),
-    describePlace: () => join(drills.directory, '<run>-<fence>'),
+    describePlace: (owner) => join(drills.directory, placeName({ owner, fence: '<fence>' })),
     preflight: async (plan, signal) => checkHost(plan, await point(plan.recoveryPoint.id), configuration, signal),
 
     openPlace: (call) => openPlace(drills.directory, call),

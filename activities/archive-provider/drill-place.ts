@@ -16,7 +16,7 @@ export interface DrillPlace { directory: string; name: string; run: string; fenc
 export const PLACE_RECORD = 'place.json';
 
 /** Name of the place's directory. */
-export function placeName({ owner, fence }: Pick<DrillRef, 'owner' | 'fence'>): string {
+export function placeName({ owner, fence }: Pick<DrillRef, 'owner'> & { fence: number | '<fence>' }): string {
   return `${ownerTag(owner)}-${fence}`;
 }
 

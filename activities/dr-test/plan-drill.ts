@@ -51,7 +51,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     archive: { lastSegment: supply.lastPiece, segments: supply.pieces, bytes: supply.bytes },
     manifest: usable ? { id: usable.id, databases: usable.manifest.databases.map(({ database, lsn, tables }) => ({ name: database, lsn, tables: tables.length })) } : null,
     predicted: { bytes, ...predict(bytes, await pastDrills(input.database)) },
-    creates: { directory: provider.describePlace(), expiresAt: new Date(Date.now() + input.leaseMs).toISOString() },
+    creates: { directory: provider.describePlace(input.owner), leaseMs: input.leaseMs },
     objectives: settings.objectives, checks: settings.checks, probe: settings.probe ?? null, heartbeat: settings.heartbeat ?? null, allowNotProven: settings.allowNotProven,
     notVerified, source, sourceSilence, clocks: { scheduledAt: scheduledAt.toISOString(), beganAt, endedAt: new Date().toISOString() },
   };

@@ -1,7 +1,7 @@
 import type { Client, ClientConfig } from 'pg';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { Check } from '../../contracts/evidence.ts';
-import type { AbsenceProof } from '../../contracts/ledger.ts';
+import type { AbsenceProof, Owner } from '../../contracts/ledger.ts';
 import type { Manifest } from '../../contracts/manifest.ts';
 import type { ActivityProgress } from '../temporal/long-activity.ts';
 import type { CopyResult, DrillPlaceCall, DrillRef } from './drill-activities.ts';
@@ -82,8 +82,8 @@ export interface RecoveryProvider {
   /** Throws `BACKUP_DAMAGED` when what there is has a gap, `NOT_FOUND` when it reached the point's end only after `asOf`. */
   supply(id: string, asOf: string): Promise<Supply>;
   readManifest(id: string, manifestId: string): Promise<Manifest>;
-  /** What restoring makes, for the plan that people approve. */
-  describePlace(): string;
+  /** What restoring makes, for the plan that people approve: by its name, with `<fence>` for the number that only the lock's grant brings. */
+  describePlace(owner: Owner): string;
   /** Looks whether this host can carry the restore. Throws one `PREFLIGHT` failure that names everything wrong. */
   preflight(plan: DrillPlan, signal: AbortSignal): Promise<Check[]>;
 

@@ -2,6 +2,7 @@ import { formatBytes, formatSeconds } from '../../activities/evidence/report-for
 import { coloured, plain } from './output.ts';
 import type { TemporalOptions } from './options.ts';
 import type { ActivityView, RunView } from './run-view.ts';
+import { planLines } from './plan-lines.ts';
 import { ourCommand } from './printed-command.ts';
 
 /** Bytes a second of each activity, smoothed over the last looks. */
@@ -55,7 +56,7 @@ export function runLines(view: RunView, meter: RateMeter, nowMs: number, options
     lines.push(`  ${MARKS[step.outcome]} ${plain(step.name).padEnd(28)} ${formatSeconds((until - Date.parse(step.startedAt)) / 1_000).padStart(11)}  ${plain(step.summary ?? '')}`.trimEnd());
   }
   for (const activity of view.activities) lines.push(`    ${activityLine(activity, meter.rate(activity, nowMs))}`);
-  return [...lines, ...gateLines(view, options)];
+  return [...lines, ...gateLines(view, nowMs, options)];
 }
 
 /** A pause takes effect at the next safe point: until then the step goes on. */
@@ -68,13 +69,14 @@ function wordOf({ status, progress }: RunView): string {
   return coloured(status.toLowerCase().replaceAll('_', ' '), status === 'COMPLETED' ? 'ok' : 'bad');
 }
 
-/** What the open gate waits for, and the command that answers it. */
-export function gateLines({ workflowId, status, progress }: RunView, options: TemporalOptions = {}): string[] {
+/** What the open gate waits for, the plan that it decides on, and the command that answers it. */
+export function gateLines({ workflowId, status, progress, plan }: RunView, nowMs: number, options: TemporalOptions = {}): string[] {
   const gate = progress?.openGate;
   if (!gate || status !== 'RUNNING') return [];
   const who = gate.approvers.length > 0 ? gate.approvers.map(plain).join(', ') : 'anyone';
   return [
     coloured(`gate "${gate.name}" waits for ${gate.quorum} of ${who} until ${gate.expiresAt} (plan ${gate.planHash.slice(0, 12)})`, 'unsure'),
+    ...planLines(plan, nowMs).map((line) => `  ${line}`),
     `  ${ourCommand(options, 'approve', workflowId, '--by', 'NAME')}`,
       // A run of an older worker has none.
       ...(gate.note ? [`  note: ${plain(gate.note)}`] : []),

@@ -1,4 +1,4 @@
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import { QUERIES, type Progress } from '../../contracts/messages.ts';
 import { silenceOf, type Silence } from './silence.ts';
 
@@ -27,6 +27,8 @@ export interface RunView {
   closedAtMs: number | null;
   /** Null when nobody answers the query; then {@link silence} says why. */
   progress: Progress | null;
+  /** What the open gate decides on; null when no gate is open, or the plan is not told. */
+  plan: unknown;
   /** Why there is no progress, as a sentence for people. */
   silence: string | null;
   activities: ActivityView[];
@@ -40,8 +42,8 @@ export async function readRun(client: Client, workflowId: string, runId?: string
   const handle = client.workflow.getHandle(workflowId, runId);
   const description = await handle.describe();
   const asked = await client.withDeadline(Date.now() + QUERY_MS, () => handle.query<Progress>(QUERIES.progress)).then(
-    (progress) => ({ progress, silence: null }),
-    async (error: unknown) => ({ progress: null, silence: sayWhy(await silenceOf(client, handle, error)) }),
+    async (progress) => ({ progress, plan: progress.openGate && await planOf(client, handle, progress.openGate.planHash), silence: null }),
+    async (error: unknown) => ({ progress: null, plan: null, silence: sayWhy(await silenceOf(client, handle, error)) }),
   );
   return {
     workflowId: description.workflowId,
@@ -53,6 +55,12 @@ export async function readRun(client: Client, workflowId: string, runId?: string
     ...asked,
     activities: await activitiesOf(client, description),
   };
+}
+
+/** The plan of that hash; null where it is another by now, or is not told. */
+export async function planOf(client: Client, handle: WorkflowHandle, planHash: string): Promise<unknown> {
+  const { plan, hash } = await client.withDeadline(Date.now() + QUERY_MS, () => handle.query<{ plan: unknown; hash: string | null }>(QUERIES.plan)).catch(() => ({ plan: null, hash: null }));
+  return hash === planHash ? plan : null;
 }
 
 function sayWhy({ noWorker, sentence }: Silence): string {

@@ -10,7 +10,9 @@ import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { renderText } from '../cli/evidence-text.ts';
+import { planLines } from '../cli/plan-lines.ts';
 import { quote } from '../cli/printed-command.ts';
+import { planOf } from '../cli/run-view.ts';
 import { damageBackup, readColdTables } from './damage.ts';
 import { startDemoEnvironment, type DemoEnvironment } from './environment.ts';
 
@@ -97,6 +99,7 @@ async function drill(demo: DemoEnvironment): Promise<{ record: Evidence; file: s
     last = progress.phase;
     if (progress.openGate === null || decided) return;
     decided = true;
+    for (const line of planLines(await planOf(demo.client, handle, progress.openGate.planHash), Date.now())) log(`    ${line}`);
     const command = `temporal workflow signal --workflow-id ${workflowId} --name approve --input '{"gate":"start","by":"anna"}'`;
     log(options.interactive ? `  waiting for you: in the web UI, "Send a Signal" with the name approve and the input {"gate":"start","by":"anna"}, or ${command}` : `  approving as anna: ${command}`);
     if (!options.interactive) await handle.signal('approve', { gate: 'start', by: 'anna' });

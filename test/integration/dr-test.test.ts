@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applicationName } from '../../activities/kernel/names.ts';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
@@ -83,6 +84,10 @@ describe('dr-test on a database under write load', () => {
     expect(evidence.checks.filter((check) => check.outcome === 'failed')).toEqual([]);
     expect(evidence.recovery?.phases.reduce((sum, phase) => sum + phase.seconds, 0)).toBeCloseTo(evidence.recovery?.rtaSeconds ?? -1, 2);
     expect(evidence.teardown).toMatchObject({ outcome: 'done', provenAbsent: true });
+    // What the plan said would be created is what was.
+    const { creates } = evidence.plan as DrillPlan;
+    expect(evidence.teardown.destroyed.filter((thing) => thing.startsWith('directory ')).map((thing) => dirname(thing).replace(/-\d+$/, '-<fence>'))).toEqual([`directory ${creates.directory}`]);
+    expect(creates.leaseMs).toBe(48 * 3_600_000);
     expect(await leftovers()).toEqual([]);
   });
 

@@ -6,7 +6,7 @@ import type { ActivityView, RunView } from '../../scripts/cli/run-view.ts';
 const activity = (changes: Partial<ActivityView> = {}): ActivityView => ({ id: '1', type: 'copyBackup', attempt: 1, phase: 'copying', bytesDone: 0, bytesTotal: 1_000_000_000, heardAtMs: 0, lastFailure: null, ...changes });
 
 const view = (changes: Partial<RunView> = {}): RunView => ({
-  workflowId: 'dr-test/orders/1', runId: 'r', type: 'dr-test', status: 'RUNNING', silence: null, startedAtMs: 0, closedAtMs: null, activities: [],
+  workflowId: 'dr-test/orders/1', runId: 'r', type: 'dr-test', status: 'RUNNING', silence: null, plan: null, startedAtMs: 0, closedAtMs: null, activities: [],
   progress: { runbook: 'dr-test', target: 'orders', requester: null, phase: 'copy', startedAt: '1970-01-01T00:00:00.000Z', paused: false, openGate: null, steps: [{ name: 'copy', outcome: 'running', startedAt: '1970-01-01T00:00:00.000Z', finishedAt: null, summary: null }] },
   ...changes,
 });
@@ -44,9 +44,40 @@ describe('activityLine', () => {
 describe('gateLines', () => {
   it('prints the command that approves, and why decisions were refused', () => {
     const progress = { ...view().progress!, openGate: gate };
-    expect(gateLines(view({ progress })).join('\n')).toMatch(/1 of alice until 1970-01-02.*\n {2}runbook approve dr-test\/orders\/1 --by NAME\n {2}refused: an empty form/);
-    expect(gateLines(view({ progress, status: 'COMPLETED' }))).toEqual([]);
-    expect(gateLines(view({ progress }), { address: 'h:1', namespace: 'ops' })[1]).toBe('  runbook approve dr-test/orders/1 --by NAME --address h:1 --namespace ops');
+    expect(gateLines(view({ progress }), 0).join('\n')).toMatch(/1 of alice until 1970-01-02.*\n {2}runbook approve dr-test\/orders\/1 --by NAME\n {2}refused: an empty form/);
+    expect(gateLines(view({ progress, status: 'COMPLETED' }), 0)).toEqual([]);
+    expect(gateLines(view({ progress }), 0, { address: 'h:1', namespace: 'ops' })[1]).toBe('  runbook approve dr-test/orders/1 --by NAME --address h:1 --namespace ops');
+  });
+});
+
+describe('the plan at a gate', () => {
+  const plan = {
+    database: 'orders', taskQueue: 'runbooks@db1', depth: 'standard', provider: 'archive', recoverTo: null, declaredAt: '1970-01-01T02:00:00.000Z',
+    recoveryPoint: { id: 'p1', takenAt: '1970-01-01T01:00:00.000Z', sizeBytes: 400_000_000, timeline: 1, serverVersion: '18.4' },
+    archive: { lastSegment: null, segments: 1, bytes: 16_000_000 }, predicted: { bytes: 416_000_000, seconds: 6, from: 'a guess' },
+    manifest: { id: 'm1', databases: [{ name: 'orders', lsn: '0/1', tables: 39 }, { name: 'postgres', lsn: '0/1', tables: 2 }] },
+    creates: { directory: '/var/drills/1beb27c9-<fence>', leaseMs: 4 * 3_600_000 }, checks: [{}, {}], probe: null, notVerified: { open: [], byDesign: ['x'] },
+  };
+  const told = (shown: unknown) => gateLines(view({ progress: { ...view().progress!, openGate: { ...gate, refused: [] } }, plan: shown }), 2 * 3_600_000).slice(1, -1);
+  it('says what is restored and how old it is, how long that takes, what is created where and until when, and what is compared', () => {
+    expect(told(plan)).toEqual([
+      '  restores  p1 (archive), taken 1970-01-01T01:00:00.000Z, 1 h 00 min ago',
+      '  replays   to the end of the archive as it was at 1970-01-01T02:00:00.000Z',
+      '  takes     about 6.00 s (a guess) for 416 MB: 400 MB, and 16.0 MB of archive',
+      '  creates   /var/drills/1beb27c9-<fence> on db1, with a database server; <fence> is a number that the lock gives',
+      '  expires   with the run, at the latest 4 h 00 min after it gets the target',
+      '  compares  every row and definition of orders (39 tables) and postgres (2 tables); own checks: 2; application probe: none',
+    ]);
+  });
+  it('says what will stay unproven, and to which instant it goes', () => {
+    const lines = told({ ...plan, recoverTo: { time: '1970-01-01T01:30:00Z' }, manifest: null, notVerified: { open: ['rows: no manifest\u001B[2J'] } }).join('\n');
+    expect(lines).toContain('replays   to 1970-01-01T01:30:00Z');
+    expect(lines).toContain('compares  no rows, for want of a manifest');
+    expect(lines).toContain('leaves    not verified: rows: no manifest');
+    expect(lines).not.toContain('\u001B');
+  });
+  it.each([null, undefined, 'text', { writes: ['one'] }, { ...plan, creates: { directory: '/x', expiresAt: 'then' } }])('says nothing of %j', (other) => {
+    expect(told(other)).toEqual([]);
   });
 });
 

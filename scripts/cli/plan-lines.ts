@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
+import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { plain } from './plain.ts';
+
+/** What is told of a drill's plan. The run may be of a worker of another version. */
+const drillPlan = z.object({
+  taskQueue: z.string(), depth: z.string(), provider: z.string(), declaredAt: z.string(),
+  recoveryPoint: z.object({ id: z.string(), takenAt: z.string(), sizeBytes: z.number() }),
+  recoverTo: z.object({ time: z.string() }).nullable(),
+  archive: z.object({ bytes: z.number() }),
+  manifest: z.object({ databases: z.array(z.object({ name: z.string(), tables: z.number() })) }).nullable(),
+  predicted: z.object({ bytes: z.number(), seconds: z.number(), from: z.string() }),
+  creates: z.object({ directory: z.string(), leaseMs: z.number() }),
+  checks: z.array(z.unknown()), probe: z.unknown(),
+  notVerified: z.object({ open: z.array(z.string()) }),
+});
+type ToldPlan = z.output<typeof drillPlan>;
+
+/**
+ * A drill's plan for whoever approves it: what is restored and how old it is, how much that is, what will be created where
+ * and for how long, what will be compared. Nothing for a plan of another form.
+ */
+export function planLines(plan: unknown, nowMs: number): string[] {
+  const parsed = drillPlan.safeParse(plan);
+  if (!parsed.success) return [];
+  const { recoveryPoint, recoverTo, declaredAt, provider, archive, predicted, creates, taskQueue, notVerified } = parsed.data;
+  const row = (name: string, text: string) => `${name.padEnd(9)} ${plain(text)}`;
+  return [
+    row('restores', `${recoveryPoint.id} (${provider}), taken ${recoveryPoint.takenAt}, ${formatSeconds((nowMs - Date.parse(recoveryPoint.takenAt)) / 1_000)} ago`),
+    row('replays', `to ${recoverTo === null ? `the end of the archive as it was at ${declaredAt}` : recoverTo.time}`),
+    row('takes', `about ${formatSeconds(predicted.seconds)} (${predicted.from}) for ${formatBytes(predicted.bytes)}: ${formatBytes(recoveryPoint.sizeBytes)}, and ${formatBytes(archive.bytes)} of archive`),
+    row('creates', `${creates.directory} on ${taskQueue.replace(`${TASK_QUEUE}@`, '')}, with a database server; <fence> is a number that the lock gives`),
+    row('expires', `with the run, at the latest ${formatSeconds(creates.leaseMs / 1_000)} after it gets the target`),
+    row('compares', comparedBy(parsed.data)),
+    ...notVerified.open.map((reason) => row('leaves', `not verified: ${reason}`)),
+  ];
+}
+
+function comparedBy({ depth, manifest, checks, probe }: ToldPlan): string {
+  const what = depth === 'quick' ? 'definitions and numbers of rows' : 'every row and definition';
+  return [
+    manifest === null ? 'no rows, for want of a manifest' : `${what} of ${manifest.databases.map(({ name, tables }) => `${name} (${tables} tables)`).join(' and ')}`,
+    `own checks: ${checks.length}`, `application probe: ${probe ? 'one' : 'none'}`,
+  ].join('; ');
+}
