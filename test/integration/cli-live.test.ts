@@ -48,7 +48,7 @@ it('start prints how to approve and the link; approve lets it go on; --wait ends
   expect(said()).toContain(`runbook approve ${id}`);
   expect(said()).toMatch(/http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\//);
   // Where people are asked to look, both while they wait and with a command of its own.
-  const told = /takes +about .*\n.*creates +\/.*\/drills\/[0-9a-f]{8}-<fence> on .*\n.*expires +with the run, at the latest .* after it gets the target\n.*compares +every row and definition of .*shop \(\d+ tables\)/;
+  const told = /takes +about .*\n.*creates +\/.*\/drills\/[0-9a-f]{8}-<fence> on .*\n.*expires +with the run, which ends at the latest .* after it gets the target\n.*compares +every row and definition of .*shop \(\d+ tables\)/;
   await until('the plan', () => told.test(said()));
   expect((await runbook('status', id)).out).toMatch(told);
   const stranger = await runbook('approve', id, '--by', 'mallory');

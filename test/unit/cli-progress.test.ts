@@ -63,9 +63,9 @@ describe('the plan at a gate', () => {
     expect(told(plan)).toEqual([
       '  restores  p1 (archive), taken 1970-01-01T01:00:00.000Z, 1 h 00 min ago',
       '  replays   to the end of the archive as it was at 1970-01-01T02:00:00.000Z',
-      '  takes     about 6.00 s (a guess) for 416 MB: 400 MB, and 16.0 MB of archive',
+      '  takes     about 6 s (a guess) for 416 MB: 400 MB, and 16.0 MB of archive',
       '  creates   /var/drills/1beb27c9-<fence> on db1, with a database server; <fence> is a number that the lock gives',
-      '  expires   with the run, at the latest 4 h 00 min after it gets the target',
+      '  expires   with the run, which ends at the latest 4 h 00 min after it gets the target',
       '  compares  every row and definition of orders (39 tables) and postgres (2 tables); own checks: 2; application probe: none',
     ]);
   });
