@@ -11,6 +11,10 @@ const STORAGE_FAILED = /^.*(Input\/output error|Read-only file system|Stale file
 const NO_MEMORY = /Cannot allocate memory|out of memory|Too many open files/;
 /** Only a server that could not make sense of the restored files says one of these before it begins to replay. */
 const FILES_UNFIT = /control file|pg_control|checkpoint record|backup_label|PG_VERSION|was initialized by PostgreSQL|not a valid data directory|data directory is not|could not (open|read|access) (file|directory) "(base|global|pg_)/;
+/** Its own manager of records, or a server that wants to have been started with it: a drill is started without libraries. */
+const LIBRARY_LEFT_OUT = /^resource manager with ID \d+ not registered|must be (pre)?loaded via "?shared_preload_libraries/;
+/** PostgreSQL says so of libraries only; no file of a backup is opened in this way. */
+const LIBRARY_NOT_INSTALLED = /^could not access file /;
 /** The first signal is the cause. The kernel and people send these; a process that crashes by itself dies of others, and then the server kills the rest. */
 const KILLED = /^(?:(?!was terminated by signal)[^])*was terminated by signal (9|15)\b/;
 /** Before any of its processes crashed: by people, or by what restarts a worker and signals all that it started. */
@@ -32,6 +36,8 @@ export async function explainEnd(drill: Drill, logOffset: number): Promise<Recov
   const fatal = fatalLines(text);
   const reason = fatal[0] ?? text.trim().split('\n').at(-1) ?? 'it wrote no log';
   if (fatal.some((line) => line.startsWith('out of shared memory'))) return new RecoveryFailure('UNFIT_HOST', `The restored server ended: ${reason}. Raise max_locks_per_transaction in drills.settings or at the source.`);
+  if (fatal.some((line) => LIBRARY_LEFT_OUT.test(line))) return new RecoveryFailure('UNFIT_HOST', `The restored server ended: ${reason}. A drill leaves out the source's shared_preload_libraries: name the one that is needed in drills.preloadLibraries.`);
+  if (fatal.some((line) => LIBRARY_NOT_INSTALLED.test(line))) return new RecoveryFailure('UNFIT_HOST', `The restored server ended: ${reason}. Install that library for this host's PostgreSQL, or correct drills.preloadLibraries.`);
   if (NO_MEMORY.test(fatal.join('\n'))) return new RecoveryFailure('SERVER_KILLED', `This host could not give the restored server what it needs: ${reason}.`);
   if (/recovery ended before configured recovery target|WAL ends before (end of online backup|consistent recovery point)/.test(text)) {
     const last = /redo done at ([0-9A-F]+\/[0-9A-F]+)/.exec(text)?.[1];

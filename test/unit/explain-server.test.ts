@@ -71,3 +71,14 @@ it.each([
 ])('a server that %s before it was told to stop is a finding all the same', async (_what, said) => {
   expect(await explain(said, ...told('fast shutdown'))).toMatchObject({ type: 'RECOVERY_FAILED' });
 });
+
+it.each([
+  ['was left out', 'FATAL:  resource manager with ID 128 not registered', 'name the one that is needed in drills.preloadLibraries'],
+  ['has to be there from the start', 'FATAL:  citus must be loaded via "shared_preload_libraries"', 'name the one that is needed in drills.preloadLibraries'],
+  ['is not installed', 'FATAL:  could not access file "pg_cron": No such file or directory', 'Install that library'],
+])('a library that %s is no finding about the backup', async (_what, said, todo) => {
+  const failure = await explain(`1763694000.500 [7] ${said}`, '1763694000.510 [1] LOG:  startup process (PID 7) exited with exit code 1');
+  expect(failure).toMatchObject({ type: 'UNFIT_HOST', message: expect.stringContaining(said.replace('FATAL:  ', '')) as string });
+  expect(failure.message).toContain(todo);
+  expect(classify(failure)).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true });
+});
