@@ -50,7 +50,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
     },
     readManifest: async (id, manifestId) => readManifestOf({ layout, point: await point(id), manifestId }),
     describePlace: (owner) => join(drills.directory, placeName({ owner, fence: '<fence>' })),
-    preflight: async (plan, signal) => checkHost(plan, await point(plan.recoveryPoint.id), configuration, signal),
+    preflight: async (plan, signal) => checkHost(plan, { point: await point(plan.recoveryPoint.id), layout, configuration, signal }),
 
     openPlace: (call) => openPlace(drills.directory, call),
     closePlace: (call) => closePlace(drills.directory, call, [provider.repository, provider.walDirectory]),

@@ -5,7 +5,8 @@ import type { Configuration } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import type { Isolation } from '../drill/drill.ts';
+import type { ArchiveLayout } from '../archive/layout.ts';
+import { findAbove, type Isolation, productionPathsOf } from '../drill/drill.ts';
 import { probeIsolation } from '../drill/isolation.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
@@ -14,7 +15,7 @@ import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
  * Looks whether this host can carry the drill, before anybody is asked and anything is made. Throws one `PREFLIGHT`
  * failure that names everything that is wrong.
  */
-export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configuration: Configuration, signal: AbortSignal): Promise<Check[]> {
+export async function checkHost(plan: DrillPlan, { point, layout, configuration, signal }: { point: RecoveryPoint; layout: ArchiveLayout; configuration: Configuration; signal: AbortSignal }): Promise<Check[]> {
   const problems: string[] = [];
   const checks: Check[] = [];
   const check = (name: string, problem: string | null, detail: string) => {
@@ -22,12 +23,16 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
     else problems.push(problem);
   };
   const { directory, reserve, network, priority } = configuration.drills;
-  await mkdir(directory, { recursive: true, mode: 0o711 });
-  const { bavail, bsize } = await statfs(directory);
-  const free = bavail * bsize;
-  // Replay copies each segment into pg_wal once more and frees it at a restart point, which may come late.
-  const needed = plan.predicted.bytes + plan.archive.bytes + reserve;
-  check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup ${mib(plan.predicted.bytes - plan.archive.bytes)}, WAL ${mib(plan.archive.bytes)} twice, since replay copies it once more, and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed with WAL counted twice`);
+  const above = await findAbove(directory, productionPathsOf(layout, point));
+  if (above !== undefined) problems.push(`${withinProduction(directory, above)}; ${MOVE_DRILLS}`);
+  else {
+    await mkdir(directory, { recursive: true, mode: 0o711 });
+    const { bavail, bsize } = await statfs(directory);
+    const free = bavail * bsize;
+    // Replay copies each segment into pg_wal once more and frees it at a restart point, which may come late.
+    const needed = plan.predicted.bytes + plan.archive.bytes + reserve;
+    check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup ${mib(plan.predicted.bytes - plan.archive.bytes)}, WAL ${mib(plan.archive.bytes)} twice, since replay copies it once more, and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed with WAL counted twice`);
+  }
 
   const hostGlibc = glibcVersion();
   const { arch } = process;
@@ -59,6 +64,12 @@ export async function checkHost(plan: DrillPlan, point: RecoveryPoint, configura
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('; '), 'PREFLIGHT');
   return checks;
 }
+
+/** What is wrong with a directory for drills in which nothing may be made, and so nothing be removed. */
+export function withinProduction(directory: string, above: string): string {
+  return `${directory} is or lies within ${above}, which belongs to the source`;
+}
+export const MOVE_DRILLS = 'set drills.directory to a directory elsewhere';
 
 /** The check that says how far the copy is cut off, or what is lacking where that is less than what is required. */
 export function judgeIsolation({ network, mounts, reason }: Isolation, wanted: Configuration['drills']['network']): Check | { lacking: string } {

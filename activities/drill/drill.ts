@@ -1,6 +1,7 @@
 import { lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import type { RecoverySettings } from '../../contracts/recovery-point.ts';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { RecoveryPoint, RecoverySettings } from '../../contracts/recovery-point.ts';
+import type { ArchiveLayout } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { PART, writeDurably } from '../archive/write-durably.ts';
 
@@ -111,32 +112,48 @@ function isOurs(text: string, owner: DrillOwnership): boolean {
   }
 }
 
+/** What of a source a drill must keep clear of: its backups, its archive, and its data directory and tablespaces as a backup names them. */
+export function productionPathsOf({ root, wal }: ArchiveLayout, point: Pick<RecoveryPoint, 'sourceDataDirectory' | 'tablespaces'> | undefined): string[] {
+  return [...(point ? [point.sourceDataDirectory, ...point.tablespaces.map(({ location }) => location)] : []), root, wal];
+}
+
 /**
  * Refuses a directory that is, holds or lies within one of production's, by the file system's own identities, whatever
- * the paths look like.
+ * the paths look like. One that is not there yet can only lie within one.
  * @throws RecoveryFailure `UNSAFE_PATH`
  */
 export async function refuseProductionPath(directory: string, productionPaths: readonly string[]): Promise<void> {
-  const own = await identitiesUpwards(directory);
-  for (const path of productionPaths) {
-    const theirs = await identitiesUpwards(path);
-    const [ownId, theirId] = [own[0], theirs[0]];
-    if (theirId === undefined || ownId === undefined) continue;
-    if (theirs.includes(ownId) || own.includes(theirId)) {
-      throw new RecoveryFailure('UNSAFE_PATH', `${directory} is, holds or lies within ${path}, which belongs to the source.`);
-    }
-  }
+  const path = await findAbove(directory, productionPaths) ?? await findWithin(directory, productionPaths);
+  if (path !== undefined) throw new RecoveryFailure('UNSAFE_PATH', `${directory} is, holds or lies within ${path}, which belongs to the source.`);
 }
 
-/** Device and inode of a path and of all above it; empty when it is not there. */
-async function identitiesUpwards(path: string): Promise<string[]> {
-  const found: string[] = [];
-  let at = await realpath(path).catch(() => '');
-  while (at !== '') {
-    const info = await stat(at);
-    found.push(`${info.dev}:${info.ino}`);
-    if (dirname(at) === at) break;
-    at = dirname(at);
+/** Which of these paths, of those that are there, a directory is or lies within; it need not be there yet. */
+export async function findAbove(directory: string, paths: readonly string[]): Promise<string | undefined> {
+  const own = await identitiesUpwards(directory);
+  for (const path of paths) {
+    const [id] = await identitiesUpwards(path);
+    if (id !== undefined && own.includes(id)) return path;
   }
-  return found;
+  return undefined;
+}
+
+async function findWithin(directory: string, paths: readonly string[]): Promise<string | undefined> {
+  const [own] = await identitiesUpwards(directory);
+  for (const path of own === undefined ? [] : paths) {
+    const theirs = await identitiesUpwards(path);
+    if (theirs[0] !== undefined && theirs.includes(own)) return path;
+  }
+  return undefined;
+}
+
+/** Device and inode of a path and of all above it; undefined for each part of it that is not there. */
+async function identitiesUpwards(path: string): Promise<(string | undefined)[]> {
+  const found: (string | undefined)[] = [];
+  for (let at = resolve(path); ; at = dirname(at)) {
+    const real = await realpath(at).catch(() => undefined);
+    const info = real === undefined ? undefined : await stat(real);
+    found.push(info && `${info.dev}:${info.ino}`);
+    at = real ?? at;
+    if (dirname(at) === at) return found;
+  }
 }

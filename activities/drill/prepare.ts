@@ -9,7 +9,7 @@ import type { WalContinuity } from '../archive/wal.ts';
 import { scanArchivedWal } from '../archive/wal-scan.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { raiseRecoverySettings, writeAccess } from './configuration.ts';
-import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
+import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, productionPathsOf, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
 import { chooseHiddenPaths } from './isolation.ts';
 import { endProcessesOf } from './processes.ts';
 import { writeRecoverySignal } from './recover.ts';
@@ -71,8 +71,10 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   const directory = join(args.drillsDirectory, args.name);
   const paths = drillPaths(directory);
   refuseLongSocket(paths);
-  const production = [point.sourceDataDirectory, ...point.tablespaces.map((one) => one.location)];
-  await makeDirectory(args, directory, [...production, layout.wal, layout.root]);
+  const production = productionPathsOf(layout, point);
+  // First: where nothing may be removed, nothing may be made.
+  await refuseProductionPath(directory, production);
+  await makeDirectory(args, directory);
   for (const path of [paths.wal, paths.socket, paths.conf, paths.log]) await makeOwned(path, owner);
 
   const files = await readBackupFiles({ layout, point });
@@ -97,7 +99,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   await writeAccess({ directory }, [...new Set([point.bootstrapSuperuser, ...point.roleNames])]);
 
   const hiddenPaths = await chooseHiddenPaths({
-    production: [...production, layout.root, layout.wal],
+    production,
     sockets: point.sourceSocketDirectories.map((path) => ({ directory: path, port: point.sourcePort })),
     needed: [directory, args.binDirectory, dirname(dirname(args.binDirectory))],
   });
@@ -120,7 +122,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   };
 }
 
-async function makeDirectory(args: PrepareDrillArgs, directory: string, production: readonly string[]): Promise<void> {
+async function makeDirectory(args: PrepareDrillArgs, directory: string): Promise<void> {
   const exists = await lstat(directory).then(() => true, () => false);
   if (exists) {
     await refuseForeignDrill(directory, args);
@@ -137,7 +139,6 @@ async function makeDirectory(args: PrepareDrillArgs, directory: string, producti
     });
   }
   await writeMarker(directory, args);
-  await refuseProductionPath(directory, production);
   await chmod(directory, 0o700);
   if (args.owner) await chown(directory, args.owner.uid, args.owner.gid);
 }

@@ -1,5 +1,7 @@
 import { access, constants, readdir, stat } from 'node:fs/promises';
+import { MOVE_DRILLS, withinProduction } from '../../activities/archive-provider/preflight.ts';
 import { archiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
+import { findAbove, productionPathsOf } from '../../activities/drill/drill.ts';
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
@@ -8,15 +10,18 @@ import { messageOf, type Findings } from './doctor-finding.ts';
 import type { SourceFacts } from './doctor-source.ts';
 
 /** Archive, recovery points and binaries of one database. `facts` is what the source said; unknown when it did not answer. */
-export async function examineBackups(settings: DatabaseSettings, { postgres }: Configuration, facts: SourceFacts | undefined, findings: Findings): Promise<void> {
+export async function examineBackups(settings: DatabaseSettings, { postgres, drills }: Configuration, facts: SourceFacts | undefined, findings: Findings): Promise<void> {
   const { repository, walDirectory } = settings.provider;
   if (await isReadable(findings, 'repository', repository, 'provider.repository')) findings.ok('repository', `${repository} can be read`);
   await checkArchive(findings, walDirectory, facts);
   let needed = facts?.major;
+  const layout = archiveLayout({ root: repository, walDirectory });
   try {
-    const { points, unusable } = await listRecoveryPoints(archiveLayout({ root: repository, walDirectory }));
+    const { points, unusable } = await listRecoveryPoints(layout);
     for (const { id, failure } of unusable) findings.warning('recovery point', `${id} cannot be used: ${messageOf(failure)}`, 'move it out of the repository');
     const newest = points.at(-1);
+    const above = await findAbove(drills.directory, productionPathsOf(layout, newest));
+    if (above !== undefined) findings.problem('drills directory', withinProduction(drills.directory, above), MOVE_DRILLS);
     if (newest) {
       const age = (Date.now() - Date.parse(newest.stoppedAt)) / 1_000;
       needed = newest.serverMajor;

@@ -93,8 +93,8 @@ describe('a file system that replay fills', () => {
     // So much more space than there is that the look cannot depend on what others write meanwhile: the backup shrinks by it.
     const planOf = (archiveBytes: number, backupBytes: number) => ({ predicted: { bytes: backupBytes + archiveBytes }, archive: { bytes: archiveBytes } }) as DrillPlan;
     const once = bavail * bsize - walBytes * 1.5;
-    await expect(checkHost(planOf(walBytes, once), point, configuration, new AbortController().signal)).rejects.toMatchObject({ type: 'PREFLIGHT', message: expect.stringMatching(/WAL 1048576 MiB twice/) as unknown });
-    const checks = await checkHost(planOf(walBytes, once - walBytes), point, configuration, new AbortController().signal);
+    await expect(checkHost(planOf(walBytes, once), { point, layout: source.layout, configuration, signal: new AbortController().signal })).rejects.toMatchObject({ type: 'PREFLIGHT', message: expect.stringMatching(/WAL 1048576 MiB twice/) as unknown });
+    const checks = await checkHost(planOf(walBytes, once - walBytes), { point, layout: source.layout, configuration, signal: new AbortController().signal });
     expect(checks).toContainEqual(expect.objectContaining({ name: 'disk space', outcome: 'passed', detail: expect.stringContaining('WAL counted twice') as unknown }));
   });
 });

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
@@ -17,9 +17,9 @@ import { type ArchivedSource, archiveNow, backUp, startArchivedSource } from '..
 let source: ArchivedSource;
 let point: RecoveryPoint;
 let call: DrillPlaceCall & DrillRef;
-const provider = (network: 'required' | 'bestEffort' = 'bestEffort') => {
+const provider = (network: 'required' | 'bestEffort' = 'bestEffort', directory = source.drillsDirectory) => {
   const configuration = configurationSchema.parse({
-    version: 1, drills: { directory: source.drillsDirectory, reserve: '1MiB', network, priority: 'low' },
+    version: 1, drills: { directory, reserve: '1MiB', network, priority: 'low' },
     databases: { shop: { connection: {}, provider: { kind: 'archive', repository: source.layout.root, walDirectory: source.layout.wal } } },
   });
   return archiveProvider({ settings: configuration.databases['shop']!, configuration });
@@ -100,5 +100,24 @@ it('a host that isolated when the plan was made and does not any more is refused
   } finally {
     process.env['PATH'] = path;
     rmSync(bare, { recursive: true });
+  }
+}, 60_000);
+
+it.each([
+  ['the repository', () => source.layout.root], ['the WAL archive', () => source.layout.wal], ["the source's data directory", () => source.server.dataDirectory],
+])('drills within %s are refused before anything is made, and where that changed since the plan, nothing is left', async (_what, within) => {
+  const planned = await plan();
+  const directory = join(within(), 'drills', 'here');
+  const unsafe = provider('bestEffort', directory);
+  const failure: unknown = await unsafe.preflight(planned, tools.signal).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringMatching(/which belongs to the source; set drills\.directory to a directory elsewhere/) as string });
+  expect(existsSync(dirname(directory))).toBe(false);
+  try {
+    await unsafe.openPlace(call);
+    await expect(unsafe.restore(call, planned, tools)).rejects.toMatchObject({ type: 'UNSAFE_PATH' });
+    await unsafe.closePlace(call);
+    expect(readdirSync(directory)).toEqual([]);
+  } finally {
+    rmSync(dirname(directory), { recursive: true, force: true });
   }
 }, 60_000);

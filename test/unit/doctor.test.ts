@@ -23,10 +23,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-function configurationOf(network = 'bestEffort') {
+function configurationOf({ network = 'bestEffort', repository = join(root, 'repository') } = {}) {
   const configuration = configurationSchema.parse({
     version: 1, drills: { directory: join(root, 'drills'), reserve: '1kB', network }, evidence: { directory: join(root, 'evidence') },
-    databases: { shop: { connection: {}, provider: { kind: 'archive', repository: root, walDirectory: join(root, 'wal') } } },
+    databases: { shop: { connection: {}, provider: { kind: 'archive', repository, walDirectory: join(root, 'wal') } } },
   });
   return { configuration, settings: configuration.databases['shop']! };
 }
@@ -82,6 +82,13 @@ describe('the WAL archive', () => {
   });
 });
 
+it.each([['within its repository', 'problem'], ['beside it', undefined]])('a directory for drills %s: %s', async (where, outcome) => {
+  const findings = new Findings('shop');
+  const { configuration, settings } = configurationOf(where === 'beside it' ? {} : { repository: root });
+  await examineBackups(settings, configuration, undefined, findings);
+  expect(findings.all.find(({ name }) => name === 'drills directory')?.outcome).toBe(outcome);
+});
+
 describe('left-over drills', () => {
   const call = { database: 'shop', fence: 1, owner: { workflowId: 'dr-test/shop/lost', firstExecutionRunId: 'gone' } };
   const client = { workflow: { getHandle: () => ({ describe: () => Promise.resolve({ status: { name: 'COMPLETED' } }) }) } } as unknown as Client;
@@ -134,7 +141,7 @@ describe('left-over drills', () => {
 });
 
 describe('isolation', () => {
-  const found = async (network: string) => (await examineHost(configurationOf(network).configuration)).find(({ name }) => name === 'isolation');
+  const found = async (network: string) => (await examineHost(configurationOf({ network }).configuration)).find(({ name }) => name === 'isolation');
 
   it('is judged as a drill judges it: without sight of its files, production can be reached as well as by the network', async () => {
     probed.mockResolvedValue({ network: 'isolated', mounts: 'notIsolated', reason: 'mount: denied' });
