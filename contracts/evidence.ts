@@ -86,7 +86,7 @@ export const teardownSchema = z.strictObject({
   provenAbsent: z.boolean(),
   leaseExpiresAt: instant.nullable(),
   destroyed: z.array(z.string()),
-  /** Why it failed, down to the cause; null when it did not. */
+  /** What kept it from its end, down to the cause; null when nothing did. With `done`, what was to be removed is gone all the same. */
   failure: z.string().nullable().default(null),
   /** What was looked at, and when, to know that nothing is left. */
   proofs: z.array(z.strictObject({ at: instant, looked: z.array(z.string()), found: z.array(z.string()) })),

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
+import { lookAt } from '../archive/look-at.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { destroyDrill, proveAbsent } from '../drill/destroy.ts';
 import type { PreparedDrill } from '../drill/prepare.ts';
@@ -60,9 +61,9 @@ export async function closePlace(drillsDirectory: string, call: DrillPlaceCall, 
 
 export async function provePlaceAbsent(drillsDirectory: string, call: DrillPlaceCall): Promise<AbsenceProof> {
   const place = drillPlace(drillsDirectory, call);
-  const { findings } = await proveAbsent({ name: place.name, drillsDirectory: place.directory });
-  const left = await readdir(place.directory).then(() => [`directory ${place.directory} exists`], () => []);
-  return { at: new Date().toISOString(), looked: ['processes', `directory ${place.directory}`, 'open sockets'], found: [...findings, ...left] };
+  const { looked, findings } = await proveAbsent({ name: place.name, drillsDirectory: place.directory });
+  const left = await lookAt(place.directory) ? [`directory ${place.directory} exists`] : [];
+  return { at: new Date().toISOString(), looked: [...looked, `directory ${place.directory}`], found: [...findings, ...left] };
 }
 
 const prepared = z.custom<PreparedDrill>((value) => typeof value === 'object' && value !== null && 'drill' in value && 'wal' in value);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { PLACE_RECORD } from '../archive-provider/drill-place.ts';
+import { lookAt } from '../archive/look-at.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { applicationName, fenceName } from '../kernel/names.ts';
 import { lookForSourceSessions } from '../postgres/run-sessions.ts';
@@ -55,7 +56,7 @@ async function removeAside(aside: string): Promise<void> {
 export async function proveBackupPlaceAbsent(incoming: string, call: BackupPlaceCall, source: ClientConfig, attempt = 1): Promise<AbsenceProof> {
   const place = backupPlace(incoming, call);
   const paths = [place, `${place}${PUT_ASIDE}`];
-  const left = (await Promise.all(paths.map((path) => readdir(path).then(() => [path], () => [])))).flat();
+  const left = (await Promise.all(paths.map(async (path) => (await lookAt(path)) ? [path] : []))).flat();
   const { looked, found } = await lookForSourceSessions(source, applicationName(call.owner), attempt);
   return { at: new Date().toISOString(), looked: [...paths, looked], found: [...left, ...found] };
 }

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { lstat, readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { lookAt } from '../archive/look-at.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { type DrillOwnership, drillMarker, drillPaths, refuseForeignDrill, refuseProductionPath } from './drill.ts';
 import { findProcesses, sendSignal, untilGone } from './processes.ts';
@@ -28,7 +29,7 @@ export interface DestroyedDrill {
 export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDrill> {
   const directory = drillDirectory(args);
   const marker = drillMarker(args.name);
-  const info = await lstat(directory).catch(() => undefined);
+  const info = await lookAt(directory);
   if (info) {
     if (info.isSymbolicLink()) throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} is a symbolic link; a drill's directory never is.`);
     await refuseProductionPath(directory, args.productionPaths);
@@ -50,19 +51,23 @@ export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDri
 }
 
 /**
- * Looks for anything that is left of a drill. An empty list is the proof of its absence.
+ * Looks for anything that is left of a drill. An empty list is the proof of its absence, as far as this platform shows
+ * such things: `looked` names what it shows.
+ * @throws what keeps it from looking at the directory
  */
-export async function proveAbsent(args: { name: string; drillsDirectory: string; sharedMemoryIds?: readonly number[] }): Promise<{ absent: boolean; findings: string[] }> {
+export async function proveAbsent(args: { name: string; drillsDirectory: string; sharedMemoryIds?: readonly number[] }): Promise<{ absent: boolean; looked: string[]; findings: string[] }> {
   const directory = drillDirectory(args);
   const findings: string[] = [];
   for (const { pid } of await findProcesses({ marker: drillMarker(args.name), directory })) findings.push(`process ${pid} runs`);
-  if (await lstat(directory).then(() => true, () => false)) findings.push(`directory ${directory} exists`);
-  const sockets = await readFile('/proc/net/unix', 'utf8').catch(() => '');
-  if (sockets.split('\n').some((line) => line.includes(` ${directory}/`))) findings.push(`a socket in ${directory} is open`);
+  if (await lookAt(directory)) findings.push(`directory ${directory} exists`);
+  const isLinux = process.platform === 'linux';
+  const sockets = isLinux ? await readFile('/proc/net/unix', 'utf8').catch(() => undefined) : undefined;
+  if (sockets?.split('\n').some((line) => line.includes(` ${directory}/`))) findings.push(`a socket in ${directory} is open`);
   const memory = await readFile('/proc/sysvipc/shm', 'utf8').catch(() => '');
   const present = new Set(memory.split('\n').slice(1).map((line) => Number(line.trim().split(/\s+/)[1])));
   for (const id of args.sharedMemoryIds ?? []) if (present.has(id)) findings.push(`shared memory segment ${id} exists`);
-  return { absent: findings.length === 0, findings };
+  const looked = [...(isLinux ? ['processes'] : []), `directory ${directory}`, ...(sockets === undefined ? [] : ['open sockets'])];
+  return { absent: findings.length === 0, looked, findings };
 }
 
 /** The name comes from a ledger: it must not lead elsewhere. */

@@ -36,7 +36,7 @@ const WORTH_RETRYING = new Set<RecoveryFailureType>(['COPY_FAILED', 'SERVER_DID_
 const DISK_FULL_STATE = '53100';
 /** What the system says when this host has no room left, and when its storage fails or something else of it runs out. */
 const FULL_CODES = new Set(['ENOSPC', 'EDQUOT']);
-const HOST_CODES = new Set(['EIO', 'EROFS', 'ESTALE', 'EMFILE', 'ENFILE', 'ENOMEM']);
+const HOST_CODES = new Set(['EIO', 'EROFS', 'ESTALE', 'ENOTCONN', 'EMFILE', 'ENFILE', 'ENOMEM']);
 
 /** Turns what adapters throw into a failure with a type that workflows branch on. What nobody knows stays as it is and is retried. */
 export function classify(error: unknown): unknown {

@@ -123,7 +123,7 @@ describe('processes of a drill', () => {
     expect(processesEnded).toBe(orphans.length);
     expect(await untilGone(orphans, 0)).toEqual([]);
     expect(await isAlive(person)).toBe(true);
-    expect(await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory })).toEqual({ absent: true, findings: [] });
+    expect(await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory })).toMatchObject({ absent: true, findings: [] });
   }, 60_000);
 
   it('are ended before its directory is made anew, and a person\'s is not', async () => {

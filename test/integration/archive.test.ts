@@ -69,7 +69,7 @@ test('a backup under write load is restored to a position and then to the end, a
   expect(await count(drill)).toBe(rowsAtPause + commitsKnown + 1);
   expect((await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory })).absent).toBe(false);
   const destroyed = await clean();
-  expect(await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory, sharedMemoryIds: destroyed.sharedMemoryIds })).toEqual({ absent: true, findings: [] });
+  expect(await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory, sharedMemoryIds: destroyed.sharedMemoryIds })).toMatchObject({ absent: true, findings: [] });
   expect((await clean()).existed).toBe(false);
 }, 120_000);
 

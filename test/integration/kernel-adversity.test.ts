@@ -202,6 +202,24 @@ it.each([['that succeeded otherwise', {}, 'TEARDOWN_FAILED'], ['that failed befo
   expect((await holders()).holders).toEqual([]);
 });
 
+it('what could not be removed, and cannot be looked at either, is not proven to be gone', async () => {
+  const run = await start({ stallMs: 1_000 });
+  await run.acting();
+  for (const trouble of ['immutable', 'stale']) await writeFile(path.join(run.root, trouble), '');
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'TEARDOWN_FAILED' } });
+  await run.guardian.result();
+  expect((await run.evidence()).teardown).toMatchObject({ outcome: 'failed', provenAbsent: false, failure: expect.stringMatching(/closeToyPlace: the box cannot be removed.*; proveToyAbsent: ESTALE/) as string, proofs: [] });
+});
+
+it('what removing ended with is said, also where two looks then find nothing', async () => {
+  const run = await start({ stallMs: 1_000 });
+  await run.acting();
+  await writeFile(path.join(run.root, 'complains'), '');
+  await run.handle.result();
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { outcome: 'done', provenAbsent: true, failure: expect.stringContaining('something else was not') as string, proofs: [{ found: [] }, { found: [] }] } });
+});
+
 it('a run that cannot write its evidence keeps nobody else from the target', async () => {
   const run = await start({ stallMs: 1_000 });
   await run.acting();

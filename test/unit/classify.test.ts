@@ -11,6 +11,7 @@ it.each([
   ['a statement that somebody cancelled', failed('canceling statement', '57014'), 'UNAVAILABLE'],
   ['storage that fails under PostgreSQL', failed('could not read block', '58030'), 'UNAVAILABLE'],
   ['storage that fails under us', failed('EIO: i/o error, read', 'EIO'), 'UNAVAILABLE'],
+  ['a file system that has gone', failed('ENOTCONN: transport endpoint is not connected, lstat', 'ENOTCONN'), 'UNAVAILABLE'],
   ['a file system that is read-only', failed('EROFS: read-only file system, open', 'EROFS'), 'UNAVAILABLE'],
   ['a file system that is full', failed('ENOSPC: no space left on device, write', 'ENOSPC'), 'DISK_FULL'],
 ])('%s has a type that people can look up, and is tried again', (_what, error, type) => {

@@ -79,7 +79,8 @@ async function tearDown(input: SettleInput, place: Place): Promise<Teardown> {
   const provenAbsent = proofs.length === 2 && found.length === 0;
   if (found.length > 0) failures.push(`found ${found.join(', ')}`);
   if (isHostLost) failures.push(`nobody on ${place.taskQueue} took the work, so nobody has looked`);
-  return { outcome: provenAbsent ? 'done' : 'failed', provenAbsent, leaseExpiresAt: instantOf(input.leaseExpiresAtMs), destroyed, failure: provenAbsent ? null : failures.join('; '), proofs };
+  // What is proven to be gone is gone; that something kept it from being removed, all the same, is not kept back.
+  return { outcome: provenAbsent ? 'done' : 'failed', provenAbsent, leaseExpiresAt: instantOf(input.leaseExpiresAtMs), destroyed, failure: failures.length > 0 ? failures.join('; ') : null, proofs };
 }
 
 /** Whether no worker of the host took the task at all. */

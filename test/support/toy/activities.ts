@@ -7,6 +7,8 @@ export interface ToyFile { root: string; fence: number; name: string; fail: bool
 
 const box = (root: string, fence: number) => path.join(root, `box-${fence}`);
 
+const isThere = (file: string) => access(file).then(() => true, () => false);
+
 /** Real side effects, small ones: files in a directory that the fence names. */
 export const toyActivities = {
   async openToyPlace({ root, fence }: PlaceCall & { root: string }): Promise<void> {
@@ -31,13 +33,16 @@ export const toyActivities = {
   async closeToyPlace({ root, fence }: PlaceCall & { root: string }): Promise<{ destroyed: string[] }> {
     const held = await readdir(box(root, fence)).catch(() => []);
     // What a file that root made immutable does, without being root.
-    if (await access(path.join(root, 'immutable')).then(() => true, () => false)) {
+    if (await isThere(path.join(root, 'immutable'))) {
       throw ApplicationFailure.create({ message: 'the box cannot be removed', nonRetryable: true, cause: new Error("EPERM: operation not permitted, unlink 'one'") });
     }
     await rm(box(root, fence), { recursive: true, force: true });
+    if (await isThere(path.join(root, 'complains'))) throw ApplicationFailure.nonRetryable('the box was removed, and something else was not');
     return { destroyed: held };
   },
   async proveToyAbsent({ root, fence }: PlaceCall & { root: string }): Promise<AbsenceProof> {
+    // What a file system does that has gone.
+    if (await isThere(path.join(root, 'stale'))) throw ApplicationFailure.nonRetryable('ESTALE: stale file handle, lstat');
     const found = await readdir(box(root, fence)).catch(() => []);
     return { at: new Date().toISOString(), looked: ['the box'], found };
   },
