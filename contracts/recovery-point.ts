@@ -61,6 +61,7 @@ export const recoveryPointSchema = z.object({
   tablespaces: z.array(z.object({ oid: oidSchema, name: z.string(), location: z.string(), sizeBytes: z.number() })),
   settings: recoverySettingsSchema,
   databases: z.array(databaseDescriptionSchema),
+  /** By whom a copy is looked at: the first superuser that may log in, which often is the one that initdb made. */
   bootstrapSuperuser: z.string(),
   roleNames: z.array(z.string()),
   sourceDataDirectory: z.string(),

@@ -20,7 +20,7 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()) AS "systemIdent
        current_setting('unix_socket_directories') AS "socketDirectories",
        current_setting('port')::int AS "sourcePort",
        pg_is_in_recovery() AS "inRecovery",
-       (SELECT rolname FROM pg_roles WHERE oid = 10) AS "bootstrapSuperuser",
+       (SELECT rolname FROM pg_roles ORDER BY rolsuper DESC, rolcanlogin DESC, oid LIMIT 1) AS "bootstrapSuperuser",
        ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1) AS "roleNames",
        (SELECT json_object_agg(name, setting::int) FROM pg_settings WHERE name IN
          ('max_connections','max_worker_processes','max_wal_senders','max_prepared_transactions','max_locks_per_transaction')) AS settings`;

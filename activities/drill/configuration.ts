@@ -1,5 +1,4 @@
 import { writeFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { RecoverySettings } from '../../contracts/recovery-point.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
@@ -66,17 +65,6 @@ export async function writeConfiguration(drill: Drill, goal: RecoveryGoal): Prom
   await writeFile(join(paths.conf, 'postgresql.conf'), lines.join(''), { mode: 0o644 });
 }
 
-/** Who may connect: only the worker's own user of this host, by the private socket, as any role of the copy. */
-export async function writeAccess(drill: Pick<Drill, 'directory'>, roleNames: readonly string[]): Promise<void> {
-  const paths = drillPaths(drill.directory);
-  const user = userInfo().username;
-  await writeFile(join(paths.conf, 'pg_hba.conf'), 'local all all peer map=drill\n', { mode: 0o644 });
-  // A leading slash would make a name a regular expression, and a name may not span lines.
-  const plain = roleNames.filter((name) => !name.startsWith('/') && !/[\r\n]/.test(name));
-  const lines = plain.map((name) => `drill ${identQuote(user)} ${identQuote(name)}\n`);
-  await writeFile(join(paths.conf, 'pg_ident.conf'), lines.join(''), { mode: 0o644 });
-}
-
 function fixedSettings(drill: Drill, goal: RecoveryGoal): Record<string, string> {
   const wal = drillPaths(drill.directory).wal;
   return {
@@ -118,10 +106,6 @@ export function temporaryFileLimit({ reserveBytes }: Pick<Drill, 'reserveBytes'>
 function quote(value: string): string {
   if (/[\r\n\0]/.test(value)) throw new RecoveryFailure('UNFIT_HOST', 'A setting of the drill holds a line break.');
   return value.replaceAll("'", "''").replaceAll('\\', '\\\\');
-}
-
-function identQuote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 function shellQuote(path: string): string {

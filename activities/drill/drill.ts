@@ -25,6 +25,8 @@ export interface Drill {
   serverMajor: number;
   owner: { uid: number; gid: number } | null;
   superuser: string;
+  /** Where to ask what is the whole server's: the first that took connections when it was backed up, which often is template1. */
+  maintenanceDatabase: string;
   isolation: Isolation;
   /** Production's socket directories, data, tablespaces and archive. */
   hiddenPaths: string[];

@@ -1,5 +1,7 @@
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { type Drill, drillPaths } from './drill.ts';
+import { sqlState } from '../manifest/errors.ts';
+import { isRefused } from '../postgres/unreachable.ts';
 import { fatalLines, insufficientSetting, readLifeFrom } from './server-log.ts';
 import { freeBytes, notEnoughSpace } from './space.ts';
 
@@ -15,6 +17,10 @@ const FILES_UNFIT = /control file|pg_control|checkpoint record|backup_label|PG_V
 const LIBRARY_LEFT_OUT = /^resource manager with ID \d+ not registered|must be (pre)?loaded via "?shared_preload_libraries/;
 /** PostgreSQL says so of libraries only; no file of a backup is opened in this way. */
 const LIBRARY_NOT_INSTALLED = /^could not access file /;
+/** `ALLOW_CONNECTIONS false`. */
+const TAKES_NO_CONNECTIONS = '55000';
+/** It waits, or takes writes. */
+const AT_ITS_END = /pausing at the end of recovery|recovery has paused|is ready to accept connections/;
 /** The first signal is the cause. The kernel and people send these; a process that crashes by itself dies of others, and then the server kills the rest. */
 const KILLED = /^(?:(?!was terminated by signal)[^])*was terminated by signal (9|15)\b/;
 /** Before any of its processes crashed: by people, or by what restarts a worker and signals all that it started. */
@@ -59,6 +65,22 @@ export async function explainEnd(drill: Drill, logOffset: number): Promise<Recov
 export function storageFailure(text: string): RecoveryFailure | undefined {
   const line = STORAGE_FAILED.exec(text)?.[0].replace(/^.*?(?:[A-Z]+: {2})/, '').trim();
   return line === undefined ? undefined : new RecoveryFailure('SERVER_KILLED', `The storage of this host failed the restored server: ${line}.`);
+}
+
+/**
+ * Why a server lets nobody in, once that is final: while it replays, what comes next may open it again, as what it says
+ * while it starts and stops passes. Undefined until then.
+ */
+export async function explainRefusal(drill: Drill, logOffset: number, error: unknown): Promise<RecoveryFailure | undefined> {
+  const { severity, message } = error as { severity?: unknown; message?: string };
+  // FATAL: the connection was refused, and not what was asked.
+  if (severity !== 'FATAL' || !(isRefused(error) || sqlState(error) === TAKES_NO_CONNECTIONS)) return undefined;
+  const { text } = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
+  if (!AT_ITS_END.test(text)) return undefined;
+  return new RecoveryFailure(
+    'UNFIT_HOST',
+    `The copy does not let the superuser "${drill.superuser}" into the database "${drill.maintenanceDatabase}": ${message}. These were open when the backup was taken, if any were: see to it that the source has a superuser that may log in, and take a new backup.`,
+  );
 }
 
 /** Why recovery waits where it was not to; PostgreSQL does so by itself when a setting is lower than the source's was. */

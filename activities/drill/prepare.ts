@@ -8,7 +8,8 @@ import { copyVerified } from '../archive/verified-copy.ts';
 import type { WalContinuity } from '../archive/wal.ts';
 import { scanArchivedWal } from '../archive/wal-scan.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
-import { raiseRecoverySettings, writeAccess } from './configuration.ts';
+import { writeAccess } from './access.ts';
+import { raiseRecoverySettings } from './configuration.ts';
 import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, productionPathsOf, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
 import { chooseHiddenPaths } from './isolation.ts';
 import { endProcessesOf } from './processes.ts';
@@ -105,7 +106,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   });
   const drill: Drill = {
     name: args.name, directory, run: args.run, fence: args.fence, binDirectory: args.binDirectory, serverMajor: point.serverMajor, owner,
-    superuser: point.bootstrapSuperuser, isolation: args.isolation, hiddenPaths, recoverySettings: raiseRecoverySettings(point.settings, wal.parameterChanges),
+    superuser: point.bootstrapSuperuser, maintenanceDatabase: point.databases.find(({ extensions }) => extensions !== null)?.name ?? 'template1', isolation: args.isolation, hiddenPaths, recoverySettings: raiseRecoverySettings(point.settings, wal.parameterChanges),
     reserveBytes: args.reserveBytes,
     settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [], priority: args.priority ?? 'normal',
   };

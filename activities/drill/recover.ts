@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type OnProgress, RecoveryFailure } from '../archive/recovery-failure.ts';
 import { historyFileName, parseHistory } from '../archive/wal.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
+import { renewAccess } from './access.ts';
 import { writeConfiguration } from './configuration.ts';
 import { type Drill, drillMarker, drillPaths } from './drill.ts';
 import { endProcessesOf } from './processes.ts';
@@ -83,6 +84,7 @@ export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string }
     signal: args.signal, onState: reportTo(args, args.expectedEndLsn),
   });
   const readyAt = new Date().toISOString();
+  await renewAccess(drill, args.signal);
   const end = await readEndOfRecovery(drill, args.timeline);
   const { text } = await readLogFrom(drillPaths(drill.directory).logFile, started?.logOffset ?? 0);
   const expected = parseLsn(args.target?.lsn ?? args.expectedEndLsn);

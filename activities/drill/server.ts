@@ -7,7 +7,7 @@ import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { withDrillClient } from './client.ts';
 import { isolationSettings, type RecoveryGoal } from './configuration.ts';
 import { DRILL_VARIABLE, type Drill, drillPaths } from './drill.ts';
-import { explainEnd, explainPause } from './explain-server.ts';
+import { explainEnd, explainPause, explainRefusal } from './explain-server.ts';
 import { isolatedCommand } from './isolation.ts';
 import { identifyProcess, isAlive, type ProcessIdentity, sendSignal, untilGone } from './processes.ts';
 import { freeBytes, notEnoughSpace } from './space.ts';
@@ -125,7 +125,10 @@ export async function waitForServer(args: {
     const alive = await isAlive(started.identity);
     const status = alive ? await readStatus(drill, started.identity) : undefined;
     // A client that comes before leaves two lines in the log each time, and there are many before replay is consistent.
-    const state = status === 'ready' ? await readState(drill).catch(() => undefined) : undefined;
+    const state = status === 'ready' ? await readState(drill).catch(async (error: unknown) => {
+      const final = await explainRefusal(drill, started.logOffset, error);
+      if (final) throw final;
+    }) : undefined;
     if (state) {
       args.onState?.(state);
       if (isAtGoal(state, then)) return state;
@@ -135,7 +138,10 @@ export async function waitForServer(args: {
     if (!alive) throw await explainEnd(drill, started.logOffset);
     if (status === 'stopping') {
       stoppingSince ??= performance.now();
-      if (performance.now() - stoppingSince > STOPPING_MS) await stopDrill({ drill, mode: 'immediate' });
+      if (performance.now() - stoppingSince > STOPPING_MS) {
+        signal?.throwIfAborted();
+        await stopDrill({ drill, mode: 'immediate' });
+      }
     }
     const free = await freeBytes(drill);
     if (free < drill.reserveBytes) {
@@ -154,7 +160,7 @@ async function readStatus(drill: Pick<Drill, 'directory'>, { pid }: ProcessIdent
 }
 
 export async function readState(drill: Drill): Promise<RecoveryState> {
-  return withDrillClient(drill, 'template1', async (client) => {
+  return withDrillClient(drill, drill.maintenanceDatabase, async (client) => {
     const { rows } = await client.query(
       `SELECT pg_is_in_recovery() AS "inRecovery", pg_last_wal_replay_lsn()::text AS "replayedLsn",
               CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() END AS "pauseState"`,

@@ -6,10 +6,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { takeBaseBackup } from '../../activities/archive/base-backup.ts';
 import { backupPaths, listRecoveryPoints } from '../../activities/archive/layout.ts';
 import { scanWal, readSegmentsFrom } from '../../activities/archive/wal-scan.ts';
-import { withDrillClient } from '../../activities/drill/client.ts';
+import { drillClientConfig, withDrillClient } from '../../activities/drill/client.ts';
 import { destroyDrill, proveAbsent } from '../../activities/drill/destroy.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
 import { stopDrill } from '../../activities/drill/server.ts';
+import { withClient } from '../../activities/postgres/source.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, archiveNow, backUp, continuity, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
@@ -37,6 +38,7 @@ beforeAll(async () => {
   writing = false;
   await load;
   await writer.query('INSERT INTO events (body) SELECT md5(i::text) FROM generate_series(1, 5000) i');
+  await writer.query('CREATE ROLE made_later LOGIN');
   const at = await writer.query('SELECT pg_current_wal_insert_lsn()::text AS lsn, (SELECT count(*) FROM events)::int AS rows');
   ({ lsn: pauseLsn, rows: rowsAtPause } = at.rows[0] as { lsn: string; rows: number });
   for (let i = 0; i < 37; i += 1) await writer.query(`INSERT INTO events (body) VALUES ('after')`);
@@ -67,6 +69,9 @@ test('a backup under write load is restored to a position and then to the end, a
   expect(ended).toMatchObject({ endLsn: wal.endLsn, newTimeline: 2 });
   expect(ended.replayDoneAt).not.toBeNull();
   expect(await count(drill)).toBe(rowsAtPause + commitsKnown + 1);
+  // As an application's probe does.
+  const { host, port } = drillClientConfig(drill, { database: 'postgres' });
+  await withClient({ host, port, database: 'postgres', user: 'made_later' }, (client) => client.query('SELECT'));
   expect((await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory })).absent).toBe(false);
   const destroyed = await clean();
   expect(await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory, sharedMemoryIds: destroyed.sharedMemoryIds })).toMatchObject({ absent: true, findings: [] });

@@ -1,17 +1,20 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { getPriority } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { withDrillClient } from '../../activities/drill/client.ts';
 import { destroyDrill } from '../../activities/drill/destroy.ts';
 import { type Drill, drillMarker, drillPaths } from '../../activities/drill/drill.ts';
 import { explainEnd } from '../../activities/drill/explain-server.ts';
-import { findProcesses, type ProcessIdentity, sendSignal, untilGone } from '../../activities/drill/processes.ts';
+import { findProcesses, isAlive, type ProcessIdentity, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
 import { findServer, readState, stopDrill } from '../../activities/drill/server.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
+import { archiveUpToNow } from '../support/wal-segments.ts';
 
 let source: ArchivedSource;
 let point: RecoveryPoint;
@@ -65,6 +68,55 @@ it('a server that does not come to its end after it was told to stop is ended', 
   expect(await end).toMatchObject({ type: 'SERVER_KILLED', message: expect.stringContaining('smart shutdown request') as unknown });
   expect(await visit).toBeInstanceOf(Error);
 }, 45_000);
+
+it('nor is it ended by one whose place another has taken meanwhile', async () => {
+  const { drill, wal } = await drillOf(source, point, { settings: { recovery_min_apply_delay: '1h' } });
+  const controller = new AbortController();
+  const end = recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1, signal: controller.signal }).catch((error: unknown) => error);
+  while (!(await readState(drill).catch(() => undefined))?.inRecovery) await sleep(20);
+  const server = await serverOf(drill);
+  const visit = withDrillClient(drill, 'template1', (client) => client.query('SELECT pg_sleep(50)')).catch((error: unknown) => error);
+  await expect.poll(() => withDrillClient(drill, 'template1', async (client) => (await client.query(`SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(50)'`)).rowCount), { timeout: 10_000 }).toBe(1);
+  // The clock jumps beyond the patience with a server that stops at the very look at it, and the abort comes with it.
+  const now = performance.now.bind(performance);
+  let looks = 0;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+    if (readFileSync(join(drillPaths(drill.directory).data, 'postmaster.pid'), 'utf8').includes('stopping')) looks += 1;
+    if (looks < 3) return now();
+    controller.abort();
+    return now() + 60_000;
+  });
+  try {
+    sendSignal(server.pid, 'SIGTERM');
+    expect(await end).toMatchObject({ name: 'AbortError' });
+  } finally {
+    clock.mockRestore();
+  }
+  expect(await isAlive(server)).toBe(true);
+  await stopDrill({ drill, mode: 'immediate' });
+  expect(await visit).toBeInstanceOf(Error);
+}, 45_000);
+
+it('a copy that lets nobody in at its end is not waited for, and no finding; a new backup names who and what is open', async () => {
+  const { server, layout } = source;
+  await server.withClient('postgres', async (client) => {
+    for (const sql of ['CREATE ROLE boss SUPERUSER LOGIN', 'ALTER ROLE postgres NOLOGIN', 'ALTER DATABASE template1 ALLOW_CONNECTIONS false']) await client.query(sql);
+    try {
+      await archiveUpToNow(client, layout.wal);
+      const { drill, wal } = await drillOf(source, point);
+      const failure: unknown = await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 }).catch((error: unknown) => error);
+      expect(failure).toMatchObject({ type: 'UNFIT_HOST', message: expect.stringMatching(/superuser "postgres" into .*role "postgres" is not permitted to log in.*take a new backup/) as unknown });
+      expect(classify(failure)).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true });
+      const hardened = await backUp({ ...source, server: { ...server, config: () => ({ ...server.config(), user: 'boss' }) } }, 'b2');
+      const second = await drillOf(source, hardened);
+      expect(second.drill).toMatchObject({ superuser: 'boss', maintenanceDatabase: 'postgres' });
+      await recoverToEnd({ drill: second.drill, target: null, expectedEndLsn: second.wal.endLsn, timeline: 1 });
+    } finally {
+      for (const sql of ['ALTER ROLE postgres LOGIN', 'ALTER DATABASE template1 ALLOW_CONNECTIONS true']) await client.query(sql);
+      await archiveUpToNow(client, layout.wal);
+    }
+  });
+}, 60_000);
 
 it.each([['normal', 0], ['low', 10]] as const)('at %s priority the server and its processes have niceness %i more than the worker', async (priority, more) => {
   const { drill } = await drillOf(source, point, { priority });

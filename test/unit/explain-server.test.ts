@@ -3,18 +3,22 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Drill, drillPaths } from '../../activities/drill/drill.ts';
-import { explainEnd } from '../../activities/drill/explain-server.ts';
+import { explainEnd, explainRefusal } from '../../activities/drill/explain-server.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 
 let directory: string;
 beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'drb-log-')); });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Why a server ended that began to replay and then said this. */
-const explain = async (...lines: string[]) => {
+/** A server that began to replay and then said this. */
+const log = (...lines: string[]) => {
   const { logFile } = drillPaths(directory);
   mkdirSync(dirname(logFile), { recursive: true });
-  writeFileSync(logFile, ['1763694000.000 [7] LOG:  starting archive recovery', '1763694000.100 [7] LOG:  redo starts at 0/2000028', ...lines, '1763694001.000 [1] LOG:  database system is shut down', ''].join('\n'));
+  writeFileSync(logFile, ['1763694000.000 [7] LOG:  starting archive recovery', '1763694000.100 [7] LOG:  redo starts at 0/2000028', ...lines, ''].join('\n'));
+};
+/** Why it ended. */
+const explain = async (...lines: string[]) => {
+  log(...lines, '1763694001.000 [1] LOG:  database system is shut down');
   return explainEnd({ directory } as Drill, 0);
 };
 
@@ -81,4 +85,26 @@ it.each([
   expect(failure).toMatchObject({ type: 'UNFIT_HOST', message: expect.stringContaining(said.replace('FATAL:  ', '')) as string });
   expect(failure.message).toContain(todo);
   expect(classify(failure)).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true });
+});
+
+const ENDS = ['LOG:  pausing at the end of recovery', 'LOG:  database system is ready to accept connections'];
+const REFUSED: [string, string][] = [['28000', 'role "postgres" is not permitted to log in'], ['3D000', 'database "template1" does not exist'], ['55000', 'database "template1" is not currently accepting connections']];
+const refusal = (code: string, message: string, severity = 'FATAL') => explainRefusal({ directory, superuser: 'postgres', maintenanceDatabase: 'template1' } as Drill, 0, Object.assign(new Error(message), { code, severity }));
+
+it.each(REFUSED)('a copy at its end that refuses us (%s: %s) does so for good, and is no finding', async (code, message) => {
+  for (const end of ENDS) {
+    log('1763694000.400 [1] LOG:  database system is ready to accept read-only connections', `1763694000.500 [7] ${end}`);
+    const failure = await refusal(code, message);
+    expect(failure).toMatchObject({ type: 'UNFIT_HOST', message: expect.stringContaining(message) as string });
+    expect(classify(failure)).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true });
+  }
+});
+
+it('one that may let us in yet is waited for: it replays, starts or stops, or only a question failed', async () => {
+  log('1763694000.400 [1] LOG:  database system is ready to accept read-only connections');
+  for (const [code, message] of REFUSED) expect(await refusal(code, message)).toBeUndefined();
+  log(`1763694000.500 [7] ${ENDS[0]}`);
+  expect(await refusal('57P03', 'the database system is starting up')).toBeUndefined();
+  expect(await refusal('55000', 'recovery is not in progress', 'ERROR')).toBeUndefined();
+  expect(await explainRefusal({ directory } as Drill, 0, Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))).toBeUndefined();
 });
