@@ -84,7 +84,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
     async recoverToEnd(drill, { signal, onProgress }) {
       const { drill: copy, wal } = await recall(drill);
       const end = await recoverToEnd({ drill: copy, timeline: wal.timeline, startLsn: wal.startLsn, target: wal.stopLsn === null ? null : { lsn: wal.stopLsn }, expectedEndLsn: wal.endLsn, signal, onProgress });
-      return { endLsn: end.endLsn, lastCommitAt: wal.lastCommit?.committedAt ?? null, stoppedBeforeLater: wal.stopLsn !== null, replayDoneAt: end.replayDoneAt, readyAt: end.readyAt };
+      return { endLsn: end.endLsn, lastCommitAt: wal.lastCommit?.committedAt ?? null, stoppedBeforeLater: wal.stopLsn !== null, replayDoneAt: end.replayDoneAt, readyAt: end.readyAt, repeatedSeconds: end.repeatedSeconds };
     },
 
     async address(drill) {

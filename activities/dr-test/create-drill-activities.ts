@@ -52,8 +52,8 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
 
     recoverToManifest: ({ drill, lsn }) => longActivity(async (tools) => {
       const started = performance.now();
-      const { replayedLsn } = await providerOf(drill.database).recoverTo(drill, lsn, tools);
-      return { replayedLsn, seconds: secondsSince(started) };
+      const recovered = await providerOf(drill.database).recoverTo(drill, lsn, tools);
+      return { ...recovered, seconds: secondsSince(started) };
     }),
 
     compareWithManifest: ({ drill, manifestId, database, depth }) => longActivity(async ({ signal, onProgress }) => {
@@ -77,7 +77,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       const startedAt = Date.now();
       const end = await providerOf(drill.database).recoverToEnd(drill, tools);
       const replayedAt = end.replayDoneAt === null ? startedAt : Math.max(startedAt, Date.parse(end.replayDoneAt));
-      return { endLsn: end.endLsn, lastCommitAt: end.lastCommitAt, stoppedBeforeLater: end.stoppedBeforeLater, replaySeconds: (replayedAt - startedAt) / 1000, promotionSeconds: (Date.parse(end.readyAt) - replayedAt) / 1000 };
+      return { endLsn: end.endLsn, lastCommitAt: end.lastCommitAt, stoppedBeforeLater: end.stoppedBeforeLater, replaySeconds: (replayedAt - startedAt) / 1000, promotionSeconds: (Date.parse(end.readyAt) - replayedAt) / 1000, repeatedSeconds: end.repeatedSeconds };
     }),
 
     runChecks: ({ drill, plan, recovered, hasFailed }) => longActivity(async ({ signal }) => {

@@ -45,7 +45,10 @@ export interface ChosenManifest { usable: UsableManifest | undefined; passedOver
 /** What long calls get: a signal that cancellation aborts, and where progress goes. */
 export interface Tools { signal: AbortSignal; onProgress: (progress: ActivityProgress) => void }
 
-export interface RecoveredEnd {
+/** What a tool has to do twice because the copy waited to be compared; a recovery in earnest does not wait. 0 where it did not, or goes on without. */
+export interface Repeated { repeatedSeconds: number }
+
+export interface RecoveredEnd extends Repeated {
   endLsn: string;
   /** By the source's clock; null when nothing was committed after the point. */
   lastCommitAt: string | null;
@@ -95,7 +98,7 @@ export interface RecoveryProvider {
   /** Brings a verified copy into the place; nothing runs yet. */
   restore(drill: DrillRef, plan: DrillPlan, tools: Tools): Promise<Omit<CopyResult, 'seconds'>>;
   /** Recovers up to a manifest's position and waits there, readable. */
-  recoverTo(drill: DrillRef, lsn: string, tools: Tools): Promise<{ replayedLsn: string }>;
+  recoverTo(drill: DrillRef, lsn: string, tools: Tools): Promise<Repeated & { replayedLsn: string }>;
   /** Recovers all that was asked for and opens the copy for writing. */
   recoverToEnd(drill: DrillRef, tools: Tools): Promise<RecoveredEnd>;
   /** How to reach the copy, as a superuser. Nothing of production opens it. */

@@ -27,17 +27,19 @@ export interface RecoverArgs {
  * Replays WAL up to, and not including, the record at `lsn`, and waits there, readable. Safe to repeat.
  * @throws RecoveryFailure `COPY_MOVED_ON` when it waits elsewhere, and those of `waitForServer`
  */
-export async function recoverToLsnAndPause(args: RecoverArgs & { lsn: string }): Promise<{ replayedLsn: string }> {
+export async function recoverToLsnAndPause(args: RecoverArgs & { lsn: string }): Promise<Repeated & { replayedLsn: string }> {
   const { drill, lsn } = args;
   let logOffset = 0;
   await refusePromoted(drill);
-  if (!(await isWaitingAt(drill, lsn))) {
+  const waitedAt = await whereItWaits(drill);
+  const repetition = timeRepetition(waitedAt);
+  if (waitedAt === undefined || waitedAt + PAGE_HEADER < parseLsn(lsn)) {
     await stopForRestart(args, 'immediate');
     await writeConfiguration(drill, { timeline: args.timeline, stopBeforeLsn: lsn, then: 'pause' });
     args.signal?.throwIfAborted();
     const started = await startServer(drill);
     ({ logOffset } = started);
-    await waitForServer({ drill, started, then: 'pause', signal: args.signal, onState: reportTo(args, lsn) }).catch((cause: unknown) => {
+    await waitForServer({ drill, started, then: 'pause', signal: args.signal, onState: reportTo(args, lsn, repetition.look) }).catch((cause: unknown) => {
       if (!(cause instanceof RecoveryFailure) || cause.type !== 'RECOVERY_STOPPED_EARLY') throw cause;
       throw new RecoveryFailure(cause.type, `${cause.message} The target was ${lsn}.`, { cause });
     });
@@ -51,10 +53,16 @@ export async function recoverToLsnAndPause(args: RecoverArgs & { lsn: string }):
   if (replayed > parseLsn(lsn) + PAGE_HEADER) {
     throw new RecoveryFailure('COPY_MOVED_ON', `The copy was already replayed to ${replayedLsn}, beyond ${lsn}; it must be restored again.`);
   }
-  return { replayedLsn };
+  return { replayedLsn, repeatedSeconds: repetition.seconds() };
 }
 
-export interface RecoveredToEnd {
+/** What a copy that was stopped where it waited has to do once more; it waits to be compared only. */
+export interface Repeated {
+  /** From its stop until it was back there; 0 for one that did not wait. */
+  repeatedSeconds: number;
+}
+
+export interface RecoveredToEnd extends Repeated {
   /** Where recovery ended. */
   endLsn: string;
   newTimeline: number;
@@ -72,6 +80,7 @@ export interface RecoveredToEnd {
 export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string } | null; expectedEndLsn: string }): Promise<RecoveredToEnd> {
   const { drill } = args;
   const running = await findServer(drill);
+  const repetition = timeRepetition(await whereItWaits(drill));
   let started: StartedServer | undefined;
   if (!running || !(await isPromoted(drill))) {
     await stopForRestart(args, 'fast');
@@ -81,7 +90,7 @@ export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string }
   }
   await waitForServer({
     drill, started: started ?? { identity: running as NonNullable<typeof running>, logOffset: 0 }, then: 'promote',
-    signal: args.signal, onState: reportTo(args, args.expectedEndLsn),
+    signal: args.signal, onState: reportTo(args, args.expectedEndLsn, repetition.look),
   });
   const readyAt = new Date().toISOString();
   await renewAccess(drill, args.signal);
@@ -95,7 +104,7 @@ export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string }
       `Recovery ended at ${formatLsn(end.lsn)}, but the archive reaches ${formatLsn(expected)}: ${expected - end.lsn} bytes of WAL were not replayed.`,
     );
   }
-  return { endLsn: formatLsn(end.lsn), newTimeline: end.timeline, replayDoneAt: timeOfLine(text, 'redo done at')?.toISOString() ?? null, readyAt };
+  return { endLsn: formatLsn(end.lsn), newTimeline: end.timeline, replayDoneAt: timeOfLine(text, 'redo done at')?.toISOString() ?? null, readyAt, repeatedSeconds: repetition.seconds() };
 }
 
 /** The history file that promotion wrote says where the old timeline ended; it survives a restart, memory does not. */
@@ -118,10 +127,20 @@ async function stopForRestart({ drill, signal }: RecoverArgs, mode: 'fast' | 'im
   await endProcessesOf({ marker: drillMarker(drill.name), directory: drill.directory });
 }
 
-async function isWaitingAt(drill: Drill, lsn: string): Promise<boolean> {
-  if (!(await findServer(drill))) return false;
+async function whereItWaits(drill: Drill): Promise<bigint | undefined> {
+  if (!(await findServer(drill))) return undefined;
   const state = await readState(drill).catch(() => undefined);
-  return state !== undefined && isAtGoal(state, 'pause') && parseLsn(state.replayedLsn ?? '0/0') + PAGE_HEADER >= parseLsn(lsn);
+  return state !== undefined && isAtGoal(state, 'pause') ? parseLsn(state.replayedLsn ?? '0/0') : undefined;
+}
+
+/** From now until a server is seen that is back where it waited. */
+function timeRepetition(waitedAt: bigint | undefined): { look: (replayed: bigint) => void; seconds: () => number } {
+  const since = performance.now();
+  let backAt: number | undefined;
+  return {
+    look: (replayed) => { if (waitedAt !== undefined && replayed >= waitedAt) backAt ??= performance.now(); },
+    seconds: () => (backAt === undefined ? 0 : (backAt - since) / 1000),
+  };
 }
 
 /** Promotion removes the signal file. */
@@ -133,11 +152,12 @@ async function refusePromoted(drill: Drill): Promise<void> {
   if (await isPromoted(drill)) throw new RecoveryFailure('COPY_MOVED_ON', 'The copy is already promoted and cannot be replayed to a position; it must be restored again.');
 }
 
-function reportTo(args: RecoverArgs, goal: string): (state: RecoveryState) => void {
+function reportTo(args: RecoverArgs, goal: string, look: (replayed: bigint) => void): (state: RecoveryState) => void {
   const end = Number(parseLsn(goal));
   let start = args.startLsn === undefined ? undefined : Number(parseLsn(args.startLsn));
   return ({ replayedLsn }) => {
     if (replayedLsn === null) return;
+    look(parseLsn(replayedLsn));
     const at = Number(parseLsn(replayedLsn));
     start ??= at;
     args.onProgress?.({ phase: 'replay', bytesDone: Math.max(0, Math.min(at, end) - start), bytesTotal: Math.max(0, end - start) });

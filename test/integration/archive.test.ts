@@ -61,11 +61,17 @@ const count = async (drill: Parameters<typeof withDrillClient>[0]) =>
 test('a backup under write load is restored to a position and then to the end, and nothing is left of it', async () => {
   expect(await listRecoveryPoints(source.layout)).toMatchObject({ points: [{ id: 'b1', tablespaces: [{ location: source.tablespace }] }], unusable: [] });
   const { drill, wal } = await drillOf(source, point);
-  await recoverToLsnAndPause({ drill, lsn: pauseLsn, timeline: 1 });
+  expect(await recoverToLsnAndPause({ drill, lsn: point.stopLsn, timeline: 1 })).toMatchObject({ repeatedSeconds: 0 });
+  // What stopped where it waited comes back there first, and then goes on.
+  const begun = performance.now();
+  const { repeatedSeconds } = await recoverToLsnAndPause({ drill, lsn: pauseLsn, timeline: 1 });
+  expect(repeatedSeconds).toBeGreaterThan(0);
+  expect(repeatedSeconds).toBeLessThan((performance.now() - begun) / 1000);
   expect(await count(drill)).toBe(rowsAtPause);
   // A second attempt of the same step finds it done.
-  await recoverToLsnAndPause({ drill, lsn: pauseLsn, timeline: 1 });
+  expect(await recoverToLsnAndPause({ drill, lsn: pauseLsn, timeline: 1 })).toMatchObject({ repeatedSeconds: 0 });
   const ended = await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
+  expect(ended.repeatedSeconds).toBeGreaterThan(0);
   expect(ended).toMatchObject({ endLsn: wal.endLsn, newTimeline: 2 });
   expect(ended.replayDoneAt).not.toBeNull();
   expect(await count(drill)).toBe(rowsAtPause + commitsKnown + 1);

@@ -103,7 +103,7 @@ describe('the heartbeat', () => {
   /** Measures with one server as both: `postgres` is the source's database, `copy` the restored one. */
   const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => server.config('copy'), skew = 0, asked = () => undefined, source = server.config(), patienceMs }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig; skew?: number; asked?: (until: Date) => void; source?: ClientConfig; patienceMs?: number }) => measureLoss({
     declarationSkewSeconds: skew,
-    drill: { owner: { workflowId: 'w', firstExecutionRunId: 'r' } } as never, recovered: { endLsn: '0/1', lastCommitAt: new Date(until.getTime() - 9500).toISOString(), stoppedBeforeLater: false, replaySeconds: 0, promotionSeconds: 0 },
+    drill: { owner: { workflowId: 'w', firstExecutionRunId: 'r' } } as never, recovered: { endLsn: '0/1', lastCommitAt: new Date(until.getTime() - 9500).toISOString(), stoppedBeforeLater: false, replaySeconds: 0, promotionSeconds: 0, repeatedSeconds: 0 },
     plan: { declaredAt: until.toISOString(), heartbeat: { table: 'beat', column: 'at', every: 2000 }, source: { lsn: '0/2', systemIdentifier: '1', clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
   }, {
     settings: databaseSchema.parse({ connection: connectionSchema.parse({ host: source.host, port: source.port, user: 'measurer', sslmode: 'disable' }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } }),

@@ -10,7 +10,7 @@ function check(lost: Partial<LostCommits>, { recoverTo = { time } as { time: str
   const asked: Date[] = [];
   const found = checkInstant({
     drill: { owner: { workflowId: 'w', firstExecutionRunId: 'r' } } as never, plan: { recoverTo, source: null, sourceSilence: null } as never,
-    recovered: { endLsn: '0/1', lastCommitAt, stoppedBeforeLater, replaySeconds: 0, promotionSeconds: 0 },
+    recovered: { endLsn: '0/1', lastCommitAt, stoppedBeforeLater, replaySeconds: 0, promotionSeconds: 0, repeatedSeconds: 0 },
   }, {
     settings: { connection: connectionSchema.parse({}) }, resolvePassword: () => Promise.resolve(undefined), signal: new AbortController().signal,
     provider: { lostCommits: (_drill, { until }) => { asked.push(until); return Promise.resolve({ commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'disk', unread: null, ...lost }); } },

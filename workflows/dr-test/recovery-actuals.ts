@@ -21,6 +21,8 @@ export interface ActualsInput {
   startedAtMs: number;
   timeline: readonly Span[];
   recovered: RecoverToEndResult;
+  /** Of all replays: what they did twice because the copy waited to be compared. */
+  repeatedSeconds: number;
   loss: LossResult;
   hostClockSkew: Recovery['hostClockSkew'];
 }
@@ -30,14 +32,18 @@ export interface ActualsInput {
  * the last step before it); what people did after that is no part of it. Its phases add up to it, and what no phase claims
  * is `orchestration`.
  */
-export function recoveryActuals({ plan, startedAtMs, timeline, recovered, loss, hostClockSkew }: ActualsInput): Recovery {
+export function recoveryActuals({ plan, startedAtMs, timeline, recovered, repeatedSeconds, loss, hostClockSkew }: ActualsInput): Recovery {
   const declaredAtMs = Date.parse(plan.declaredAt);
   const endMs = Math.max(startedAtMs, ...timeline.filter(({ kind, name }) => kind === 'step' && name !== 'measure').map((span) => span.finishedAtMs));
   const measured = timeline.filter((span) => span.finishedAtMs <= endMs);
   const phases = Object.fromEntries(PHASES.map((name) => [name, 0])) as Record<Phase, number>;
   phases.detection = Math.max(0, startedAtMs - declaredAtMs);
   for (const span of measured) phases[phaseOf(span)] += span.finishedAtMs - span.startedAtMs;
-  // An activity's clock splits a step, it never adds to it: promotion is a part of the last replay's durable time.
+  // An activity's clock splits a step, it never adds to it: promotion is a part of the last replay's durable time, and what
+  // was replayed once more after a wait is a part of all of them. Without comparison nothing would have waited.
+  const repeated = Math.min(phases.replaying, repeatedSeconds * 1000);
+  phases.comparison += repeated;
+  phases.replaying -= repeated;
   const promotion = Math.min(phases.replaying, recovered.promotionSeconds * 1000);
   phases.promotion = promotion;
   phases.replaying -= promotion;

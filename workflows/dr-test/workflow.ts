@@ -42,10 +42,12 @@ export const drTest = runbook(DrTest, async (run, input) => {
   const { network, mounts, reason } = copied.isolation;
   if (network === 'notIsolated') run.notVerified({ byDesign: [`the drill was not cut off from the network: ${reason}`] });
   else if (mounts === 'notIsolated') run.notVerified({ byDesign: [`production's files and sockets on this host were not hidden from the drill: ${reason}`] });
+  let repeatedSeconds = 0;
   for (const source of plan.manifest?.databases ?? []) {
-    await run.step(`replay to the manifest of ${source.name}`, () => host.recoverToManifest({ drill, lsn: source.lsn }), {
-      summary: (replayed) => `paused at ${replayed.replayedLsn}`,
+    const replayed = await run.step(`replay to the manifest of ${source.name}`, () => host.recoverToManifest({ drill, lsn: source.lsn }), {
+      summary: ({ replayedLsn }) => `paused at ${replayedLsn}`,
     });
+    repeatedSeconds += replayed.repeatedSeconds;
     const compared = await run.step(`compare ${source.name}`, () => host.compareWithManifest({ drill, manifestId: plan.manifest?.id ?? '', database: source.name, depth: plan.depth }), {
       summary: (result) => `${count(result.tables, 'table')}, ${count(result.rows, 'row')}, ${count(result.objects, 'definition')}${hasFailed(result.checks) ? '; not all as in the manifest' : ''}`,
       failed: (result) => hasFailed(result.checks),
@@ -54,6 +56,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.notVerified(compared.notVerified);
   }
   const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill }), { summary: (end) => `promoted at ${end.endLsn}` });
+  repeatedSeconds += recovered.repeatedSeconds;
   const own = await run.step('own checks', () => host.runChecks({ drill, plan, recovered, hasFailed: hasFailed(run.allChecks) }), { summary: summaryOf, failed: hasFailed });
   record(own);
   run.notVerified({ open: unanswered(own) });
@@ -65,7 +68,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
   record(loss.checks);
   // A second account of what was lost. What was restored is proven, or not, without it.
   run.notVerified({ byDesign: unanswered(loss.checks) });
-  const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, loss, hostClockSkew: skew });
+  const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, repeatedSeconds, loss, hostClockSkew: skew });
   run.measure(recovery);
   const { verdict, failure } = judge(plan, run.allChecks, run.openQuestions, recovery);
   run.verdict(verdict);
