@@ -104,7 +104,7 @@ describe('a server that ends', () => {
   const end = async (drill: Drill) => recoverToEnd({ drill, target: null, expectedEndLsn: 'F/0', timeline: 1 }).catch((error: unknown) => error);
 
   it.each([
-    ['a library is not installed', { preloadLibraries: ['no_such_library'] }, 'SERVER_DID_NOT_START', 'UNAVAILABLE'],
+    ['a library is not installed', { preloadLibraries: ['pg_no_such_library'] }, 'UNFIT_HOST', 'PREFLIGHT'],
     ['there is not so much memory', { settings: { shared_buffers: '6TB', huge_pages: 'off' } }, 'SERVER_KILLED', 'UNAVAILABLE'],
     ['a setting is unknown', { settings: { no_such_setting: '1' } }, 'SERVER_DID_NOT_START', 'UNAVAILABLE'],
   ] as const)('before it read the backup, since %s, is no finding', async (_why, over, type, failureType) => {
