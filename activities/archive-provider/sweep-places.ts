@@ -1,5 +1,5 @@
 import { closePlace, placeName } from './drill-place.ts';
-import { findAbandoned, sweep, type SweepTools } from './sweep.ts';
+import { findPlaces, sweep, type FoundPlace, type SweepTools } from './sweep.ts';
 
 /** Removes the drills that this host was lost with, when a worker starts and now and then. Returns what was removed. */
 export async function sweepAbandonedPlaces(tools: SweepTools): Promise<string[]> {
@@ -14,7 +14,7 @@ export async function sweepAbandonedPlaces(tools: SweepTools): Promise<string[]>
   }, tools);
 }
 
-/** The drills on this host whose runs are over, and whose guardians have given them up. See {@link findAbandoned}. */
-export function findAbandonedPlaces(tools: SweepTools): Promise<{ place: string; workflowId: string }[]> {
-  return findAbandoned(tools.configuration.drills.directory, { nameOf: placeName }, tools);
+/** The drills on this host, and which of them nobody guards any more. See {@link findPlaces}. */
+export function findDrills(tools: SweepTools): Promise<FoundPlace[]> {
+  return findPlaces(tools.configuration.drills.directory, { nameOf: placeName }, tools);
 }

@@ -42,12 +42,26 @@ export async function sweep(directory: string, kind: PlaceKind, tools: SweepTool
   return removed;
 }
 
+/** A place on this host. */
+export interface FoundPlace {
+  place: string;
+  /** Its run. */
+  workflowId: string;
+  /** What the server says of the guardian, which closes it: one that is unknown may be another server's. */
+  guardian: Guardian;
+  /** When {@link sweep} closes one whose guardian is unknown. */
+  overdueAt: Date;
+  /** Whether it closes this one now. */
+  isAbandoned: boolean;
+}
+type Guardian = 'running' | 'closed' | 'unknown';
+
 /**
- * The places in a directory that {@link sweep} would close: what is still there of runs that are over. Changes nothing.
- * What this user may not look at, and half a record, is handed to `onStuck`: there may be more. Throws what the server refuses.
+ * The places in a directory, and whether {@link sweep} would close them. Changes nothing. What this user may not look
+ * at, and half a record, is handed to `onStuck`: there may be more. Throws what the server refuses.
  */
-export async function findAbandoned(directory: string, kind: Pick<PlaceKind, 'nameOf'>, tools: SweepTools): Promise<{ place: string; workflowId: string }[]> {
-  const found: { place: string; workflowId: string }[] = [];
+export async function findPlaces(directory: string, kind: Pick<PlaceKind, 'nameOf'>, tools: SweepTools): Promise<FoundPlace[]> {
+  const found: FoundPlace[] = [];
   const names = await readdir(directory).catch((error: Error) => {
     if (!isAbsent(error)) tools.onStuck(directory, error);
     return [];
@@ -55,7 +69,7 @@ export async function findAbandoned(directory: string, kind: Pick<PlaceKind, 'na
   for (const name of names) {
     const place = join(directory, name);
     const record = await readRecord(place, kind).catch((error: Error) => tools.onStuck(place, error));
-    if (record && await isAbandoned(record, tools)) found.push({ place, workflowId: record.owner.workflowId });
+    if (record) found.push({ place, workflowId: record.owner.workflowId, ...await fateOf(record, tools) });
   }
   return found;
 }
@@ -73,7 +87,7 @@ async function sweepPlace(place: string, kind: PlaceKind, tools: SweepTools): Pr
     await removeUnused(place, kind.pattern);
     return [];
   }
-  return (await isAbandoned(record, tools)) ? kind.close(record) : [];
+  return (await fateOf(record, tools)).isAbandoned ? kind.close(record) : [];
 }
 
 /** What a place says of itself; undefined for what is none of ours. Throws when it cannot be read, or is half a record. */
@@ -106,11 +120,17 @@ async function removeUnused(place: string, pattern: RegExp): Promise<void> {
 }
 
 /** Whether nobody will close this place. One whose guardian the server does not know may be another server's, until it is overdue. */
-async function isAbandoned({ owner, openedAtMs }: { owner: PlaceRecord['owner']; openedAtMs: number }, { client, configuration }: Pick<SweepTools, 'client' | 'configuration'>): Promise<boolean> {
+async function fateOf({ owner, openedAtMs }: { owner: PlaceRecord['owner']; openedAtMs: number }, { client, configuration }: Pick<SweepTools, 'client' | 'configuration'>): Promise<Omit<FoundPlace, 'place' | 'workflowId'>> {
+  const overdueAt = new Date(openedAtMs + configuration.lease.maximum);
+  const guardian = await guardianOf(owner, client);
+  return { guardian, overdueAt, isAbandoned: guardian === 'closed' || (guardian === 'unknown' && overdueAt.getTime() < Date.now()) };
+}
+
+async function guardianOf(owner: PlaceRecord['owner'], client: Client): Promise<Guardian> {
   try {
-    return (await client.workflow.getHandle(guardianId(owner)).describe()).status.name !== 'RUNNING';
+    return (await client.workflow.getHandle(guardianId(owner)).describe()).status.name === 'RUNNING' ? 'running' : 'closed';
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return Date.now() - openedAtMs > configuration.lease.maximum;
+    if (error instanceof WorkflowNotFoundError) return 'unknown';
     throw error;
   }
 }

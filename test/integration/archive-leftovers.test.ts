@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { drillPlace, openPlace, PLACE_RECORD } from '../../activities/archive-provider/drill-place.ts';
-import { findAbandonedPlaces, sweepAbandonedPlaces } from '../../activities/archive-provider/sweep-places.ts';
+import { findDrills, sweepAbandonedPlaces } from '../../activities/archive-provider/sweep-places.ts';
 import { destroyDrill, proveAbsent } from '../../activities/drill/destroy.ts';
 import { type Drill, drillMarker, drillPaths, writeMarker } from '../../activities/drill/drill.ts';
 import { findProcesses, identifyProcess, isAlive, type ProcessIdentity, sendSignal, untilGone } from '../../activities/drill/processes.ts';
@@ -170,8 +170,8 @@ describe('the sweep of abandoned places', () => {
       expect(existsSync(made[2] as string)).toBe(false);
       expect(new Set(Object.keys(stuck))).toEqual(new Set([made[0], made[1], made[3], made[4]]));
       const unseen: string[] = [];
-      const found = await findAbandonedPlaces({ client, configuration, onStuck: (place) => { unseen.push(place); } });
-      expect(found.map(({ place }) => place).toSorted()).toEqual([made[3], made[4]]);
+      const found = await findDrills({ client, configuration, onStuck: (place) => { unseen.push(place); } });
+      expect(found.filter(({ isAbandoned }) => isAbandoned).map(({ place }) => place).toSorted()).toEqual([made[3], made[4]]);
       expect(unseen.toSorted()).toEqual([made[0], made[1]]);
       expect(stuck[made[3] as string]).toMatch(/does not carry the marker/);
     } finally {

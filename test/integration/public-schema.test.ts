@@ -1,16 +1,20 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { runMigrations } from 'graphile-worker';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Evidence } from '../../contracts/evidence.ts';
+import { DRILL_VARIABLE } from '../../activities/drill/drill.ts';
+import { findProcesses, sendSignal } from '../../activities/drill/processes.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { withClient } from '../../activities/postgres/source.ts';
 import { startProduction, type Production } from '../../scripts/demo/production.ts';
-import { freeLoopbackPort } from '../../scripts/embedded/free-port.ts';
+import { freeLoopbackPort, requireFreeLoopbackPort } from '../../scripts/embedded/free-port.ts';
+import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { BY_DESIGN } from '../support/by-design.ts';
 
 // The schema is that of graphile-worker (MIT), as its package makes it: this project had no hand in it, and knows nothing
@@ -20,7 +24,37 @@ const cli = fileURLToPath(new URL('../../dist/scripts/cli/main.js', import.meta.
 let root: string;
 let production: Production;
 let environment: NodeJS.ProcessEnv;
-let dev: ChildProcess;
+let devOptions: string[];
+let dev: Dev;
+
+interface Dev { said: () => string; /** Ends it, and what it started. */ end: (signal: NodeJS.Signals) => Promise<void> }
+
+const drillServers = () => findProcesses({ marker: { name: DRILL_VARIABLE, value: 'by directory' }, directory: join(root, 'drills') });
+
+async function startDev(): Promise<Dev> {
+  const child = spawn(process.execPath, [cli, 'dev', ...devOptions], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  // The server ends after it, and lets go of what it says to last.
+  const gone = new Promise((resolve) => child.once('close', resolve));
+  await new Promise<void>((resolve, reject) => {
+    const listen = (chunk: Buffer) => {
+      said += chunk.toString();
+      if (said.includes('worker ready')) resolve();
+    };
+    child.stdout.on('data', listen);
+    child.stderr.on('data', listen);
+    child.once('exit', (code) => reject(new Error(`runbook dev ended with ${code}: ${said}`)));
+  });
+  return {
+    said: () => said,
+    end: async (signal) => {
+      child.kill(signal);
+      await gone;
+      const port = Number(devOptions[1]);
+      for (const end = Date.now() + 10_000; Date.now() < end; await sleep(100)) if (await requireFreeLoopbackPort(port).then(() => true, () => false)) return;
+    },
+  };
+}
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'public-'));
@@ -34,7 +68,9 @@ beforeAll(async () => {
   await mkdir(join(root, 'backups'), { mode: 0o700 });
   await writeFile(join(root, 'password'), superuser.password, { mode: 0o600 });
   const [serverPort, uiPort] = [await freeLoopbackPort(), await freeLoopbackPort()];
-  environment = { ...process.env, RUNBOOKS_CONFIG: join(root, 'runbooks.yaml'), TEMPORAL_ADDRESS: `127.0.0.1:${serverPort}` };
+  // Its state is kept in the cache, where no test should leave any.
+  const temporal = await resolveTemporalCli({ log: () => undefined });
+  environment = { ...process.env, XDG_CACHE_HOME: join(root, 'cache'), TEMPORAL_CLI_PATH: temporal.path, RUNBOOKS_CONFIG: join(root, 'runbooks.yaml'), TEMPORAL_ADDRESS: `127.0.0.1:${serverPort}` };
   await writeFile(join(root, 'runbooks.yaml'), `
 version: 1
 evidence: { directory: ./evidence }
@@ -49,25 +85,13 @@ databases:
         sql: SELECT count(*) >= 5000 - 5000 / 11 FROM graphile_worker.jobs
         expect: true
 `, { mode: 0o600 });
-  dev = spawn(process.execPath, [cli, 'dev', '--port', String(serverPort), '--ui-port', String(uiPort)], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
-  await new Promise<void>((resolve, reject) => {
-    let said = '';
-    const listen = (chunk: Buffer) => {
-      said += chunk.toString();
-      if (said.includes('worker ready')) resolve();
-    };
-    dev.stdout?.on('data', listen);
-    dev.stderr?.on('data', listen);
-    dev.once('exit', (code) => reject(new Error(`runbook dev ended with ${code}: ${said}`)));
-  });
+  devOptions = ['--port', String(serverPort), '--ui-port', String(uiPort)];
+  dev = await startDev();
 }, 180_000);
 
 afterAll(async () => {
-  if (dev && dev.exitCode === null && dev.signalCode === null) {
-    const gone = new Promise((resolve) => dev.once('exit', resolve));
-    dev.kill('SIGINT');
-    await gone;
-  }
+  await dev?.end('SIGINT');
+  for (const { pid } of await drillServers()) sendSignal(pid, 'SIGKILL');
   await production?.stop();
   await rm(root, { recursive: true, force: true });
 }, 60_000);
@@ -91,3 +115,18 @@ it('a database that this project did not design is backed up and drilled by its 
   expect(evidence.checks.find((check) => check.name === 'contents of shop')?.detail).toContain(` in ${(tables ?? 0) + 2} tables`);
   expect(await readdir(join(root, 'drills'))).toEqual([]);
 }, 300_000);
+
+it('a drill that is under way when `runbook dev` is stopped, and killed, comes to its end, and is gone, when it is started again', async () => {
+  const id = 'dr-test/jobs/stopped';
+  await runbook('start', 'dr-test', '--id', id);
+  for (const end = Date.now() + 60_000; Date.now() < end && (await drillServers()).length === 0;) await sleep(50);
+  await dev.end('SIGINT');
+  expect((await drillServers()).length).toBeGreaterThan(0);
+  expect(dev.said()).toMatch(new RegExp(`drills/.* stays, with a copy of production .*${id} is under way`));
+  dev = await startDev();
+  await dev.end('SIGKILL');
+  dev = await startDev();
+  await runbook('watch', id);
+  expect(await drillServers()).toEqual([]);
+  expect(await readdir(join(root, 'drills'))).toEqual([]);
+}, 120_000);

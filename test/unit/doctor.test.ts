@@ -1,7 +1,7 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openPlace, PLACE_RECORD, placeName } from '../../activities/archive-provider/drill-place.ts';
 import type * as isolation from '../../activities/drill/isolation.ts';
@@ -91,9 +91,9 @@ it.each([['within its repository', 'problem'], ['beside it', undefined]])('a dir
 
 describe('left-over drills', () => {
   const call = { database: 'shop', fence: 1, owner: { workflowId: 'dr-test/shop/lost', firstExecutionRunId: 'gone' } };
-  const client = { workflow: { getHandle: () => ({ describe: () => Promise.resolve({ status: { name: 'COMPLETED' } }) }) } } as unknown as Client;
+  const guardedBy = (describe: () => Promise<unknown>) => ({ workflow: { getHandle: () => ({ describe }) } }) as unknown as Client;
   const drills = () => join(root, 'drills');
-  const find = () => examineLeftovers({ client }, configurationOf().configuration);
+  const find = (guardian = () => Promise.resolve<unknown>({ status: { name: 'COMPLETED' } })) => examineLeftovers({ client: guardedBy(guardian) }, configurationOf().configuration);
   /** As a user who does not own the drills: root becomes another, and anybody else gives up a right. */
   async function asAnother(path: string, work: () => Promise<void>): Promise<void> {
     const { uid } = runAs();
@@ -117,6 +117,15 @@ describe('left-over drills', () => {
   it('are a problem when their runs are over', async () => {
     await openPlace(drills(), call);
     expect(await find()).toMatchObject([{ outcome: 'problem', detail: expect.stringContaining(call.owner.workflowId) as string }]);
+  });
+
+  it('are a warning when the server does not know their runs, and a problem when that has lasted for the whole lease', async () => {
+    await openPlace(drills(), call);
+    const unknown = () => Promise.reject(new WorkflowNotFoundError('no such run', 'guardian', undefined));
+    expect(await find(unknown)).toMatchObject([{ outcome: 'warning', detail: expect.stringMatching(/this server does not know its run dr-test\/shop\/lost/) as string, todo: expect.stringMatching(/removes it after 20\d\d-/) as string }]);
+    await utimes(join(drills(), placeName({ owner: call.owner, fence: 1 }), PLACE_RECORD), 0, 0);
+    expect(await find(unknown)).toMatchObject([{ outcome: 'problem' }]);
+    expect(await find(() => Promise.resolve({ status: { name: 'RUNNING' } }))).toMatchObject([{ outcome: 'ok' }]);
   });
 
   it('are not said to be none by a user who may not list them, or not read what they say', async () => {
