@@ -1,5 +1,5 @@
-import { mkdir, readdir, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, stat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
@@ -15,24 +15,36 @@ import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
  * Looks whether this host can carry the drill, before anybody is asked and anything is made. Throws one `PREFLIGHT`
  * failure that names everything that is wrong.
  */
-export async function checkHost(plan: DrillPlan, { point, layout, configuration, signal }: { point: RecoveryPoint; layout: ArchiveLayout; configuration: Configuration; signal: AbortSignal }): Promise<Check[]> {
-  const problems: string[] = [];
+export async function checkHost(plan: DrillPlan, where: Examined): Promise<Check[]> {
+  const { checks, problems } = await lookAtHost(plan, where);
+  if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.map(({ problem }) => problem).join('; '), 'PREFLIGHT');
+  await mkdir(where.configuration.drills.directory, { recursive: true, mode: 0o711 });
+  return checks;
+}
+
+interface Examined { point: RecoveryPoint; layout: ArchiveLayout; configuration: Configuration; signal: AbortSignal }
+
+/** What speaks against a drill, and after the last semicolon what to do about it. */
+interface HostProblem { name: string; problem: string }
+
+/** All that {@link checkHost} looks at. Changes nothing. */
+export async function lookAtHost(
+  plan: { predicted: Pick<DrillPlan['predicted'], 'bytes'>; archive: Pick<DrillPlan['archive'], 'bytes'> }, { point, layout, configuration, signal }: Examined,
+): Promise<{ checks: Check[]; problems: HostProblem[] }> {
+  const problems: HostProblem[] = [];
   const checks: Check[] = [];
   const check = (name: string, problem: string | null, detail: string) => {
     if (problem === null) checks.push({ name, outcome: 'passed', detail });
-    else problems.push(problem);
+    else problems.push({ name, problem });
   };
   const { directory, reserve, network, priority } = configuration.drills;
   const above = await findAbove(directory, productionPathsOf(layout, point));
-  if (above !== undefined) problems.push(`${withinProduction(directory, above)}; ${MOVE_DRILLS}`);
-  else {
-    await mkdir(directory, { recursive: true, mode: 0o711 });
-    const { bavail, bsize } = await statfs(directory);
-    const free = bavail * bsize;
-    // Replay copies each segment into pg_wal once more and frees it at a restart point, which may come late.
-    const needed = plan.predicted.bytes + plan.archive.bytes + reserve;
-    check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup ${mib(plan.predicted.bytes - plan.archive.bytes)}, WAL ${mib(plan.archive.bytes)} twice, since replay copies it once more, and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed with WAL counted twice`);
-  }
+  if (above !== undefined) problems.push({ name: 'drills directory', problem: `${withinProduction(directory, above)}; ${MOVE_DRILLS}` });
+  const { bavail, bsize } = await statfs(await nearestExisting(directory));
+  const free = bavail * bsize;
+  // Replay copies each segment into pg_wal once more and frees it at a restart point, which may come late.
+  const needed = plan.predicted.bytes + plan.archive.bytes + reserve;
+  check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup ${mib(plan.predicted.bytes - plan.archive.bytes)}, WAL ${mib(plan.archive.bytes)} twice, since replay copies it once more, and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed with WAL counted twice`);
 
   const hostGlibc = glibcVersion();
   const { arch } = process;
@@ -49,7 +61,7 @@ export async function checkHost(plan: DrillPlan, { point, layout, configuration,
     binaries = await findPostgres({ major: point.serverMajor, binDirectory });
     check('PostgreSQL binaries', null, `${binaries.version} in ${binaries.binDirectory}`);
   } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error));
+    problems.push({ name: 'PostgreSQL binaries', problem: error instanceof Error ? error.message : String(error) });
   }
   signal.throwIfAborted();
   if (binaries) {
@@ -57,12 +69,17 @@ export async function checkHost(plan: DrillPlan, { point, layout, configuration,
     check('extensions', missing.length === 0 ? null : `this host's PostgreSQL lacks the extensions ${missing.join(', ')} that the backup uses; install their packages`, 'all that the backup uses are installed');
     signal.throwIfAborted();
     const isolation = judgeIsolation(await probeIsolation(binaries.runAs ?? null), network);
-    if ('lacking' in isolation) problems.push(isolationRefusal(isolation));
+    if ('lacking' in isolation) problems.push({ name: 'isolation', problem: isolationRefusal(isolation) });
     else checks.push(isolation);
   }
   if (priority === 'low') checks.push({ name: 'priority', outcome: 'passed', detail: 'as configured, the restored server gives way to all else on this host: a recovery in earnest may be faster than what is measured' });
-  if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('; '), 'PREFLIGHT');
-  return checks;
+  return { checks, problems };
+}
+
+/** The directory itself, or the nearest above it that is there. */
+export async function nearestExisting(path: string): Promise<string> {
+  const isThere = await stat(path).then(() => true, () => false);
+  return isThere || path === dirname(path) ? path : nearestExisting(dirname(path));
 }
 
 /** What is wrong with a directory for drills in which nothing may be made, and so nothing be removed. */

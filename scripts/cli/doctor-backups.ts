@@ -1,16 +1,19 @@
 import { access, constants, readdir, stat } from 'node:fs/promises';
-import { MOVE_DRILLS, withinProduction } from '../../activities/archive-provider/preflight.ts';
-import { archiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
+import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
+import { lookAtHost, MOVE_DRILLS, withinProduction } from '../../activities/archive-provider/preflight.ts';
+import { type ArchiveLayout, archiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
 import { findAbove, productionPathsOf } from '../../activities/drill/drill.ts';
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
+import type { Supply } from '../../activities/dr-test/provider.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
+import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { segmentsBehind } from './doctor-archive-lag.ts';
 import { messageOf, type Findings } from './doctor-finding.ts';
 import type { SourceFacts } from './doctor-source.ts';
 
 /** Archive, recovery points and binaries of one database. `facts` is what the source said; unknown when it did not answer. */
-export async function examineBackups(settings: DatabaseSettings, { postgres, drills }: Configuration, facts: SourceFacts | undefined, findings: Findings): Promise<void> {
+export async function examineBackups(settings: DatabaseSettings, configuration: Configuration, facts: SourceFacts | undefined, findings: Findings): Promise<void> {
   const { repository, walDirectory } = settings.provider;
   if (await isReadable(findings, 'repository', repository, 'provider.repository')) findings.ok('repository', `${repository} can be read`);
   await checkArchive(findings, walDirectory, facts);
@@ -20,22 +23,47 @@ export async function examineBackups(settings: DatabaseSettings, { postgres, dri
     const { points, unusable } = await listRecoveryPoints(layout);
     for (const { id, failure } of unusable) findings.warning('recovery point', `${id} cannot be used: ${messageOf(failure)}`, 'move it out of the repository');
     const newest = points.at(-1);
-    const above = await findAbove(drills.directory, productionPathsOf(layout, newest));
-    if (above !== undefined) findings.problem('drills directory', withinProduction(drills.directory, above), MOVE_DRILLS);
+    const above = await findAbove(configuration.drills.directory, productionPathsOf(layout, newest));
+    if (above !== undefined) findings.problem('drills directory', withinProduction(configuration.drills.directory, above), MOVE_DRILLS);
     if (newest) {
       const age = (Date.now() - Date.parse(newest.stoppedAt)) / 1_000;
       needed = newest.serverMajor;
       if (age > OLD_BACKUP_S) findings.warning('recovery point', `the newest, ${newest.id}, is ${formatSeconds(age)} old`, 'take one with `runbook start backup`, or see why backups stopped');
       else findings.ok('recovery point', `the newest, ${newest.id}, is ${formatSeconds(age)} old (${formatBytes(newest.sizeBytes)})`);
+      await examinePreflight(newest, { settings, layout, configuration }, findings);
     } else findings.problem('recovery point', `there is none in ${repository}`, 'take one with `runbook start backup`');
   } catch (error) {
     findings.problem('recovery point', messageOf(error), 'give this user permission to read it');
   }
   try {
-    const { binDirectory, version } = await findPostgres({ major: needed, binDirectory: postgres.binDirectory });
+    const { binDirectory, version } = await findPostgres({ major: needed, binDirectory: configuration.postgres.binDirectory });
     findings.ok('PostgreSQL binaries', `version ${version} in ${binDirectory}`);
   } catch (error) {
     findings.problem('PostgreSQL binaries', messageOf(error), `install PostgreSQL${needed === undefined ? '' : ` ${needed}`} on this host, or set postgres.binDirectory`);
+  }
+}
+
+/** What is said already, of the host and beside this. */
+const SAID_ELSEWHERE = new Set(['PostgreSQL binaries', 'drills directory', 'isolation', 'priority']);
+
+/** Looks as the pre-flight of a drill of this backup would, with the WAL that there is now: what it would refuse is a problem here. */
+async function examinePreflight(point: RecoveryPoint, { settings, layout, configuration }: { settings: DatabaseSettings; layout: ArchiveLayout; configuration: Configuration }, findings: Findings): Promise<void> {
+  let supply: Supply;
+  try {
+    supply = await archiveProvider({ settings, configuration }).supply(point.id, new Date().toISOString());
+  } catch (error) {
+    // An archive that is not one has been told already.
+    if (findings.all.some(({ name, outcome }) => name === 'WAL archive' && outcome === 'problem')) return;
+    return findings.problem('recovery point', messageOf(error), 'bring back what is missing or damaged, or take a new backup with `runbook start backup`');
+  }
+  const { bytes } = supply;
+  const needs = { predicted: { bytes: point.sizeBytes + bytes }, archive: { bytes } };
+  const { checks, problems } = await lookAtHost(needs, { point, layout, configuration, signal: new AbortController().signal });
+  for (const { name, detail } of checks) if (!SAID_ELSEWHERE.has(name)) findings.ok(name, detail);
+  for (const { name, problem } of problems) {
+    if (SAID_ELSEWHERE.has(name)) continue;
+    const at = problem.lastIndexOf('; ');
+    findings.problem(name, problem.slice(0, at), problem.slice(at + 2));
   }
 }
 

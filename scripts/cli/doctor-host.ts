@@ -1,7 +1,6 @@
-import { mkdtemp, realpath, rm, statfs } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { judgeIsolation } from '../../activities/archive-provider/preflight.ts';
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { judgeIsolation, nearestExisting } from '../../activities/archive-provider/preflight.ts';
 import { drillPaths, DRILL_PORT } from '../../activities/drill/drill.ts';
 import { probeIsolation } from '../../activities/drill/isolation.ts';
 import { formatBytes } from '../../activities/evidence/report-format.ts';
@@ -52,12 +51,4 @@ async function checkIsolation(findings: Findings, network: Configuration['drills
   if ('lacking' in judged) findings.problem('isolation', judged.lacking, `${todo}; or set drills.network to bestEffort`);
   else if (judged.outcome === 'passed') findings.ok('isolation', judged.detail);
   else findings.warning('isolation', judged.detail, todo);
-}
-
-async function nearestExisting(path: string): Promise<string> {
-  for (let candidate = path; candidate !== dirname(candidate); candidate = dirname(candidate)) {
-    const found = await realpath(candidate).catch(() => undefined);
-    if (found !== undefined) return candidate;
-  }
-  return tmpdir();
 }

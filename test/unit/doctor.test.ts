@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,12 +7,16 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openPlace, PLACE_RECORD, placeName } from '../../activities/archive-provider/drill-place.ts';
 import type * as isolation from '../../activities/drill/isolation.ts';
+import { segmentFileName } from '../../activities/archive/wal.ts';
+import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
+import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { examineBackups } from '../../scripts/cli/doctor-backups.ts';
 import { Findings } from '../../scripts/cli/doctor-finding.ts';
 import { examineHost } from '../../scripts/cli/doctor-host.ts';
 import { examineLeftovers } from '../../scripts/cli/doctor-leftovers.ts';
 import { adviceFor, type SourceFacts } from '../../scripts/cli/doctor-source.ts';
+import { describedBackup, publishDescription } from '../support/described-backup.ts';
 import { runAs } from '../support/postgres.ts';
 
 const probed = vi.hoisted(() => vi.fn<() => Promise<unknown>>());
@@ -87,6 +93,45 @@ it.each([['within its repository', 'problem'], ['beside it', undefined]])('a dir
   const { configuration, settings } = configurationOf(where === 'beside it' ? {} : { repository: root });
   await examineBackups(settings, configuration, undefined, findings);
   expect(findings.all.find(({ name }) => name === 'drills directory')?.outcome).toBe(outcome);
+});
+
+describe('a drill of the newest backup', () => {
+  // Good for all three files that are proven by a hash.
+  const TEXT = '{"directories":[],"files":[]}';
+  const sha256 = createHash('sha256').update(TEXT).digest('hex');
+  const described = (over: Partial<RecoveryPoint> = {}) => describedBackup({ walSegmentSize: 2 ** 20, serverMajor: major, filesSha256: sha256, backupLabelSha256: sha256, tablespaceMapSha256: sha256, ...over });
+  let major = 0;
+  beforeEach(async () => {
+    major = Number.parseInt((await findPostgres()).version, 10);
+    probed.mockResolvedValue({ network: 'isolated', mounts: 'isolated', reason: null });
+  });
+  async function examined(point: RecoveryPoint) {
+    publishDescription(join(root, 'backups'), point);
+    for (const file of ['files.json', 'backup_label', 'tablespace_map']) await writeFile(join(root, 'backups', point.id, file), TEXT);
+    await writeFile(join(root, 'wal', segmentFileName({ timeline: 1, segmentNumber: 32n, segmentSize: 2 ** 20 })), Buffer.alloc(2 ** 20));
+    const findings = new Findings('shop');
+    const { configuration, settings } = configurationOf();
+    await examineBackups(settings, configuration, undefined, findings);
+    return findings.all;
+  }
+  const database = { name: 'shop', oid: '1', encoding: 'UTF8', localeProvider: 'libc' as const, collationVersion: '1', sizeBytes: 1, extensions: [{ name: 'no_such_extension', version: '1' }] };
+
+  it('is said to be possible where it is, and nothing is made for that', async () => {
+    const found = await examined(described());
+    expect(found.filter(({ outcome }) => outcome !== 'ok' && outcome !== 'warning')).toEqual([]);
+    expect(found).toContainEqual(expect.objectContaining({ name: 'disk space', outcome: 'ok', detail: expect.stringContaining('WAL counted twice') as string }));
+    expect(existsSync(join(root, 'drills'))).toBe(false);
+  });
+
+  it.each([
+    ['disk space', { sizeBytes: 2 ** 50 }, /the drill needs 10737/, /free some/],
+    ['architecture', { architecture: 'pdp11' }, /of a pdp11 server/, /same architecture/],
+    ['collation version', { glibcVersion: '0.1', databases: [{ ...database, extensions: null }] }, /sorted by glibc 0\.1/, /same glibc/],
+    ['extensions', { databases: [database] }, /no_such_extension/, /install their packages/],
+    ['recovery point', { filesSha256: '0'.repeat(64) }, /files\.json/, /backup/],
+  ])('is a problem where its pre-flight would refuse: %s', async (name, over, detail, todo) => {
+    expect(await examined(described(over))).toContainEqual({ about: 'shop', name, outcome: 'problem', detail: expect.stringMatching(detail) as string, todo: expect.stringMatching(todo) as string });
+  });
 });
 
 describe('left-over drills', () => {
