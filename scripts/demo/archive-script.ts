@@ -1,5 +1,6 @@
 /**
- * The shell script behind the demo production's `archive_command`: `archive-wal <path> <name>`.
+ * The shell script behind the demo production's `archive_command`: `archive-wal <path> <name>`. docs/how-to/drill-your-own-database.md
+ * gives the same one to everybody.
  *
  * A segment appears in the archive whole or not at all: copied to a temporary name, flushed, renamed, and the directory flushed.
  * A segment that is already there counts as archived only if its bytes are equal (the server repeats a call whose end it did not see);
@@ -19,7 +20,6 @@ if [ -e "$final" ]; then
   echo "archive-wal: $final exists with other bytes; not overwritten" >&2
   exit 1
 fi
-umask 077
 trap 'rm -f "$partial"' EXIT
 cp "$source" "$partial"
 flush "$partial"

@@ -8,11 +8,18 @@ import { FAILURE_TYPES } from '../../contracts/failures.ts';
 import { QUERIES, SIGNALS, UPDATES } from '../../contracts/messages.ts';
 import { SEARCH_ATTRIBUTES } from '../../contracts/search-attributes.ts';
 import { EXIT } from '../../scripts/cli/exit.ts';
+import { archiveScript } from '../../scripts/demo/archive-script.ts';
 import { evidenceJsonSchema } from '../../scripts/evidence-schema.ts';
 import { pageAt, ROOT, schemaPaths, tableKeys } from '../support/documentation.ts';
 
 const reference = (name: string): string => pageAt(`docs/reference/${name}.md`);
 const sorted = (names: Iterable<string>): string[] => [...new Set(names)].toSorted();
+
+it('the how-to gives the archive script that the demo runs, and that is tested with it', () => {
+  const page = pageAt('docs/how-to/drill-your-own-database.md');
+  expect(page).toContain(`\n\`\`\`sh\n${archiveScript('/backups/orders/wal')}\`\`\`\n`);
+  expect(page).toContain(`archive_command = '/usr/local/bin/archive-wal "%p" "%f"'`);
+});
 
 describe('the reference', () => {
   it('of the configuration has every key of the schema, and no other', () => {
