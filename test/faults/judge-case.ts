@@ -60,8 +60,9 @@ export function unprovenEndingProblems(fault: Fault, point: Point, ending: Endin
 function expectedEnding(fault: Fault, point: Point, record: Evidence): { status: string; outcome: string; restore: string | null } {
   switch (fault.expected) {
     case 'recovered': return { status: 'COMPLETED', outcome: 'succeeded', restore: 'sound' };
-    // Terminated after its evidence was written: that stays, since it says what the run did.
-    case 'terminated': return { status: 'TERMINATED', outcome: record.chain.writtenBy === 'run' ? 'succeeded' : 'terminated', restore: record.verdict.restore };
+    // Terminated after its evidence was written: that stays, since it says what the run did. The backup is a healthy one:
+    // what was not measured to its end is not judged, and what was is sound.
+    case 'terminated': return { status: 'TERMINATED', outcome: record.chain.writtenBy === 'run' ? 'succeeded' : 'terminated', restore: record.recovery === null ? null : 'sound' };
     case 'cancelled': return { status: 'FAILED', outcome: 'cancelled', restore: null };
     // Lost after the last step, the drill has found out what it was for, and failed by what it left.
     case 'hostLost': return point.step === 'tearing down' ? { status: 'FAILED', outcome: 'failed', restore: 'sound' } : { status: 'FAILED', outcome: 'failed', restore: null };

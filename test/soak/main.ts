@@ -1,10 +1,7 @@
-/** `npm run soak -- dr-test [--drills 50] [--seed N] [--json]`: healthy drills under write load; one that is red, or a race that never struck, fails it. */
+/** `npm run soak -- dr-test [--drills 50] [--seed N] [--json]`: healthy drills under write load; one that is red, one that shares its position with another, or a race that was rare, fails it. */
 import { parseArgs } from 'node:util';
-import { raceKinds } from './racers.ts';
 import { soak } from './soak.ts';
-
-/** A kind of race that was met less often than this proves nothing. */
-const LEAST_RACES = 5;
+import { hasPassed, summaryOf } from './summary.ts';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,15 +23,8 @@ async function main(): Promise<number> {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().finally(() => process.exit(130)));
     },
   });
-  const races = Object.fromEntries(raceKinds.map((kind) => [kind, results.reduce((sum, drill) => sum + drill.races[kind], 0)]));
-  const red = results.filter((drill) => drill.problems.length > 0);
-  const rare = raceKinds.filter((kind) => (races[kind] ?? 0) < LEAST_RACES);
-  const summary = {
-    soak: 'dr-test', drills: results.length, passed: results.length - red.length, failed: red.length, races, racesTooRare: rare,
-    tablesAtSource: results.reduce((sum, drill) => sum + drill.tablesAtSource, 0), tablesCompared: results.reduce((sum, drill) => sum + drill.tablesCompared, 0),
-    positions: new Set(results.map((drill) => drill.lsn)).size, seconds: Math.round((performance.now() - began) / 1000), problems: red.flatMap((drill) => drill.problems),
-  };
+  const summary = { ...summaryOf(results), seconds: Math.round((performance.now() - began) / 1000) };
   if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
   else for (const [name, value] of Object.entries(summary)) process.stdout.write(`${name.padEnd(15)} ${typeof value === 'object' ? JSON.stringify(value) : value}\n`);
-  return red.length === 0 && rare.length === 0 ? 0 : 1;
+  return hasPassed(summary) ? 0 : 1;
 }
