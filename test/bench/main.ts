@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-/** `npm run bench -- dr-test`: measures the table "Speed" and ends with 1 when a limit is missed. */
+/** `npm run bench -- dr-test`: measures the table "Speed" and ends with 1 when a limit is missed, or could not be judged. */
 import { parseBenchArguments, USAGE, UsageError, type BenchArguments } from './arguments.ts';
 import type { RowOutcome } from './outcome.ts';
-import { jsonLine, machineLine, noiseWarning, rowLines } from './report.ts';
+import { jsonLine, machineLine, noiseWarning, rowLines, verdictLine } from './report.ts';
 import { ROW_GROUPS } from './rows/all.ts';
 import { ROW_NAMES } from './limits.ts';
 import { endBaselines } from './stage/run.ts';
@@ -66,8 +66,7 @@ async function bench(settings: BenchArguments): Promise<number> {
   print(before);
   print(machineLine('after'));
   if (warning) print(warning);
-  const missed = outcomes.filter((outcome) => !outcome.met).map(({ name }) => name);
-  print(missed.length === 0 ? 'every limit is met' : `missed: ${missed.join(', ')}`);
+  print(verdictLine(outcomes));
   if (settings.json) print(jsonLine(outcomes));
-  return missed.length === 0 ? 0 : 1;
+  return outcomes.every(({ met }) => met) ? 0 : 1;
 }

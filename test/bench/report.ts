@@ -12,16 +12,24 @@ export function jsonLine(outcomes: readonly RowOutcome[]): string {
 }
 
 /** What a row measured, for people: the value against its limit first, then what it is made of. */
-export function rowLines({ name, value, met, parts, ratioRange, notes }: RowOutcome): string[] {
+export function rowLines({ name, value, met, notJudged, parts, ratioRange, notes }: RowOutcome): string[] {
   const { kind, atMost, title } = LIMITS[name];
   const unit = kind === 'seconds' ? ' s' : '';
   const range = ratioRange ? `; by repetition ${ratioRange.map((ratio) => ratio.toFixed(3)).join(' to ')}` : '';
   const details = parts.map((part) => `${part.name} ${figure(part.summary.median)} ${part.unit} [${figure(part.summary.least)} to ${figure(part.summary.most)}, MAD ${figure(part.summary.mad)}]`);
   return [
-    `${name.padEnd(17)} ${`${value.toFixed(3)}${unit}`.padStart(8)}  limit ${atMost}${unit}  ${met ? 'met' : 'MISSED'}   ${title}`,
+    `${name.padEnd(17)} ${`${value.toFixed(3)}${unit}`.padStart(8)}  limit ${atMost}${unit}  ${notJudged !== null ? 'NOT JUDGED' : met ? 'met' : 'MISSED'}   ${title}`,
     `${' '.repeat(19)}${details.join(' · ')}${range}`,
-    ...notes.map((note) => `${' '.repeat(19)}${note}`),
+    ...[notJudged ?? [], ...notes].flat().map((note) => `${' '.repeat(19)}${note}`),
   ];
+}
+
+/** What it all comes to. */
+export function verdictLine(outcomes: readonly RowOutcome[]): string {
+  const named = (label: string, some: readonly RowOutcome[]) => (some.length === 0 ? [] : [`${label}: ${some.map(({ name }) => name).join(', ')}`]);
+  const unmet = outcomes.filter(({ met }) => !met);
+  const lines = [...named('missed', unmet.filter(({ notJudged }) => notJudged === null)), ...named('not judged', unmet.filter(({ notJudged }) => notJudged !== null))];
+  return lines.length === 0 ? 'every limit is met' : lines.join('; ');
 }
 
 /** Where and under which load it was measured: without it a number says nothing. */

@@ -1,20 +1,21 @@
 import type { temporal } from '@temporalio/proto';
-import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
+import type { DrillActivities } from '../../activities/dr-test/drill-activities.ts';
 
 /** From when to when, in milliseconds. */
 export type Interval = readonly [number, number];
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 
-/** Activities of the kernel itself: what they take is the price of being durable, not work of the drill. */
-const KERNEL: Readonly<Record<keyof KernelActivities, true>> = {
-  describeRun: true, identifyDecision: true, requestLock: true, releaseLock: true, findDeadGuardians: true, awaitRunEnd: true, endRun: true, readLedger: true, writeEvidence: true,
-  writeEvidenceOfDeadRun: true,
-};
-
 /**
- * When activities were running, from the durable times of their start and end: those that do the runbook's work, or all.
- * Watching for the end of the run is never work.
+ * Which activities are the work of a drill: what they take grows with the data, or is the operator's own (checks, probe).
+ * All others are what it costs to drill at all: those of the kernel, and looking, opening, removing and proving.
  */
+const IS_WORK: Readonly<Record<keyof DrillActivities, boolean>> = {
+  copyBackup: true, recoverToManifest: true, compareWithManifest: true, recoverToEnd: true, runChecks: true, probeApplication: true, measureLoss: true,
+  planDrill: false, checkDrillIsPossible: false, openDrillPlace: false, closeDrillPlace: false, proveDrillAbsent: false,
+};
+export const WORK: readonly string[] = Object.entries(IS_WORK).flatMap(([name, isWork]) => (isWork ? [name] : []));
+
+/** When activities were running, from the durable times of their start and end: those that do the drill's work, or all. Watching for the end of the run is never work. */
 export function workIntervals(events: readonly HistoryEvent[], of: 'drill' | 'all'): Interval[] {
   const names = new Map<string, string>();
   const starts = new Map<string, { name: string; at: number }>();
@@ -26,7 +27,7 @@ export function workIntervals(events: readonly HistoryEvent[], of: 'drill' | 'al
     if (started) starts.set(String(event.eventId), { name: names.get(String(started.scheduledEventId)) ?? '', at: milliseconds(event) });
     const ended = event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
     const start = ended ? starts.get(String(ended.startedEventId)) : undefined;
-    if (start && start.name !== 'awaitRunEnd' && (of === 'all' || !(start.name in KERNEL))) intervals.push([start.at, milliseconds(event)]);
+    if (start && start.name !== 'awaitRunEnd' && (of === 'all' || WORK.includes(start.name))) intervals.push([start.at, milliseconds(event)]);
   }
   return intervals;
 }

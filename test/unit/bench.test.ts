@@ -3,7 +3,8 @@ import { parseBenchArguments, UsageError } from '../bench/arguments.ts';
 import { interleave } from '../bench/interleave.ts';
 import { ROW_NAMES } from '../bench/limits.ts';
 import { ratioOutcome, secondsOutcome } from '../bench/outcome.ts';
-import { jsonLine, rowLines } from '../bench/report.ts';
+import { jsonLine, rowLines, verdictLine } from '../bench/report.ts';
+import { judgeLength } from '../bench/rows/drill.ts';
 import { ROW_GROUPS } from '../bench/rows/all.ts';
 import { bySecond, median, percentile, summarise } from '../bench/statistics.ts';
 import { secondsCovered, workIntervals } from '../bench/work-intervals.ts';
@@ -43,6 +44,27 @@ describe('outcomes', () => {
   test('a ratio is that of the medians, with the range of single repetitions', () => {
     const outcome = ratioOutcome('compareVsTextSql', { name: 'ours', samples: [1, 2, 9] }, { name: 'text', samples: [4, 4, 6] });
     expect(outcome).toMatchObject({ value: 0.5, met: true, ratioRange: [0.25, 1.5] });
+  });
+
+  test('a paired ratio is the median of those of neighbours: a machine that drifts does not move it', () => {
+    const outcome = ratioOutcome('manifestImpact', { name: 'with', samples: [11, 22, 330] }, { name: 'without', samples: [10, 200, 300] }, { paired: true });
+    expect(outcome).toMatchObject({ value: 1.1, met: true });
+    expect(ratioOutcome('manifestImpact', { name: 'with', samples: [13, 260, 390] }, { name: 'without', samples: [10, 200, 300] }, { paired: true })).toMatchObject({ value: 1.3, met: false });
+  });
+
+  test('what is not judged is not met, and says so, however good its value', () => {
+    const short = ratioOutcome('drillVsScript', { name: 'drill', samples: [1] }, { name: 'script', samples: [2] }, { notJudged: 'the script was too short' });
+    expect(short.met).toBe(false);
+    expect(rowLines(short)[0]).toMatch(/^drillVsScript +0\.500 +limit 1\.05 +NOT JUDGED/);
+    expect(rowLines(short).at(-1)).toContain('the script was too short');
+    expect(verdictLine([short, secondsOutcome('cliHelp', [0.1]), secondsOutcome('orchestration', [2])])).toBe('missed: orchestration; not judged: drillVsScript');
+    expect(verdictLine([secondsOutcome('cliHelp', [0.1])])).toBe('every limit is met');
+  });
+
+  test('a script that took less than 30 s shows nothing of the limit; whoever tries it once is only told', () => {
+    expect(judgeLength([30, 30, 31, 31, 31], 5)).toEqual({ notJudged: null, notes: [] });
+    expect(judgeLength([29, 29, 29, 31, 31], 5)).toEqual({ notJudged: expect.stringMatching(/less than 30 s: .*--size/) as string, notes: [] });
+    expect(judgeLength([1], 1)).toEqual({ notJudged: null, notes: [expect.stringMatching(/less than 30 s/)] });
   });
 
   test('at the limit is met, above it is missed and says so with its number', () => {
@@ -98,7 +120,7 @@ describe('arguments', () => {
   });
 });
 
-test('time at work is what any activity of the drill covers; the kernel\'s own count as orchestration', () => {
+test('time at work is what any activity covers whose time grows with the data; all others count as orchestration', () => {
   expect(secondsCovered([[2000, 3000], [0, 1000], [500, 1500], [2200, 2300]])).toBe(2.5);
   expect(secondsCovered([])).toBe(0);
   const at = (seconds: number) => ({ eventTime: { seconds: seconds as never, nanos: 5e8 } });
@@ -107,7 +129,7 @@ test('time at work is what any activity of the drill covers; the kernel\'s own c
     { eventId: (id + 1) as never, ...at(from), activityTaskStartedEventAttributes: { scheduledEventId: id as never } },
     { eventId: (id + 2) as never, ...at(to), activityTaskCompletedEventAttributes: { startedEventId: (id + 1) as never } },
   ];
-  const events = [...history('copyBackup', 10, 12, 1), ...history('readLedger', 20, 21, 4), ...history('awaitRunEnd', 1, 99, 7)];
+  const events = [...history('copyBackup', 10, 12, 1), ...history('readLedger', 20, 21, 4), ...history('awaitRunEnd', 1, 99, 7), ...history('checkDrillIsPossible', 30, 40, 10), ...history('closeDrillPlace', 40, 41, 13)];
   expect(workIntervals(events, 'drill')).toEqual([[10500, 12500]]);
-  expect(workIntervals(events, 'all')).toEqual([[10500, 12500], [20500, 21500]]);
+  expect(workIntervals(events, 'all')).toEqual([[10500, 12500], [20500, 21500], [30500, 40500], [40500, 41500]]);
 });

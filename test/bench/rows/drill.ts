@@ -13,6 +13,9 @@ import type { RowGroup } from './row.ts';
 /** Below this a fixed cost of a second would decide the ratio. */
 const SHORTEST_SCRIPT_SECONDS = 30;
 
+/** As often as the limits are meant to be measured: with fewer repetitions people try things out. */
+const PROOF_REPETITIONS = 5;
+
 /** A whole dr-test through Temporal, from the start of the run to its result, against the same by a shell script. */
 export const drill: RowGroup = {
   names: ['drillVsScript'],
@@ -35,12 +38,17 @@ export const drill: RowGroup = {
       { name: 'script', before: () => flush(site.root), run: async () => void (await runBaseline('drill.sh', variables)) },
     ], { repetitions: settings.repetitions, onSample: (name, repetition, value) => site.log(`  ${name} ${repetition}: ${value.toFixed(2)} s`) });
     const script = samples.get('script') ?? [];
-    const tooShort = median(script) < SHORTEST_SCRIPT_SECONDS;
     return [ratioOutcome('drillVsScript', { name: 'drill', samples: samples.get('drill') ?? [] }, { name: 'script', samples: script }, {
-      notes: tooShort ? [`the script took less than ${SHORTEST_SCRIPT_SECONDS} s: repeat with a larger --size`] : [],
+      ...judgeLength(script, settings.repetitions),
     })];
   },
 };
+
+/** What follows from how long the script took: where it was to be shown that the limit is kept, a short one shows nothing. */
+export function judgeLength(script: readonly number[], repetitions: number): { notJudged: string | null; notes: string[] } {
+  const short = median(script) < SHORTEST_SCRIPT_SECONDS ? `the script took less than ${SHORTEST_SCRIPT_SECONDS} s: repeat with a larger --size` : null;
+  return repetitions >= PROOF_REPETITIONS ? { notJudged: short, notes: [] } : { notJudged: null, notes: short === null ? [] : [short] };
+}
 
 /** Starts a drill; `result` resolves when its workflow has ended, and `settled` when its guardian has too. */
 export async function startDrill(client: Client, database: string): Promise<{ workflowId: string; result: Promise<DrTestResult>; settled: () => Promise<string> }> {
