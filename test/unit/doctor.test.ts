@@ -106,8 +106,8 @@ describe('a drill of the newest backup', () => {
     probed.mockResolvedValue({ network: 'isolated', mounts: 'isolated', reason: null });
   });
   async function examined(point: RecoveryPoint) {
-    publishDescription(join(root, 'backups'), point);
-    for (const file of ['files.json', 'backup_label', 'tablespace_map']) await writeFile(join(root, 'backups', point.id, file), TEXT);
+    publishDescription(join(root, 'repository', 'backups'), point);
+    for (const file of ['files.json', 'backup_label', 'tablespace_map']) await writeFile(join(root, 'repository', 'backups', point.id, file), TEXT);
     await writeFile(join(root, 'wal', segmentFileName({ timeline: 1, segmentNumber: 32n, segmentSize: 2 ** 20 })), Buffer.alloc(2 ** 20));
     const findings = new Findings('shop');
     const { configuration, settings } = configurationOf();
