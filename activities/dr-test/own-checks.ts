@@ -16,6 +16,8 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   ...MISTAKES, '21000': 'cardinality violation', '22012': 'division by zero', '22P02': 'invalid text representation', '3F000': 'invalid schema name', '42501': 'insufficient privilege',
   '42703': 'undefined column', '42704': 'undefined object', '42804': 'datatype mismatch', '42883': 'undefined function', '42P01': 'undefined table', 'XX000': 'internal error', 'XX001': 'data corrupted', 'XX002': 'index corrupted',
 };
+/** What extensions say whose library a drill leaves out by itself: no finding about the backup. */
+const LIBRARY_LEFT_OUT = /must be (pre)?loaded (via|by|through|using) "?shared_preload_libraries/;
 /** Values stay the text that PostgreSQL sends: the driver would make objects of dates and arrays. */
 const TEXT = { getTypeParser: () => (value: string) => value };
 
@@ -41,6 +43,7 @@ export async function runOwnChecks(address: (database: string) => ClientConfig, 
       const code = sqlState(error);
       if (code === queryCanceled) results.push({ name: check.name, outcome: 'skipped', detail: `did not finish: it was cancelled, or took longer than ${CHECK_TIMEOUT_MS / 60_000} minutes` });
       else if (code === limitReached) results.push({ name: check.name, outcome: 'skipped', detail: 'did not finish: it needs more temporary files than the drill may have; raise temp_file_limit in drills.settings' });
+      else if (LIBRARY_LEFT_OUT.test((error as Error).message)) results.push({ name: check.name, outcome: 'skipped', detail: 'needs a library that a drill does not load; name it in drills.preloadLibraries' });
       else if (saysNothingOfTheData(error)) throw error;
       else if (isMistake(error)) {
         const detail = isSeveralStatements(error) ? 'holds more than one statement' : `could not be run (${conditionOf(code)})`;

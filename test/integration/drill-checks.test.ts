@@ -76,6 +76,11 @@ describe("the owner's checks", () => {
     expect(await runOwnChecks(() => config, [sorting], { database: 'postgres', signal })).toEqual([{ name: 'mine', outcome: 'skipped', detail: expect.stringContaining('raise temp_file_limit') as string }]);
   });
 
+  it('have no answer from a library that drills leave out', async () => {
+    await server.withClient('postgres', (client) => client.query('CREATE EXTENSION pg_stat_statements'));
+    expect(await run('SELECT count(*) FROM pg_stat_statements', 1)).toEqual([{ name: 'mine', outcome: 'skipped', detail: expect.stringContaining('drills.preloadLibraries') as string }]);
+  });
+
   it.each(['53100', '53200', '53300', '57P01', '57P03', '58030'])('find nothing when the host is in trouble (%s)', async (state) => {
     await expect(run(`SELECT fails('${state}')`, '1')).rejects.toMatchObject({ code: state });
   });

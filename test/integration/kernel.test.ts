@@ -85,6 +85,12 @@ describe('a run without a gate', () => {
     expect((await first.fetchHistory()).events?.at(-1)?.workflowExecutionFailedEventAttributes?.failure).toMatchObject({ message: expect.stringContaining(`use a schedule (temporal schedule create), not --cron; end this one with: temporal workflow terminate --workflow-id '${handle.workflowId}'`) as string, applicationFailureInfo: { type: 'INVALID_INPUT', nonRetryable: true } });
   });
 
+  it('refuses a retry policy at once, for the same reason', async () => {
+    const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: environment.root }], retry: { maximumAttempts: 3 } });
+    await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: expect.stringContaining('start it without a retry policy') as string } });
+    expect((await handle.describe()).runId).toBe(handle.firstExecutionRunId);
+  });
+
   it.each(['nowhere', 'constructor', '__proto__', 'toString'])('refuses the unknown database "%s" at once, and its evidence says what was asked for', async (database) => {
     const run = await start({ database, requester: 'carol' });
     await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'NOT_FOUND', message: expect.stringContaining(`no database "${database}"`) as string } });

@@ -35,7 +35,7 @@ export function runbook<Input extends z.ZodType, Result extends object>(
   return async (rawInput) => {
     const state = new RunState(contract.type);
     registerHandlers(state);
-    refuseCron();
+    refuseRepetition();
     const input = parseInput(contract, rawInput);
 
     let conclusion: Conclusion<Result> | undefined;
@@ -78,11 +78,11 @@ function outcomeOf(state: RunState, error: unknown, type: string): Outcome {
   return type === 'REJECTED' ? 'rejected' : 'failed';
 }
 
-/** The executions of a cron workflow are one owner, as those of a reset are: a second would wait for ever for the guardian of the first. */
-function refuseCron(): void {
-  const { cronSchedule, workflowId } = workflowInfo();
-  if (!cronSchedule) return;
-  throw ApplicationFailure.nonRetryable(`use a schedule (temporal schedule create), not --cron; end this one with: temporal workflow terminate --workflow-id '${workflowId}'`, 'INVALID_INPUT');
+/** The executions of a cron workflow are one owner, and so are its retries, as those of a reset are: a second would wait for ever for the guardian of the first. */
+function refuseRepetition(): void {
+  const { cronSchedule, retryPolicy, workflowId } = workflowInfo();
+  if (cronSchedule) throw ApplicationFailure.nonRetryable(`use a schedule (temporal schedule create), not --cron; end this one with: temporal workflow terminate --workflow-id '${workflowId}'`, 'INVALID_INPUT');
+  if (retryPolicy) throw ApplicationFailure.nonRetryable('start it without a retry policy: its steps are tried again by themselves, and a run that failed has to be looked at before there is another', 'INVALID_INPUT');
 }
 
 function parseInput<Input extends z.ZodType>(contract: RunbookContract<Input>, rawInput: unknown): z.output<Input> {
