@@ -11,6 +11,8 @@ export interface WorkersInput {
   namespace: string;
   /** What activities need; asked for while the workers start. */
   prepare: () => Promise<Omit<ActivityDependencies, 'host'>>;
+  /** When the workflow thread has started: what it waits for first is done, and others may have the processor. */
+  threadStarted?: Promise<void>;
   /** Name of this host in task queues; the default is {@link hostName}. */
   host?: string;
 }
@@ -20,11 +22,11 @@ export interface CreatedWorkers { workers: Worker[]; loaded: Promise<unknown> }
 
 /**
  * The two workers of a process: one for workflows and for activities that any host may run, one for activities on the
- * files of this host. Resolves when both could work. Only then activities are loaded: before, that would take the
- * processor from the workflow thread, which everything waits for.
+ * files of this host. Resolves when both could work. Activities are loaded while the workflow thread starts, and not
+ * before: that would keep it waiting, which takes longest.
  */
 export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers> {
-  const { connection, namespace, prepare } = input;
+  const { connection, namespace, prepare, threadStarted } = input;
   const host = input.host ?? hostName();
   const activities = lazyActivities(() => loaded);
   // Each open poll of a process that stalled (a frozen machine keeps its connections) swallows one task, which comes back
@@ -32,18 +34,17 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
   const polls: Partial<WorkerOptions> = { maxConcurrentWorkflowTaskPolls: 2, maxConcurrentActivityTaskPolls: 2 };
   // An activity learns of a cancellation with its heartbeat: the SDK would hold those back for 8 of 10 seconds.
   const shared: Partial<WorkerOptions> = { ...polls, connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s', maxHeartbeatThrottleInterval: '1s' };
-  const creating = Promise.all([
-    Worker.create({ ...shared, taskQueue: TASK_QUEUE, activities, ...workflowSource(), maxConcurrentActivityTaskExecutions: 500 }),
-    // The locks bound the work, one drill a database. A bound here would keep teardowns waiting behind the copies of others.
-    Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 500 }),
-  ]);
-  const loaded = creating.then(async () => {
+  const first = Worker.create({ ...shared, taskQueue: TASK_QUEUE, activities, ...workflowSource(), maxConcurrentActivityTaskExecutions: 500 });
+  const begun = Promise.race([first, ...(threadStarted ? [threadStarted] : [])]);
+  // The locks bound the work, one drill a database. A bound here would keep teardowns waiting behind the copies of others.
+  const second = begun.then(() => Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 500 }));
+  const loaded = begun.then(async () => {
     const [{ createActivities }, prepared] = await Promise.all([import('../activities/create-activities.ts'), prepare()]);
     return createActivities({ ...prepared, host });
   });
   // Who awaits it learns of its failure; a worker that could not be created has another.
   loaded.catch(() => undefined);
-  return { workers: await creating, loaded };
+  return { workers: await Promise.all([first, second]), loaded };
 }
 
 /** The bundle built ahead when there is one; else (from sources, in tests) it is made now. */

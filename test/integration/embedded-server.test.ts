@@ -4,10 +4,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Connection } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hostTaskQueue, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { ACTIVITIES, hasPollers } from '../../scripts/cli/start-run.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
+import { hostName } from '../../workers/host.ts';
+import { startWorkerProcess } from '../faults/worker-process.ts';
 
 describe('the embedded Temporal server', () => {
   let directory: string;
@@ -61,6 +65,28 @@ describe('the embedded Temporal server', () => {
       expect(found.workflowExecutionInfo?.type?.name).toBe('any');
     });
     await second.stop();
+  });
+
+  it('gets a worker that says it is ready when it has asked for work and the server knows what runs set, not before', async () => {
+    const server = await startTemporalServer({ cliPath, searchAttributes: {}, logFile });
+    const configurationFile = join(directory, 'runbooks.yaml');
+    await writeFile(configurationFile, `
+version: 1
+evidence: { directory: ./evidence }
+databases: { shop: { connection: {}, provider: { kind: archive, repository: ./backups, walDirectory: ./wal } } }
+`);
+    try {
+      const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile });
+      await withConnection(server.address, async (connection) => {
+        const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace: 'default' });
+        expect(Object.keys(customAttributes ?? {})).toEqual(expect.arrayContaining(Object.keys(SEARCH_ATTRIBUTES)));
+        const connected = { client: new Client({ connection }), namespace: 'default' };
+        expect(await Promise.all([hasPollers(connected, TASK_QUEUE), hasPollers(connected, hostTaskQueue(hostName()), ACTIVITIES)])).toEqual([true, true]);
+      });
+      await worker.signal('SIGTERM');
+    } finally {
+      await server.stop();
+    }
   });
 
   it('ends within seconds when its parent is killed with -9', async () => {
