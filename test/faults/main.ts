@@ -1,10 +1,15 @@
-import { parseArgs } from 'node:util';
+import { parseOrEnd } from '../support/command-line.ts';
 import type { CaseResult } from './run-case.ts';
 import { runSuite } from './suite.ts';
 
-const { values, positionals } = parseArgs({
+const { values } = parseOrEnd('npm run faults -- dr-test [--json] [--only PATTERN] [--sample] [--lanes N]', {
   allowPositionals: true,
   options: { json: { type: 'boolean', default: false }, only: { type: 'string' }, sample: { type: 'boolean', default: false }, lanes: { type: 'string', default: '3' } },
+}, ({ values: { lanes, only }, positionals }) => {
+  if (positionals.join() !== 'dr-test') return 'say which suite: there is dr-test';
+  // Throws its own words where it is none.
+  new RegExp(only ?? '');
+  return /^[1-9]\d*$/.test(lanes) ? null : `--lanes takes a whole number, 1 or more, not "${lanes}"`;
 });
 
 // What an interrupted case still waits for must not keep the process.
@@ -14,11 +19,6 @@ process.exit(await main().catch((error: Error) => {
 }));
 
 async function main(): Promise<number> {
-  const [name] = positionals;
-  if (name !== 'dr-test' || positionals.length > 1) {
-    process.stderr.write('say which suite: npm run faults -- dr-test [--json] [--only PATTERN] [--sample] [--lanes N]\n');
-    return 2;
-  }
   const started = performance.now();
   // With --json the last line of standard output is the result; what happens on the way goes to standard error.
   const log = (line: string): void => void (values.json ? process.stderr : process.stdout).write(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${line}\n`);
@@ -36,7 +36,7 @@ async function main(): Promise<number> {
   process.stdout.write(`\n${table(results)}\n\n${results.length - failed} passed, ${failed} failed, ${((performance.now() - started) / 60_000).toFixed(1)} min\n`);
   if (values.json) {
     const cases = results.map(({ name: caseName, outcome, detail }) => ({ name: caseName, outcome, detail }));
-    process.stdout.write(`${JSON.stringify({ faults: name, cases, passed: results.length - failed, failed })}\n`);
+    process.stdout.write(`${JSON.stringify({ faults: 'dr-test', cases, passed: results.length - failed, failed })}\n`);
   }
   // A pattern that fits nothing has shown nothing.
   return failed > 0 || results.length === 0 ? 1 : 0;

@@ -1,24 +1,23 @@
 /** `npm run soak -- dr-test [--drills 50] [--seed N] [--json]`: healthy drills under write load; one that is red, one that shares its position with another, or a race that was rare, fails it. */
-import { parseArgs } from 'node:util';
+import { parseOrEnd } from '../support/command-line.ts';
 import { soak } from './soak.ts';
 import { hasPassed, summaryOf } from './summary.ts';
 
-const { values: options, positionals } = parseArgs({
+const { values: options } = parseOrEnd('npm run soak -- dr-test [--drills 50] [--seed 1] [--json]', {
   allowPositionals: true,
   options: { drills: { type: 'string', default: '50' }, seed: { type: 'string', default: '1' }, json: { type: 'boolean', default: false } },
+}, ({ values: { drills, seed }, positionals }) => {
+  if (positionals.join() !== 'dr-test') return 'say what to soak: there is dr-test';
+  if (!/^[1-9]\d*$/.test(drills)) return `--drills takes a whole number, 1 or more, not "${drills}"`;
+  return /^\d+$/.test(seed) ? null : `--seed takes a whole number, not "${seed}"`;
 });
-const drills = Number(options.drills);
-if (positionals.join() !== 'dr-test' || !Number.isInteger(drills) || drills < 1 || !Number.isInteger(Number(options.seed))) {
-  process.stderr.write('say what to soak: npm run soak -- dr-test [--drills 50] [--seed 1] [--json]\n');
-  process.exit(2);
-}
 process.exitCode = await main();
 
 async function main(): Promise<number> {
   const began = performance.now();
   const log = (line: string): void => void process.stderr.write(`[${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s] ${line}\n`);
   const results = await soak({
-    drills, seed: Number(options.seed), log,
+    drills: Number(options.drills), seed: Number(options.seed), log,
     onStarted: (stop) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().finally(() => process.exit(130)));
     },

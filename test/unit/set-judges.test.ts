@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Evidence } from '../../contracts/evidence.ts';
 import type { Fault } from '../faults/faults.ts';
@@ -6,6 +8,7 @@ import type { Timeline } from '../faults/timeline.ts';
 import { raceKinds } from '../soak/racers.ts';
 import type { SoakDrill } from '../soak/soak.ts';
 import { hasPassed, summaryOf } from '../soak/summary.ts';
+import { ROOT } from '../support/documentation.ts';
 import { sampleEvidence } from './report-fixture.ts';
 
 describe('a run that was terminated', () => {
@@ -41,4 +44,14 @@ describe('a soak', () => {
   ])('has not with %s', (_of, drills) => {
     expect(hasPassed(summaryOf(drills))).toBe(false);
   });
+});
+
+describe.each([['faults', '--lanes=0'], ['soak', '--drills=0']])('npm run %s', (name, wrong) => {
+  const run = (...words: string[]) => spawnSync(process.execPath, [join(ROOT, `dist/test/${name}/main.js`), ...words], { encoding: 'utf8' });
+  const usage = expect.stringMatching(new RegExp(`^npm run ${name} -- dr-test `, 'm')) as string;
+
+  it('tells its use when it is asked, and when it is used wrongly', () => {
+    expect(run('--help')).toMatchObject({ status: 0, stderr: '', stdout: usage });
+    for (const words of [['dr-test', '--fast'], ['dr-test', wrong]]) expect(run(...words)).toMatchObject({ status: 2, stdout: '', stderr: usage });
+  }, 30_000);
 });
