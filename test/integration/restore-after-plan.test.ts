@@ -107,7 +107,7 @@ it.each([
   ['the repository', () => source.layout.root], ['the WAL archive', () => source.layout.wal], ["the source's data directory", () => source.server.dataDirectory],
 ])('drills within %s are refused before anything is made, and where that changed since the plan, nothing is left', async (_what, within) => {
   const planned = await plan();
-  const directory = join(within(), 'drills', 'here');
+  const directory = join(within(), 'd', 'h');
   const unsafe = provider('bestEffort', directory);
   const failure: unknown = await unsafe.preflight(planned, tools.signal).catch((error: unknown) => error);
   expect(failure).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringMatching(/which belongs to the source; set drills\.directory to a directory elsewhere/) as string });
