@@ -1,5 +1,5 @@
 import type { ClientConfig } from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connectionSchema, databaseSchema } from '../../contracts/configuration.ts';
 import { checkCollations } from '../../activities/dr-test/collation-check.ts';
 import { describeSource } from '../../activities/dr-test/describe-source.ts';
@@ -7,28 +7,17 @@ import { measureLoss } from '../../activities/dr-test/measure-loss.ts';
 import type { LostCommits } from '../../activities/dr-test/provider.ts';
 import { temporaryFileLimit } from '../../activities/drill/configuration.ts';
 import { classify } from '../../activities/temporal/classify.ts';
-import { type HangingGateway, startHangingGateway } from '../support/hanging-gateway.ts';
-import { type Server, startCluster } from '../support/postgres.ts';
+import { useHangingGateway } from '../support/hanging-gateway.ts';
 
-let server: Server;
-let gateway: HangingGateway;
-beforeAll(async () => {
-  server = await startCluster({ tcp: true });
-  gateway = await startHangingGateway(server);
-});
-afterEach(() => { gateway.isHung = false; });
-afterAll(async () => {
-  gateway.stop();
-  await server.stop();
-});
+const used = useHangingGateway();
 
 describe('describeSource', () => {
   const signal = new AbortController().signal;
   const describeWith = (connection: Record<string, unknown>, patienceMs?: number) => {
-    const settings = databaseSchema.parse({ connection: connectionSchema.parse({ host: server.socketDirectory, port: server.port, ...connection }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } });
+    const settings = databaseSchema.parse({ connection: connectionSchema.parse({ host: used.server.socketDirectory, port: used.server.port, ...connection }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } });
     return describeSource({ database: 'shop', owner: { workflowId: 'w', firstExecutionRunId: 'r' } as never }, { settings, resolvePassword: () => Promise.resolve(undefined), signal, patienceMs });
   };
-  const runSql = (...statements: string[]) => server.withClient('postgres', async (client) => { for (const sql of statements) await client.query(sql); });
+  const runSql = (...statements: string[]) => used.server.withClient('postgres', async (client) => { for (const sql of statements) await client.query(sql); });
 
   it('describes one that answers', async () => {
     expect(await describeWith({})).toMatchObject({ source: { clockSkewSeconds: expect.any(Number) as number }, sourceSilence: null });
@@ -48,8 +37,8 @@ describe('describeSource', () => {
   });
 
   it('takes one that hangs in the middle of its answer for silent', async () => {
-    const { host, port } = gateway.config();
-    gateway.isHung = true;
+    const { host, port } = used.gateway.config();
+    used.gateway.isHung = true;
     expect(await describeWith({ host, port, sslmode: 'disable' }, 500)).toEqual({ source: null, sourceSilence: 'Query read timeout' });
   });
 
@@ -61,11 +50,11 @@ describe('describeSource', () => {
 });
 
 describe('collation versions', () => {
-  const at = (database: string) => () => ({ ...server.config(), database });
-  const spoil = (database: string) => server.withClient(database, (client) => client.query(
+  const at = (database: string) => () => ({ ...used.server.config(), database });
+  const spoil = (database: string) => used.server.withClient(database, (client) => client.query(
     `UPDATE pg_collation SET collversion = 'old' WHERE oid = (SELECT min(oid) FROM pg_collation WHERE collversion IS NOT NULL)`));
   beforeAll(async () => {
-    await server.withClient('postgres', async (client) => { for (const name of ['restored', 'origin']) await client.query(`CREATE DATABASE ${name}`); });
+    await used.server.withClient('postgres', async (client) => { for (const name of ['restored', 'origin']) await client.query(`CREATE DATABASE ${name}`); });
   });
 
   it('pass where indexes are read as they were built', async () => {
@@ -92,7 +81,7 @@ describe('collation versions', () => {
 describe('the heartbeat', () => {
   const until = new Date('2026-11-21T03:00:00Z');
   const beat = (secondsBefore: number) => `INSERT INTO beat VALUES ('${new Date(until.getTime() - secondsBefore * 1000).toISOString()}')`;
-  const sql = (database: string, text: string) => server.withClient(database, (client) => client.query(text));
+  const sql = (database: string, text: string) => used.server.withClient(database, (client) => client.query(text));
   beforeAll(async () => {
     await sql('postgres', 'CREATE DATABASE copy');
     await sql('postgres', 'CREATE ROLE measurer LOGIN SUPERUSER');
@@ -101,7 +90,7 @@ describe('the heartbeat', () => {
   afterEach(() => sql('postgres', 'ALTER ROLE measurer SUPERUSER CONNECTION LIMIT -1'));
 
   /** Measures with one server as both: `postgres` is the source's database, `copy` the restored one. */
-  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => server.config('copy'), skew = 0, asked = () => undefined, source = server.config(), patienceMs }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig; skew?: number; asked?: (until: Date) => void; source?: ClientConfig; patienceMs?: number }) => measureLoss({
+  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => used.server.config('copy'), skew = 0, asked = () => undefined, source = used.server.config(), patienceMs }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig; skew?: number; asked?: (until: Date) => void; source?: ClientConfig; patienceMs?: number }) => measureLoss({
     declarationSkewSeconds: skew,
     drill: { owner: { workflowId: 'w', firstExecutionRunId: 'r' } } as never, recovered: { endLsn: '0/1', lastCommitAt: new Date(until.getTime() - 9500).toISOString(), stoppedBeforeLater: false, replaySeconds: 0, promotionSeconds: 0, repeatedSeconds: 0 },
     plan: { declaredAt: until.toISOString(), heartbeat: { table: 'beat', column: 'at', every: 2000 }, source: { lsn: '0/2', systemIdentifier: '1', clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
@@ -159,7 +148,7 @@ describe('the heartbeat', () => {
 
   it('is not asked of a source that hung while its WAL was read, of which the loss is not known then', async () => {
     await sql('copy', beat(10));
-    const loss = await measure({ source: gateway.config(), patienceMs: 500, asked: () => { gateway.isHung = true; } });
+    const loss = await measure({ source: used.gateway.config(), patienceMs: 500, asked: () => { used.gateway.isHung = true; } });
     expect(loss).toMatchObject({ rpaSeconds: 9.5, lostTransactions: null, method: expect.stringContaining('(the source did not answer: Query read timeout)') as string, checks: [{ outcome: 'passed', detail: expect.stringContaining('before the last recovered commit') as string }] });
   });
 
@@ -175,7 +164,7 @@ describe('the limit of temporary files', () => {
   it('is a quarter of what may be used, never nothing, and no more than PostgreSQL can read', async () => {
     const limit = (free: number) => temporaryFileLimit({ reserveBytes: 2 ** 30 }, free);
     expect([limit(9 * 2 ** 30), limit(0), limit(Infinity)]).toEqual(['2048MB', '64MB', '-1']);
-    const [largest] = await server.withClient('postgres', async (client) => {
+    const [largest] = await used.server.withClient('postgres', async (client) => {
       await client.query(`SET temp_file_limit = '${limit(2 ** 60)}'`);
       return (await client.query<{ setting: string }>(`SELECT setting FROM pg_settings WHERE name = 'temp_file_limit'`)).rows;
     });

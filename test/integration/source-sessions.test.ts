@@ -1,23 +1,11 @@
 import { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { endSourceSessions, lookForSourceSessions } from '../../activities/postgres/run-sessions.ts';
-import { type HangingGateway, startHangingGateway } from '../support/hanging-gateway.ts';
-import { type Server, startCluster } from '../support/postgres.ts';
+import { useHangingGateway } from '../support/hanging-gateway.ts';
 
 const NAME = 'runbook dr-test-1';
-let server: Server;
-let gateway: HangingGateway;
-
-beforeAll(async () => {
-  server = await startCluster({ tcp: true });
-  gateway = await startHangingGateway(server);
-});
-afterEach(() => { gateway.isHung = false; });
-afterAll(async () => {
-  gateway.stop();
-  await server.stop();
-});
-const through = () => gateway.config();
+const used = useHangingGateway();
+const through = () => used.gateway.config();
 
 it('finds the sessions of a run at its source and ends them, and no others', async () => {
   const [ours, others] = [NAME, 'runbook dr-test-2'].map((application_name) => new Client({ ...through(), application_name }).on('error', () => undefined)) as [Client, Client];
@@ -33,7 +21,7 @@ it('finds the sessions of a run at its source and ends them, and no others', asy
 }, 30_000);
 
 it('a source that takes a connection and then hangs holds nothing up for long, and is not said to be free of sessions', async () => {
-  gateway.isHung = true;
+  used.gateway.isHung = true;
   const started = performance.now();
   expect(await endSourceSessions(through(), NAME, 300)).toBe(0);
   await expect(lookForSourceSessions(through(), NAME, 1, 300)).rejects.toThrow(/timeout/i);

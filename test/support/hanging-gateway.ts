@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import type { ClientConfig } from 'pg';
-import type { Server } from './postgres.ts';
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import { type Server, startCluster } from './postgres.ts';
 
 /** Stands between a server and who asks it, and can stop passing on what is said once somebody is connected, as a machine does that hangs. */
 export interface HangingGateway {
@@ -10,7 +11,22 @@ export interface HangingGateway {
   stop: () => void;
 }
 
-export async function startHangingGateway(server: Server): Promise<HangingGateway> {
+/** A server of its own for the tests of a file, and a gateway to it that hangs in no test unless told to. */
+export function useHangingGateway(): { server: Server; gateway: HangingGateway } {
+  const used = {} as { server: Server; gateway: HangingGateway };
+  beforeAll(async () => {
+    used.server = await startCluster({ tcp: true });
+    used.gateway = await startHangingGateway(used.server);
+  });
+  afterEach(() => { used.gateway.isHung = false; });
+  afterAll(async () => {
+    used.gateway.stop();
+    await used.server.stop();
+  });
+  return used;
+}
+
+async function startHangingGateway(server: Server): Promise<HangingGateway> {
   const sockets = new Set<Socket>();
   const listener = createServer((inner) => {
     const outer = connect(server.port, '127.0.0.1');
