@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, RawValue } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import type { Evidence } from '../../contracts/evidence.ts';
-import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
+import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, SIGNALS, type Progress } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { startToy, until } from '../support/toy-runs.ts';
 
 /** Longer than a healthy run of these tests, short enough to wait for. */
 const LEASE_MS = 6_000;
@@ -29,20 +28,8 @@ beforeAll(async () => {
 afterAll(() => environment.stop());
 
 async function start(input: Record<string, unknown> = {}) {
-  const { client } = environment;
-  const root = await mkdtemp(path.join(environment.root, 'run-'));
-  const handle = await client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...input }] });
-  const guardian = client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId }));
-  const acting = async () => {
-    for (const end = Date.now() + 20_000; Date.now() < end; await sleep(50)) if ((await readFile(path.join(root, 'journal'), 'utf8').catch(() => '')) !== '') return;
-    throw new Error('the first step never began');
-  };
-  const evidence = async (): Promise<Evidence> => {
-    const found = (await environment.evidence()).filter((one) => one.workflowId === handle.workflowId);
-    expect(found).toHaveLength(1);
-    return found[0] as Evidence;
-  };
-  return { handle, guardian, root, acting, evidence };
+  const run = await startToy(environment, input);
+  return { ...run, acting: () => until(async () => (await run.journal()).length > 0, 'the first step began') };
 }
 
 const holders = () => environment.client.workflow.getHandle(lockId('shop')).query<{ holders: { guardianId: string }[]; waiting: unknown[] }>('holders');

@@ -1,41 +1,15 @@
-import { mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { Client, WorkflowContinuedAsNewError, type WorkflowStartOptions } from '@temporalio/client';
-import { afterAll, beforeAll, describe, expect, it, vi, type MockInstance } from 'vitest';
-import { guardianId } from '../../contracts/guardian.ts';
-import type { Evidence } from '../../contracts/evidence.ts';
-import { NOTHING_SETTLED, type RunRecord } from '../../contracts/record.ts';
-import type { Progress } from '../../contracts/messages.ts';
-import { approve, reject } from '../../scripts/cli/decide.ts';
+import { WorkflowContinuedAsNewError, type Client, type WorkflowStartOptions } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NOTHING_SETTLED } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { startToy, until } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
-
-async function start(input: Record<string, unknown> = {}, client = environment.client, options: Partial<WorkflowStartOptions> = {}) {
-  const root = await mkdtemp(path.join(environment.root, 'run-'));
-  const handle = await client.workflow.start('toy', {
-    workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...input }], ...options,
-  });
-  const owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
-  const guardian = environment.client.workflow.getHandle(guardianId(owner));
-  const journal = async () => (await readFile(path.join(root, 'journal'), 'utf8').catch(() => '')).trim().split('\n').filter(Boolean);
-  const evidence = async (): Promise<Evidence> => {
-    const found = (await environment.evidence()).find((one) => one.workflowId === handle.workflowId);
-    if (!found) throw new Error('no evidence');
-    return found;
-  };
-  return { handle, guardian, root, journal, evidence };
-}
-
-async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
-  for (const end = Date.now() + 20_000; Date.now() < end;) {
-    if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`did not happen within 20 s: ${what}`);
-}
+const start = (input?: Record<string, unknown>, client?: Client, options?: Partial<WorkflowStartOptions>) => startToy(environment, input, client, options);
 
 describe('a run without a gate', () => {
   beforeAll(async () => {
@@ -168,157 +142,5 @@ describe('a run without a gate', () => {
     const waited = await second.evidence();
     const firstGone = Date.parse((await first.evidence()).teardown.proofs.at(-1)?.at ?? '');
     expect(Date.parse(waited.steps[0]?.startedAt ?? '')).toBeGreaterThanOrEqual(firstGone);
-  });
-});
-
-describe('a run with a gate', () => {
-  beforeAll(async () => {
-    environment = await startKernelEnvironment({ start: { approvers: ['anna', 'ben'], quorum: 2, assurance: 'claimed', expiresAfter: '30s' } });
-    await environment.startWorker();
-  });
-  afterAll(() => environment.stop());
-
-  const openGate = (run: Awaited<ReturnType<typeof start>>) => until(async () => (await run.handle.query<Progress>('progress')).openGate !== null, 'the gate is open');
-
-  it('counts each named approver once and refuses everybody else with a sentence', async () => {
-    const run = await start({ requester: 'carol' });
-    await openGate(run);
-    await run.handle.signal('approve');
-    await run.handle.signal('approve', { gate: 'start', by: 'mallory' });
-    await run.handle.signal('approve', { gate: 'start', by: 'anna' });
-    await run.handle.signal('approve', { gate: 'start', by: ' Anna ' });
-    await run.handle.signal('approve', 'nonsense');
-    await until(async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisions.length === 4, 'four decisions are identified');
-    await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben', planHash: 'stale' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('is not the plan') as string } });
-    expect(await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben' }] })).toEqual({ gate: 'start', outcome: 'approved' });
-    await run.handle.result();
-    const [gate] = (await run.evidence()).gates;
-    expect(gate?.outcome).toBe('approved');
-    expect(gate?.decisions.map((decision) => [decision.by, decision.assurance, decision.counted])).toEqual([
-      [null, 'none', false], ['mallory', 'claimed', false], ['anna', 'claimed', true], [' Anna ', 'claimed', false], ['ben', 'claimed', true],
-    ]);
-    const { identity } = environment.client.options;
-    expect(gate?.decisions.map((decision) => [decision.channel, decision.identity])).toEqual([...[1, 2, 3, 4].map(() => ['signal', identity]), ['update', null]]);
-  });
-
-  it('counts who started the run as its requester, whatever the input says, and nobody else', async () => {
-    const { client } = environment;
-    const asBen = new Client({ connection: client.connection, identity: 'temporal-cli:ben@db1' });
-    const run = await start({ requester: 'carol' }, asBen);
-    await openGate(run);
-    await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('may not approve') as string } });
-    await run.handle.signal('reject', { gate: 'start', by: 'anna' });
-    await run.handle.result().catch(() => undefined);
-    expect(await run.evidence()).toMatchObject({ requester: 'carol', startedBy: { identity: 'temporal-cli:ben@db1', principal: null } });
-  });
-
-  it('says that it cannot know the requester of a bare start, and lets people decide', async () => {
-    const run = await start();
-    await openGate(run);
-    expect((await run.handle.query<Progress>('progress')).openGate?.note).toContain('who requested this run is not known');
-    for (const by of ['anna', 'ben']) await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by }] });
-    await run.handle.result();
-    expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', requester: null, startedBy: { identity: environment.client.options.identity } });
-  });
-
-  it('is not kept from ending by any size or number of messages', async () => {
-    const run = await start();
-    await openGate(run);
-    const huge = 'x'.repeat(1_000_000);
-    await run.handle.signal('approve', { gate: 'start', by: 'mallory', comment: huge });
-    await run.handle.signal('reject', { gate: 'start', by: 'mallory', comment: huge });
-    await run.handle.signal('approve', { gate: 'start', by: huge });
-    for (let sent = 0; sent < 60; sent += 1) await run.handle.signal('approve', { gate: 'start', by: 'mallory', comment: 'x'.repeat(500) });
-    for (const [update, input] of [['decide', { gate: 'start', decision: 'approve', by: 'anna', comment: huge }], ['pause', { by: 'anna', reason: huge }]] as const) {
-      await expect(run.handle.executeUpdate(update, { args: [input] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('at most 500') as string } });
-    }
-    await until(async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisionsLeftOut === 10, 'all decisions are identified');
-    const { refused, refusedLeftOut } = await run.handle.query<RunRecord>('record');
-    expect([refused.length, refusedLeftOut]).toEqual([50, 13]);
-    expect(refused[0]).toContain('at most 500');
-    await run.handle.signal('reject', { gate: 'start', by: 'ben' });
-    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
-    const [gate] = (await run.evidence()).gates;
-    expect(gate?.decisions).toHaveLength(51);
-    expect(gate?.decisions.at(-1)).toMatchObject({ by: 'ben', counted: true });
-  });
-
-  it('ends as rejected, with nothing created, when one person says no', async () => {
-    const run = await start();
-    await openGate(run);
-    await run.handle.signal('reject', { by: 'ben', comment: 'not tonight', gate: 'start' });
-    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: 'gate "start" was rejected by ben: not tonight' } });
-    expect((await run.evidence()).outcome).toBe('rejected');
-    expect(await run.journal()).toEqual([]);
-  });
-});
-
-describe('gates that ask for more than a name, or for none', () => {
-  /** What a server with an authorizer would stamp on the next decisions; the embedded one has none. */
-  let principal: string | null = null;
-  let said = '';
-  const spies: MockInstance[] = [];
-  beforeAll(async () => {
-    environment = await startKernelEnvironment({ start: { approvers: ['anna', 'ben'], quorum: 2, assurance: 'principal' } }, {}, { unnamed: { start: { assurance: 'none' } } });
-    const real = environment.kernelActivities(path.join(environment.root, 'evidence'));
-    await environment.startWorker({ identifyDecision: async (input) => ({ ...await real.identifyDecision(input), principal }) });
-    for (const stream of [process.stdout, process.stderr]) spies.push(vi.spyOn(stream, 'write').mockImplementation((text) => { said += String(text); return true; }));
-  });
-  afterAll(() => {
-    for (const spy of spies) spy.mockRestore();
-    return environment.stop();
-  });
-
-  const openGate = (run: Awaited<ReturnType<typeof start>>) => until(async () => (await run.handle.query<Progress>('progress')).openGate !== null, 'the gate is open');
-  const decideAs = async (name: string | null, decide: typeof approve, workflowId: string) => {
-    principal = name;
-    said = '';
-    return { code: await decide(workflowId, { address: environment.server.address, by: 'somebody' }), said };
-  };
-
-  it('`runbook approve` sends a signal where only a verified name counts, and says what became of it', async () => {
-    const run = await start({ database: 'shop' });
-    await openGate(run);
-    await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('no verified name, a signal does') as string } });
-    expect(await decideAs(null, approve, run.handle.workflowId)).toEqual({ code: 2, said: expect.stringContaining('did not count: gate "start" asks for assurance "principal"') as string });
-    expect(await decideAs('anna', approve, run.handle.workflowId)).toEqual({ code: 0, said: 'approve by anna counts at gate "start"; the gate needs 2 approvals and waits for the others\n' });
-    expect(await decideAs('anna', approve, run.handle.workflowId)).toEqual({ code: 2, said: expect.stringContaining('anna has already decided') as string });
-    expect(await decideAs('ben', approve, run.handle.workflowId)).toEqual({ code: 0, said: 'approve by ben counts at gate "start": approved\n' });
-    await run.handle.result();
-    expect((await run.evidence()).gates[0]?.decisions.filter(({ counted }) => counted).map(({ by, assurance }) => [by, assurance])).toEqual([['anna', 'principal'], ['ben', 'principal']]);
-    const other = await start({ database: 'shop' });
-    await openGate(other);
-    expect(await decideAs('ben', reject, other.handle.workflowId)).toEqual({ code: 0, said: 'reject by ben counts at gate "start": rejected\n' });
-    await expect(other.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
-  });
-
-  it('an empty form from the client of whoever started the run does not count, and that of another does', async () => {
-    principal = null;
-    const { client: { connection } } = environment;
-    const [ben, anna] = ['ben', 'anna'].map((name) => new Client({ connection, identity: `temporal-cli:${name}@db1` }));
-    const run = await start({ database: 'unnamed' }, ben);
-    await openGate(run);
-    expect((await run.handle.query<Progress>('progress')).openGate?.note).toContain('an empty form names nobody');
-    await run.handle.signal('approve', { gate: 'start' });
-    await until(async () => (await run.handle.query<RunRecord>('record')).refused.some((reason) => reason.includes('ben, who sent this without a name')), 'it is refused');
-    await anna?.workflow.getHandle(run.handle.workflowId).signal('approve', { gate: 'start' });
-    await run.handle.result();
-    expect((await run.evidence()).gates[0]?.decisions.map(({ by, identity, counted }) => [by, identity, counted])).toEqual([[null, 'temporal-cli:ben@db1', false], [null, 'temporal-cli:anna@db1', true]]);
-  });
-});
-
-describe('a run with a gate that expires after two seconds', () => {
-  beforeAll(async () => {
-    environment = await startKernelEnvironment({ start: { expiresAfter: '2s' } });
-    await environment.startWorker();
-  });
-  afterAll(() => environment.stop());
-
-  it('ends as rejected, with nothing created and evidence that says that the gate expired', async () => {
-    const run = await start();
-    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: expect.stringMatching(/^gate "start" expired at .* without enough approvals$/) as string } });
-    await run.guardian.result();
-    expect(await run.evidence()).toMatchObject({ outcome: 'rejected', gates: [{ outcome: 'expired', decisions: [] }], steps: [], teardown: { outcome: 'notNeeded' }, chain: { writtenBy: 'run' } });
-    expect(await run.journal()).toEqual([]);
   });
 });

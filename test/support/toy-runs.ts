@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { WorkflowHandleWithFirstExecutionRunId, WorkflowStartOptions } from '@temporalio/client';
+import { expect } from 'vitest';
+import type { Evidence } from '../../contracts/evidence.ts';
+import { guardianId } from '../../contracts/guardian.ts';
+import type { Progress } from '../../contracts/messages.ts';
+import type { KernelEnvironment } from './kernel-environment.ts';
+
+/** A run of the toy runbook, and what tests ask of it. */
+export interface ToyRun {
+  handle: WorkflowHandleWithFirstExecutionRunId;
+  guardian: ReturnType<KernelEnvironment['client']['workflow']['getHandle']>;
+  /** Where it works. */
+  root: string;
+  /** What its activities did, a line each. */
+  journal: () => Promise<string[]>;
+  /** The one piece of evidence that it has. */
+  evidence: () => Promise<Evidence>;
+}
+
+/** Starts the toy runbook, in a directory of its own. */
+export async function startToy(environment: KernelEnvironment, input: Record<string, unknown> = {}, client = environment.client, options: Partial<WorkflowStartOptions> = {}): Promise<ToyRun> {
+  const root = await mkdtemp(path.join(environment.root, 'run-'));
+  const handle = await client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...input }], ...options });
+  const owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
+  return {
+    handle, root,
+    guardian: environment.client.workflow.getHandle(guardianId(owner)),
+    journal: async () => (await readFile(path.join(root, 'journal'), 'utf8').catch(() => '')).trim().split('\n').filter(Boolean),
+    evidence: async () => {
+      const found = (await environment.evidence()).filter((one) => one.workflowId === handle.workflowId);
+      expect(found).toHaveLength(1);
+      return found[0] as Evidence;
+    },
+  };
+}
+
+/** Waits up to 20 s. */
+export async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
+  for (const end = Date.now() + 20_000; Date.now() < end;) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`did not happen within 20 s: ${what}`);
+}
+
+export const gateOpens = ({ handle }: ToyRun): Promise<void> => until(async () => (await handle.query<Progress>('progress')).openGate !== null, 'the gate is open');
