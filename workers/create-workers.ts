@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Client } from '@temporalio/client';
 import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
 import type { ActivityDependencies } from '../activities/create-activities.ts';
 import { hostTaskQueue, TASK_QUEUE } from '../contracts/search-attributes.ts';
@@ -10,7 +11,7 @@ export interface WorkersInput {
   connection: NativeConnection;
   namespace: string;
   /** What activities need; asked for while the workers start. */
-  prepare: () => Promise<Omit<ActivityDependencies, 'host'>>;
+  prepare: () => Promise<Omit<ActivityDependencies, 'client' | 'host'>>;
   /** When the workflow thread has started: what it waits for first is done, and others may have the processor. */
   threadStarted?: Promise<void>;
   /** Name of this host in task queues; the default is {@link hostName}. */
@@ -18,7 +19,12 @@ export interface WorkersInput {
 }
 
 /** Workers that take tasks as soon as they run, and the loading of the activities that the first of them wait for. */
-export interface CreatedWorkers { workers: Worker[]; loaded: Promise<unknown> }
+export interface CreatedWorkers {
+  workers: Worker[];
+  /** What activities ask the server with, over the connection that their tasks come by. */
+  client: Client;
+  loaded: Promise<unknown>;
+}
 
 /**
  * The two workers of a process: one for workflows and for activities that any host may run, one for activities on the
@@ -28,6 +34,7 @@ export interface CreatedWorkers { workers: Worker[]; loaded: Promise<unknown> }
 export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers> {
   const { connection, namespace, prepare, threadStarted } = input;
   const host = input.host ?? hostName();
+  const client = new Client({ connection, namespace });
   const activities = lazyActivities(() => loaded);
   // Each open poll of a process that stalled (a frozen machine keeps its connections) swallows one task, which comes back
   // only when its timeout is over. Runs are few, and two polls keep one on the line at any time.
@@ -40,11 +47,11 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
   const second = begun.then(() => Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 500 }));
   const loaded = begun.then(async () => {
     const [{ createActivities }, prepared] = await Promise.all([import('../activities/create-activities.ts'), prepare()]);
-    return createActivities({ ...prepared, host });
+    return createActivities({ ...prepared, client, host });
   });
   // Who awaits it learns of its failure; a worker that could not be created has another.
   loaded.catch(() => undefined);
-  return { workers: await Promise.all([first, second]), loaded };
+  return { workers: await Promise.all([first, second]), client, loaded };
 }
 
 /** The bundle built ahead when there is one; else (from sources, in tests) it is made now. */

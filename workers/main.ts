@@ -1,12 +1,13 @@
 #!/usr/bin/env node
+import { keepCompiled } from './compile-cache.ts';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type { Client } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import type { SweepTools } from '../activities/archive-provider/sweep.ts';
 import { createWorkers } from './create-workers.ts';
 import { workerLogger } from './log.ts';
-import { temporalConnectOptions, type TemporalConnectOptions, type TemporalFlags } from './temporal-connection.ts';
+import { registerSearchAttributes } from './search-attributes.ts';
+import { temporalConnectOptions, type TemporalFlags } from './temporal-connection.ts';
 
 /** How often drills are looked for that nobody guards any more. */
 const SWEEP_EVERY_MS = 60_000;
@@ -15,30 +16,26 @@ const SWEEP_EVERY_MS = 60_000;
 export async function runWorker(options: { config?: string | undefined; flags?: TemporalFlags; log: (line: string) => void }): Promise<void> {
   Runtime.install({ logger: workerLogger(), shutdownSignals: ['SIGINT', 'SIGTERM'] });
   const { address, namespace, connectionOptions } = await temporalConnectOptions(options.flags);
-  const native = await NativeConnection.connect(connectionOptions).catch(async (error: unknown) => {
+  const connection = await NativeConnection.connect(connectionOptions).catch(async (error: unknown) => {
     // People correct the configuration first, if that is wrong too.
     await loadConfigurationLate(options.config);
     throw error;
   });
-  let opening: ReturnType<typeof openClient> | undefined;
-  let client: Client | undefined;
   try {
     const threadStarted = new Promise<void>((resolve) => process.once('worker', () => resolve()));
     const creating = createWorkers({
-      connection: native, namespace, threadStarted,
+      connection, namespace, threadStarted,
       prepare: async () => {
-        opening = openClient(connectionOptions, namespace, options.log);
-        const [{ configuration, resolvePassword, probeEnvironment }, opened, codeVersion] = await Promise.all([configured, opening, packageVersion()]);
-        ({ client } = opened);
-        return { client, configuration, codeVersion, searchAttributes: opened.searchAttributes, resolvePassword, probeEnvironment: probeEnvironment() };
+        const [{ configuration, resolvePassword, probeEnvironment }, searchAttributes, codeVersion] = await Promise.all([configured, registerSearchAttributes(connection, namespace, options.log), packageVersion()]);
+        return { configuration, codeVersion, searchAttributes, resolvePassword, probeEnvironment: probeEnvironment() };
       },
     });
     // While the workflow thread starts, and not before: what is loaded here would keep it waiting.
     const configured = Promise.race([threadStarted, creating]).then(() => loadConfigurationLate(options.config));
-    const [{ workers, loaded }, { configuration, warnings, file }] = await Promise.all([creating, configured]);
+    const [{ workers, client, loaded }, { configuration, warnings, file }] = await Promise.all([creating, configured]);
     for (const warning of warnings) options.log(`warning: ${warning}`);
     const onStuck = (place: string, error: Error) => options.log(`warning: ${place}, left by a lost run, could not be removed: ${error.message}`);
-    const sweep = () => sweepAll({ client: client as Client, configuration, onStuck }).then(
+    const sweep = () => sweepAll({ client, configuration, onStuck }).then(
       (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
       (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
     );
@@ -48,6 +45,7 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
       options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
       // Not awaited: it must not keep new runs waiting. Again, since a guardian may give this host up while it comes back.
       void sweep();
+      keepCompiled();
       sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS);
     };
     const running = workers.map((worker) => worker.run());
@@ -59,20 +57,7 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     await Promise.all([working, ...running]).finally(() => clearInterval(sweeping));
   } finally {
     // Workers that never ran still hold it when preparing failed; that failure is what people must see.
-    await native.close().catch(() => undefined);
-    await opening?.then((opened) => opened.client.connection.close(), () => undefined);
-  }
-}
-
-/** Connects what talks to the server beside the workers, and registers what the server must know. */
-async function openClient(connectionOptions: TemporalConnectOptions['connectionOptions'], namespace: string, warn: (line: string) => void) {
-  const [{ Client, Connection }, { registerSearchAttributes }] = await Promise.all([import('@temporalio/client'), import('./search-attributes.ts')]);
-  const connection = await Connection.connect(connectionOptions);
-  try {
-    return { client: new Client({ connection, namespace }), searchAttributes: await registerSearchAttributes(connection, namespace, warn) };
-  } catch (error) {
-    await connection.close();
-    throw error;
+    await connection.close().catch(() => undefined);
   }
 }
 

@@ -3,13 +3,16 @@ import proto from '@temporalio/proto';
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../contracts/search-attributes.ts';
 
 const { IndexedValueType } = proto.temporal.api.enums.v1;
+/** Any connection, the workers' own included. */
+type Operator = Pick<Connection, 'operatorService'>;
+
 const VALUE_TYPE = { Keyword: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD, Bool: IndexedValueType.INDEXED_VALUE_TYPE_BOOL, Double: IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE };
 
 /**
  * Registers our search attributes and returns those that the server knows afterwards. A server that refuses leaves us
  * without: an unknown attribute would hang a run, so runs do without it.
  */
-export async function registerSearchAttributes(connection: Connection, namespace: string, warn: (message: string) => void): Promise<SearchAttributeName[]> {
+export async function registerSearchAttributes(connection: Operator, namespace: string, warn: (message: string) => void): Promise<SearchAttributeName[]> {
   const names = Object.keys(SEARCH_ATTRIBUTES) as SearchAttributeName[];
   let known = await listed(connection, namespace).catch(() => undefined);
   const missing = names.filter((name) => !known?.has(name));
@@ -27,7 +30,7 @@ export async function registerSearchAttributes(connection: Connection, namespace
   return names.filter((name) => known?.has(name));
 }
 
-async function listed(connection: Connection, namespace: string): Promise<Set<string>> {
+async function listed(connection: Operator, namespace: string): Promise<Set<string>> {
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
   return new Set(Object.keys(customAttributes ?? {}));
 }

@@ -1,7 +1,10 @@
 import { Context } from '@temporalio/activity';
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import proto from '@temporalio/proto';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { RunEnd } from './kernel-activities.ts';
+
+const { HistoryEventFilterType } = proto.temporal.api.enums.v1;
 
 /** Half of the shortest sensible heartbeat time-out of a long poll. */
 const HEARTBEAT_MS = 2_000;
@@ -19,14 +22,20 @@ export async function awaitRunEnd(client: Client, owner: Owner): Promise<RunEnd>
       if (!description) return { status: 'terminated', runId: '', closedAtMs: Date.now() };
       const end = endOf(description);
       if (end) return end;
-      await client.connection.withAbortSignal(context.cancellationSignal, async () =>
-        client.workflow.getHandle(owner.workflowId, description.runId).result().catch(() => undefined),
-      );
-      context.cancellationSignal.throwIfAborted();
+      // Who is cancelled leaves the question behind: the workers' connection cannot take one back, and it ends by itself.
+      await Promise.race([askForClose(client, owner.workflowId, description.runId), context.cancelled]);
     }
   } finally {
     clearInterval(heart);
   }
+}
+
+/** Comes back when the run is closed, or when the server, after some 20 s, has waited long enough for that. */
+async function askForClose(client: Client, workflowId: string, runId: string): Promise<void> {
+  await client.workflowService.getWorkflowExecutionHistory({
+    namespace: client.options.namespace, execution: { workflowId, runId }, waitNewEvent: true, skipArchival: true,
+    historyEventFilterType: HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
+  });
 }
 
 /** Describes the newest run of an owner; undefined when it is gone, or its workflow id belongs to somebody else now. */

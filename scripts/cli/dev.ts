@@ -6,7 +6,7 @@ import { findDrills } from '../../activities/archive-provider/sweep-places.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { SEARCH_ATTRIBUTES } from '../../contracts/search-attributes.ts';
 import { loadConfiguration } from '../../workers/config.ts';
-import { cacheDirectory } from '../embedded/cache-directory.ts';
+import { cacheDirectory } from '../../workers/cache-directory.ts';
 import { resolveTemporalCli } from '../embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../embedded/temporal-server.ts';
 import { withClient } from './connect.ts';

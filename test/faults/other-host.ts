@@ -1,5 +1,4 @@
 /** A worker that poses as another host, so that a run goes on when the host of its drill is lost: `node other-host.js NAME`. */
-import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { loadConfiguration, probeEnvironment, resolvePassword } from '../../workers/config.ts';
 import { createWorkers } from '../../workers/create-workers.ts';
@@ -10,14 +9,13 @@ const host = process.argv[2] ?? 'other-host';
 const { configuration } = await loadConfiguration();
 Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: ['SIGINT', 'SIGTERM'] });
 const { namespace, connectionOptions } = await temporalConnectOptions();
-const [connection, native] = await Promise.all([Connection.connect(connectionOptions), NativeConnection.connect(connectionOptions)]);
+const connection = await NativeConnection.connect(connectionOptions);
 const searchAttributes = await registerSearchAttributes(connection, namespace, () => undefined);
 const { workers, loaded } = await createWorkers({
-  connection: native, namespace, host,
-  prepare: async () => ({ client: new Client({ connection, namespace }), configuration, codeVersion: 'other host', searchAttributes, resolvePassword, probeEnvironment: probeEnvironment() }),
+  connection, namespace, host,
+  prepare: async () => ({ configuration, codeVersion: 'other host', searchAttributes, resolvePassword, probeEnvironment: probeEnvironment() }),
 });
 await loaded;
 process.stdout.write(`worker ready: ${host}\n`);
 await Promise.all(workers.map((worker) => worker.run()));
-await native.close();
 await connection.close();

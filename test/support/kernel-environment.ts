@@ -68,7 +68,7 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
   const configuration = toyConfiguration(root, gates, lease, further);
   const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
   const workers: (() => Promise<void>)[] = [];
-  const kernelActivities = (evidence = configuration.evidence) => createKernelActivities({ client, configuration: { ...configuration, evidence }, codeVersion: 'test', searchAttributes });
+  const kernelActivities = (evidence = configuration.evidence) => createKernelActivities({ client: new Client({ connection: native }), configuration: { ...configuration, evidence }, codeVersion: 'test', searchAttributes });
   return {
     server, client, root,
     kernelActivities: (directory) => kernelActivities({ directory }),

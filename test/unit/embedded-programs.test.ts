@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { cacheDirectory, fillAtomically } from '../../scripts/embedded/cache-directory.ts';
+import { fillAtomically } from '../../scripts/embedded/fill-atomically.ts';
+import { cacheDirectory } from '../../workers/cache-directory.ts';
 import { TEMPORAL_CLI_VERSION, resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { TEST_SERVER_VERSION, resolveTimeSkippingServer } from '../../scripts/embedded/time-skipping.ts';
 

@@ -5,7 +5,8 @@ import { Client } from 'pg';
 import type { PostgresBinaries } from '../../../activities/postgres/binaries.ts';
 import { loadShop } from '../../../scripts/demo/load.ts';
 import { startProduction } from '../../../scripts/demo/production.ts';
-import { cacheDirectory, fillAtomically } from '../../../scripts/embedded/cache-directory.ts';
+import { fillAtomically } from '../../../scripts/embedded/fill-atomically.ts';
+import { cacheDirectory } from '../../../workers/cache-directory.ts';
 import { execute } from './run.ts';
 
 /** Raised when the same size would give other data. */

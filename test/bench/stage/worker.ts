@@ -9,10 +9,10 @@ export interface BenchWorker {
   stop(): Promise<void>;
 }
 
-/** Starts the built worker, as in production. */
-export async function startWorker({ configurationFile, address }: { configurationFile: string; address: string }): Promise<BenchWorker> {
+/** Starts the built worker, as in production, or another `program`. */
+export async function startWorker({ configurationFile, address, program = 'workers/main.js' }: { configurationFile: string; address: string; program?: string }): Promise<BenchWorker> {
   const started = performance.now();
-  const child = spawn(process.execPath, [built('workers/main.js')], {
+  const child = spawn(process.execPath, [built(program)], {
     env: { ...process.env, RUNBOOKS_CONFIG: configurationFile, TEMPORAL_ADDRESS: address }, stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

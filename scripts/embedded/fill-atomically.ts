@@ -1,12 +1,5 @@
 import { access, constants, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-
-/** Where programs that we downloaded or built are kept: `${XDG_CACHE_HOME:-~/.cache}/durable-runbooks`. */
-export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  // An empty XDG_CACHE_HOME counts as unset (XDG base directory specification).
-  return join(environment['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'durable-runbooks');
-}
 
 /**
  * Lets `fill` write into a fresh directory and then puts that in place as `destination` in one step, so that nobody ever

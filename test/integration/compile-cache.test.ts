@@ -1,0 +1,30 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import module from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, expect, it } from 'vitest';
+
+const cache = await mkdtemp(path.join(tmpdir(), 'compiled-'));
+afterAll(() => rm(cache, { recursive: true, force: true }));
+/** Loads something large enough to be kept, as a worker does, and is then killed, as workers are. */
+const PROGRAM = `import { keepCompiled } from ${JSON.stringify(fileURLToPath(new URL('../../dist/workers/compile-cache.js', import.meta.url)))};
+await import('pg'); keepCompiled(); process.stdout.write('kept'); process.kill(process.pid, 'SIGKILL');`;
+
+async function start(directory: string): Promise<{ stdout: string; stderr: string }> {
+  const { NODE_COMPILE_CACHE: _, NODE_DISABLE_COMPILE_CACHE: __, ...environment } = process.env;
+  return promisify(execFile)(process.execPath, ['--input-type=module', '-e', PROGRAM], { env: { ...environment, XDG_CACHE_HOME: directory } })
+    .catch(({ stdout, stderr }: { stdout: string; stderr: string }) => ({ stdout, stderr }));
+}
+
+it('keeps what was compiled in our own cache, where Node can', async () => {
+  expect(await start(cache)).toEqual({ stdout: 'kept', stderr: '' });
+  expect(existsSync(path.join(cache, 'durable-runbooks', 'compiled'))).toBe('enableCompileCache' in module);
+});
+
+it('does without a cache that cannot be written', async () => {
+  expect(await start('/dev/null/nowhere')).toEqual({ stdout: 'kept', stderr: '' });
+});
