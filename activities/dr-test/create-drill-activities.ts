@@ -114,11 +114,11 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     }),
 
     proveDrillAbsent: (call) => longActivity(async () => {
-      const proof = await providerOf(call.database).provePlaceAbsent(call);
-      const source = await sourceOf(call);
-      if (!source) return proof;
-      const { looked, found } = await lookForSourceSessions(source(), applicationName(call.owner), Context.current().info.attempt);
-      return { ...proof, looked: [...proof.looked, looked], found: [...proof.found, ...found] };
+      const [proof, sessions] = await Promise.all([
+        providerOf(call.database).provePlaceAbsent(call),
+        sourceOf(call).then((source) => source && lookForSourceSessions(source(), applicationName(call.owner), Context.current().info.attempt)),
+      ]);
+      return sessions ? { ...proof, looked: [...proof.looked, sessions.looked], found: [...proof.found, ...sessions.found] } : proof;
     }),
   });
 }

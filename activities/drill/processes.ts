@@ -6,6 +6,8 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+const LOOKED_AT_TOGETHER = 32;
+
 /** One process and not another that got the same number later. */
 export interface ProcessIdentity {
   pid: number;
@@ -50,22 +52,23 @@ export async function endProcess(args: { identity: ProcessIdentity; marker: { na
  */
 export async function findProcesses(args: { marker: { name: string; value: string }; directory: string }): Promise<ProcessIdentity[]> {
   if (process.platform !== 'linux') return [];
-  const wanted = `${args.marker.name}=${args.marker.value}`;
+  const pids = (await readdir('/proc')).map(Number).filter((pid) => Number.isInteger(pid) && pid > 1 && pid !== process.pid);
   const found: ProcessIdentity[] = [];
-  for (const name of await readdir('/proc')) {
-    const pid = Number(name);
-    if (!Number.isInteger(pid) || pid <= 1 || pid === process.pid) continue;
-    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
-    const path = cwd.replace(/ \(deleted\)$/, '');
-    const within = path === args.directory || path.startsWith(`${args.directory}/`);
-    const environment = (await readEnvironment(pid)) ?? [];
-    const carriesMarker = environment.some((one) => (within ? one.startsWith(`${args.marker.name}=`) : one === wanted));
-    // PostgreSQL's children write their title over the environment, but their program and working directory stay.
-    if (!carriesMarker && !(within && (await isPostgres(pid)))) continue;
-    const identity = await identifyProcess(pid);
-    if (identity) found.push(identity);
+  // Not all at once: a process whose files cannot be opened for want of descriptors would go unseen.
+  for (let from = 0; from < pids.length; from += LOOKED_AT_TOGETHER) {
+    const some = await Promise.all(pids.slice(from, from + LOOKED_AT_TOGETHER).map(async (pid) => (await isOfDrill(pid, args)) ? identifyProcess(pid) : undefined));
+    found.push(...some.filter((identity) => identity !== undefined));
   }
   return found;
+}
+
+async function isOfDrill(pid: number, { marker, directory }: Parameters<typeof findProcesses>[0]): Promise<boolean> {
+  const [cwd, environment] = await Promise.all([readlink(`/proc/${pid}/cwd`).catch(() => ''), readEnvironment(pid)]);
+  const path = cwd.replace(/ \(deleted\)$/, '');
+  const within = path === directory || path.startsWith(`${directory}/`);
+  const carriesMarker = (environment ?? []).some((one) => (within ? one.startsWith(`${marker.name}=`) : one === `${marker.name}=${marker.value}`));
+  // PostgreSQL's children write their title over the environment, but their program and working directory stay.
+  return carriesMarker || (within && await isPostgres(pid));
 }
 
 /** Waits until all are gone; gives those that are not. */

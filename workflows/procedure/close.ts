@@ -1,7 +1,7 @@
 import { workflowInfo } from '@temporalio/workflow';
 import { endOf, evidenceOf, leftBehind, NOTHING_SETTLED, type End, type TeardownResult } from '../../contracts/record.ts';
 import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts';
-import { read, write } from './kernel-activities.ts';
+import { write } from './kernel-activities.ts';
 import { settleThroughGuardian } from './ownership.ts';
 import { enterPhase, setAttributes } from './presentation.ts';
 import type { RunState } from './run-state.ts';
@@ -17,9 +17,8 @@ export async function closeRun(state: RunState, bodyEnd: End): Promise<Closed> {
   const settlement = (await settleThroughGuardian(state, { outcome: bodyEnd.outcome })) ?? NOTHING_SETTLED;
   const { outcome, failure } = endOf(bodyEnd, settlement);
   enterPhase(state, 'evidence');
-  const { attempts } = await read.readLedger({ owner: state.record.owner });
-  for (const step of state.record.steps) step.attempts = attempts[step.name] ?? 1;
   const files = await write.writeEvidence({
+    owner: state.record.owner,
     evidence: evidenceOf(state.record, { outcome, failure, settlement, runId: workflowInfo().runId, finishedAtMs: Date.now(), writtenBy: 'run' }),
   });
   setAttributes(state, { RunbookOutcome: outcome });

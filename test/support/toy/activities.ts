@@ -3,7 +3,7 @@ import path from 'node:path';
 import { ApplicationFailure, Context, heartbeat, sleep } from '@temporalio/activity';
 import type { AbsenceProof, PlaceCall } from '../../../contracts/ledger.ts';
 
-export interface ToyFile { root: string; fence: number; name: string; fail: boolean; stallMs: number }
+export interface ToyFile { root: string; fence: number; name: string; fail: boolean; failsOnce: boolean; stallMs: number }
 
 const box = (root: string, fence: number) => path.join(root, `box-${fence}`);
 
@@ -14,8 +14,9 @@ export const toyActivities = {
   async openToyPlace({ root, fence }: PlaceCall & { root: string }): Promise<void> {
     await mkdir(box(root, fence)).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error; });
   },
-  async writeToy({ root, fence, name, fail, stallMs }: ToyFile): Promise<string> {
+  async writeToy({ root, fence, name, fail, failsOnce, stallMs }: ToyFile): Promise<string> {
     await appendFile(path.join(root, 'journal'), `begin ${name}\n`);
+    if (failsOnce && Context.current().info.attempt === 1) throw new Error('for once');
     for (const end = Date.now() + stallMs; Date.now() < end;) {
       heartbeat({ phase: name });
       await sleep(100);

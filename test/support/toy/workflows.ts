@@ -10,7 +10,7 @@ export { lock } from '../../../workflows/lock/workflow.ts';
 /** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
 export const Toy = defineRunbook({
   type: 'toy', title: 'writes two files', targetField: 'database', sharesTargetWith: [], gates: ['start'],
-  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), stallMs: z.number().default(0), looksFirst: z.boolean().default(false) }),
+  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), stallMs: z.number().default(0), looksFirst: z.boolean().default(false) }),
 });
 
 const act = proxyActivities<ToyActivities>({ startToCloseTimeout: '1m', heartbeatTimeout: '2s', retry: { maximumAttempts: 2, initialInterval: '50ms' } });
@@ -22,7 +22,7 @@ const toy = runbook(Toy, async (run, input) => {
   await run.gate('start');
   const fence = await run.own({ title: 'toy box', taskQueue: 'runbooks', input: { root: input.root }, open: 'openToyPlace', close: 'closeToyPlace', prove: 'proveToyAbsent' });
   for (const name of ['one', 'two']) {
-    const file = { root: input.root, fence, name, fail: input.failAt === name, stallMs: input.stallMs };
+    const file = { root: input.root, fence, name, fail: input.failAt === name, failsOnce: input.failsOnce && name === 'one', stallMs: input.stallMs };
     await run.step(`write ${name}`, () => act.writeToy(file), {
       undo: { id: name, title: `record that ${name} is undone`, when: 'failure', call: { activity: 'undoToy', input: file, taskQueue: 'runbooks', startToCloseMs: 10_000 } },
       summary: (text) => text,
