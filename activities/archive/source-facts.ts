@@ -1,5 +1,6 @@
-import { Client, type ClientConfig } from 'pg';
+import type { Client, ClientConfig } from 'pg';
 import type { DatabaseDescription, RecoveryPoint } from '../../contracts/recovery-point.ts';
+import { withClient } from '../postgres/source.ts';
 
 /** What the source says of itself: all of a recovery point that does not come from the backup. */
 export type SourceFacts = Pick<
@@ -52,15 +53,7 @@ async function readDatabases(args: { client: Client; connection: ClientConfig; m
 }
 
 async function readExtensions(connection: ClientConfig): Promise<DatabaseDescription['extensions']> {
-  const client = new Client(connection);
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    return (await client.query('SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY 1')).rows as DatabaseDescription['extensions'];
-  } catch {
-    // Dropped meanwhile, or the role may not connect: unknown, and the description says so.
-    return null;
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+  const read = withClient(connection, async (client) => (await client.query('SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY 1')).rows as DatabaseDescription['extensions']);
+  // Dropped meanwhile, or the role may not connect: unknown, and the description says so.
+  return read.catch(() => null);
 }

@@ -60,13 +60,10 @@ export async function proveAbsent(args: { name: string; drillsDirectory: string;
   const findings: string[] = [];
   for (const { pid } of await findProcesses({ marker: drillMarker(args.name), directory })) findings.push(`process ${pid} runs`);
   if (await lookAt(directory)) findings.push(`directory ${directory} exists`);
-  const isLinux = process.platform === 'linux';
-  const sockets = isLinux ? await readFile('/proc/net/unix', 'utf8').catch(() => undefined) : undefined;
-  if (sockets?.split('\n').some((line) => line.includes(` ${directory}/`))) findings.push(`a socket in ${directory} is open`);
   const memory = await readFile('/proc/sysvipc/shm', 'utf8').catch(() => '');
   const present = new Set(memory.split('\n').slice(1).map((line) => Number(line.trim().split(/\s+/)[1])));
   for (const id of args.sharedMemoryIds ?? []) if (present.has(id)) findings.push(`shared memory segment ${id} exists`);
-  const looked = [...(isLinux ? ['processes'] : []), `directory ${directory}`, ...(sockets === undefined ? [] : ['open sockets'])];
+  const looked = [...(process.platform === 'linux' ? ['processes'] : []), `directory ${directory}`];
   return { absent: findings.length === 0, looked, findings };
 }
 

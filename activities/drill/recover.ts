@@ -1,5 +1,6 @@
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { lookAt } from '../archive/look-at.ts';
 import { type OnProgress, RecoveryFailure } from '../archive/recovery-failure.ts';
 import { historyFileName, parseHistory } from '../archive/wal.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
@@ -9,7 +10,7 @@ import { type Drill, drillMarker, drillPaths } from './drill.ts';
 import { endProcessesOf } from './processes.ts';
 import { explainPause, readInsufficientSetting, storageFailure } from './explain-server.ts';
 import { readLogFrom, timeOfLine } from './server-log.ts';
-import { findServer, isAtGoal, readState, type RecoveryState, startServer, type StartedServer, stopDrill, waitForServer } from './server.ts';
+import { findServer, isAtGoal, readState, type RecoveryState, removeEmptyLocks, startServer, type StartedServer, stopDrill, waitForServer } from './server.ts';
 
 /** The largest page header: a position right behind one means the same as the page's beginning. */
 const PAGE_HEADER = 40n;
@@ -125,6 +126,7 @@ async function stopForRestart({ drill, signal }: RecoverArgs, mode: 'fast' | 'im
   await stopDrill({ drill, mode });
   signal?.throwIfAborted();
   await endProcessesOf({ marker: drillMarker(drill.name), directory: drill.directory });
+  await removeEmptyLocks(drill);
 }
 
 async function whereItWaits(drill: Drill): Promise<bigint | undefined> {
@@ -145,7 +147,7 @@ function timeRepetition(waitedAt: bigint | undefined): { look: (replayed: bigint
 
 /** Promotion removes the signal file. */
 async function isPromoted(drill: Drill): Promise<boolean> {
-  return stat(join(drillPaths(drill.directory).data, 'recovery.signal')).then(() => false, () => true);
+  return (await lookAt(join(drillPaths(drill.directory).data, 'recovery.signal'))) === undefined;
 }
 
 async function refusePromoted(drill: Drill): Promise<void> {

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
-import { open, readFile, stat } from 'node:fs/promises';
+import { open, readFile, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findOnPath } from '../archive/copy-files.ts';
+import { lookAt } from '../archive/look-at.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { withDrillClient } from './client.ts';
 import { isolationSettings, type RecoveryGoal } from './configuration.ts';
-import { DRILL_VARIABLE, type Drill, drillPaths } from './drill.ts';
+import { DRILL_PORT, DRILL_VARIABLE, type Drill, drillPaths } from './drill.ts';
 import { explainEnd, explainPause, explainRefusal } from './explain-server.ts';
 import { isolatedCommand } from './isolation.ts';
 import { identifyProcess, isAlive, type ProcessIdentity, sendSignal, untilGone } from './processes.ts';
@@ -85,6 +86,17 @@ export async function findServer(drill: Pick<Drill, 'directory'>): Promise<Proce
   const cwd = await stat(`/proc/${identity.pid}/cwd`).catch(() => undefined);
   const data = await stat(drillPaths(drill.directory).data);
   return environment.split('\0').includes(`${DRILL_VARIABLE}=${basename(drill.directory)}`) || (cwd?.ino === data.ino && cwd.dev === data.dev) ? identity : undefined;
+}
+
+/**
+ * Removes lock files without a word in them: PostgreSQL refuses to start beside one, and a server that was killed between
+ * making it and writing it leaves one. For when no server of the drill runs.
+ */
+export async function removeEmptyLocks(drill: Pick<Drill, 'directory'>): Promise<void> {
+  const { data, socket } = drillPaths(drill.directory);
+  for (const file of [join(data, 'postmaster.pid'), join(socket, `.s.PGSQL.${DRILL_PORT}.lock`)]) {
+    if ((await lookAt(file))?.size === 0) await rm(file, { force: true });
+  }
 }
 
 /** Stops the drill's server if it runs. `fast` ends it cleanly, `immediate` at once. */

@@ -1,4 +1,4 @@
-import { access, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { access, link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { createHash, randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
@@ -31,8 +31,10 @@ export function createEvidenceStore(directory: string): EvidenceStore {
       if (existing) return existing;
       const pair = files(checked.workflowId, checked.runId);
       await mkdir(root, { recursive: true, mode: 0o700 });
-      await writeWhole(pair.report, renderReport(checked));
-      await writeWhole(pair.evidence, `${JSON.stringify(checked, null, 2)}\n`);
+      // A run that is ended while it writes, and its guardian, may both do so: the report is one of the evidence that was first.
+      const isFirst = await publish(pair.evidence, `${JSON.stringify(checked, null, 2)}\n`);
+      const kept = isFirst ? checked : evidenceSchema.parse(JSON.parse(await readFile(pair.evidence, 'utf8')));
+      await publish(pair.report, renderReport(kept));
       return pair;
     },
   };
@@ -47,7 +49,8 @@ function fileName(workflowId: string, runId: string): string {
 /** What the name under which an attempt writes a file adds to the file's own: each has another, so that two never write into one. */
 const PARTIAL = /^\.[\w-]+\.part$/;
 
-async function writeWhole(file: string, text: string): Promise<void> {
+/** Gives a file its name whole, unless there is one already; true when it is ours. */
+async function publish(file: string, text: string): Promise<boolean> {
   const partial = `${file}.${randomUUID()}.part`;
   const handle = await open(partial, 'w', 0o600);
   try {
@@ -56,11 +59,16 @@ async function writeWhole(file: string, text: string): Promise<void> {
   } finally {
     await handle.close();
   }
-  await rename(partial, file).catch(async (error: NodeJS.ErrnoException) => {
-    // Another attempt was faster, and has cleared up.
-    if (error.code !== 'ENOENT' || !(await exists(file))) throw error;
+  const isOurs = await link(partial, file).then(() => true, async (error: NodeJS.ErrnoException) => {
+    // Another was faster; it may have cleared up, too.
+    if (await exists(file)) return false;
+    // A file system without links: nothing there can tell who was first.
+    if (error.code === 'ENOENT') throw error;
+    await rename(partial, file);
+    return true;
   });
   await removePartials(file);
+  return isOurs;
 }
 
 /** What a killed attempt left; a living one finds that the file is there already. */

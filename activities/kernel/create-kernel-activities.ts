@@ -1,5 +1,5 @@
-import { ApplicationFailure, type Client } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure, QueryNotRegisteredError, QueryRejectedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
@@ -84,7 +84,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       if (existing) return existing;
       const handle = client.workflow.getHandle(owner.workflowId, runId);
       // A closed run still answers queries; one whose code cannot be replayed leaves only what the guardian knows.
-      const record = await handle.query<RunRecord>(QUERIES.record).catch(() => undefined);
+      const record = await handle.query<RunRecord>(QUERIES.record).catch(unlessItMayPass);
       const finishedAtMs = end?.closedAtMs ?? Date.now();
       const failure = outcome === 'succeeded' ? null : { type: outcome.toUpperCase(), message: `the run ended without writing its evidence (${end?.status ?? outcome}); its guardian ${guardianId(owner)} wrote this` };
       const evidence = evidenceOf(record ?? unknownRecord(runbook, target, owner, codeVersion), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
@@ -93,6 +93,16 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       return store.write(await withAttempts(owner, evidence));
     },
   };
+}
+
+/** How often a run that nobody can query is asked for what it knows, before evidence is written without it. */
+const ATTEMPTS_TO_ASK = 10;
+
+/** A server or worker that does not answer now may do so later: what is written without the record stays so for good. */
+function unlessItMayPass(error: unknown): undefined {
+  const isAnswer = error instanceof QueryNotRegisteredError || error instanceof QueryRejectedError || error instanceof WorkflowNotFoundError;
+  if (!isAnswer && Context.current().info.attempt < ATTEMPTS_TO_ASK) throw error;
+  return undefined;
 }
 
 function onlyTarget(configuration: Configuration): string {

@@ -69,7 +69,9 @@ function earlierRuns(events: HistoryEvent[]): string[] {
 /** Adds one history's entries and attempts; returns how long its unfinished activities may still act. */
 function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry>, attempts: Record<string, number>): number {
   const open = new Map<string, { step: string; mayActForMs: number }>();
-  for (const event of events) {
+  // Up to where it was reset, a history is a copy of the former run's, which is read too.
+  const copied = events.findLastIndex((event) => event.workflowTaskFailedEventAttributes?.baseRunId);
+  for (const [index, event] of events.entries()) {
     const scheduled = event.activityTaskScheduledEventAttributes;
     if (scheduled) {
       const header = stepHeaderOf(scheduled.header);
@@ -81,7 +83,7 @@ function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry>, atte
     }
     const started = event.activityTaskStartedEventAttributes;
     const step = started ? open.get(String(started.scheduledEventId))?.step : undefined;
-    if (step !== undefined && started) attempts[step] = (attempts[step] ?? 0) + (started.attempt ?? 1);
+    if (step !== undefined && started && index > copied) attempts[step] = (attempts[step] ?? 0) + (started.attempt ?? 1);
     const ended = event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
     if (ended) open.delete(String(ended.scheduledEventId));
   }

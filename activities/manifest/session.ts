@@ -1,4 +1,5 @@
 import { Client, type ClientConfig } from 'pg';
+import { cut, disconnect } from '../postgres/source.ts';
 import { ManifestError } from './errors.ts';
 
 /** Opens connections, one `ClientConfig` per database; where they lead and how they authenticate is the caller's business. */
@@ -67,7 +68,7 @@ export class Sessions {
   async close(...clients: Client[]): Promise<void> {
     for (const client of clients) {
       if (!this.#open.delete(client)) continue;
-      await client.end().catch(() => undefined);
+      await disconnect(client);
     }
   }
 
@@ -99,10 +100,4 @@ export function throwIfAborted(signal: AbortSignal): void {
   if (!signal.aborted) return;
   if (signal.reason instanceof ManifestError) throw signal.reason;
   throw new ManifestError('cancelled', 'the reading was cancelled', { cause: signal.reason });
-}
-
-function cut(client: Client): void {
-  // `end` would wait for the statement under way; pg has no public way to close the socket.
-  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } };
-  connection.stream.destroy();
 }

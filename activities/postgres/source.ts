@@ -30,8 +30,8 @@ export async function withClient<T>(config: ClientConfig, work: (client: Client)
   const client = new Client(config);
   // A connection that is cut while idle would otherwise end the process.
   client.on('error', () => undefined);
-  const cut = () => void client.end().catch(() => undefined);
-  signal?.addEventListener('abort', cut, { once: true });
+  const abort = () => cut(client);
+  signal?.addEventListener('abort', abort, { once: true });
   const started = performance.now();
   try {
     await client.connect().catch((error: unknown) => {
@@ -41,7 +41,23 @@ export async function withClient<T>(config: ClientConfig, work: (client: Client)
     });
     return await work(client);
   } finally {
-    signal?.removeEventListener('abort', cut);
-    await client.end().catch(() => undefined);
+    signal?.removeEventListener('abort', abort);
+    await disconnect(client);
   }
+}
+
+/** A server that says goodbye does so at once. One that vanished never does, and nothing else would end the wait. */
+const GOODBYE_MS = 2_000;
+
+/** Closes a connection, with the server's goodbye where there is one. */
+export async function disconnect(client: Client): Promise<void> {
+  const late = setTimeout(() => cut(client), GOODBYE_MS);
+  await client.end().catch(() => undefined).finally(() => clearTimeout(late));
+}
+
+/** Closes a connection at once, whatever it is doing: `end` waits for the server. */
+export function cut(client: Client): void {
+  // pg has no public way to do it.
+  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } };
+  connection.stream.destroy();
 }

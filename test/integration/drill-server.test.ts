@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -140,3 +140,12 @@ it.each(ways)('nor is one that %s stops while it waits at a position', async (_w
   const log = await readFile(drillPaths(drill.directory).logFile, 'utf8');
   expect(log.match(/FATAL: {2}the database system is .*(starting up|not yet accepting)/g)).toBeNull();
 }, 60_000);
+
+it('a lock file that a server was killed before it wrote keeps no other from starting', async () => {
+  const { drill, wal } = await drillOf(source, point);
+  const { data, socket } = drillPaths(drill.directory);
+  const locks = [join(data, 'postmaster.pid'), join(socket, '.s.PGSQL.5432.lock')];
+  for (const lock of locks) await writeFile(lock, '');
+  await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
+  for (const lock of locks) expect(readFileSync(lock, 'utf8')).not.toBe('');
+}, 45_000);

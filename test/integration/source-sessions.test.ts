@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { expect, it } from 'vitest';
 import { endSourceSessions, lookForSourceSessions } from '../../activities/postgres/run-sessions.ts';
+import { withClient } from '../../activities/postgres/source.ts';
 import { useHangingGateway } from '../support/hanging-gateway.ts';
 
 const NAME = 'runbook dr-test-1';
@@ -29,6 +30,19 @@ it('a source that takes a connection and then hangs holds nothing up for long, a
   // What was proven of this host is worth no less: in the end it is said, and the teardown ends.
   expect(await lookForSourceSessions(through(), NAME, 5, 300)).toEqual({ looked: expect.stringMatching(/^no sessions at the source, which could not be asked: .*timeout/i) as string, found: [] });
 }, 60_000);
+
+it('one that hangs while nothing is asked of it keeps nobody, neither who is done nor who is cancelled', async () => {
+  const started = performance.now();
+  await withClient(through(), async () => { used.gateway.isHung = true; });
+  used.gateway.isHung = false;
+  const controller = new AbortController();
+  await expect(withClient(through(), async () => {
+    used.gateway.isHung = true;
+    controller.abort(new Error('cancelled'));
+    controller.signal.throwIfAborted();
+  }, controller.signal)).rejects.toThrow('cancelled');
+  expect(performance.now() - started).toBeLessThan(6_000);
+}, 15_000);
 
 it('one that refuses us is not asked again', async () => {
   expect(await lookForSourceSessions({ ...through(), database: 'nowhere' }, NAME, 1)).toEqual({ looked: expect.stringMatching(/could not be asked: .*does not exist/) as string, found: [] });

@@ -28,11 +28,12 @@ export function useHangingGateway(): { server: Server; gateway: HangingGateway }
 
 async function startHangingGateway(server: Server): Promise<HangingGateway> {
   const sockets = new Set<Socket>();
-  const listener = createServer((inner) => {
+  const listener = createServer({ allowHalfOpen: true }, (inner) => {
     const outer = connect(server.port, '127.0.0.1');
     for (const socket of [inner, outer]) sockets.add(socket.on('error', () => undefined).on('close', () => { inner.destroy(); outer.destroy(); }));
-    // Q and P begin a query; what came before was signing on.
-    inner.on('data', (data) => { if (!(gateway.isHung && (data[0] === 0x51 || data[0] === 0x50))) outer.write(data); });
+    // Q and P begin a query, X is goodbye; what came before was signing on.
+    inner.on('data', (data) => { if (!(gateway.isHung && [0x51, 0x50, 0x58].includes(data[0] as number))) outer.write(data); });
+    inner.on('end', () => { if (!gateway.isHung) outer.end(); });
     outer.pipe(inner);
   }).listen(0, '127.0.0.1');
   const gateway: HangingGateway = {

@@ -23,6 +23,17 @@ it('what a killed worker left half written goes when the same files are written,
   expect(readdirSync(directory).sort()).toEqual([...files, other].sort());
 });
 
+it('of a run and its guardian, who write at the same time, one is first: its evidence stays, and the report is of the same', async () => {
+  for (let round = 0; round < 10; round += 1) {
+    const seen = await Promise.all((['succeeded', 'terminated'] as const).map(async (outcome) => {
+      const { evidence, report } = await createEvidenceStore(directory).write({ ...sampleEvidence(), runId: `run-${round}`, outcome });
+      return { outcome: (JSON.parse(await readFile(evidence, 'utf8')) as { outcome: string }).outcome, report: await readFile(report, 'utf8') };
+    }));
+    expect(seen[0]).toEqual(seen[1]);
+    expect(seen[0]?.report).toContain(`on orders: ${seen[0]?.outcome}`);
+  }
+});
+
 it('attempts that write at the same time all end with the same whole files', async () => {
   const store = createEvidenceStore(directory);
   const [first, ...others] = await Promise.all([store.write(sampleEvidence()), store.write(sampleEvidence()), store.write(sampleEvidence())]);
