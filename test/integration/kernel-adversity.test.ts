@@ -215,9 +215,9 @@ it('a record that nobody can be asked for now is asked for again, before evidenc
     await handle.terminate('test');
     const owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
     const end = { status: 'terminated', runId: handle.firstExecutionRunId, closedAtMs: Date.now() } as const;
-    const { writeEvidenceOfDeadRun } = nobodyWorks.kernelActivities(path.join(nobodyWorks.root, 'evidence'));
-    const write = (attempt: number) => new MockActivityEnvironment({ attempt }).run(() => writeEvidenceOfDeadRun({ owner, runbook: 'toy', target: 'shop', outcome: 'terminated', end, settlement: NOTHING_SETTLED }));
-    await expect(write(1)).rejects.toThrow();
+    const activities = nobodyWorks.kernelActivities(path.join(nobodyWorks.root, 'evidence'));
+    const write = (attempt: number) => new MockActivityEnvironment({ attempt }).run(() => activities.writeEvidenceOfDeadRun({ owner, runbook: 'toy', target: 'shop', outcome: 'terminated', end, settlement: NOTHING_SETTLED }));
+    await expect(write(1)).rejects.toThrow('Failed to query Workflow');
     expect(await nobodyWorks.evidence()).toEqual([]);
     await write(10);
     expect((await nobodyWorks.evidence()).map(({ outcome }) => outcome)).toEqual(['terminated']);
