@@ -30,6 +30,11 @@ export async function identifyProcess(pid: number): Promise<ProcessIdentity | un
   return startedAt ? { pid, startedAt } : undefined;
 }
 
+/** The command line of a process, as `ps` shows it; empty when there is no such process. */
+export async function commandOf(pid: number): Promise<string> {
+  return run('ps', ['-o', 'command=', '-p', String(pid)]).then(({ stdout }) => stdout.trim(), () => '');
+}
+
 /** Whether the very process is still there. */
 export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
   return (await identifyProcess(identity.pid))?.startedAt === identity.startedAt;

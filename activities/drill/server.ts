@@ -10,7 +10,7 @@ import { isolationSettings, type RecoveryGoal } from './configuration.ts';
 import { DRILL_PORT, DRILL_VARIABLE, type Drill, drillPaths } from './drill.ts';
 import { explainEnd, explainPause, explainRefusal } from './explain-server.ts';
 import { isolatedCommand } from './isolation.ts';
-import { identifyProcess, isAlive, type ProcessIdentity, sendSignal, untilGone } from './processes.ts';
+import { commandOf, identifyProcess, isAlive, type ProcessIdentity, sendSignal, untilGone } from './processes.ts';
 import { freeBytes, notEnoughSpace } from './space.ts';
 
 /** A server that was started, and where its log was then. */
@@ -80,8 +80,9 @@ function gentle({ priority }: Pick<Drill, 'priority'>): string[] {
 export async function findServer(drill: Pick<Drill, 'directory'>): Promise<ProcessIdentity | undefined> {
   const text = await readFile(join(drillPaths(drill.directory).data, 'postmaster.pid'), 'utf8').catch(() => '');
   const identity = await identifyProcess(Number(text.split('\n')[0]));
-  if (!identity || process.platform !== 'linux') return identity;
+  if (!identity) return undefined;
   // The number may belong to another process by now.
+  if (process.platform !== 'linux') return (await commandOf(identity.pid)).includes(drillPaths(drill.directory).data) ? identity : undefined;
   const environment = await readFile(`/proc/${identity.pid}/environ`, 'utf8').catch(() => '');
   const cwd = await stat(`/proc/${identity.pid}/cwd`).catch(() => undefined);
   const data = await stat(drillPaths(drill.directory).data);
