@@ -59,11 +59,16 @@ export function parseHistory(timeline: number, text: string): TimelineLineage {
   return { timeline, ancestors };
 }
 
-/** Reads a timeline's history from the archive. Timeline 1 has none. */
+/**
+ * Reads a timeline's history from the archive. Timeline 1 has none.
+ * @throws RecoveryFailure `WAL_MISSING`, `UNREADABLE`
+ */
 export async function readLineage(args: { walDirectory: string; timeline: number }): Promise<TimelineLineage> {
   if (args.timeline === 1) return { timeline: 1, ancestors: [] };
   const name = historyFileName(args.timeline);
-  const text = await readFile(join(args.walDirectory, name), 'utf8').catch((cause: NodeJS.ErrnoException) => {
+  const path = join(args.walDirectory, name);
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ENOENT') throw new RecoveryFailure('UNREADABLE', `${path} cannot be read: ${cause.message}`, { files: [name], cause });
     throw new RecoveryFailure('WAL_MISSING', `The archive cannot give ${name}, the history of timeline ${args.timeline}: ${cause.message}`, { files: [name], cause });
   });
   return parseHistory(args.timeline, text);

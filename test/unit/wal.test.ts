@@ -1,9 +1,9 @@
-import { appendFileSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { checkWalContinuity, parseHistory, parseSegmentFileName, segmentFileName, timelineOfSegment } from '../../activities/archive/wal.ts';
+import { checkWalContinuity, parseHistory, parseSegmentFileName, readLineage, segmentFileName, timelineOfSegment } from '../../activities/archive/wal.ts';
 import { CRC32C_START, finishCrc32c, updateCrc32c } from '../../activities/archive/crc32c.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import { formatLsn, parseLsn } from '../../activities/postgres/lsn.ts';
@@ -35,6 +35,13 @@ test('the segment in which a timeline ends belongs to its successor', () => {
   const lineage = parseHistory(3, '1\t0/3000100\tno recovery target specified\n\n2\t0/5000000\tbefore 2026\n');
   const owner = (segmentNumber: bigint) => timelineOfSegment(lineage, segmentNumber, 16 * MB);
   expect([2n, 3n, 4n, 5n].map(owner)).toEqual([1, 2, 2, 3]);
+});
+
+test('a history that is not there is damage; one that cannot be read is none', async () => {
+  const read = () => readLineage({ walDirectory: directory, timeline: 2 }).catch(classify);
+  expect(await read()).toMatchObject({ type: 'BACKUP_DAMAGED', message: expect.stringContaining('00000002.history') as string });
+  mkdirSync(join(directory, '00000002.history'));
+  expect(await read()).toMatchObject({ type: 'PREFLIGHT', message: expect.stringMatching(/00000002\.history cannot be read: EISDIR/) as string });
 });
 
 test('CRC-32C gives the published check value', () => {
