@@ -4,6 +4,7 @@ import type { Configuration, DatabaseSettings } from '../../contracts/configurat
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { archiveLayout, findRecoveryPoint, listRecoveryPoints, readBackupFiles, readRecoveryPoint } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { whatLiesInsteadOfTheDead } from '../archive/source-host.ts';
 import { countSourceCommits } from '../archive/source-wal.ts';
 import { checkWalContinuity, readLineage, segmentFileName, segmentNumberOf, timelineOfSegment, type WalContinuity } from '../archive/wal.ts';
 import { drillClientConfig } from '../drill/client.ts';
@@ -100,15 +101,22 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
     async lostCommits(drill, { endLsn, until, source, signal }) {
       const base = await point(drill.recoveryPointId);
       const { walSegmentSize: segmentSize, systemIdentifier } = base;
-      const lineage = await readLineage({ walDirectory: layout.wal, timeline: base.timeline });
+      const lineage = await readLineage({ walDirectory: layout.wal, timeline: base.timeline }).catch((failure: RecoveryFailure) => {
+        // What was restored was restored; what is gone since is missed in the account of the loss only. A hiccup passes.
+        if (failure.type === 'WAL_MISSING') return failure.message;
+        throw failure.cause;
+      });
+      if (typeof lineage === 'string') return { commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'archive', unread: lineage };
       const fromLsn = parseLsn(endLsn);
       const { nextXid } = (await recall(drill)).wal;
-      const sourceWalDirectory = join(base.sourceDataDirectory, 'pg_wal');
-      const lost = await countSourceCommits({ walDirectory: layout.wal, lineage, segmentSize, systemIdentifier, fromLsn, until, nextXid, client: source, signal, ...(source ? {} : { sourceWalDirectory }) });
+      const instead = source ? null : await whatLiesInsteadOfTheDead({ dataDirectory: base.sourceDataDirectory, systemIdentifier });
+      const sourceWalDirectory = source || instead !== null ? undefined : join(base.sourceDataDirectory, 'pg_wal');
+      const lost = await countSourceCommits({ walDirectory: layout.wal, lineage, segmentSize, systemIdentifier, fromLsn, until, nextXid, client: source, signal, sourceWalDirectory });
+      const unread = instead ?? lost.unread;
       const segmentNumber = segmentNumberOf(fromLsn, segmentSize);
       const next = segmentFileName({ timeline: timelineOfSegment(lineage, segmentNumber, segmentSize), segmentNumber, segmentSize });
-      const isOnDisk = await stat(join(sourceWalDirectory, next)).then(() => true, () => false);
-      return { commits: lost.commits, maintenance: lost.maintenance, lastCommitAt: lost.lastCommit ? new Date(lost.lastCommit.committedAt).toISOString() : null, knownFrom: lost.unread !== null ? 'archive' : source ? 'source' : isOnDisk ? 'disk' : 'archive', unread: lost.unread };
+      const isOnDisk = sourceWalDirectory !== undefined && await stat(join(sourceWalDirectory, next)).then(() => true, () => false);
+      return { commits: lost.commits, maintenance: lost.maintenance, lastCommitAt: lost.lastCommit ? new Date(lost.lastCommit.committedAt).toISOString() : null, knownFrom: unread !== null ? 'archive' : source ? 'source' : isOnDisk ? 'disk' : 'archive', unread };
     },
   };
 }

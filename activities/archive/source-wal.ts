@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { formatLsn } from '../postgres/lsn.ts';
+import { isUnreadableHere } from './source-host.ts';
 import { parseSegmentFileName, segmentFileName, type TimelineLineage, timelineOfSegment } from './wal.ts';
 import type { ReadSegment } from './wal-reader.ts';
 import { readSegmentsFrom, scanWal, type WalSummary } from './wal-scan.ts';
@@ -20,7 +21,7 @@ export interface CountSourceCommitsArgs {
   client: Client | null;
   /** Tried first for segments, so that the source has less to read; and the only one when the source is down. */
   walDirectory: string;
-  /** The dead or living source's own pg_wal where it is on this host. */
+  /** The dead source's own pg_wal, which may be on this host; where it cannot be read, `unread` says so. Unlike the archive: that is tried again. */
   sourceWalDirectory?: string | undefined;
   lineage: TimelineLineage;
   segmentSize: number;
@@ -51,8 +52,15 @@ export async function countSourceCommits(args: CountSourceCommitsArgs): Promise<
   const { client, lineage, segmentSize, systemIdentifier } = args;
   const flushed = client ? await readFlushLsn(client) : undefined;
   const archived = readSegmentsFrom({ directory: args.walDirectory, segmentSize, lineage });
-  const live = client ? readSegmentsOfServer({ client, lineage, segmentSize, flushed: flushed ?? 0n })
-    : args.sourceWalDirectory ? readSegmentsFrom({ directory: args.sourceWalDirectory, segmentSize, lineage }) : undefined;
+  const { sourceWalDirectory } = args;
+  const unreadable: string[] = [];
+  const fromDisk = <T>(read: Promise<T>, otherwise: T) => read.catch((error: unknown) => {
+    if (!isUnreadableHere(error)) throw error;
+    if (error.code !== 'ENOENT') unreadable.push(`the WAL of the source in ${sourceWalDirectory} cannot be read on this host (${error.code})`);
+    return otherwise;
+  });
+  const disk = sourceWalDirectory === undefined ? undefined : readSegmentsFrom({ directory: sourceWalDirectory, segmentSize, lineage });
+  const live: ReadSegment | undefined = client ? readSegmentsOfServer({ client, lineage, segmentSize, flushed: flushed ?? 0n }) : disk && ((number) => fromDisk(disk(number), undefined));
   let isCutShort = false;
   const readSegment: ReadSegment = async (number) => {
     const whole = await archived(number);
@@ -62,15 +70,22 @@ export async function countSourceCommits(args: CountSourceCommitsArgs): Promise<
   };
   const summary = await scanWal({ readSegment, segmentSize, systemIdentifier, timeline: lineage.timeline, startLsn: args.fromLsn, limitLsn: flushed, until: args.until, nextXid: args.nextXid, marginMs: MARGIN_MS, signal: args.signal });
   const isUnread = summary.reason !== 'limit' && (flushed === undefined
-    ? summary.reason === 'foreign' || (await goesOnElsewhere([args.walDirectory, ...(args.sourceWalDirectory === undefined ? [] : [args.sourceWalDirectory])], { summary, lineage, segmentSize }))
+    ? summary.reason === 'foreign' || goesOnElsewhere([...await namesIn(args.walDirectory), ...(sourceWalDirectory === undefined ? [] : await fromDisk(namesIn(sourceWalDirectory), []))], { summary, lineage, segmentSize })
     // What is flushed is whole: reading ends at its end, or something is wrong.
     : summary.reason !== 'noMoreWal' || isCutShort || flushed + PAGE_HEADER < args.fromLsn);
-  return { ...summary, method: client ? 'source' : 'files', unread: isUnread ? whyUnread(summary, { lineage, segmentSize, flushed }) : null };
+  return { ...summary, method: client ? 'source' : 'files', unread: unreadable[0] ?? (isUnread ? whyUnread(summary, { lineage, segmentSize, flushed }) : null) };
+}
+
+/** None where it is not there. */
+async function namesIn(directory: string): Promise<string[]> {
+  return readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
 }
 
 /** Whether the server went on where this lineage has no WAL: on another timeline, or behind a gap. */
-async function goesOnElsewhere(directories: readonly string[], { summary, lineage, segmentSize }: { summary: WalSummary; lineage: TimelineLineage; segmentSize: number }): Promise<boolean> {
-  const names = (await Promise.all(directories.map((directory) => readdir(directory).catch(() => [])))).flat();
+function goesOnElsewhere(names: readonly string[], { summary, lineage, segmentSize }: { summary: WalSummary; lineage: TimelineLineage; segmentSize: number }): boolean {
   const isGap = summary.reason === 'noMoreWal';
   return names.some((name) => {
     const segment = parseSegmentFileName(name, segmentSize);

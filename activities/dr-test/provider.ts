@@ -68,7 +68,7 @@ export interface LostCommits {
   lastCommitAt: string | null;
   /** Where commits beyond what was recovered could be known from: asked of the living source, read from its disk, or nowhere. */
   knownFrom: 'source' | 'disk' | 'archive';
-  /** With `archive`, where the source's WAL is there and cannot be read to its end: why; else null. */
+  /** With `archive`: why the source's WAL cannot be read, or not to its end; null where nothing is to be said of it. */
   unread: string | null;
 }
 

@@ -9,7 +9,7 @@ import { walkWal } from '../../activities/archive/wal-reader.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { segmentFileName } from '../../activities/archive/wal.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
-import { chownSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createPrivateDirectory, runAs, type Server, startCluster } from '../support/postgres.ts';
 
 const MB = 1024 * 1024;
@@ -193,6 +193,25 @@ describe('PostgreSQL of the package', () => {
       const disk = createPrivateDirectory('gap');
       writeFileSync(join(disk, segmentFileName({ timeline: 1, segmentNumber: args.fromLsn / BigInt(MB) + 1n, segmentSize: MB })), '');
       expect((await countSourceCommits({ ...args, client: null, sourceWalDirectory: disk })).unread).toContain('the segment is not there');
+    }));
+
+    test('WAL that can be read and not listed: where the source has gone on is not seen', ({ skip }) => live(async (_client, args) => {
+      const { uid } = runAs();
+      if (uid === undefined) return skip('only root can take on another user');
+      const disk = createPrivateDirectory('unlisted');
+      const name = segmentFileName({ timeline: 1, segmentNumber: args.fromLsn / BigInt(MB), segmentSize: MB });
+      cpSync(join(server.dataDirectory, 'pg_wal', name), join(disk, name));
+      for (const path of [disk, join(disk, name)]) chownSync(path, 0, 0);
+      chmodSync(join(disk, name), 0o644);
+      chmodSync(disk, 0o711);
+      const count = (over: object) => countSourceCommits({ ...args, client: null, ...over });
+      process.seteuid?.(uid);
+      try {
+        expect(await count({ sourceWalDirectory: disk })).toMatchObject({ commits: 1, unread: `the WAL of the source in ${disk} cannot be read on this host (EACCES)` });
+        await expect(count({ walDirectory: disk })).rejects.toMatchObject({ code: 'EACCES' });
+      } finally {
+        process.seteuid?.(0);
+      }
     }));
 
     test('WAL of another cluster, of which nothing counts', () => live(async (client, args) => {
