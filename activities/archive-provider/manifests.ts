@@ -25,7 +25,10 @@ export function manifestsDirectory(layout: ArchiveLayout): string {
 export async function publishManifestAlone(layout: ArchiveLayout, { name, file }: { name: string; file: string }): Promise<string> {
   const directory = manifestsDirectory(layout);
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const written = await readFile(file).catch(() => undefined);
+  const written = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return undefined;
+  });
   if (written === undefined) {
     const published = (await listAlone(layout)).alone.find((one) => one.name === name);
     if (!published) throw new RecoveryFailure('FENCED', `${file} is gone, and no manifest ${name} was published.`);
@@ -39,7 +42,7 @@ export async function publishManifestAlone(layout: ArchiveLayout, { name, file }
 
 /**
  * A manifest by the id that {@link chooseManifest} gave it, proven by its hash.
- * @throws RecoveryFailure `BACKUP_DAMAGED` for one that is not what was published
+ * @throws RecoveryFailure `BACKUP_DAMAGED` for one that is not what was published, `UNREADABLE`
  */
 export async function readManifestOf({ layout, point, manifestId }: { layout: ArchiveLayout; point: RecoveryPoint; manifestId: string }): Promise<Manifest> {
   if (manifestId !== OWN) {
@@ -107,7 +110,10 @@ interface ManifestAlone { id: string; name: string; file: string; sha256: string
 /** Those that were taken alone, and the names of files that should be such and hold no hash. */
 async function listAlone(layout: ArchiveLayout): Promise<{ alone: ManifestAlone[]; unproven: string[] }> {
   const directory = manifestsDirectory(layout);
-  const files = await readdir(directory).catch(() => []);
+  const files = await readdir(directory).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return [];
+    throw new RecoveryFailure('UNREADABLE', `The manifests in ${directory} cannot be read: ${cause.message}`, { cause });
+  });
   const alone = files.flatMap((file) => {
     const [, name, sha256] = ALONE.exec(file) ?? [];
     return name && sha256 ? [{ id: `${name}.${sha256.slice(0, 12)}`, name, file: join(directory, file), sha256 }] : [];
