@@ -1,5 +1,5 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseLsn } from '../postgres/lsn.ts';
 import { nameFiles, RecoveryFailure } from './recovery-failure.ts';
@@ -100,14 +100,27 @@ function arrival({ mtime, ctime }: { mtime: Date; ctime: Date }): Date {
   return mtime > ctime ? mtime : ctime;
 }
 
-/** `cp` writes some of a segment in this time, and mostly all of it. */
-const GROWTH_MS = 1_500;
+/** `cp` writes some of a segment in this time, and mostly all of it. Longer than NFS may go on giving a size that it knows (`acregmin`, 3 s). */
+const GROWTH_MS = 3_500;
+
+/** What a file is now, or undefined where it went: opening it makes NFS ask its server, which a look at the path may not. */
+async function lookAnew(path: string): Promise<{ size: number; archivedAt: Date } | undefined> {
+  try {
+    const file = await open(path);
+    const info = await file.stat().finally(() => file.close());
+    return { size: info.size, archivedAt: arrival(info) };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new RecoveryFailure('UNREADABLE', `${path} cannot be read: ${(cause as Error).message}`, { files: [basename(path)], cause });
+  }
+}
 
 /**
  * Proves that the archive, as it stood at `asOf`, reaches from the start of a backup to its last segment without a gap.
  * When a segment counts as archived: {@link arrival}. Where a plan was made of the archive already, what it saw counts, whatever
  * touched the files while people decided. A short segment at the end of the archive is looked at twice: one that `cp` is still
- * writing has not arrived, whatever the clocks of the archive and of who declared make of its times.
+ * writing has not arrived, whatever the clocks of the archive and of who declared make of its times. One on which `cp` stands
+ * still for longer than between the two looks is taken for damage.
  * @throws RecoveryFailure `WAL_MISSING`, `WAL_TRUNCATED`; `ARCHIVE_CHANGED`: it ends before what was planned; `TIME_OUT_OF_RANGE`: all is there, but came only after `asOf`; `ARCHIVE_EMPTY`, `UNREADABLE`. The files are named
  */
 export async function checkWalContinuity(args: {
@@ -120,8 +133,10 @@ export async function checkWalContinuity(args: {
   asOf: Date;
   /** The last segment that a plan counted on. */
   plannedLast?: string | null;
+  /** Milliseconds between the two looks at a short segment. */
+  growthMs?: number;
 }): Promise<WalContinuity> {
-  const { walDirectory, segmentSize, timeline, plannedLast = null } = args;
+  const { walDirectory, segmentSize, timeline, plannedLast = null, growthMs = GROWTH_MS } = args;
   const names = await readdir(walDirectory).catch((cause: Error) => {
     throw new RecoveryFailure('UNREADABLE', `The WAL archive ${walDirectory} cannot be read: ${cause.message}`, { cause });
   });
@@ -148,9 +163,9 @@ export async function checkWalContinuity(args: {
   const counted = [...present].filter(([number, { archivedAt }]) => number > mustReach && !isLate(number, archivedAt)).sort(([a], [b]) => Number(a - b));
   const short = counted.slice(counted.findLastIndex(([, { size }]) => size === segmentSize) + 1);
   if (short.length > 0) {
-    await sleep(GROWTH_MS);
+    await sleep(growthMs);
     for (const [number, before] of short) {
-      const now = await look(before.name).catch(() => undefined);
+      const now = await lookAnew(join(walDirectory, before.name));
       if (now?.size !== before.size || now.archivedAt.getTime() !== before.archivedAt.getTime()) growing.add(number);
     }
   }

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -61,7 +63,7 @@ const archive = (number: number, options: { size?: number; at?: number; suffix?:
 };
 const check = (asOf: number) => checkAt(new Date(Date.now() + asOf * 1000));
 const checkAt = (asOf: Date) => checkWalContinuity({
-  walDirectory: directory, timeline: 1, startLsn: BigInt(2 * MB + 40), mustReachLsn: BigInt(3 * MB), segmentSize: MB, asOf,
+  walDirectory: directory, timeline: 1, startLsn: BigInt(2 * MB + 40), mustReachLsn: BigInt(3 * MB), segmentSize: MB, asOf, growthMs: 500,
 });
 
 test('what was archived after the instant does not count, neither as WAL nor as a gap', async () => {
@@ -100,6 +102,15 @@ test('the newest segment, when it is short, has not arrived where it still grows
   expect(found.segments.map((segment) => segment.segmentNumber)).toEqual([2n, 3n]);
   expect(found.late).toEqual(['000000010000000000000004']);
   await expect(check(200)).rejects.toMatchObject({ type: 'WAL_TRUNCATED', files: ['000000010000000000000004'] });
+});
+
+test('the newest segment, when it is short, is opened to see whether it still is, since NFS remembers its size', async () => {
+  for (const number of [2, 3]) archive(number);
+  // It can be looked at, and not be opened.
+  const socket = createServer().listen(join(directory, '000000010000000000000004'));
+  await once(socket, 'listening');
+  await expect(check(200)).rejects.toMatchObject({ type: 'UNREADABLE', files: ['000000010000000000000004'] });
+  socket.close();
 });
 
 test('an archive that did not reach the end of the backup at the instant is no damage: the segment is named, and when it arrived', async () => {
