@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import { hostTaskQueue } from '../../contracts/search-attributes.ts';
+import { backupBeganMs } from '../kernel/names.ts';
 import type { ResolvePassword } from '../postgres/source.ts';
 import type { DrillDependencies } from './dependencies.ts';
 import type { PlanDrillInput } from './drill-activities.ts';
@@ -39,7 +40,9 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   notVerified.byDesign.push(...(usable?.manifest.databases ?? []).map(({ database, lsn, takenAt }) => `${database}, what was committed after ${lsn} (${takenAt}): replayed up to ${end}, not compared`));
   for (const { id, failure } of passedOver) {
     // Names begin with the time. One that is newer, or might have been drawn, is what was asked about: the older one's soundness says nothing of it.
-    const isAsked = input.recoveryPoint === 'random' || id > point.id;
+    // Not so one that began after the instant; of a name that is not ours that is not known.
+    const isTooLate = backupBeganMs(id) > Math.min(Date.parse(input.declaredAt), recoverTo ? Date.parse(recoverTo.time) : Infinity) + CLOCK_DIFFERENCE_MS;
+    const isAsked = !isTooLate && (input.recoveryPoint === 'random' || id > point.id);
     (isAsked ? notVerified.open : notVerified.byDesign).push(`recovery point ${id} was passed over: ${failure.message}`);
   }
   notVerified.byDesign.push(...unreadable.map(({ id, failure }) => `manifest ${id} was passed over: ${failure.message}`));

@@ -20,3 +20,10 @@ export function applicationName(owner: Owner): string {
 export function backupId(startedAtMs: number, owner: Owner): string {
   return `${new Date(startedAtMs).toISOString().replaceAll(/[-:]/g, '').slice(0, 15)}Z-${ownerTag(owner)}`;
 }
+
+const BACKUP_ID = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{8}$/;
+
+/** When the run began that took a backup, by its id, to the second; NaN for a name that {@link backupId} did not give. */
+export function backupBeganMs(id: string): number {
+  return BACKUP_ID.test(id) ? Date.parse(id.replace(BACKUP_ID, '$1-$2-$3T$4:$5:$6Z')) : NaN;
+}

@@ -6,6 +6,7 @@ import { archiveProvider } from '../../activities/archive-provider/archive-provi
 import type { PlanDrillInput } from '../../activities/dr-test/drill-activities.ts';
 import { planDrill } from '../../activities/dr-test/plan-drill.ts';
 import type { RecoveryProvider, UsableManifest } from '../../activities/dr-test/provider.ts';
+import { backupId } from '../../activities/kernel/names.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { describedBackup, publishDescription } from '../support/described-backup.ts';
@@ -80,6 +81,24 @@ describe('what lies among the backups and is none', () => {
     const newer = [expect.stringMatching(/^recovery point b2 was passed over: .*backup\.json is not JSON/) as string, expect.stringMatching(/^recovery point b3 was passed over: There is no recovery point "b3"/) as string];
     expect(notVerified.open.filter((one) => one.startsWith('recovery point ') && one.includes('passed over'))).toEqual(recoveryPoint === 'random' ? [older, ...newer] : newer);
     expect(notVerified.byDesign).toEqual(recoveryPoint === 'random' ? [] : [older]);
+  });
+
+  it.each<[string, Partial<PlanDrillInput>, string]>([
+    ['latest, declared earlier', {}, DECLARED],
+    ['random, declared earlier', { recoveryPoint: 'random' }, DECLARED],
+    ['an instant', { recoveryPoint: { time: '2026-01-01T12:00:00.000Z' } }, '2026-01-01T12:00:00.000Z'],
+  ])('is not what was asked about where its name says that it began after that: %s', async (_, over, instant) => {
+    const idAt = (afterMs: number) => backupId(Date.parse(instant) + afterMs, { workflowId: 'w', firstExecutionRunId: 'r' });
+    const ids = [idAt(-60_000), idAt(5_000), idAt(6_000), '2027-01-01'];
+    ids.forEach(damaged);
+    // As ours are named, so that names are in the order of time.
+    rmSync(join(backups, 'b1'), { recursive: true });
+    publishDescription(backups, describedBackup({ id: backupId(Date.parse('2026-01-01T00:00:00.000Z'), { workflowId: 'w', firstExecutionRunId: 'r' }) }));
+    const { notVerified } = await plan(over);
+    const named = (of: string[]) => ids.filter((id) => of.some((one) => one.startsWith(`recovery point ${id} was passed over`)));
+    // Clocks differ, and of a name that no backup of ours has nothing is known: it could have been chosen.
+    expect(named(notVerified.open)).toEqual([ids[0], ids[1], ids[3]]);
+    expect(named(notVerified.byDesign)).toEqual([ids[2]]);
   });
 
   it('is nothing to speak of when it is a stray file or has a name that no backup has', async () => {
