@@ -51,6 +51,11 @@ export function isSilence(error: unknown): boolean {
   return SILENT_STATES.test(sqlState(error)) || NETWORK.has(code) || hasBrokenOff(error) || (code === '' && TIMED_OUT.test(reasonOf(error)));
 }
 
+/** Whether an error is the source's, silent or refusing; else it says nothing of it. */
+export function isOfSource(error: unknown): boolean {
+  return isSilence(error) || sqlState(error) !== '' || settingOf(error, '') !== undefined;
+}
+
 /** What went wrong, in one line; of several addresses tried, the first. */
 export function reasonOf(error: unknown): string {
   const first: unknown = error instanceof AggregateError && error.message === '' ? error.errors[0] : error;

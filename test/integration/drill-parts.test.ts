@@ -152,6 +152,14 @@ describe('the heartbeat', () => {
     expect(loss).toMatchObject({ rpaSeconds: 9.5, lostTransactions: null, method: expect.stringContaining('(the source did not answer: Query read timeout)') as string, checks: [{ outcome: 'passed', detail: expect.stringContaining('before the last recovered commit') as string }] });
   });
 
+  it.each<[string, Error]>([
+    ['storage', Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' })],
+    ['rights', Object.assign(new Error("EACCES: permission denied, open '/w/00000002.history'"), { code: 'EACCES', syscall: 'open' })],
+  ])('is not asked where the archive fails while the source is read (%s): that is tried again', async (_, failure) => {
+    let asked = 0;
+    await expect(measure({ asked: () => { asked += 1; if (asked === 1) throw failure; } })).rejects.toBe(failure);
+  });
+
   it('is not held against a loss of which only a bound is known', async () => {
     await sql('postgres', beat(0.5));
     await sql('copy', beat(1.5));
