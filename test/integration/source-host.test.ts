@@ -103,8 +103,10 @@ describe('of a source that is dead', () => {
     const place = drillPlace(repository, drill);
     mkdirSync(place.directory, { recursive: true });
     await rememberDrill(place, { drill: {}, wal: { nextXid: null } } as never);
+    // WAL is large: it does not wait for the end of the process.
     return archiveProvider({ settings: configuration.databases['shop']!, configuration })
-      .lostCommits(drill, { endLsn, until: new Date(Date.now() + 3_600_000), source: null, signal: new AbortController().signal });
+      .lostCommits(drill, { endLsn, until: new Date(Date.now() + 3_600_000), source: null, signal: new AbortController().signal })
+      .finally(() => rmSync(repository, { recursive: true }));
   };
   const touch = (...path: string[]) => writeFileSync(join(...path), '');
 
