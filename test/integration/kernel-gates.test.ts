@@ -5,7 +5,7 @@ import type { RunRecord } from '../../contracts/record.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { approve, reject } from '../../scripts/cli/decide.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { gateOpens, startToy, until } from '../support/toy-runs.ts';
+import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
 const start = (input?: Record<string, unknown>, client?: Client, options?: Partial<WorkflowStartOptions>) => startToy(environment, input, client, options);
@@ -143,18 +143,48 @@ describe('gates that ask for more than a name, or for none', () => {
   });
 });
 
-describe('a run with a gate that expires after two seconds', () => {
+describe('a run that nobody decides in time', () => {
+  let working: Awaited<ReturnType<KernelEnvironment['startWorker']>>;
   beforeAll(async () => {
-    environment = await startKernelEnvironment({ start: { expiresAfter: '2s' } });
-    await environment.startWorker();
+    environment = await startKernelEnvironment({ start: { expiresAfter: '2s' } }, { maximum: '6s' }, { slow: { start: { expiresAfter: '6s' } }, ungated: {} });
+    working = await environment.startWorker();
   });
   afterAll(() => environment.stop());
 
   it('ends as rejected, with nothing created and evidence that says that the gate expired', async () => {
-    const run = await start();
+    const run = await start({ database: 'shop' });
     await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: expect.stringMatching(/^gate "start" expired at .* without enough approvals$/) as string } });
     await run.guardian.result();
     expect(await run.evidence()).toMatchObject({ outcome: 'rejected', gates: [{ outcome: 'expired', decisions: [] }], steps: [], teardown: { outcome: 'notNeeded' }, chain: { writtenBy: 'run' } });
     expect(await run.journal()).toEqual([]);
+  });
+
+  it('counts what was sent in time, and only that, though no worker was up to take it', async () => {
+    const [approved, late, paused] = await Promise.all([start({ database: 'slow' }), start({ database: 'slow' }), start({ database: 'ungated', looksFirst: true })]);
+    await until(async () => (await paused.handle.query<Progress>('progress')).phase === 'look', 'the first look began');
+    await paused.handle.signal('pause');
+    await Promise.all([gateOpens(approved), gateOpens(late)]);
+    await until(async () => (await paused.handle.query<Progress>('progress')).phase === 'paused before: look again', 'it is paused');
+    await working.stop();
+    await approved.handle.signal('approve', { gate: 'start', by: 'anna' });
+    await paused.handle.signal('resume');
+    // A step's own timer is fired by then; the one of the gate or the pause is the last.
+    const timersOver = async ({ handle }: ToyRun) => {
+      const events = (await handle.fetchHistory()).events ?? [];
+      return events.filter((event) => event.timerFiredEventAttributes).length === events.filter((event) => event.timerStartedEventAttributes).length;
+    };
+    await until(async () => (await Promise.all([approved, late, paused].map(timersOver))).every(Boolean), 'the time of all is over');
+    for (const { handle } of [approved, late]) await handle.signal('approve', { gate: 'start', by: 'ben' });
+    const update = late.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'carol' }] }).catch((error: unknown) => error);
+    working = await environment.startWorker();
+
+    expect(await update).toMatchObject({ cause: { message: expect.stringContaining('after gate "start" had expired') as string } });
+    await Promise.all([approved.handle.result(), paused.handle.result()]);
+    await expect(late.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
+    const tooLate = [false, expect.stringMatching(/^it arrived after gate "start" had expired at /) as string];
+    for (const [run, outcome, decisions] of [[approved, 'approved', [['anna', true, null], ['ben', ...tooLate]]], [late, 'expired', [['ben', ...tooLate]]]] as const) {
+      const [gate] = (await run.evidence()).gates;
+      expect({ ...gate, decisions: gate?.decisions.map(({ by, counted, reason }) => [by, counted, reason]) }).toMatchObject({ outcome, decisions });
+    }
   });
 });

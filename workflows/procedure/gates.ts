@@ -55,7 +55,7 @@ function decideRefusal(state: RunState, input: Decide): string | null {
   const gate = state.openGate;
   if (!gate) return 'no gate is open; see `runbook status`';
   if (input.gate !== gate.name) return `gate "${input.gate}" is not open; the open gate is "${gate.name}"`;
-  return refusal(viewOf(state, gate), { ...input, ...OF_UPDATES });
+  return tooLate(gate, Date.now()) ?? refusal(viewOf(state, gate), { ...input, ...OF_UPDATES });
 }
 
 /** Handler of the `decide` update; its validator has passed. */
@@ -112,6 +112,11 @@ async function decide(state: RunState, gate: OpenGate, record: GateRecord): Prom
   }
 }
 
+/** By when it was sent, not by when somebody could look at it: no worker may have been up for hours. */
+function tooLate(gate: OpenGate, atMs: number): string | null {
+  return atMs <= gate.expiresAtMs ? null : `it arrived after gate "${gate.name}" had expired at ${instantOf(gate.expiresAtMs)}; start another run`;
+}
+
 /** Reads from the event itself who sent a signal and when; a name in a payload is only claimed. */
 async function identify(state: RunState, gate: OpenGate, signal: PendingSignal): Promise<void> {
   const event = await read.identifyDecision({
@@ -130,7 +135,7 @@ async function identify(state: RunState, gate: OpenGate, signal: PendingSignal):
     state,
     gate,
     { at: instantOf(event.atMs), ...proposal, comment: signal.comment },
-    tooSoon ?? refusal(viewOf(state, gate), { ...proposal, planHash: signal.planHash }),
+    tooSoon ?? tooLate(gate, event.atMs) ?? refusal(viewOf(state, gate), { ...proposal, planHash: signal.planHash }),
   );
 }
 
