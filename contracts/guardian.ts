@@ -30,9 +30,13 @@ export type Settled = z.output<typeof settledSchema>;
 /** Run to guardian: the body has ended like this; undo what is to be undone. */
 export type Finish = z.output<typeof finishSchema>;
 
-/** Workflow id of a run's guardian: the same for a run and for what it is reset to. */
+/** The longest workflow id that a server takes, in bytes, where nobody configured another. */
+const LONGEST_ID = 1_000;
+
+/** Workflow id of a run's guardian: the same for a run and for what it is reset to. The run id alone is unique too; the workflow's is for people, where there is room. */
 export function guardianId(owner: Owner): string {
-  return `guardian/${owner.workflowId}/${owner.firstExecutionRunId}`;
+  const id = `guardian/${owner.workflowId}/${owner.firstExecutionRunId}`;
+  return new TextEncoder().encode(id).length <= LONGEST_ID ? id : `guardian/${owner.firstExecutionRunId}`;
 }
 
 /** Workflow id of a target's lock. */

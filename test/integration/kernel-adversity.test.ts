@@ -132,6 +132,13 @@ it('a message that cannot be decoded stops nobody: the run says so, its guardian
   expect(await holders()).toMatchObject({ holders: [], waiting: [] });
 });
 
+it('a run with the longest id that the server takes has a guardian, too', async () => {
+  const run = await startToy(environment, {}, environment.client, { workflowId: 'ü'.repeat(500), workflowRunTimeout: '20s' });
+  await run.handle.result();
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
+});
+
 it('a settlement that the guardian of another owner reports is no proof for this run', async () => {
   const run = await start({ stallMs: 1_500 });
   await run.acting();
