@@ -55,6 +55,33 @@ describe('an empty form, where it counts and the requester may not approve', () 
   });
 });
 
+describe('a decision with a name and one without, where both count', () => {
+  const ops = 'temporal-cli:ops@bastion';
+  const unnamed = { by: null, assurance: 'none' } as const;
+  const named = { by: 'anna', assurance: 'claimed' } as const;
+  const after = (past: Partial<Decision>, proposal: Pick<Proposal, 'by' | 'assurance'> & Partial<Proposal>) =>
+    refusal(view({ policy: policy({ assurance: 'none', approvers: [] }), decisions: [decision(past)] }), { decision: 'approve', ...proposal });
+
+  it.each([
+    ['of one client, the name last', { ...unnamed, identity: ops }, { ...named, identity: ops }, 'ops'],
+    ['of one client, the name first', { ...named, identity: ops }, { ...unnamed, identity: ops }, 'ops'],
+    ['of two clients of one user', { ...unnamed, identity: ops }, { ...named, identity: 'runbook/Ops@db1' }, 'ops'],
+    ['of whose client the user has that name', { ...unnamed, identity: 'runbook/anna@db1' }, { ...named, channel: 'update', identity: null }, 'anna'],
+  ] as const)('%s, are one person\'s', (_title, past, proposal, name) => {
+    expect(after(past, proposal)).toContain(`${name} has already decided at gate "start"; each person counts once, and a decision without a name`);
+  });
+  it.each([
+    ['of two users', { ...unnamed, identity: 'runbook/ben@db1' }, { ...named, identity: ops }],
+    ['of the web UI', { ...unnamed, identity: '' }, { ...named, identity: '' }],
+    ['of an SDK', { ...unnamed, identity: '4711@db1' }, { ...named, identity: '4711@db1' }],
+    ['with two names, of an account that people share', { by: 'ben', identity: ops }, { ...named, identity: ops }],
+    ['that did not count', { ...unnamed, identity: ops, counted: false }, { ...named, identity: ops }],
+    ['of one client, the second a rejection', { ...unnamed, identity: ops }, { ...named, identity: ops, decision: 'reject' }],
+  ] as const)('%s, are not', (_title, past, proposal) => {
+    expect(after(past, proposal)).toBeNull();
+  });
+});
+
 describe('who asked for a run', () => {
   const startedBy = (identity: string, principal: string | null = null) => ({ identity, principal });
   it.each([

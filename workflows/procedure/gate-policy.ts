@@ -15,6 +15,8 @@ export interface GateView {
   decisions: readonly Decision[];
 }
 
+type Sender = Pick<Decision, 'by' | 'identity'>;
+
 /** Two spellings of one person must not count twice. */
 export function samePerson(a: string | null, b: string | null): boolean {
   return a !== null && b !== null && a.trim().toLowerCase() === b.trim().toLowerCase();
@@ -62,9 +64,24 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
   if (proposal.decision === 'approve' && !policy.requesterMayApprove && gate.requesters.some((name) => samePerson(approver, name))) {
     return `${approver}${proposal.by === null ? ', who sent this without a name,' : ''} requested or started this run and may not approve it at gate "${gate.name}"; ask somebody else`;
   }
-  const earlier = gate.decisions.some((past) => past.counted && (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by)));
+  const counted = gate.decisions.filter((past) => past.counted);
+  const earlier = counted.some((past) => (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by)));
   if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once`;
+  const shared = counted.map((past) => sharedName(past, proposal)).find((name) => name !== undefined);
+  if (proposal.decision === 'approve' && shared !== undefined) {
+    return `${shared} has already decided at gate "${gate.name}"; each person counts once, and a decision without a name counts as that of the user whose client sent it`;
+  }
   return null;
+}
+
+/**
+ * The name under which a decision without a name and one with a name are the same person's. Of two that both have a name
+ * only the names tell: people share accounts, and their clients then all name the same user.
+ */
+function sharedName(past: Sender, proposal: Sender): string | undefined {
+  if ((past.by === null) === (proposal.by === null)) return undefined;
+  const names = ({ by, identity }: Sender) => [by, userOf(identity ?? '') ?? null];
+  return names(past).find((name) => names(proposal).some((other) => samePerson(name, other))) ?? undefined;
 }
 
 /** Commands in back quotes: the web UI's Markdown makes a dash of `--` elsewhere, and then they cannot be copied. */
