@@ -1,16 +1,9 @@
 import type { z } from 'zod';
-import type { finishSchema, overdueSchema, ownedSchema, settledSchema, takeSchema } from './internal-messages.ts';
+import type { finishSchema, guardianInputSchema, overdueSchema, ownedSchema, settledSchema, takeSchema } from './internal-messages.ts';
 import type { Owner } from './ledger.ts';
-import type { LeasePolicy } from './runbook.ts';
 
 /** Input of the guardian workflow. It starts with the run, before that wants anything: the lock is asked for with {@link Take}. */
-export interface GuardianInput {
-  owner: Owner;
-  runbook: string;
-  target: string;
-  sharesTargetWith: readonly string[];
-  lease: LeasePolicy;
-}
+export type GuardianInput = z.output<typeof guardianInputSchema>;
 
 /** Run to guardian: take the target, and open this place. */
 export type Take = z.output<typeof takeSchema>;

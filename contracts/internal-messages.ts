@@ -15,4 +15,11 @@ export const placeSchema = z.object({ title: z.string(), input: z.record(z.strin
 export const takeSchema = z.object({ place: placeSchema.nullable() });
 export const grantedSchema = z.object({ fence: z.number().int().positive() });
 export const lockRequestSchema = z.object({ guardianId: z.string().min(1), owner: ownerSchema, runbook: z.string(), sharesTargetWith: z.array(z.string()), requestedAtMs: z.number() });
+export const grantSchema = lockRequestSchema.extend({ fence: z.number().int().positive(), grantedAtMs: z.number() });
+/** What a lock carries into its next execution, and a guardian is started with. By hand, both can be started with anything. */
+export const lockStateSchema = z.object({ nextFence: z.number().int().positive(), holders: z.array(grantSchema), waiting: z.array(lockRequestSchema) });
+export const guardianInputSchema = z.object({
+  owner: ownerSchema, runbook: z.string(), target: z.string(), sharesTargetWith: z.array(z.string()),
+  lease: z.object({ maximumMs: z.number(), hostLossMs: z.number() }),
+});
 export const releaseSchema = z.object({ guardianId: z.string() });

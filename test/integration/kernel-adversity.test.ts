@@ -115,6 +115,16 @@ it.each([
   await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: `the input of toy cannot be read: ${reason}; give one JSON object, with the encoding json/plain` } });
 });
 
+it.each([
+  ['lock', lockId('other'), [{ nextFence: 'x' }], 'nextFence: must be a number; holders: must be a list; waiting: must be a list'],
+  ['lock', lockId('other'), [payloadOf(UNREADABLE[0])], 'cannot be read'],
+  ['guardian', 'guardian/x', [], 'owner: must be a JSON object'],
+  ['guardian', 'guardian/x', [null], 'owner: must be a JSON object'],
+])('a %s that is started by hand with what is no input of one fails at once, and its id %s is free again', async (type, workflowId, args, problem) => {
+  const handle = await environment.client.workflow.start(type, { workflowId, taskQueue: 'runbooks', args, workflowRunTimeout: '10s' });
+  await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: expect.stringContaining(problem) as string } });
+});
+
 it('a message that cannot be decoded stops nobody: the run says so, its guardian and the lock drop it', async () => {
   const run = await start({ stallMs: 1_500 });
   await run.acting();

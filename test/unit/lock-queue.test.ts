@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { lockStateSchema } from '../../contracts/internal-messages.ts';
 import { EMPTY_LOCK, enqueue, grantNext, remove, type LockState } from '../../workflows/lock/queue.ts';
 
 const request = (guardianId: string, runbook: string, sharesTargetWith: string[] = []) => ({
@@ -30,5 +31,10 @@ describe('the queue of a lock', () => {
     const { state } = ask(EMPTY_LOCK, request('a', 'x'), request('b', 'x'), request('c', 'x'));
     expect(remove(state, 'b').waiting.map((waiting) => waiting.guardianId)).toEqual(['c']);
     expect(remove(state, 'zzz')).toEqual(state);
+  });
+  it('is carried into the next execution of the lock as it is', () => {
+    const { state } = ask(EMPTY_LOCK, request('a', 'x', ['y']), request('b', 'y'), request('c', 'x'));
+    expect([state.holders.length, state.waiting.length]).toEqual([2, 1]);
+    for (const carried of [EMPTY_LOCK, state]) expect(lockStateSchema.parse(JSON.parse(JSON.stringify(carried)))).toEqual(carried);
   });
 });

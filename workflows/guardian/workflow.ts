@@ -1,12 +1,13 @@
 import { CancellationScope, defineQuery, defineSignal, getExternalWorkflowHandle, isCancellation, setHandler, sleep, workflowInfo, condition } from '@temporalio/workflow';
 import { INTERNAL } from '../../contracts/messages.ts';
-import type { Finish, GuardianInput, Overdue, Owned, Settled, Take } from '../../contracts/guardian.ts';
-import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
+import { GUARDIAN_TYPE, type Finish, type GuardianInput, type Overdue, type Owned, type Settled, type Take } from '../../contracts/guardian.ts';
+import { finishSchema, grantedSchema, guardianInputSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { onInternalSignal } from '../procedure/internal-signal.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
 import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
 import type { RunEnd } from '../../activities/kernel/kernel-activities.ts';
 import { read, watch, write } from '../procedure/kernel-activities.ts';
+import { parseInput } from '../procedure/parse-input.ts';
 import { waitUntil } from '../procedure/wait.ts';
 import { callActivity, sentenceOf, settle } from './settle.ts';
 
@@ -26,7 +27,8 @@ const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
  * and when the run has ended, in whatever way, undoes its ledger, closes the place, proves its absence, gives the lock
  * back, and sees to the evidence. Cancelling it changes nothing.
  */
-export async function guardian(input: GuardianInput): Promise<Settlement> {
+export async function guardian(rawInput?: unknown): Promise<Settlement> {
+  const input = parseInput({ type: GUARDIAN_TYPE, input: guardianInputSchema }, rawInput);
   // A cancel of everything reaches it too, and that is when it is needed.
   return CancellationScope.nonCancellable(() => guard(input));
 }

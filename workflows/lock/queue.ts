@@ -1,9 +1,11 @@
+import type { z } from 'zod';
 import type { LockRequest } from '../../activities/kernel/kernel-activities.ts';
+import type { grantSchema, lockStateSchema } from '../../contracts/internal-messages.ts';
 
-export interface Grant extends LockRequest { fence: number; grantedAtMs: number }
+export type Grant = z.output<typeof grantSchema>;
 
 /** The whole state of a lock, plain JSON, carried through continue-as-new. */
-export interface LockState { nextFence: number; holders: Grant[]; waiting: LockRequest[] }
+export type LockState = z.output<typeof lockStateSchema>;
 
 export const EMPTY_LOCK: LockState = { nextFence: 1, holders: [], waiting: [] };
 

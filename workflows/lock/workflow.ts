@@ -1,8 +1,10 @@
 import { CancellationScope, condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, workflowInfo } from '@temporalio/workflow';
+import { LOCK_TYPE } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
-import { lockRequestSchema, releaseSchema } from '../../contracts/internal-messages.ts';
+import { lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
 import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read } from '../procedure/kernel-activities.ts';
+import { parseInput } from '../procedure/parse-input.ts';
 import { waitUntil } from '../procedure/wait.ts';
 import { EMPTY_LOCK, enqueue, grantNext, remove, type Grant, type LockState } from './queue.ts';
 
@@ -17,9 +19,10 @@ const HOLDER_CHECK_MS = 30_000;
  * The lock of one target. It lives for ever, continues as new when its history grows, and hands out fence numbers that
  * only rise. A grant is a signal to the guardian; a guardian that is gone when granted is removed at once.
  */
-export async function lock(carried: LockState = EMPTY_LOCK): Promise<void> {
+export async function lock(carried: unknown = EMPTY_LOCK): Promise<void> {
+  const state = parseInput({ type: LOCK_TYPE, input: lockStateSchema }, carried);
   // Cancelling it would forget who holds the target, and begin the fence numbers anew.
-  return CancellationScope.nonCancellable(() => keep(carried));
+  return CancellationScope.nonCancellable(() => keep(state));
 }
 
 async function keep(carried: LockState): Promise<void> {

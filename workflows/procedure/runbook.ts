@@ -1,8 +1,6 @@
 import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
 import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Progress } from '../../contracts/messages.ts';
-import { inputProblems } from '../../contracts/input-problems.ts';
-import { whyUnreadable } from '../../contracts/unreadable.ts';
 import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
@@ -17,6 +15,7 @@ import { receiveDecide, receiveSignal, validateDecide } from './gates.ts';
 import { describeAbort, operate, validateOperator } from './operations.ts';
 import { compensationsOf, progressOf, setAttributes } from './presentation.ts';
 import { describeFailure } from './outcome.ts';
+import { parseInput } from './parse-input.ts';
 import { Run, type Conclusion } from './run.ts';
 import { RunState } from './run-state.ts';
 
@@ -83,14 +82,6 @@ function refuseRepetition(): void {
   const { cronSchedule, retryPolicy, workflowId } = workflowInfo();
   if (cronSchedule) throw ApplicationFailure.nonRetryable(`use a schedule (temporal schedule create), not --cron; end this one with: temporal workflow terminate --workflow-id '${workflowId}'`, 'INVALID_INPUT');
   if (retryPolicy) throw ApplicationFailure.nonRetryable('start it without a retry policy: its steps are tried again by themselves, and a run that failed has to be looked at before there is another', 'INVALID_INPUT');
-}
-
-function parseInput<Input extends z.ZodType>(contract: RunbookContract<Input>, rawInput: unknown): z.output<Input> {
-  const unreadable = whyUnreadable(rawInput);
-  if (unreadable !== null) throw ApplicationFailure.nonRetryable(`the input of ${contract.type} cannot be read: ${unreadable}; give one JSON object, with the encoding json/plain`, 'INVALID_INPUT');
-  const parsed = contract.input.safeParse(rawInput ?? {});
-  if (parsed.success) return parsed.data;
-  throw ApplicationFailure.nonRetryable(inputProblems(contract, parsed.error.issues), 'INVALID_INPUT');
 }
 
 async function adoptSettings(state: RunState, contract: RunbookContract, input: unknown): Promise<void> {
