@@ -20,15 +20,18 @@ export interface DrillRef { database: string; recoveryPointId: string; fence: nu
 export interface CopyResult { bytes: number; files: number; walSegments: number; seconds: number; isolation: { network: 'isolated' | 'notIsolated'; mounts: 'isolated' | 'notIsolated'; reason: string } }
 
 export interface RecoverToManifestInput { drill: DrillRef; lsn: string }
-/** `repeatedSeconds`: of the time that it took, what only brought the copy back to where it had waited to be compared. */
-export interface RecoverToManifestResult { replayedLsn: string; seconds: number; repeatedSeconds: number }
+
+/** Of the time that a replay took, what only brought the copy back to where it had waited to be compared. A worker of older code beside ours does not say. */
+export interface Replay { repeatedSeconds?: number }
+
+export interface RecoverToManifestResult extends Replay { replayedLsn: string; seconds: number }
 
 export interface CompareInput { drill: DrillRef; manifestId: string; database: string; depth: 'quick' | 'standard' }
 export interface CompareResult { tables: number; rows: number; objects: number; checks: Check[]; notVerified: NotVerifiedReasons; seconds: number }
 
 export interface RecoverToEndInput { drill: DrillRef }
 /** `stoppedBeforeLater` as in `RecoveredEnd`. */
-export interface RecoverToEndResult { endLsn: string; lastCommitAt: string | null; stoppedBeforeLater: boolean; replaySeconds: number; promotionSeconds: number; repeatedSeconds: number }
+export interface RecoverToEndResult extends Replay { endLsn: string; lastCommitAt: string | null; stoppedBeforeLater: boolean; replaySeconds: number; promotionSeconds: number }
 
 export interface MeasureLossInput {
   drill: DrillRef;

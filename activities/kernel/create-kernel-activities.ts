@@ -75,7 +75,10 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       await (how === 'cancel' ? handle.cancel() : handle.terminate(reason)).catch(ignoreNotFound);
     },
     readLedger: ({ owner }) => readLedger(client, owner),
-    writeEvidence: async ({ owner, evidence }) => store.write(await withAttempts(owner, evidence.chain.codeVersion === UNKNOWN_VERSION ? { ...evidence, chain: { ...evidence.chain, codeVersion } } : evidence)),
+    async writeEvidence({ owner, evidence }) {
+      const known = evidence.chain.codeVersion === UNKNOWN_VERSION ? { ...evidence, chain: { ...evidence.chain, codeVersion } } : evidence;
+      return store.write(owner ? await withAttempts(owner, known) : known);
+    },
     async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, end, settlement }) {
       const runId = end?.runId || (await latestRun(client, owner))?.runId || owner.firstExecutionRunId;
       const written = await findWrittenEvidence(client, owner.workflowId, runId).catch(ignoreNotFound);

@@ -34,8 +34,8 @@ export interface KernelActivities {
   awaitRunEnd(input: { owner: Owner }): Promise<RunEnd>;
   endRun(input: { owner: Owner; how: 'cancel' | 'terminate'; reason: string }): Promise<void>;
   readLedger(input: { owner: Owner }): Promise<Ledger>;
-  /** Adds what only history knows: how often each step was tried. */
-  writeEvidence(input: { owner: Owner; evidence: Evidence }): Promise<EvidenceFiles>;
+  /** Adds what only history knows: how often each step was tried. A run that was scheduled by older code names no owner, and has counted itself. */
+  writeEvidence(input: { owner?: Owner; evidence: Evidence }): Promise<EvidenceFiles>;
   /** Writes the evidence of a run that could not do so itself; does nothing when it did, on whatever host. */
   writeEvidenceOfDeadRun(input: { owner: Owner; runbook: string; target: string; outcome: Outcome; end: RunEnd | null; settlement: Settlement }): Promise<EvidenceFiles>;
 }

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
@@ -100,6 +100,15 @@ describe('a run without a gate', () => {
     await run.handle.result().catch(() => undefined);
     await run.guardian.result();
     expect((await run.evidence()).steps[0]).toMatchObject({ name: 'write one', outcome: 'done', attempts: 2 });
+  });
+
+  it('keeps the attempts that the evidence of a run of older code brings: it names no owner to look for', async () => {
+    const run = await start();
+    await run.handle.result();
+    const evidence = await run.evidence();
+    const counted = { ...evidence, steps: evidence.steps.map((step) => ({ ...step, attempts: 7 })) };
+    const written = await environment.kernelActivities(path.join(run.root, 'evidence')).writeEvidence({ evidence: counted });
+    expect(JSON.parse(await readFile(written.evidence, 'utf8'))).toEqual(counted);
   });
 
   it('has one piece of evidence when its guardian looks after it on a host that has another directory', async () => {

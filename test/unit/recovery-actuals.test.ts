@@ -23,7 +23,7 @@ const timeline = [
 ];
 const input = {
   plan, startedAtMs: start, timeline,
-  recovered: { endLsn: '0/1', lastCommitAt: null, stoppedBeforeLater: false, replaySeconds: 3, promotionSeconds: 2, repeatedSeconds: 1 }, repeatedSeconds: 1.5,
+  recovered: { endLsn: '0/1', lastCommitAt: null, stoppedBeforeLater: false, replaySeconds: 3, promotionSeconds: 2, repeatedSeconds: 1 }, replays: [{ repeatedSeconds: 0.5 }],
   loss: { rpaSeconds: 4.5, lostTransactions: 12, method: 'm', clockSkewSeconds: 0.1, checks: [] },
   hostClockSkew: null,
 };
@@ -46,6 +46,15 @@ describe('recoveryActuals', () => {
     expect(Object.fromEntries(actuals.phases.map((phase) => [phase.name, phase.seconds]))).toEqual({
       detection: 30, 'human wait': 20, 'waiting for the lock': 2, locating: 2, copying: 10, replaying: 5.5, promotion: 2, comparison: 7.5, checks: 1, probe: 2, orchestration: 0.5,
     });
+  });
+});
+
+describe('recoveryActuals beside a worker of older code', () => {
+  it('takes what it does not say for nothing', () => {
+    const { repeatedSeconds: _, ...recovered } = input.recovered;
+    const older = recoveryActuals({ ...input, recovered, replays: [{}, { repeatedSeconds: 1.5 }] });
+    expect(older).toEqual(actuals);
+    expect(recoveryActuals({ ...input, recovered, replays: [{}] }).phases.find(({ name }) => name === 'comparison')?.seconds).toBe(6);
   });
 });
 

@@ -1,6 +1,6 @@
 import type { Recovery } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
-import type { LossResult, RecoverToEndResult } from '../../activities/dr-test/drill-activities.ts';
+import type { LossResult, RecoverToEndResult, Replay } from '../../activities/dr-test/drill-activities.ts';
 import type { Span } from '../procedure/run-state.ts';
 
 /** Phases of a recovery in the order in which people think of them. */
@@ -21,8 +21,8 @@ export interface ActualsInput {
   startedAtMs: number;
   timeline: readonly Span[];
   recovered: RecoverToEndResult;
-  /** Of all replays: what they did twice because the copy waited to be compared. */
-  repeatedSeconds: number;
+  /** The replays before the one to the end. */
+  replays: readonly Replay[];
   loss: LossResult;
   hostClockSkew: Recovery['hostClockSkew'];
 }
@@ -32,7 +32,7 @@ export interface ActualsInput {
  * the last step before it); what people did after that is no part of it. Its phases add up to it, and what no phase claims
  * is `orchestration`.
  */
-export function recoveryActuals({ plan, startedAtMs, timeline, recovered, repeatedSeconds, loss, hostClockSkew }: ActualsInput): Recovery {
+export function recoveryActuals({ plan, startedAtMs, timeline, recovered, replays, loss, hostClockSkew }: ActualsInput): Recovery {
   const declaredAtMs = Date.parse(plan.declaredAt);
   const endMs = Math.max(startedAtMs, ...timeline.filter(({ kind, name }) => kind === 'step' && name !== 'measure').map((span) => span.finishedAtMs));
   const measured = timeline.filter((span) => span.finishedAtMs <= endMs);
@@ -41,6 +41,7 @@ export function recoveryActuals({ plan, startedAtMs, timeline, recovered, repeat
   for (const span of measured) phases[phaseOf(span)] += span.finishedAtMs - span.startedAtMs;
   // An activity's clock splits a step, it never adds to it: promotion is a part of the last replay's durable time, and what
   // was replayed once more after a wait is a part of all of them. Without comparison nothing would have waited.
+  const repeatedSeconds = [...replays, recovered].reduce((sum, replay) => sum + (replay.repeatedSeconds ?? 0), 0);
   const repeated = Math.min(phases.replaying, repeatedSeconds * 1000);
   phases.comparison += repeated;
   phases.replaying -= repeated;

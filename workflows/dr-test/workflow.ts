@@ -1,6 +1,7 @@
 import { DrTest, type DrTestResult } from '../../contracts/dr-test.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
+import type { Replay } from '../../activities/dr-test/drill-activities.ts';
 import { runbook } from '../procedure/runbook.ts';
 import { onHost, readOn } from './activities.ts';
 import { hostClockSkew } from './clock-skew.ts';
@@ -42,12 +43,12 @@ export const drTest = runbook(DrTest, async (run, input) => {
   const { network, mounts, reason } = copied.isolation;
   if (network === 'notIsolated') run.notVerified({ byDesign: [`the drill was not cut off from the network: ${reason}`] });
   else if (mounts === 'notIsolated') run.notVerified({ byDesign: [`production's files and sockets on this host were not hidden from the drill: ${reason}`] });
-  let repeatedSeconds = 0;
+  const replays: Replay[] = [];
   for (const source of plan.manifest?.databases ?? []) {
     const replayed = await run.step(`replay to the manifest of ${source.name}`, () => host.recoverToManifest({ drill, lsn: source.lsn }), {
       summary: ({ replayedLsn }) => `paused at ${replayedLsn}`,
     });
-    repeatedSeconds += replayed.repeatedSeconds;
+    replays.push(replayed);
     const compared = await run.step(`compare ${source.name}`, () => host.compareWithManifest({ drill, manifestId: plan.manifest?.id ?? '', database: source.name, depth: plan.depth }), {
       summary: (result) => `${count(result.tables, 'table')}, ${count(result.rows, 'row')}, ${count(result.objects, 'definition')}${hasFailed(result.checks) ? '; not all as in the manifest' : ''}`,
       failed: (result) => hasFailed(result.checks),
@@ -56,7 +57,6 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.notVerified(compared.notVerified);
   }
   const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill }), { summary: (end) => `promoted at ${end.endLsn}` });
-  repeatedSeconds += recovered.repeatedSeconds;
   const own = await run.step('own checks', () => host.runChecks({ drill, plan, recovered, hasFailed: hasFailed(run.allChecks) }), { summary: summaryOf, failed: hasFailed });
   record(own);
   run.notVerified({ open: unanswered(own) });
@@ -68,7 +68,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
   record(loss.checks);
   // A second account of what was lost. What was restored is proven, or not, without it.
   run.notVerified({ byDesign: unanswered(loss.checks) });
-  const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, repeatedSeconds, loss, hostClockSkew: skew });
+  const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, replays, loss, hostClockSkew: skew });
   run.measure(recovery);
   const { verdict, failure } = judge(plan, run.allChecks, run.openQuestions, recovery);
   run.verdict(verdict);
