@@ -14,6 +14,7 @@ import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { GlobalOptions } from './options.ts';
 import { note, print } from './output.ts';
 import { ourCommand } from './printed-command.ts';
+import { stateDirectory } from './state-directory.ts';
 import { usualPlaces } from './web-ui.ts';
 import { loadWorker } from './worker.ts';
 
@@ -52,7 +53,7 @@ export async function dev(options: DevOptions): Promise<ExitCode> {
  */
 function stateFile(configurationFile: string, port: number): string {
   const tag = createHash('sha256').update(configurationFile).digest('hex').slice(0, 12);
-  return join(cacheDirectory(), 'dev', `${port}-${tag}.db`);
+  return join(stateDirectory(), 'dev', `${port}-${tag}.db`);
 }
 
 /** A restored server does not end with its worker, so that runs survive; who stops everything must know of it. */

@@ -15,6 +15,7 @@ import { buildInput, contractOf, mayStopAtGate, targetOf, workflowIdFor } from '
 import { mergeRows, type RunRow } from '../../scripts/cli/runs.ts';
 import { ourCommand, quote, signalCommand } from '../../scripts/cli/printed-command.ts';
 import { plain } from '../../scripts/cli/plain.ts';
+import { stateDirectory } from '../../scripts/cli/state-directory.ts';
 import { usualPlaces, webUiLink } from '../../scripts/cli/web-ui.ts';
 import { parseConfiguration } from '../../workers/config.ts';
 import { ConfigurationError } from '../../workers/configuration-error.ts';
@@ -31,6 +32,11 @@ describe('main', () => {
     expect(await importsOf('exit.ts')).toEqual([`import { plain } from './plain.ts';`]);
     expect(await importsOf('plain.ts')).toEqual([]);
   });
+});
+
+it('what `runbook dev` cannot make again is kept where no cache is emptied', () => {
+  expect(stateDirectory({ XDG_STATE_HOME: '/s', XDG_CACHE_HOME: '/c' })).toBe('/s/durable-runbooks');
+  expect(stateDirectory({ XDG_STATE_HOME: '' })).toMatch(/\.local\/state\/durable-runbooks$/);
 });
 
 it.each(['constructor', '__proto__', 'toString'])('there is no runbook "%s"', (type) => {
