@@ -15,6 +15,7 @@ import { quote } from '../cli/printed-command.ts';
 import { planOf } from '../cli/run-view.ts';
 import { damageBackup, readColdTables } from './damage.ts';
 import { startDemoEnvironment, type DemoEnvironment } from './environment.ts';
+import { followDrill } from './follow-drill.ts';
 
 const OPTIONS = {
   keep: { type: 'boolean', default: false }, interactive: { type: 'boolean', default: false }, broken: { type: 'boolean', default: false },
@@ -91,19 +92,15 @@ async function drill(demo: DemoEnvironment): Promise<{ record: Evidence; file: s
   log(`dr-test: temporal workflow start --type dr-test --task-queue runbooks --workflow-id ${workflowId}`);
   const handle = await demo.client.workflow.start(DrTest.type, { workflowId, taskQueue: TASK_QUEUE, args: [{ requester: 'demo' }] });
   log(`dr-test: ${demo.server.uiAddress}/namespaces/default/workflows/${encodeURIComponent(workflowId)}`);
-  let last = '';
-  let decided = false;
-  const look = async (): Promise<void> => {
-    const progress = await demo.client.withDeadline(Date.now() + 5_000, () => handle.query<Progress>('progress'));
-    if (progress.phase !== last) log(`  ${progress.phase}`);
-    last = progress.phase;
-    if (progress.openGate === null || decided) return;
-    decided = true;
-    for (const line of planLines(await planOf(demo.client, handle, progress.openGate.planHash), Date.now())) log(`    ${line}`);
-    const command = `temporal workflow signal --workflow-id ${workflowId} --name approve --input '{"gate":"start","by":"anna"}'`;
-    log(options.interactive ? `  waiting for you: in the web UI, "Send a Signal" with the name approve and the input {"gate":"start","by":"anna"}, or ${command}` : `  approving as anna: ${command}`);
-    if (!options.interactive) await handle.signal('approve', { gate: 'start', by: 'anna' });
-  };
+  const command = `temporal workflow signal --workflow-id ${workflowId} --name approve --input '{"gate":"start","by":"anna"}'`;
+  const soon = <T>(call: () => Promise<T>) => demo.client.withDeadline(Date.now() + 5_000, call);
+  const look = followDrill({
+    progress: () => soon(() => handle.query<Progress>('progress')),
+    planLines: async (planHash) => planLines(await planOf(demo.client, handle, planHash), Date.now()),
+    announcement: options.interactive ? `waiting for you: in the web UI, "Send a Signal" with the name approve and the input {"gate":"start","by":"anna"}, or ${command}` : `approving as anna: ${command}`,
+    ...(options.interactive ? {} : { approve: () => soon(() => handle.signal('approve', { gate: 'start', by: 'anna' })) }),
+    log,
+  });
   // One look at a time, and the last is waited for: a call that is tried again after the connection is closed ends the process.
   let looking: Promise<void> | undefined;
   const watching = setInterval(() => { looking ??= look().catch(() => undefined).finally(() => { looking = undefined; }); }, 100);
