@@ -121,6 +121,10 @@ export const evidenceSchema = z.strictObject({
   steps: z.array(stepRecordSchema),
   gates: z.array(gateRecordSchema),
   operations: z.array(operationRecordSchema).default([]),
+  /** Decisions and messages that changed nothing, with when they came and the reason. */
+  refused: z.array(z.string()).default([]),
+  /** Those beyond the ones that are kept. */
+  refusedLeftOut: z.number().int().min(0).default(0),
   recovery: recoverySchema.nullable(),
   checks: z.array(checkSchema),
   compensations: z.array(compensationRecordSchema),

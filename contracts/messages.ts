@@ -39,10 +39,27 @@ export const QUERIES = { progress: 'progress', plan: 'plan', compensations: 'com
 export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release' } as const;
 
 /** A gate that waits for people. `note`: what they have to know of its policy; null mostly. */
-interface OpenGateView { name: string; openedAt: string; expiresAt: string; planHash: string; approvers: string[]; quorum: number; assurance: string; note: string | null; refused: string[] }
+interface OpenGateView { name: string; openedAt: string; expiresAt: string; planHash: string; approvers: string[]; quorum: number; assurance: string; note: string | null }
+
+/** Decisions and messages that changed nothing, with the reason, in the order in which they came. */
+export interface Refusals {
+  /** The first of them. */
+  refused: string[];
+  /** How many more there were than {@link refused} keeps. */
+  refusedLeftOut: number;
+}
+
+/** So many are shown where a run is: who sent something looks at once. */
+const SHOWN_REFUSALS = 5;
+
+/** The newest few that were kept, as lines, and how many more there were. */
+export function refusalLines({ refused, refusedLeftOut }: Refusals): string[] {
+  const more = Math.max(refused.length - SHOWN_REFUSALS, 0) + refusedLeftOut;
+  return [...refused.slice(-SHOWN_REFUSALS), ...(more > 0 ? [`${more} more`] : [])].map((line) => `refused: ${line}`);
+}
 
 /** Answer of the `progress` query. Times are RFC 3339 UTC. */
-export interface Progress {
+export interface Progress extends Refusals {
   runbook: string;
   target: string | null;
   requester: string | null;

@@ -1,6 +1,7 @@
 import type { Check, CompensationRecord, Evidence, GateRecord, OperationRecord, Outcome, Recovery, StartedBy, StepRecord, Teardown, Verdict } from './evidence.ts';
 import type { FailureType } from './failures.ts';
 import type { Owner } from './ledger.ts';
+import type { Refusals } from './messages.ts';
 
 /** What was not verified, and why. */
 export interface NotVerifiedReasons {
@@ -14,7 +15,7 @@ export interface NotVerifiedReasons {
  * What the kernel knows of a run while it runs. The `record` query returns it, also for a run that is closed, which is
  * how the guardian writes the evidence of a run that cannot do so itself.
  */
-export interface RunRecord {
+export interface RunRecord extends Refusals {
   runbook: string;
   target: string | null;
   requester: string | null;
@@ -31,10 +32,6 @@ export interface RunRecord {
   notVerified: NotVerifiedReasons;
   recovery: Recovery | null;
   verdict: Verdict;
-  /** Decisions and messages that changed nothing, with the reason. */
-  refused: string[];
-  /** How many more there were than {@link refused} keeps. */
-  refusedLeftOut: number;
   owner: Owner;
   guardianId: string | null;
 }
@@ -96,6 +93,8 @@ export function evidenceOf(record: RunRecord, end: End & { settlement: Settlemen
     steps: record.steps,
     gates: record.gates,
     operations: record.operations,
+    refused: record.refused,
+    refusedLeftOut: record.refusedLeftOut,
     recovery: record.recovery,
     checks: record.checks,
     compensations: end.settlement.compensations,

@@ -5,7 +5,7 @@ import { renderPlan } from './report-plan.ts';
 
 /** Everything below the timeline: what was checked, decided, undone, destroyed, and planned. */
 export function renderFindings(evidence: Evidence): Markup {
-  return html`${renderChecks(evidence)}${renderNotVerified(evidence)}${renderSteps(evidence)}${renderGates(evidence)}${renderOperations(evidence)}${renderCompensations(evidence)}${renderTeardown(evidence)}
+  return html`${renderChecks(evidence)}${renderNotVerified(evidence)}${renderSteps(evidence)}${renderGates(evidence)}${renderOperations(evidence)}${renderRefused(evidence)}${renderCompensations(evidence)}${renderTeardown(evidence)}
 <h2>Plan</h2>${evidence.plan === null || evidence.plan === undefined ? html`<p class="soft">The run ended before it had a plan.</p>` : renderPlan(evidence.plan)}`;
 }
 
@@ -47,6 +47,11 @@ function renderOperations({ operations }: Evidence): Markup | false {
   if (operations.length === 0) return false;
   return html`<h2>Operators</h2><table class="stack"><tr><th>when</th><th>asked to</th><th>by</th><th>sent as</th><th>reason</th></tr>
 ${operations.map((entry) => html`<tr><td>${entry.at}</td><td>${entry.operation}</td><td>${entry.by ?? 'not named'}</td><td data-label="sent as">${entry.channel}</td><td class="long">${entry.reason}</td></tr>`)}</table>`;
+}
+
+function renderRefused({ refused, refusedLeftOut }: Evidence): Markup | false {
+  if (refused.length === 0) return false;
+  return html`<h2>Refused</h2><ul>${refused.map((reason) => html`<li>${reason}</li>`)}</ul>${refusedLeftOut > 0 && html`<p class="soft">${refusedLeftOut} more were refused.</p>`}`;
 }
 
 function renderCompensations({ compensations }: Evidence): Markup {

@@ -20,6 +20,7 @@ export function renderText(evidence: Evidence, paths: { evidence?: string; repor
     ...(recovery ? recoveryLines(evidence, recovery) : stepLines(evidence)),
     ...gateLines(evidence),
     ...operationLines(evidence),
+    ...refusedLines(evidence),
     ...section('Checks', evidence.checks.map((check) => `${word(check.outcome).padEnd(9)} ${plain(check.name)}: ${plain(check.detail)}`), 'none was made'),
     ...section('Not verified', notVerifiedReasons(evidence).map(plain), 'nothing that should have been verified was left out'),
     ...section('Undone', evidence.compensations.map((entry) => `${word(entry.outcome)} ${plain(entry.title)}${entry.detail === null ? '' : `: ${plain(entry.detail)}`}`), 'nothing had to be undone'),
@@ -92,6 +93,11 @@ function gateLines({ gates }: Evidence): string[] {
 function operationLines({ operations }: Evidence): string[] {
   if (operations.length === 0) return [];
   return section('Operators', operations.map((entry) => `${entry.at} ${entry.operation} by ${plain(entry.by ?? 'an unnamed person')}${entry.reason === null ? '' : `: ${plain(entry.reason)}`}`), '');
+}
+
+function refusedLines({ refused, refusedLeftOut }: Evidence): string[] {
+  if (refused.length === 0) return [];
+  return section('Refused', [...refused.map(plain), ...(refusedLeftOut > 0 ? [`${refusedLeftOut} more`] : [])], '');
 }
 
 function teardownLines({ teardown }: Evidence): string[] {

@@ -66,7 +66,9 @@ export function plainDisplay(write: (line: string) => void, options: TemporalOpt
         if (step.finishedAt !== null) once(`end ${step.startedAt} ${step.name}`, `${step.finishedAt} ${plain(step.name)}: ${step.outcome}${step.summary ? `, ${plain(step.summary)}` : ''}`);
       }
       const gate = view.progress?.openGate;
-      if (gate) once(`gate ${gate.name} ${gate.openedAt} ${gate.refused.length}`, gateLines(view, nowMs, options).map((line) => `${time} ${line.trim()}`).join('\n'));
+      if (gate) once(`gate ${gate.name} ${gate.openedAt}`, gateLines(view, nowMs, options).map((line) => `${time} ${line.trim()}`).join('\n'));
+      for (const reason of view.progress?.refused ?? []) once(`refused ${reason}`, `${time} refused: ${plain(reason)}`);
+      if ((view.progress?.refusedLeftOut ?? 0) > 0) once('refused more', `${time} refused: more than are told here`);
       const rates = view.activities.map((activity) => [activity, meter.rate(activity, nowMs)] as const);
       if (nowMs - lastProgressMs < PLAIN_PROGRESS_MS) return;
       const moving = rates.filter(([activity]) => activity.bytesDone !== null);

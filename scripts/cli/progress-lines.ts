@@ -1,4 +1,5 @@
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
+import { refusalLines } from '../../contracts/messages.ts';
 import { coloured, plain } from './output.ts';
 import type { TemporalOptions } from './options.ts';
 import type { ActivityView, RunView } from './run-view.ts';
@@ -56,7 +57,8 @@ export function runLines(view: RunView, meter: RateMeter, nowMs: number, options
     lines.push(`  ${MARKS[step.outcome]} ${plain(step.name).padEnd(28)} ${formatSeconds((until - Date.parse(step.startedAt)) / 1_000).padStart(11)}  ${plain(step.summary ?? '')}`.trimEnd());
   }
   for (const activity of view.activities) lines.push(`    ${activityLine(activity, meter.rate(activity, nowMs))}`);
-  return [...lines, ...gateLines(view, nowMs, options)];
+  // A run of an older worker tells none.
+  return [...lines, ...gateLines(view, nowMs, options), ...(progress?.refused ? refusalLines(progress).map((line) => coloured(plain(line), 'unsure')) : [])];
 }
 
 /** A pause takes effect at the next safe point: until then the step goes on. */
@@ -80,6 +82,5 @@ export function gateLines({ workflowId, status, progress, plan }: RunView, nowMs
     `  ${ourCommand(options, 'approve', workflowId, '--by', 'NAME')}`,
       // A run of an older worker has none.
       ...(gate.note ? [`  note: ${plain(gate.note)}`] : []),
-    ...gate.refused.map((reason) => `  refused: ${plain(reason)}`),
   ];
 }

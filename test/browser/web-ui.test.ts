@@ -45,7 +45,8 @@ describe('a person with nothing but the web UI', () => {
 
     await ui.sendSignal(address, 'approve');
     await detailsShow(address, /refused: approve at .*asks for assurance .claimed. and this decision has .none.; decide with a name: .*runbook approve WORKFLOW_ID --by NAME/);
-    expect((await progressOf(run.handle)).openGate).toMatchObject({ openedAt: gate.openedAt, refused: [expect.stringContaining('asks for assurance "claimed"')] });
+    expect((await progressOf(run.handle)).openGate).toMatchObject({ openedAt: gate.openedAt });
+    expect((await progressOf(run.handle)).refused).toEqual([expect.stringContaining('asks for assurance "claimed"')]);
     expect((await run.handle.describe()).status.name).toBe('RUNNING');
 
     await ui.sendSignal(address, 'reject', '{"by":"anna","comment":"not tonight"}');
@@ -66,7 +67,7 @@ describe('a person with nothing but the web UI', () => {
     await waitAtGate(run.handle);
     await ui.sendSignal(run.address, 'approve');
     await expect.poll(async () => (await run.handle.fetchHistory()).events?.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'identifyDecision').length, { timeout: 20_000 }).toBe(1);
-    expect((await progressOf(run.handle)).openGate?.refused).toEqual([]);
+    expect((await progressOf(run.handle)).refused).toEqual([]);
     await ui.sendSignal(run.address, 'approve');
     await detailsShow(run.address, /Waiting at gate start[^]*refused: approve at .*an unnamed person has already decided/);
     expect((await progressOf(run.handle)).openGate).not.toBeNull();

@@ -29,7 +29,9 @@ describe('a run with a gate', () => {
     await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben', planHash: 'stale' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('is not the plan') as string } });
     expect(await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben' }] })).toEqual({ gate: 'start', outcome: 'approved' });
     await run.handle.result();
-    const [gate] = (await run.evidence()).gates;
+    const { gates: [gate], refused, refusedLeftOut } = await run.evidence();
+    expect(refused).toHaveLength(4);
+    expect([refused.find((reason) => reason.includes('its argument is not { gate?, by?, comment?, planHash? }')), refusedLeftOut]).toEqual([expect.stringMatching(/^approve at /), 0]);
     expect(gate?.outcome).toBe('approved');
     expect(gate?.decisions.map((decision) => [decision.by, decision.assurance, decision.counted])).toEqual([
       [null, 'none', false], ['mallory', 'claimed', false], ['anna', 'claimed', true], [' Anna ', 'claimed', false], ['ben', 'claimed', true],
@@ -70,7 +72,7 @@ describe('a run with a gate', () => {
       await expect(run.handle.executeUpdate(update, { args: [input] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('at most 500') as string } });
     }
     await until(async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisionsLeftOut === 10, 'all decisions are identified');
-    const { refused, refusedLeftOut } = await run.handle.query<RunRecord>('record');
+    const { refused, refusedLeftOut } = await run.handle.query<Progress>('progress');
     expect([refused.length, refusedLeftOut]).toEqual([50, 13]);
     expect(refused[0]).toContain('at most 500');
     await run.handle.signal('reject', { gate: 'start', by: 'ben' });

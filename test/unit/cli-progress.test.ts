@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { cut, plainDisplay, terminalDisplay } from '../../scripts/cli/live-display.ts';
 import { activityLine, gateLines, RateMeter, runLines } from '../../scripts/cli/progress-lines.ts';
@@ -7,10 +8,10 @@ const activity = (changes: Partial<ActivityView> = {}): ActivityView => ({ id: '
 
 const view = (changes: Partial<RunView> = {}): RunView => ({
   workflowId: 'dr-test/orders/1', runId: 'r', type: 'dr-test', status: 'RUNNING', silence: null, plan: null, startedAtMs: 0, closedAtMs: null, activities: [],
-  progress: { runbook: 'dr-test', target: 'orders', requester: null, phase: 'copy', startedAt: '1970-01-01T00:00:00.000Z', paused: false, openGate: null, steps: [{ name: 'copy', outcome: 'running', startedAt: '1970-01-01T00:00:00.000Z', finishedAt: null, summary: null }] },
+  progress: { runbook: 'dr-test', target: 'orders', requester: null, phase: 'copy', startedAt: '1970-01-01T00:00:00.000Z', paused: false, openGate: null, steps: [{ name: 'copy', outcome: 'running', startedAt: '1970-01-01T00:00:00.000Z', finishedAt: null, summary: null }], refused: [], refusedLeftOut: 0 },
   ...changes,
 });
-const gate = { name: 'start', openedAt: '1970-01-01T00:00:00.000Z', expiresAt: '1970-01-02T00:00:00.000Z', planHash: 'abcdef0123456789', approvers: ['alice'], quorum: 1, note: null, assurance: 'claimed', refused: ['an empty form does not count here'] };
+const gate = { name: 'start', openedAt: '1970-01-01T00:00:00.000Z', expiresAt: '1970-01-02T00:00:00.000Z', planHash: 'abcdef0123456789', approvers: ['alice'], quorum: 1, note: null, assurance: 'claimed' };
 
 describe('RateMeter', () => {
   it('knows no rate at the first look, and keeps it while heartbeats say nothing new', () => {
@@ -42,11 +43,29 @@ describe('activityLine', () => {
 });
 
 describe('gateLines', () => {
-  it('prints the command that approves, and why decisions were refused', () => {
+  it('prints the command that approves', () => {
     const progress = { ...view().progress!, openGate: gate };
-    expect(gateLines(view({ progress }), 0).join('\n')).toMatch(/1 of alice until 1970-01-02.*\n {2}runbook approve dr-test\/orders\/1 --by NAME\n {2}refused: an empty form/);
+    expect(gateLines(view({ progress }), 0).join('\n')).toMatch(/1 of alice until 1970-01-02.*\n {2}runbook approve dr-test\/orders\/1 --by NAME$/);
     expect(gateLines(view({ progress, status: 'COMPLETED' }), 0)).toEqual([]);
     expect(gateLines(view({ progress }), 0, { address: 'h:1', namespace: 'ops' })[1]).toBe('  runbook approve dr-test/orders/1 --by NAME --address h:1 --namespace ops');
+  });
+});
+
+describe('what was refused', () => {
+  const said = (...refused: string[]) => ({ ...view().progress!, refused });
+  it('is shown with the reason, the newest few, wherever the run is', () => {
+    const lines = runLines(view({ progress: { ...said(...[1, 2, 3, 4, 5, 6, 7].map((n) => `reject at ${n}: not like that\u001B[2J`)), refusedLeftOut: 2 } }), new RateMeter(), 0).map(stripVTControlCharacters);
+    expect(lines.slice(-6)).toEqual([...[3, 4, 5, 6, 7].map((n) => expect.stringMatching(`^refused: reject at ${n}: not like that`) as string), 'refused: 4 more']);
+    const { refused: _, ...older } = said();
+    expect(runLines(view({ progress: older as never }), new RateMeter(), 0).join('\n')).not.toContain('refused');
+  });
+
+  it('is said once in a log', () => {
+    const lines: string[] = [];
+    const display = plainDisplay((line) => lines.push(line));
+    for (const refused of [[], ['reject at 1: no'], ['reject at 1: no'], ['reject at 1: no', 'reject at 2: no']]) display.show(view({ progress: said(...refused) }), 0);
+    for (const refusedLeftOut of [1, 2]) display.show(view({ progress: { ...said(), refusedLeftOut } }), 0);
+    expect(lines.filter((line) => line.includes('refused'))).toEqual(['reject at 1: no', 'reject at 2: no', 'more than are told here'].map((what) => `1970-01-01T00:00:00.000Z refused: ${what}`));
   });
 });
 
@@ -58,7 +77,7 @@ describe('the plan at a gate', () => {
     manifest: { id: 'm1', databases: [{ name: 'orders', lsn: '0/1', tables: 39 }, { name: 'postgres', lsn: '0/1', tables: 2 }] },
     creates: { directory: '/var/drills/1beb27c9-<fence>', leaseMs: 4 * 3_600_000 }, checks: [{}, {}], probe: null, notVerified: { open: [], byDesign: ['x'] },
   };
-  const told = (shown: unknown) => gateLines(view({ progress: { ...view().progress!, openGate: { ...gate, refused: [] } }, plan: shown }), 2 * 3_600_000).slice(1, -1);
+  const told = (shown: unknown) => gateLines(view({ progress: { ...view().progress!, openGate: gate }, plan: shown }), 2 * 3_600_000).slice(1, -1);
   it('says what is restored and how old it is, how long that takes, what is created where and until when, and what is compared', () => {
     expect(told(plan)).toEqual([
       '  restores  p1 (archive), taken 1970-01-01T01:00:00.000Z, 1 h 00 min ago',

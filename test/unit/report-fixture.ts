@@ -22,6 +22,7 @@ export function sampleEvidence(changes: Partial<Evidence> = {}): Evidence {
       { at: at(150), operation: 'pause', by: 'dora', reason: 'the host is <b>busy</b>', channel: 'update' },
       { at: at(160), operation: 'resume', by: null, reason: null, channel: 'signal' },
     ],
+    refused: ['approve at 2026-11-21T03:00:50.000Z: mallory may not decide here', 'reject at 2026-11-21T03:01:00.000Z: its argument is not { <gate> }'], refusedLeftOut: 3,
     recovery: {
       rtoSeconds: 3600, rpoSeconds: 300, rtaSeconds: 380, rtaWithoutWaitSeconds: 282, rtaWithoutComparisonSeconds: 300, rpaSeconds: 412, lostTransactions: 17,
       phases: [{ name: 'humanWait', seconds: 98 }, { name: 'copying', seconds: 100 }, { name: 'replaying', seconds: 182 }],

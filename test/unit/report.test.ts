@@ -32,7 +32,7 @@ describe('renderReport', () => {
     expect(report).toContain("default-src 'none'");
   });
 
-  it.each(['6 min 20 s', 'actual, without waiting for people<b>4 min 42 s', 'This backup restores, but an objective was missed', 'an RTO of 1 h 00 min', '17 transactions lost', 'last commit of the source', 'unlogged table public.sessions', 'mallory may not decide here', 'principal', 'remove the copy', 'directory /var/drills/dr-1', 'no orphans', 'the host is &lt;b&gt;busy&lt;/b&gt;'])('says %s', (text) => {
+  it.each(['6 min 20 s', 'actual, without waiting for people<b>4 min 42 s', 'This backup restores, but an objective was missed', 'an RTO of 1 h 00 min', '17 transactions lost', 'last commit of the source', 'unlogged table public.sessions', 'mallory may not decide here', 'principal', 'remove the copy', 'directory /var/drills/dr-1', 'no orphans', 'the host is &lt;b&gt;busy&lt;/b&gt;', 'its argument is not { &lt;gate&gt; }', '3 more were refused'])('says %s', (text) => {
     expect(renderReport(sampleEvidence())).toContain(text);
   });
 

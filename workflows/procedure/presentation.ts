@@ -1,7 +1,7 @@
 import { setCurrentDetails, upsertSearchAttributes, log } from '@temporalio/workflow';
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../../contracts/search-attributes.ts';
-import type { CompensationView, Progress } from '../../contracts/messages.ts';
+import { refusalLines, type CompensationView, type Progress } from '../../contracts/messages.ts';
 import { requesterUnchecked } from './gate-policy.ts';
 import type { RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
@@ -43,10 +43,11 @@ export function progressOf(state: RunState): Progress {
           quorum: openGate.policy.quorum,
           assurance: openGate.policy.assurance,
           note: requesterUnchecked(openGate.policy, record),
-          refused: gateRecord.decisions.flatMap((decision) => (decision.reason === null ? [] : [decision.reason])),
         }
       : null,
     steps: record.steps.map(({ name, outcome, startedAt, finishedAt, summary }) => ({ name, outcome, startedAt, finishedAt, summary })),
+    refused: record.refused,
+    refusedLeftOut: record.refusedLeftOut,
   };
 }
 
@@ -66,8 +67,7 @@ export function showDetails(state: RunState): void {
   }
   const note = openGate && requesterUnchecked(openGate.policy, record);
   if (note) lines.push(`- note: ${note}`);
-  for (const reason of record.refused.slice(-5)) lines.push(`- refused: ${reason}`);
-  if (record.refusedLeftOut > 0) lines.push(`- refused: ${record.refusedLeftOut} more`);
+  for (const line of refusalLines(record)) lines.push(`- ${line}`);
   for (const step of record.steps) {
     lines.push(`- ${step.outcome === 'done' ? '✓' : step.outcome === 'running' ? '▶' : '✗'} ${step.name}${step.summary ? `: ${step.summary}` : ''}`);
   }
