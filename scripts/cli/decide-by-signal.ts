@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import type { Decision } from '../../contracts/gate.ts';
-import { QUERIES, SIGNALS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
+import { decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, refusalLines, SIGNALS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { ANSWER_MS, type Answer } from './send-update.ts';
@@ -15,8 +15,13 @@ const LOOK_EVERY_MS = 200;
  * @throws CommandError when the run says nothing within ten seconds: the server keeps the signal all the same
  */
 export async function decideBySignal(client: Client, handle: WorkflowHandle, { decision, ...message }: Decide, look: string): Promise<Answer<{ gate: string; outcome: string; by: string | null }>> {
-  const gateNow = async () => (await handle.query<RunRecord>(QUERIES.record)).gates.findLast(({ name }) => name === message.gate);
-  const seen = (await client.withDeadline(Date.now() + ANSWER_MS, gateNow))?.decisions.length ?? 0;
+  // What the run cannot read as a decision it refuses without saying whose it was.
+  if (!decisionSignalSchema.safeParse(message).success) return { refused: `a decision carries a name and may carry a comment, with ${LIMITS_IN_WORDS}; nothing was sent` };
+  const recordNow = () => handle.query<RunRecord>(QUERIES.record);
+  const gateOf = ({ gates }: RunRecord) => gates.findLast(({ name }) => name === message.gate);
+  const before = await client.withDeadline(Date.now() + ANSWER_MS, recordNow);
+  const seen = gateOf(before)?.decisions.length ?? 0;
+  let meanwhile: string[] = [];
   const { identity } = client.options;
   // A run of an older worker keeps no identity.
   const isOurs = (one: Decision) => one.channel === 'signal' && one.decision === decision && (one.identity ?? identity) === identity;
@@ -24,7 +29,9 @@ export async function decideBySignal(client: Client, handle: WorkflowHandle, { d
   const until = Date.now() + ANSWER_MS;
   try {
     for (; Date.now() < until; await sleep(LOOK_EVERY_MS)) {
-      const gate = await client.withDeadline(until, gateNow);
+      const record = await client.withDeadline(until, recordNow);
+      meanwhile = refusalLines({ refused: record.refused.slice(before.refused.length), refusedLeftOut: record.refusedLeftOut - before.refusedLeftOut });
+      const gate = gateOf(record);
       const ours = gate?.decisions.slice(seen).find(isOurs);
       if (gate && ours) return ours.reason === null ? { result: { gate: gate.name, outcome: gate.outcome, by: ours.by } } : { refused: ours.reason };
       if (gate && gate.outcome !== 'open') return { refused: `gate "${gate.name}" had closed before it arrived: ${gate.outcome}` };
@@ -35,6 +42,6 @@ export async function decideBySignal(client: Client, handle: WorkflowHandle, { d
   throw unheard();
 
   function unheard(cause?: unknown): CommandError {
-    return new CommandError(EXIT.unreachable, `the signal was sent, and "${handle.workflowId}" has not said within ${ANSWER_MS / 1_000} s whether it counts; look with: ${look}`, { cause });
+    return new CommandError(EXIT.unreachable, `the signal was sent, and "${handle.workflowId}" has not said within ${ANSWER_MS / 1_000} s whether it counts${['', ...meanwhile].join('; meanwhile ')}; look with: ${look}`, { cause });
   }
 }

@@ -1,9 +1,10 @@
 import path from 'node:path';
-import { Client, type WorkflowStartOptions } from '@temporalio/client';
+import { Client, type WorkflowHandle, type WorkflowStartOptions } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it, vi, type MockInstance } from 'vitest';
 import type { RunRecord } from '../../contracts/record.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { approve, reject } from '../../scripts/cli/decide.ts';
+import { decideBySignal } from '../../scripts/cli/decide-by-signal.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -128,6 +129,25 @@ describe('gates that ask for more than a name, or for none', () => {
     await gateOpens(other);
     expect(await decideAs('ben', reject, other.handle.workflowId)).toEqual({ code: 0, said: 'reject by ben counts at gate "start": rejected\n' });
     await expect(other.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
+  });
+
+  it('`runbook approve` sends nothing that no run takes, and tells what was refused when it hears nothing else', async () => {
+    const run = await start({ database: 'shop' });
+    await gateOpens(run);
+    for (const tooLong of [{ by: 'x'.repeat(201) }, { comment: 'x'.repeat(501) }]) {
+      said = '';
+      expect(await approve(run.handle.workflowId, { address: environment.server.address, by: 'anna', ...tooLong })).toBe(2);
+      expect(said).toMatch(/did not count: .*at most 200 characters.*at most 500; nothing was sent/);
+    }
+    expect((await run.handle.query<Progress>('progress')).refused).toEqual([]);
+    // The worker takes another form than this CLI, and is gone as soon as it has refused.
+    let answer: RunRecord | undefined;
+    const handle = Object.assign(Object.create(run.handle) as WorkflowHandle, {
+      signal: () => run.handle.signal('approve', { gate: 'start', name: 'anna' }),
+      query: async () => (answer?.refused.length === 1 ? Promise.reject(new Error('no worker')) : answer = await run.handle.query<RunRecord>('record')),
+    });
+    await expect(decideBySignal(environment.client, handle, { gate: 'start', decision: 'approve', by: 'anna' }, 'LOOK')).rejects.toMatchObject({ exitCode: 3, message: expect.stringMatching(/whether it counts; meanwhile refused: approve at .*: its argument is not .*; look with: LOOK$/) as string });
+    await run.handle.signal('abort');
   });
 
   it('an empty form from the client of whoever started the run does not count, and that of another does', async () => {
