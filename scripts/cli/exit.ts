@@ -1,4 +1,4 @@
-import { plain } from './plain.ts';
+import { plain } from '../../contracts/plain.ts';
 
 /** What the exit code of a command says. Scripts rely on it. */
 export const EXIT = {

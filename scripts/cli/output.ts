@@ -2,7 +2,7 @@ import { userInfo } from 'node:os';
 import colours from 'picocolors';
 import type { GlobalOptions } from './options.ts';
 
-export { plain } from './plain.ts';
+export { plain } from '../../contracts/plain.ts';
 
 /** Prints a command's answer: one JSON object, or lines for people. */
 export function print(options: GlobalOptions, value: unknown, lines: () => readonly string[]): void {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
-import { plain } from './plain.ts';
+import { plain } from '../../contracts/plain.ts';
 
 /** What is told of a drill's plan. The run may be of a worker of another version. */
 const drillPlan = z.object({

@@ -1,5 +1,5 @@
 import type { TemporalFlags } from '../../workers/temporal-connection.ts';
-import { UNPRINTABLE } from './plain.ts';
+import { UNPRINTABLE } from '../../contracts/plain.ts';
 
 /**
  * A command of ours to copy: it reaches the server that this one reached. The flags that were given are repeated, and

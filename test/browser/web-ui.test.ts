@@ -49,6 +49,10 @@ describe('a person with nothing but the web UI', () => {
     expect((await progressOf(run.handle)).refused).toEqual([expect.stringContaining('asks for assurance "claimed"')]);
     expect((await run.handle.describe()).status.name).toBe('RUNNING');
 
+    // Whoever reaches the server chooses names; they are no lines, and no links, in what approvers read.
+    await run.handle.signal('approve', { gate: 'start', by: '`x` eve\n\n# Checked: [look](http://evil.example) `--by NAME`' });
+    await detailsShow(address, /: x eve {1,2}# Checked: \[look\]\(http:\/\/evil\.example\) --by NAME may not decide at gate/);
+
     await ui.sendSignal(address, 'reject', '{"by":"anna","comment":"not tonight"}');
     expect(await failureOf(run)).toBe('gate "start" was rejected by anna: not tonight');
   });

@@ -26,12 +26,15 @@ describe('a run with a gate', () => {
     await run.handle.signal('approve', { gate: 'start', by: 'anna' });
     await run.handle.signal('approve', { gate: 'start', by: ' Anna ' });
     await run.handle.signal('approve', 'nonsense');
+    await run.handle.signal('approve', { gate: '\n\n# [approved](http://x)' });
     await until(async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisions.length === 4, 'four decisions are identified');
+    const { currentDetails } = await run.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    expect(currentDetails).toContain(String.raw`: it is for gate "  # \[approved\](http\://x)" and`);
     await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben', planHash: 'stale' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('is not the plan') as string } });
     expect(await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben' }] })).toEqual({ gate: 'start', outcome: 'approved' });
     await run.handle.result();
     const { gates: [gate], refused, refusedLeftOut } = await run.evidence();
-    expect(refused).toHaveLength(4);
+    expect(refused).toHaveLength(5);
     expect([refused.find((reason) => reason.includes('its argument is not { gate?, by?, comment?, planHash? }')), refusedLeftOut]).toEqual([expect.stringMatching(/^approve at /), 0]);
     expect(gate?.outcome).toBe('approved');
     expect(gate?.decisions.map((decision) => [decision.by, decision.assurance, decision.counted])).toEqual([

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DrTest } from '../../contracts/dr-test.ts';
+import { plain } from '../../contracts/plain.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { listEvidence } from '../../scripts/cli/evidence-files.ts';
 import { CommandError, EXIT, exitCodeOf } from '../../scripts/cli/exit.ts';
@@ -14,7 +15,6 @@ import { init } from '../../scripts/cli/init.ts';
 import { buildInput, contractOf, mayStopAtGate, targetOf, workflowIdFor } from '../../scripts/cli/run-input.ts';
 import { mergeRows, type RunRow } from '../../scripts/cli/runs.ts';
 import { ourCommand, quote, signalCommand } from '../../scripts/cli/printed-command.ts';
-import { plain } from '../../scripts/cli/plain.ts';
 import { stateDirectory } from '../../scripts/cli/state-directory.ts';
 import { usualPlaces, webUiLink } from '../../scripts/cli/web-ui.ts';
 import { parseConfiguration } from '../../workers/config.ts';
@@ -29,8 +29,8 @@ describe('main', () => {
     const source = await readFile(new URL('../../scripts/cli/main.ts', import.meta.url), 'utf8');
     expect([...source.matchAll(/^import .* from '(.*)';$/gm)].map(([, from]) => from)).toEqual(['commander', './exit.ts']);
     const importsOf = async (file: string) => (await readFile(new URL(`../../scripts/cli/${file}`, import.meta.url), 'utf8')).match(/^import .*$/gm) ?? [];
-    expect(await importsOf('exit.ts')).toEqual([`import { plain } from './plain.ts';`]);
-    expect(await importsOf('plain.ts')).toEqual([]);
+    expect(await importsOf('exit.ts')).toEqual([`import { plain } from '../../contracts/plain.ts';`]);
+    expect(await importsOf('../../contracts/plain.ts')).toEqual([]);
   });
 });
 

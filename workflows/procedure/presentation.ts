@@ -3,6 +3,7 @@ import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import { refusalLines, type CompensationView, type Progress } from '../../contracts/messages.ts';
 import { requesterUnchecked } from './gate-policy.ts';
+import { inline } from './markdown.ts';
 import type { RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
 
@@ -56,20 +57,20 @@ export function compensationsOf(state: RunState): CompensationView[] {
   return state.undo.map(({ step, entry }) => ({ id: entry.id, step, title: entry.title, when: entry.when })).reverse();
 }
 
-/** Shows the run in the web UI: phase, open gate and what was refused, and the steps so far. Lists only: older UIs have no tables. */
+/** Shows the run in the web UI: phase, open gate and what was refused, and the steps so far. Lists only: older UIs have no tables. Approvers read it, so what others chose is written {@link inline}. */
 export function showDetails(state: RunState): void {
   const { record, openGate } = state;
-  const lines = [`**${record.runbook}** on **${record.target ?? '?'}**: ${state.phase}${state.paused ? ' (paused)' : ''}`, ''];
+  const lines = [`**${inline(record.runbook)}** on **${inline(record.target ?? '?')}**: ${inline(state.phase)}${state.paused ? ' (paused)' : ''}`, ''];
   if (openGate) {
     const { policy } = openGate;
-    lines.push(`Waiting at gate **${openGate.name}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${record.planHash?.slice(0, 12)}\`. `
-      + `Needs ${policy.quorum} of ${policy.approvers.length > 0 ? policy.approvers.join(', ') : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
+    lines.push(`Waiting at gate **${inline(openGate.name)}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${record.planHash?.slice(0, 12)}\`. `
+      + `Needs ${policy.quorum} of ${policy.approvers.length > 0 ? inline(policy.approvers.join(', ')) : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
   }
   const note = openGate && requesterUnchecked(openGate.policy, record);
-  if (note) lines.push(`- note: ${note}`);
-  for (const line of refusalLines(record)) lines.push(`- ${line}`);
+  if (note) lines.push(`- note: ${inline(note)}`);
+  for (const line of refusalLines(record)) lines.push(`- ${inline(line)}`);
   for (const step of record.steps) {
-    lines.push(`- ${step.outcome === 'done' ? '✓' : step.outcome === 'running' ? '▶' : '✗'} ${step.name}${step.summary ? `: ${step.summary}` : ''}`);
+    lines.push(`- ${step.outcome === 'done' ? '✓' : step.outcome === 'running' ? '▶' : '✗'} ${inline(step.name)}${step.summary ? `: ${inline(step.summary)}` : ''}`);
   }
   setCurrentDetails(lines.join('\n'));
 }
