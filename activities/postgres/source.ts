@@ -30,7 +30,11 @@ export async function withClient<T>(config: ClientConfig, work: (client: Client)
   const client = new Client(config);
   // A connection that is cut while idle would otherwise end the process.
   client.on('error', () => undefined);
-  const abort = () => cut(client);
+  // The goodbye makes it one that we ended; who waits for it may wait for ever.
+  const abort = () => {
+    void client.end().catch(() => undefined);
+    cut(client);
+  };
   signal?.addEventListener('abort', abort, { once: true });
   const started = performance.now();
   try {
