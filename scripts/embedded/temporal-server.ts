@@ -71,6 +71,9 @@ const READY_TIMEOUT_MS = 30_000;
 /** Another process can take a free port between the look and the start: then look again. */
 const PORT_ATTEMPTS = 3;
 
+/** Longer than the supervisor lets a server live whose parent was killed. Until it is gone, no other can use its file. */
+const ENDING_MS = 3_500;
+
 /**
  * Starts a Temporal dev server on the loopback interface and waits until it answers.
  *
@@ -82,8 +85,10 @@ export async function startTemporalServer(options: StartTemporalServerOptions): 
     try {
       return await startOnce(options);
     } catch (error) {
+      const isTaken = /address already in use/i.test((error as Error).message);
       const portsAreChosen = options.port !== undefined && (options.uiPort === undefined || options.uiPort > 0);
-      if (portsAreChosen || attempt === PORT_ATTEMPTS || !/address already in use/i.test((error as Error).message)) throw error;
+      if (isTaken ? portsAreChosen || attempt === PORT_ATTEMPTS : options.dbFile === undefined || attempt > 1) throw error;
+      if (!isTaken) await sleep(ENDING_MS);
     }
   }
 }

@@ -49,6 +49,17 @@ describe('the embedded Temporal server', () => {
     expect(headless.uiAddress).toBeUndefined();
   });
 
+  it('waits for a former one that still has its file, and for nothing else', async () => {
+    const tried = join(directory, 'tried');
+    // As SQLite says it while another server of that file is ending.
+    const busy = join(directory, 'busy.sh');
+    await writeFile(busy, `#!/bin/sh\n[ -e '${tried}' ] && exec '${cliPath}' "$@"\n: > '${tried}'\necho 'cannot start a transaction within a transaction' >&2\nexit 1\n`, { mode: 0o755 });
+    await expect(startTemporalServer({ cliPath: busy, searchAttributes: {}, logFile })).rejects.toThrow('within a transaction');
+    await rm(tried);
+    const server = await startTemporalServer({ cliPath: busy, dbFile: join(directory, 'busy.db'), searchAttributes: {}, logFile });
+    await server.stop();
+  }, 30_000);
+
   it('keeps its state in a file over a restart on the same port', async () => {
     const dbFile = join(directory, 'state.db');
     const first = await startTemporalServer({ cliPath, dbFile, searchAttributes: { RunbookType: 'Keyword' }, logFile });
