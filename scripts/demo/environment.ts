@@ -90,7 +90,8 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
     const startWorker = async () => { worker = await startWorkerProcess({ configurationFile, address: server.address, log }); };
     const endWorker = (signal: NodeJS.Signals) => stopProcess(worker, signal);
     const connection = await Connection.connect({ address: server.address });
-    stops.push(() => connection.close());
+    // Last of all: a call that is tried again on a closed connection throws where nobody can catch it, and ends the process.
+    stops.unshift(() => connection.close());
     return { root, temporalCli: cli.path, configurationFile, production, server, client: new Client({ connection }), repository, writers, startWorker, endWorker, stop };
   } catch (error) {
     await stop();
