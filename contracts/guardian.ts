@@ -10,7 +10,7 @@ export type Take = z.output<typeof takeSchema>;
 
 /**
  * Guardian to run: the target is yours. `fence` is the number that every create checks. With `refused`, the place could
- * not be opened, in words: the run has to end, and the guardian undoes what little there may be.
+ * not be opened, or is closed already, in words: the run has to end, and the guardian undoes what little there may be.
  */
 export type Owned = z.output<typeof ownedSchema>;
 

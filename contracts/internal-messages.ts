@@ -7,12 +7,17 @@ import { ownerSchema } from './ledger.ts';
  * the web UI with an empty form too: a handler that trusted its payload would fail its task for ever. What does not fit
  * is dropped.
  */
-export const ownedSchema = z.object({ owner: ownerSchema, fence: z.number().int().positive(), leaseExpiresAtMs: z.number(), refused: z.string().optional() });
-export const overdueSchema = z.object({ owner: ownerSchema, reason: z.string() });
-export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema });
-export const finishSchema = z.object({ outcome: z.enum(OUTCOMES) });
+/**
+ * What a run puts into what it asks its guardian, and gets back with the answer. A reset hands a run the signals of its
+ * former life again: only the answer to what this life asked counts. Messages of older code have none.
+ */
+const askingSchema = z.string().optional();
+export const ownedSchema = z.object({ owner: ownerSchema, fence: z.number().int().positive().optional(), leaseExpiresAtMs: z.number(), refused: z.string().optional(), asking: askingSchema });
+export const overdueSchema = z.object({ owner: ownerSchema, reason: z.string(), asking: askingSchema });
+export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema, asking: askingSchema });
+export const finishSchema = z.object({ outcome: z.enum(OUTCOMES), asking: askingSchema });
 export const placeSchema = z.object({ title: z.string(), input: z.record(z.string(), z.unknown()), taskQueue: z.string(), open: z.string(), close: z.string(), prove: z.string() });
-export const takeSchema = z.object({ place: placeSchema.nullable() });
+export const takeSchema = z.object({ place: placeSchema.nullable(), asking: askingSchema });
 export const grantedSchema = z.object({ fence: z.number().int().positive() });
 export const lockRequestSchema = z.object({ guardianId: z.string().min(1), owner: ownerSchema, runbook: z.string(), sharesTargetWith: z.array(z.string()), requestedAtMs: z.number() });
 export const grantSchema = lockRequestSchema.extend({ fence: z.number().int().positive(), grantedAtMs: z.number() });

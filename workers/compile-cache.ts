@@ -1,6 +1,6 @@
 import module from 'node:module';
 import { join } from 'node:path';
-import { cacheDirectory } from './cache-directory.ts';
+import { cacheDirectory } from './user-directories.ts';
 
 /** Node has it from 22.8 on; its types here are those of the oldest Node that we run on. */
 interface CompileCache { enableCompileCache?: (directory: string) => unknown; flushCompileCache?: () => void }

@@ -27,10 +27,17 @@ export async function registerSearchAttributes(connection: Operator, namespace: 
       warn(`the search attributes ${missing.join(', ')} could not be registered (${error instanceof Error ? error.message : String(error)}); runs do without them`);
     }
   }
-  return names.filter((name) => known?.has(name));
+  const otherwise = wronglyTyped(Object.fromEntries(known ?? []));
+  if (otherwise.length > 0) warn(`the search attributes ${otherwise.join(', ')} are registered with another type than ours; runs do without them`);
+  return names.filter((name) => known?.has(name) && !otherwise.includes(name));
 }
 
-async function listed(connection: Operator, namespace: string): Promise<Set<string>> {
+async function listed(connection: Operator, namespace: string): Promise<Map<string, number>> {
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-  return new Set(Object.keys(customAttributes ?? {}));
+  return new Map(Object.entries(customAttributes ?? {}));
+}
+
+/** Which of our attributes a server has with another type, from its own list of them; a run that set one would hang. */
+export function wronglyTyped(customAttributes: Readonly<Record<string, number>>): SearchAttributeName[] {
+  return (Object.keys(SEARCH_ATTRIBUTES) as SearchAttributeName[]).filter((name) => customAttributes[name] !== undefined && customAttributes[name] !== VALUE_TYPE[SEARCH_ATTRIBUTES[name]]);
 }

@@ -21,7 +21,11 @@ export async function temporalConnectOptions(flags: TemporalFlags = {}): Promise
       ...(flags.environment === undefined ? {} : { overrideEnvVars: { ...definedVariables(), ...flags.environment } }),
     });
   } catch (cause) {
-    throw new ConfigurationError(`Temporal's connection profile cannot be used (${(cause as Error).message}); correct its file, which TEMPORAL_CONFIG_FILE names or which is temporal.toml in Temporal's own directory`, { cause });
+    // The parser's further lines quote the file around the mistake, and that can be the line with a key.
+    const [reason = ''] = (cause as Error).message.split('\n');
+    const { line, column } = cause as { line?: unknown; column?: unknown };
+    const where = typeof line === 'number' ? ` at line ${line}, column ${String(column)}` : '';
+    throw new ConfigurationError(`Temporal's connection profile cannot be used (${reason}${where}); correct its file, which TEMPORAL_CONFIG_FILE names or which is temporal.toml in Temporal's own directory`);
   }
   const address = flags.address ?? loaded.connectionOptions.address ?? 'localhost:7233';
   const connectionOptions = {

@@ -6,6 +6,7 @@ import type { Configuration } from '../../contracts/configuration.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import { ownerSchema } from '../../contracts/ledger.ts';
 import { PART } from '../archive/write-durably.ts';
+import { isClosed } from '../kernel/run-end.ts';
 import { PLACE_RECORD } from './drill-place.ts';
 
 /** Much longer than making a place and writing its record takes. */
@@ -128,7 +129,7 @@ async function fateOf({ owner, openedAtMs }: { owner: PlaceRecord['owner']; open
 
 async function guardianOf(owner: PlaceRecord['owner'], client: Client): Promise<Guardian> {
   try {
-    return (await client.workflow.getHandle(guardianId(owner)).describe()).status.name === 'RUNNING' ? 'running' : 'closed';
+    return isClosed(await client.workflow.getHandle(guardianId(owner)).describe()) ? 'closed' : 'running';
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 'unknown';
     throw error;

@@ -14,12 +14,17 @@ export async function pastDrills(directory: string, target: string): Promise<Pas
   const dated = await Promise.all(names.map(async (name) => ({ file: join(directory, name), at: await stat(join(directory, name)).then((info) => info.mtimeMs, () => 0) })));
   const found: PastDrill[] = [];
   for (const { file } of dated.sort((a, b) => b.at - a.at).slice(0, LOOK_AT)) {
-    const evidence = evidenceSchema.safeParse(JSON.parse(await readFile(file, 'utf8').catch(() => 'null'))).data;
-    if (!evidence || evidence.runbook !== 'dr-test' || evidence.target !== target || evidence.verdict.restore === 'unsound' || !evidence.recovery) continue;
-    const waits = ['detection', 'human wait', 'waiting for the lock'];
-    const seconds = evidence.recovery.phases.filter((phase) => !waits.includes(phase.name)).reduce((sum, phase) => sum + phase.seconds, 0);
-    found.push({ bytes: (evidence.plan as DrillPlan).predicted.bytes, seconds });
+    const drill = await readDrill(file, target).catch(() => undefined);
+    if (drill) found.push(drill);
     if (found.length === TAKE) break;
   }
   return found;
+}
+
+async function readDrill(file: string, target: string): Promise<PastDrill | undefined> {
+  const evidence = evidenceSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+  if (evidence.runbook !== 'dr-test' || evidence.target !== target || evidence.verdict.restore === 'unsound' || !evidence.recovery) return undefined;
+  const waits = ['detection', 'human wait', 'waiting for the lock'];
+  const seconds = evidence.recovery.phases.filter((phase) => !waits.includes(phase.name)).reduce((sum, phase) => sum + phase.seconds, 0);
+  return { bytes: (evidence.plan as DrillPlan).predicted.bytes, seconds };
 }

@@ -9,7 +9,7 @@ import { TASK_QUEUE, type SearchAttributeName } from '../../contracts/search-att
 import type { Configuration } from '../../contracts/configuration.ts';
 import { createEvidenceStore } from '../evidence/store.ts';
 import type { KernelActivities } from './kernel-activities.ts';
-import { awaitRunEnd, latestRun } from './run-end.ts';
+import { awaitRunEnd, findRunEnd, isClosed, latestRun } from './run-end.ts';
 import { findWrittenEvidence, identifyDecision, readLedger, readStarter } from './run-history.ts';
 
 export interface KernelDependencies {
@@ -61,7 +61,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     async findDeadGuardians({ guardianIds }) {
       const states = await Promise.all(guardianIds.map(async (id) => {
         try {
-          return (await client.workflow.getHandle(id).describe()).status.name === 'RUNNING' ? undefined : id;
+          return isClosed(await client.workflow.getHandle(id).describe()) ? id : undefined;
         } catch (error) {
           ignoreNotFound(error);
           return id;
@@ -69,6 +69,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       }));
       return states.filter((id) => id !== undefined);
     },
+    findRunEnd: ({ owner }) => findRunEnd(client, owner),
     awaitRunEnd: ({ owner }) => awaitRunEnd(client, owner),
     async endRun({ owner, how, reason }) {
       const handle = client.workflow.getHandle(owner.workflowId, undefined, { firstExecutionRunId: owner.firstExecutionRunId });
@@ -79,7 +80,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       const known = evidence.chain.codeVersion === UNKNOWN_VERSION ? { ...evidence, chain: { ...evidence.chain, codeVersion } } : evidence;
       return store.write(owner ? await withAttempts(owner, known) : known);
     },
-    async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, end, settlement }) {
+    async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, failure: known, end, settlement }) {
       const runId = end?.runId || (await latestRun(client, owner))?.runId || owner.firstExecutionRunId;
       const written = await findWrittenEvidence(client, owner.workflowId, runId).catch(ignoreNotFound);
       // On this host also evidence whose writer died before the server knew of it.
@@ -89,8 +90,8 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       // A closed run still answers queries; one whose code cannot be replayed leaves only what the guardian knows.
       const record = await handle.query<RunRecord>(QUERIES.record).catch(unlessItMayPass);
       const finishedAtMs = end?.closedAtMs ?? Date.now();
-      const failure = outcome === 'succeeded' ? null : { type: outcome.toUpperCase(), message: `the run ended without writing its evidence (${end?.status ?? outcome}); its guardian ${guardianId(owner)} wrote this` };
-      const evidence = evidenceOf(record ?? unknownRecord(runbook, target, owner, codeVersion), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
+      const failure = known ?? (outcome === 'succeeded' ? null : { type: outcome.toUpperCase(), message: `the run ended without writing its evidence (${end?.status ?? outcome}); its guardian ${guardianId(owner)} wrote this` });
+      const evidence = evidenceOf(record ?? unknownRecord({ runbook, target, owner, codeVersion, startedAtMs: (await startOf(client, owner.workflowId, runId)) ?? finishedAtMs }), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
       evidence.steps = evidence.steps.map((step) => (step.outcome === 'running' ? { ...step, outcome: 'cancelled', finishedAt: evidence.finishedAt } : step));
       evidence.gates = evidence.gates.map((gate) => (gate.outcome === 'open' ? { ...gate, outcome: 'cancelled', closedAt: evidence.finishedAt } : gate));
       return store.write(await withAttempts(owner, evidence));
@@ -120,9 +121,15 @@ function ignoreNotFound(error: unknown): undefined {
   return undefined;
 }
 
-function unknownRecord(runbook: string, target: string, owner: RunRecord['owner'], codeVersion: string): RunRecord {
+/** When a run started; undefined when the server no longer has it. */
+async function startOf(client: Client, workflowId: string, runId: string): Promise<number | undefined> {
+  const description = await client.workflow.getHandle(workflowId, runId).describe().catch(ignoreNotFound);
+  return description?.startTime.getTime();
+}
+
+function unknownRecord({ runbook, target, owner, codeVersion, startedAtMs }: Pick<RunRecord, 'runbook' | 'owner' | 'codeVersion' | 'startedAtMs'> & { target: string }): RunRecord {
   return {
-    runbook, target, requester: null, startedBy: null, reason: null, startedAtMs: Date.now(), codeVersion, plan: null, planHash: null, steps: [], gates: [], operations: [], checks: [],
+    runbook, target, requester: null, startedBy: null, reason: null, startedAtMs, codeVersion, plan: null, planHash: null, steps: [], gates: [], operations: [], checks: [],
     notVerified: { open: ['the history of the run could not be replayed'], byDesign: [] }, recovery: null, verdict: { restore: null, rto: null, rpo: null }, refused: [], refusedLeftOut: 0, owner, guardianId: guardianId(owner),
   };
 }

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { lockRequestSchema } from '../../contracts/internal-messages.ts';
 import type { Evidence, Outcome } from '../../contracts/evidence.ts';
+import type { FailureType } from '../../contracts/failures.ts';
 import type { LedgerEntry, Owner } from '../../contracts/ledger.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import type { Settlement } from '../../contracts/record.ts';
@@ -19,9 +20,14 @@ export interface Ledger {
   mayActForMs: number;
   /** Attempts of each step's activities, summed. */
   attempts: Record<string, number>;
+  /** Runs of this owner whose histories the server no longer has. Older code does not say. */
+  lost?: string[];
 }
 
 export interface EvidenceFiles { evidence: string; report: string }
+
+/** A run that may not have written its evidence. `failure`: why its guardian ended it, where it did. */
+export interface DeadRun { owner: Owner; runbook: string; target: string; outcome: Outcome; failure?: { type: FailureType; message: string }; end: RunEnd | null; settlement: Settlement }
 
 /** What the kernel needs of the world. All are safe to call twice. */
 export interface KernelActivities {
@@ -31,11 +37,14 @@ export interface KernelActivities {
   releaseLock(input: { target: string; guardianId: string }): Promise<void>;
   /** Which of these guardians no longer run, so that the lock can be taken from them. */
   findDeadGuardians(input: { guardianIds: string[] }): Promise<string[]>;
+  /** Looks once: null while the run lives. */
+  findRunEnd(input: { owner: Owner }): Promise<RunEnd | null>;
+  /** Watches until the run has ended; each that watches takes one of a worker's places for activities. */
   awaitRunEnd(input: { owner: Owner }): Promise<RunEnd>;
   endRun(input: { owner: Owner; how: 'cancel' | 'terminate'; reason: string }): Promise<void>;
   readLedger(input: { owner: Owner }): Promise<Ledger>;
   /** Adds what only history knows: how often each step was tried. A run that was scheduled by older code names no owner, and has counted itself. */
   writeEvidence(input: { owner?: Owner; evidence: Evidence }): Promise<EvidenceFiles>;
   /** Writes the evidence of a run that could not do so itself; does nothing when it did, on whatever host. */
-  writeEvidenceOfDeadRun(input: { owner: Owner; runbook: string; target: string; outcome: Outcome; end: RunEnd | null; settlement: Settlement }): Promise<EvidenceFiles>;
+  writeEvidenceOfDeadRun(input: DeadRun): Promise<EvidenceFiles>;
 }

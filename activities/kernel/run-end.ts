@@ -19,7 +19,7 @@ export async function awaitRunEnd(client: Client, owner: Owner): Promise<RunEnd>
   try {
     for (;;) {
       const description = await latestRun(client, owner);
-      if (!description) return { status: 'terminated', runId: '', closedAtMs: Date.now() };
+      if (!description) return unknownEnd();
       const end = endOf(description);
       if (end) return end;
       // Who is cancelled leaves the question behind: the workers' connection cannot take one back, and it ends by itself.
@@ -28,6 +28,12 @@ export async function awaitRunEnd(client: Client, owner: Owner): Promise<RunEnd>
   } finally {
     clearInterval(heart);
   }
+}
+
+/** How a run ended, or what it was reset to or continued as; null while it lives. */
+export async function findRunEnd(client: Client, owner: Owner): Promise<RunEnd | null> {
+  const description = await latestRun(client, owner);
+  return description ? endOf(description) ?? null : unknownEnd();
 }
 
 /** Comes back when the run is closed, or when the server, after some 20 s, has waited long enough for that. */
@@ -49,6 +55,16 @@ export async function latestRun(client: Client, owner: Owner): Promise<WorkflowE
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
   }
+}
+
+/** Whether a workflow is over. Not the same as "it does not run": an operator can pause one, and it goes on later. */
+export function isClosed({ status }: Pick<WorkflowExecutionDescription, 'status'>): boolean {
+  return status.name !== 'RUNNING' && status.name !== 'PAUSED';
+}
+
+/** Of a run that the server no longer has. */
+function unknownEnd(): RunEnd {
+  return { status: 'terminated', runId: '', closedAtMs: Date.now() };
 }
 
 function endOf(description: WorkflowExecutionDescription): RunEnd | undefined {

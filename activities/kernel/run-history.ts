@@ -1,4 +1,4 @@
-import type { Client } from '@temporalio/client';
+import { isGrpcServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import { latestRun } from './run-end.ts';
@@ -12,21 +12,37 @@ type Timestamp = NonNullable<HistoryEvent['eventTime']>;
 /** Type of the activity with which a run writes its evidence. */
 const WRITE_EVIDENCE: keyof KernelActivities = 'writeEvidence';
 
+/** gRPC's status code NOT_FOUND. */
+const GRPC_NOT_FOUND = 5;
+
 /** Clients choose their identity; evidence keeps so many characters of it. */
 const KEPT_IDENTITY = 200;
 
 /** A cancelled activity learns it with a heartbeat; this long it may take to stop what it is doing. */
 const STOPPING_MS = 3_000;
 
-/** Reads the ledger of a run, and of every run that it was reset or continued from, out of their histories. */
+/** As long as what a lost history had scheduled may go on: no step's heartbeat time-out is longer. */
+const UNKNOWN_ACTIVITIES_MS = 60_000;
+
+/**
+ * Reads the ledger of a run, and of every run that it was reset or continued from, out of their histories. A run that
+ * the server no longer has (its retention is over, or somebody deleted it) is named in `lost`: what it registered cannot
+ * be undone, and the others can.
+ */
 export async function readLedger(client: Client, owner: Owner): Promise<Ledger> {
   const histories: HistoryEvent[][] = [];
   const seen = new Set<string>();
+  const lost: string[] = [];
   // The workflow id may be somebody else's by now.
   const newest = await latestRun(client, owner);
+  if (!newest) lost.push(owner.firstExecutionRunId);
   const toRead: (string | undefined)[] = newest ? [newest.runId] : [];
   for (let runId = toRead.shift(); runId !== undefined && histories.length < 100; runId = toRead.shift()) {
-    const events = await eventsOf(client, owner.workflowId, runId);
+    const events = await eventsOf(client, owner.workflowId, runId).catch((error: unknown) => {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      lost.push(runId as string);
+      return [];
+    });
     histories.unshift(events);
     for (const earlier of earlierRuns(events)) {
       if (seen.has(earlier)) continue;
@@ -37,14 +53,22 @@ export async function readLedger(client: Client, owner: Owner): Promise<Ledger> 
   }
   const entries = new Map<string, LedgerEntry>();
   const attempts: Record<string, number> = {};
-  let mayActForMs = 0;
+  // A former life ended when the present one began.
+  const closedForMs = newest ? Date.now() - newest.startTime.getTime() : 0;
+  let mayActForMs = lost.length > 0 ? Math.max(UNKNOWN_ACTIVITIES_MS - closedForMs, 0) : 0;
   for (const events of histories) mayActForMs = Math.max(mayActForMs, collect(events, entries, attempts));
-  return { entries: [...entries.values()], mayActForMs, attempts };
+  return { entries: [...entries.values()], mayActForMs, attempts, lost };
 }
 
+/** @throws WorkflowNotFoundError for a history that the server no longer has; the SDK leaves that as gRPC says it */
 async function eventsOf(client: Client, workflowId: string, runId: string | undefined): Promise<HistoryEvent[]> {
-  const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-  return events ?? [];
+  try {
+    const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+    return events ?? [];
+  } catch (error) {
+    if (!isGrpcServiceError(error) || error.code !== GRPC_NOT_FOUND) throw error;
+    throw new WorkflowNotFoundError(error.details || 'the server no longer has this history', workflowId, runId);
+  }
 }
 
 /**

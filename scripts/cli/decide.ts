@@ -38,7 +38,7 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
     const instead = (gate: string) => signalCommand(options, workflowId, SIGNALS[decision], { gate, by, ...(options.comment === undefined ? {} : { comment: options.comment }) });
     const progress = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.query<Progress>(QUERIES.progress)).catch(async (error: unknown) => {
       // A signal that names no gate counts only where no name is asked for.
-      throw unanswered(await silenceOf(client, handle, error), workflowId, instead(options.gate ?? RUNBOOKS[type]?.gates[0] ?? 'start'), error);
+      throw unanswered(await silenceOf(client, handle, error), workflowId, instead(options.gate ?? RUNBOOKS[type]?.gates[0] ?? 'start'), { cause: error });
     });
     const open = progress.openGate;
     if (!open) throw new CommandError(EXIT.usage, `no gate of "${workflowId}" is open (it is at: ${progress.phase}); nothing was sent`);

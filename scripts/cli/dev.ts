@@ -6,7 +6,7 @@ import { findDrills } from '../../activities/archive-provider/sweep-places.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { SEARCH_ATTRIBUTES } from '../../contracts/search-attributes.ts';
 import { loadConfiguration } from '../../workers/config.ts';
-import { cacheDirectory } from '../../workers/cache-directory.ts';
+import { cacheDirectory, stateDirectory } from '../../workers/user-directories.ts';
 import { resolveTemporalCli } from '../embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../embedded/temporal-server.ts';
 import { withClient } from './connect.ts';
@@ -14,7 +14,6 @@ import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { GlobalOptions } from './options.ts';
 import { note, print } from './output.ts';
 import { ourCommand } from './printed-command.ts';
-import { stateDirectory } from './state-directory.ts';
 import { usualPlaces } from './web-ui.ts';
 import { loadWorker } from './worker.ts';
 

@@ -1,6 +1,7 @@
 import type { Configuration } from '../../contracts/configuration.ts';
 import { hostTaskQueue, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { hostName } from '../../workers/host.ts';
+import { wronglyTyped } from '../../workers/search-attributes.ts';
 import { connect, type Connected } from './connect.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
 import { examineLeftovers } from './doctor-leftovers.ts';
@@ -54,6 +55,9 @@ async function examineSearchAttributes({ client, namespace }: Connected, finding
   try {
     const { customAttributes } = await client.connection.operatorService.listSearchAttributes({ namespace });
     const missing = Object.entries(SEARCH_ATTRIBUTES).filter(([name]) => customAttributes?.[name] === undefined);
+    const otherwise = wronglyTyped(customAttributes ?? {});
+    if (otherwise.length > 0) findings.warning('search attributes', `${otherwise.join(', ')} ${otherwise.length === 1 ? 'is' : 'are'} registered with another type than ours; runs do without`, 'remove them (temporal operator search-attribute remove), if nobody else uses them; a worker registers them anew');
+    if (missing.length === 0 && otherwise.length > 0) return;
     if (missing.length === 0) return findings.ok('search attributes', 'all are registered');
     const commands = missing.map(([name, type]) => `--name ${name} --type ${type}`).join(' ');
     findings.warning('search attributes', `${missing.map(([name]) => name).join(', ')} are not registered; runs do without them`, `a worker registers them at start if it may; else: temporal operator search-attribute create ${commands}`);

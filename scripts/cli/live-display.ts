@@ -1,7 +1,7 @@
 import { activityLine, gateLines, pauseOf, RateMeter, runLines } from './progress-lines.ts';
 import { plain } from './output.ts';
 import type { TemporalOptions } from './options.ts';
-import type { RunView } from './run-view.ts';
+import { isOver, type RunView } from './run-view.ts';
 
 /** Shows a run as it goes on. */
 export interface Display { show(view: RunView, nowMs: number): void }
@@ -59,7 +59,7 @@ export function plainDisplay(write: (line: string) => void, options: TemporalOpt
   return {
     show(view, nowMs) {
       const time = new Date(nowMs).toISOString();
-      if (view.silence !== null && view.status === 'RUNNING') once(`silence ${view.silence.replaceAll(/\d+/g, '')}`, `${time} ${plain(view.silence)}`);
+      if (view.silence !== null && !isOver(view.status)) once(`silence ${view.silence.replaceAll(/\d+/g, '')}`, `${time} ${plain(view.silence)}`);
       if (view.progress?.paused) once(`${pauseOf(view.progress.phase)} ${view.progress.steps.length}`, `${time} ${pauseOf(view.progress.phase)}`);
       for (const step of view.progress?.steps ?? []) {
         once(`start ${step.startedAt} ${step.name}`, `${step.startedAt} ${plain(step.name)}`);

@@ -22,7 +22,7 @@ function operate(operation: keyof typeof AFTERWARDS): (workflowId: string, optio
     await refuseClosed(handle, operation);
     const operator: Operator = { by: options.by ?? systemUser(), ...(options.reason === undefined ? {} : { reason: options.reason }) };
     const answer = await sendUpdate<string>(client, handle, { name: UPDATES[operation], argument: operator, instead: signalCommand(options, workflowId, SIGNALS[operation], operator) });
-    if (answer.refused !== undefined) throw new CommandError(EXIT.failed, `${operation} was refused: ${answer.refused}`);
+    if (answer.refused !== undefined) throw new CommandError(EXIT.usage, `${operation} was refused: ${answer.refused}`);
     print(options, { workflowId, operation, ...operator, phase: answer.result }, () => [`${operation}: ${AFTERWARDS[operation]} (it is at: ${plain(answer.result)})`]);
     return EXIT.done;
   });

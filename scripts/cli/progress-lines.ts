@@ -2,7 +2,7 @@ import { formatBytes, formatSeconds } from '../../activities/evidence/report-for
 import { refusalLines } from '../../contracts/messages.ts';
 import { coloured, plain } from './output.ts';
 import type { TemporalOptions } from './options.ts';
-import type { ActivityView, RunView } from './run-view.ts';
+import { isOver, type ActivityView, type RunView } from './run-view.ts';
 import { planLines } from './plan-lines.ts';
 import { ourCommand } from './printed-command.ts';
 
@@ -51,7 +51,7 @@ export function runLines(view: RunView, meter: RateMeter, nowMs: number, options
   const target = progress?.target ? ` on ${plain(progress.target)}` : '';
   const lines = [`${plain(view.type)}${target}  ${plain(view.workflowId)}`, `${progress?.paused ? coloured(pauseOf(progress.phase), 'unsure') : wordOf(view)} after ${formatSeconds(seconds)}`];
   // An ended run tells its outcome without a worker.
-  if (view.silence !== null && view.status === 'RUNNING') lines.push(coloured(plain(view.silence), 'unsure'));
+  if (view.silence !== null && !isOver(view.status)) lines.push(coloured(plain(view.silence), 'unsure'));
   for (const step of progress?.steps ?? []) {
     const until = step.finishedAt === null ? nowMs : Date.parse(step.finishedAt);
     lines.push(`  ${MARKS[step.outcome]} ${plain(step.name).padEnd(28)} ${formatSeconds((until - Date.parse(step.startedAt)) / 1_000).padStart(11)}  ${plain(step.summary ?? '')}`.trimEnd());
@@ -67,14 +67,15 @@ export function pauseOf(phase: string): string {
 }
 
 function wordOf({ status, progress }: RunView): string {
-  if (status === 'RUNNING') return plain(progress?.phase || 'running');
+  if (status === 'PAUSED') return coloured(`paused in Temporal at: ${plain(progress?.phase || 'running')}; nobody carries it on until it is unpaused there`, 'unsure');
+  if (!isOver(status)) return plain(progress?.phase || 'running');
   return coloured(status.toLowerCase().replaceAll('_', ' '), status === 'COMPLETED' ? 'ok' : 'bad');
 }
 
 /** What the open gate waits for, the plan that it decides on, and the command that answers it. */
 export function gateLines({ workflowId, status, progress, plan }: RunView, nowMs: number, options: TemporalOptions = {}): string[] {
   const gate = progress?.openGate;
-  if (!gate || status !== 'RUNNING') return [];
+  if (!gate || isOver(status)) return [];
   const who = gate.approvers.length > 0 ? gate.approvers.map(plain).join(', ') : 'anyone';
   return [
     coloured(`gate "${gate.name}" waits for ${gate.quorum} of ${who} until ${gate.expiresAt} (plan ${gate.planHash.slice(0, 12)})`, 'unsure'),

@@ -8,6 +8,7 @@ import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { coloured, note, plain, print, table } from './output.ts';
 import { ourCommand } from './printed-command.ts';
+import { isOver } from './run-view.ts';
 
 export interface RunsOptions extends TemporalOptions { limit: number }
 
@@ -66,7 +67,7 @@ async function listFromServer({ client }: Connected, limit: number): Promise<Run
       target: typeof target === 'string' ? target : null,
       startedAt: run.startTime.toISOString(),
       seconds: run.closeTime ? (run.closeTime.getTime() - run.startTime.getTime()) / 1_000 : null,
-      outcome: typeof outcome === 'string' && run.status.name !== 'RUNNING' ? outcome : run.status.name.toLowerCase(),
+      outcome: typeof outcome === 'string' && isOver(run.status.name) ? outcome : run.status.name.toLowerCase(),
       verdict: null, teardown: null, rtaSeconds: numberOf('RunbookRtaSeconds'), judgedRta: null, rpaSeconds: numberOf('RunbookRpaSeconds'), evidence: null,
     });
     if (rows.length >= limit) break;

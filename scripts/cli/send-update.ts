@@ -1,5 +1,6 @@
 import { WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { CommandError, EXIT } from './exit.ts';
+import { isOver } from './run-view.ts';
 import { silenceOf, type Silence } from './silence.ts';
 
 /** A worker that lives answers at once; a busy one within this. */
@@ -18,20 +19,24 @@ export async function sendUpdate<Result>(client: Client, handle: WorkflowHandle,
     return { result: await client.withDeadline(Date.now() + ANSWER_MS, () => handle.executeUpdate<Result, [object]>(update.name, { args: [update.argument] })) };
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError) return { refused: error.cause?.message ?? error.message };
-    throw unanswered(await silenceOf(client, handle, error), handle.workflowId, update.instead, error);
+    throw unanswered(await silenceOf(client, handle, error), handle.workflowId, update.instead, { cause: error, sent: update.name });
   }
 }
 
-/** Nobody carries the run on: what to do, and the signal that need not wait for it. */
-export function unanswered({ noWorker, sentence }: Silence, workflowId: string, instead: string, cause: unknown): CommandError {
+/**
+ * Nobody carries the run on: what to do, and the signal that need not wait for it. `sent`: the update that was sent in vain,
+ * which the server may have kept.
+ */
+export function unanswered({ noWorker, sentence }: Silence, workflowId: string, instead: string, { cause, sent }: { cause: unknown; sent?: string }): CommandError {
+  const kept = sent === undefined ? '' : ` (a worker that starts soon may still carry out the ${sent} that was sent now)`;
   return new CommandError(EXIT.unreachable, noWorker
-    ? `no worker answers for "${workflowId}": start one with \`runbook worker\`, or send a signal, which the server keeps until one does: ${instead}`
-    : `"${workflowId}" does not answer: ${sentence}`, { cause });
+    ? `no worker answers for "${workflowId}"${kept}: start one with \`runbook worker\`, or send a signal, which the server keeps until one does: ${instead}`
+    : `"${workflowId}" does not answer${kept}: ${sentence}`, { cause });
 }
 
 /** A closed run is no wrong id: say how it ended instead of what the server thinks of the update. Returns the type of one that runs. */
 export async function refuseClosed(handle: WorkflowHandle, what: string): Promise<string> {
   const { status, type } = await handle.describe();
-  if (status.name !== 'RUNNING') throw new CommandError(EXIT.usage, `"${handle.workflowId}" has ended (${status.name.toLowerCase()}); ${what} changes nothing`);
+  if (isOver(status.name)) throw new CommandError(EXIT.usage, `"${handle.workflowId}" has ended (${status.name.toLowerCase()}); ${what} changes nothing`);
   return type;
 }

@@ -8,7 +8,7 @@ import { outcomeLines } from './outcome-lines.ts';
 import { ourCommand } from './printed-command.ts';
 import { RateMeter, runLines } from './progress-lines.ts';
 import { endingOf } from './run-ending.ts';
-import { readRun, type RunView } from './run-view.ts';
+import { isOver, readRun, type RunView } from './run-view.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** A server that restarts is back within this; a watcher need not be started again for it. */
@@ -18,7 +18,7 @@ const PATIENCE_MS = 60_000;
 export function status(workflowId: string, options: TemporalOptions): Promise<ExitCode> {
   return withClient(options, async ({ client }) => {
     const view = await readRun(client, workflowId);
-    const ending = view.status === 'RUNNING' ? null : await endingOf(client, view);
+    const ending = isOver(view.status) ? await endingOf(client, view) : null;
     print(options, { ...view, ending }, () => [...runLines(view, new RateMeter(), Date.now(), options), ...(ending ? outcomeLines(ending).slice(1) : [])]);
     return EXIT.done;
   });
@@ -49,7 +49,7 @@ export async function followToEnd({ client }: Connected, run: { workflowId: stri
       }
       if (interrupted.signal.aborted) break;
       if (view) display.show(view, Date.now());
-      if (view && view.status !== 'RUNNING') return await finish(client, view, options);
+      if (view && isOver(view.status)) return await finish(client, view, options);
       await sleep(LOOK_EVERY_MS, undefined, { signal: interrupted.signal }).catch(() => undefined);
       if (interrupted.signal.aborted) break;
     }

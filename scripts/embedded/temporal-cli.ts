@@ -3,7 +3,7 @@ import { chmod, copyFile, mkdir, rename, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { cacheDirectory } from '../../workers/cache-directory.ts';
+import { cacheDirectory } from '../../workers/user-directories.ts';
 import { fillAtomically, isExecutable } from './fill-atomically.ts';
 import { downloadOfficial } from './official-download.ts';
 

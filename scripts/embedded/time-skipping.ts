@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { chmod, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheDirectory } from '../../workers/cache-directory.ts';
+import { cacheDirectory } from '../../workers/user-directories.ts';
 import { fillAtomically, isExecutable } from './fill-atomically.ts';
 import { downloadOfficial } from './official-download.ts';
 

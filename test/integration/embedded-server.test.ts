@@ -11,6 +11,7 @@ import { ACTIVITIES, hasPollers } from '../../scripts/cli/start-run.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
 import { hostName } from '../../workers/host.ts';
+import { registerSearchAttributes } from '../../workers/search-attributes.ts';
 import { startWorkerProcess } from '../faults/worker-process.ts';
 
 describe('the embedded Temporal server', () => {
@@ -34,6 +35,17 @@ describe('the embedded Temporal server', () => {
     await connection.close();
     await server.stop();
     expect(isAlive(server.pid)).toBe(false);
+    await server.stop();
+  });
+
+  it('an attribute of ours that it has with another type is left out, and said: a run that set it would hang', async () => {
+    const server = await startTemporalServer({ cliPath, searchAttributes: { RunbookPhase: 'Int' }, logFile });
+    const connection = await Connection.connect({ address: server.address });
+    const warnings: string[] = [];
+    const known = await registerSearchAttributes(connection, 'default', (line) => warnings.push(line));
+    expect(known).toEqual(Object.keys(SEARCH_ATTRIBUTES).filter((name) => name !== 'RunbookPhase'));
+    expect(warnings).toEqual(['the search attributes RunbookPhase are registered with another type than ours; runs do without them']);
+    await connection.close();
     await server.stop();
   });
 

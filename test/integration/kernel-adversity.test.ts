@@ -59,6 +59,14 @@ it('a run whose lease is over is asked to end, undoes, and says why', async () =
   expect((await holders()).holders).toEqual([]);
 });
 
+it('a run that does not end when its lease is over is ended by force, and its evidence says why', async () => {
+  const run = await start({ stallMs: 25_000, whenCancelled: 'go on' });
+  await run.handle.result().catch(() => undefined);
+  await run.guardian.result();
+  expect((await run.handle.describe()).status.name).toBe('TERMINATED');
+  expect(await run.evidence()).toMatchObject({ outcome: 'timedOut', failure: { type: 'LEASE_OVER', message: 'its lease is over' }, chain: { writtenBy: 'guardian' }, teardown: { outcome: 'done', provenAbsent: true } });
+});
+
 it('a wait for the lock that is longer than a lease ends the run, with evidence that is true, and leaves the queue', async () => {
   const letGo = await takeLock();
   const run = await start();
@@ -254,12 +262,15 @@ it('a run that cannot write its evidence keeps nobody else from the target', asy
     await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'evidence', { timeout: 10_000 });
     await vi.waitUntil(async () => (await holders()).holders.length === 0, { timeout: 10_000 });
     expect((await run.handle.describe()).status.name).toBe('RUNNING');
+    // What is over can neither be aborted nor wait: nobody is told that it will.
+    await expect(run.handle.executeUpdate('abort', { args: [{ by: 'ben' }] })).rejects.toMatchObject({ cause: { message: 'the run is ending (it is at: evidence); abort changes nothing any more' } });
+    await run.handle.signal('pause');
   } finally {
     await rm(evidence);
     await rename(aside, evidence).catch(() => undefined);
   }
   await run.handle.result();
-  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded' });
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', operations: [] });
 });
 
 it('a lock that cannot be given back keeps neither the run from its evidence nor the next one from the target', async () => {

@@ -6,7 +6,7 @@ import { WorkflowContinuedAsNewError, type Client, type WorkflowStartOptions } f
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NOTHING_SETTLED } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { startToy, until } from '../support/toy-runs.ts';
+import { reset, startToy, until } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
 const start = (input?: Record<string, unknown>, client?: Client, options?: Partial<WorkflowStartOptions>) => startToy(environment, input, client, options);
@@ -139,13 +139,7 @@ describe('a run without a gate', () => {
   it('keeps one owner when a run is reset, and undoes what both of its lives did', async () => {
     const run = await start({ stallMs: 1_500 });
     await until(async () => (await run.journal()).includes('begin two'), 'the second step began');
-    const history = await run.handle.fetchHistory();
-    const completed = history.events?.filter((event) => event.workflowTaskCompletedEventAttributes) ?? [];
-    const point = completed.at(-1)?.eventId;
-    await environment.client.workflowService.resetWorkflowExecution({
-      namespace: 'default', workflowExecution: { workflowId: run.handle.workflowId, runId: run.handle.firstExecutionRunId },
-      reason: 'test', workflowTaskFinishEventId: point ?? null, requestId: randomUUID(),
-    });
+    await reset(environment, run, 'last');
     const result = await environment.client.workflow.getHandle(run.handle.workflowId).result() as { fence: number };
     await run.guardian.result();
     expect(existsSync(path.join(run.root, `box-${result.fence}`))).toBe(false);
@@ -153,6 +147,14 @@ describe('a run without a gate', () => {
     expect(evidence.outcome).toBe('succeeded');
     // Of what both histories hold, an attempt counts once.
     expect(evidence.steps[0]).toMatchObject({ name: 'write one', attempts: 1 });
+  });
+
+  it('keeps what was proven while it was being aborted, and says who aborted it', async () => {
+    const run = await start({ stallMs: 60_000, whenCancelled: 'find damage' });
+    await until(async () => (await run.journal()).includes('begin one'), 'the first step began');
+    await run.handle.signal('abort', { by: 'ben' });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'ABORTED', message: 'the run was aborted by ben' } });
+    expect(await run.evidence()).toMatchObject({ outcome: 'aborted', failure: { type: 'ABORTED' }, verdict: { restore: 'unsound' } });
   });
 
   it('lets two runs on one target queue, in order of arrival', async () => {

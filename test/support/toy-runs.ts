@@ -47,3 +47,14 @@ export async function until(condition: () => Promise<boolean>, what: string): Pr
 }
 
 export const gateOpens = ({ handle }: ToyRun): Promise<void> => until(async () => (await handle.query<Progress>('progress')).openGate !== null, 'the gate is open');
+
+/** Resets a run to the first workflow task that it completed, or to the last; its new life has another run id. */
+export async function reset({ client }: KernelEnvironment, { handle }: ToyRun, to: 'first' | 'last'): Promise<string> {
+  const { events } = await handle.fetchHistory();
+  const completed = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
+  const { runId } = await client.workflowService.resetWorkflowExecution({
+    namespace: 'default', workflowExecution: { workflowId: handle.workflowId, runId: handle.firstExecutionRunId },
+    reason: 'test', workflowTaskFinishEventId: completed.at(to === 'first' ? 0 : -1)?.eventId ?? null, requestId: randomUUID(),
+  });
+  return runId;
+}

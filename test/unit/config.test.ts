@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { loadConfiguration, parseConfiguration, resolvePassword } from '../../workers/config.ts';
 import { ConfigurationError } from '../../workers/configuration-error.ts';
@@ -32,6 +33,12 @@ function errorsOf(text: string): string[] {
 }
 
 describe('parseConfiguration', () => {
+  it('refuses a probe with a user or a password in its URL, and does not repeat it', () => {
+    const errors = errorsOf(`${MINIMAL}    probe: { url: 'https://ops:s3cr3t@app.example.com/health' }\n`);
+    expect(errors.join()).toContain('leave user and password out of the URL');
+    expect(errors.join()).not.toContain('s3cr3t');
+  });
+
   it('reports every error at once, each with line and column, in the order of the file', () => {
     const errors = errorsOf(`version: 1
 lease: { maximum: 15 }
@@ -172,6 +179,16 @@ describe('temporalConnectOptions', () => {
     vi.stubEnv('TEMPORAL_ADDRESS', 'variable:1');
     expect(await temporalConnectOptions()).toMatchObject({ address: 'variable:1', namespace: 'p' });
     expect(await temporalConnectOptions({ address: 'flag:1', namespace: 'f' })).toMatchObject({ address: 'flag:1', namespace: 'f', connectionOptions: { address: 'flag:1' } });
+  });
+
+  it('says where a profile file is wrong, and quotes nothing of it: that can be a key', async () => {
+    const file = join(directory, 'temporal.toml');
+    vi.stubEnv('TEMPORAL_CONFIG_FILE', file);
+    await writeFile(file, '[profile.default]\naddress = "h:1"\napi_key = "s3cr3t\n');
+    const error = await temporalConnectOptions().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect(inspect(error, { depth: 5 })).not.toContain('s3cr3t');
+    expect((error as Error).message).toMatch(/at line 3, column \d+\); correct its file/);
   });
 
   it('refuses a profile that is not there', async () => {

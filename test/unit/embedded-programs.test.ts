@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fillAtomically } from '../../scripts/embedded/fill-atomically.ts';
-import { cacheDirectory } from '../../workers/cache-directory.ts';
+import { cacheDirectory } from '../../workers/user-directories.ts';
 import { TEMPORAL_CLI_VERSION, resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { TEST_SERVER_VERSION, resolveTimeSkippingServer } from '../../scripts/embedded/time-skipping.ts';
 

@@ -8,6 +8,8 @@ export interface SettleInput {
   owner: Owner;
   outcome: Outcome;
   entries: LedgerEntry[];
+  /** Runs whose histories are lost, and with them what they had registered. */
+  lost: readonly string[];
   place: Place | null;
   fence: number;
   leaseExpiresAtMs: number;
@@ -24,12 +26,21 @@ export interface SettleInput {
  * closed, which revokes the fence, and its absence is proven twice. Never throws: what failed is in the result.
  */
 export async function settle(input: SettleInput): Promise<Settlement> {
-  const compensations: CompensationRecord[] = [];
+  const compensations: CompensationRecord[] = input.lost.map(unknownToUndo);
   for (const entry of toUndo(input.entries, input.outcome)) compensations.push(await undo(entry, input.hostLossMs));
   if (!input.place) {
     return { ...NOTHING_SETTLED, compensations };
   }
   return { compensations, teardown: await tearDown(input, input.place) };
+}
+
+/** People have to look: nobody else can. */
+function unknownToUndo(runId: string): CompensationRecord {
+  const at = instantOf(Date.now());
+  return {
+    id: `history of ${runId}`, step: 'unknown', title: `undo what run ${runId} registered`, outcome: 'failed', startedAt: at, finishedAt: at,
+    detail: 'the server no longer has its history, so nobody knows whether there was anything; look by hand for what its runbook does',
+  };
 }
 
 /** Newest first; a step that ran twice registered one entry. On success only what is never kept. */

@@ -12,7 +12,7 @@ import { EMPTY_LOCK, enqueue, grantNext, remove, type Grant, type LockState } fr
 const holders = defineQuery<LockState>('holders');
 const granted = defineSignal<[{ fence: number }]>(INTERNAL.granted);
 
-/** While somebody waits, holders are looked at this often: a guardian that was ended by force cannot release. */
+/** While somebody waits, all are looked at this often: a guardian that was ended by force cannot release, nor leave the queue. */
 const HOLDER_CHECK_MS = 30_000;
 
 /**
@@ -28,7 +28,10 @@ export async function lock(carried: unknown = EMPTY_LOCK): Promise<void> {
 async function keep(carried: LockState): Promise<void> {
   let state = carried;
   let changed = true;
+  // A guardian that was ended by force, and begun again under its id, does not know what it holds.
+  let toRemind: Grant[] = [];
   onInternalSignal(INTERNAL.request, lockRequestSchema, (wanted) => {
+    toRemind.push(...state.holders.filter((holder) => holder.guardianId === wanted.guardianId));
     state = enqueue(state, wanted);
     changed = true;
   });
@@ -39,15 +42,17 @@ async function keep(carried: LockState): Promise<void> {
   setHandler(holders, () => state);
 
   while (!workflowInfo().continueAsNewSuggested) {
-    if (state.waiting.length > 0) await waitUntil(() => changed, HOLDER_CHECK_MS, 'look whether the holders still live');
+    if (state.waiting.length > 0) await waitUntil(() => changed, HOLDER_CHECK_MS, 'look whether those who hold and wait still live');
     else await condition(() => changed);
     if (!changed) {
-      for (const dead of await read.findDeadGuardians({ guardianIds: state.holders.map((holder) => holder.guardianId) })) state = remove(state, dead);
+      for (const dead of await read.findDeadGuardians({ guardianIds: [...state.holders, ...state.waiting].map(({ guardianId }) => guardianId) })) state = remove(state, dead);
     }
     changed = false;
+    const reminded = toRemind;
+    toRemind = [];
     const next = grantNext(state, Date.now());
     state = next.state;
-    for (const grant of next.granted) await announce(grant);
+    for (const grant of [...reminded, ...next.granted]) await announce(grant);
   }
   await continueAsNew<typeof lock>(state);
 

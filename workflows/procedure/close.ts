@@ -14,6 +14,7 @@ export async function closeRun(state: RunState, bodyEnd: End): Promise<Closed> {
   state.closeOpenEntries(Date.now());
   // Not when the run is told to end: the step that it was paused before would begin.
   state.paused = false;
+  state.isEnding = true;
   const settlement = (await settleThroughGuardian(state, { outcome: bodyEnd.outcome })) ?? NOTHING_SETTLED;
   const { outcome, failure } = endOf(bodyEnd, settlement);
   enterPhase(state, 'evidence');

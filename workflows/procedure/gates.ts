@@ -5,7 +5,7 @@ import type { GateRecord } from '../../contracts/evidence.ts';
 import { read } from './kernel-activities.ts';
 import { gateOutcome, refusal, requestersOf, type GateView } from './gate-policy.ts';
 import { enterPhase, setAttributes, showDetails } from './presentation.ts';
-import type { OpenGate, PendingSignal, RunState } from './run-state.ts';
+import { KEPT_REFUSALS, type OpenGate, type PendingSignal, type RunState } from './run-state.ts';
 import { instantOf, waitUntil } from './wait.ts';
 
 /**
@@ -14,17 +14,11 @@ import { instantOf, waitUntil } from './wait.ts';
  */
 const BARE_SIGNAL_SETTLE_MS = 2_000;
 
-/**
- * So many refusals are kept in words, and so many refused decisions of one gate; the rest is counted. Whoever can reach the
- * server can send any number, and evidence must stay small enough to be written.
- */
-const KEPT_REFUSALS = 50;
-
 /** Takes an `approve` or `reject` signal. It may come with no argument at all, from the web UI's empty form. */
 export function receiveSignal(state: RunState, signal: 'approve' | 'reject', payload: DecisionSignal | 'malformed'): void {
   const ordinal = ++state.signalsSeen[signal];
   const refuse = (reason: string) => {
-    noteRefusal(state, `${signal} at ${instantOf(Date.now())}: ${reason}`);
+    state.noteRefusal(`${signal} at ${instantOf(Date.now())}: ${reason}`);
     showDetails(state);
   };
   if (payload === 'malformed') return refuse(`its argument is not { gate?, by?, comment?, planHash? } with ${LIMITS_IN_WORDS}; send it again like that, or with none`);
@@ -144,13 +138,8 @@ function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, '
   const isFull = record.decisions.filter(({ counted }) => !counted).length >= KEPT_REFUSALS;
   if (reason !== null && isFull) record.decisionsLeftOut += 1;
   else record.decisions.push({ ...decision, counted: reason === null, reason });
-  if (reason !== null) noteRefusal(state, `${decision.decision} at ${decision.at}: ${reason}`);
+  if (reason !== null) state.noteRefusal(`${decision.decision} at ${decision.at}: ${reason}`);
   showDetails(state);
-}
-
-function noteRefusal({ record }: RunState, sentence: string): void {
-  if (record.refused.length < KEPT_REFUSALS) record.refused.push(sentence);
-  else record.refusedLeftOut += 1;
 }
 
 function recordOf(state: RunState, gate: OpenGate): GateRecord {

@@ -9,13 +9,25 @@ import { instantOf } from './wait.ts';
 const KEPT_OPERATIONS = 100;
 
 /** Validator of the operators' updates: throws a sentence that says what to do, before anything enters history. */
-export function validateOperator(operation: Operation, payload: unknown): void {
+export function validateOperator(state: RunState, operation: Operation, payload: unknown): void {
+  const tooLate = whyTooLate(state, operation);
+  if (tooLate !== null) throw ApplicationFailure.nonRetryable(tooLate, 'INVALID_INPUT');
   if (operatorSchema.safeParse(payload ?? undefined).success) return;
   throw ApplicationFailure.nonRetryable(`${operation} takes { by?, reason? } with ${LIMITS_IN_WORDS}, or nothing`, 'INVALID_INPUT');
 }
 
+/** What is undone can neither wait nor be undone once more. */
+function whyTooLate({ isEnding, phase }: RunState, operation: Operation): string | null {
+  return isEnding ? `the run is ending (it is at: ${phase}); ${operation} changes nothing any more` : null;
+}
+
 /** Does what an operator asks, and notes who asked and why. A signal has no answer: whatever it carries, it does what it is for. */
 export function operate(state: RunState, operation: Operation, channel: OperationRecord['channel'], payload: unknown): void {
+  const tooLate = whyTooLate(state, operation);
+  if (tooLate !== null) {
+    state.noteRefusal(`${operation} at ${instantOf(Date.now())}: ${tooLate}`);
+    return showDetails(state);
+  }
   const operator = operatorSchema.safeParse(payload ?? undefined).data;
   const record: OperationRecord = { at: instantOf(Date.now()), operation, by: operator?.by ?? null, reason: operator?.reason ?? null, channel };
   if (state.record.operations.length < KEPT_OPERATIONS) state.record.operations.push(record);

@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancellationScope, getExternalWorkflowHandle, isCancellation, startChild, ParentClosePolicy } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, getExternalWorkflowHandle, isCancellation, startChild, ParentClosePolicy, uuid4 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput, type Take } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
@@ -8,7 +8,7 @@ import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
 import { read } from './kernel-activities.ts';
 import { enterPhase } from './presentation.ts';
 import type { RunState } from './run-state.ts';
-import { waitUntil } from './wait.ts';
+import { waitLooking } from './wait.ts';
 
 /**
  * Starts the guardian with the run, so that also a run that is terminated while it plans or waits for people gets its
@@ -48,34 +48,37 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
   const startedAtMs = Date.now();
   const told = await CancellationScope.nonCancellable(async () => {
     await state.guarded;
-    return tell(state, INTERNAL.take, { place } satisfies Take);
+    state.asking.take = uuid4();
+    return tell(state, INTERNAL.take, { place, asking: state.asking.take } satisfies Take);
   });
-  if (!told || !(await hearFromGuardian(state, () => state.ownedFence !== undefined))) {
+  if (!told || !(await hearFromGuardian(state, () => state.owned !== undefined))) {
     throw ApplicationFailure.nonRetryable(`${GONE}; nothing was created`, 'UNAVAILABLE');
   }
   state.spans.push({ name: 'waiting for the lock', kind: 'lock', startedAtMs, finishedAtMs: Date.now() });
-  if (state.refusedPlace !== undefined) throw ApplicationFailure.nonRetryable(state.refusedPlace, 'UNAVAILABLE');
-  return state.ownedFence as number;
+  const { fence, refused } = state.owned ?? {};
+  if (refused !== undefined || fence === undefined) throw ApplicationFailure.nonRetryable(refused ?? 'the guardian gave no fence', 'UNAVAILABLE');
+  return fence;
 }
 
 /** Tells the guardian that the body has ended, and waits until everything is undone and its absence proven. */
-export async function settleThroughGuardian(state: RunState, finish: Finish): Promise<Settlement | undefined> {
+export async function settleThroughGuardian(state: RunState, finish: Omit<Finish, 'asking'>): Promise<Settlement | undefined> {
   const id = state.record.guardianId;
   if (id === null) return undefined;
   await state.guarded;
   enterPhase(state, 'tearing down');
-  const told = await tell(state, INTERNAL.finish, finish);
+  state.asking.finish = uuid4();
+  const told = await tell(state, INTERNAL.finish, { ...finish, asking: state.asking.finish } satisfies Finish);
   if (told && (await hearFromGuardian(state, () => state.settlement !== undefined))) return state.settlement;
   // It was ended by force. What the run has on its host goes when that host's worker finds that nobody guards it.
-  const ending = state.ownedFence === undefined
+  const ending = state.owned?.fence === undefined
     ? { outcome: 'notNeeded', failure: GONE } as const
     : { outcome: 'failed', failure: `${GONE}; nobody has looked, and the worker of the host removes what is left there` } as const;
   return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, ...ending, provenAbsent: false } };
 }
 
 const GONE = 'the guardian of this run was ended by force';
-/** How soon, and in the end how often, a run that waits for its guardian looks whether it still lives. */
-const GUARDIAN_CHECK = { firstMs: 60_000, lastMs: 30 * 60_000 };
+/** A look is eleven events: once a minute, a wait of days for a lock would fill the history until the server ends the run. */
+const GUARDIAN_LOOKS = { firstMs: 60_000, lastMs: 30 * 60_000, summary: 'look whether the guardian still lives' };
 
 /** Signals the guardian; false when it is gone. */
 async function tell(state: RunState, signal: string, message: unknown): Promise<boolean> {
@@ -87,11 +90,6 @@ async function tell(state: RunState, signal: string, message: unknown): Promise<
 
 /** Waits for something that only the guardian can say; false when it is gone without having said it. */
 async function hearFromGuardian(state: RunState, heard: () => boolean): Promise<boolean> {
-  const id = guardianId(state.record.owner);
-  // A look is eleven events: once a minute, a wait of days for a lock would fill the history until the server ends the run.
-  for (let checkMs = GUARDIAN_CHECK.firstMs; ; checkMs = Math.min(2 * checkMs, GUARDIAN_CHECK.lastMs)) {
-    if (await waitUntil(heard, checkMs, 'look whether the guardian still lives')) return true;
-    const dead = await read.findDeadGuardians({ guardianIds: [id] });
-    if (dead.length > 0 && !heard()) return false;
-  }
+  const lives = async () => (await read.findDeadGuardians({ guardianIds: [guardianId(state.record.owner)] })).length === 0;
+  return waitLooking(heard, lives, GUARDIAN_LOOKS);
 }

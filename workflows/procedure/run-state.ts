@@ -29,12 +29,20 @@ export interface OpenGate {
 /** A stretch of a run's durable time. */
 export interface Span { name: string; kind: 'step' | 'gate' | 'lock' | 'pause'; startedAtMs: number; finishedAtMs: number }
 
+/**
+ * So many refusals are kept in words, and so many refused decisions of one gate; the rest is counted. Whoever can reach the
+ * server can send any number, and evidence must stay small enough to be written.
+ */
+export const KEPT_REFUSALS = 50;
+
 /** Everything the kernel keeps of one run; plain data but for the scope of the body. */
 export class RunState {
   readonly record: RunRecord;
   settings: RunSettings | undefined;
   phase = 'starting';
   paused = false;
+  /** The body has ended: what it did is being undone, or written down. */
+  isEnding = false;
   /** The first abort; null as long as nobody asked for one. */
   abort: OperationRecord | null = null;
   /** Why the run took too long, as its guardian said or as it found out itself; null as long as it did not. */
@@ -45,9 +53,10 @@ export class RunState {
   readonly signalsSeen = { approve: 0, reject: 0 };
   /** Set when the guardian is started with the run; resolves once it exists. */
   guarded: Promise<void> | undefined;
-  ownedFence: number | undefined;
-  /** Why the guardian could not open the run's place. */
-  refusedPlace: string | undefined;
+  /** What the run last asked its guardian for: only the answers to that are for it. See `asking` of the messages. */
+  readonly asking: { take?: string; finish?: string } = {};
+  /** What the guardian answered: the fence, or why there is none. */
+  owned: { fence?: number | undefined; refused?: string | undefined } | undefined;
   settlement: Settlement | undefined;
   readonly verdictsWhenFailing = new Map<string, Verdict>();
   readonly bodyScope = new CancellationScope();
@@ -76,6 +85,13 @@ export class RunState {
       owner: { workflowId: info.workflowId, firstExecutionRunId: info.firstExecutionRunId },
       guardianId: null,
     };
+  }
+
+  /** Notes what somebody sent and what did not count, with the reason. */
+  noteRefusal(sentence: string): void {
+    const { record } = this;
+    if (record.refused.length < KEPT_REFUSALS) record.refused.push(sentence);
+    else record.refusedLeftOut += 1;
   }
 
   /** Ends the record of steps and gates that were open when the body ended. */

@@ -55,10 +55,11 @@ export function runbook<Input extends z.ZodType, Result extends object>(
       if (!(error instanceof TemporalFailure)) throw error;
       failure = describeFailure(error);
       outcome = outcomeOf(state, error, failure.type);
+      // Before an abort or the end of the lease takes its place: what was proven stays so.
+      state.record.verdict = state.verdictsWhenFailing.get(failure.type) ?? state.record.verdict;
       // An abort reaches the body as a cancellation; people are told who asked for it.
       if (outcome === 'timedOut') failure = { type: 'LEASE_OVER', message: state.overdue ?? 'its lease is over' };
       if (state.abort) failure = { type: 'ABORTED', message: describeAbort(state.abort) };
-      state.record.verdict = state.verdictsWhenFailing.get(failure.type) ?? state.record.verdict;
     }
     return CancellationScope.nonCancellable(async () => {
       const closed = await closeRun(state, { outcome, failure });
@@ -122,27 +123,26 @@ function registerHandlers(state: RunState): void {
   const operation = (name: Operation, description: string) => {
     setHandler(defineSignal<[unknown?]>(name), (payload) => operate(state, name, 'signal', payload), { description });
     setHandler(defineUpdate<string, [unknown?]>(UPDATES[name]), (payload) => { operate(state, name, 'update', payload); return state.phase; }, {
-      validator: (payload?: unknown) => validateOperator(name, payload),
+      validator: (payload?: unknown) => validateOperator(state, name, payload),
       description,
     });
   };
   operation('pause', 'Pause before the next step.');
   operation('resume', 'Go on after a pause.');
   operation('abort', 'Undo what was done, and end.');
-  // A workflow id can be used again: what another owner's guardian says is not for this run.
-  const isOurs = (owner: Owner) => owner.firstExecutionRunId === state.record.owner.firstExecutionRunId;
-  onInternalSignal(INTERNAL.owned, ownedSchema, (owned) => {
-    if (!isOurs(owned.owner)) return;
-    state.ownedFence = owned.fence;
-    state.refusedPlace = owned.refused;
+  // A workflow id can be used again: what another owner's guardian says is not for this run. Nor is what a former life was told.
+  const isOurs = (owner: Owner, asking: string | undefined, asked: string | undefined) =>
+    owner.firstExecutionRunId === state.record.owner.firstExecutionRunId && (asking === undefined || asking === asked);
+  onInternalSignal(INTERNAL.owned, ownedSchema, ({ owner, asking, fence, refused }) => {
+    if (isOurs(owner, asking, state.asking.take)) state.owned = { fence, refused };
   });
-  onInternalSignal(INTERNAL.overdue, overdueSchema, ({ owner, reason }) => {
-    if (!isOurs(owner)) return;
+  onInternalSignal(INTERNAL.overdue, overdueSchema, ({ owner, asking, reason }) => {
+    if (!isOurs(owner, asking, state.asking.take)) return;
     state.overdue ??= reason;
     state.bodyScope.cancel();
   });
-  onInternalSignal(INTERNAL.settled, settledSchema, ({ owner, ...settlement }) => {
-    if (isOurs(owner)) state.settlement = settlement;
+  onInternalSignal(INTERNAL.settled, settledSchema, ({ owner, asking, ...settlement }) => {
+    if (isOurs(owner, asking, state.asking.finish)) state.settlement = settlement;
   });
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
   setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash }), { description: 'The plan and its hash.' });

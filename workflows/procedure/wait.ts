@@ -15,6 +15,22 @@ export async function waitUntil(done: () => boolean, ms: number, summary: string
   }
 }
 
+/** How soon, and in the end how often, somebody who waits looks whether what he waits for can still come. */
+export interface Looks { firstMs: number; lastMs: number; summary: string }
+
+/**
+ * Waits for `done`, which another has to bring, at most until `deadlineMs`; asks `look` in ever longer intervals whether it
+ * can still come, since a look costs events and a wait can last for days. Returns whether `done` came true.
+ */
+export async function waitLooking(done: () => boolean, look: () => Promise<boolean>, { firstMs, lastMs, summary }: Looks, deadlineMs = Infinity): Promise<boolean> {
+  for (let lookMs = firstMs; ; lookMs = Math.min(2 * lookMs, lastMs)) {
+    const leftMs = deadlineMs - Date.now();
+    if (await waitUntil(done, Math.min(lookMs, leftMs), summary)) return true;
+    if (leftMs <= lookMs) return false;
+    if (!(await look())) return done();
+  }
+}
+
 /** A workflow's time as evidence writes it. */
 export function instantOf(ms: number): string {
   return new Date(ms).toISOString();

@@ -6,7 +6,7 @@ import type { PostgresBinaries } from '../../../activities/postgres/binaries.ts'
 import { loadShop } from '../../../scripts/demo/load.ts';
 import { startProduction } from '../../../scripts/demo/production.ts';
 import { fillAtomically } from '../../../scripts/embedded/fill-atomically.ts';
-import { cacheDirectory } from '../../../workers/cache-directory.ts';
+import { cacheDirectory } from '../../../workers/user-directories.ts';
 import { execute } from './run.ts';
 
 /** Raised when the same size would give other data. */

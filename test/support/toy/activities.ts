@@ -1,9 +1,10 @@
 import { access, appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ApplicationFailure, Context, heartbeat, sleep } from '@temporalio/activity';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure, Context, heartbeat } from '@temporalio/activity';
 import type { AbsenceProof, PlaceCall } from '../../../contracts/ledger.ts';
 
-export interface ToyFile { root: string; fence: number; name: string; fail: boolean; failsOnce: boolean; stallMs: number }
+export interface ToyFile { root: string; fence: number; name: string; fail: boolean; failsOnce: boolean; whenCancelled: 'end' | 'find damage' | 'go on'; stallMs: number }
 
 const box = (root: string, fence: number) => path.join(root, `box-${fence}`);
 
@@ -14,13 +15,15 @@ export const toyActivities = {
   async openToyPlace({ root, fence }: PlaceCall & { root: string }): Promise<void> {
     await mkdir(box(root, fence)).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error; });
   },
-  async writeToy({ root, fence, name, fail, failsOnce, stallMs }: ToyFile): Promise<string> {
+  async writeToy({ root, fence, name, fail, failsOnce, whenCancelled, stallMs }: ToyFile): Promise<string> {
     await appendFile(path.join(root, 'journal'), `begin ${name}\n`);
     if (failsOnce && Context.current().info.attempt === 1) throw new Error('for once');
     for (const end = Date.now() + stallMs; Date.now() < end;) {
       heartbeat({ phase: name });
       await sleep(100);
-      Context.current().cancellationSignal.throwIfAborted();
+      const { cancellationSignal } = Context.current();
+      if (cancellationSignal.aborted && whenCancelled === 'find damage') throw ApplicationFailure.nonRetryable(`${name} is damaged`, 'BACKUP_DAMAGED');
+      if (whenCancelled === 'end') cancellationSignal.throwIfAborted();
     }
     if (fail) throw ApplicationFailure.nonRetryable(`${name} cannot be written`, 'PREFLIGHT');
     // Not recursive: in a place that was closed nothing can be made.

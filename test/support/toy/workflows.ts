@@ -10,19 +10,20 @@ export { lock } from '../../../workflows/lock/workflow.ts';
 /** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
 export const Toy = defineRunbook({
   type: 'toy', title: 'writes two files', targetField: 'database', sharesTargetWith: [], gates: ['start'],
-  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), stallMs: z.number().default(0), looksFirst: z.boolean().default(false) }),
+  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), looksFirst: z.boolean().default(false) }),
 });
 
 const act = proxyActivities<ToyActivities>({ startToCloseTimeout: '1m', heartbeatTimeout: '2s', retry: { maximumAttempts: 2, initialInterval: '50ms' } });
 
 const toy = runbook(Toy, async (run, input) => {
   run.plan({ writes: ['one', 'two'] });
+  run.verdictWhenFailing(['BACKUP_DAMAGED'], { restore: 'unsound', rto: null, rpo: null });
   // Steps that create nothing, before the target is taken.
   for (const name of input.looksFirst ? ['look', 'look again'] : []) await run.step(name, () => sleep(1_000));
   await run.gate('start');
   const fence = await run.own({ title: 'toy box', taskQueue: 'runbooks', input: { root: input.root }, open: 'openToyPlace', close: 'closeToyPlace', prove: 'proveToyAbsent' });
   for (const name of ['one', 'two']) {
-    const file = { root: input.root, fence, name, fail: input.failAt === name, failsOnce: input.failsOnce && name === 'one', stallMs: input.stallMs };
+    const file = { root: input.root, fence, name, fail: input.failAt === name, failsOnce: input.failsOnce && name === 'one', whenCancelled: input.whenCancelled, stallMs: input.stallMs };
     await run.step(`write ${name}`, () => act.writeToy(file), {
       undo: { id: name, title: `record that ${name} is undone`, when: 'failure', call: { activity: 'undoToy', input: file, taskQueue: 'runbooks', startToCloseMs: 10_000 } },
       summary: (text) => text,
