@@ -11,6 +11,8 @@ import { takeDatabase, type DatabaseReading } from './take-database.ts';
 
 export interface TakeManifestOptions {
   connect: Connect;
+  /** Asked about the whole cluster, where `databases` names none; it need not be called `postgres`. */
+  database?: string | undefined;
   /** Read in this order; by default every database that accepts connections and is no template. */
   databases?: string[];
   limits?: Partial<ManifestLimits>;
@@ -55,7 +57,7 @@ async function readManifest(options: TakeManifestOptions, source: 'slot' | 'paus
   const salt = randomBytes(16).toString('hex');
   const cost: ManifestCost = { durationMs: 0, attempts: 0, restarts: [], longestLockMs: 0, longestSnapshotMs: 0, bytesRead: 0, walRetainedBytes: 0 };
   try {
-    const first = await sessions.open(options.databases?.[0] ?? options.connect('postgres').database ?? 'postgres');
+    const first = await sessions.open(options.databases?.[0] ?? options.database ?? 'postgres');
     if (source === 'slot') {
       const reason = await slotUnavailable(first);
       if (reason !== null) throw new ManifestError('unavailable', reason);
