@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import type { CatalogObject, DatabaseManifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts';
 import { readDatabaseCatalog, readGlobals } from './catalog.ts';
-import { ManifestError, lockNotAvailable, sqlState } from './errors.ts';
+import { ManifestError, lockNotAvailable, sqlState, undecodable } from './errors.ts';
 import { lockedAcross } from './exclusive-locks.ts';
 import { watchCost, type CostWatch } from './guard.ts';
 import { invalidDatabases } from './invalid-databases.ts';
@@ -152,6 +152,10 @@ async function attemptDatabase(
   } catch (error) {
     if (sqlState(error) === lockNotAvailable && !signal.aborted) {
       throw new ManifestError('locked', `a table of database ${database} stayed locked by somebody else: ${(error as Error).message}`, { cause: error });
+    }
+    // What PostgreSQL says of it holds bytes of a row, and is not passed on.
+    if (undecodable.has(sqlState(error))) {
+      throw new ManifestError('undecodable', `database ${database} holds text that cannot be read as UTF-8 (SQLSTATE ${sqlState(error)}), as one with encoding SQL_ASCII may: it can be backed up, but not compared exactly`);
     }
     throw error;
   } finally {
