@@ -56,7 +56,7 @@ export const sequenceManifestSchema = z.object({
   /** The furthest value in the owning column at the log position. */
   ownerFurthest: z.string().nullable(),
   owner: z.string().nullable(),
-  /** The source itself was behind its column: no restore can be blamed for that. Null where that is not known: it was restarted or locked right after the log position. */
+  /** The source itself was behind its column: no restore can be blamed for that. Null where that is not known: around the log position it was restarted, locked, or moved beyond the column. */
   sourceBehind: z.boolean().nullable(),
 });
 export type SequenceManifest = z.infer<typeof sequenceManifestSchema>;

@@ -13,7 +13,6 @@ const RM_HEAP2 = 9;
 const RM_HEAP = 10;
 const RM_SMGR = 2;
 const RM_STANDBY = 8;
-const STANDBY_LOCK = 0x00;
 /** Their records go with one of a table that says what it is, or change nothing that anybody can see: clog, multixacts, commit times, and indexes. */
 const FOLLOWING = new Set([3, 6, 11, 12, 13, 14, 16, 17, 18]);
 const HEAP_INPLACE = 0x70;
@@ -28,13 +27,14 @@ const SMGR_TRUNCATE = 0x20;
 const MAGIC_14 = 0xd10d;
 
 /**
- * Tells apart the transactions of ANALYZE and VACUUM, by people or by autovacuum, from all others: they wrote statistics,
- * cut off empty pages or took the lock for that, and nothing else. Only of a transaction that began in the WAL that is watched can that be known.
+ * Tells apart the transactions that lost nothing: those of ANALYZE and VACUUM, by people or by autovacuum, which wrote
+ * statistics, cut off empty pages or took the lock for that, and those that left nothing but their commit, such as one that
+ * asked for its id, notified, or wrote to unlogged or temporary tables alone. Only of a transaction that began in the WAL
+ * that is watched can that be known.
  */
 export class MaintenanceWatch {
   readonly #nextXid: number;
-  readonly #wrote = new Set<number>();
-  readonly #maintained = new Set<number>();
+  readonly #changed = new Set<number>();
 
   /** `nextXid`: no transaction with this id or a later one has a record before those that are watched. */
   constructor(nextXid: number) {
@@ -43,18 +43,13 @@ export class MaintenanceWatch {
 
   see(record: RawWalRecord): void {
     const { xid } = record;
-    if (xid === 0 || isBefore(xid, this.#nextXid) || this.#wrote.has(xid)) return;
-    const what = classify(record);
-    if (what === 'change') {
-      this.#wrote.add(xid);
-      this.#maintained.delete(xid);
-    } else if (what === 'maintenance') this.#maintained.add(xid);
+    if (xid === 0 || isBefore(xid, this.#nextXid) || this.#changed.has(xid)) return;
+    if (isChange(record)) this.#changed.add(xid);
   }
 
-  /** At its commit: whether it was maintenance. Not to be asked of one with subtransactions or in two phases, which maintenance never has. */
+  /** At its commit: whether it lost nothing. Not to be asked of one with subtransactions, whose records have ids of their own, or in two phases. */
   ends(xid: number): boolean {
-    this.#wrote.delete(xid);
-    return this.#maintained.delete(xid);
+    return !this.#changed.delete(xid) && !isBefore(xid, this.#nextXid);
   }
 }
 
@@ -63,22 +58,18 @@ export function isBefore(xid: number, other: number): boolean {
   return ((xid - other) | 0) < 0;
 }
 
-function classify(record: RawWalRecord): 'change' | 'maintenance' | 'nothing' {
+/** Whether a record changes what anybody can see, statistics and sizes of tables aside. */
+function isChange(record: RawWalRecord): boolean {
   const { resourceManager, info } = record;
-  if (resourceManager === RM_XACT || FOLLOWING.has(resourceManager)) return 'nothing';
-  // A VACUUM that finds no page to cut off leaves nothing else; whoever takes that lock to change something writes that, too.
-  if (resourceManager === RM_STANDBY) return (info & 0xf0) === STANDBY_LOCK ? 'maintenance' : 'nothing';
-  if (resourceManager === RM_XLOG) return XLOG_HARMLESS.has(info & 0xf0) || ((info & 0xf0) === XLOG_FULL_PAGE && isMap(record)) ? 'nothing' : 'change';
-  if (resourceManager === RM_SMGR) return (info & 0xf0) === SMGR_TRUNCATE ? 'maintenance' : 'change';
+  // A VACUUM that finds no page to cut off leaves nothing but a lock; whoever takes one to change something writes that, too.
+  if (resourceManager === RM_XACT || resourceManager === RM_STANDBY || FOLLOWING.has(resourceManager)) return false;
+  if (resourceManager === RM_XLOG) return !(XLOG_HARMLESS.has(info & 0xf0) || ((info & 0xf0) === XLOG_FULL_PAGE && isMap(record)));
+  if (resourceManager === RM_SMGR) return (info & 0xf0) !== SMGR_TRUNCATE;
   const operation = info & 0x70;
-  if (resourceManager === RM_HEAP2) {
-    if (HEAP2_HARMLESS.has(operation)) return 'nothing';
-    return operation === HEAP2_MULTI_INSERT && STATISTICS.has(fileOf(record)) ? 'maintenance' : 'change';
-  }
-  if (resourceManager !== RM_HEAP) return 'change';
+  if (resourceManager === RM_HEAP2) return !HEAP2_HARMLESS.has(operation) && !(operation === HEAP2_MULTI_INSERT && STATISTICS.has(fileOf(record)));
+  if (resourceManager !== RM_HEAP) return true;
   // The sizes of a table, which ANALYZE and VACUUM write into its row of pg_class as it lies there. CREATE INDEX does so too, beside much else.
-  if (operation === HEAP_INPLACE) return 'maintenance';
-  return STATISTICS.has(fileOf(record)) ? 'maintenance' : 'change';
+  return operation !== HEAP_INPLACE && !STATISTICS.has(fileOf(record));
 }
 
 /** Whether the page is one of a free space map or a visibility map: VACUUM writes these whole when it cuts off a table. */

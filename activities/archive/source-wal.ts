@@ -31,7 +31,7 @@ export interface CountSourceCommitsArgs {
   fromLsn: bigint;
   /** Commits after this instant of the source's clock do not count. */
   until: Date;
-  /** Of the WAL before `fromLsn`: see {@link scanWal}. Without it ANALYZE and VACUUM count, too. */
+  /** Of the WAL before `fromLsn`: see {@link scanWal}. Without it those that lost nothing count, too. */
   nextXid?: number | null | undefined;
   signal?: AbortSignal | undefined;
 }

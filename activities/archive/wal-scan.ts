@@ -11,7 +11,7 @@ import { readCommit, readNextXid, readParameterChange, readTablespaceCreation, t
 export interface WalSummary extends WalEnd {
   /** Transactions that ended in this stretch (of those committed no later than `until`). */
   commits: number;
-  /** Those beside them that were ANALYZE or VACUUM and lost nothing; 0 unless {@link ScanWalArgs.nextXid} is given. */
+  /** Those beside them that lost nothing, such as ANALYZE and VACUUM; 0 unless {@link ScanWalArgs.nextXid} is given. */
   maintenance: number;
   /** No transaction with this id or a later one has a record in this stretch or before it; null where that is not known. */
   nextXid: number | null;

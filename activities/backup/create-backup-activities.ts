@@ -65,12 +65,12 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
     takeManifest: ({ backup }) => longActivity(async ({ signal, onProgress }) => {
       const started = performance.now();
       const config = await connect(backup);
-      const { manifest: limits } = settingsOf(backup.database);
+      const { manifest: limits, connection } = settingsOf(backup.database);
       // An attempt whose worker died may still be reading: its snapshot would hold back vacuum until it ends.
       signal.throwIfAborted();
       await endSessions(config(), applicationName(backup.owner));
       const manifest = await takeManifest({
-        connect: config, applicationName: applicationName(backup.owner), signal,
+        connect: config, database: connection.database, applicationName: applicationName(backup.owner), signal,
         limits: { connections: limits.connections, statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout, maxXminAgeMs: limits.maxXminAge, maxRetainedWalBytes: limits.maxRetainedWal, dutyCycle: limits.dutyCycle },
         onProgress: (progress) => onProgress({ phase: `${progress.phase} of ${progress.database}`, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal }),
       });

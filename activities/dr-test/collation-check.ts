@@ -4,45 +4,82 @@ import { withClient } from '../postgres/source.ts';
 
 type Address = (database: string) => ClientConfig;
 
+/** A collation, or the default of a database: the version that indexes were built with, and the one that its host has. */
+interface Version { name: string; built: string; actual: string | null }
+
 /**
  * Whether the collations of the copy are those that its indexes were built with. With another version, text indexes may
  * miss rows and unique ones admit duplicates, and the application would find that out, not the comparison, which reads
- * without them. PostgreSQL keeps versions of collations, and since 15 of databases too. What differs in the same way at
- * the source (null where it does not answer) came from there, and the restore is as good as its source.
+ * without them. PostgreSQL keeps versions of collations, and since 15 of databases too. Only those count by which
+ * something is sorted: initdb makes hundreds that nobody uses. What differs in the same way at the source (null where it
+ * does not answer) came from there, and the restore is as good as its source. Where this host has another library than
+ * the source's, that says nothing of the backup.
  */
 export async function checkCollations(copy: Address, source: Address | null, databases: readonly string[]): Promise<Check[]> {
   const name = 'collation versions';
   const differing: string[] = [];
   const unexplained: string[] = [];
-  const here: string[] = [];
+  const outdated: string[] = [];
+  const otherHost: string[] = [];
   for (const database of databases) {
-    const found = await findDiffering(copy, database);
-    differing.push(...found);
+    const found = (await readVersions(copy, database, USED)).filter(({ built, actual }) => built !== actual);
     if (found.length === 0) continue;
-    const atSource = source && await findDiffering(source, database).catch(() => null);
-    if (atSource) here.push(...found.filter((one) => !atSource.includes(one)));
-    else unexplained.push(...found);
+    const atSource = source && await readVersions(source, database, 'true').catch(() => null);
+    for (const version of found) {
+      const described = describe(database, version);
+      differing.push(described);
+      const original = atSource?.find((one) => one.name === version.name);
+      if (!original) unexplained.push(described);
+      else if (original.actual !== version.actual) otherHost.push(`${described}, at the source ${original.actual ?? 'none'}`);
+      else if (original.built !== version.built) outdated.push(described);
+    }
   }
   if (differing.length === 0) return [{ name, outcome: 'passed', detail: 'indexes were built with the collations of this host' }];
-  if (here.length > 0) return [{ name, outcome: 'failed', detail: `${listed(here)}; restore on a host with the same libraries, or REINDEX after restoring` }];
+  if (outdated.length > 0) return [{ name, outcome: 'failed', detail: `${listed(outdated)}; restore on a host with the same libraries, or REINDEX after restoring` }];
+  if (otherHost.length > 0) return [{ name, outcome: 'skipped', detail: `this host sorts by another library than the source's: ${listed(otherHost)}; set postgres.binDirectory to the PostgreSQL that the source runs, or drill on a host like it` }];
   // Whether the restore made it so, or the source had it, only the source could say.
   if (unexplained.length > 0) return [{ name, outcome: 'skipped', detail: `the source could not be asked whether it runs so too: ${listed(unexplained)}` }];
   return [{ name, outcome: 'passed', detail: `as at the source, whose own indexes may be wrong: ${listed(differing)}; REINDEX there, then ALTER DATABASE or COLLATION … REFRESH VERSION` }];
 }
 
-async function findDiffering(address: Address, database: string): Promise<string[]> {
+/**
+ * True of a collation (its oid is `used.oid`) that decides where something lies, or what a query leaves out. An index of
+ * an unlogged table is built anew. Expressions name theirs within: the index of one that compares is itself of no
+ * collation, and of the default one no dependency is kept. Values of jsonb are sorted by the default, and composite ones by
+ * the collations of their fields; where such are indexed, those of all columns count.
+ */
+const USED = String.raw`used.oid IN (
+  WITH kept AS (SELECT i.* FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relpersistence = 'p'),
+  sorted AS (
+    SELECT coalesce(nullif(t.typbasetype, 0), t.oid) AS type, coalesce(e.typcategory, t.typcategory) AS category
+      FROM kept JOIN pg_attribute a ON a.attrelid = kept.indexrelid JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type e ON e.oid = t.typelem)
+  SELECT unnest(indcollation::oid[]) FROM kept
+  UNION ALL SELECT rngcollation FROM pg_range
+  UNION ALL SELECT unnest(partcollation::oid[]) FROM pg_partitioned_table
+  UNION ALL SELECT found[1]::oid FROM (
+    SELECT concat(indexprs, indpred) FROM kept UNION ALL SELECT partexprs::text FROM pg_partitioned_table UNION ALL SELECT conbin::text FROM pg_constraint WHERE conrelid <> 0
+  ) AS expression (tree), regexp_matches(tree, ':[a-z_]*coll(?:id|Oid|ation)s? (?:\(o )?(\d+)', 'g') AS found
+  UNION ALL SELECT '"default"'::regcollation::oid WHERE EXISTS (SELECT FROM sorted WHERE type IN ('jsonb'::regtype, 'jsonb[]'::regtype))
+  UNION ALL SELECT attcollation FROM pg_attribute WHERE EXISTS (SELECT FROM sorted WHERE category = 'C'))`;
+
+async function readVersions(address: Address, database: string, which: string): Promise<Version[]> {
   return withClient(address(database), async (client) => {
-    const { rows } = await client.query<{ name: string }>(
-      `SELECT format('%I.%I (built with %s, here %s)', collnamespace::regnamespace::text, collname, collversion, pg_collation_actual_version(oid)) AS name
-         FROM pg_collation WHERE collversion IS DISTINCT FROM pg_collation_actual_version(oid) AND collversion IS NOT NULL`);
-    const named = rows.map(({ name }) => `${database}: ${name}`);
+    const { rows } = await client.query<Version>(
+      `SELECT format('%I.%I', collnamespace::regnamespace::text, collname) AS name, collversion AS built, pg_collation_actual_version(oid) AS actual
+         FROM pg_collation AS used WHERE collversion IS NOT NULL AND collencoding IN (-1, (SELECT encoding FROM pg_database WHERE datname = current_database())) AND ${which}`);
     const { rows: [version] } = await client.query<{ number: string }>(`SELECT current_setting('server_version_num') AS number`);
-    if (Number(version?.number) < 150_000) return named;
-    const { rows: own } = await client.query<{ name: string }>(
-      `SELECT format('database %I (built with %s, here %s)', datname, datcollversion, pg_database_collation_actual_version(oid)) AS name
-         FROM pg_database WHERE datname = current_database() AND datcollversion IS NOT NULL AND datcollversion IS DISTINCT FROM pg_database_collation_actual_version(oid)`);
-    return [...named, ...own.map(({ name }) => name)];
+    if (Number(version?.number) < 150_000) return rows;
+    // What is sorted by the default of its database has the collation "default", which has no version itself.
+    const { rows: own } = await client.query<Version>(
+      `SELECT format('database %I', datname) AS name, datcollversion AS built, pg_database_collation_actual_version(d.oid) AS actual
+         FROM pg_database d, pg_collation AS used WHERE datname = current_database() AND datcollversion IS NOT NULL AND used.oid = '"default"'::regcollation AND ${which}`);
+    return [...rows, ...own];
   });
+}
+
+function describe(database: string, { name, built, actual }: Version): string {
+  const own = `${name} (built with ${built}, here ${actual ?? 'none'})`;
+  return name.startsWith('database ') ? own : `${database}: ${own}`;
 }
 
 function listed(names: readonly string[]): string {

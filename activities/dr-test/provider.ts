@@ -62,7 +62,7 @@ export interface RecoveredEnd extends Repeated {
 /** Commits that the source has and the restored copy does not. */
 export interface LostCommits {
   commits: number;
-  /** Transactions beside them that changed no data: where the tool can tell, those of ANALYZE and VACUUM. */
+  /** Transactions beside them that changed no data: where the tool can tell, those of ANALYZE and VACUUM and empty ones. */
   maintenance: number;
   /** By the source's clock. */
   lastCommitAt: string | null;

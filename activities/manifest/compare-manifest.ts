@@ -73,7 +73,7 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
     const open = (why: string) => (what: string): NotVerified => ({ database: options.database, what, why, byDesign: false });
     notVerified = [
       ...notVerified,
-      ...sequences.unknown.map(open('it was made, restarted, set back or locked again and again while the manifest was taken')),
+      ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
       ...[...sequences.locked, ...tables.locked.map((name) => `contents of ${name}`)].map(open('a transaction that was under way when the manifest was taken locks it there; take a new backup')),
       ...tables.incomparable.map((name) => `contents of ${name}`).map(open('its columns or their types differ, so that fingerprints do not compare')),
       ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick counts rows and compares the catalog only')) : []),

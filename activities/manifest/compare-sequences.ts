@@ -39,7 +39,9 @@ export async function compareSequences(client: Client, expected: readonly Sequen
     else if (sequence.cycles) continue;
     else if (sequence.nextAtLeast !== null && isBehind(found, BigInt(sequence.nextAtLeast), sequence.ascending)) differ({ problem: 'behindItself', expectedAtLeast: sequence.nextAtLeast, found: String(found) });
     else if (isInTable && sequence.sourceBehind === false) differ({ problem: 'behindTable', expectedAtLeast: String(furthest + step), found: String(found) });
-    // One that is behind a table that the source was, or may have been, behind itself can only be held against itself.
+    // Nobody saw whether it was so at the source: that is no finding, and not as it should be either.
+    else if (isInTable && sequence.sourceBehind === null) result.unknown.push(described);
+    // One that is behind a table that the source was behind itself can only be held against itself.
     else if (sequence.nextAtLeast === null && (furthest === undefined || isInTable)) result.unknown.push(described);
   }
   return result;

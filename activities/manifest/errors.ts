@@ -1,6 +1,6 @@
 /** Why no manifest could be taken or compared; activities classify by this, never by the message. */
 export type ManifestErrorType =
-  | 'unavailable' | 'cancelled' | 'permission' | 'locked' | 'slotBlocked' | 'snapshotTooOld' | 'tooMuchWalRetained' | 'neverQuiet' | 'wrongDatabase';
+  | 'unavailable' | 'cancelled' | 'permission' | 'locked' | 'slotBlocked' | 'snapshotTooOld' | 'tooMuchWalRetained' | 'neverQuiet' | 'undecodable' | 'wrongDatabase';
 
 /** An error of the manifest engine, with a `type` to branch on and one clear sentence that says what to change. */
 export class ManifestError extends Error {
@@ -26,6 +26,8 @@ export const lockNotAvailable = '55P03';
 export const insufficientPrivilege = '42501';
 /** A limit of the configuration was reached, such as temp_file_limit. */
 export const limitReached = '53400';
+/** Bytes that are no text in the encoding of the database, or that UTF-8, in which we read, has no character for: character_not_in_repertoire, untranslatable_character. */
+export const undecodable: ReadonlySet<string> = new Set(['22021', '22P05']);
 /** By statement_timeout, or by somebody. */
 export const queryCanceled = '57014';
 

@@ -104,9 +104,19 @@ export function describeSequences(
       nextAtLeast: bound === null ? null : String(bound),
       owner: owner?.owner ?? null,
       ownerFurthest: furthest === null ? null : String(furthest),
-      sourceBehind: furthest === null ? false : second?.filenode === sequence.filenode ? !isBeyond(second.next, furthest, ascending) : null,
+      sourceBehind: furthest === null ? false : isSourceBehind({ bound, second: second?.filenode === sequence.filenode ? second.next : null, furthest, ascending }),
     };
   });
+}
+
+/**
+ * Whether the source was behind its column at the position; null where nobody saw it. Beyond it only afterwards says
+ * nothing: whoever loads rows with numbers of their own sets the sequence once they are committed, and the position may lie in between.
+ */
+function isSourceBehind({ bound, second, furthest, ascending }: { bound: bigint | null; second: bigint | null; furthest: bigint; ascending: boolean }): boolean | null {
+  if (second === null) return null;
+  if (!isBeyond(second, furthest, ascending)) return true;
+  return bound !== null && isBeyond(bound, furthest, ascending) ? false : null;
 }
 
 /** Whether `value` comes before `other` in the direction of the sequence. */

@@ -59,9 +59,20 @@ WITH RECURSIVE relation AS (
   SELECT t.oid AS start, t.oid, t.typtype, t.typbasetype FROM pg_type t
   UNION ALL
   SELECT b.start, t.oid, t.typtype, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.typbasetype WHERE b.typtype = 'd'
+), part AS MATERIALIZED (
+  SELECT oid AS whole, typelem AS oid FROM pg_type WHERE typcategory = 'A' AND typelem <> 0
+  UNION ALL SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd'
+  UNION ALL SELECT t.oid, a.atttypid FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid WHERE t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL SELECT rngtypid, rngsubtype FROM pg_range
+  UNION ALL SELECT rngmultitypid, rngtypid FROM pg_range
+), without_send AS (
+  -- A type sends what is within it by the functions of those types, however deep they lie.
+  SELECT oid FROM pg_type WHERE typsend = 0
+  UNION
+  SELECT p.whole FROM without_send w JOIN part p ON p.oid = w.oid
 ), final AS (
   SELECT b.start, t.typname, tn.nspname, t.typtype, b.start <> b.oid AS is_domain,
-    CASE WHEN t.typsend <> 0 AND (e.oid IS NULL OR e.typsend <> 0) THEN format('%I.%I', pn.nspname, p.proname) END AS send,
+    CASE WHEN t.oid NOT IN (SELECT oid FROM without_send) THEN format('%I.%I', pn.nspname, p.proname) END AS send,
     -- array_send, record_send and range_send write the OIDs of the types inside
     (t.typtype = 'c' OR (e.oid IS NOT NULL AND e.oid >= 16384)) AS user_oids
   FROM base b JOIN pg_type t ON t.oid = b.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace

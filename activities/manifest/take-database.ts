@@ -1,9 +1,10 @@
 import type { Client } from 'pg';
 import type { CatalogObject, DatabaseManifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts';
 import { readDatabaseCatalog, readGlobals } from './catalog.ts';
-import { ManifestError, lockNotAvailable, sqlState } from './errors.ts';
+import { ManifestError, lockNotAvailable, sqlState, undecodable } from './errors.ts';
 import { lockedAcross } from './exclusive-locks.ts';
 import { watchCost, type CostWatch } from './guard.ts';
+import { invalidDatabases } from './invalid-databases.ts';
 import type { ManifestLimits } from './limits.ts';
 import { readTables } from './read-tables.ts';
 import { SequencePatience } from './sequence-patience.ts';
@@ -42,9 +43,9 @@ export interface TakeDatabaseOptions {
 const maxAttempts = 60;
 
 /** Why an attempt counts for nothing: others were faster. */
-interface Raced { tables: (LockableTable & { label: string })[]; sequences: string[] }
+interface Raced { tables: (LockableTable & { label: string })[]; sequences?: string[]; dropped?: string[] }
 
-/** Reads one database at one log position; starts again at a new one as often as tables are rewritten or sequences restarted meanwhile. */
+/** Reads one database at one log position; starts again at a new one as often as tables are rewritten, sequences restarted or databases dropped meanwhile. */
 export async function takeDatabase(options: TakeDatabaseOptions): Promise<DatabaseReading> {
   const raced = new Map<string, LockableTable>();
   const patience = new SequencePatience(options.limits.maxXminAgeMs / 2);
@@ -53,11 +54,13 @@ export async function takeDatabase(options: TakeDatabaseOptions): Promise<Databa
     const started = performance.now();
     const reading = await attemptDatabase(options, { attempt, raced: [...raced.values()], sequencesMayRace: patience.isOver });
     if ('manifest' in reading) return reading;
-    if (reading.sequences.length > 0) patience.gaveUp(performance.now() - started);
-    for (const table of reading.tables) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock });
-    options.cost.restarts.push(reading.tables.length > 0
-      ? `${options.database}: ${reading.tables.map((table) => table.label).join(', ')} rewritten, dropped or locked exclusively meanwhile`
-      : `${options.database}: sequence ${reading.sequences.join(', ')} made, restarted, set back or locked just before the position`);
+    const { tables, sequences = [], dropped = [] } = reading;
+    if (sequences.length > 0) patience.gaveUp(performance.now() - started);
+    for (const table of tables) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock });
+    options.cost.restarts.push(`${options.database}: ${tables.length > 0
+      ? `${tables.map((table) => table.label).join(', ')} rewritten, dropped or locked exclusively meanwhile`
+      : dropped.length > 0 ? `database ${dropped.join(', ')} dropped around the position`
+        : `sequence ${sequences.join(', ')} made, restarted, set back or locked just before the position`}`);
   }
   const names = [...raced.values()].map((table) => `${table.schema}.${table.name}`).join(', ');
   throw new ManifestError('neverQuiet', `tables of database ${options.database} were rewritten or dropped in each of ${maxAttempts} attempts: ${names}`);
@@ -81,6 +84,7 @@ async function attemptDatabase(
   try {
     options.onProgress({ phase: 'position', ...progress });
     guard = watchCost({ control, limits, cost, stopping });
+    const invalidBefore = options.withGlobals ? await invalidDatabases(control) : new Map<string, string>();
     const position = await takePosition();
     locks = position.locks;
 
@@ -116,13 +120,19 @@ async function attemptDatabase(
     const list = await listTables(reader, options.serverVersionNum);
     // A copy that is paused at this position could not read them.
     const lockedAtPosition = list.tables.filter((table) => position.locked.has(table.oid));
-    if (lockedAtPosition.length > 0) return { tables: lockedAtPosition, sequences: [] };
+    if (lockedAtPosition.length > 0) return { tables: lockedAtPosition };
     const sequences = await listSequences(reader);
     const after = await readPositions(control, sequences);
     const judged = ownedByFilled(list.tables);
     const unbound = withoutBound(sequences, position.before, after).filter(({ oid }) => !judged.has(oid));
     const racing = new Set([...unbound, ...sequences.filter(({ oid }) => position.locked.has(oid))]);
     if (racing.size > 0 && options.source === 'slot' && !sequencesMayRace) return { tables: [], sequences: [...racing].map(({ schema, name }) => `${schema}.${name}`) };
+    const secrets = await readableSecrets(reader);
+    const catalogOptions = { serverVersionNum: options.serverVersionNum, salt: options.salt, secrets: secrets.readable };
+    // Before the tables: the sooner after the position, the fewer databases are dropped in between.
+    const globals = options.withGlobals ? await readGlobals(reader, catalogOptions) : [];
+    const dropped = options.withGlobals ? [...await invalidDatabases(reader)].filter(([oid]) => !invalidBefore.has(oid)) : [];
+    if (dropped.length > 0) return { tables: [], dropped: dropped.map(([, name]) => name) };
     const reading = await readTables({
       workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
       onTableDone: async (table) => locks?.release(table),
@@ -130,13 +140,10 @@ async function attemptDatabase(
     });
     cost.bytesRead += reading.bytesRead;
     cost.longestLockMs = Math.max(cost.longestLockMs, reading.longestLockMs);
-    if (reading.moved.length > 0) return { tables: reading.moved, sequences: [] };
+    if (reading.moved.length > 0) return { tables: reading.moved };
 
     options.onProgress({ phase: 'catalog', ...progress });
-    const secrets = await readableSecrets(reader);
-    const catalogOptions = { serverVersionNum: options.serverVersionNum, salt: options.salt, secrets: secrets.readable };
     const catalog = await readDatabaseCatalog(reader, catalogOptions);
-    const globals = options.withGlobals ? await readGlobals(reader, catalogOptions) : [];
     return {
       manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, mayRead: secrets.readable },
       globals,
@@ -145,6 +152,10 @@ async function attemptDatabase(
   } catch (error) {
     if (sqlState(error) === lockNotAvailable && !signal.aborted) {
       throw new ManifestError('locked', `a table of database ${database} stayed locked by somebody else: ${(error as Error).message}`, { cause: error });
+    }
+    // What PostgreSQL says of it holds bytes of a row, and is not passed on.
+    if (undecodable.has(sqlState(error))) {
+      throw new ManifestError('undecodable', `database ${database} holds text that cannot be read as UTF-8 (SQLSTATE ${sqlState(error)}), as one with encoding SQL_ASCII may: it can be backed up, but not compared exactly`);
     }
     throw error;
   } finally {

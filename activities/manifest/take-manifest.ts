@@ -11,6 +11,8 @@ import { takeDatabase, type DatabaseReading } from './take-database.ts';
 
 export interface TakeManifestOptions {
   connect: Connect;
+  /** Asked about the whole cluster, where `databases` names none; it need not be called `postgres`. */
+  database?: string | undefined;
   /** Read in this order; by default every database that accepts connections and is no template. */
   databases?: string[];
   limits?: Partial<ManifestLimits>;
@@ -27,7 +29,7 @@ export interface TakeManifestOptions {
  * the moment in which the position is fixed; and up to eight after tables raced, until those are read.
  * @throws {ManifestError} `unavailable` when the server can give no exact position (the caller lists it as not verified),
  *   `snapshotTooOld`, `tooMuchWalRetained`, `slotBlocked`, `locked` when a limit ended it, `neverQuiet` when tables were rewritten
- *   in every attempt, `permission`, `cancelled`
+ *   in every attempt, `undecodable` when a database holds bytes that are no text, `permission`, `cancelled`
  */
 export async function takeManifest(options: TakeManifestOptions): Promise<Manifest> {
   return readManifest(options, 'slot');
@@ -55,7 +57,7 @@ async function readManifest(options: TakeManifestOptions, source: 'slot' | 'paus
   const salt = randomBytes(16).toString('hex');
   const cost: ManifestCost = { durationMs: 0, attempts: 0, restarts: [], longestLockMs: 0, longestSnapshotMs: 0, bytesRead: 0, walRetainedBytes: 0 };
   try {
-    const first = await sessions.open(options.databases?.[0] ?? options.connect('postgres').database ?? 'postgres');
+    const first = await sessions.open(options.databases?.[0] ?? options.database ?? 'postgres');
     if (source === 'slot') {
       const reason = await slotUnavailable(first);
       if (reason !== null) throw new ManifestError('unavailable', reason);

@@ -88,7 +88,7 @@ describe('RTA and RPA against what the test itself did and wrote down', () => {
     await source.run('VACUUM (ANALYZE) marks');
     const idle = recoveryOf((await runDrill(source)).evidence);
     expect(idle).toMatchObject({ lostTransactions: 0, rpaSeconds: 0 });
-    expect(idle.rpaMethod).toMatch(/; \d+ more wrote nothing but statistics of tables/);
+    expect(idle.rpaMethod).toMatch(/; \d+ more wrote nothing, or nothing but statistics of tables/);
     await source.run('GRANT SELECT ON marks TO PUBLIC');
     await source.run('BEGIN; INSERT INTO marks DEFAULT VALUES; ANALYZE marks; COMMIT');
     expect(recoveryOf((await runDrill(source)).evidence).lostTransactions).toBe(2);

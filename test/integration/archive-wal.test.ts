@@ -135,7 +135,7 @@ describe('PostgreSQL of the package', () => {
       return { commits, maintenance };
     });
     beforeAll(() => server.withClient('postgres', async (client) => {
-      await client.query(`CREATE TABLE busy (id int PRIMARY KEY, a text, b text); CREATE STATISTICS busy_both ON a, b FROM busy; CREATE ROLE reader`);
+      await client.query(`CREATE TABLE busy (id int PRIMARY KEY, a text, b text); CREATE STATISTICS busy_both ON a, b FROM busy; CREATE ROLE reader; CREATE UNLOGGED TABLE passing (a int)`);
       await client.query(`INSERT INTO busy SELECT n, repeat(md5(n::text), 60), n % 7 FROM generate_series(1, 3000) AS n`);
     }));
 
@@ -155,6 +155,23 @@ describe('PostgreSQL of the package', () => {
     ])('%s is none of it', async (_what, statements) => {
       const { commits, maintenance } = await count(statements);
       expect({ commits: commits > 0, maintenance }).toEqual({ commits: true, maintenance: 0 });
+    });
+
+    test.each([
+      ['asked for its id', ['SELECT txid_current()'], []], ['notified', [`NOTIFY somebody`], []], ['wrote to an unlogged table', ['INSERT INTO passing VALUES (1)'], []],
+      ['wrote to a temporary table that was there', ['INSERT INTO own VALUES (1)'], ['CREATE TEMPORARY TABLE own (a int PRIMARY KEY)']],
+      ['took back what it wrote', ['BEGIN; SELECT txid_current(); SAVEPOINT s; UPDATE busy SET b = b WHERE id = 4; ROLLBACK TO s; COMMIT'], []],
+    ])('nor is a transaction that only %s', async (_what, statements, before) => {
+      expect(await count(statements, before)).toEqual({ commits: 0, maintenance: 1 });
+      expect(await count([...statements, 'UPDATE busy SET b = b WHERE id = 5'], before)).toMatchObject({ commits: 1 });
+    });
+
+    test.each([
+      ['wrote before', ['INSERT INTO passing VALUES (1)', 'COMMIT'], ['BEGIN', 'UPDATE busy SET b = b WHERE id = 6']],
+      ['kept a savepoint', ['BEGIN; SELECT txid_current(); SAVEPOINT s; INSERT INTO passing VALUES (1); RELEASE s; COMMIT'], []], ['came in two phases', [`BEGIN; SELECT txid_current(); PREPARE TRANSACTION 'm'`, `COMMIT PREPARED 'm'`], []],
+      ['made a temporary table', ['CREATE TEMPORARY TABLE own (a int)'], []], ['locked a row', ['BEGIN; SELECT FROM busy WHERE id = 7 FOR UPDATE; COMMIT'], []], ['sent a message', [`SELECT pg_logical_emit_message(true, 'test', 'x')`], []],
+    ])('one that %s is not known to be empty', async (_what, statements, before) => {
+      expect(await count(statements, before)).toEqual({ commits: 1, maintenance: 0 });
     });
 
     test('an ANALYZE whose transaction began before is not known to be nothing else', async () => {

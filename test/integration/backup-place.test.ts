@@ -116,3 +116,19 @@ test('an attempt that slept while it read the manifest writes none: a successor 
     await server.stop();
   }
 }, 60_000);
+
+test('a cluster without a database "postgres" gets a manifest: it is asked through the one that is configured', async () => {
+  const server = await startCluster({ logical: true });
+  try {
+    await server.withClient('postgres', (client) => client.query('CREATE DATABASE orders'));
+    await server.withClient('orders', (client) => client.query('DROP DATABASE postgres'));
+    const connection = { host: server.socketDirectory, port: server.port, database: 'orders', user: server.superuser };
+    const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection, provider: { kind: 'archive', repository: root, walDirectory: root } } } });
+    const activities = createBackupActivities({ configuration, resolvePassword: () => Promise.resolve(undefined) });
+    const taken = await new MockActivityEnvironment().run((input: { backup: BackupRef }) => activities.takeManifest(input), { backup: { ...call, id: 'b1', part: 'attempt-1' } });
+    expect(taken).toMatchObject({ lsns: [expect.any(String) as string], attempts: 1 });
+    expect(existsSync(join(attempt, 'manifest.json'))).toBe(true);
+  } finally {
+    await server.stop();
+  }
+}, 60_000);

@@ -51,25 +51,65 @@ describe('describeSource', () => {
 
 describe('collation versions', () => {
   const at = (database: string) => () => ({ ...used.server.config(), database });
-  const spoil = (database: string) => used.server.withClient(database, (client) => client.query(
-    `UPDATE pg_collation SET collversion = 'old' WHERE oid = (SELECT min(oid) FROM pg_collation WHERE collversion IS NOT NULL)`));
+  const run = (database: string, sql: string) => used.server.withClient(database, (client) => client.query(sql));
+  const spoil = (database: string, which = `collname = 'sorting'`) => run(database, `UPDATE pg_collation SET collversion = 'old' WHERE collversion IS NOT NULL AND ${which}`);
   beforeAll(async () => {
-    await used.server.withClient('postgres', async (client) => { for (const name of ['restored', 'origin']) await client.query(`CREATE DATABASE ${name}`); });
+    for (const database of ['restored', 'origin']) {
+      await run('postgres', `CREATE DATABASE ${database}`);
+      await run(database, `CREATE COLLATION sorting (provider = icu, locale = 'de'); CREATE TABLE sorted (name text COLLATE sorting); CREATE INDEX ON sorted (name)`);
+    }
   });
 
   it('pass where indexes are read as they were built', async () => {
     expect(await checkCollations(at('restored'), at('origin'), ['shop'])).toMatchObject([{ outcome: 'passed' }]);
   });
 
+  it('by which nothing is sorted do not count', async () => {
+    await run('postgres', 'CREATE DATABASE unsorted');
+    await run('unsorted', `CREATE TABLE names (name text COLLATE "de-x-icu", plain text); CREATE UNLOGGED TABLE passing (name text PRIMARY KEY)`);
+    await spoil('unsorted', 'true');
+    await run('postgres', `UPDATE pg_database SET datcollversion = 'old' WHERE datname = 'unsorted'`);
+    expect(await checkCollations(at('unsorted'), at('origin'), ['shop'])).toMatchObject([{ outcome: 'passed', detail: 'indexes were built with the collations of this host' }]);
+  });
+
+  it.each([
+    ['an index', 'CREATE INDEX ON names (name)', /de-x-icu/], ['an index of an expression', `CREATE INDEX ON names (lower(name))`, /de-x-icu/],
+    ['an index of a comparison', `CREATE INDEX ON names ((name < 'm'))`, /de-x-icu/], ['the predicate of an index', `CREATE INDEX ON names (id) WHERE name < 'm'`, /de-x-icu/],
+    ['a range type', 'CREATE TYPE span AS RANGE (subtype = text, collation = "de-x-icu")', /de-x-icu/],
+    ['the key of partitions', 'CREATE TABLE parted (name text COLLATE "de-x-icu") PARTITION BY RANGE (name)', /de-x-icu/],
+    ['a check by which rows are left out', `ALTER TABLE names ADD CHECK (name < 'm')`, /de-x-icu/],
+    ['an index of a composite type', 'CREATE TYPE pair AS (a int, b text COLLATE "de-x-icu"); CREATE TABLE pairs (p pair[] UNIQUE)', /de-x-icu/],
+    ['an index of jsonb', 'CREATE TABLE docs (doc jsonb UNIQUE)', /database sorts/],
+    ['an index by the default', 'CREATE INDEX ON names (plain)', /database sorts/], ['a comparison by the default', `CREATE INDEX ON names ((plain < 'm'))`, /database sorts/],
+  ])('count where one is used by %s', async (_what, sql, expected) => {
+    await run('postgres', 'CREATE DATABASE sorts');
+    try {
+      await run('sorts', `CREATE TABLE names (id int, name text COLLATE "de-x-icu", plain text); ${sql}`);
+      await spoil('sorts', 'true');
+      await run('postgres', `UPDATE pg_database SET datcollversion = 'old' WHERE datname = 'sorts'`);
+      const [check] = await checkCollations(at('sorts'), null, ['shop']);
+      expect(check).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(expected) as string });
+    } finally {
+      await run('postgres', 'DROP DATABASE sorts');
+    }
+  });
+
   it('that only the copy differs in are a finding', async () => {
     await spoil('restored');
-    expect(await checkCollations(at('restored'), at('origin'), ['shop'])).toMatchObject([{ outcome: 'failed', detail: expect.stringMatching(/^shop: pg_catalog\..* \(built with old, here .*REINDEX after restoring/) as string }]);
+    expect(await checkCollations(at('restored'), at('origin'), ['shop'])).toMatchObject([{ outcome: 'failed', detail: expect.stringMatching(/^shop: public\.sorting \(built with old, here .*REINDEX after restoring/) as string }]);
   });
 
   it('of which nobody knows whether the source has them are no finding, and not passed either', async () => {
     for (const source of [null, at('there_is_no_such_database')]) {
-      expect(await checkCollations(at('restored'), source, ['shop'])).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/^the source could not be asked .*: shop: pg_catalog\./) as string }]);
+      expect(await checkCollations(at('restored'), source, ['shop'])).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/^the source could not be asked .*: shop: public\.sorting/) as string }]);
     }
+  });
+
+  it('of another library than the source has are no finding of the backup, and not passed either', async () => {
+    await run('postgres', 'CREATE DATABASE elsewhere TEMPLATE origin');
+    await run('elsewhere', `CREATE SCHEMA host; CREATE FUNCTION host.pg_collation_actual_version(oid) RETURNS text LANGUAGE sql AS $$ SELECT 'other' $$; UPDATE pg_collation SET collversion = 'other' WHERE collname = 'sorting'`);
+    await run('postgres', 'ALTER DATABASE elsewhere SET search_path = host, pg_catalog, public');
+    expect(await checkCollations(at('restored'), at('elsewhere'), ['shop'])).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/^this host sorts by another library than the source's: shop: public\.sorting \(built with old, here .*\), at the source other; set postgres\.binDirectory/) as string }]);
   });
 
   it('that the source differs in as well are its own, and no finding of the restore', async () => {

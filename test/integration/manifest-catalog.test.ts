@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
+import { listTables } from '../../activities/manifest/tables.ts';
 import { takeManifest } from '../../activities/manifest/take-manifest.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -82,3 +83,21 @@ test('many secrets take no longer than some, and one that differs is noticed', a
   await run(`ALTER USER MAPPING FOR public SERVER s2000 OPTIONS (SET password 'other')`, 'tenants');
   expect((await compare(manifest, 'tenants')).differences).toEqual([{ kind: 'catalog', object: 'user mapping', identity: 'all options together', change: 'changed' }]);
 }, 120_000);
+
+test('a composite type with a part that has no binary form is read as text, however deep that lies, and others as before', async () => {
+  await run('CREATE DATABASE composites');
+  await run(`
+    CREATE TYPE granted AS (who aclitem, n numeric); CREATE TYPE deep AS (all_of granted[], note text); CREATE DOMAIN rated AS deep; CREATE TYPE plain AS (a int, b text);
+    CREATE TABLE c (id int PRIMARY KEY, g granted, d deep, r rated, ra rated[], p plain, pa plain[]);
+    INSERT INTO c SELECT i, row('=r/postgres'::aclitem, 1.0)::granted, row(ARRAY[row('=r/postgres'::aclitem, i)::granted], 'x')::deep, row(ARRAY[row('=r/postgres'::aclitem, i)::granted], 'y')::deep, NULL, row(i, 'z')::plain, ARRAY[row(i, 'z')::plain] FROM generate_series(1, 100) i`, 'composites');
+  const { tables } = await server.withClient('composites', async (client) => listTables(client, (await client.query<{ n: number }>(`SELECT current_setting('server_version_num')::int AS n`)).rows[0]?.n ?? 0));
+  expect([...(tables.find(({ name }) => name === 'c')?.expression ?? '').matchAll(/(?:record|array)_send\("(\w+)"/g)].map(([, column]) => column)).toEqual(['p', 'pa']);
+  const manifest = await take(['composites']);
+  expect((await compare(manifest, 'composites')).differences).toEqual([]);
+  for (const change of [`g.n = 1.00`, `d.note = 'X'`, `r = row(ARRAY[row('=r/postgres'::aclitem, 7.0)::granted], 'y')::deep`, `p.b = 'Z'`]) {
+    await run(`BEGIN; CREATE TABLE kept AS SELECT * FROM c WHERE id = 7; UPDATE c SET ${change} WHERE id = 7; COMMIT`, 'composites');
+    expect((await compare(manifest, 'composites')).differences).toContainEqual(expect.objectContaining({ kind: 'rows', table: 'public.c' }));
+    await run('UPDATE c SET (g, d, r, ra, p, pa) = (SELECT g, d, r, ra, p, pa FROM kept) WHERE id = 7; DROP TABLE kept', 'composites');
+  }
+  expect((await compare(manifest, 'composites')).differences).toEqual([]);
+}, 60_000);

@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
 import { ManifestError } from '../../activities/manifest/errors.ts';
 import { takeManifest } from '../../activities/manifest/take-manifest.ts';
+import { classify } from '../../activities/temporal/classify.ts';
 import type { ComparisonResult, Difference, Manifest } from '../../contracts/manifest.ts';
 import { schemaOfEverything } from '../support/manifest-scenario.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -193,6 +194,22 @@ describe('limits', () => {
     const left = await server.withClient('postgres', (client) => client.query(
       `SELECT (SELECT count(*) FROM pg_replication_slots)::int AS slots, (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'manifest-test')::int AS sessions`));
     expect(left.rows[0]).toEqual({ slots: 0, sessions: 0 });
+  });
+
+  test.each([
+    ['a value', 'SQL_ASCII', `CREATE TABLE t (c char(3)); INSERT INTO t VALUES (chr(233))`], ['a definition', 'SQL_ASCII', `CREATE TABLE t (); DO $$ BEGIN EXECUTE 'COMMENT ON TABLE t IS ' || quote_literal('caf' || chr(233)); END $$`],
+    ['a byte that the encoding leaves undefined', 'WIN1252', `CREATE TABLE t (c char(3)); INSERT INTO t VALUES (convert_from('\\x81', 'WIN1252'))`],
+  ])('text that is none in UTF-8 gives up the manifest, not the backup, and names the database: %s', async (_what, encoding, sql) => {
+    await run(`CREATE DATABASE latin ENCODING '${encoding}' LOCALE 'C' TEMPLATE template0`);
+    try {
+      await server.withClient('latin', (client) => client.query(sql));
+      const error: unknown = await take().catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ type: 'undecodable', message: expect.stringMatching(/^database latin holds text .* \(SQLSTATE 22(021|P05)\)/) as string });
+      expect((error as Error).message).not.toMatch(/0x/);
+      expect(classify(error)).toMatchObject({ type: 'MANIFEST_GAVE_UP', nonRetryable: true });
+    } finally {
+      await run('DROP DATABASE latin');
+    }
   });
 
   test('a cancelled reading ends within a second and says so', async () => {

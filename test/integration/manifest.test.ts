@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exclusivelyLocked } from '../../activities/manifest/exclusive-locks.ts';
-import { takeManifestOfPausedStandby } from '../../activities/manifest/take-manifest.ts';
+import { takeManifest, takeManifestOfPausedStandby } from '../../activities/manifest/take-manifest.ts';
 import { manifestSchema, type Manifest } from '../../contracts/manifest.ts';
 import { backUpByCopy, manifestsOf, recoverTo, schemaOfEverything, startWriters, type RaceCounts } from '../support/manifest-scenario.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -136,6 +136,34 @@ describe('a manifest taken under write load', () => {
     } finally {
       await run('DROP DATABASE IF EXISTS tenant_left');
       await run('DROP DATABASE IF EXISTS tenant_new');
+    }
+  }, 60_000);
+
+  test('a database that is dropped while the first one is read is what it was at the position', async () => {
+    const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
+    const definition = ({ globals }: Manifest, name: string) => globals.filter(([kind, identity]) => kind === 'database' && identity === name);
+    await run('CREATE DATABASE tenant CONNECTION LIMIT 7');
+    await run('CREATE DATABASE marked ALLOW_CONNECTIONS false');
+    try {
+      const before = await take();
+      let dropping: Promise<unknown> | undefined;
+      // Its contents come last and are not there any more; it is seen by the snapshot of the first.
+      const during = await takeManifest({
+        connect: (database) => source.config(database), applicationName: 'manifest-test', signal: new AbortController().signal, limits: { dutyCycle: 0.05 },
+        onProgress: ({ phase, database }) => { if (phase === 'tables' && database === 'postgres') dropping ??= run('DROP DATABASE tenant'); },
+      });
+      await dropping;
+      expect(definition(during, 'tenant')).toEqual(definition(before, 'tenant'));
+      expect(definition(during, 'tenant')).toHaveLength(1);
+      expect(during.cost.restarts.filter((restart) => restart.includes('tenant'))).toEqual([]);
+
+      // One that is marked while the position is waited for: a copy there may have it either way.
+      const around = await takeWhileBlocked(async () => { await run(`UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'marked'`); });
+      expect(around.cost.restarts).toContain('postgres: database marked dropped around the position');
+      expect((await take()).cost.restarts.join()).not.toContain('marked');
+    } finally {
+      await run('DROP DATABASE IF EXISTS tenant');
+      await run('DROP DATABASE marked');
     }
   }, 60_000);
 

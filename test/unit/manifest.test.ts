@@ -59,6 +59,15 @@ describe('sequences', () => {
     expect(bound([5n, '9'], [2n, '10'])).toBeNull();
   });
 
+  test.each([
+    ['beyond its column before and after', [12n, '10'], [15n, '10'], false], ['beyond it only afterwards, as after a load and setval', [1n, '10'], [15n, '10'], null],
+    ['behind it before and after', [1n, '10'], [2n, '10'], true], ['beyond it afterwards, made before nobody knows when', [12n, '9'], [15n, '10'], null],
+    ['restarted after the position', [12n, '10'], [15n, '11'], null], ['set back to beyond it', [20n, '10'], [15n, '10'], null],
+  ] as const)('are known to be behind their column or not: %s', (_what, before, after, expected) => {
+    const at = ([next, filenode]: readonly [bigint, string]) => new Map([[1, { next, filenode }]]);
+    expect(describeSequences([sequence], at(before), at(after), new Map([[1, { owner: 's.t.id', furthest: 10n }]]))[0]?.sourceBehind).toBe(expected);
+  });
+
   test('must be beyond their column in their own direction', () => {
     expect([isBeyond(5n, 5n, true), isBeyond(6n, 5n, true), isBeyond(-6n, -5n, false)]).toEqual([false, true, true]);
   });
