@@ -100,7 +100,7 @@ describe('copying spares its host', () => {
     mkdirSync(small);
     const mib = 2 ** 20;
     const size = Math.ceil(point.sizeBytes / mib) + 120;
-    const mounted = await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', `size=${size}m`, 'small', small]).then(() => true, () => false);
+    const mounted = await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', `size=${size}m,mode=0711`, 'small', small]).then(() => true, () => false);
     if (!mounted) return skip('this host does not let root mount a tmpfs');
     const free = () => { const { bavail, bsize } = statfsSync(small); return bavail * bsize; };
     try {
