@@ -9,6 +9,7 @@ import { countSourceCommits } from '../archive/source-wal.ts';
 import { checkWalContinuity, readLineage, segmentFileName, segmentNumberOf, timelineOfSegment, type WalContinuity } from '../archive/wal.ts';
 import { drillClientConfig } from '../drill/client.ts';
 import { drillMarker } from '../drill/drill.ts';
+import { keepReserve } from '../drill/keep-reserve.ts';
 import { prepareDrill } from '../drill/prepare.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../drill/recover.ts';
 import type { DrillRef } from '../dr-test/drill-activities.ts';
@@ -87,6 +88,8 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const end = await recoverToEnd({ drill: copy, timeline: wal.timeline, startLsn: wal.startLsn, target: wal.stopLsn === null ? null : { lsn: wal.stopLsn }, expectedEndLsn: wal.endLsn, signal, onProgress });
       return { endLsn: end.endLsn, lastCommitAt: wal.lastCommit?.committedAt ?? null, stoppedBeforeLater: wal.stopLsn !== null, replayDoneAt: end.replayDoneAt, readyAt: end.readyAt, repeatedSeconds: end.repeatedSeconds };
     },
+
+    keepReserve: async (drill, signal, work) => keepReserve((await recall(drill)).drill, signal, work),
 
     async address(drill) {
       const { drill: copy } = await recall(drill);

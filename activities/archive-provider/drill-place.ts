@@ -5,6 +5,7 @@ import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { destroyDrill, proveAbsent } from '../drill/destroy.ts';
+import { refuseOpenToOthers } from '../drill/private-place.ts';
 import type { PreparedDrill } from '../drill/prepare.ts';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DrillPlaceCall, DrillRef } from '../dr-test/drill-activities.ts';
@@ -25,31 +26,46 @@ export function drillPlace(drillsDirectory: string, { owner, fence }: Pick<Drill
   return { directory: join(drillsDirectory, placeName({ owner, fence })), name: fenceName('d', owner, fence), run: ownerTag(owner), fence: String(fence) };
 }
 
-/** Opens the fence. The database server's user must be able to walk through, and nobody can list it. */
+/**
+ * Opens the fence. The database server's user must be able to walk through, and nobody can list it.
+ * @throws RecoveryFailure `UNSAFE_PATH` where others could exchange it
+ */
 export async function openPlace(drillsDirectory: string, call: DrillPlaceCall): Promise<void> {
+  // Before, so that nothing is made at the far end of somebody's link; and below again, for what was there already.
+  await refuseOpenToOthers(drillsDirectory);
   await mkdir(drillsDirectory, { recursive: true, mode: 0o711 });
   const { directory } = drillPlace(drillsDirectory, call);
   await mkdir(directory, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
   });
+  await refuseOpenToOthers(directory);
   const { database, owner, fence } = call;
   await writeDurably(join(directory, PLACE_RECORD), JSON.stringify({ database, owner, fence }));
 }
 
-/** Revokes the fence: destroys the drill and removes its place, without which nothing can be made again. */
+/**
+ * Revokes the fence: destroys the drill and removes its place, without which nothing can be made again.
+ * @throws RecoveryFailure `UNSAFE_PATH` where others could exchange the place for something else that would be removed
+ */
 export async function closePlace(drillsDirectory: string, call: DrillPlaceCall, productionPaths: readonly string[]): Promise<string[]> {
   const place = drillPlace(drillsDirectory, call);
   const destroyed = new Set<string>();
   // Data directory and tablespaces of the source; a place that never got so far has nothing that could be one.
   const hidden = await recallDrill(place).then(({ drill }) => drill.hiddenPaths, () => []);
   for (let round = 1; ; round += 1) {
+    // One that is not there is anybody's to make, and is looked at in the next round.
+    const isOurs = await lookAt(place.directory) !== undefined;
+    if (isOurs) await refuseOpenToOthers(place.directory);
     const { existed, processesEnded } = await destroyDrill({ ...place, drillsDirectory: place.directory, productionPaths: [...productionPaths, ...hidden] });
     if (existed) destroyed.add(`directory ${join(place.directory, place.name)}`);
     if (processesEnded > 0) destroyed.add(`${processesEnded} processes`);
     try {
-      for (const name of await readdir(place.directory)) if (name !== place.name) await rm(join(place.directory, name), { force: true });
-      await rmdir(place.directory);
-      return [...destroyed];
+      if (isOurs) {
+        for (const name of await readdir(place.directory)) if (name !== place.name) await rm(join(place.directory, name), { force: true });
+        await rmdir(place.directory);
+      }
+      if (!await lookAt(place.directory)) return [...destroyed];
+      if (round === 5) throw new Error(`${place.directory} is made anew again and again`);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') return [...destroyed];

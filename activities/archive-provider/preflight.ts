@@ -8,6 +8,7 @@ import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import type { ArchiveLayout } from '../archive/layout.ts';
 import { findAbove, type Isolation, productionPathsOf } from '../drill/drill.ts';
 import { probeIsolation } from '../drill/isolation.ts';
+import { CLOSE_DRILLS, openToOthers } from '../drill/private-place.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
 
@@ -40,6 +41,8 @@ export async function lookAtHost(
   const { directory, reserve, network, priority } = configuration.drills;
   const above = await findAbove(directory, productionPathsOf(layout, point));
   if (above !== undefined) problems.push({ name: 'drills directory', problem: `${withinProduction(directory, above)}; ${MOVE_DRILLS}` });
+  const open = await openToOthers(directory).catch(({ message }: Error) => message);
+  if (open !== undefined) problems.push({ name: 'drills directory', problem: `${open}; ${CLOSE_DRILLS}` });
   const { bavail, bsize } = await statfs(await nearestExisting(directory));
   const free = bavail * bsize;
   // Replay copies each segment into pg_wal once more and frees it at a restart point, which may come late.

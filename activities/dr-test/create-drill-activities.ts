@@ -4,7 +4,7 @@ import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import { applicationName } from '../kernel/names.ts';
 import { withClient } from '../postgres/source.ts';
 import { classified } from '../temporal/classify.ts';
-import { longActivity } from '../temporal/long-activity.ts';
+import { type ActivityProgress, longActivity } from '../temporal/long-activity.ts';
 import { compareWithManifest } from '../manifest/compare-manifest.ts';
 import { checkCollations } from './collation-check.ts';
 import { settingsIn, type DrillDependencies } from './dependencies.ts';
@@ -33,6 +33,10 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     return provider.address(drill);
   };
 
+  /** Work with the copy, which ends before the copy takes what its host has to keep. */
+  const withReserve = <T>(drill: DrillRef, work: (signal: AbortSignal, onProgress: (progress: ActivityProgress) => void) => Promise<T>) =>
+    longActivity(({ signal, onProgress }) => providerOf(drill.database).keepReserve(drill, signal, (guarded) => work(guarded, onProgress)));
+
   /** Null where not even the password can be read: that must not keep anything from being removed. */
   const sourceOf = async ({ database, owner }: Pick<DrillRef, 'database' | 'owner'>) =>
     drillSource({ settings: settingsOf(database), resolvePassword }, owner).catch(() => null);
@@ -56,7 +60,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       return { ...recovered, seconds: secondsSince(started) };
     }),
 
-    compareWithManifest: ({ drill, manifestId, database, depth }) => longActivity(async ({ signal, onProgress }) => {
+    compareWithManifest: ({ drill, manifestId, database, depth }) => withReserve(drill, async (signal, onProgress) => {
       const started = performance.now();
       const provider = providerOf(drill.database);
       const manifest = await provider.readManifest(drill.recoveryPointId, manifestId);
@@ -80,7 +84,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       return { endLsn: end.endLsn, lastCommitAt: end.lastCommitAt, stoppedBeforeLater: end.stoppedBeforeLater, replaySeconds: (replayedAt - startedAt) / 1000, promotionSeconds: (Date.parse(end.readyAt) - replayedAt) / 1000, repeatedSeconds: end.repeatedSeconds };
     }),
 
-    runChecks: ({ drill, plan, recovered, hasFailed }) => longActivity(async ({ signal }) => {
+    runChecks: ({ drill, plan, recovered, hasFailed }) => withReserve(drill, async (signal) => {
       const address = await bringUp(drill, signal);
       const fallback = defaultDatabase(drill.database);
       const manifest = plan.manifest && await providerOf(drill.database).readManifest(drill.recoveryPointId, plan.manifest.id);
@@ -92,7 +96,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       return runOwnChecks(address, plan.checks, { database: fallback, signal, found, hasFailed });
     }),
 
-    probeApplication: ({ drill, plan, hasFailed }) => longActivity(async ({ signal }) => {
+    probeApplication: ({ drill, plan, hasFailed }) => withReserve(drill, async (signal) => {
       // As it was approved, and not as the configuration may say by now.
       const setting = plan.probe;
       if (!setting) return [{ name: PROBE_CHECK, outcome: 'skipped', detail: 'none is configured; the server itself answers' }];
@@ -104,7 +108,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       return [check];
     }),
 
-    measureLoss: (input) => longActivity(({ signal }) => measureLoss(input, { settings: settingsOf(input.drill.database), provider: providerOf(input.drill.database), resolvePassword, copy: () => bringUp(input.drill, signal), signal })),
+    measureLoss: (input) => withReserve(input.drill, (signal) => measureLoss(input, { settings: settingsOf(input.drill.database), provider: providerOf(input.drill.database), resolvePassword, copy: () => bringUp(input.drill, signal), signal })),
 
     closeDrillPlace: (call) => longActivity(async () => {
       const destroyed = await providerOf(call.database).closePlace(call);

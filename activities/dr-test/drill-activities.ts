@@ -8,6 +8,8 @@ export interface PlanDrillInput {
   recoveryPoint: 'latest' | 'random' | { id: string } | { time: string };
   depth: 'quick' | 'standard';
   declaredAt: string;
+  /** That it was left out, and is the start of the run by Temporal's clock: all that is published by then was there. A run of older code does not say. */
+  isDeclaredAtStart?: boolean;
   /** Start of the run: a disaster cannot have been declared after it. */
   startedAt: string;
   owner: Owner;

@@ -25,7 +25,8 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   refuseDeclaredLater(input);
   const { source, sourceSilence } = await describeSource(input, { settings, resolvePassword, signal });
   const { point, passedOver } = await choosePoint(provider, input, source?.clockSkewSeconds ?? 0);
-  const supply = await provider.supply(point.id, input.declaredAt);
+  // With the clock of who published it ahead, a point is later than the declaration, and then so is the WAL that it needs.
+  const supply = await provider.supply(point.id, new Date(Math.max(Date.parse(input.declaredAt), Date.parse(point.availableAt))).toISOString());
   const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: input.recoveryPoint.time } : null;
   if (recoverTo) refuseBeyondSupply(recoverTo.time, supply);
   const { usable, passedOver: unreadable } = await supply.manifest(recoverTo?.time ?? null);
@@ -41,7 +42,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   for (const { id, failure } of passedOver) {
     // Names begin with the time. One that is newer, or might have been drawn, is what was asked about: the older one's soundness says nothing of it.
     // Not so one that began after the instant; of a name that is not ours that is not known.
-    const isTooLate = backupBeganMs(id) > Math.min(Date.parse(input.declaredAt), recoverTo ? Date.parse(recoverTo.time) : Infinity) + CLOCK_DIFFERENCE_MS;
+    const isTooLate = backupBeganMs(id) > Math.min(publishedUntilMs(input), recoverTo ? Date.parse(recoverTo.time) + CLOCK_DIFFERENCE_MS : Infinity);
     const isAsked = !isTooLate && (input.recoveryPoint === 'random' || id > point.id);
     (isAsked ? notVerified.open : notVerified.byDesign).push(`recovery point ${id} was passed over: ${failure.message}`);
   }
@@ -66,9 +67,18 @@ function refuseDeclaredLater({ declaredAt, startedAt }: PlanDrillInput): void {
   throw ApplicationFailure.nonRetryable(`declaredAt ${declaredAt} is later than the start of the run, ${startedAt}; give the instant at which the disaster was declared, or leave it out.`, 'INVALID_INPUT');
 }
 
+/**
+ * What was published later was not there when the disaster was declared. Where nobody gave an instant it was now, which
+ * nothing that is there is later than, whatever the clock says that published it.
+ */
+function publishedUntilMs({ declaredAt, isDeclaredAtStart = false }: PlanDrillInput): number {
+  return isDeclaredAtStart ? Infinity : Date.parse(declaredAt) + CLOCK_DIFFERENCE_MS;
+}
+
 /** The point to restore, and those that could not be considered. Only one that is asked for by its id must be readable. */
-async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declaredAt, owner }: PlanDrillInput, skewSeconds: number): Promise<{ point: Point; passedOver: UnusablePoint[] }> {
-  const wasThere = ({ availableAt }: Point) => Date.parse(availableAt) <= Date.parse(declaredAt) + CLOCK_DIFFERENCE_MS;
+async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, skewSeconds: number): Promise<{ point: Point; passedOver: UnusablePoint[] }> {
+  const { recoveryPoint, declaredAt, owner } = input;
+  const wasThere = ({ availableAt }: Point) => Date.parse(availableAt) <= publishedUntilMs(input);
   const notYet = ({ id, availableAt }: Point) => ApplicationFailure.nonRetryable(`There was no recovery point yet when the disaster was declared, ${declaredAt}: the first that could have been used, ${id}, was published at ${availableAt}.`, 'NOT_FOUND');
   if (typeof recoveryPoint === 'object' && 'id' in recoveryPoint) {
     const point = await provider.find(recoveryPoint.id);
@@ -79,8 +89,9 @@ async function choosePoint(provider: RecoveryProvider, { recoveryPoint, declared
   const { points: all, unusable } = await provider.list();
   // Where there is no other, what is wrong with it is the answer.
   if (all.length === 0 && unusable[0]) throw unusable[0].failure;
-  // A backup's times are the source's clock, the instants that people give are ours.
-  const complete = all.filter((point) => Date.parse(point.completeAt) <= Date.parse(before) + skewSeconds * 1000);
+  // A backup's times are the source's clock, the instants that people give are ours. One that is complete after the instant to recover to cannot reach it.
+  const completeUntilMs = (typeof recoveryPoint === 'object' ? Date.parse(before) : publishedUntilMs(input)) + skewSeconds * 1000;
+  const complete = all.filter((point) => Date.parse(point.completeAt) <= completeUntilMs);
   const usable = complete.filter(wasThere);
   if (usable.length === 0) {
     const [unpublished] = complete;

@@ -101,6 +101,11 @@ export interface RecoveryProvider {
   recoverTo(drill: DrillRef, lsn: string, tools: Tools): Promise<Repeated & { replayedLsn: string }>;
   /** Recovers all that was asked for and opens the copy for writing. */
   recoverToEnd(drill: DrillRef, tools: Tools): Promise<RecoveredEnd>;
+  /**
+   * Runs work that may make the copy take space. Where less is left than has to stay free, the work's signal is aborted,
+   * the copy stopped, and `DISK_FULL` thrown, whatever the work made of it.
+   */
+  keepReserve<T>(drill: DrillRef, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
   /** How to reach the copy, as a superuser. Nothing of production opens it. */
   address(drill: DrillRef): Promise<(database: string) => ClientConfig>;
   /** Environment for processes started for the drill: by it closing the place ends them, and the proof of absence looks for them. */

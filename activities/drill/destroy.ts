@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { lookAt } from '../archive/look-at.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { type DrillOwnership, drillMarker, drillPaths, refuseForeignDrill, refuseProductionPath } from './drill.ts';
+import { refuseOpenToOthers } from './private-place.ts';
 import { findProcesses, sendSignal, untilGone } from './processes.ts';
 import { stopDrill } from './server.ts';
 
@@ -31,6 +32,7 @@ export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDri
   const marker = drillMarker(args.name);
   const info = await lookAt(directory);
   if (info) {
+    await refuseOpenToOthers(args.drillsDirectory);
     if (info.isSymbolicLink()) throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} is a symbolic link; a drill's directory never is.`);
     await refuseProductionPath(directory, args.productionPaths);
     await refuseForeignDrill(directory, args);
@@ -39,7 +41,10 @@ export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDri
   if (info) await stopDrill({ drill: { directory }, mode: 'immediate' });
   const processesEnded = await endAll(directory, marker);
   for (const id of sharedMemoryIds) await removeSharedMemory(id);
-  if (info) {
+  // To end processes takes time in which much can happen.
+  const now = info && await lookAt(directory);
+  if (now && (now.dev !== info.dev || now.ino !== info.ino)) throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} was exchanged for something else while its processes were ended; nothing was removed.`);
+  if (now) {
     for (const name of await readdir(directory)) {
       // Removes links themselves, and never what they point to.
       if (name !== 'drill.json') await rm(join(directory, name), { recursive: true, force: true, maxRetries: 3 });

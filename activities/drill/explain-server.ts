@@ -34,7 +34,7 @@ const WAL_NOT_HANDED_OVER = /^could not restore file "[^"]+" from archive/;
 export async function explainEnd(drill: Drill, logOffset: number): Promise<RecoveryFailure> {
   const { text, replayBegan } = await readLifeFrom(drillPaths(drill.directory).logFile, logOffset);
   const free = await freeBytes(drill);
-  if (NO_SPACE.test(text) || free < NOTHING_LEFT) return notEnoughSpace(drill, free);
+  if (NO_SPACE.test(text) || free < NOTHING_LEFT) return notEnoughSpace('Replay', drill, free);
   const storage = storageFailure(text);
   if (storage) return storage;
   const unfit = insufficientSetting(text);

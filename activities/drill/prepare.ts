@@ -76,7 +76,11 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   // First: where nothing may be removed, nothing may be made.
   await refuseProductionPath(directory, production);
   await makeDirectory(args, directory);
-  for (const path of [paths.wal, paths.socket, paths.conf, paths.log]) await makeOwned(path, owner);
+  for (const path of [paths.wal, paths.socket]) await makeOwned(path, owner);
+  // The worker writes there, as root perhaps: it must find no links that the restored server has put in its way.
+  await mkdir(paths.log, { mode: 0o700 });
+  await mkdir(paths.conf, { mode: 0o700 });
+  await letThrough(paths.conf, owner);
 
   const files = await readBackupFiles({ layout, point });
   await copyWal(args, paths);
@@ -141,7 +145,14 @@ async function makeDirectory(args: PrepareDrillArgs, directory: string): Promise
   }
   await writeMarker(directory, args);
   await chmod(directory, 0o700);
-  if (args.owner) await chown(directory, args.owner.uid, args.owner.gid);
+  await letThrough(directory, args.owner);
+}
+
+/** Lets the server's user look into a directory of ours and change nothing there: neither its files nor the directories in it. */
+async function letThrough(directory: string, owner: PrepareDrillArgs['owner']): Promise<void> {
+  if (!owner) return;
+  await chown(directory, process.getuid?.() ?? 0, owner.gid);
+  await chmod(directory, 0o750);
 }
 
 async function makeOwned(path: string, owner: PrepareDrillArgs['owner']): Promise<void> {

@@ -160,7 +160,7 @@ export async function waitForServer(args: {
     if (free < drill.reserveBytes) {
       signal?.throwIfAborted();
       await stopDrill({ drill, mode: 'immediate' });
-      throw notEnoughSpace(drill, free);
+      throw notEnoughSpace('Replay', drill, free);
     }
     await sleep(state ? 20 : 30);
   }

@@ -7,8 +7,11 @@ export async function freeBytes(drill: Pick<Drill, 'directory'>): Promise<number
   return statfs(drill.directory).then(({ bavail, bsize }) => bavail * bsize, () => Number.POSITIVE_INFINITY);
 }
 
-/** Replay needs space of its own: it copies each segment once more, and what it writes makes tables grow. */
-export function notEnoughSpace(drill: Pick<Drill, 'directory' | 'reserveBytes'>, free: number): RecoveryFailure {
+/**
+ * Replay needs space of its own: it copies each segment once more, and what it writes makes tables grow. So does what
+ * checks and an application do with the copy.
+ */
+export function notEnoughSpace(who: string, drill: Pick<Drill, 'directory' | 'reserveBytes'>, free: number): RecoveryFailure {
   const mib = (bytes: number) => `${Math.floor(bytes / 2 ** 20)} MiB`;
-  return new RecoveryFailure('NOT_ENOUGH_SPACE', `Replay ran out of space: the file system of ${drill.directory} has ${mib(free)} free, and ${mib(drill.reserveBytes)} are to stay free. This says nothing about the backup.`);
+  return new RecoveryFailure('NOT_ENOUGH_SPACE', `${who} ran out of space: the file system of ${drill.directory} has ${mib(free)} free, and ${mib(drill.reserveBytes)} are to stay free. This says nothing about the backup.`);
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { judgeIsolation, nearestExisting } from '../../activities/archive-provider/preflight.ts';
 import { drillPaths, DRILL_PORT } from '../../activities/drill/drill.ts';
 import { probeIsolation } from '../../activities/drill/isolation.ts';
+import { CLOSE_DRILLS, openToOthers } from '../../activities/drill/private-place.ts';
 import { formatBytes } from '../../activities/evidence/report-format.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
@@ -18,6 +19,8 @@ export async function examineHost({ drills, evidence }: Configuration): Promise<
   const findings = new Findings('host');
   const existing = await nearestExisting(drills.directory);
   await checkWritable(findings, 'drills directory', drills.directory, 'drills.directory');
+  const open = await openToOthers(drills.directory).catch(messageOf);
+  if (open !== undefined) findings.problem('drills directory', open, CLOSE_DRILLS);
   await checkWritable(findings, 'evidence directory', evidence.directory, 'evidence.directory');
   const { bavail, bsize } = await statfs(existing);
   const free = bavail * bsize;

@@ -51,7 +51,8 @@ it('nobody else of this host gets to the copy: not through its directories, and 
   const { drill, wal } = await drillOf(source, point);
   await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
   const paths = drillPaths(drill.directory);
-  for (const path of [drill.directory, paths.data, paths.socket, paths.wal, paths.conf, paths.log]) expect(statSync(path).mode & 0o777, path).toBe(0o700);
+  for (const path of [paths.data, paths.socket, paths.wal, paths.log]) expect(statSync(path).mode & 0o777, path).toBe(0o700);
+  for (const path of [drill.directory, paths.conf]) expect(statSync(path).mode & 0o777, path).toBe(0o750);
   const socket = join(paths.socket, `.s.PGSQL.${DRILL_PORT}`);
   expect(statSync(socket).mode & 0o777).toBe(0o700);
   // Everything above the drill is opened, so that only the drill's own directory is in the way; then that, then the socket's.
@@ -100,7 +101,7 @@ describe('copying spares its host', () => {
     mkdirSync(small);
     const mib = 2 ** 20;
     const size = Math.ceil(point.sizeBytes / mib) + 120;
-    const mounted = await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', `size=${size}m`, 'small', small]).then(() => true, () => false);
+    const mounted = await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', `size=${size}m,mode=0711`, 'small', small]).then(() => true, () => false);
     if (!mounted) return skip('this host does not let root mount a tmpfs');
     const free = () => { const { bavail, bsize } = statfsSync(small); return bavail * bsize; };
     try {

@@ -47,7 +47,7 @@ describe('a file system that replay fills', () => {
   const onSmallFileSystem = async (work: () => Promise<void>): Promise<boolean> => {
     mkdirSync(small);
     const size = Math.ceil(point.sizeBytes / MIB) + 400;
-    const mounted = await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', `size=${size}m`, 'small', small]).then(() => true, () => false);
+    const mounted = await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', `size=${size}m,mode=0711`, 'small', small]).then(() => true, () => false);
     try {
       if (mounted) await work();
       return mounted;

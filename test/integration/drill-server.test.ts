@@ -1,12 +1,14 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { renewAccess } from '../../activities/drill/access.ts';
 import { withDrillClient } from '../../activities/drill/client.ts';
+import { writeConfiguration } from '../../activities/drill/configuration.ts';
 import { destroyDrill } from '../../activities/drill/destroy.ts';
-import { type Drill, drillMarker, drillPaths } from '../../activities/drill/drill.ts';
+import { type Drill, drillMarker, drillPaths, writeMarker } from '../../activities/drill/drill.ts';
 import { explainEnd } from '../../activities/drill/explain-server.ts';
 import { findProcesses, isAlive, type ProcessIdentity, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
@@ -14,6 +16,7 @@ import { findServer, readState, stopDrill } from '../../activities/drill/server.
 import { classify } from '../../activities/temporal/classify.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
+import { createWalkableDirectory } from '../support/postgres.ts';
 import { archiveUpToNow } from '../support/wal-segments.ts';
 
 let source: ArchivedSource;
@@ -149,3 +152,23 @@ it('a lock file that a server was killed before it wrote keeps no other from sta
   await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
   for (const lock of locks) expect(readFileSync(lock, 'utf8')).not.toBe('');
 }, 45_000);
+
+it('a restored server puts no link in the way of a worker that is root', async ({ skip }) => {
+  if (process.getuid?.() !== 0) return skip('only root writes where the server of the drill may not');
+  const precious = join(createWalkableDirectory('precious'), 'file');
+  writeFileSync(precious, 'precious', { mode: 0o600 });
+  const { drill, wal } = await drillOf(source, point);
+  const recover = () => recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
+  await recover();
+  // As any function of a superuser that was restored can.
+  const links = ['conf/pg_hba.conf', 'conf/pg_ident.conf', 'conf/postgresql.conf', 'log/server.log', 'drill.json.part'].map((file) => `ln -sfn ${precious} ${file}`).join('; ');
+  const attack = `cd ${drill.directory}; ${links}; for d in conf log; do mv $d was-$d && mkdir $d && cp was-$d/* $d; done; ${links}; true`;
+  await withDrillClient(drill, 'postgres', (client) => client.query(`COPY (SELECT 1) TO PROGRAM '${attack}'`));
+  await renewAccess(drill).catch(() => undefined);
+  await writeConfiguration(drill, { timeline: 1, stopBeforeLsn: null, then: 'promote' });
+  await writeMarker(drill.directory, drill);
+  await stopDrill({ drill, mode: 'immediate' });
+  await recover().catch(() => undefined);
+  expect(readFileSync(precious, 'utf8')).toBe('precious');
+  expect(await readState(drill)).toMatchObject({ inRecovery: false });
+}, 60_000);

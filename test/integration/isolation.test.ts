@@ -123,7 +123,10 @@ test('only the user of the worker may connect, and every file of the copy is pri
       archive_mode: 'off', listen_addresses: '', fsync: 'on', full_page_writes: 'on', primary_conninfo: '', max_logical_replication_workers: '0',
     });
   });
-  for (const path of ['', 's', 'data', 'wal', 'tablespaces']) expect(statSync(join(prepared.drill.directory, path)).mode & 0o777).toBe(0o700);
+  for (const path of ['s', 'data', 'wal', 'tablespaces']) expect(statSync(join(prepared.drill.directory, path)).mode & 0o777).toBe(0o700);
+  // The server of a worker that is root walks through it and changes nothing in it.
+  expect(statSync(prepared.drill.directory)).toMatchObject({ uid: process.getuid?.() });
+  expect(statSync(prepared.drill.directory).mode & 0o777).toBe(process.getuid?.() === 0 ? 0o750 : 0o700);
 });
 
 test('the server lives in a session of its own, so the death of the worker leaves it to the guardian', async () => {

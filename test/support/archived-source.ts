@@ -9,7 +9,7 @@ import { probeIsolation } from '../../activities/drill/isolation.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { createPrivateDirectory, runAs, type Server, type Settings, startCluster, startServer } from './postgres.ts';
+import { createPrivateDirectory, createWalkableDirectory, runAs, type Server, type Settings, startCluster, startServer } from './postgres.ts';
 import { archiveUpToNow } from './wal-segments.ts';
 
 /** Processes are found by it on the whole host: two checkouts that test at once must not end each other's. */
@@ -28,9 +28,12 @@ export interface ArchivedSource {
 export async function startArchivedSource(settings: Settings = {}): Promise<ArchivedSource> {
   const root = createPrivateDirectory('src');
   const layout = archiveLayout({ root: join(root, 'backups') });
-  const drillsDirectory = join(root, 'd');
+  // Not below the source's: its user could exchange what lies there.
+  const drillsDirectory = join(createWalkableDirectory('drills'), 'd');
+  mkdirSync(drillsDirectory);
+  chmodSync(drillsDirectory, 0o711);
   const tablespace = join(root, 'ts');
-  for (const path of [layout.root, layout.backups, layout.incoming, layout.wal, drillsDirectory, tablespace]) {
+  for (const path of [layout.root, layout.backups, layout.incoming, layout.wal, tablespace]) {
     mkdirSync(path);
     const { uid, gid } = runAs();
     if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid);

@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -124,6 +124,14 @@ export function createPrivateDirectory(name: string): string {
   directories.add(directory);
   const { uid, gid } = runAs();
   if (uid !== undefined && gid !== undefined) chownSync(directory, uid, gid);
+  return directory;
+}
+
+/** Makes a directory that everybody may walk through and only this user may change, as drills need it; removed when the process ends at the latest. */
+export function createWalkableDirectory(name: string): string {
+  const directory = mkdtempSync(join(tmpdir(), `drb-test-${name}-`));
+  directories.add(directory);
+  chmodSync(directory, 0o711);
   return directory;
 }
 

@@ -49,6 +49,43 @@ describe('a disaster that was declared earlier', () => {
   });
 });
 
+describe('a disaster that is declared by the start of the run', () => {
+  const b2 = { id: 'b2', startedAt: '2026-01-01T23:59:00.000Z', stoppedAt: '2026-01-02T00:00:08.000Z', publishedAt: '2026-01-02T00:00:09.000Z' };
+  const isDeclaredAtStart = true;
+
+  it('gets the newest point that there is, also where the clocks of its source and of who published it are ahead of Temporal\'s', async () => {
+    publishDescription(backups, describedBackup(b2));
+    expect((await plan()).recoveryPoint.id, 'given by somebody').toBe('b1');
+    const { recoveryPoint, notVerified } = await plan({ isDeclaredAtStart });
+    expect(recoveryPoint.id).toBe('b2');
+    // As of its publication: what it needs of the archive came just before that.
+    expect(notVerified.open).toEqual([expect.stringContaining('b2 has no manifest')]);
+    expect((await plan({ isDeclaredAtStart }, { id: 'm', manifest: { databases: [{ database: 'shop', lsn: '0/5000060', takenAt: '2026-01-01T00:02:00.000Z', tables: [] }], notVerified: [] } } as unknown as UsableManifest)).notVerified.byDesign)
+      .toContain(`shop, what was committed after 0/5000060 (2026-01-01T00:02:00.000Z): replayed up to the end of the archive (${b2.publishedAt}), not compared`);
+  });
+
+  it('gets it also where it is the only one, and names a newer one that cannot be read', async () => {
+    rmSync(join(backups, 'b1'), { recursive: true });
+    publishDescription(backups, describedBackup(b2));
+    const newer = backupId(Date.parse(DECLARED) + 9_000, { workflowId: 'w', firstExecutionRunId: 'r' });
+    mkdirSync(join(backups, newer));
+    await expect(plan()).rejects.toMatchObject({ type: 'NOT_FOUND' });
+    const { recoveryPoint, notVerified } = await plan({ isDeclaredAtStart });
+    expect(recoveryPoint.id).toBe('b2');
+    expect([...notVerified.open, ...notVerified.byDesign].filter((one) => one.includes(newer))).toHaveLength(1);
+  });
+
+  it('gets no point that is complete only after the instant that it is to be recovered to', async () => {
+    publishDescription(backups, describedBackup(b2));
+    expect((await plan({ isDeclaredAtStart, recoveryPoint: { time: '2026-01-02T00:00:00Z' } })).recoveryPoint.id).toBe('b1');
+  });
+});
+
+it('clocks that differ a little do not take the newest point from a disaster that somebody declared', async () => {
+  publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:59:00.000Z', stoppedAt: '2026-01-02T00:00:03.000Z', publishedAt: '2026-01-02T00:00:04.000Z' }));
+  expect((await plan()).recoveryPoint.id).toBe('b2');
+});
+
 describe('a point that is asked for by an id that is not there', () => {
   const asked = () => plan({ recoveryPoint: { id: 'nosuch' } });
 

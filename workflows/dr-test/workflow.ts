@@ -24,7 +24,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.checks(checks);
     run.verdict(verdictSoFar(run.allChecks));
   };
-  const plan = await run.step('plan', () => readOn(run.settings).planDrill({ database, recoveryPoint: input.recoveryPoint, depth: input.depth, declaredAt, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs }), {
+  const plan = await run.step('plan', () => readOn(run.settings).planDrill({ database, recoveryPoint: input.recoveryPoint, depth: input.depth, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs }), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
   const skew = hostClockSkew(plan.clocks, Date.now());
