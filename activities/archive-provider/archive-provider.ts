@@ -8,7 +8,7 @@ import { whatLiesInsteadOfTheDead } from '../archive/source-host.ts';
 import { countSourceCommits } from '../archive/source-wal.ts';
 import { checkWalContinuity, readLineage, segmentFileName, segmentNumberOf, timelineOfSegment, type WalContinuity } from '../archive/wal.ts';
 import { drillClientConfig } from '../drill/client.ts';
-import { drillMarker } from '../drill/drill.ts';
+import { drillMarker, productionPathsOf, usersOf } from '../drill/drill.ts';
 import { keepReserve } from '../drill/keep-reserve.ts';
 import { prepareDrill } from '../drill/prepare.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../drill/recover.ts';
@@ -62,7 +62,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const base = await point(drill.recoveryPointId);
       const place = drillPlace(drills.directory, drill);
       const { binDirectory } = configuration.postgres;
-      const binaries = await findPostgres({ major: base.serverMajor, binDirectory });
+      const binaries = await findPostgres({ major: base.serverMajor, binDirectory, notAs: await usersOf(productionPathsOf(layout, base)) });
       const owner = binaries.runAs ?? null;
       const isolation = await requireIsolation(owner, drills.network);
       const prepared = await prepareDrill({

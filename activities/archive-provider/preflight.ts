@@ -6,7 +6,7 @@ import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import type { ArchiveLayout } from '../archive/layout.ts';
-import { findAbove, type Isolation, productionPathsOf } from '../drill/drill.ts';
+import { findAbove, type Isolation, productionPathsOf, usersOf } from '../drill/drill.ts';
 import { probeIsolation } from '../drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../drill/private-place.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
@@ -39,7 +39,8 @@ export async function lookAtHost(
     else problems.push({ name, problem });
   };
   const { directory, reserve, network, priority } = configuration.drills;
-  const above = await findAbove(directory, productionPathsOf(layout, point));
+  const production = productionPathsOf(layout, point);
+  const above = await findAbove(directory, production);
   if (above !== undefined) problems.push({ name: 'drills directory', problem: `${withinProduction(directory, above)}; ${MOVE_DRILLS}` });
   const open = await openToOthers(directory).catch(({ message }: Error) => message);
   if (open !== undefined) problems.push({ name: 'drills directory', problem: `${open}; ${CLOSE_DRILLS}` });
@@ -59,9 +60,10 @@ export async function lookAtHost(
   check('collation version', otherGlibc ? `the backup's indexes were sorted by glibc ${point.glibcVersion} and this host has ${hostGlibc}; drill on a host with the same glibc` : null, hostGlibc === null ? 'not known before the server runs' : `glibc ${hostGlibc}`);
 
   let binaries: PostgresBinaries | undefined;
+  const owners = await usersOf(production);
   try {
     const { binDirectory } = configuration.postgres;
-    binaries = await findPostgres({ major: point.serverMajor, binDirectory });
+    binaries = await findPostgres({ major: point.serverMajor, binDirectory, notAs: owners });
     check('PostgreSQL binaries', null, `${binaries.version} in ${binaries.binDirectory}`);
   } catch (error) {
     problems.push({ name: 'PostgreSQL binaries', problem: error instanceof Error ? error.message : String(error) });
@@ -74,6 +76,8 @@ export async function lookAtHost(
     const isolation = judgeIsolation(await probeIsolation(binaries.runAs ?? null), network);
     if ('lacking' in isolation) problems.push({ name: 'isolation', problem: isolationRefusal(isolation) });
     else checks.push(isolation);
+    const { runAs } = binaries;
+    if (runAs && owners.includes(runAs.uid)) checks.push({ name: 'user', outcome: 'skipped', detail: `the copy runs as user ${runAs.uid}, to whom files of production belong: no other can read ${binaries.binDirectory}` });
   }
   if (priority === 'low') checks.push({ name: 'priority', outcome: 'passed', detail: 'as configured, the restored server gives way to all else on this host: a recovery in earnest may be faster than what is measured' });
   return { checks, problems };

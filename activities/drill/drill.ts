@@ -119,6 +119,12 @@ export function productionPathsOf({ root, wal }: ArchiveLayout, point: Pick<Reco
   return [...(point ? [point.sourceDataDirectory, ...point.tablespaces.map(({ location }) => location)] : []), root, wal];
 }
 
+/** Users of this host to whom something of production belongs: a copy that runs as one of them may do with it what production may. */
+export async function usersOf(productionPaths: readonly string[]): Promise<number[]> {
+  const found = await Promise.all(productionPaths.map((path) => stat(path).catch(() => undefined)));
+  return [...new Set(found.flatMap((info) => (info ? [info.uid] : [])))];
+}
+
 /**
  * Refuses a directory that is, holds or lies within one of production's, by the file system's own identities, whatever
  * the paths look like. One that is not there yet can only lie within one.

