@@ -79,7 +79,11 @@ export type HeartbeatSetting = NonNullable<DatabaseSettings['heartbeat']>;
 /** `runbooks.yaml`. */
 export const configurationSchema = z.strictObject({
   version: z.literal(1),
-  evidence: z.strictObject({ directory: z.string().default('./evidence') }).prefault({}),
+  evidence: z.strictObject({
+      directory: z.string().default('./evidence'),
+      /** File of a private Ed25519 key in PEM: the worker signs evidence with it. */
+      signingKey: z.string().optional(),
+  }).prefault({}),
   drills: z.strictObject({
       directory: z.string().default('/var/tmp/durable-runbooks/drills'),
       /** Space of the file system that a drill never takes. */

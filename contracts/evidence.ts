@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { sealSchema } from './chain.ts';
 import { decisionSchema } from './gate.ts';
 
 /** RFC 3339 UTC with milliseconds. */
@@ -130,6 +131,6 @@ export const evidenceSchema = z.strictObject({
   compensations: z.array(compensationRecordSchema),
   teardown: teardownSchema,
   notVerified: z.array(z.string()),
-  chain: z.strictObject({ codeVersion: z.string(), planHash: z.string().nullable(), writtenBy: z.enum(['run', 'guardian']) }),
+  chain: z.strictObject({ codeVersion: z.string(), planHash: z.string().nullable(), writtenBy: z.enum(['run', 'guardian']), seal: sealSchema.nullable().default(null) }),
 });
 export type Evidence = z.output<typeof evidenceSchema>;

@@ -100,6 +100,6 @@ export function evidenceOf(record: RunRecord, end: End & { settlement: Settlemen
     compensations: end.settlement.compensations,
     teardown: end.settlement.teardown,
     notVerified: [...record.notVerified.open, ...record.notVerified.byDesign],
-    chain: { codeVersion: record.codeVersion, planHash: record.planHash, writtenBy: end.writtenBy },
+    chain: { codeVersion: record.codeVersion, planHash: record.planHash, writtenBy: end.writtenBy, seal: null },
   };
 }

@@ -1,6 +1,8 @@
 import { access, readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument, type Document } from 'yaml';
+import { signer } from '../activities/evidence/chain/sign.ts';
+import type { Signature } from '../contracts/chain.ts';
 import { configurationSchema, type Configuration, type ConnectionSettings } from '../contracts/configuration.ts';
 import { describeIssues, unknownGates, unresolvedAliases } from './config-errors.ts';
 import { resolvePaths } from './config-paths.ts';
@@ -100,6 +102,23 @@ export async function resolvePassword({ passwordFile, passwordEnv }: Pick<Connec
   const password = process.env[passwordEnv];
   if (!password) throw new ConfigurationError(`the environment variable ${passwordEnv}, which the configuration names as password, is not set; set it for this process`);
   return password;
+}
+
+/**
+ * What signs evidence with the key that the configuration names; undefined when it names none.
+ *
+ * @throws ConfigurationError when there is no such key
+ */
+export async function evidenceSigner({ evidence: { signingKey } }: Configuration): Promise<((head: string) => Signature) | undefined> {
+  if (signingKey === undefined) return undefined;
+  const pem = await readFile(signingKey, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new ConfigurationError(`evidence.signingKey: ${signingKey} cannot be read (${cause.code ?? cause.message}); create it, readable by this user only`, { cause });
+  });
+  try {
+    return signer(pem);
+  } catch (cause) {
+    throw new ConfigurationError(`evidence.signingKey: ${signingKey}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** What of our environment the application probe's command gets: enough to find programs, and no secret. */

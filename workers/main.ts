@@ -26,8 +26,8 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     const creating = createWorkers({
       connection, namespace, threadStarted,
       prepare: async () => {
-        const [{ configuration, resolvePassword, probeEnvironment }, searchAttributes, codeVersion] = await Promise.all([configured, registerSearchAttributes(connection, namespace, options.log), packageVersion()]);
-        return { configuration, codeVersion, searchAttributes, resolvePassword, probeEnvironment: probeEnvironment() };
+        const [{ configuration, resolvePassword, probeEnvironment, signHead }, searchAttributes, codeVersion] = await Promise.all([configured, registerSearchAttributes(connection, namespace, options.log), packageVersion()]);
+        return { configuration, codeVersion, searchAttributes, resolvePassword, signHead, probeEnvironment: probeEnvironment() };
       },
     });
     // While the workflow thread starts, and not before: what is loaded here would keep it waiting.
@@ -62,8 +62,9 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
 }
 
 async function loadConfigurationLate(file: string | undefined) {
-  const { loadConfiguration, resolvePassword, probeEnvironment } = await import('./config.ts');
-  return { ...await loadConfiguration(file), resolvePassword, probeEnvironment };
+  const { loadConfiguration, resolvePassword, probeEnvironment, evidenceSigner } = await import('./config.ts');
+  const loaded = await loadConfiguration(file);
+  return { ...loaded, resolvePassword, probeEnvironment, signHead: await evidenceSigner(loaded.configuration) };
 }
 
 /** What lost runs left: drills, and backups that were never published. Loaded late: nobody waits for it at the start. */

@@ -72,6 +72,7 @@ function renderRun(evidence: Evidence): Markup {
     ['started', evidence.startedAt], ['finished', `${evidence.finishedAt} (${formatSeconds(secondsBetween(evidence.startedAt, evidence.finishedAt))})`],
     ['code', evidence.chain.codeVersion], ['plan hash', evidence.chain.planHash ?? 'none: the run ended before it had a plan'],
     ['written by', evidence.chain.writtenBy === 'run' ? 'the run itself' : 'its guardian: the run ended without writing its evidence'],
+    ['chain', evidence.chain.seal ? `${evidence.chain.seal.head}${evidence.chain.seal.signature ? `, signed with the key ${evidence.chain.seal.signature.key.slice(0, 16)}` : ', not signed'}` : 'none: written by an older version'],
   ];
   return html`<dl>${fields.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
 }

@@ -1,8 +1,10 @@
 import { access, link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import path from 'node:path';
+import type { Signature } from '../../contracts/chain.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import type { EvidenceFiles } from '../kernel/kernel-activities.ts';
+import { seal, textOf } from './chain/seal.ts';
 import { renderReport } from './report.ts';
 
 export interface EvidenceStore {
@@ -12,16 +14,21 @@ export interface EvidenceStore {
   find(workflowId: string, runId: string): Promise<EvidenceFiles | undefined>;
 }
 
-/** Evidence in a directory that only we can read. A file is complete or absent, and never overwritten. */
-export function createEvidenceStore(directory: string): EvidenceStore {
+/**
+ * Evidence in a directory that only we can read. A file is complete or absent, never overwritten, and closed by the chain over
+ * all of it. `sign` signs that, where there is a key.
+ */
+export function createEvidenceStore(directory: string, sign?: (head: string) => Signature): EvidenceStore {
   const root = path.resolve(directory);
-  const files = (workflowId: string, runId: string): EvidenceFiles => {
+  const files = (workflowId: string, runId: string) => {
     const base = path.join(root, fileName(workflowId, runId));
     return { evidence: `${base}.json`, report: `${base}.html` };
   };
+  const readBack = async (file: string) => evidenceSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+  const headOf = ({ chain }: Evidence) => chain.seal?.head ?? null;
   const find: EvidenceStore['find'] = async (workflowId, runId) => {
     const pair = files(workflowId, runId);
-    return (await exists(pair.evidence)) && (await exists(pair.report)) ? pair : undefined;
+    return (await exists(pair.evidence)) && (await exists(pair.report)) ? { ...pair, head: await readBack(pair.evidence).then(headOf, () => null) } : undefined;
   };
   return {
     find,
@@ -32,10 +39,11 @@ export function createEvidenceStore(directory: string): EvidenceStore {
       const pair = files(checked.workflowId, checked.runId);
       await mkdir(root, { recursive: true, mode: 0o700 });
       // A run that is ended while it writes, and its guardian, may both do so: the report is one of the evidence that was first.
-      const isFirst = await publish(pair.evidence, `${JSON.stringify(checked, null, 2)}\n`);
-      const kept = isFirst ? checked : evidenceSchema.parse(JSON.parse(await readFile(pair.evidence, 'utf8')));
+      const sealed = seal(checked, randomBytes(32).toString('hex'), sign);
+      const isFirst = await publish(pair.evidence, textOf(sealed));
+      const kept = isFirst ? sealed : await readBack(pair.evidence);
       await publish(pair.report, renderReport(kept));
-      return pair;
+      return { ...pair, head: headOf(kept) };
     },
   };
 }

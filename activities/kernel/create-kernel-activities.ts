@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, QueryNotRegisteredError, QueryRejectedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { Signature } from '../../contracts/chain.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
@@ -18,11 +19,13 @@ export interface KernelDependencies {
   codeVersion: string;
   /** Search attributes that the server accepted when the worker started. */
   searchAttributes: SearchAttributeName[];
+  /** Signs the head of each chain of evidence; absent where no key is configured. */
+  signHead?: ((head: string) => Signature) | undefined;
 }
 
 /** The side effects of the kernel. Nothing here knows any runbook. */
-export function createKernelActivities({ client, configuration, codeVersion, searchAttributes }: KernelDependencies): KernelActivities {
-  const store = createEvidenceStore(configuration.evidence.directory);
+export function createKernelActivities({ client, configuration, codeVersion, searchAttributes, signHead }: KernelDependencies): KernelActivities {
+  const store = createEvidenceStore(configuration.evidence.directory, signHead);
   /** The run itself cannot see its activities' attempts; its history does. */
   const withAttempts = async (owner: Owner, evidence: Evidence): Promise<Evidence> => {
     const ledger = await readLedger(client, owner).catch(ignoreNotFound);

@@ -24,7 +24,8 @@ export interface Ledger {
   lost?: string[];
 }
 
-export interface EvidenceFiles { evidence: string; report: string }
+/** Where evidence and report are. `head`: what the chain of the evidence ends with; null where it has none. */
+export interface EvidenceFiles { evidence: string; report: string; head: string | null }
 
 /** A run that may not have written its evidence. `failure`: why its guardian ended it, where it did. */
 export interface DeadRun { owner: Owner; runbook: string; target: string; outcome: Outcome; failure?: { type: FailureType; message: string }; end: RunEnd | null; settlement: Settlement }

@@ -80,7 +80,8 @@ export async function findWrittenEvidence(client: Client, workflowId: string, ru
   const writing = new Set(events.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === WRITE_EVIDENCE).map((event) => String(event.eventId)));
   const written = events.map((event) => event.activityTaskCompletedEventAttributes).find((completed) => completed && writing.has(String(completed.scheduledEventId)));
   const [result] = written?.result?.payloads ?? [];
-  return result ? defaultPayloadConverter.fromPayload<EvidenceFiles>(result) : undefined;
+  // Older code wrote none.
+  return result ? { head: null, ...defaultPayloadConverter.fromPayload<Omit<EvidenceFiles, 'head'>>(result) } : undefined;
 }
 
 function earlierRuns(events: HistoryEvent[]): string[] {

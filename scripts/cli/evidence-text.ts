@@ -25,9 +25,15 @@ export function renderText(evidence: Evidence, paths: { evidence?: string; repor
     ...section('Not verified', notVerifiedReasons(evidence).map(plain), 'nothing that should have been verified was left out'),
     ...section('Undone', evidence.compensations.map((entry) => `${word(entry.outcome)} ${plain(entry.title)}${entry.detail === null ? '' : `: ${plain(entry.detail)}`}`), 'nothing had to be undone'),
     ...teardownLines(evidence),
+    ...chainLines(evidence),
     ...Object.entries(paths).filter(([, path]) => path !== undefined).map(([name, path], index) => `${index === 0 ? '\n' : ''}${name.padEnd(9)} ${plain(path)}`),
   ];
   return lines.join('\n');
+}
+
+/** What the evidence ends with: who keeps the head elsewhere can tell whether a file is the one that was written. */
+function chainLines({ chain: { seal } }: Evidence): string[] {
+  return seal ? section('Chain', [`head ${seal.head}`, seal.signature ? `signed with the key ${seal.signature.key}` : 'not signed: no evidence.signingKey is configured'], '') : [];
 }
 
 const TONES: Record<string, 'ok' | 'bad' | 'unsure'> = {

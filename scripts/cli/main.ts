@@ -110,7 +110,11 @@ for (const operation of ['pause', 'resume', 'abort'] as const) {
     .option('--by <name>', 'who asks (default: the user of this system)')
     .option('--reason <text>', 'why');
 }
-withHiddenTemporal(add('report <file-or-id>', 'print the evidence of a run', async () => (await import('./report.ts')).report));
+withHiddenTemporal(add('report <file-or-id>', 'print the evidence of a run', async () => (await import('./report.ts')).report))
+  .option('--redact <pointer...>', 'print the file without these values, such as /reason or /gates/0/decisions/0/comment; its chain still verifies');
+withHiddenTemporal(add('verify <file>', 'recompute the chain of a file of evidence; needs no server', async () => (await import('./verify.ts')).verify))
+  .option('--head <hash>', 'head that it must have, from the result of the workflow')
+  .option('--key <file>', 'public Ed25519 key in PEM that must have signed it');
 withTemporal(add('doctor', 'check configuration, server, databases and this host', async () => (await import('./doctor.ts')).doctor));
 withTemporal(add('worker', 'run a worker', async () => (await import('./worker.ts')).worker));
 add('dev', 'run an embedded Temporal server with web UI, and a worker', async () => (await import('./dev.ts')).dev)

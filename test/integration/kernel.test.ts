@@ -4,6 +4,8 @@ import path from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { WorkflowContinuedAsNewError, type Client, type WorkflowStartOptions } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verifyChain } from '../../activities/evidence/chain/verify.ts';
+import { evidenceSchema } from '../../contracts/evidence.ts';
 import { NOTHING_SETTLED } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { reset, startToy, until } from '../support/toy-runs.ts';
@@ -20,10 +22,12 @@ describe('a run without a gate', () => {
 
   it('acts, tears down, proves absence twice, and writes evidence that fits the schema', async () => {
     const run = await start();
-    const result = await run.handle.result() as { fence: number; evidence: string };
+    const result = await run.handle.result() as { fence: number; evidence: string; head: string };
     await run.guardian.result();
     const evidence = await run.evidence();
     expect(evidence.outcome).toBe('succeeded');
+    // The file verifies, and its head is the one that the server keeps in the result.
+    expect(verifyChain(await readFile(result.evidence))).toMatchObject({ flaws: [], head: result.head });
     expect(evidence.steps.map((step) => [step.name, step.outcome, step.attempts, step.summary])).toEqual([
       ['write one', 'done', 1, 'wrote one'], ['write two', 'done', 1, 'wrote two'],
     ]);
@@ -106,9 +110,10 @@ describe('a run without a gate', () => {
     const run = await start();
     await run.handle.result();
     const evidence = await run.evidence();
-    const counted = { ...evidence, steps: evidence.steps.map((step) => ({ ...step, attempts: 7 })) };
+    const counted = { ...evidence, chain: { ...evidence.chain, seal: null }, steps: evidence.steps.map((step) => ({ ...step, attempts: 7 })) };
     const written = await environment.kernelActivities(path.join(run.root, 'evidence')).writeEvidence({ evidence: counted });
-    expect(JSON.parse(await readFile(written.evidence, 'utf8'))).toEqual(counted);
+    const kept = evidenceSchema.parse(JSON.parse(await readFile(written.evidence, 'utf8')));
+    expect({ ...kept, chain: { ...kept.chain, seal: null } }).toEqual(counted);
   });
 
   it('has one piece of evidence when its guardian looks after it on a host that has another directory', async () => {

@@ -23,8 +23,9 @@ export function neutralHistory(history: History, workflowId: string): string {
   return text;
 }
 
-/** Evidence as text that may be committed. */
-export function neutralEvidence(evidence: Evidence): string {
+/** Evidence as text that may be committed. What is made neutral is no longer what its chain was made of. */
+export function neutralEvidence(sealed: Evidence): string {
+  const evidence: Evidence = { ...sealed, chain: { ...sealed.chain, seal: null } };
   const text = `${installed(JSON.stringify(evidence, null, 2))}\n`;
   refuseMachine(text, evidence.workflowId);
   return text;

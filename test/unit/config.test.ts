@@ -1,9 +1,10 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { loadConfiguration, parseConfiguration, resolvePassword } from '../../workers/config.ts';
+import { evidenceSigner, loadConfiguration, parseConfiguration, resolvePassword } from '../../workers/config.ts';
 import { ConfigurationError } from '../../workers/configuration-error.ts';
 import { hostName } from '../../workers/host.ts';
 import { temporalConnectOptions } from '../../workers/temporal-connection.ts';
@@ -31,6 +32,24 @@ function errorsOf(text: string): string[] {
   }
   return [];
 }
+
+describe('evidenceSigner', () => {
+  const configured = (signingKey?: string) => evidenceSigner({ ...parseConfiguration(MINIMAL, 'r.yaml'), evidence: { directory, ...(signingKey === undefined ? {} : { signingKey }) } });
+
+  it('signs with the key that is configured, and with none where there is none', async () => {
+    expect(await configured()).toBeUndefined();
+    const file = join(directory, 'key.pem');
+    await writeFile(file, generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    expect((await configured(file))?.('a'.repeat(64))).toMatchObject({ algorithm: 'ed25519' });
+  });
+
+  it('refuses a key that is not there, or is none, with the name of the setting', async () => {
+    const file = join(directory, 'key.pem');
+    await expect(configured(file)).rejects.toThrow(/^evidence\.signingKey: .*key\.pem cannot be read \(ENOENT\)/);
+    await writeFile(file, 'hello');
+    await expect(configured(file)).rejects.toThrow(/^evidence\.signingKey: .*: this is no private Ed25519 key/);
+  });
+});
 
 describe('parseConfiguration', () => {
   it('refuses a probe with a user or a password in its URL, and does not repeat it', () => {

@@ -13,7 +13,7 @@ import { sampleEvidence } from './report-fixture.ts';
 
 describe('a run that was terminated', () => {
   const fault = { expected: 'terminated' } as Fault;
-  const byGuardian = { outcome: 'terminated', chain: { codeVersion: '0.1.0', planHash: null, writtenBy: 'guardian' } } as const;
+  const byGuardian = { outcome: 'terminated', chain: { codeVersion: '0.1.0', planHash: null, writtenBy: 'guardian', seal: null } } as const;
   const problemsOf = (over: Partial<Evidence>) => endingProblems(fault, { where: 'inside', step: 'copy', activity: 'copyBackup' }, { status: 'TERMINATED', evidence: [sampleEvidence(over)], run: {} as Timeline, guardian: undefined, guardianStatus: 'COMPLETED' } satisfies Ending);
   const verdict = (restore: Evidence['verdict']['restore']) => ({ restore, rto: null, rpo: null });
 

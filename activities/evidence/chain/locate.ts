@@ -1,0 +1,62 @@
+import { getLocation, parseTree, type ParseError } from 'jsonc-parser';
+import { CHAIN_HEADER, CLOSE, COVERED, HEADER } from './parts.ts';
+
+/** Which entry a place in the text of evidence belongs to, for people, also where the text is no longer JSON. */
+export function locate(text: string, offset: number): string {
+  // Where the text is broken between two parts, or in a name, it may be either.
+  const near = [nearest(text, offset, -1), nearest(text, offset, 1)].filter((name) => name !== undefined);
+  return [...new Set(near)].join(' or ') || 'the file';
+}
+
+function nearest(text: string, offset: number, direction: 1 | -1): string | undefined {
+  for (let distance = 0; distance <= NEARBY; distance += 1) {
+    const name = nameOfPath(getLocation(text, Math.min(Math.max(offset + direction * distance, 0), text.length)).path);
+    if (name !== undefined) return name;
+  }
+  return undefined;
+}
+
+/** Longer than what stands between two parts. */
+const NEARBY = 40;
+
+/** Where a text stops being JSON. */
+export function firstSyntaxError(text: string): number {
+  const errors: ParseError[] = [];
+  parseTree(text, errors, { disallowComments: true, allowTrailingComma: false, allowEmptyContent: false });
+  return errors[0]?.offset ?? text.length;
+}
+
+const ELEMENTS: Readonly<Record<string, string>> = { steps: 'step', gates: 'gate', operations: 'operation', checks: 'check', compensations: 'compensation' };
+const MEMBERS: readonly string[] = [...COVERED, 'chain'];
+const PARTS: Readonly<Record<string, string>> = { plan: 'the plan', recovery: 'the measurement', teardown: 'the teardown' };
+const OF_SEAL: Readonly<Record<string, string>> = { entries: 'the chain', head: 'the head', salts: 'the salts', signature: 'the signature', method: 'the method' };
+
+/** A member whose name lost one character to damage is still that one. */
+function mend(name: string): string {
+  const isNear = (known: string) => known.length === name.length && Array.from(known).filter((letter, index) => letter !== name[index]).length === 1;
+  return MEMBERS.find(isNear) ?? name;
+}
+
+/** Undefined for what is no member of evidence. */
+function nameOfPath([member, index, ...rest]: readonly (string | number)[]): string | undefined {
+  if (member === undefined || member === '') return undefined;
+  const name = MEMBERS.includes(String(member)) ? String(member) : mend(String(member));
+  const element = Object.hasOwn(ELEMENTS, name) ? ELEMENTS[name] : undefined;
+  if (element !== undefined) {
+    if (typeof index !== 'number') return `the list ${name}`;
+    return name === 'gates' && rest[0] === 'decisions' && typeof rest[1] === 'number' ? `decision ${rest[1] + 1} at gate ${index + 1}` : `${element} ${index + 1}`;
+  }
+  if (name === 'chain') {
+    if (index !== 'seal') return typeof index === 'string' && CHAIN_HEADER.includes(index) ? 'the header' : undefined;
+    const [of, entry] = rest;
+    return of === 'entries' && typeof entry === 'number' ? `entry ${entry + 1} of the chain` : nameOfSealMember(of);
+  }
+  if (Object.hasOwn(PARTS, name)) return PARTS[name] as string;
+  if (CLOSE.includes(name)) return 'the end';
+  return HEADER.includes(name) ? 'the header' : undefined;
+}
+
+/** A member of the seal, for people. */
+export function nameOfSealMember(member: PropertyKey | undefined): string {
+  return typeof member === 'string' && Object.hasOwn(OF_SEAL, member) ? OF_SEAL[member] as string : 'the chain';
+}

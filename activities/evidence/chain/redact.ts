@@ -1,0 +1,48 @@
+import { REDACTED, type Salts } from '../../../contracts/chain.ts';
+import { digestOf, fieldsOf, isObject, saltOf } from './digest.ts';
+import { entryName } from './build-chain.ts';
+import { partsOf, type Part } from './parts.ts';
+
+/**
+ * Evidence without the values at these JSON pointers: each is replaced by its digest, and the salts that would let somebody
+ * guess it go. The chain stays as it is, and verifies. Throws an `Error` with a sentence for a pointer that is not to a
+ * value within one entry.
+ */
+export function redact(evidence: Record<string, unknown>, salts: Salts, pointers: readonly string[]): { evidence: Record<string, unknown>; salts: Salts } {
+  const copy = structuredClone(evidence);
+  // Of the whole evidence: without its time, a part would stand elsewhere.
+  const entries = new Map(partsOf(evidence).map(({ kind, of }, index) => [`${kind} ${of}`, entryName(index)]));
+  const entryOf = ({ kind, of }: Part) => entries.get(`${kind} ${of}`) ?? '';
+  for (const pointer of pointers) {
+    const found = partsOf(copy).map((part) => ({ entry: entryOf(part), field: fieldWithin(part, pointer) })).find(({ field }) => field !== undefined);
+    if (found?.field === undefined) throw new Error(`${pointer} is not within one entry of the evidence; name a value in it, such as /plan, /gates/0/decisions/0/comment or /steps/2/summary`);
+    replace(copy, pointer.split('/').slice(1), (value) => ({ [REDACTED]: digestOf(value, salts, found.entry, found.field) }));
+  }
+  const fields: Record<string, string> = {};
+  for (const part of partsOf(copy)) {
+    const entry = entryOf(part);
+    for (const field of fieldsOf(part.value)) {
+      const salt = saltOf(salts, entry, field);
+      if (salt !== undefined) fields[`${entry}#${field}`] = salt;
+    }
+  }
+  return { evidence: copy, salts: { fields } };
+}
+
+/** Where a pointer leads within a part; undefined when it does not lead into it. */
+function fieldWithin({ of, value, kind }: Part, pointer: string): string | undefined {
+  if (kind === 'header' || kind === 'close') {
+    const [, member = ''] = pointer.split('/');
+    return isObject(value) && Object.hasOwn(value, member) && member !== 'chain' && member !== 'method' ? pointer : undefined;
+  }
+  if (pointer !== of && !pointer.startsWith(`${of}/`)) return undefined;
+  const field = pointer.slice(of.length);
+  return kind === 'gate' && field.startsWith('/decisions') ? undefined : field;
+}
+
+function replace(target: Record<string, unknown>, steps: readonly string[], make: (value: unknown) => unknown): void {
+  const [first = '', ...rest] = steps.map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
+  if (!Object.hasOwn(target, first)) throw new Error(`there is no ${first} in the evidence to redact`);
+  if (rest.length === 0) target[first] = make(target[first]);
+  else replace(target[first] as Record<string, unknown>, steps.slice(1), make);
+}

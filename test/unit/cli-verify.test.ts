@@ -1,0 +1,88 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createEvidenceStore } from '../../activities/evidence/store.ts';
+import { signer } from '../../activities/evidence/chain/sign.ts';
+import { report } from '../../scripts/cli/report.ts';
+import { verify } from '../../scripts/cli/verify.ts';
+import { sampleEvidence } from './report-fixture.ts';
+
+const key = generateKeyPairSync('ed25519');
+let directory: string;
+let file: string;
+let head: string;
+let publicKey: string;
+let printed: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'verify-'));
+  const written = await createEvidenceStore(directory, signer(key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())).write(sampleEvidence());
+  file = written.evidence;
+  head = written.head ?? '';
+  publicKey = join(directory, 'public.pem');
+  await writeFile(publicKey, key.publicKey.export({ type: 'spki', format: 'pem' }));
+  printed = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    printed += String(text);
+    return true;
+  });
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(directory, { recursive: true });
+});
+
+it('says of a chain that holds that it is consistent, and no more than that', async () => {
+  expect(await verify(file, {})).toBe(0);
+  expect(printed).toContain('consistent, not authenticated');
+});
+
+it.each([['the head', () => ({ head })], ['the signature', () => ({ key: publicKey })], ['both', () => ({ head, key: publicKey })]])('is authentic by %s', async (_title, options) => {
+  expect(await verify(file, options())).toBe(0);
+  expect(printed).toContain('authentic, by');
+});
+
+it('is not authentic by another head, by another key, or by a signature that is not there', async () => {
+  expect(await verify(file, { head: 'f'.repeat(64) })).toBe(1);
+  expect(printed).toContain('the head is not the one that was given');
+  const other = join(directory, 'other.pem');
+  await writeFile(other, generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }));
+  expect(await verify(file, { key: other })).toBe(1);
+  const unsigned = await createEvidenceStore(join(directory, 'unsigned')).write(sampleEvidence());
+  expect(await verify(unsigned.evidence, { key: publicKey })).toBe(1);
+  expect(printed).toContain('it is not signed');
+});
+
+it('a chain that a forger made anew is consistent, and not authentic', async () => {
+  const forged = await createEvidenceStore(join(directory, 'forged'), signer(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())).write(sampleEvidence({ verdict: { restore: 'sound', rto: 'met', rpo: 'met' } }));
+  expect(await verify(forged.evidence, {})).toBe(0);
+  expect(await verify(forged.evidence, { head })).toBe(1);
+  expect(await verify(forged.evidence, { key: publicKey })).toBe(1);
+});
+
+it('evidence of a version without chains is told so', async () => {
+  const old = join(directory, 'old.json');
+  await writeFile(old, JSON.stringify(sampleEvidence()));
+  expect(await verify(old, { json: true })).toBe(1);
+  expect(JSON.parse(printed)).toMatchObject({ verdict: 'not as it was written', flaws: expect.arrayContaining([expect.objectContaining({ what: 'dropped', part: 'the chain' })]) as unknown });
+});
+
+it('what report redacts verifies under the same head and signature', async () => {
+  expect(await report(file, { redact: ['/reason', '/gates/0/decisions/0/reason'] })).toBe(0);
+  const handedOn = join(directory, 'handed-on.json');
+  await writeFile(handedOn, printed);
+  printed = '';
+  expect(await verify(handedOn, { head, key: publicKey })).toBe(0);
+  expect(printed).toContain('redacted, so not known: /gates/0/decisions/0/reason, /reason');
+  await expect(report(file, { redact: ['/nowhere'] })).rejects.toMatchObject({ exitCode: 2 });
+});
+
+it.each([['no 64 digits', { head: 'abc' }], ['no key', { key: '/dev/null' }]])('wrong use, with %s, ends with 2', async (_title, options) => {
+  await expect(verify(file, options)).rejects.toMatchObject({ exitCode: 2 });
+});
+
+it('a file that is not there ends with 2', async () => {
+  await expect(verify(join(directory, 'nothing.json'), {})).rejects.toMatchObject({ exitCode: 2 });
+});

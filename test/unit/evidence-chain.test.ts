@@ -1,0 +1,154 @@
+import { getLocation } from 'jsonc-parser';
+import { describe, expect, it } from 'vitest';
+import { locate } from '../../activities/evidence/chain/locate.ts';
+import { seal, textOf } from '../../activities/evidence/chain/seal.ts';
+import { redact } from '../../activities/evidence/chain/redact.ts';
+import { verifyChain } from '../../activities/evidence/chain/verify.ts';
+import type { Evidence } from '../../contracts/evidence.ts';
+import { sampleEvidence } from './report-fixture.ts';
+
+const SEED = '0123456789abcdef0123456789abcdef';
+const sealed = seal(sampleEvidence(), SEED);
+const bytesOf = (evidence: object) => new TextEncoder().encode(textOf(evidence));
+const bytes = bytesOf(sealed);
+
+/** A small generator with a seed (mulberry32): a failure can be made again. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const flawsOf = (evidence: object) => verifyChain(bytesOf(evidence)).flaws.map(({ part, what }) => `${what} ${part}`);
+const changed = (change: (evidence: Evidence) => void) => {
+  const copy = structuredClone(sealed);
+  change(copy);
+  return flawsOf(copy);
+};
+
+describe('the chain of evidence', () => {
+  it('verifies as it was written, and says how long it is', () => {
+    expect(verifyChain(bytes)).toEqual({ flaws: [], head: sealed.chain.seal.head, signature: null, entries: sealed.chain.seal.entries.length, redacted: [] });
+    expect(sealed.chain.seal.entries.map(({ kind }) => kind)).toEqual(['header', 'plan', 'step', 'gate', 'decision', 'decision', 'step', 'operation', 'operation', 'step', 'step', 'check', 'check', 'measurement', 'compensation', 'teardown', 'close']);
+  });
+
+  it('is the same when it is made again, and another with another seed', () => {
+    expect(seal(sampleEvidence(), SEED).chain.seal.head).toBe(sealed.chain.seal.head);
+    expect(seal(sampleEvidence(), `${SEED}x`).chain.seal.head).not.toBe(sealed.chain.seal.head);
+  });
+
+  const seed = Number(process.env['CHAIN_SEED'] ?? Date.now() % 1_000_000);
+  it(`notices each of 1,000 random changes of one byte, and names the entry (CHAIN_SEED=${seed})`, () => {
+    const random = randomOf(seed);
+    const text = new TextDecoder().decode(bytes);
+    const wrong: string[] = [];
+    for (let round = 0; round < 1_000; round += 1) {
+      const at = Math.floor(random() * bytes.length);
+      const copy = bytes.slice();
+      copy[at] = ((copy[at] as number) + 1 + Math.floor(random() * 255)) % 256;
+      const { flaws } = verifyChain(copy);
+      // The fixture is ASCII, so a byte is a character. Between two parts, either is right.
+      // A name that is broken leaves only its neighbours to be named.
+      const isName = getLocation(text, at).isAtPropertyKey || getLocation(text, at + 1).isAtPropertyKey || '{}[],:'.includes(text[at] ?? '');
+      const right = [at - 1, at, at + 1, ...(isName ? [at - 15, at - 30, at + 15, at + 30] : [])].flatMap((near) => locate(text, near).split(' or ')).flatMap(namesOf);
+      if (isName) right.push('the list', 'the chain', 'the file');
+      if (!flaws.some(({ part }) => part.split(' or ').some((one) => right.some((name) => one === name || one.startsWith(`${name} `))))) {
+        wrong.push(`byte ${at}, ${JSON.stringify(text.slice(Math.max(at - 20, 0), at + 20))} became ${copy[at]}: wanted ${right.join(' or ')}, got ${flaws.map(({ what, part }) => `${what} ${part}`).join(', ') || 'nothing'}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it.each([
+    ['a step', (evidence: Evidence) => evidence.steps.splice(1, 1), ['dropped step 2']],
+    ['the last check', (evidence: Evidence) => evidence.checks.splice(1, 1), ['dropped check 2']],
+    ['a decision', (evidence: Evidence) => evidence.gates[0]?.decisions.splice(0, 1), ['dropped decision 1 at gate 1']],
+    ['the compensation', (evidence: Evidence) => evidence.compensations.splice(0), ['dropped compensation 1']],
+    ['an operation', (evidence: Evidence) => evidence.operations.shift(), ['dropped operation 1']],
+  ] as const)('names what was dropped: %s', (_title, change, flaws) => {
+    expect(changed(change)).toEqual(flaws);
+  });
+
+  it.each([
+    ['a step', (evidence: Evidence) => evidence.steps.splice(1, 0, structuredClone(evidence.steps[3] as Evidence['steps'][number])), ['added step 2 (tear down)']],
+    ['a decision', (evidence: Evidence) => evidence.gates[0]?.decisions.push({ at: '2026-11-21T03:01:39.500Z', decision: 'approve', by: 'bob', assurance: 'claimed', channel: 'update', identity: null, comment: null, counted: true, reason: null }), ['added decision 3 at gate 1']],
+    ['a check', (evidence: Evidence) => evidence.checks.unshift({ name: 'all well', outcome: 'passed', detail: '' }), ['added check 1 (all well)']],
+  ] as const)('names what was added: %s', (_title, change, flaws) => {
+    expect(changed(change)).toEqual(flaws);
+  });
+
+  it.each([
+    ['two checks', (evidence: Evidence) => evidence.checks.reverse(), 'moved check'],
+    ['two steps that are far apart', (evidence: Evidence) => { [evidence.steps[0], evidence.steps[3]] = [evidence.steps[3] as Evidence['steps'][number], evidence.steps[0] as Evidence['steps'][number]]; }, 'moved step'],
+    ['two decisions', (evidence: Evidence) => evidence.gates[0]?.decisions.reverse(), 'moved decision'],
+  ] as const)('names what was swapped: %s', (_title, change, flaw) => {
+    const flaws = changed(change);
+    expect(flaws).not.toEqual([]);
+    for (const one of flaws) expect(one).toContain(flaw);
+  });
+
+  it('names each entry of the chain that was dropped, swapped or made up, also where the rest was left alone', () => {
+    for (const index of sealed.chain.seal.entries.keys()) {
+      const copy = structuredClone(sealed);
+      copy.chain.seal.entries.splice(index, 1);
+      expect(flawsOf(copy), `entry ${index + 1} dropped`).not.toEqual([]);
+      const { kind, of } = sealed.chain.seal.entries[index] as { kind: string; of: string };
+      expect(flawsOf(copy).join(), `entry ${index + 1} dropped`).toContain(kind === 'header' ? 'the header' : kind === 'close' ? 'the end' : of === '/recovery' ? 'the measurement' : kind);
+    }
+    for (let index = 1; index < sealed.chain.seal.entries.length; index += 1) {
+      const copy = structuredClone(sealed);
+      const { entries } = copy.chain.seal;
+      [entries[index - 1], entries[index]] = [entries[index] as never, entries[index - 1] as never];
+      expect(flawsOf(copy).join(), `entries ${index} and ${index + 1} swapped`).toContain(`entry ${index} of the chain`);
+    }
+  });
+
+  it('refuses bytes that say the same in another form', () => {
+    const pretty = new TextEncoder().encode(JSON.stringify(sealed, null, 2));
+    expect(verifyChain(pretty).flaws).toMatchObject([{ what: 'notCanonical' }]);
+    expect(verifyChain(new TextEncoder().encode(`${new TextDecoder().decode(bytes)}\n`)).flaws).toMatchObject([{ what: 'notCanonical' }]);
+  });
+
+  it.each([['nothing', ''], ['no JSON', 'hello'], ['a list', '[]'], ['evidence without a chain', JSON.stringify({ runbook: 'x' })], ['a prototype', '{"__proto__":{"chain":1}}']])('says of %s that it is no evidence, and throws nothing', (_title, text) => {
+    expect(verifyChain(new TextEncoder().encode(text)).flaws).not.toEqual([]);
+  });
+});
+
+describe('a redacted field', () => {
+  const pointer = '/gates/0/decisions/0/reason';
+  const { evidence, salts } = redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal.salts, [pointer, '/plan', '/reason', '/steps/1/startedAt']);
+  const published = { ...evidence, chain: { ...sealed.chain, seal: { ...sealed.chain.seal, salts } } };
+
+  it('keeps the chain verifiable, under the same head, and is named', () => {
+    expect(verifyChain(bytesOf(published))).toEqual({ flaws: [], head: sealed.chain.seal.head, signature: null, entries: sealed.chain.seal.entries.length, redacted: expect.arrayContaining([pointer, '/plan', '/reason', '/steps/1/startedAt']) as string[] });
+  });
+
+  it('is gone, with the salt that would let somebody guess it', () => {
+    expect(published).toMatchObject({ plan: { $redacted: expect.any(String) as string }, gates: [{ decisions: [{ reason: { $redacted: expect.any(String) as string } }, {}] }] });
+    expect(new TextDecoder().decode(bytesOf(published))).not.toContain(SEED);
+    expect(Object.keys('fields' in salts ? salts.fields : {})).not.toContain('4#/reason');
+  });
+
+  it('cannot be filled in with something else', () => {
+    const forged = structuredClone(published) as unknown as { gates: { decisions: { reason: unknown }[] }[] };
+    (forged.gates[0] as (typeof forged.gates)[number]).decisions[0] = { ...forged.gates[0]?.decisions[0], reason: 'nothing at all' };
+    expect(flawsOf(forged)).toEqual(['altered decision 1 at gate 1']);
+  });
+
+  it('is refused where it is none of one entry', () => {
+    expect(() => redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal.salts, ['/steps'])).toThrow('/steps is not within one entry');
+    expect(() => redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal.salts, ['/plan/nothing'])).toThrow('there is no nothing');
+  });
+});
+
+/** A list as a whole, and the members that are no part, stand for any of what is in them. */
+function namesOf(name: string): string[] {
+  const list = /^the list (.+)$/.exec(name)?.[1];
+  if (list !== undefined) return [name, { steps: 'step', gates: 'gate', operations: 'operation', checks: 'check', compensations: 'compensation' }[list] ?? '', 'member'];
+  if (name === 'the file') return ['the file', 'member', 'the end', 'the header', 'check', 'the chain'];
+  return [name, 'member'];
+}
