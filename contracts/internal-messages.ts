@@ -3,15 +3,16 @@ import { OUTCOMES, compensationRecordSchema, teardownSchema } from './evidence.t
 import { ownerSchema } from './ledger.ts';
 
 /**
- * What runs, guardians and locks send each other. Anybody who can reach the server can send a signal of these names, from
- * the web UI with an empty form too: a handler that trusted its payload would fail its task for ever. What does not fit
- * is dropped.
- */
-/**
  * What a run puts into what it asks its guardian, and gets back with the answer. A reset hands a run the signals of its
  * former life again: only the answer to what this life asked counts. Messages of older code have none.
  */
 const askingSchema = z.string().optional();
+
+/**
+ * What runs, guardians and locks send each other. Anybody who can reach the server can send a signal of these names, from
+ * the web UI with an empty form too: a handler that trusted its payload would fail its task for ever. What does not fit
+ * is dropped.
+ */
 export const ownedSchema = z.object({ owner: ownerSchema, fence: z.number().int().positive().optional(), leaseExpiresAtMs: z.number(), refused: z.string().optional(), asking: askingSchema });
 export const overdueSchema = z.object({ owner: ownerSchema, reason: z.string(), asking: askingSchema });
 export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema, asking: askingSchema });

@@ -5,8 +5,8 @@ import { z } from 'zod';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import { ownerSchema } from '../../contracts/ledger.ts';
+import { isOver } from '../../contracts/run-status.ts';
 import { PART } from '../archive/write-durably.ts';
-import { isClosed } from '../kernel/run-end.ts';
 import { PLACE_RECORD } from './drill-place.ts';
 
 /** Much longer than making a place and writing its record takes. */
@@ -129,7 +129,7 @@ async function fateOf({ owner, openedAtMs }: { owner: PlaceRecord['owner']; open
 
 async function guardianOf(owner: PlaceRecord['owner'], client: Client): Promise<Guardian> {
   try {
-    return isClosed(await client.workflow.getHandle(guardianId(owner)).describe()) ? 'closed' : 'running';
+    return isOver((await client.workflow.getHandle(guardianId(owner)).describe()).status.name) ? 'closed' : 'running';
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 'unknown';
     throw error;

@@ -6,11 +6,12 @@ import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import { INTERNAL, QUERIES } from '../../contracts/messages.ts';
 import { endOf, evidenceOf, UNKNOWN_VERSION, type RunRecord } from '../../contracts/record.ts';
+import { isOver } from '../../contracts/run-status.ts';
 import { TASK_QUEUE, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { createEvidenceStore } from '../evidence/store.ts';
 import type { KernelActivities } from './kernel-activities.ts';
-import { awaitRunEnd, findRunEnd, isClosed, latestRun } from './run-end.ts';
+import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { findWrittenEvidence, identifyDecision, readLedger, readStarter } from './run-history.ts';
 
 export interface KernelDependencies {
@@ -64,7 +65,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     async findDeadGuardians({ guardianIds }) {
       const states = await Promise.all(guardianIds.map(async (id) => {
         try {
-          return isClosed(await client.workflow.getHandle(id).describe()) ? id : undefined;
+          return isOver((await client.workflow.getHandle(id).describe()).status.name) ? id : undefined;
         } catch (error) {
           ignoreNotFound(error);
           return id;

@@ -57,11 +57,6 @@ export async function latestRun(client: Client, owner: Owner): Promise<WorkflowE
   }
 }
 
-/** Whether a workflow is over. Not the same as "it does not run": an operator can pause one, and it goes on later. */
-export function isClosed({ status }: Pick<WorkflowExecutionDescription, 'status'>): boolean {
-  return status.name !== 'RUNNING' && status.name !== 'PAUSED';
-}
-
 /** Of a run that the server no longer has. */
 function unknownEnd(): RunEnd {
   return { status: 'terminated', runId: '', closedAtMs: Date.now() };

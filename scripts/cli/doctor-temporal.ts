@@ -57,8 +57,8 @@ async function examineSearchAttributes({ client, namespace }: Connected, finding
     const missing = Object.entries(SEARCH_ATTRIBUTES).filter(([name]) => customAttributes?.[name] === undefined);
     const otherwise = wronglyTyped(customAttributes ?? {});
     if (otherwise.length > 0) findings.warning('search attributes', `${otherwise.join(', ')} ${otherwise.length === 1 ? 'is' : 'are'} registered with another type than ours; runs do without`, 'remove them (temporal operator search-attribute remove), if nobody else uses them; a worker registers them anew');
-    if (missing.length === 0 && otherwise.length > 0) return;
-    if (missing.length === 0) return findings.ok('search attributes', 'all are registered');
+    if (missing.length === 0 && otherwise.length === 0) findings.ok('search attributes', 'all are registered');
+    if (missing.length === 0) return;
     const commands = missing.map(([name, type]) => `--name ${name} --type ${type}`).join(' ');
     findings.warning('search attributes', `${missing.map(([name]) => name).join(', ')} are not registered; runs do without them`, `a worker registers them at start if it may; else: temporal operator search-attribute create ${commands}`);
   } catch (error) {

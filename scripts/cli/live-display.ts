@@ -1,7 +1,8 @@
+import { isOver } from '../../contracts/run-status.ts';
 import { activityLine, gateLines, pauseOf, RateMeter, runLines } from './progress-lines.ts';
 import { plain } from './output.ts';
 import type { TemporalOptions } from './options.ts';
-import { isOver, type RunView } from './run-view.ts';
+import type { RunView } from './run-view.ts';
 
 /** Shows a run as it goes on. */
 export interface Display { show(view: RunView, nowMs: number): void }

@@ -1,8 +1,9 @@
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { refusalLines } from '../../contracts/messages.ts';
+import { isOver } from '../../contracts/run-status.ts';
 import { coloured, plain } from './output.ts';
 import type { TemporalOptions } from './options.ts';
-import { isOver, type ActivityView, type RunView } from './run-view.ts';
+import type { ActivityView, RunView } from './run-view.ts';
 import { planLines } from './plan-lines.ts';
 import { ourCommand } from './printed-command.ts';
 

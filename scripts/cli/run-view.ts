@@ -34,11 +34,6 @@ export interface RunView {
   activities: ActivityView[];
 }
 
-/** Whether a run is over. Temporal itself can pause one, which it calls another status; it goes on later. */
-export function isOver(status: string): boolean {
-  return status !== 'RUNNING' && status !== 'PAUSED';
-}
-
 /** A worker that lives answers a query at once; the screen must not stand still for long when none does. */
 const QUERY_MS = 3_000;
 

@@ -1,3 +1,4 @@
+import { isOver } from '../../contracts/run-status.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { formatSeconds, readable } from '../../activities/evidence/report-format.ts';
 import { judgedRta } from '../../activities/evidence/report-recovery.ts';
@@ -8,7 +9,6 @@ import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { coloured, note, plain, print, table } from './output.ts';
 import { ourCommand } from './printed-command.ts';
-import { isOver } from './run-view.ts';
 
 export interface RunsOptions extends TemporalOptions { limit: number }
 

@@ -1,6 +1,6 @@
 import { WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
+import { isOver } from '../../contracts/run-status.ts';
 import { CommandError, EXIT } from './exit.ts';
-import { isOver } from './run-view.ts';
 import { silenceOf, type Silence } from './silence.ts';
 
 /** A worker that lives answers at once; a busy one within this. */

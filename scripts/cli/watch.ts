@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isOver } from '../../contracts/run-status.ts';
 import { isUnanswered, withClient, type Connected } from './connect.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { plainDisplay, terminalDisplay } from './live-display.ts';
@@ -8,7 +9,7 @@ import { outcomeLines } from './outcome-lines.ts';
 import { ourCommand } from './printed-command.ts';
 import { RateMeter, runLines } from './progress-lines.ts';
 import { endingOf } from './run-ending.ts';
-import { isOver, readRun, type RunView } from './run-view.ts';
+import { readRun, type RunView } from './run-view.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** A server that restarts is back within this; a watcher need not be started again for it. */

@@ -13,7 +13,7 @@ import { findServer } from '../../activities/drill/server.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { type ArchivedSource, archiveNow, backUp, startArchivedSource } from '../support/archived-source.ts';
+import { type ArchivedSource, startBackedUpSource } from '../support/archived-source.ts';
 
 const MIB = 2 ** 20;
 const RESERVE = 60 * MIB;
@@ -31,10 +31,7 @@ let configuration: ReturnType<typeof configurationSchema.parse>;
 let plan: DrillPlan;
 
 beforeAll(async () => {
-  source = await startArchivedSource();
-  point = await backUp(source, 'b1');
-  await source.server.withClient('postgres', (client) => client.query('CREATE TABLE later AS SELECT 1 AS n'));
-  await archiveNow(source);
+  ({ source, point } = await startBackedUpSource());
 }, 120_000);
 afterAll(() => source.server.stop());
 

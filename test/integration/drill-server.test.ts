@@ -15,7 +15,7 @@ import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recov
 import { findServer, readState, stopDrill } from '../../activities/drill/server.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
+import { type ArchivedSource, backUp, drillOf, productionPaths, startBackedUpSource, DRILL_NAME } from '../support/archived-source.ts';
 import { createWalkableDirectory } from '../support/postgres.ts';
 import { archiveUpToNow } from '../support/wal-segments.ts';
 
@@ -23,10 +23,7 @@ let source: ArchivedSource;
 let point: RecoveryPoint;
 
 beforeAll(async () => {
-  source = await startArchivedSource();
-  point = await backUp(source, 'b1');
-  await source.server.withClient('postgres', (client) => client.query('CREATE TABLE later AS SELECT 1 AS n'));
-  await archiveNow(source);
+  ({ source, point } = await startBackedUpSource());
 }, 120_000);
 afterAll(() => source.server.stop());
 afterEach(() => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) }));

@@ -89,3 +89,12 @@ export async function drillOf(source: ArchivedSource, point: RecoveryPoint, over
 export function productionPaths(source: ArchivedSource): string[] {
   return [source.server.dataDirectory, source.tablespace, source.layout.root, source.layout.wal];
 }
+
+/** A source with one backup, and a table that was made after it: what a recovery has to reach. */
+export async function startBackedUpSource(): Promise<{ source: ArchivedSource; point: RecoveryPoint }> {
+  const source = await startArchivedSource();
+  const point = await backUp(source, 'b1');
+  await source.server.withClient('postgres', (client) => client.query('CREATE TABLE later AS SELECT 1 AS n'));
+  await archiveNow(source);
+  return { source, point };
+}

@@ -88,7 +88,7 @@ async function guard(input: GuardianInput): Promise<Settlement> {
     const refused = !finished && !end ? await openPlace(fence) : undefined;
     phase = 'guarding';
     while (!isOver()) {
-      if (unanswered.take) await answerTake({ fence, ...(refused === undefined ? {} : { refused }) });
+      if (unanswered.take) await answerTake({ fence, refused });
       const inTime = await waitUntil(() => isOver() || unanswered.take !== undefined, leaseExpiresAtMs - Date.now(), `lease of ${owner.workflowId} ends`);
       if (!inTime) await endOverdueRun('its lease is over');
     }
@@ -143,19 +143,19 @@ async function guard(input: GuardianInput): Promise<Settlement> {
   async function answerTake(answer: Pick<Owned, 'fence' | 'refused'>): Promise<void> {
     const { take } = unanswered;
     delete unanswered.take;
-    await run.signal(owned, { owner, leaseExpiresAtMs, ...answer, ...askingOf(take) }).catch(() => undefined);
+    await run.signal(owned, { owner, leaseExpiresAtMs, ...answer, asking: take?.asking }).catch(() => undefined);
   }
 
   async function answerFinish(): Promise<void> {
     const { finish } = unanswered;
     delete unanswered.finish;
-    await run.signal(settled, { owner, ...settlement, ...askingOf(finish) }).catch(() => undefined);
+    await run.signal(settled, { owner, ...settlement, asking: finish?.asking }).catch(() => undefined);
   }
 
   async function endOverdueRun(reason: string): Promise<void> {
     phase = 'ending a run whose lease is over';
     overdueBecause = reason;
-    await run.signal(overdue, { owner, reason, ...askingOf({ asking }) }).catch(() => undefined);
+    await run.signal(overdue, { owner, reason, asking }).catch(() => undefined);
     const gone = await waitUntil(() => finished !== undefined || end !== undefined, Math.min(END_GRACE_MS, lease.maximumMs), 'grace of an overdue run');
     if (gone) return;
     watchRun();
@@ -168,8 +168,4 @@ async function guard(input: GuardianInput): Promise<Settlement> {
     if (end?.status === 'terminated' || end?.status === 'timedOut' || end?.status === 'cancelled') return end.status;
     return 'failed';
   }
-}
-
-function askingOf(message: Pick<Take, 'asking'> | undefined): Pick<Take, 'asking'> {
-  return message?.asking === undefined ? {} : { asking: message.asking };
 }

@@ -1,5 +1,6 @@
 import { getLocation, parseTree, type ParseError } from 'jsonc-parser';
-import { CHAIN_HEADER, CLOSE, COVERED, HEADER } from './parts.ts';
+import type { EntryKind } from '../../../contracts/chain.ts';
+import { CHAIN_HEADER, CLOSE, COVERED, HEADER, labelOf, LISTS, SINGLES } from './parts.ts';
 
 /** Which entry a place in the text of evidence belongs to, for people, also where the text is no longer JSON. */
 export function locate(text: string, offset: number): string {
@@ -26,9 +27,8 @@ export function firstSyntaxError(text: string): number {
   return errors[0]?.offset ?? text.length;
 }
 
-const ELEMENTS: Readonly<Record<string, string>> = { steps: 'step', gates: 'gate', operations: 'operation', checks: 'check', compensations: 'compensation' };
 const MEMBERS: readonly string[] = [...COVERED, 'chain'];
-const PARTS: Readonly<Record<string, string>> = { plan: 'the plan', recovery: 'the measurement', teardown: 'the teardown' };
+const KINDS: Readonly<Record<string, EntryKind>> = { ...LISTS, ...SINGLES };
 const OF_SEAL: Readonly<Record<string, string>> = { entries: 'the chain', head: 'the head', salts: 'the salts', signature: 'the signature', method: 'the method' };
 
 /** A member whose name lost one character to damage is still that one. */
@@ -41,19 +41,20 @@ function mend(name: string): string {
 function nameOfPath([member, index, ...rest]: readonly (string | number)[]): string | undefined {
   if (member === undefined || member === '') return undefined;
   const name = MEMBERS.includes(String(member)) ? String(member) : mend(String(member));
-  const element = Object.hasOwn(ELEMENTS, name) ? ELEMENTS[name] : undefined;
-  if (element !== undefined) {
+  const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
+  if (kind !== undefined) {
+    if (Object.hasOwn(SINGLES, name)) return labelOf({ kind, of: `/${name}` });
     if (typeof index !== 'number') return `the list ${name}`;
-    return name === 'gates' && rest[0] === 'decisions' && typeof rest[1] === 'number' ? `decision ${rest[1] + 1} at gate ${index + 1}` : `${element} ${index + 1}`;
+    const isDecision = name === 'gates' && rest[0] === 'decisions' && typeof rest[1] === 'number';
+    return isDecision ? labelOf({ kind: 'decision', of: `/gates/${index}/decisions/${rest[1]}` }) : labelOf({ kind, of: `/${name}/${index}` });
   }
   if (name === 'chain') {
     if (index !== 'seal') return typeof index === 'string' && CHAIN_HEADER.includes(index) ? 'the header' : undefined;
     const [of, entry] = rest;
     return of === 'entries' && typeof entry === 'number' ? `entry ${entry + 1} of the chain` : nameOfSealMember(of);
   }
-  if (Object.hasOwn(PARTS, name)) return PARTS[name] as string;
-  if (CLOSE.includes(name)) return 'the end';
-  return HEADER.includes(name) ? 'the header' : undefined;
+  if (CLOSE.includes(name)) return labelOf({ kind: 'close', of: '' });
+  return HEADER.includes(name) ? labelOf({ kind: 'header', of: '' }) : undefined;
 }
 
 /** A member of the seal, for people. */

@@ -11,8 +11,10 @@ export const HEADER: readonly string[] = ['schemaVersion', 'runbook', 'workflowI
 export const CLOSE: readonly string[] = ['outcome', 'failure', 'verdict', 'finishedAt', 'notVerified', 'refused', 'refusedLeftOut'];
 /** What `header` holds of the chain itself. */
 export const CHAIN_HEADER: readonly string[] = ['codeVersion', 'planHash', 'writtenBy'];
-const LISTS = { steps: 'step', gates: 'gate', operations: 'operation', checks: 'check', compensations: 'compensation' } as const;
-const SINGLES = { plan: 'plan', recovery: 'measurement', teardown: 'teardown' } as const;
+/** The lists of the evidence, and of what kind their elements are. */
+export const LISTS = { steps: 'step', gates: 'gate', operations: 'operation', checks: 'check', compensations: 'compensation' } as const;
+/** The members that are one part, and of what kind. */
+export const SINGLES = { plan: 'plan', recovery: 'measurement', teardown: 'teardown' } as const;
 
 /** The members of evidence that its chain covers; with `chain`, there is no other. */
 export const COVERED: readonly string[] = [...HEADER, ...CLOSE, ...Object.keys(LISTS), ...Object.keys(SINGLES)];
@@ -37,6 +39,21 @@ export function partsOf(evidence: Json): Part[] {
     ...single('teardown'),
     { kind: 'close', of: '', value: pick(evidence, CLOSE) },
   ];
+}
+
+/** A part for people, counted from 1. */
+export function labelOf({ kind, of, value }: { kind: EntryKind; of: string; value?: unknown }): string {
+  const counted = of.split('/').filter((word) => /^\d+$/.test(word)).map((word) => Number(word) + 1);
+  const name = isObject(value) && typeof value['name'] === 'string' ? ` (${value['name']})` : '';
+  switch (kind) {
+    case 'header': return 'the header';
+    case 'close': return 'the end';
+    case 'plan': return 'the plan';
+    case 'measurement': return 'the measurement';
+    case 'teardown': return 'the teardown';
+    case 'decision': return `decision ${counted[1]} at gate ${counted[0]}`;
+    default: return `${kind} ${counted[0]}${name}`;
+  }
 }
 
 function pick(from: Json, names: readonly string[]): Json {

@@ -3,9 +3,9 @@ import { canonicalJson } from '../../../contracts/canonical.ts';
 import { chainEntrySchema, sealSchema, type ChainEntry, type EntryKind, type Salts, type Signature } from '../../../contracts/chain.ts';
 import { align } from './align.ts';
 import { BEGINNING, entryHash, entryName } from './build-chain.ts';
-import { digestOf, isObject, redactedDigest } from './digest.ts';
+import { digestOf, escapePointer, isObject, redactedDigest } from './digest.ts';
 import { firstSyntaxError, locate, nameOfSealMember } from './locate.ts';
-import { CHAIN_HEADER, COVERED, partsOf, type Part } from './parts.ts';
+import { CHAIN_HEADER, COVERED, labelOf, partsOf, type Part } from './parts.ts';
 
 /** What is wrong with a piece of evidence, and where: `part` names the entry for people, such as `step 3 (copy)`. */
 export interface Flaw { part: string; what: 'altered' | 'dropped' | 'added' | 'moved' | 'notCanonical' | 'unreadable'; detail: string }
@@ -20,7 +20,6 @@ export interface Verification {
   /** Pointers of the fields that were redacted: their values are not known, and everything else is verified. */
   redacted: string[];
 }
-
 
 /** Recomputes the whole chain of a file of evidence from its bytes. Needs nothing else, and never throws for what is in them. */
 export function verifyChain(bytes: Uint8Array): Verification {
@@ -119,26 +118,11 @@ function withoutEchoes(flaws: readonly Flaw[]): Flaw[] {
 function redactedFields(value: unknown, pointer = ''): string[] {
   if (redactedDigest(value) !== undefined) return [pointer];
   if (Array.isArray(value)) return value.flatMap((item, index) => redactedFields(item, `${pointer}/${index}`));
-  return isObject(value) ? Object.entries(value).flatMap(([key, member]) => redactedFields(member, `${pointer}/${key}`)) : [];
+  return isObject(value) ? Object.entries(value).flatMap(([key, member]) => redactedFields(member, `${pointer}/${escapePointer(key)}`)) : [];
 }
 
 function positionOf({ of }: { of: string }): number {
   return Number(/\d+$/.exec(of)?.[0] ?? 0);
-}
-
-/** A part for people, counted from 1. */
-export function labelOf({ kind, of, value }: { kind: EntryKind; of: string; value?: unknown }): string {
-  const counted = of.split('/').filter((word) => /^\d+$/.test(word)).map((word) => Number(word) + 1);
-  const name = isObject(value) && typeof value['name'] === 'string' ? ` (${value['name']})` : '';
-  switch (kind) {
-    case 'header': return 'the header';
-    case 'close': return 'the end';
-    case 'plan': return 'the plan';
-    case 'measurement': return 'the measurement';
-    case 'teardown': return 'the teardown';
-    case 'decision': return `decision ${counted[1]} at gate ${counted[0]}`;
-    default: return `${kind} ${counted[0]}${name}`;
-  }
 }
 
 function nameOfSealPart(seal: unknown, path: readonly PropertyKey[]): string {
