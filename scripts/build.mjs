@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** Builds dist/: compiles with tsc, then bundles the workflows ahead of time, which saves each worker 1.4 s at start. */
+/**
+ * Builds dist/: compiles with tsc, then bundles the workflows ahead of time, which saves each worker 1.4 s at start, and
+ * what a worker loads beside the SDK, which saves it 0.05 s.
+ */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -19,6 +22,7 @@ cpSync(join(root, 'scripts/embedded/go-module'), join(dist, 'scripts/embedded/go
 makeExecutable(join(dist, 'scripts/cli'));
 linkPrograms();
 await bundleWorkflows();
+await bundleWorkerParts();
 // bootstrap.mjs compares sources with this stamp; its time is the start, so that an edit during the build counts.
 writeFileSync(join(dist, '.built'), `${started}\n`);
 say(`done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
@@ -78,6 +82,31 @@ async function bundleWorkflows() {
   renameSync(`${bundle}.new`, bundle);
   writeFileSync(stamp, fingerprint);
   say(`workflow bundle written, ${(code.length / 1024 / 1024).toFixed(1)} MB`);
+}
+
+/** One file in place of the compiled one, with the packages that only it needs. What others hold too stays outside: a class is itself only once. */
+async function bundleWorkerParts() {
+  const file = join(dist, 'workers', 'worker-parts.js');
+  const { rolldown } = await import('rolldown');
+  const bundle = await rolldown({
+    input: file,
+    platform: 'node',
+    external: [/^@temporalio\//, /\/configuration-error\.js$/],
+    plugins: [{
+      name: 'where-a-module-was',
+      // A file beside a module stays beside it, and not beside the bundle.
+      transform: (code, id) => code.includes('import.meta.url') && id.startsWith(dist)
+        ? code.replaceAll('import.meta.url', `new URL(${JSON.stringify(relative(dirname(file), id))}, import.meta.url).href`)
+        : null,
+    }],
+  });
+  const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
+  await bundle.close();
+  writeFileSync(`${file}.new`, output[0].code);
+  renameSync(`${file}.new`, file);
+  // It describes the file that was replaced.
+  rmSync(`${file}.map`, { force: true });
+  say(`worker's parts bundled, ${(output[0].code.length / 1024 / 1024).toFixed(1)} MB`);
 }
 
 /** Links under the names that users type, as npm would make them: one directory to put on PATH. */

@@ -46,7 +46,7 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
   // The locks bound the work, one drill a database. A bound here would keep teardowns waiting behind the copies of others.
   const second = begun.then(() => Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 500 }));
   const loaded = begun.then(async () => {
-    const [{ createActivities }, prepared] = await Promise.all([import('../activities/create-activities.ts'), prepare()]);
+    const [{ createActivities }, prepared] = await Promise.all([import('./worker-parts.ts'), prepare()]);
     return createActivities({ ...prepared, client, host });
   });
   // Who awaits it learns of its failure; a worker that could not be created has another.

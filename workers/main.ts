@@ -62,14 +62,14 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
 }
 
 async function loadConfigurationLate(file: string | undefined) {
-  const { loadConfiguration, resolvePassword, probeEnvironment, evidenceSigner } = await import('./config.ts');
+  const { loadConfiguration, resolvePassword, probeEnvironment, evidenceSigner } = await import('./worker-parts.ts');
   const loaded = await loadConfiguration(file);
   return { ...loaded, resolvePassword, probeEnvironment, signHead: await evidenceSigner(loaded.configuration) };
 }
 
 /** What lost runs left: drills, and backups that were never published. Loaded late: nobody waits for it at the start. */
 async function sweepAll(tools: SweepTools): Promise<string[]> {
-  const [{ sweepAbandonedPlaces }, { sweepAbandonedBackups }] = await Promise.all([import('../activities/archive-provider/sweep-places.ts'), import('../activities/backup/sweep-incoming.ts')]);
+  const { sweepAbandonedPlaces, sweepAbandonedBackups } = await import('./worker-parts.ts');
   return [...await sweepAbandonedPlaces(tools), ...await sweepAbandonedBackups(tools)];
 }
 

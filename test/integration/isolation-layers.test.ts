@@ -186,7 +186,7 @@ describe('without one layer, its canary sings', () => {
       const proc = `/proc/${source.server.pid}`;
       const done = {
         overwrites: await does(`COPY (SELECT 1) TO '${exported}'`),
-        signals: await does(`COPY (SELECT 1) TO PROGRAM 'kill -0 ${source.server.pid}'`),
+        signals: await does(`COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; kill -0 ${source.server.pid}'`),
         entersByProc: await does(`SELECT pg_read_file('${proc}/root${source.server.dataDirectory}/PG_VERSION')`),
       };
       await destroy();

@@ -1,0 +1,8 @@
+/**
+ * What a worker loads while its workflow thread starts. The build makes one file of it: 150 small ones take the main
+ * thread longer than the thread needs to start.
+ */
+export { createActivities } from '../activities/create-activities.ts';
+export { sweepAbandonedPlaces } from '../activities/archive-provider/sweep-places.ts';
+export { sweepAbandonedBackups } from '../activities/backup/sweep-incoming.ts';
+export { evidenceSigner, loadConfiguration, probeEnvironment, resolvePassword } from './config.ts';
