@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { durationMs, sizeBytes } from './duration.ts';
-import { gatePolicySchema } from './gate.ts';
+import { gatePolicySchema, type GatePolicy } from './gate.ts';
+import { channelSchema } from './notification.ts';
+import { groupsSchema, membersOf, normalName, peopleSchema, personOf, type Groups, type People } from './people.ts';
 import { HOST_NAME } from './search-attributes.ts';
 
 /** How to connect. Secrets are references: a file or the name of an environment variable, never the value. */
@@ -66,6 +68,8 @@ export const databaseSchema = z.strictObject({
   manifest: manifestLimitsSchema.prefault({}),
   objectives: objectivesSchema.prefault({}),
   gates: z.record(z.string(), gatePolicySchema).default({}),
+  /** A step that fails waits this long for an operator, who retries it, skips it or aborts. Without it the run fails at once. */
+  failedSteps: z.strictObject({ wait: durationMs }).optional(),
   checks: z.array(checkSettingSchema).default([]),
   probe: probeSchema.optional(),
   /** A table that something writes the time to: a second account of what was lost. `every`: the longest time between two beats. */
@@ -75,6 +79,42 @@ export const databaseSchema = z.strictObject({
 });
 export type DatabaseSettings = z.output<typeof databaseSchema>;
 export type HeartbeatSetting = NonNullable<DatabaseSettings['heartbeat']>;
+
+interface GatesSide { groups: Groups; people: People; approvals: { allowedSigners?: string | undefined }; notifications: { channels: Record<string, unknown>; alarm: string[] }; databases: Record<string, { gates: Record<string, GatePolicy> }> }
+
+/** What only shows when gates, people, groups and channels are seen together. */
+function mistakesOfGates({ groups, people, approvals, notifications, databases }: GatesSide): { path: (string | number)[]; message: string }[] {
+  const mistakes: { path: (string | number)[]; message: string }[] = [];
+  const named = new Map<string, string>();
+  for (const [person, { aliases }] of Object.entries(people)) {
+    for (const name of [person, ...aliases]) {
+      const other = named.get(normalName(name));
+      if (other !== undefined && other !== person) mistakes.push({ path: ['people', person], message: `"${name}" is also a name of ${other}; one name is one person's` });
+      named.set(normalName(name), person);
+    }
+  }
+  const channelsOf = (names: readonly string[], path: (string | number)[]) => {
+    for (const [index, name] of names.entries()) if (!Object.hasOwn(notifications.channels, name)) mistakes.push({ path: [...path, index], message: `there is no channel "${name}" under notifications.channels` });
+  };
+  channelsOf(notifications.alarm, ['notifications', 'alarm']);
+  for (const [database, { gates }] of Object.entries(databases)) {
+    for (const [gate, policy] of Object.entries(gates)) {
+      const at = ['databases', database, 'gates', gate];
+      const lists = [{ names: policy.approvers, path: [...at, 'approvers'] }, ...policy.escalation.map(({ approvers }, index) => ({ names: approvers, path: [...at, 'escalation', index, 'approvers'] }))];
+      const everybody = new Set<string>();
+      for (const { names, path } of lists) {
+        const { members, unknown } = membersOf(names, groups);
+        for (const member of members) everybody.add(personOf(member, people));
+        for (const group of unknown) mistakes.push({ path, message: `there is no group "${group.slice(1)}" under groups` });
+      }
+      if (policy.approvers.length > 0 && policy.quorum > everybody.size) mistakes.push({ path: [...at, 'quorum'], message: `asks for more approvals than there are approvers (${everybody.size}); the gate could only expire` });
+      if (policy.assurance === 'signature' && approvals.allowedSigners === undefined) mistakes.push({ path: [...at, 'assurance'], message: 'asks for signatures, and approvals.allowedSigners names no file that lists whose count' });
+      channelsOf(policy.notify, [...at, 'notify']);
+      for (const [index, { notify }] of policy.escalation.entries()) channelsOf(notify, [...at, 'escalation', index, 'notify']);
+    }
+  }
+  return mistakes;
+}
 
 /** `runbooks.yaml`. */
 export const configurationSchema = z.strictObject({
@@ -100,8 +140,22 @@ export const configurationSchema = z.strictObject({
   postgres: z.strictObject({ binDirectory: z.string().optional() }).prefault({}),
   lease: z.strictObject({ maximum: durationMs.default(48 * 3_600_000), hostLoss: durationMs.default(10 * 60_000) }).prefault({}),
   webUi: z.url().optional(),
+  /** Who decides: other names of one person, and who stands in for whom. */
+  people: peopleSchema,
+  /** Names of people that a gate takes together as `@name`. */
+  groups: groupsSchema,
+  approvals: z.strictObject({
+    /** Whose signatures count, in the format of `ssh-keygen -Y verify` (ALLOWED SIGNERS in its manual). */
+    allowedSigners: z.string().optional(),
+  }).prefault({}),
+  notifications: z.strictObject({
+    channels: z.record(z.string().min(1).max(100), channelSchema).default({}),
+    /** Channels that are told when a step waits for an operator, and when a run could not undo what it did. */
+    alarm: z.array(z.string()).default([]),
+  }).prefault({}),
   databases: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,40}$/, 'a target is named with a-z, 0-9, _ and -'), databaseSchema),
 }).superRefine((value, context) => {
+  for (const { path, message } of mistakesOfGates(value)) context.addIssue({ code: 'custom', path, message });
   if (Object.keys(value.databases).length === 0) context.addIssue({ code: 'custom', path: ['databases'], message: 'name at least one database' });
 });
 export type Configuration = z.output<typeof configurationSchema>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { sealSchema } from './chain.ts';
-import { decisionSchema } from './gate.ts';
+import { decisionSchema, gateEventSchema } from './gate.ts';
 
 /** RFC 3339 UTC with milliseconds. */
 const instant = z.iso.datetime({ precision: 3 });
@@ -22,7 +22,7 @@ export type Check = z.output<typeof checkSchema>;
 
 export const stepRecordSchema = z.strictObject({
   name: z.string(),
-  outcome: z.enum(['running', 'done', 'failed', 'cancelled', 'waiting']),
+  outcome: z.enum(['running', 'done', 'failed', 'cancelled', 'waiting', 'skipped']),
   startedAt: instant,
   finishedAt: instant.nullable(),
   attempts: z.number().int().min(0),
@@ -39,12 +39,13 @@ export const gateRecordSchema = z.strictObject({
   decisions: z.array(decisionSchema),
   /** Refused decisions beyond those that are kept. */
   decisionsLeftOut: z.number().int().min(0).default(0),
+  events: z.array(gateEventSchema).default([]),
+  /** What it means that the gate expired, where it did. */
+  onExpiry: z.enum(['reject', 'approve']).default('reject'),
 });
 export type GateRecord = z.output<typeof gateRecordSchema>;
 
-export const OPERATIONS = ['pause', 'resume', 'abort'] as const;
-/** What an operator may ask of a living run. */
-export type Operation = (typeof OPERATIONS)[number];
+export const OPERATIONS = ['pause', 'resume', 'abort', 'retryStep', 'skipStep', 'extendDeadline'] as const;
 
 export const operationRecordSchema = z.strictObject({
   at: instant,
@@ -53,6 +54,10 @@ export const operationRecordSchema = z.strictObject({
   by: z.string().nullable(),
   reason: z.string().nullable(),
   channel: z.enum(['signal', 'update']),
+  /** What it was done to: a step, a gate; null where that is the run. */
+  of: z.string().nullable().default(null),
+  /** With what: another input, another deadline. */
+  detail: z.string().nullable().default(null),
 });
 export type OperationRecord = z.output<typeof operationRecordSchema>;
 

@@ -27,5 +27,7 @@ export const lockStateSchema = z.object({ nextFence: z.number().int().positive()
 export const guardianInputSchema = z.object({
   owner: ownerSchema, runbook: z.string(), target: z.string(), sharesTargetWith: z.array(z.string()),
   lease: z.object({ maximumMs: z.number(), hostLossMs: z.number() }),
+  /** Channels that are told when something could not be undone. Runs of older code name none. */
+  alarm: z.array(z.string()).default([]),
 });
 export const releaseSchema = z.object({ guardianId: z.string() });

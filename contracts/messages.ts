@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { StepRecord } from './evidence.ts';
 
 /**
  * What a message carries goes into history and evidence, and anybody who can reach the server can send one: without a
@@ -7,12 +8,14 @@ import { z } from 'zod';
 const MESSAGE_LIMITS = { name: 200, text: 500 } as const;
 const name = z.string().max(MESSAGE_LIMITS.name);
 const text = z.string().max(MESSAGE_LIMITS.text);
+/** In the armour of `ssh-keygen -Y sign`; those of the largest RSA keys have less than half of this. */
+const signature = z.string().max(5_000);
 /** For sentences that refuse a message. */
 export const LIMITS_IN_WORDS = `names of at most ${MESSAGE_LIMITS.name} characters and other text of at most ${MESSAGE_LIMITS.text}`;
 
 /** What an `approve` or `reject` signal may carry; from the web UI's empty form it carries nothing at all. */
 export const decisionSignalSchema = z
-  .strictObject({ gate: name.optional(), by: name.min(1).optional(), comment: text.optional(), planHash: name.optional() })
+  .strictObject({ gate: name.optional(), by: name.min(1).optional(), comment: text.optional(), planHash: name.optional(), signature: signature.optional() })
   .optional();
 export type DecisionSignal = z.output<typeof decisionSignalSchema>;
 
@@ -23,6 +26,7 @@ export const decideSchema = z.strictObject({
   by: name.min(1),
   comment: text.optional(),
   planHash: name.optional(),
+  signature: signature.optional(),
 });
 export type Decide = z.output<typeof decideSchema>;
 
@@ -30,16 +34,40 @@ export type Decide = z.output<typeof decideSchema>;
 export const operatorSchema = z.strictObject({ by: name.optional(), reason: text.optional() }).optional();
 export type Operator = z.output<typeof operatorSchema>;
 
+/** Argument of the `retryStep` update: a failed step that waits is tried again, with another input where it takes one. */
+export const retryStepSchema = z.strictObject({ step: name, by: name.min(1), reason: text.min(1), input: z.unknown().optional() });
+export type RetryStep = z.output<typeof retryStepSchema>;
+
+/** Argument of the `skipStep` update: goes on without a step that waits, where its runbook allows that. */
+export const skipStepSchema = z.strictObject({ step: name, by: name.min(1), reason: text.min(1) });
+export type SkipStep = z.output<typeof skipStepSchema>;
+
+/** Argument of the `extendDeadline` update: moves the expiry of the open gate. */
+export const extendDeadlineSchema = z.strictObject({ gate: name, until: z.iso.datetime({ offset: true }), by: name.min(1).optional(), reason: text.optional() });
+export type ExtendDeadline = z.output<typeof extendDeadlineSchema>;
+
 /** Names of the messages that every run understands. Users rely on them. */
 export const SIGNALS = { approve: 'approve', reject: 'reject', pause: 'pause', resume: 'resume', abort: 'abort' } as const;
-export const UPDATES = { decide: 'decide', pause: 'pause', resume: 'resume', abort: 'abort' } as const;
+export const UPDATES = { decide: 'decide', pause: 'pause', resume: 'resume', retryStep: 'retryStep', skipStep: 'skipStep', abort: 'abort', extendDeadline: 'extendDeadline' } as const;
 export const QUERIES = { progress: 'progress', plan: 'plan', compensations: 'compensations', record: 'record' } as const;
 
 /** Messages between a run, its guardian and the lock of its target. Not for people. */
 export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release' } as const;
 
 /** A gate that waits for people. `note`: what they have to know of its policy; null mostly. */
-interface OpenGateView { name: string; openedAt: string; expiresAt: string; planHash: string; approvers: string[]; quorum: number; assurance: string; note: string | null }
+interface OpenGateView { name: string; openedAt: string; expiresAt: string; /** To what instant it can be extended; absent from a worker of older code. */ latestExpiry?: string; planHash: string; approvers: string[]; quorum: number; assurance: string; note: string | null }
+
+/** A step that failed, or that the run is paused before, and what an operator can do about it. */
+interface WaitingStepView {
+  name: string;
+  /** Why it failed; null for one that has not begun. */
+  failure: string | null;
+  until: string;
+  /** Whether `retryStep` may bring another input. */
+  takesInput: boolean;
+  /** What skipping it costs; null where it cannot be skipped. */
+  skippingCosts: string | null;
+}
 
 /** Decisions and messages that changed nothing, with the reason, in the order in which they came. */
 export interface Refusals {
@@ -67,8 +95,16 @@ export interface Progress extends Refusals {
   startedAt: string;
   paused: boolean;
   openGate: OpenGateView | null;
-  steps: { name: string; outcome: 'running' | 'done' | 'failed' | 'cancelled' | 'waiting'; startedAt: string; finishedAt: string | null; summary: string | null }[];
+  /** The step that waits for an operator; null mostly, absent from a worker of older code. */
+  waitingStep?: WaitingStepView | null;
+  /** Who holds the target, or waits for it; null before the run asked for it, and from a worker of older code. */
+  lease?: { expiresAt: string } | null;
+  steps: { name: string; outcome: StepRecord['outcome']; startedAt: string; finishedAt: string | null; summary: string | null }[];
 }
 
 /** An entry of the compensation ledger as the `compensations` query shows it. */
-export interface CompensationView { id: string; step: string; title: string; when: 'failure' | 'always' }
+export interface CompensationView {
+  id: string; step: string; title: string; when: 'failure' | 'always';
+  /** How long it took the last time that a run of this runbook undid it on this target; null when that is not known. */
+  lastSeconds: number | null;
+}

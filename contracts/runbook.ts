@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { StartedBy } from './evidence.ts';
 import type { GatePolicy } from './gate.ts';
+import type { People } from './people.ts';
 import type { SearchAttributeName } from './search-attributes.ts';
 
 /** What callers rely on about one runbook: its workflow type, its input, and how it shares a target. */
@@ -28,7 +29,16 @@ export interface RunSettings {
   target: string;
   /** Host of the target's files, where the configuration names one. */
   host?: string;
+  /** With each group replaced by who is in it. */
   gates: Record<string, GatePolicy>;
+  /** Who is who. Older code has none, nor what follows. */
+  people?: People;
+  /** How long a failed step waits for an operator; absent: it does not. */
+  failedStepsWaitMs?: number;
+  /** Channels that are told of what waits for an operator, and of what was left behind. */
+  alarm?: string[];
+  /** How many seconds undoing a step took in the newest evidence of this runbook on this target. */
+  lastUndone?: Record<string, number>;
   /** Search attributes that the server knows; the others are left out, since an unknown one would hang the run. */
   searchAttributes: SearchAttributeName[];
   lease: LeasePolicy;

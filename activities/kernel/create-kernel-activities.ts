@@ -7,12 +7,16 @@ import type { Owner } from '../../contracts/ledger.ts';
 import { INTERNAL, QUERIES } from '../../contracts/messages.ts';
 import { endOf, evidenceOf, UNKNOWN_VERSION, type RunRecord } from '../../contracts/record.ts';
 import { isOver } from '../../contracts/run-status.ts';
+import { KERNEL_GATES, type GatePolicy } from '../../contracts/gate.ts';
+import { membersOf, type Groups } from '../../contracts/people.ts';
 import { TASK_QUEUE, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
+import { lastUndone } from '../evidence/last-undone.ts';
 import { createEvidenceStore } from '../evidence/store.ts';
 import type { KernelActivities } from './kernel-activities.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
-import { findWrittenEvidence, identifyDecision, readLedger, readStarter } from './run-history.ts';
+import { findWrittenEvidence, identifyDecision, identifyUpdate, readLedger, readStarter } from './run-history.ts';
+import { verifySignature } from './verify-signature.ts';
 
 export interface KernelDependencies {
   client: Client;
@@ -33,20 +37,25 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     return { ...evidence, steps: evidence.steps.map((step) => ({ ...step, attempts: ledger?.attempts[step.name] ?? step.attempts })) };
   };
   return {
-    async describeRun({ target, gates, run }) {
+    async describeRun({ runbook, target, gates, run }) {
       const name = target ?? onlyTarget(configuration);
       // Names come from outside: `constructor` is one that every object has.
       const settings = Object.hasOwn(configuration.databases, name) ? configuration.databases[name] : undefined;
       if (!settings) {
         throw ApplicationFailure.nonRetryable(`there is no database "${name}" in the configuration; it has ${Object.keys(configuration.databases).join(', ')}`, 'NOT_FOUND');
       }
-      const unknownGate = Object.keys(settings.gates).find((gate) => gates.length > 0 && !gates.includes(gate));
-      if (unknownGate !== undefined) throw ApplicationFailure.nonRetryable(`databases.${name}.gates.${unknownGate}: there is no such gate; there are ${gates.join(', ')}`, 'CONFIGURATION');
-      const { lease } = configuration;
+      const isGate = (gate: string) => gates.includes(gate) || KERNEL_GATES.includes(gate);
+      const unknownGate = Object.keys(settings.gates).find((gate) => gates.length > 0 && !isGate(gate));
+      if (unknownGate !== undefined) throw ApplicationFailure.nonRetryable(`databases.${name}.gates.${unknownGate}: there is no such gate; there are ${[...gates, ...KERNEL_GATES].join(', ')}`, 'CONFIGURATION');
+      const { lease, groups, people, notifications } = configuration;
       return {
         target: name,
         ...(settings.host === undefined ? {} : { host: settings.host }),
-        gates: Object.fromEntries(Object.entries(settings.gates).filter(([gate]) => gates.includes(gate))),
+        gates: Object.fromEntries(Object.entries(settings.gates).filter(([gate]) => isGate(gate)).map(([gate, policy]) => [gate, withMembers(policy, groups)])),
+        people,
+        ...(settings.failedSteps ? { failedStepsWaitMs: settings.failedSteps.wait } : {}),
+        alarm: notifications.alarm,
+        lastUndone: await lastUndone(configuration.evidence.directory, { runbook, target: name }),
         searchAttributes,
         lease: { maximumMs: lease.maximum, hostLossMs: lease.hostLoss },
         codeVersion,
@@ -54,6 +63,8 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       };
     },
     identifyDecision: (input) => identifyDecision(client, input),
+    identifyUpdate: (input) => identifyUpdate(client, input),
+    verifySignature: (input) => verifySignature({ ...input, allowedSigners: configuration.approvals.allowedSigners }),
     async requestLock({ target, request }) {
       await client.workflow.signalWithStart(LOCK_TYPE, {
         workflowId: lockId(target), taskQueue: TASK_QUEUE, signal: INTERNAL.request, signalArgs: [request], staticSummary: `lock of ${target}`,
@@ -101,6 +112,12 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       return store.write(await withAttempts(owner, evidence));
     },
   };
+}
+
+/** A policy with each group replaced by who is in it. */
+function withMembers(policy: GatePolicy, groups: Groups): GatePolicy {
+  const resolve = (names: readonly string[]) => membersOf(names, groups).members;
+  return { ...policy, approvers: resolve(policy.approvers), escalation: policy.escalation.map((escalation) => ({ ...escalation, approvers: resolve(escalation.approvers) })) };
 }
 
 /** How often a run that nobody can query is asked for what it knows, before evidence is written without it. */

@@ -9,6 +9,13 @@ import type { Settlement } from '../../contracts/record.ts';
 export interface IdentifyDecisionInput { workflowId: string; runId: string; signal: 'approve' | 'reject'; ordinal: number; gateOpenedAtMs: number }
 export interface DecisionEvent { atMs: number; identity: string; principal: string | null; beforeGateWasVisible: boolean }
 
+export interface IdentifyUpdateInput { workflowId: string; runId: string; updateId: string }
+/** Who sent an update, and when the server accepted it. */
+export interface UpdateEvent { atMs: number; identity: string; principal: string | null }
+
+/** `principals`: whose key it is, by the allowed-signers file; `key`: as `ssh-keygen -l` shows it. `refused`: why the signature is worth nothing. */
+export type VerifiedSignature = { refused: null; principals: string[]; key: string } | { refused: string };
+
 /** A request for the lock of a target, as the lock workflow keeps it. */
 export type LockRequest = z.output<typeof lockRequestSchema>;
 
@@ -34,6 +41,9 @@ export interface DeadRun { owner: Owner; runbook: string; target: string; outcom
 export interface KernelActivities {
   describeRun(input: { runbook: string; target: string | undefined; gates: readonly string[]; run: { workflowId: string; runId: string } }): Promise<RunSettings>;
   identifyDecision(input: IdentifyDecisionInput): Promise<DecisionEvent>;
+  identifyUpdate(input: IdentifyUpdateInput): Promise<UpdateEvent>;
+  /** Whether one of the allowed signers signed exactly this statement, for the namespace of our approvals. */
+  verifySignature(input: { statement: string; signature: string }): Promise<VerifiedSignature>;
   requestLock(input: { target: string; request: LockRequest }): Promise<void>;
   releaseLock(input: { target: string; guardianId: string }): Promise<void>;
   /** Which of these guardians no longer run, so that the lock can be taken from them. */

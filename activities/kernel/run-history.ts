@@ -4,7 +4,7 @@ import type { temporal } from '@temporalio/proto';
 import { latestRun } from './run-end.ts';
 import type { StartedBy } from '../../contracts/evidence.ts';
 import { STEP_HEADER, type LedgerEntry, type Owner, type StepHeader } from '../../contracts/ledger.ts';
-import type { DecisionEvent, EvidenceFiles, IdentifyDecisionInput, KernelActivities, Ledger } from './kernel-activities.ts';
+import type { DecisionEvent, EvidenceFiles, IdentifyDecisionInput, IdentifyUpdateInput, UpdateEvent, KernelActivities, Ledger } from './kernel-activities.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 type Timestamp = NonNullable<HistoryEvent['eventTime']>;
@@ -137,6 +137,15 @@ export async function identifyDecision(client: Client, input: IdentifyDecisionIn
     principal: principalOf(event),
     beforeGateWasVisible: visible !== undefined && atMs < millis(visible.eventTime),
   };
+}
+
+/** Finds the event with which an update was accepted. */
+export async function identifyUpdate(client: Client, { workflowId, runId, updateId }: IdentifyUpdateInput): Promise<UpdateEvent> {
+  const events = await eventsOf(client, workflowId, runId);
+  const event = events.find(({ workflowExecutionUpdateAcceptedEventAttributes: accepted }) => accepted?.acceptedRequest?.meta?.updateId === updateId || accepted?.protocolInstanceId === updateId);
+  if (!event) throw new Error(`update ${updateId} is not in the history of ${workflowId} yet`);
+  const identity = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.meta?.identity ?? '';
+  return { atMs: millis(event.eventTime), identity: identity.slice(0, KEPT_IDENTITY), principal: principalOf(event) };
 }
 
 /** Reads who started a run from its first event: unlike the requester in the input, nobody can leave that out. */

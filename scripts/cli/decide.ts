@@ -1,5 +1,8 @@
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { approvalStatement, type ApprovalStatement } from '../../contracts/approval.ts';
 import { namesPlan, PLAN_HASH } from '../../contracts/gate.ts';
 import { QUERIES, SIGNALS, UPDATES, type Decide, type Progress } from '../../contracts/messages.ts';
+import type { RunRecord } from '../../contracts/record.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { withClient } from './connect.ts';
 import { decideBySignal } from './decide-by-signal.ts';
@@ -8,6 +11,7 @@ import type { TemporalOptions } from './options.ts';
 import { note, plain, print, systemUser } from './output.ts';
 import { ourCommand, signalCommand } from './printed-command.ts';
 import { ANSWER_MS, refuseClosed, sendUpdate, unanswered } from './send-update.ts';
+import { signStatement } from './sign-statement.ts';
 import { silenceOf } from './silence.ts';
 
 export interface DecideOptions extends TemporalOptions {
@@ -15,6 +19,8 @@ export interface DecideOptions extends TemporalOptions {
   by?: string;
   comment?: string;
   planHash?: string;
+  /** File of an SSH key that signs the decision. */
+  sign?: string;
 }
 
 /** `runbook approve`. */
@@ -51,6 +57,7 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
       // What people copy is the short form; what counts is the whole hash, which the run compares once more.
       planHash: open.planHash,
     };
+    if (options.sign !== undefined) message.signature = await signStatement(options.sign, approvalStatement({ ...await signedRun(client, handle), gate: message.gate, openedAt: open.openedAt, planHash: open.planHash, decision, comment: message.comment ?? null }));
     const answer = open.assurance === 'principal' && message.gate === open.name
       ? await decideBySignal(client, handle, message, ourCommand(options, 'status', workflowId))
       : await sendUpdate<{ gate: string; outcome: string }>(client, handle, { name: UPDATES.decide, argument: message, instead: instead(message.gate) });
@@ -63,6 +70,12 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
     print(options, sent, () => [outcomeSentence(decision, sent.by, answer.result, open.quorum)]);
     return EXIT.done;
   });
+}
+
+/** What of the run a signature is over. */
+async function signedRun(client: Client, handle: WorkflowHandle): Promise<Pick<ApprovalStatement, 'runbook' | 'target' | 'owner'>> {
+  const { runbook, target, owner } = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.query<RunRecord>(QUERIES.record));
+  return { runbook, target, owner };
 }
 
 function outcomeSentence(decision: string, by: string | null, { gate, outcome }: { gate: string; outcome: string }, quorum: number): string {

@@ -102,14 +102,29 @@ for (const decision of ['approve', 'reject'] as const) {
     .option('-g, --gate <name>', 'gate (default: the open one)')
     .option('--by <name>', 'who decides (default: the user of this system)')
     .option('--comment <text>', 'goes into the evidence')
-    .option('--plan-hash <hash>', 'the plan that was looked at (default: the present one)');
+    .option('--plan-hash <hash>', 'the plan that was looked at (default: the present one)')
+    .option('--sign <key>', 'sign the decision with this SSH key');
 }
+withTemporal(add('extend <id>', 'move the expiry of the open gate of a run', async () => (await import('./steer.ts')).extend))
+  .option('-g, --gate <name>', 'gate (default: the open one)')
+  .option('--until <instant>', 'to when, as in 2026-12-31T18:00:00Z')
+  .option('--for <duration>', 'by how much, as in 4h')
+  .option('--by <name>', 'who extends it (default: the user of this system)')
+  .option('--reason <text>', 'why');
 const operations = { pause: 'pause a run before its next step', resume: 'go on after a pause', abort: 'undo what a run did, and end it' } as const;
 for (const operation of ['pause', 'resume', 'abort'] as const) {
   withTemporal(add(`${operation} <id>`, operations[operation], async () => (await import('./operate.ts'))[operation]))
     .option('--by <name>', 'who asks (default: the user of this system)')
     .option('--reason <text>', 'why');
 }
+const stepOptions = (command: Command) => command
+  .option('--step <name>', 'step (default: the one that waits)')
+  .option('--by <name>', 'who asks (default: the user of this system)')
+  .option('--reason <text>', 'why; goes into the evidence');
+stepOptions(withTemporal(add('retry <id>', 'try the failed step of a run again that waits for an operator', async () => (await import('./steer.ts')).retry)))
+  .option('--input <json>', 'another input, where the step takes one')
+  .option('--input-file <file>', 'the same, from a file');
+stepOptions(withTemporal(add('skip <id>', 'go on without the step that waits, where the runbook allows that', async () => (await import('./steer.ts')).skip)));
 withHiddenTemporal(add('report <file-or-id>', 'print the evidence of a run', async () => (await import('./report.ts')).report))
   .option('--redact <pointer...>', 'print the file without these values, such as /reason or /gates/0/decisions/0/comment; its chain still verifies');
 withHiddenTemporal(add('verify <file>', 'recompute the chain of a file of evidence; needs no server', async () => (await import('./verify.ts')).verify))

@@ -43,7 +43,7 @@ export function activityLine(activity: ActivityView, rate: number | null): strin
   return parts.join(', ');
 }
 
-const MARKS = { done: coloured('✓', 'ok'), running: '▶', waiting: '…', failed: coloured('✗', 'bad'), cancelled: coloured('✗', 'unsure') } as const;
+const MARKS = { done: coloured('✓', 'ok'), running: '▶', waiting: '…', failed: coloured('✗', 'bad'), cancelled: coloured('✗', 'unsure'), skipped: coloured('–', 'unsure') } as const;
 
 /** A run as lines, for `status` and for the live display. */
 export function runLines(view: RunView, meter: RateMeter, nowMs: number, options: TemporalOptions = {}): string[] {
@@ -59,7 +59,7 @@ export function runLines(view: RunView, meter: RateMeter, nowMs: number, options
   }
   for (const activity of view.activities) lines.push(`    ${activityLine(activity, meter.rate(activity, nowMs))}`);
   // A run of an older worker tells none.
-  return [...lines, ...gateLines(view, nowMs, options), ...(progress?.refused ? refusalLines(progress).map((line) => coloured(plain(line), 'unsure')) : [])];
+  return [...lines, ...gateLines(view, nowMs, options), ...waitingLines(view, options), ...(progress?.refused ? refusalLines(progress).map((line) => coloured(plain(line), 'unsure')) : [])];
 }
 
 /** A pause takes effect at the next safe point: until then the step goes on. */
@@ -71,6 +71,17 @@ function wordOf({ status, progress }: RunView): string {
   if (status === 'PAUSED') return coloured(`paused in Temporal at: ${plain(progress?.phase || 'running')}; nobody carries it on until it is unpaused there`, 'unsure');
   if (!isOver(status)) return plain(progress?.phase || 'running');
   return coloured(status.toLowerCase().replaceAll('_', ' '), status === 'COMPLETED' ? 'ok' : 'bad');
+}
+
+/** The step that waits for an operator, and the commands that go on with it. */
+function waitingLines({ workflowId, status, progress }: RunView, options: TemporalOptions): string[] {
+  const step = progress?.waitingStep;
+  if (!step || isOver(status)) return [];
+  const command = (name: string) => `  ${ourCommand(options, name, workflowId, '--step', step.name, '--reason', 'REASON')}`;
+  return [
+    ...(step.failure === null ? [] : [coloured(`step "${step.name}" failed and waits for an operator until ${step.until}: ${plain(step.failure)}`, 'bad'), command('retry')]),
+    ...(step.skippingCosts === null ? [] : [`${command('skip')}   (costs: ${plain(step.skippingCosts)})`]),
+  ];
 }
 
 /** What the open gate waits for, the plan that it decides on, and the command that answers it. */

@@ -10,11 +10,11 @@ export const ANSWER_MS = 10_000;
 export type Answer<Result> = { result: Result; refused?: undefined } | { result?: undefined; refused: string };
 
 /**
- * Sends an update to a run and waits ten seconds for its answer. `instead`: the signal with the same meaning, as a command.
+ * Sends an update to a run and waits ten seconds for its answer. `instead`: the signal with the same meaning, as a command, where there is one.
  *
  * @throws CommandError that says why nobody answers, and what the server would keep until somebody does
  */
-export async function sendUpdate<Result>(client: Client, handle: WorkflowHandle, update: { name: string; argument: object; instead: string }): Promise<Answer<Result>> {
+export async function sendUpdate<Result>(client: Client, handle: WorkflowHandle, update: { name: string; argument: object; instead?: string }): Promise<Answer<Result>> {
   try {
     return { result: await client.withDeadline(Date.now() + ANSWER_MS, () => handle.executeUpdate<Result, [object]>(update.name, { args: [update.argument] })) };
   } catch (error) {
@@ -27,10 +27,10 @@ export async function sendUpdate<Result>(client: Client, handle: WorkflowHandle,
  * Nobody carries the run on: what to do, and the signal that need not wait for it. `sent`: the update that was sent in vain,
  * which the server may have kept.
  */
-export function unanswered({ noWorker, sentence }: Silence, workflowId: string, instead: string, { cause, sent }: { cause: unknown; sent?: string }): CommandError {
+export function unanswered({ noWorker, sentence }: Silence, workflowId: string, instead: string | undefined, { cause, sent }: { cause: unknown; sent?: string }): CommandError {
   const kept = sent === undefined ? '' : ` (a worker that starts soon may still carry out the ${sent} that was sent now)`;
   return new CommandError(EXIT.unreachable, noWorker
-    ? `no worker answers for "${workflowId}"${kept}: start one with \`runbook worker\`, or send a signal, which the server keeps until one does: ${instead}`
+    ? `no worker answers for "${workflowId}"${kept}: start one with \`runbook worker\`${instead === undefined ? '' : `, or send a signal, which the server keeps until one does: ${instead}`}`
     : `"${workflowId}" does not answer${kept}: ${sentence}`, { cause });
 }
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { gatePolicySchema, type Decision } from '../../contracts/gate.ts';
-import { gateOutcome, refusal as refusalOf, requestersOf, requesterUnchecked, type GateView, type Proposal } from '../../workflows/procedure/gate-policy.ts';
+import { gateOutcome, onBehalfOf, refusal as refusalOf, requestersOf, requesterUnchecked, type GateView, type Proposal } from '../../workflows/procedure/gate-policy.ts';
 
 const policy = (over: Record<string, unknown> = {}) => gatePolicySchema.parse({ approvers: ['anna', 'ben'], quorum: 2, ...over });
-const view = (over: Partial<GateView> = {}): GateView => ({ name: 'start', policy: policy(), planHash: 'abc', requesters: ['carol'], decisions: [], ...over });
-const decision = (over: Partial<Decision>): Decision => ({ at: '', decision: 'approve', by: 'anna', assurance: 'claimed', channel: 'signal', identity: '', comment: null, counted: true, reason: null, ...over });
-const refusal = (gate: GateView, proposal: Omit<Proposal, 'channel' | 'identity'> & Partial<Proposal>) => refusalOf(gate, { channel: 'signal', identity: '', ...proposal });
+const view = (over: Partial<GateView> = {}): GateView => ({ name: 'start', policy: policy(), people: {}, openedAtMs: 0, planHash: 'abc', requesters: ['carol'], decisions: [], ...over });
+const decision = (over: Partial<Decision>): Decision => ({ at: '', decision: 'approve', by: 'anna', onBehalfOf: null, key: null, assurance: 'claimed', channel: 'signal', identity: '', comment: null, counted: true, reason: null, ...over });
+const refusal = (gate: GateView, proposal: Omit<Proposal, 'channel' | 'identity' | 'atMs'> & Partial<Proposal>) => refusalOf(gate, { channel: 'signal', identity: '', atMs: 0, ...proposal });
 
 describe('refusal', () => {
   it('lets a named approver decide once', () => {
@@ -18,7 +18,8 @@ describe('refusal', () => {
     ['a plan that has changed', view(), { by: 'anna', assurance: 'claimed', planHash: 'old' }, 'is not the plan'],
     ['the requester', view({ requesters: ['carol', 'Ben'] }), { by: 'ben', assurance: 'claimed' }, 'may not approve'],
     ['a claim where a verified principal is asked for', view({ policy: policy({ assurance: 'principal' }) }), { by: 'anna', assurance: 'claimed' }, 'asks for assurance "principal" and this decision has "claimed"; only a name that the Temporal server stamped'],
-    ['an update where a verified principal is asked for', view({ policy: policy({ assurance: 'principal' }) }), { by: 'anna', assurance: 'claimed', channel: 'update', identity: null }, 'no verified name, a signal does: send that, as `runbook approve WORKFLOW_ID` does'],
+    ['a principal where a signature is asked for', view({ policy: policy({ assurance: 'signature' }) }), { by: 'anna', assurance: 'principal' }, 'sign it: `runbook approve WORKFLOW_ID --sign KEY`'],
+    ['the same person in other letters of Unicode', view({ decisions: [decision({})] }), { by: 'ＡＮＮＡ', assurance: 'claimed' }, 'already decided'],
   ] as const)('refuses %s', (_title, gate, proposal, sentence) => {
     expect(refusal(gate, { decision: 'approve', ...proposal })).toContain(sentence);
   });
@@ -79,6 +80,59 @@ describe('a decision with a name and one without, where both count', () => {
     ['of one client, the second a rejection', { ...unnamed, identity: ops }, { ...named, identity: ops, decision: 'reject' }],
   ] as const)('%s, are not', (_title, past, proposal) => {
     expect(after(past, proposal)).toBeNull();
+  });
+});
+
+describe('people', () => {
+  const people = {
+    anna: { aliases: ['anna@example.org', 'Anna Ott'], delegates: [{ to: 'dora', from: '1970-01-01T00:00:10Z', until: '1970-01-01T00:00:20Z' }] },
+    ben: { aliases: [], delegates: [{ to: 'dora' }] },
+    dora: { aliases: ['dora@example.org'], delegates: [] },
+  };
+  const known = (over: Partial<GateView> = {}) => view({ people, ...over });
+  const approve = (by: string, atMs = 15_000) => ({ decision: 'approve', by, assurance: 'claimed', atMs }) as const;
+  const place = (gate: GateView, by: string, atMs?: number) => onBehalfOf(gate, { channel: 'signal', identity: '', ...approve(by, atMs) });
+
+  it('have other names, and count once under all of them', () => {
+    expect(refusal(known(), approve('ANNA  ott'))).toBeNull();
+    expect(refusal(known({ decisions: [decision({ by: 'anna@example.org' })] }), approve('Anna Ott'))).toContain('already decided');
+    expect(refusal(known({ requesters: ['anna@example.org'] }), approve('anna'))).toContain('may not approve');
+  });
+  it('decide for those who named them, in their time, and take one place', () => {
+    expect(refusal(known(), approve('dora'))).toBeNull();
+    expect(place(known(), 'dora@example.org')).toBe('anna');
+    for (const atMs of [9_999, 20_000]) expect(place(known(), 'dora', atMs)).toBe('ben');
+    expect(refusal(known({ policy: policy({ approvers: ['anna'], quorum: 1 }) }), approve('dora', 20_000))).toContain('dora may not decide');
+    expect(place(known({ decisions: [decision({})] }), 'dora')).toBe('ben');
+    const dora = decision({ by: 'dora', onBehalfOf: 'anna' });
+    expect(refusal(known({ decisions: [dora] }), approve('dora@example.org'))).toContain('already decided');
+    expect(refusal(known({ decisions: [dora] }), approve('anna'))).toContain('dora has already decided for anna');
+    expect(refusal(known({ policy: policy({ approvers: ['anna'], quorum: 1 }), decisions: [decision({})] }), approve('dora'))).toContain('anna, for whom dora would decide, has already decided');
+  });
+  it('do not approve for who asked for the run, and an approver takes the own place', () => {
+    const gate = known({ policy: policy({ approvers: ['anna'], quorum: 1 }), requesters: ['anna'] });
+    expect(refusal(gate, approve('dora'))).toContain('dora would decide for anna, who requested or started this run');
+    expect(refusal(gate, { ...approve('dora'), decision: 'reject' })).toBeNull();
+    expect(place(known({ requesters: ['anna'] }), 'dora')).toBe('ben');
+    expect(place(known({ policy: policy({ approvers: ['anna', 'dora'] }) }), 'dora')).toBeNull();
+  });
+});
+
+describe('escalation', () => {
+  const gate = view({ policy: policy({ approvers: ['anna'], quorum: 1, expiresAfter: '4h', escalation: [{ after: '1h', approvers: ['boss'] }] }) });
+  const boss = (atMs: number) => refusal(gate, { decision: 'approve', by: 'boss', assurance: 'claimed', atMs });
+  it('lets further people decide from its time on, by when they sent it', () => {
+    expect(boss(3_599_999)).toContain('boss may not decide at gate "start"; one of anna must; it is escalated to boss at 1970-01-01T01:00:00.000Z');
+    expect(boss(3_600_000)).toBeNull();
+  });
+});
+
+describe('rejections', () => {
+  it('close a gate when there are as many as its policy says', () => {
+    const no = (by: string) => decision({ by, decision: 'reject' });
+    expect(gateOutcome(policy({ rejections: 2 }), [no('anna')])).toBe('open');
+    expect(gateOutcome(policy({ rejections: 2 }), [no('anna'), no('ben')])).toBe('rejected');
+    expect(gateOutcome(policy(), [no('anna')])).toBe('rejected');
   });
 });
 

@@ -1,17 +1,21 @@
 import { DrTest, type DrTestResult } from '../../contracts/dr-test.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
-import type { Replay } from '../../activities/dr-test/drill-activities.ts';
+import type { CompareResult, Replay } from '../../activities/dr-test/drill-activities.ts';
 import { runbook } from '../procedure/runbook.ts';
 import { onHost, readOn } from './activities.ts';
 import { hostClockSkew } from './clock-skew.ts';
 import { recoveryActuals } from './recovery-actuals.ts';
 import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
+import { bindingOf } from './binding.ts';
 import { bytes, count, hasFailed, seconds, summaryOf } from './summaries.ts';
 import { judge, judgedRta, unanswered, verdictSoFar } from './verdict.ts';
 
 /** A backup that fails in one of these ways was proven unsound: that is a finding, not an accident. */
 const FINDINGS: FailureType[] = ['BACKUP_DAMAGED', 'RECOVERY_FAILED', 'RECOVERY_STOPPED_EARLY'];
+
+/** What a comparison that was skipped has compared. */
+const NOT_COMPARED: CompareResult = { tables: 0, rows: 0, objects: 0, checks: [], notVerified: { open: [], byDesign: [] }, seconds: 0 };
 
 /** Restores a real backup, compares every row with its manifest, measures RTA and RPA, and leaves nothing behind. */
 export const drTest = runbook(DrTest, async (run, input) => {
@@ -24,16 +28,24 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.checks(checks);
     run.verdict(verdictSoFar(run.allChecks));
   };
-  const plan = await run.step('plan', () => readOn(run.settings).planDrill({ database, recoveryPoint: input.recoveryPoint, depth: input.depth, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs }), {
+  const makePlan = (recoveryPoint: typeof input.recoveryPoint) => readOn(run.settings).planDrill({ database, recoveryPoint, depth: input.depth, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs });
+  let plan = await run.step('plan', () => makePlan(input.recoveryPoint), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
   const skew = hostClockSkew(plan.clocks, Date.now());
-  run.plan(plan);
+  run.plan(plan, bindingOf(plan));
   run.notVerified(plan.notVerified);
   run.verdictWhenFailing(FINDINGS, { restore: 'unsound', rto: plan.objectives.rto === undefined ? 'notSet' : 'missed', rpo: plan.objectives.rpo === undefined ? 'notSet' : 'missed' });
   const host = onHost(plan.taskQueue, run.settings.lease.hostLossMs);
   record(await run.step('pre-flight', () => host.checkDrillIsPossible({ plan }), { summary: summaryOf, failed: hasFailed }));
-  await run.gate('start');
+  // What was chosen stays chosen: a newer backup is no reason to ask people again, one that is gone is.
+  const chosen = typeof input.recoveryPoint === 'object' ? input.recoveryPoint : { id: plan.recoveryPoint.id };
+  await run.gate('start', {
+    recheck: async () => {
+      plan = await makePlan(chosen);
+      run.plan(plan, bindingOf(plan));
+    },
+  });
   const fence = await run.own({ title: 'drill', taskQueue: plan.taskQueue, input: { database }, open: 'openDrillPlace', close: 'closeDrillPlace', prove: 'proveDrillAbsent' });
   const drill = { database, recoveryPointId: plan.recoveryPoint.id, fence, owner: run.owner };
 
@@ -52,15 +64,16 @@ export const drTest = runbook(DrTest, async (run, input) => {
     const compared = await run.step(`compare ${source.name}`, () => host.compareWithManifest({ drill, manifestId: plan.manifest?.id ?? '', database: source.name, depth: plan.depth }), {
       summary: (result) => `${count(result.tables, 'table')}, ${count(result.rows, 'row')}, ${count(result.objects, 'definition')}${hasFailed(result.checks) ? '; not all as in the manifest' : ''}`,
       failed: (result) => hasFailed(result.checks),
+      skippable: { result: NOT_COMPARED, costs: `${source.name}: rows and definitions were not compared, since an operator skipped that` },
     });
     record(compared.checks);
     run.notVerified(compared.notVerified);
   }
   const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill }), { summary: (end) => `promoted at ${end.endLsn}` });
-  const own = await run.step('own checks', () => host.runChecks({ drill, plan, recovered, hasFailed: hasFailed(run.allChecks) }), { summary: summaryOf, failed: hasFailed });
+  const own = await run.step('own checks', () => host.runChecks({ drill, plan, recovered, hasFailed: hasFailed(run.allChecks) }), { summary: summaryOf, failed: hasFailed, skippable: { result: [], costs: 'own checks: an operator skipped them' } });
   record(own);
   run.notVerified({ open: unanswered(own) });
-  const probed = await run.step('application probe', () => host.probeApplication({ drill, plan, hasFailed: hasFailed(run.allChecks) }), { summary: summaryOf, failed: hasFailed });
+  const probed = await run.step('application probe', () => host.probeApplication({ drill, plan, hasFailed: hasFailed(run.allChecks) }), { summary: summaryOf, failed: hasFailed, skippable: { result: [], costs: `${PROBE_CHECK}: an operator skipped it` } });
   record(probed);
   run.notVerified(plan.probe ? { open: unanswered(probed) } : { byDesign: [`${PROBE_CHECK}: none is configured, so no application has used the restored database`] });
 

@@ -4,6 +4,8 @@ import type { KernelActivities } from '../../activities/kernel/kernel-activities
 const LABELS: Record<keyof KernelActivities, string> = {
   describeRun: 'read the configuration of this target',
   identifyDecision: 'look who decided',
+  identifyUpdate: 'look who decided',
+  verifySignature: 'verify the signature of a decision',
   requestLock: 'ask for the lock of the target',
   releaseLock: 'release the lock of the target',
   findDeadGuardians: 'look whether guardians still live',

@@ -1,14 +1,20 @@
 import type { RunRecord } from '../../contracts/record.ts';
 import { ASSURANCES, namesPlan, type Assurance, type Decision, type GatePolicy } from '../../contracts/gate.ts';
+import { delegatorsOf, samePerson, type People } from '../../contracts/people.ts';
+import { approversAt } from './ladder.ts';
 
 /** A decision as it arrived, with what is known of who sent it. */
 export interface Proposal extends Pick<Decision, 'decision' | 'by' | 'assurance' | 'channel' | 'identity'> {
   planHash?: string | undefined;
+  /** When it was sent, by the server's clock. */
+  atMs: number;
 }
 
 export interface GateView {
   name: string;
   policy: GatePolicy;
+  people: People;
+  openedAtMs: number;
   planHash: string;
   /** Every name that stands for who asked for the run. */
   requesters: readonly string[];
@@ -16,11 +22,6 @@ export interface GateView {
 }
 
 type Sender = Pick<Decision, 'by' | 'identity'>;
-
-/** Two spellings of one person must not count twice. */
-export function samePerson(a: string | null, b: string | null): boolean {
-  return a !== null && b !== null && a.trim().toLowerCase() === b.trim().toLowerCase();
-}
 
 /**
  * Every name that stands for who asked for a run: the one in the input, which can be left out or be another's, and whoever
@@ -46,32 +47,79 @@ function userOf(identity: string): string | undefined {
 
 /** Why a decision does not count at this gate, as a sentence that says what to do; null when it counts. */
 export function refusal(gate: GateView, proposal: Proposal): string | null {
-  const { policy } = gate;
+  const { policy, people } = gate;
   if (proposal.planHash !== undefined && !namesPlan(proposal.planHash, gate.planHash)) {
     return `the plan that was seen (${proposal.planHash.slice(0, 12)}) is not the plan of gate "${gate.name}" (${gate.planHash.slice(0, 12)}); look at it again and decide on the new one`;
   }
   if (ASSURANCES.indexOf(proposal.assurance) < ASSURANCES.indexOf(policy.assurance)) {
     return `gate "${gate.name}" asks for assurance "${policy.assurance}" and this decision has "${proposal.assurance}"; ${howToBeNamed(policy.assurance, proposal)}`;
   }
-  if (policy.approvers.length > 0 && !policy.approvers.some((name) => samePerson(name, proposal.by))) {
-    // An empty form carries no name: it may stand for an approver only where the policy accepts `none`.
-    if (!(proposal.by === null && policy.assurance === 'none')) {
-      return `${proposal.by ?? 'an unnamed person'} may not decide at gate "${gate.name}"; one of ${policy.approvers.join(', ')} must`;
-    }
+  const places = placesOf(gate, proposal);
+  const [place] = places;
+  if (place === undefined) {
+    return `${proposal.by ?? 'an unnamed person'} may not decide at gate "${gate.name}"; one of ${approversAt(policy, gate.openedAtMs, proposal.atMs).join(', ')} must${laterOf(gate, proposal)}`;
   }
   // An empty form still says which user's client sent it, where that is one of the two that tell.
   const approver = proposal.by ?? userOf(proposal.identity ?? '') ?? null;
-  if (proposal.decision === 'approve' && !policy.requesterMayApprove && gate.requesters.some((name) => samePerson(approver, name))) {
-    return `${approver}${proposal.by === null ? ', who sent this without a name,' : ''} requested or started this run and may not approve it at gate "${gate.name}"; ask somebody else`;
+  if (proposal.decision === 'approve' && !policy.requesterMayApprove) {
+    const isRequester = (name: string | null) => gate.requesters.some((requester) => samePerson(name, requester, people));
+    if (isRequester(approver)) {
+      return `${approver}${proposal.by === null ? ', who sent this without a name,' : ''} requested or started this run and may not approve it at gate "${gate.name}"; ask somebody else`;
+    }
+    if (standing(gate, proposal, places).length === 0) {
+      return `${approver} would decide for ${place.onBehalfOf}, who requested or started this run and may not approve it at gate "${gate.name}"; ask somebody else`;
+    }
   }
   const counted = gate.decisions.filter((past) => past.counted);
-  const earlier = counted.some((past) => (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by)));
+  const earlier = counted.some((past) => (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by, people)));
   if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once`;
+  const delegated = proposal.by === null ? undefined : counted.find((past) => samePerson(past.onBehalfOf, proposal.by, people));
+  if (delegated) return `${delegated.by} has already decided for ${proposal.by} at gate "${gate.name}"; each person counts once`;
+  if (free(gate, standing(gate, proposal, places)).length === 0) {
+    return `${place.onBehalfOf}, for whom ${proposal.by} would decide, has already decided at gate "${gate.name}"; each person counts once`;
+  }
   const shared = counted.map((past) => sharedName(past, proposal)).find((name) => name !== undefined);
   if (proposal.decision === 'approve' && shared !== undefined) {
     return `${shared} has already decided at gate "${gate.name}"; each person counts once, and a decision without a name counts as that of the user whose client sent it`;
   }
   return null;
+}
+
+/** Whose place a decision that counts takes, where that is not the sender's own. */
+export function onBehalfOf(gate: GateView, proposal: Proposal): string | null {
+  return free(gate, standing(gate, proposal, placesOf(gate, proposal)))[0]?.onBehalfOf ?? null;
+}
+
+/** `onBehalfOf` null: one's own. */
+interface Place { onBehalfOf: string | null }
+
+/** Of these places those that do not make the requester approve, through a delegate. */
+function standing({ policy, people, requesters }: GateView, { decision }: Proposal, places: readonly Place[]): Place[] {
+  if (decision === 'reject' || policy.requesterMayApprove) return [...places];
+  return places.filter((place) => !requesters.some((requester) => samePerson(requester, place.onBehalfOf, people)));
+}
+
+/** Of these places those that nobody has decided for yet. */
+function free({ decisions, people }: GateView, places: readonly Place[]): Place[] {
+  const counted = decisions.filter((past) => past.counted);
+  return places.filter(({ onBehalfOf: name }) => name === null || !counted.some((past) => samePerson(past.by, name, people) || samePerson(past.onBehalfOf, name, people)));
+}
+
+/** The places among the approvers that a sender may take: the own one, or else those of whoever named them a delegate. Empty: none. */
+function placesOf({ policy, people, openedAtMs }: GateView, { by, atMs }: Proposal): Place[] {
+  const approvers = approversAt(policy, openedAtMs, atMs);
+  const own = [{ onBehalfOf: null }];
+  if (approvers.length === 0) return own;
+  // An empty form carries no name: it may stand for an approver only where the policy accepts `none`.
+  if (by === null) return policy.assurance === 'none' ? own : [];
+  if (approvers.some((name) => samePerson(name, by, people))) return own;
+  return delegatorsOf(by, people, atMs).filter((person) => approvers.some((name) => samePerson(name, person, people))).map((person) => ({ onBehalfOf: person }));
+}
+
+/** Somebody to whom the gate has not been escalated yet learns when it will be. */
+function laterOf({ policy, people, openedAtMs }: GateView, { by }: Proposal): string {
+  const later = policy.escalation.filter(({ approvers }) => approvers.some((name) => samePerson(name, by, people))).map(({ after }) => openedAtMs + after).sort((a, b) => a - b)[0];
+  return later === undefined ? '' : `; it is escalated to ${by} at ${new Date(later).toISOString()}`;
 }
 
 /**
@@ -85,18 +133,16 @@ function sharedName(past: Sender, proposal: Sender): string | undefined {
 }
 
 /** Commands in back quotes: the web UI's Markdown makes a dash of `--` elsewhere, and then they cannot be copied. */
-function howToBeNamed(asked: Assurance, { decision, channel }: Proposal): string {
-  if (asked === 'principal') {
-    return channel === 'update'
-      ? `an update brings the run no verified name, a signal does: send that, as \`runbook ${decision} WORKFLOW_ID\` does here`
-      : 'only a name that the Temporal server stamped from a verified token counts here, and it stamped none on this signal: send it with a token, to a server that has an authorizer';
-  }
+function howToBeNamed(asked: Assurance, { decision }: Proposal): string {
+  if (asked === 'signature') return `sign it: \`runbook ${decision} WORKFLOW_ID --sign KEY\`, with a key that the allowed-signers file lists`;
+  if (asked === 'principal') return 'only a name that the Temporal server stamped from a verified token counts here, and it stamped none on this one: send it with a token, to a server that has an authorizer';
   return `decide with a name: send the signal with the input \`{"by":"NAME"}\`, or \`runbook ${decision} WORKFLOW_ID --by NAME\``;
 }
 
-/** What the counted decisions add up to. One rejection closes a gate. */
+/** What the counted decisions add up to. */
 export function gateOutcome(policy: GatePolicy, decisions: readonly Decision[]): 'open' | 'approved' | 'rejected' {
   const counted = decisions.filter((decision) => decision.counted);
-  if (counted.some((decision) => decision.decision === 'reject')) return 'rejected';
+  // Runs of older code have policies without it.
+  if (counted.filter((decision) => decision.decision === 'reject').length >= (policy.rejections ?? 1)) return 'rejected';
   return counted.filter((decision) => decision.decision === 'approve').length >= policy.quorum ? 'approved' : 'open';
 }

@@ -1,15 +1,16 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { Operation, OperationRecord } from '../../contracts/evidence.ts';
-import { LIMITS_IN_WORDS, operatorSchema } from '../../contracts/messages.ts';
+import type { OperationRecord } from '../../contracts/evidence.ts';
+import { LIMITS_IN_WORDS, operatorSchema, type SIGNALS } from '../../contracts/messages.ts';
 import { showDetails } from './presentation.ts';
 import type { RunState } from './run-state.ts';
+import { note } from './steering.ts';
 import { instantOf } from './wait.ts';
 
-/** So many operations are kept: evidence must stay small enough to be written, whatever somebody sends. */
-const KEPT_OPERATIONS = 100;
+/** What an operator can ask of a run as a whole, also by a signal without argument. */
+export type RunOperation = Exclude<keyof typeof SIGNALS, 'approve' | 'reject'>;
 
 /** Validator of the operators' updates: throws a sentence that says what to do, before anything enters history. */
-export function validateOperator(state: RunState, operation: Operation, payload: unknown): void {
+export function validateOperator(state: RunState, operation: RunOperation, payload: unknown): void {
   const tooLate = whyTooLate(state, operation);
   if (tooLate !== null) throw ApplicationFailure.nonRetryable(tooLate, 'INVALID_INPUT');
   if (operatorSchema.safeParse(payload ?? undefined).success) return;
@@ -17,27 +18,23 @@ export function validateOperator(state: RunState, operation: Operation, payload:
 }
 
 /** What is undone can neither wait nor be undone once more. */
-function whyTooLate({ isEnding, phase }: RunState, operation: Operation): string | null {
+function whyTooLate({ isEnding, phase }: RunState, operation: RunOperation): string | null {
   return isEnding ? `the run is ending (it is at: ${phase}); ${operation} changes nothing any more` : null;
 }
 
 /** Does what an operator asks, and notes who asked and why. A signal has no answer: whatever it carries, it does what it is for. */
-export function operate(state: RunState, operation: Operation, channel: OperationRecord['channel'], payload: unknown): void {
+export function operate(state: RunState, operation: RunOperation, channel: OperationRecord['channel'], payload: unknown): void {
   const tooLate = whyTooLate(state, operation);
   if (tooLate !== null) {
     state.noteRefusal(`${operation} at ${instantOf(Date.now())}: ${tooLate}`);
     return showDetails(state);
   }
   const operator = operatorSchema.safeParse(payload ?? undefined).data;
-  const record: OperationRecord = { at: instantOf(Date.now()), operation, by: operator?.by ?? null, reason: operator?.reason ?? null, channel };
-  if (state.record.operations.length < KEPT_OPERATIONS) state.record.operations.push(record);
-  if (operation === 'abort') {
-    state.abort ??= record;
-    state.bodyScope.cancel();
-  } else {
-    state.paused = operation === 'pause';
-  }
-  showDetails(state);
+  if (operation !== 'abort') state.paused = operation === 'pause';
+  const record = note(state, { operation, by: operator?.by ?? null, reason: operator?.reason ?? null, channel, of: null, detail: null });
+  if (operation !== 'abort') return;
+  state.abort ??= record;
+  state.bodyScope.cancel();
 }
 
 /** Why an aborted run failed, in words. */

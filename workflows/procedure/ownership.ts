@@ -25,7 +25,7 @@ async function startGuardian(state: RunState, contract: RunbookContract): Promis
   if (!settings) throw ApplicationFailure.nonRetryable('the run has no settings yet', 'CONFIGURATION');
   const id = guardianId(record.owner);
   record.guardianId = id;
-  const input: GuardianInput = { owner: record.owner, runbook: contract.type, target: settings.target, sharesTargetWith: [...contract.sharesTargetWith], lease: settings.lease };
+  const input: GuardianInput = { owner: record.owner, runbook: contract.type, target: settings.target, sharesTargetWith: [...contract.sharesTargetWith], lease: settings.lease, alarm: settings.alarm ?? [] };
   await CancellationScope.nonCancellable(async () => {
     try {
       await startChild(GUARDIAN_TYPE, {

@@ -3,6 +3,7 @@ import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import { refusalLines, type CompensationView, type Progress } from '../../contracts/messages.ts';
 import { requesterUnchecked } from './gate-policy.ts';
+import { approversAt, latestExpiry } from './ladder.ts';
 import { inline } from './markdown.ts';
 import type { RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
@@ -25,8 +26,7 @@ function attributeType(name: SearchAttributeName): 'KEYWORD' | 'BOOL' | 'DOUBLE'
 
 /** The answer of the `progress` query. */
 export function progressOf(state: RunState): Progress {
-  const { record, openGate } = state;
-  const gateRecord = openGate && record.gates.find((gate) => gate.name === openGate.name && gate.outcome === 'open');
+  const { record, openGate, waitingStep, owned } = state;
   return {
     runbook: record.runbook,
     target: record.target,
@@ -34,18 +34,21 @@ export function progressOf(state: RunState): Progress {
     phase: state.phase,
     startedAt: instantOf(record.startedAtMs),
     paused: state.paused,
-    openGate: openGate && gateRecord
+    openGate: openGate
       ? {
           name: openGate.name,
           openedAt: instantOf(openGate.openedAtMs),
           expiresAt: instantOf(openGate.expiresAtMs),
-          planHash: gateRecord.planHash,
-          approvers: openGate.policy.approvers,
+          latestExpiry: instantOf(latestExpiry(openGate.policy, openGate.openedAtMs)),
+          planHash: openGate.record.planHash,
+          approvers: approversAt(openGate.policy, openGate.openedAtMs, Date.now()),
           quorum: openGate.policy.quorum,
           assurance: openGate.policy.assurance,
           note: requesterUnchecked(openGate.policy, record),
         }
       : null,
+    waitingStep: waitingStep ? { name: waitingStep.name, failure: waitingStep.failure, until: instantOf(waitingStep.untilMs), takesInput: waitingStep.input !== undefined, skippingCosts: waitingStep.skippingCosts } : null,
+    lease: owned?.leaseExpiresAtMs === undefined ? null : { expiresAt: instantOf(owned.leaseExpiresAtMs) },
     steps: record.steps.map(({ name, outcome, startedAt, finishedAt, summary }) => ({ name, outcome, startedAt, finishedAt, summary })),
     refused: record.refused,
     refusedLeftOut: record.refusedLeftOut,
@@ -54,18 +57,25 @@ export function progressOf(state: RunState): Progress {
 
 /** The answer of the `compensations` query: what an abort would undo now, in that order. */
 export function compensationsOf(state: RunState): CompensationView[] {
-  return state.undo.map(({ step, entry }) => ({ id: entry.id, step, title: entry.title, when: entry.when })).reverse();
+  const last = state.settings?.lastUndone ?? {};
+  return state.undo.map(({ step, entry }) => ({ id: entry.id, step, title: entry.title, when: entry.when, lastSeconds: last[step] ?? null })).reverse();
 }
 
 /** Shows the run in the web UI: phase, open gate and what was refused, and the steps so far. Lists only: older UIs have no tables. Approvers read it, so what others chose is written {@link inline}. */
 export function showDetails(state: RunState): void {
-  const { record, openGate } = state;
+  const { record, openGate, waitingStep } = state;
   const lines = [`**${inline(record.runbook)}** on **${inline(record.target ?? '?')}**: ${inline(state.phase)}${state.paused ? ' (paused)' : ''}`, ''];
   if (openGate) {
     const { policy } = openGate;
-    lines.push(`Waiting at gate **${inline(openGate.name)}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${record.planHash?.slice(0, 12)}\`. `
-      + `Needs ${policy.quorum} of ${policy.approvers.length > 0 ? inline(policy.approvers.join(', ')) : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
+    const approvers = approversAt(policy, openGate.openedAtMs, Date.now());
+    lines.push(`Waiting at gate **${inline(openGate.name)}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${openGate.record.planHash.slice(0, 12)}\`. `
+      + `Needs ${policy.quorum} of ${approvers.length > 0 ? inline(approvers.join(', ')) : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
   }
+  if (waitingStep) {
+    const why = waitingStep.failure === null ? '' : ` It failed: ${inline(waitingStep.failure)}`;
+    lines.push(`Step **${inline(waitingStep.name)}** waits for an operator until ${instantOf(waitingStep.untilMs)}.${why}`, '');
+  }
+  if (state.owned?.leaseExpiresAtMs !== undefined) lines.push(`- it has its target until ${instantOf(state.owned.leaseExpiresAtMs)} at the latest`);
   const note = openGate && requesterUnchecked(openGate.policy, record);
   if (note) lines.push(`- note: ${inline(note)}`);
   for (const line of refusalLines(record)) lines.push(`- ${inline(line)}`);

@@ -1,29 +1,54 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
+import type { z } from 'zod';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import { UNKNOWN_VERSION, type RunRecord, type Settlement } from '../../contracts/record.ts';
-import type { OperationRecord, Verdict } from '../../contracts/evidence.ts';
+import type { GateRecord, OperationRecord, Verdict } from '../../contracts/evidence.ts';
 import type { GatePolicy } from '../../contracts/gate.ts';
 import type { UndoEntry } from '../../contracts/ledger.ts';
+import type { People } from '../../contracts/people.ts';
+import type { LadderState } from './ladder.ts';
 import { instantOf } from './wait.ts';
 
-/** A bare or named signal that waits to be identified. */
-export interface PendingSignal {
-  signal: 'approve' | 'reject';
-  /** Which of the signals of this name it is, counted from 1: how its event is found in history. */
-  ordinal: number;
+/** A decision that waits to be identified, and its sender for an answer where it came as an update. */
+export interface PendingDecision {
+  decision: 'approve' | 'reject';
+  /** How its event is found in history: which of the signals of this name it is, counted from 1, or the id of the update. */
+  event: { signal: 'approve' | 'reject'; ordinal: number } | { updateId: string };
   by: string | null;
   comment: string | null;
   planHash?: string | undefined;
+  signature?: string | undefined;
   /** Whether it named its gate. */
   named: boolean;
+  /** What became of it. `refused`: why it does not count. */
+  answer?: { refused: string | null; by: string | null };
 }
 
-export interface OpenGate {
+export interface OpenGate extends LadderState {
   name: string;
   policy: GatePolicy;
-  openedAtMs: number;
-  expiresAtMs: number;
-  inbox: PendingSignal[];
+  record: GateRecord;
+  inbox: PendingDecision[];
+  /** Rises with what operators change of the gate. */
+  changes: number;
+  /** Who asked for what is decided here; absent where that is who asked for the run. */
+  requester?: string | null;
+}
+
+/** What an operator makes of a step that waits. */
+export type Answer = { kind: 'retry'; by: string; reason: string; input?: unknown } | { kind: 'skip'; by: string; reason: string };
+
+/** A step that waits for an operator: it failed, or the run is paused before it. */
+export interface WaitingStep {
+  name: string;
+  /** Why it failed; null for one that has not begun. */
+  failure: string | null;
+  untilMs: number;
+  /** What another input has to be; undefined where it takes none. */
+  input: z.ZodType | undefined;
+  /** Null where it cannot be skipped. */
+  skippingCosts: string | null;
+  answer?: Answer;
 }
 
 /** A stretch of a run's durable time. */
@@ -48,6 +73,13 @@ export class RunState {
   /** Why the run took too long, as its guardian said or as it found out itself; null as long as it did not. */
   overdue: string | null = null;
   openGate: OpenGate | undefined;
+  waitingStep: WaitingStep | undefined;
+  /** How often people were told something. */
+  told = 0;
+  /** What of the plan its hash covers, each part by its own hash: what of it has changed can be named. */
+  boundParts: Record<string, string> = {};
+  /** The validated input, which the plan's hash covers too. */
+  input: unknown = null;
   readonly spans: Span[] = [];
   readonly undo: { step: string; entry: UndoEntry }[] = [];
   readonly signalsSeen = { approve: 0, reject: 0 };
@@ -56,7 +88,7 @@ export class RunState {
   /** What the run last asked its guardian for: only the answers to that are for it. See `asking` of the messages. */
   readonly asking: { take?: string; finish?: string } = {};
   /** What the guardian answered: the fence, or why there is none. */
-  owned: { fence?: number | undefined; refused?: string | undefined } | undefined;
+  owned: { fence?: number | undefined; refused?: string | undefined; leaseExpiresAtMs?: number } | undefined;
   settlement: Settlement | undefined;
   readonly verdictsWhenFailing = new Map<string, Verdict>();
   readonly bodyScope = new CancellationScope();
@@ -86,6 +118,9 @@ export class RunState {
       guardianId: null,
     };
   }
+
+  /** The people that the configuration knows; none for a run of older code. */
+  get people(): People { return this.settings?.people ?? {}; }
 
   /** Notes what somebody sent and what did not count, with the reason. */
   noteRefusal(sentence: string): void {

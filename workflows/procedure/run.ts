@@ -1,29 +1,18 @@
-import { ApplicationFailure, isCancellation } from '@temporalio/workflow';
+import { ApplicationFailure } from '@temporalio/workflow';
 import type { Check, Recovery, Verdict } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
-import type { Owner, Place, UndoEntry } from '../../contracts/ledger.ts';
+import type { Owner, Place } from '../../contracts/ledger.ts';
 import type { NotVerifiedReasons } from '../../contracts/record.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import { passGate } from './gates.ts';
-import { describeFailure } from './outcome.ts';
 import { takeOwnership } from './ownership.ts';
-import { planHash } from './plan-hash.ts';
-import { enterPhase, setAttributes } from './presentation.ts';
+import { bindPlan } from './plan-hash.ts';
+import { setAttributes } from './presentation.ts';
 import type { RunState, Span } from './run-state.ts';
-import { withStepHeader } from './step-header.ts';
-import { instantOf, waitUntil } from './wait.ts';
+import { runStep, type StepOptions } from './step.ts';
 
 /** How a body ends: with a result, and with a failure when what it found out must fail the run. */
 export interface Conclusion<Result> { result: Result; failure?: { type: FailureType; message: string } }
-
-export interface StepOptions<T> {
-  /** What undoes the step; it is in history before the step's activities can act. */
-  undo?: UndoEntry;
-  /** One line about the result, for the terminal, the web UI and the evidence. */
-  summary?: (result: T) => string;
-  /** Whether what the step found is shown as failed. The run goes on all the same. */
-  failed?: (result: T) => boolean;
-}
 
 /** What a runbook's page works with. */
 export class Run {
@@ -43,48 +32,30 @@ export class Run {
     return this.#state.settings;
   }
 
-  /** One named unit of the run. Pausing takes effect before it. */
-  async step<T>(name: string, work: () => Promise<T>, options: StepOptions<T> = {}): Promise<T> {
-    const state = this.#state;
-    if (state.paused) {
-      const pausedAtMs = Date.now();
-      enterPhase(state, `paused before: ${name}`);
-      // Once the target is taken its lease ends the run; before that nothing else would.
-      if (!(await waitUntil(() => !state.paused, this.settings.lease.maximumMs, 'a pause lasts as long as a lease at most'))) {
-        state.overdue ??= `it was paused before "${name}" for as long as a lease lasts`;
-        throw ApplicationFailure.nonRetryable(state.overdue, 'LEASE_OVER');
-      }
-      state.spans.push({ name: 'pause', kind: 'pause', startedAtMs: pausedAtMs, finishedAtMs: Date.now() });
-    }
-    const startedAtMs = Date.now();
-    const record = { name, outcome: 'running' as 'running' | 'done' | 'failed' | 'cancelled', startedAt: instantOf(startedAtMs), finishedAt: null as string | null, attempts: 1, summary: null as string | null };
-    state.record.steps.push(record);
-    if (options.undo) state.undo.push({ step: name, entry: options.undo });
-    enterPhase(state, name);
-    try {
-      const result = await withStepHeader({ step: name, ...(options.undo ? { undo: options.undo } : {}) }, work);
-      record.outcome = options.failed?.(result) === true ? 'failed' : 'done';
-      record.summary = options.summary?.(result) ?? null;
-      return result;
-    } catch (error) {
-      record.outcome = isCancellation(error) ? 'cancelled' : 'failed';
-      if (!isCancellation(error) && error instanceof Error) record.summary = describeFailure(error as never).message;
-      throw error;
-    } finally {
-      record.finishedAt = instantOf(Date.now());
-      state.spans.push({ name, kind: 'step', startedAtMs, finishedAtMs: Date.now() });
-    }
+  /**
+   * One named unit of the run. Pausing takes effect before it. Where the configuration wants that, one that failed waits
+   * for an operator, who retries it, skips it where it is `skippable`, or aborts the run.
+   */
+  step<T, Input = undefined>(name: string, work: (input: Input) => Promise<T>, options: StepOptions<T, Input> = {}): Promise<T> {
+    return runStep(this.#state, name, work, options);
   }
 
-  /** Shows the plan that gates approve and evidence keeps. */
-  plan(plan: unknown): void {
+  /**
+   * Shows the plan that gates approve and evidence keeps. Decisions are bound to `binds`, part by part, by its hash: leave
+   * out what may change while people think, such as what was predicted.
+   */
+  plan(plan: unknown, binds: Record<string, unknown> = { plan }): void {
     this.#state.record.plan = plan;
-    this.#state.record.planHash = planHash(plan);
+    bindPlan(this.#state, binds);
   }
 
-  /** Waits for people where the target's policy has this gate. Rejected or expired: throws a failure of type `REJECTED`. */
-  gate(name: string): Promise<void> {
-    return passGate(this.#state, name, this.settings.gates[name]);
+  /**
+   * Waits for people where the target's policy has this gate. Rejected or expired: throws a failure of type `REJECTED`.
+   * `recheck` looks once more after they decided and calls {@link Run.plan} with what it found: where that is bound to
+   * another hash, what they decided is void.
+   */
+  gate(name: string, { recheck }: { recheck?: () => Promise<void> } = {}): Promise<void> {
+    return passGate(this.#state, name, this.settings.gates[name], { recheck });
   }
 
   /** Takes the target: guardian, lock, fence. Only after it may anything be created. Returns the fence number. */

@@ -1,18 +1,20 @@
 import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
-import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type Progress } from '../../contracts/messages.ts';
+import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type ExtendDeadline, type Progress, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
 import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
 import type { RunRecord, TeardownResult } from '../../contracts/record.ts';
 import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts';
-import type { Operation, Outcome } from '../../contracts/evidence.ts';
+import type { Outcome } from '../../contracts/evidence.ts';
 import { closeRun } from './close.ts';
 import { onInternalSignal } from './internal-signal.ts';
 import { guardFromTheStart } from './ownership.ts';
 import { read } from './kernel-activities.ts';
-import { receiveDecide, receiveSignal, validateDecide } from './gates.ts';
-import { describeAbort, operate, validateOperator } from './operations.ts';
+import { receiveDecide, receiveSignal, validateDecide } from './decisions.ts';
+import { extendDeadline, validateExtension } from './extend-deadline.ts';
+import { describeAbort, operate, validateOperator, type RunOperation } from './operations.ts';
+import { retryStep, skipStep, validateRetry, validateSkip } from './steering.ts';
 import { compensationsOf, progressOf, setAttributes } from './presentation.ts';
 import { describeFailure } from './outcome.ts';
 import { parseInput } from './parse-input.ts';
@@ -36,6 +38,7 @@ export function runbook<Input extends z.ZodType, Result extends object>(
     registerHandlers(state);
     refuseRepetition();
     const input = parseInput(contract, rawInput);
+    state.input = input;
 
     let conclusion: Conclusion<Result> | undefined;
     let outcome: Outcome = 'succeeded';
@@ -112,15 +115,15 @@ function registerHandlers(state: RunState): void {
   );
   decision(SIGNALS.approve, 'Approve at the open gate. An empty form works where the gate accepts it; or { "gate", "by", "comment" }.');
   decision(SIGNALS.reject, 'Reject at the open gate: the run ends and undoes what it did. { "gate", "by", "comment" } or nothing.');
-  setHandler(defineUpdate<{ gate: string; outcome: string }, [Decide]>(UPDATES.decide), (input) => receiveDecide(state, input), {
+  setHandler(defineUpdate<{ gate: string; outcome: string; by: string | null }, [Decide]>(UPDATES.decide), (input) => receiveDecide(state, input), {
     validator: (input) => {
       const parsed = decideSchema.safeParse(input);
-      if (!parsed.success) throw ApplicationFailure.nonRetryable(`decide takes { gate, decision: "approve" | "reject", by, comment?, planHash? } with ${LIMITS_IN_WORDS}`, 'INVALID_INPUT');
+      if (!parsed.success) throw ApplicationFailure.nonRetryable(`decide takes { gate, decision: "approve" | "reject", by, comment?, planHash?, signature? } with ${LIMITS_IN_WORDS}`, 'INVALID_INPUT');
       validateDecide(state, parsed.data);
     },
     description: 'Decide at a gate and learn at once whether it counts.',
   });
-  const operation = (name: Operation, description: string) => {
+  const operation = (name: RunOperation, description: string) => {
     setHandler(defineSignal<[unknown?]>(name), (payload) => operate(state, name, 'signal', payload), { description });
     setHandler(defineUpdate<string, [unknown?]>(UPDATES[name]), (payload) => { operate(state, name, 'update', payload); return state.phase; }, {
       validator: (payload?: unknown) => validateOperator(state, name, payload),
@@ -130,11 +133,20 @@ function registerHandlers(state: RunState): void {
   operation('pause', 'Pause before the next step.');
   operation('resume', 'Go on after a pause.');
   operation('abort', 'Undo what was done, and end.');
+  setHandler(defineUpdate<string, [RetryStep]>(UPDATES.retryStep), (update) => retryStep(state, update), {
+    validator: (update) => validateRetry(state, update), description: 'Try the failed step again that waits for an operator: { "step", "by", "reason" }, and "input" where it takes one.',
+  });
+  setHandler(defineUpdate<string, [SkipStep]>(UPDATES.skipStep), (update) => skipStep(state, update), {
+    validator: (update) => validateSkip(state, update), description: 'Go on without the step that waits, where its runbook allows that: { "step", "by", "reason" }.',
+  });
+  setHandler(defineUpdate<{ gate: string; expiresAt: string }, [ExtendDeadline]>(UPDATES.extendDeadline), (update) => extendDeadline(state, update), {
+    validator: (update) => validateExtension(state, update), description: 'Move the expiry of the open gate: { "gate", "until" }.',
+  });
   // A workflow id can be used again: what another owner's guardian says is not for this run. Nor is what a former life was told.
   const isOurs = (owner: Owner, asking: string | undefined, asked: string | undefined) =>
     owner.firstExecutionRunId === state.record.owner.firstExecutionRunId && (asking === undefined || asking === asked);
-  onInternalSignal(INTERNAL.owned, ownedSchema, ({ owner, asking, fence, refused }) => {
-    if (isOurs(owner, asking, state.asking.take)) state.owned = { fence, refused };
+  onInternalSignal(INTERNAL.owned, ownedSchema, ({ owner, asking, fence, refused, leaseExpiresAtMs }) => {
+    if (isOurs(owner, asking, state.asking.take)) state.owned = { fence, refused, leaseExpiresAtMs };
   });
   onInternalSignal(INTERNAL.overdue, overdueSchema, ({ owner, asking, reason }) => {
     if (!isOurs(owner, asking, state.asking.take)) return;

@@ -1,0 +1,12 @@
+import { newestEvidence } from './newest-evidence.ts';
+
+/** How many seconds undoing each step took in the newest evidence that knows it. */
+export async function lastUndone(directory: string, of: { runbook: string; target: string }): Promise<Record<string, number>> {
+  const seconds: Record<string, number> = {};
+  for await (const { compensations } of newestEvidence(directory, of)) {
+    for (const { step, outcome, startedAt, finishedAt } of compensations) {
+      if (outcome === 'done') seconds[step] ??= (Date.parse(finishedAt) - Date.parse(startedAt)) / 1_000;
+    }
+  }
+  return seconds;
+}

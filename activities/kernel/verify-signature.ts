@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
+import { APPROVAL_NAMESPACE } from '../../contracts/approval.ts';
+import type { VerifiedSignature } from './kernel-activities.ts';
+
+/** A signature is verified in milliseconds; nothing of a gate waits longer for a program that hangs. */
+const LIMIT_MS = 10_000;
+
+/**
+ * Has `ssh-keygen` verify a signature over a statement, for our namespace and by one of the allowed signers. What
+ * ssh-keygen says is the answer: times, namespaces and certificate authorities of the file count as in its manual.
+ *
+ * @throws ApplicationFailure `CONFIGURATION` where the file or ssh-keygen is not there: nobody's signature is to blame
+ */
+export async function verifySignature({ statement, signature, allowedSigners }: { statement: string; signature: string; allowedSigners: string | undefined }): Promise<VerifiedSignature> {
+  if (allowedSigners === undefined) return { refused: 'no signatures are taken here: the configuration names no approvals.allowedSigners' };
+  const directory = await mkdtemp(join(tmpdir(), 'runbooks-signature-'));
+  try {
+    const file = join(directory, 'signature');
+    await writeFile(file, signature, { mode: 0o600 });
+    const found = await sshKeygen(['-Y', 'find-principals', '-s', file, '-f', allowedSigners]);
+    const principals = found.stdout.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+    if (found.code !== 0 || principals.length === 0) return { refused: `its signature is by no key that the allowed-signers file lists${wordsOf(found)}` };
+    const verified: string[] = [];
+    let key = '';
+    let last = found;
+    for (const principal of principals.flatMap((names) => names.split(','))) {
+      last = await sshKeygen(['-Y', 'verify', '-f', allowedSigners, '-I', principal, '-n', APPROVAL_NAMESPACE, '-s', file], statement);
+      if (last.code !== 0) continue;
+      verified.push(principal);
+      key = / key (\S+)/.exec(last.stdout)?.[1] ?? key;
+    }
+    if (verified.length === 0) return { refused: `its signature is not for this: not over this decision at this gate of this run with this plan, or not for the namespace ${APPROVAL_NAMESPACE}${wordsOf(last)}` };
+    return { refused: null, principals: verified, key };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+interface Ran { code: number; stdout: string; stderr: string }
+
+function wordsOf({ stderr }: Ran): string {
+  const [line = ''] = stderr.trim().split('\n');
+  return line === '' ? '' : ` (ssh-keygen: ${line.slice(0, 200)})`;
+}
+
+function sshKeygen(args: readonly string[], input = ''): Promise<Ran> {
+  return new Promise((resolve, reject) => {
+    const child = execFile('ssh-keygen', [...args], { timeout: LIMIT_MS, maxBuffer: 100_000 }, (error, stdout, stderr) => {
+      if (error && typeof error.code !== 'number') {
+        const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+        return reject(missing ? ApplicationFailure.nonRetryable('ssh-keygen is not installed on this host, so no signature can be verified; install the OpenSSH client', 'CONFIGURATION') : error);
+      }
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+    });
+    // It may end before it has read what it was given.
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(input);
+  });
+}

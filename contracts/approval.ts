@@ -1,0 +1,24 @@
+import { canonicalJson } from './canonical.ts';
+import type { Owner } from './ledger.ts';
+
+/** The namespace of `ssh-keygen -Y sign -n`: a signature made for anything else is worth nothing here, nor ours elsewhere. */
+export const APPROVAL_NAMESPACE = 'approval@durable-runbooks';
+
+/** What somebody decides on, so exactly that a signature over it is good for nothing else. */
+export interface ApprovalStatement {
+  runbook: string;
+  target: string | null;
+  /** The run: a workflow id can be used again, and its first run id cannot. */
+  owner: Owner;
+  gate: string;
+  /** A gate can open twice in a run. */
+  openedAt: string;
+  planHash: string;
+  decision: 'approve' | 'reject';
+  comment: string | null;
+}
+
+/** The bytes that are signed: canonical JSON (RFC 8785) in UTF-8, and a line feed, as a file has. */
+export function approvalStatement({ runbook, target, owner, gate, openedAt, planHash, decision, comment }: ApprovalStatement): string {
+  return `${canonicalJson({ runbook, target, owner: { workflowId: owner.workflowId, firstExecutionRunId: owner.firstExecutionRunId }, gate, openedAt, planHash, decision, comment })}\n`;
+}

@@ -1,0 +1,217 @@
+import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import type { Outcome } from '../../contracts/evidence.ts';
+import type { Finish, GuardianInput, Overdue, Owned, Settled, Take } from '../../contracts/guardian.ts';
+import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
+import { INTERNAL } from '../../contracts/messages.ts';
+import { leftBehind, NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
+import { onInternalSignal } from '../procedure/internal-signal.ts';
+import { read, write } from '../procedure/kernel-activities.ts';
+import { send } from '../procedure/notify.ts';
+import { instantOf, waitLooking, waitUntil } from '../procedure/wait.ts';
+import { callActivity, sentenceOf, settle } from './settle.ts';
+import { WatchedRun } from './watched-run.ts';
+
+const owned = defineSignal<[Owned]>(INTERNAL.owned);
+const overdue = defineSignal<[Overdue]>(INTERNAL.overdue);
+const settled = defineSignal<[Settled]>(INTERNAL.settled);
+/** What the guardian is doing. */
+const phaseQuery = defineQuery<string>('phase');
+
+/** After the run was asked to end, it has this long, or another lease where that is shorter, before it is ended by force. */
+const END_GRACE_MS = 60_000;
+/**
+ * While its run plans or waits for people or the lock, a guardian only looks now and then whether it lives: to watch takes
+ * one of a worker's places and one of the server's long polls, and any number of runs may wait. What dies then has created nothing.
+ */
+const RUN_LOOKS = { firstMs: 2_000, lastMs: 15 * 60_000, summary: 'look whether the run still lives' };
+/** Healthy runs have no activity in flight when they settle; a dead run's may still be scheduled somewhere. */
+const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
+
+/** What a guardian does, in this order; each phase is a method that returns the next. One that has nothing to do passes on. */
+type Phase = 'waiting for the run to take its target' | 'waiting for the lock' | 'guarding' | 'settling' | 'giving the target back' | 'seeing to the evidence' | 'done';
+
+/** One guardian: what it has heard, and its phases. */
+export class Guard {
+  readonly #input: GuardianInput;
+  readonly #self = workflowInfo().workflowId;
+  readonly #run: WatchedRun;
+  #phase: Phase = 'waiting for the run to take its target';
+  /** Finer than the phase, for people; null mostly. */
+  #doing: string | null = null;
+  #fence: number | undefined;
+  #taken: Take | undefined;
+  #finished: Finish | undefined;
+  /** What the run has asked and was not told yet. A run that was reset asks once more, and the first answer is not for it. */
+  readonly #unanswered: { take?: Take; finish?: Finish } = {};
+  /** Of the run as it is now, after a reset too. */
+  #asking: string | undefined;
+  #overdueBecause: string | undefined;
+  #leaseExpiresAtMs = 0;
+  #settlement: Settlement = NOTHING_SETTLED;
+  /** Why the target could not be given back. */
+  #notReleased: Error | undefined;
+
+  readonly #phases: Record<Exclude<Phase, 'done'>, () => Promise<Phase>> = {
+    'waiting for the run to take its target': () => this.#awaitTake(),
+    'waiting for the lock': () => this.#awaitLock(),
+    'guarding': () => this.#holdTarget(),
+    'settling': () => this.#settle(),
+    'giving the target back': () => this.#release(),
+    'seeing to the evidence': () => this.#record(),
+  };
+
+  constructor(input: GuardianInput) {
+    this.#input = input;
+    this.#run = new WatchedRun(input.owner);
+    onInternalSignal(INTERNAL.granted, grantedSchema, (grant) => void (this.#fence ??= grant.fence));
+    onInternalSignal(INTERNAL.take, takeSchema, (message) => {
+      this.#taken ??= message;
+      this.#asking = message.asking;
+      this.#unanswered.take = message;
+    });
+    onInternalSignal(INTERNAL.finish, finishSchema, (message) => {
+      this.#finished ??= message;
+      this.#unanswered.finish = message;
+    });
+    setHandler(phaseQuery, () => this.#doing ?? this.#phase);
+  }
+
+  async run(): Promise<Settlement> {
+    while (this.#phase !== 'done') {
+      this.#phase = await this.#phases[this.#phase]();
+      this.#doing = null;
+    }
+    return this.#settlement;
+  }
+
+  get #isOver(): boolean {
+    return this.#finished !== undefined || this.#run.end !== undefined;
+  }
+
+  async #awaitTake(): Promise<Phase> {
+    await waitLooking(() => this.#taken !== undefined || this.#isOver, () => this.#run.lives(), RUN_LOOKS);
+    return this.#taken ? 'waiting for the lock' : 'giving the target back';
+  }
+
+  async #awaitLock(): Promise<Phase> {
+    const { owner, target, lease, runbook, sharesTargetWith } = this.#input;
+    await write.requestLock({ target, request: { guardianId: this.#self, owner, runbook, sharesTargetWith: [...sharesTargetWith], requestedAtMs: Date.now() } });
+    const inTime = await waitLooking(() => this.#fence !== undefined || this.#isOver, () => this.#run.lives(), RUN_LOOKS, Date.now() + lease.maximumMs);
+    if (!inTime && !this.#isOver) await this.#endOverdueRun(`it waited for the lock of ${target} for as long as a lease lasts`);
+    return this.#fence === undefined ? 'giving the target back' : 'guarding';
+  }
+
+  async #holdTarget(): Promise<Phase> {
+    // From the grant: waiting for others is not the run's own time.
+    this.#leaseExpiresAtMs = Date.now() + this.#input.lease.maximumMs;
+    this.#run.watch();
+    const refused = this.#isOver ? undefined : await this.#openPlace();
+    while (!this.#isOver) {
+      if (this.#unanswered.take) await this.#answerTake({ fence: this.#fence, refused });
+      const inTime = await waitUntil(() => this.#isOver || this.#unanswered.take !== undefined, this.#leaseExpiresAtMs - Date.now(), `lease of ${this.#input.owner.workflowId} ends`);
+      if (!inTime) await this.#endOverdueRun('its lease is over');
+    }
+    return 'settling';
+  }
+
+  async #settle(): Promise<Phase> {
+    const { owner, lease } = this.#input;
+    const ledger = await read.readLedger({ owner });
+    // A dead run's activities may not know yet: they learn it with their next heartbeat. A living run has waited for its own.
+    if (ledger.mayActForMs > 0) await sleep(ledger.mayActForMs, { summary: 'until the activities of the run can no longer act' });
+    this.#settlement = await settle({
+      owner, outcome: this.#outcome, entries: ledger.entries, lost: ledger.lost ?? [], place: this.#taken?.place ?? null, fence: this.#fence as number, leaseExpiresAtMs: this.#leaseExpiresAtMs,
+      hostLossMs: lease.hostLossMs, proofGapMs: this.#finished && ledger.mayActForMs === 0 ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
+    });
+    this.#raiseAlarm();
+    return 'giving the target back';
+  }
+
+  /** People have to do by hand what could not be undone: they are told at once, and not when somebody reads the evidence. */
+  #raiseAlarm(): void {
+    const left = leftBehind(this.#settlement);
+    if (left === null) return;
+    const { owner, runbook, target, alarm } = this.#input;
+    for (const channel of alarm) {
+      send({ channel, notice: {
+        kind: 'leftBehind', id: `${owner.firstExecutionRunId}-left`, at: instantOf(Date.now()), runbook, target, workflowId: owner.workflowId, runId: owner.firstExecutionRunId, requester: null, reason: null, lines: [left], gate: null,
+      } });
+    }
+  }
+
+  async #release(): Promise<Phase> {
+    this.#run.watch();
+    // Nothing of the run acts any more. Evidence may wait for its disk for a day, and the next run must not wait with it.
+    const [released] = await Promise.allSettled([
+      this.#taken && write.releaseLock({ target: this.#input.target, guardianId: this.#self }),
+      this.#finished && !this.#run.end && this.#answerFinish(),
+    ]);
+    if (released.status === 'rejected') this.#notReleased = released.reason as Error;
+    // A run that was reset after all this asks again: without an answer both would wait for ever.
+    while (this.#run.end === undefined) {
+      if (this.#unanswered.take) await this.#answerTake({ refused: 'the guardian of this run has torn down and given the target back already; start another run' });
+      if (this.#unanswered.finish) await this.#answerFinish();
+      await condition(() => this.#run.end !== undefined || this.#unanswered.take !== undefined || this.#unanswered.finish !== undefined);
+    }
+    return 'seeing to the evidence';
+  }
+
+  async #record(): Promise<Phase> {
+    const { owner, runbook, target } = this.#input;
+    const { end } = this.#run;
+    if (!end) throw new Error('the run has not ended yet');
+    // A run that was ended by force after its body had finished did not get to write its own.
+    const byForce = end.status === 'terminated' || end.status === 'timedOut' ? end.status : undefined;
+    const byUs = byForce && this.#overdueBecause !== undefined ? { outcome: 'timedOut', failure: { type: 'LEASE_OVER', message: this.#overdueBecause } } as const : undefined;
+    await write.writeEvidenceOfDeadRun({ owner, runbook, target, outcome: byForce ?? this.#outcome, ...byUs, end, settlement: this.#settlement });
+    await this.#run.stopWatching();
+    // Not before there is evidence. A guardian that failed is seen, and the lock gives up one that is gone.
+    if (this.#notReleased) throw this.#notReleased;
+    return 'done';
+  }
+
+  /** Returns why it could not be opened: a run that is not told would wait for ever for what its guardian could not give it. */
+  async #openPlace(): Promise<string | undefined> {
+    const place = this.#taken?.place ?? null;
+    if (!place) return undefined;
+    const { owner, lease } = this.#input;
+    this.#doing = `opening the place of the ${place.title}`;
+    const opened = callActivity({ activity: place.open, taskQueue: place.taskQueue, startToCloseMs: 60_000, input: { ...place.input, fence: this.#fence, owner } }, `open the place of the ${place.title}`, lease.hostLossMs);
+    return opened.then(() => undefined, sentenceOf).finally(() => { this.#doing = null; });
+  }
+
+  async #answerTake(answer: Pick<Owned, 'fence' | 'refused'>): Promise<void> {
+    const { take } = this.#unanswered;
+    delete this.#unanswered.take;
+    const { owner } = this.#input;
+    await this.#handle.signal(owned, { owner, leaseExpiresAtMs: this.#leaseExpiresAtMs || Date.now() + this.#input.lease.maximumMs, ...answer, asking: take?.asking }).catch(() => undefined);
+  }
+
+  async #answerFinish(): Promise<void> {
+    const { finish } = this.#unanswered;
+    delete this.#unanswered.finish;
+    await this.#handle.signal(settled, { owner: this.#input.owner, ...this.#settlement, asking: finish?.asking }).catch(() => undefined);
+  }
+
+  async #endOverdueRun(reason: string): Promise<void> {
+    const { owner, lease } = this.#input;
+    this.#doing = 'ending a run whose lease is over';
+    this.#overdueBecause = reason;
+    await this.#handle.signal(overdue, { owner, reason, asking: this.#asking }).catch(() => undefined);
+    const gone = await waitUntil(() => this.#isOver, Math.min(END_GRACE_MS, lease.maximumMs), 'grace of an overdue run');
+    if (gone) return;
+    this.#run.watch();
+    await write.endRun({ owner, how: 'terminate', reason: `${reason}, and it did not end when asked` });
+    await condition(() => this.#run.end !== undefined);
+  }
+
+  get #handle() {
+    return getExternalWorkflowHandle(this.#input.owner.workflowId);
+  }
+
+  get #outcome(): Outcome {
+    if (this.#finished) return this.#finished.outcome;
+    const status = this.#run.end?.status;
+    return status === 'terminated' || status === 'timedOut' || status === 'cancelled' ? status : 'failed';
+  }
+}

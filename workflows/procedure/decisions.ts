@@ -1,0 +1,119 @@
+import { ApplicationFailure, condition, currentUpdateInfo, workflowInfo } from '@temporalio/workflow';
+import { approvalStatement } from '../../contracts/approval.ts';
+import type { Assurance, Decision } from '../../contracts/gate.ts';
+import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
+import { samePerson } from '../../contracts/people.ts';
+import { gateOutcome, onBehalfOf, refusal, requestersOf, type GateView } from './gate-policy.ts';
+import { read } from './kernel-activities.ts';
+import { showDetails } from './presentation.ts';
+import { KEPT_REFUSALS, type OpenGate, type PendingDecision, type RunState } from './run-state.ts';
+import { instantOf } from './wait.ts';
+
+/**
+ * A bare signal within this time of a gate's opening is a double click on the gate before it: nobody reads a plan in
+ * two seconds. It counts for nothing, and the gate says so.
+ */
+const BARE_SIGNAL_SETTLE_MS = 2_000;
+
+/** Takes an `approve` or `reject` signal. It may come with no argument at all, from the web UI's empty form. */
+export function receiveSignal(state: RunState, signal: 'approve' | 'reject', payload: DecisionSignal | 'malformed'): void {
+  const ordinal = ++state.signalsSeen[signal];
+  const refuse = (reason: string) => {
+    state.noteRefusal(`${signal} at ${instantOf(Date.now())}: ${reason}`);
+    showDetails(state);
+  };
+  if (payload === 'malformed') return refuse(`its argument is not { gate?, by?, comment?, planHash?, signature? } with ${LIMITS_IN_WORDS}; send it again like that, or with none`);
+  if (!state.openGate) return refuse('no gate was open when it arrived; it changes nothing');
+  if (payload?.gate !== undefined && payload.gate !== state.openGate.name) {
+    return refuse(`it is for gate "${payload.gate}" and the open gate is "${state.openGate.name}"`);
+  }
+  state.openGate.inbox.push({
+    decision: signal, event: { signal, ordinal }, by: payload?.by ?? null, comment: payload?.comment ?? null,
+    planHash: payload?.planHash, signature: payload?.signature, named: payload?.gate !== undefined,
+  });
+}
+
+/** Validator of the `decide` update: throws a sentence that says what to do, before anything enters history. */
+export function validateDecide(state: RunState, input: Decide): void {
+  const gate = state.openGate;
+  const reason = whyNotHere(gate, input) ?? (gate ? tooLate(gate, Date.now()) ?? refusal(viewOf(state, gate), bestCase(input)) : null);
+  if (reason !== null) throw ApplicationFailure.nonRetryable(reason, 'INVALID_INPUT');
+}
+
+function whyNotHere(gate: OpenGate | undefined, input: Decide): string | null {
+  if (!gate) return 'no gate is open; see `runbook status`';
+  return input.gate === gate.name ? null : `gate "${input.gate}" is not open; the open gate is "${gate.name}"`;
+}
+
+/** What an update can turn out to be at best: whether the server vouches for its sender, and a signature for its signer, is only looked up then. */
+function bestCase(input: Decide) {
+  const assurance: Assurance = input.signature === undefined ? 'principal' : 'signature';
+  return { ...input, assurance, channel: 'update' as const, identity: null, atMs: Date.now() };
+}
+
+/** Handler of the `decide` update; its validator has passed. Answers once it is known whether the decision counts. */
+export async function receiveDecide(state: RunState, input: Decide): Promise<{ gate: string; outcome: string; by: string | null }> {
+  const gate = state.openGate;
+  const refuse = (reason: string) => ApplicationFailure.nonRetryable(reason, 'INVALID_INPUT');
+  if (!gate) throw refuse('the gate closed meanwhile');
+  const pending: PendingDecision = {
+    decision: input.decision, event: { updateId: currentUpdateInfo()?.id ?? '' }, by: input.by, comment: input.comment ?? null,
+    planHash: input.planHash, signature: input.signature, named: true,
+  };
+  gate.inbox.push(pending);
+  await condition(() => pending.answer !== undefined);
+  if (pending.answer?.refused !== null) throw refuse(pending.answer?.refused ?? 'the gate closed meanwhile');
+  return { gate: gate.name, outcome: gateOutcome(gate.policy, gate.record.decisions), by: pending.answer.by };
+}
+
+/** Answers whoever still waits at a gate that has closed. */
+export function answerInbox(gate: OpenGate, reason: string): void {
+  for (const pending of gate.inbox) pending.answer ??= { refused: reason, by: pending.by };
+}
+
+/** By when it was sent, not by when somebody could look at it: no worker may have been up for hours. */
+function tooLate(gate: OpenGate, atMs: number): string | null {
+  return atMs <= gate.expiresAtMs ? null : `it arrived after gate "${gate.name}" had expired at ${instantOf(gate.expiresAtMs)}; start another run`;
+}
+
+/** Reads from the event itself who sent a decision and when; a name in a payload is only claimed. Then judges it. */
+export async function identify(state: RunState, gate: OpenGate, pending: PendingDecision): Promise<void> {
+  const { workflowId, runId } = workflowInfo();
+  const event = 'signal' in pending.event
+    ? await read.identifyDecision({ workflowId, runId, ...pending.event, gateOpenedAtMs: gate.openedAtMs })
+    : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...pending.event }) };
+  const tooSoon = !pending.named && (event.beforeGateWasVisible || event.atMs - gate.openedAtMs < BARE_SIGNAL_SETTLE_MS)
+    ? `it names no gate and arrived ${((event.atMs - gate.openedAtMs) / 1000).toFixed(1)} s after gate "${gate.name}" opened, too soon to have read its plan; send it again`
+    : null;
+  const signed = pending.signature === undefined ? undefined : await read.verifySignature({ signature: pending.signature, statement: statementOf(state, gate, pending) });
+  const forged = signed?.refused ?? null;
+  const signer = signed?.refused === null ? signed.principals.find((principal) => samePerson(principal, pending.by, state.people)) ?? signed.principals[0] ?? null : null;
+  const assurance: Assurance = signer !== null ? 'signature' : event.principal !== null ? 'principal' : pending.by !== null ? 'claimed' : 'none';
+  const proposal = {
+    decision: pending.decision, by: signer ?? event.principal ?? pending.by, assurance, channel: 'signal' in pending.event ? 'signal' : 'update', identity: event.identity,
+  } as const;
+  const judged = { ...proposal, atMs: event.atMs, planHash: pending.planHash };
+  const view = viewOf(state, gate);
+  const reason = forged ?? tooSoon ?? tooLate(gate, event.atMs) ?? refusal(view, judged);
+  addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, key: signed?.refused === null ? signed.key : null }, reason);
+  pending.answer = { refused: reason, by: proposal.by };
+}
+
+/** What has to be signed to decide like this at this gate: {@link approvalStatement}. */
+function statementOf({ record }: RunState, gate: OpenGate, { decision, comment }: Pick<PendingDecision, 'decision' | 'comment'>): string {
+  return approvalStatement({ runbook: record.runbook, target: record.target, owner: record.owner, gate: gate.name, openedAt: gate.record.openedAt, planHash: gate.record.planHash, decision, comment });
+}
+
+function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, 'counted' | 'reason'>, reason: string | null): void {
+  const { record } = gate;
+  const isFull = record.decisions.filter(({ counted }) => !counted).length >= KEPT_REFUSALS;
+  if (reason !== null && isFull) record.decisionsLeftOut += 1;
+  else record.decisions.push({ ...decision, counted: reason === null, reason });
+  if (reason !== null) state.noteRefusal(`${decision.decision} at ${decision.at}: ${reason}`);
+  showDetails(state);
+}
+
+function viewOf(state: RunState, { name, policy, openedAtMs, record, requester }: OpenGate): GateView {
+  const requesters = requester === undefined ? requestersOf(state.record) : [requester].filter((one) => one !== null);
+  return { name, policy, people: state.people, openedAtMs, planHash: record.planHash, requesters, decisions: record.decisions };
+}

@@ -1,0 +1,38 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import { extendDeadlineSchema, LIMITS_IN_WORDS, type ExtendDeadline } from '../../contracts/messages.ts';
+import { noteEvent } from './gates.ts';
+import { latestExpiry } from './ladder.ts';
+import type { OpenGate, RunState } from './run-state.ts';
+import { note } from './steering.ts';
+import { instantOf } from './wait.ts';
+
+const refuse = (reason: string) => ApplicationFailure.nonRetryable(reason, 'INVALID_INPUT');
+
+/** Validator of the `extendDeadline` update: throws a sentence that says what to do, before anything enters history. */
+export function validateExtension(state: RunState, payload: unknown): void {
+  const parsed = extendDeadlineSchema.safeParse(payload);
+  if (!parsed.success) throw refuse(`extendDeadline takes { gate, until: "2026-12-31T18:00:00Z", by?, reason? } with ${LIMITS_IN_WORDS}`);
+  const gate = openGate(state, parsed.data);
+  const untilMs = Date.parse(parsed.data.until);
+  if (untilMs <= Date.now()) throw refuse(`${parsed.data.until} is over; name a later instant, or reject at gate "${gate.name}"`);
+  const latest = latestExpiry(gate.policy, gate.openedAtMs);
+  if (untilMs > latest) throw refuse(`gate "${gate.name}" can be extended to ${instantOf(latest)} at most (extendUpTo)`);
+}
+
+/** Handler of `extendDeadline`: moves the expiry, and says to when. */
+export function extendDeadline(state: RunState, update: ExtendDeadline): { gate: string; expiresAt: string } {
+  const gate = openGate(state, update);
+  const before = instantOf(gate.expiresAtMs);
+  gate.expiresAtMs = Date.parse(update.until);
+  gate.changes += 1;
+  const expiresAt = instantOf(gate.expiresAtMs);
+  noteEvent(gate, 'extended', `from ${before} to ${expiresAt} by ${update.by ?? 'an unnamed person'}${update.reason === undefined ? '' : `: ${update.reason}`}`);
+  note(state, { operation: 'extendDeadline', by: update.by ?? null, reason: update.reason ?? null, of: gate.name, detail: expiresAt });
+  return { gate: gate.name, expiresAt };
+}
+
+function openGate({ openGate: gate }: RunState, { gate: name }: ExtendDeadline): OpenGate {
+  if (!gate) throw refuse('no gate is open; see `runbook status`');
+  if (gate.name !== name) throw refuse(`gate "${name}" is not open; the open gate is "${gate.name}"`);
+  return gate;
+}

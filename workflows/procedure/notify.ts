@@ -1,0 +1,39 @@
+import { ParentClosePolicy, startChild, workflowInfo } from '@temporalio/workflow';
+import { NOTIFICATION_TYPE, type Notice, type NotificationInput, type NotificationKind } from '../../contracts/notification.ts';
+import { approversAt } from './ladder.ts';
+import { shortWorkflowId } from './short-workflow-id.ts';
+import type { OpenGate, RunState } from './run-state.ts';
+import { instantOf } from './wait.ts';
+
+interface Telling { kind: NotificationKind; channels: readonly string[]; gate?: OpenGate; lines?: string[] }
+
+/**
+ * Tells people, on each of these channels, by workflows of their own: a channel that does not answer holds up no run, and
+ * what was to be told outlives it.
+ */
+export function notify(state: RunState, { kind, channels, gate, lines = [] }: Telling): void {
+  if (channels.length === 0) return;
+  const { record } = state;
+  state.told += 1;
+  const { workflowId, runId } = workflowInfo();
+  // Derived from the run: a task that is repeated tells the same thing again, and not another.
+  const id = `${record.owner.firstExecutionRunId}-${state.told}`;
+  const done = record.steps.filter((step) => step.summary !== null).map(({ name, summary }) => `${name}: ${summary}`);
+  const notice: Notice = {
+    kind, id, at: instantOf(Date.now()), runbook: record.runbook, target: record.target, workflowId, runId, requester: record.requester, reason: record.reason, lines: [...lines, ...done],
+    gate: gate ? {
+      name: gate.name, planHash: gate.record.planHash, expiresAt: instantOf(gate.expiresAtMs), approvers: approversAt(gate.policy, gate.openedAtMs, Date.now()), quorum: gate.policy.quorum, assurance: gate.policy.assurance,
+    } : null,
+  };
+  for (const channel of channels) send({ channel, notice });
+}
+
+/** Starts the delivery and does not wait for it. */
+export function send(input: NotificationInput): void {
+  const { notice, channel } = input;
+  startChild(NOTIFICATION_TYPE, {
+    workflowId: shortWorkflowId(`notification/${notice.workflowId}/`, `${notice.id}/${channel}`), args: [input],
+    parentClosePolicy: ParentClosePolicy.ABANDON, staticSummary: `tell ${channel}: ${notice.kind}`,
+  // One that is there already is being delivered; a run that ends meanwhile takes nothing back.
+  }).catch(() => undefined);
+}

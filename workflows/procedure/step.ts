@@ -1,0 +1,141 @@
+import { ApplicationFailure, CancellationScope, isCancellation, TemporalFailure } from '@temporalio/workflow';
+import type { z } from 'zod';
+import type { StepRecord } from '../../contracts/evidence.ts';
+import { CORRECTION_GATE } from '../../contracts/gate.ts';
+import type { UndoEntry } from '../../contracts/ledger.ts';
+import { passGate } from './gates.ts';
+import { notify } from './notify.ts';
+import { describeFailure } from './outcome.ts';
+import { bindPlan } from './plan-hash.ts';
+import { enterPhase } from './presentation.ts';
+import type { Answer, RunState, WaitingStep } from './run-state.ts';
+import { withStepHeader } from './step-header.ts';
+import { instantOf, waitUntil } from './wait.ts';
+
+export interface StepOptions<T, Input = undefined> {
+  /** What undoes the step; it is in history before the step's activities can act. */
+  undo?: UndoEntry;
+  /** One line about the result, for the terminal, the web UI and the evidence. */
+  summary?: (result: T) => string;
+  /** Whether what the step found is shown as failed. The run goes on all the same. */
+  failed?: (result: T) => boolean;
+  /** What the step works with, and what an operator may bring instead when it failed. */
+  input?: { value: Input; schema: z.ZodType<Input> };
+  /** That operators may go on without it, what they get in its place, and what that costs, as it stands under what was not verified. */
+  skippable?: { result: T; costs: string };
+}
+
+/** Runs one named unit of a run, and what operators make of it: see `Run.step`. */
+export async function runStep<T, Input>(state: RunState, name: string, work: (input: Input) => Promise<T>, options: StepOptions<T, Input>): Promise<T> {
+  let input = options.input?.value as Input;
+  const skipped = await pauseBefore(state, name, options);
+  if (skipped) return skip(state, name, options, skipped);
+  for (;;) {
+    try {
+      return await attempt(state, name, () => work(input), options);
+    } catch (error) {
+      const answer = await askOperator(state, name, error, options);
+      if (!answer) throw error;
+      if (answer.kind === 'skip') return skip(state, name, options, answer);
+      if ('input' in answer) input = answer.input as Input;
+    }
+  }
+}
+
+async function attempt<T>(state: RunState, name: string, work: () => Promise<T>, options: Pick<StepOptions<T>, 'undo' | 'summary' | 'failed'>): Promise<T> {
+  const startedAtMs = Date.now();
+  const record: StepRecord = { name, outcome: 'running', startedAt: instantOf(startedAtMs), finishedAt: null, attempts: 1, summary: null };
+  state.record.steps.push(record);
+  if (options.undo && !state.undo.some(({ entry }) => entry.id === options.undo?.id)) state.undo.push({ step: name, entry: options.undo });
+  enterPhase(state, name);
+  try {
+    const result = await withStepHeader({ step: name, ...(options.undo ? { undo: options.undo } : {}) }, work);
+    record.outcome = options.failed?.(result) === true ? 'failed' : 'done';
+    record.summary = options.summary?.(result) ?? null;
+    return result;
+  } catch (error) {
+    record.outcome = isCancellation(error) ? 'cancelled' : 'failed';
+    if (!isCancellation(error) && error instanceof Error) record.summary = describeFailure(error as never).message;
+    throw error;
+  } finally {
+    record.finishedAt = instantOf(Date.now());
+    state.spans.push({ name, kind: 'step', startedAtMs, finishedAtMs: Date.now() });
+  }
+}
+
+type Options = Pick<StepOptions<unknown>, 'skippable'> & { input?: { schema: z.ZodType } };
+
+/** Waits while the run is paused. Returns the operator's answer where the step is to be skipped. */
+async function pauseBefore(state: RunState, name: string, { skippable }: Options): Promise<Answer | undefined> {
+  if (!state.paused) return undefined;
+  const pausedAtMs = Date.now();
+  enterPhase(state, `paused before: ${name}`);
+  const maximumMs = state.settings?.lease.maximumMs ?? 0;
+  const waiting: WaitingStep = { name, failure: null, untilMs: pausedAtMs + maximumMs, input: undefined, skippingCosts: skippable?.costs ?? null };
+  state.waitingStep = waiting;
+  try {
+    // Once the target is taken its lease ends the run; before that nothing else would.
+    if (!(await waitUntil(() => !state.paused || waiting.answer !== undefined, maximumMs, 'a pause lasts as long as a lease at most'))) {
+      state.overdue ??= `it was paused before "${name}" for as long as a lease lasts`;
+      throw ApplicationFailure.nonRetryable(state.overdue, 'LEASE_OVER');
+    }
+  } finally {
+    state.waitingStep = undefined;
+  }
+  state.spans.push({ name: 'pause', kind: 'pause', startedAtMs: pausedAtMs, finishedAtMs: Date.now() });
+  return waiting.answer;
+}
+
+/** Where the configuration wants that, waits for what an operator makes of a step that failed. Undefined: it has failed. */
+async function askOperator(state: RunState, name: string, error: unknown, { skippable, input }: Options): Promise<Answer | undefined> {
+  const waitMs = state.settings?.failedStepsWaitMs ?? 0;
+  if (waitMs === 0 || !(error instanceof TemporalFailure) || isCancellation(error) || state.overdue !== null || CancellationScope.current().consideredCancelled) return undefined;
+  const { type, message } = describeFailure(error);
+  // A finding is what the run is for: trying again would only look for another answer.
+  if (state.verdictsWhenFailing.has(type)) return undefined;
+  const failedAtMs = Date.now();
+  const waiting: WaitingStep = { name, failure: message, untilMs: failedAtMs + waitMs, input: input?.schema, skippingCosts: skippable?.costs ?? null };
+  const record = state.record.steps.findLast((step) => step.name === name);
+  if (record) record.outcome = 'waiting';
+  try {
+    for (;;) {
+      state.waitingStep = waiting;
+      delete waiting.answer;
+      enterPhase(state, `waiting for an operator: ${name}`);
+      notify(state, { kind: 'stepWaits', channels: state.settings?.alarm ?? [], lines: [`step "${name}" failed: ${message}`, `it waits for an operator until ${instantOf(waiting.untilMs)}`] });
+      await waitUntil(() => waiting.answer !== undefined, waiting.untilMs - Date.now(), `step "${name}" waits for an operator`);
+      const { answer } = waiting;
+      state.waitingStep = undefined;
+      if (!answer || await isApproved(state, name, answer)) return answer;
+    }
+  } finally {
+    state.waitingStep = undefined;
+    if (record) record.outcome = 'failed';
+    state.spans.push({ name: `waiting for an operator: ${name}`, kind: 'pause', startedAtMs: failedAtMs, finishedAtMs: Date.now() });
+  }
+}
+
+/** Whether a corrected input may be used: where the configuration has a policy for that, somebody else has to agree. */
+async function isApproved(state: RunState, step: string, answer: Answer): Promise<boolean> {
+  const policy = state.settings?.gates[CORRECTION_GATE];
+  if (!('input' in answer) || !policy) return true;
+  bindPlan(state, { [`input of ${step}`]: answer.input });
+  try {
+    await passGate(state, CORRECTION_GATE, policy, { requester: answer.by });
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApplicationFailure) || error.type !== 'REJECTED') throw error;
+    state.noteRefusal(`retryStep of "${step}" by ${answer.by}: ${error.message}`);
+    return false;
+  }
+}
+
+function skip<T>(state: RunState, name: string, { skippable }: Pick<StepOptions<T>, 'skippable'>, { by, reason }: Answer): T {
+  if (!skippable) throw ApplicationFailure.nonRetryable(`step "${name}" cannot be skipped`, 'INVALID_INPUT');
+  const now = instantOf(Date.now());
+  state.record.steps.push({ name, outcome: 'skipped', startedAt: now, finishedAt: now, attempts: 0, summary: `skipped by ${by}: ${reason}` });
+  const { open } = state.record.notVerified;
+  if (!open.includes(skippable.costs)) open.push(skippable.costs);
+  enterPhase(state, `skipped: ${name}`);
+  return skippable.result;
+}
