@@ -31,7 +31,7 @@ describe('a run with a gate', () => {
     const { currentDetails } = await run.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
     expect(currentDetails).toContain(String.raw`: it is for gate "  # \[approved\](http\://x)" and`);
     await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben', planHash: 'stale' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('is not the plan') as string } });
-    expect(await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben' }] })).toEqual({ gate: 'start', outcome: 'approved' });
+    expect(await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben' }] })).toEqual({ gate: 'start', outcome: 'approved', by: 'ben' });
     await run.handle.result();
     const { gates: [gate], refused, refusedLeftOut } = await run.evidence();
     expect(refused).toHaveLength(5);
@@ -121,7 +121,7 @@ describe('gates that ask for more than a name, or for none', () => {
   it('`runbook approve` sends a signal where only a verified name counts, and says what became of it', async () => {
     const run = await start({ database: 'shop' });
     await gateOpens(run);
-    await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('no verified name, a signal does') as string } });
+    await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('asks for assurance "principal" and this decision has "claimed"') as string } });
     expect(await decideAs(null, approve, run.handle.workflowId)).toEqual({ code: 2, said: expect.stringContaining('did not count: gate "start" asks for assurance "principal"') as string });
     expect(await decideAs('anna', approve, run.handle.workflowId)).toEqual({ code: 0, said: 'approve by anna counts at gate "start"; the gate needs 2 approvals and waits for the others\n' });
     expect(await decideAs('anna', approve, run.handle.workflowId)).toEqual({ code: 2, said: expect.stringContaining('anna has already decided') as string });

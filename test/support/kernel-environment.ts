@@ -28,11 +28,12 @@ export interface KernelEnvironment {
 // Failing runs are what these tests are about: the SDK's warnings of them would bury the results.
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
-/** The configuration of the toy's targets: `shop`, and further ones with the gates that are given. */
-export function toyConfiguration(root: string, gates: Record<string, unknown>, lease: Record<string, string>, further: Record<string, Record<string, unknown>> = {}): Configuration {
+/** The configuration of the toy's targets: `shop`, and further ones with the gates that are given. `top`: other parts of the file. */
+export function toyConfiguration(root: string, gates: Record<string, unknown>, lease: Record<string, string>, further: Record<string, Record<string, unknown>> = {}, top: Record<string, unknown> = {}): Configuration {
   const database = (its: Record<string, unknown>) => ({ connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates: its });
   return configurationSchema.parse({
     version: 1,
+    ...top,
     lease,
     evidence: { directory: path.join(root, 'evidence') },
     databases: { shop: database(gates), ...Object.fromEntries(Object.entries(further).map(([name, its]) => [name, database(its)])) },

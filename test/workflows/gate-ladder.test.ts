@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { ApplicationFailure } from '@temporalio/activity';
+import { Client } from '@temporalio/client';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
+import type { NotifyActivities } from '../../activities/notify/notify-activities.ts';
+import { latestRun } from '../../activities/kernel/run-end.ts';
+import type { Configuration } from '../../contracts/configuration.ts';
+import type { Evidence } from '../../contracts/evidence.ts';
+import { guardianId } from '../../contracts/guardian.ts';
+import type { Owner } from '../../contracts/ledger.ts';
+import type { Progress } from '../../contracts/messages.ts';
+import type { NotificationInput } from '../../contracts/notification.ts';
+import { resolveTimeSkippingServer } from '../../scripts/embedded/time-skipping.ts';
+import { bundleToy, readEvidence, toyConfiguration } from '../support/kernel-environment.ts';
+import { toyActivities } from '../support/toy/activities.ts';
+
+const HOUR_MS = 3_600_000;
+const LADDER = {
+  approvers: ['anna'], expiresAfter: '3d', extendUpTo: '6d', remindEvery: '10h', notify: ['ops'],
+  escalation: [{ after: '2d', notify: ['board'] }, { after: '1d', approvers: ['ben'] }],
+};
+let environment: TestWorkflowEnvironment;
+let configuration: Configuration;
+let worker: Worker | undefined;
+let running: Promise<void> | undefined;
+let root: string;
+let told: NotificationInput[];
+
+beforeEach(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'gate-ladder-'));
+  told = [];
+  const server = await resolveTimeSkippingServer({ log: console.log });
+  environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path: server.path } } });
+});
+afterEach(async () => {
+  worker?.shutdown();
+  await running;
+  await environment.teardown();
+  await rm(root, { recursive: true, force: true });
+});
+
+/** This server's time stands still while an activity is at work: one that watches for days has to be many short looks. */
+async function lookForRunEnd(client: Client, owner: Owner) {
+  const run = await latestRun(client, owner);
+  if (!run || run.status.name === 'RUNNING') throw ApplicationFailure.create({ message: 'it still runs', nextRetryDelay: '5 days' });
+  return { status: run.status.name === 'COMPLETED' ? 'completed' as const : 'failed' as const, runId: run.runId, closedAtMs: run.closeTime?.getTime() ?? Date.now() };
+}
+
+async function runWithGate(policy: Record<string, unknown>) {
+  const channel = { kind: 'slack', urlEnv: 'SLACK' };
+  configuration = toyConfiguration(root, { start: policy }, { maximum: '30d' }, {}, { notifications: { channels: { ops: channel, board: channel } } });
+  const client = new Client({ connection: environment.connection });
+  const kernelActivities = createKernelActivities({ client, configuration, codeVersion: 'test', searchAttributes: [] });
+  const deliver: NotifyActivities['deliver'] = async (input) => void told.push(input);
+  worker = await Worker.create({
+    connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await bundleToy(),
+    activities: { ...kernelActivities, ...toyActivities, deliver, awaitRunEnd: ({ owner }: { owner: Owner }) => lookForRunEnd(client, owner) },
+  });
+  running = worker.run();
+  const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')), requester: 'carol' }] });
+  const progress = () => handle.query<Progress>('progress');
+  await vi.waitUntil(async () => (await progress()).openGate, { timeout: 10_000 });
+  const gate = (await progress()).openGate!;
+  return {
+    handle, progress, openedAtMs: Date.parse(gate.openedAt),
+    decide: (by: string, decision = 'approve') => handle.executeUpdate('decide', { args: [{ gate: 'start', decision, by }] }),
+    evidence: async (): Promise<Evidence> => {
+      await environment.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result();
+      return (await readEvidence(configuration)).find((one) => one.workflowId === handle.workflowId)!;
+    },
+  };
+}
+type RunWithGate = Awaited<ReturnType<typeof runWithGate>>;
+
+/** Lets time pass, and waits until the run has seen it. */
+async function passTo(run: RunWithGate, hours: number): Promise<void> {
+  await environment.sleep(run.openedAtMs + hours * HOUR_MS - (await environment.currentTimeMs()));
+  await run.progress();
+}
+
+/** What happened at the gate, by the hours since it opened. */
+const eventsOf = (evidence: Evidence) => evidence.gates[0]!.events.map(({ at, event }) => [Math.round((Date.parse(at) - Date.parse(evidence.gates[0]!.openedAt)) / HOUR_MS), event]);
+
+it('reminds, escalates, is extended, and expires, each at its time, over days', async () => {
+  const run = await runWithGate(LADDER);
+  await expect(run.decide('ben')).rejects.toMatchObject({ cause: { message: expect.stringMatching(/ben may not decide .* it is escalated to ben at/) as string } });
+  await passTo(run, 25);
+  expect((await run.progress()).openGate).toMatchObject({ approvers: ['anna', 'ben'] });
+  const extend = (hours: number) => run.handle.executeUpdate('extendDeadline', { args: [{ gate: 'start', until: new Date(run.openedAtMs + hours * HOUR_MS).toISOString(), by: 'dora', reason: 'on holiday' }] });
+  await expect(extend(6 * 24 + 1)).rejects.toMatchObject({ cause: { message: expect.stringContaining('can be extended to') as string } });
+  await expect(extend(1)).rejects.toMatchObject({ cause: { message: expect.stringContaining('is over; name a later instant') as string } });
+  await expect(run.handle.executeUpdate('extendDeadline', { args: [{ gate: 'other', until: new Date(run.openedAtMs + 99 * HOUR_MS).toISOString() }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('gate "other" is not open') as string } });
+  await extend(100);
+  await passTo(run, 80);
+  expect((await run.progress()).openGate).not.toBeNull();
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: expect.stringContaining('expired') as string } });
+  const evidence = await run.evidence();
+  expect(evidence.outcome).toBe('rejected');
+  expect(eventsOf(evidence)).toEqual([
+    [10, 'reminded'], [20, 'reminded'], [24, 'escalated'], [25, 'extended'], [34, 'reminded'], [44, 'reminded'], [48, 'escalated'],
+    [58, 'reminded'], [68, 'reminded'], [78, 'reminded'], [88, 'reminded'], [98, 'reminded'],
+  ]);
+  const { gates: [gate], operations } = evidence;
+  expect((Date.parse(gate!.closedAt!) - Date.parse(gate!.openedAt)) / HOUR_MS).toBeCloseTo(100, 2);
+  expect(operations).toEqual([expect.objectContaining({ operation: 'extendDeadline', by: 'dora', reason: 'on holiday', of: 'start' })]);
+  // Each is told once, on its channels, under an id of its own.
+  const kinds = told.map(({ channel, notice }) => `${channel} ${notice.kind}`);
+  expect(kinds.filter((kind) => kind === 'ops gateReminder')).toHaveLength(9);
+  expect(kinds.filter((kind) => kind.includes('Escalated')).sort()).toEqual(['board gateEscalated', 'ops gateEscalated', 'ops gateEscalated']);
+  expect(new Set(told.map(({ channel, notice }) => `${channel} ${notice.id}`)).size).toBe(told.length);
+  expect(told.find(({ notice }) => notice.kind === 'gateOpened')?.notice.gate).toMatchObject({ name: 'start', approvers: ['anna'], quorum: 1 });
+  expect(told.findLast(({ notice }) => notice.kind === 'gateEscalated')?.notice.gate?.approvers).toEqual(['anna', 'ben']);
+}, 60_000);
+
+it('counts whom it was escalated to, from then on', async () => {
+  const run = await runWithGate(LADDER);
+  await passTo(run, 24.1);
+  expect(await run.decide('ben')).toMatchObject({ outcome: 'approved', by: 'ben' });
+  await run.handle.result();
+  expect((await run.evidence()).gates[0]).toMatchObject({ outcome: 'approved', decisions: [{ by: 'ben', counted: true }] });
+}, 60_000);
+
+it('lets the run go on when it expires, where its policy says so, and says that nobody approved', async () => {
+  const run = await runWithGate({ approvers: ['anna'], expiresAfter: '2d', onExpiry: 'approve' });
+  await run.handle.result();
+  const evidence = await run.evidence();
+  expect(evidence).toMatchObject({ outcome: 'succeeded', gates: [{ outcome: 'expired', onExpiry: 'approve', decisions: [] }] });
+  expect((Date.parse(evidence.gates[0]!.closedAt!) - Date.parse(evidence.gates[0]!.openedAt)) / HOUR_MS).toBeCloseTo(48, 2);
+}, 60_000);
+
+it('needs as many rejections as its policy says', async () => {
+  const run = await runWithGate({ approvers: ['anna', 'ben'], rejections: 2, expiresAfter: '2d' });
+  expect(await run.decide('anna', 'reject')).toMatchObject({ outcome: 'open' });
+  await passTo(run, 24);
+  expect(await run.decide('ben', 'reject')).toMatchObject({ outcome: 'rejected' });
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { message: 'gate "start" was rejected by anna; ben' } });
+}, 60_000);
