@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { OUTCOMES, compensationRecordSchema, teardownSchema } from './evidence.ts';
 import { ownerSchema } from './ledger.ts';
+import { PRIORITIES } from './priority.ts';
 
 /**
  * What a run puts into what it asks its guardian, and gets back with the answer. A reset hands a run the signals of its
@@ -20,13 +21,16 @@ export const finishSchema = z.object({ outcome: z.enum(OUTCOMES), asking: asking
 export const placeSchema = z.object({ title: z.string(), input: z.record(z.string(), z.unknown()), taskQueue: z.string(), open: z.string(), close: z.string(), prove: z.string() });
 export const takeSchema = z.object({ place: placeSchema.nullable(), asking: askingSchema });
 export const grantedSchema = z.object({ fence: z.number().int().positive() });
-export const lockRequestSchema = z.object({ guardianId: z.string().min(1), owner: ownerSchema, runbook: z.string(), sharesTargetWith: z.array(z.string()), requestedAtMs: z.number() });
+/** Guardians of older code ask without one. */
+const prioritySchema = z.enum(PRIORITIES).default('normal');
+export const lockRequestSchema = z.object({ guardianId: z.string().min(1), owner: ownerSchema, runbook: z.string(), sharesTargetWith: z.array(z.string()), requestedAtMs: z.number(), priority: prioritySchema });
 export const grantSchema = lockRequestSchema.extend({ fence: z.number().int().positive(), grantedAtMs: z.number() });
 /** What a lock carries into its next execution, and a guardian is started with. By hand, both can be started with anything. */
 export const lockStateSchema = z.object({ nextFence: z.number().int().positive(), holders: z.array(grantSchema), waiting: z.array(lockRequestSchema) });
 export const guardianInputSchema = z.object({
   owner: ownerSchema, runbook: z.string(), target: z.string(), sharesTargetWith: z.array(z.string()),
   lease: z.object({ maximumMs: z.number(), hostLossMs: z.number() }),
+  priority: prioritySchema,
   /** Channels that are told when something could not be undone. Runs of older code name none. */
   alarm: z.array(z.string()).default([]),
 });

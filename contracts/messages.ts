@@ -52,7 +52,7 @@ export const UPDATES = { decide: 'decide', pause: 'pause', resume: 'resume', ret
 export const QUERIES = { progress: 'progress', plan: 'plan', compensations: 'compensations', record: 'record' } as const;
 
 /** Messages between a run, its guardian and the lock of its target. Not for people. */
-export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release' } as const;
+export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release', holders: 'holders' } as const;
 
 /** A gate that waits for people. `note`: what they have to know of its policy; null mostly. */
 interface OpenGateView { name: string; openedAt: string; expiresAt: string; /** To what instant it can be extended; absent from a worker of older code. */ latestExpiry?: string; planHash: string; approvers: string[]; quorum: number; assurance: string; note: string | null }
@@ -97,8 +97,10 @@ export interface Progress extends Refusals {
   openGate: OpenGateView | null;
   /** The step that waits for an operator; null mostly, absent from a worker of older code. */
   waitingStep?: WaitingStepView | null;
-  /** Who holds the target, or waits for it; null before the run asked for it, and from a worker of older code. */
+  /** Until when the run has its target at the latest; null as long as it has not. */
   lease?: { expiresAt: string } | null;
+  /** While the run waits for its target: who has it, and how many wait before this run. */
+  lock?: { holders: { workflowId: string; runbook: string; since: string }[]; before: number } | null;
   steps: { name: string; outcome: StepRecord['outcome']; startedAt: string; finishedAt: string | null; summary: string | null }[];
 }
 

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { StartedBy } from './evidence.ts';
 import type { GatePolicy } from './gate.ts';
 import type { People } from './people.ts';
+import type { Priority } from './priority.ts';
 import type { SearchAttributeName } from './search-attributes.ts';
 
 /** What callers rely on about one runbook: its workflow type, its input, and how it shares a target. */
@@ -15,6 +16,8 @@ export interface RunbookContract<Input extends z.ZodType = z.ZodType> {
   readonly targetField: string;
   /** Types that may run on the same target at the same time. It holds in both directions. */
   readonly sharesTargetWith: readonly string[];
+  /** Left out: `normal`. */
+  readonly priority?: Priority;
   /** Names of the gates that the runbook has, for which the configuration may hold a policy. */
   readonly gates: readonly string[];
 }

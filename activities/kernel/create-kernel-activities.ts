@@ -14,6 +14,7 @@ import type { Configuration } from '../../contracts/configuration.ts';
 import { lastUndone } from '../evidence/last-undone.ts';
 import { createEvidenceStore } from '../evidence/store.ts';
 import type { KernelActivities } from './kernel-activities.ts';
+import { describeLock, findFormerLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { findWrittenEvidence, identifyDecision, identifyUpdate, readLedger, readStarter } from './run-history.ts';
 import { verifySignature } from './verify-signature.ts';
@@ -70,6 +71,8 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
         workflowId: lockId(target), taskQueue: TASK_QUEUE, signal: INTERNAL.request, signalArgs: [request], staticSummary: `lock of ${target}`,
       });
     },
+    findFormerLock: ({ lockId: id }) => findFormerLock(client, id),
+    describeLock: ({ target }) => describeLock(client, target),
     async releaseLock({ target, guardianId: id }) {
       await client.workflow.getHandle(lockId(target)).signal(INTERNAL.release, { guardianId: id }).catch(ignoreNotFound);
     },

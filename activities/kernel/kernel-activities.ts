@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { lockRequestSchema } from '../../contracts/internal-messages.ts';
+import type { lockRequestSchema, lockStateSchema } from '../../contracts/internal-messages.ts';
 import type { Evidence, Outcome } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import type { LedgerEntry, Owner } from '../../contracts/ledger.ts';
@@ -18,6 +18,12 @@ export type VerifiedSignature = { refused: null; principals: string[]; key: stri
 
 /** A request for the lock of a target, as the lock workflow keeps it. */
 export type LockRequest = z.output<typeof lockRequestSchema>;
+
+/** The whole state of a lock. */
+export type LockState = z.output<typeof lockStateSchema>;
+
+/** Who holds a target since when, and who waits, in the order in which they get it. */
+export interface LockView { holders: { workflowId: string; runbook: string; since: string }[]; waiting: { workflowId: string; runbook: string; since: string }[] }
 
 export interface RunEnd { status: 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timedOut'; runId: string; closedAtMs: number }
 
@@ -45,6 +51,10 @@ export interface KernelActivities {
   /** Whether one of the allowed signers signed exactly this statement, for the namespace of our approvals. */
   verifySignature(input: { statement: string; signature: string }): Promise<VerifiedSignature>;
   requestLock(input: { target: string; request: LockRequest }): Promise<void>;
+  /** What the lock of this workflow id held that was ended before this one began; null where there was none, or the server has forgotten it. */
+  findFormerLock(input: { lockId: string }): Promise<LockState | null>;
+  /** Who holds a target and who waits, as its lock says. */
+  describeLock(input: { target: string }): Promise<LockView>;
   releaseLock(input: { target: string; guardianId: string }): Promise<void>;
   /** Which of these guardians no longer run, so that the lock can be taken from them. */
   findDeadGuardians(input: { guardianIds: string[] }): Promise<string[]>;

@@ -59,7 +59,7 @@ export function runLines(view: RunView, meter: RateMeter, nowMs: number, options
   }
   for (const activity of view.activities) lines.push(`    ${activityLine(activity, meter.rate(activity, nowMs))}`);
   // A run of an older worker tells none.
-  return [...lines, ...gateLines(view, nowMs, options), ...waitingLines(view, options), ...(progress?.refused ? refusalLines(progress).map((line) => coloured(plain(line), 'unsure')) : [])];
+  return [...lines, ...lockLines(view), ...gateLines(view, nowMs, options), ...waitingLines(view, options), ...(progress?.refused ? refusalLines(progress).map((line) => coloured(plain(line), 'unsure')) : [])];
 }
 
 /** A pause takes effect at the next safe point: until then the step goes on. */
@@ -71,6 +71,14 @@ function wordOf({ status, progress }: RunView): string {
   if (status === 'PAUSED') return coloured(`paused in Temporal at: ${plain(progress?.phase || 'running')}; nobody carries it on until it is unpaused there`, 'unsure');
   if (!isOver(status)) return plain(progress?.phase || 'running');
   return coloured(status.toLowerCase().replaceAll('_', ' '), status === 'COMPLETED' ? 'ok' : 'bad');
+}
+
+/** Who has the target that the run waits for. */
+function lockLines({ status, progress }: RunView): string[] {
+  const lock = progress?.lock;
+  if (!lock || isOver(status)) return [];
+  const before = lock.before === 0 ? 'it is next' : `${lock.before} wait before it`;
+  return lock.holders.map(({ runbook, workflowId, since }) => coloured(`the target is held by ${plain(runbook)} ${plain(workflowId)} since ${since}; ${before}`, 'unsure'));
 }
 
 /** The step that waits for an operator, and the commands that go on with it. */

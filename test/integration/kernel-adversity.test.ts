@@ -143,7 +143,7 @@ it('a message that cannot be decoded stops nobody: the run says so, its guardian
     for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal, argument);
   }
   await expect(run.handle.executeUpdate('pause', { args: [payloadOf(UNREADABLE[0])] })).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT' } });
-  expect((await run.handle.query<RunRecord>('record')).refused).toEqual(UNREADABLE.map(() => expect.stringContaining('its argument is not { gate?, by?, comment?, planHash? }') as string));
+  expect((await run.handle.query<RunRecord>('record')).refused).toEqual(UNREADABLE.map(() => expect.stringContaining('its argument is not { gate?, by?, comment?, planHash?, signature? }') as string));
   await run.handle.result();
   await run.guardian.result();
   expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });

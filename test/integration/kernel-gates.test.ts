@@ -35,13 +35,13 @@ describe('a run with a gate', () => {
     await run.handle.result();
     const { gates: [gate], refused, refusedLeftOut } = await run.evidence();
     expect(refused).toHaveLength(5);
-    expect([refused.find((reason) => reason.includes('its argument is not { gate?, by?, comment?, planHash? }')), refusedLeftOut]).toEqual([expect.stringMatching(/^approve at /), 0]);
+    expect([refused.find((reason) => reason.includes('its argument is not { gate?, by?, comment?, planHash?, signature? }')), refusedLeftOut]).toEqual([expect.stringMatching(/^approve at /), 0]);
     expect(gate?.outcome).toBe('approved');
     expect(gate?.decisions.map((decision) => [decision.by, decision.assurance, decision.counted])).toEqual([
       [null, 'none', false], ['mallory', 'claimed', false], ['anna', 'claimed', true], [' Anna ', 'claimed', false], ['ben', 'claimed', true],
     ]);
     const { identity } = environment.client.options;
-    expect(gate?.decisions.map((decision) => [decision.channel, decision.identity])).toEqual([...[1, 2, 3, 4].map(() => ['signal', identity]), ['update', null]]);
+    expect(gate?.decisions.map((decision) => [decision.channel, decision.identity])).toEqual([...[1, 2, 3, 4].map(() => ['signal', identity]), ['update', identity]]);
   });
 
   it('counts who started the run as its requester, whatever the input says, and nobody else', async () => {

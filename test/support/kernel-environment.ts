@@ -28,9 +28,12 @@ export interface KernelEnvironment {
 // Failing runs are what these tests are about: the SDK's warnings of them would bury the results.
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
-/** The configuration of the toy's targets: `shop`, and further ones with the gates that are given. `top`: other parts of the file. */
-export function toyConfiguration(root: string, gates: Record<string, unknown>, lease: Record<string, string>, further: Record<string, Record<string, unknown>> = {}, top: Record<string, unknown> = {}): Configuration {
-  const database = (its: Record<string, unknown>) => ({ connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates: its });
+/** Settings beside gates, lease and evidence. */
+type OtherSettings = Record<string, unknown> & { each?: Record<string, unknown> };
+
+/** The configuration of the toy's targets: `shop`, and further ones with the gates that are given. `each`: further settings of every database; else other parts of the file. */
+export function toyConfiguration(root: string, gates: Record<string, unknown>, lease: Record<string, string>, further: Record<string, Record<string, unknown>> = {}, { each = {}, ...top }: OtherSettings = {}): Configuration {
+  const database = (its: Record<string, unknown>) => ({ connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates: its, ...each });
   return configurationSchema.parse({
     version: 1,
     ...top,
@@ -59,14 +62,14 @@ export async function readEvidence({ evidence: { directory } }: Configuration): 
 }
 
 /** A real server and the toy runbook on it. */
-export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}): Promise<KernelEnvironment> {
+export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}, other: OtherSettings = {}): Promise<KernelEnvironment> {
   const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
   const cli = await resolveTemporalCli({ log: () => undefined });
   const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
   const connection = await Connection.connect({ address: server.address });
   const client = new Client({ connection });
   const native = await NativeConnection.connect({ address: server.address });
-  const configuration = toyConfiguration(root, gates, lease, further);
+  const configuration = toyConfiguration(root, gates, lease, further, other);
   const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
   const workers: (() => Promise<void>)[] = [];
   const kernelActivities = (evidence = configuration.evidence) => createKernelActivities({ client: new Client({ connection: native }), configuration: { ...configuration, evidence }, codeVersion: 'test', searchAttributes });

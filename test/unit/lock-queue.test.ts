@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { lockStateSchema } from '../../contracts/internal-messages.ts';
-import { EMPTY_LOCK, enqueue, grantNext, remove, type LockState } from '../../workflows/lock/queue.ts';
+import type { Priority } from '../../contracts/priority.ts';
+import { adopt, EMPTY_LOCK, enqueue, grantNext, remove, type LockState } from '../../workflows/lock/queue.ts';
 
-const request = (guardianId: string, runbook: string, sharesTargetWith: string[] = []) => ({
+const request = (guardianId: string, runbook: string, sharesTargetWith: string[] = [], priority: Priority = 'normal') => ({
+  priority,
   guardianId, runbook, sharesTargetWith, owner: { workflowId: guardianId, firstExecutionRunId: guardianId }, requestedAtMs: 0,
 });
-const ask = (state: LockState, ...requests: ReturnType<typeof request>[]) => grantNext(requests.reduce(enqueue, state), 1);
+const ask = (state: LockState, ...requests: ReturnType<typeof request>[]) => grantNext(requests.reduce((queue, wanted) => enqueue(queue, wanted), state), 1);
 
 describe('the queue of a lock', () => {
   it('grants one of two that exclude each other, and the next after its release, with a higher fence', () => {
@@ -22,6 +24,22 @@ describe('the queue of a lock', () => {
     const { granted, state } = ask(EMPTY_LOCK, request('a', 'backup', ['dr-test']), request('b', 'deploy'), request('c', 'dr-test', ['backup']));
     expect(granted.map((grant) => grant.guardianId)).toEqual(['a']);
     expect(state.waiting.map((waiting) => waiting.guardianId)).toEqual(['b', 'c']);
+  });
+  it('puts a recovery before all others that wait, behind recoveries that came before, and ends nobody', () => {
+    const { granted, state: held } = ask(EMPTY_LOCK, request('a', 'x'));
+    const { granted: none, state } = ask(held, request('b', 'x'), request('r1', 'x', [], 'recovery'), request('c', 'x'), request('r2', 'x', [], 'recovery'));
+    expect([granted.map((grant) => grant.guardianId), none]).toEqual([['a'], []]);
+    expect(state.waiting.map((waiting) => waiting.guardianId)).toEqual(['r1', 'r2', 'b', 'c']);
+  });
+  it('goes on with what a lock held that was ended by force, and with fences that only rise', () => {
+    const former = ask({ ...EMPTY_LOCK, nextFence: 7 }, request('a', 'x'), request('b', 'x')).state;
+    const since = [request('b', 'x'), request('c', 'x')].reduce((queue, wanted) => enqueue(queue, wanted), EMPTY_LOCK);
+    const begun = adopt(since, former, 5);
+    expect([begun.nextFence, begun.holders.map((holder) => holder.guardianId), begun.waiting.map((waiting) => waiting.guardianId)]).toEqual([8, ['a'], ['b', 'c']]);
+    expect(grantNext(begun, 2).granted).toEqual([]);
+    expect(grantNext(remove(begun, 'a'), 2).granted.map(({ guardianId, fence }) => [guardianId, fence])).toEqual([['b', 8]]);
+    expect(adopt(since, null, 5)).toEqual({ ...since, nextFence: 5 });
+    expect(adopt(since, former, 1_000).nextFence).toBe(1_000);
   });
   it('takes the same request twice as one', () => {
     const { state } = ask(EMPTY_LOCK, request('a', 'dr-test'), request('a', 'dr-test'), request('b', 'dr-test'), request('b', 'dr-test'));

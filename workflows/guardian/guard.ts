@@ -94,9 +94,16 @@ export class Guard {
   }
 
   async #awaitLock(): Promise<Phase> {
-    const { owner, target, lease, runbook, sharesTargetWith } = this.#input;
-    await write.requestLock({ target, request: { guardianId: this.#self, owner, runbook, sharesTargetWith: [...sharesTargetWith], requestedAtMs: Date.now() } });
-    const inTime = await waitLooking(() => this.#fence !== undefined || this.#isOver, () => this.#run.lives(), RUN_LOOKS, Date.now() + lease.maximumMs);
+    const { owner, target, lease, runbook, sharesTargetWith, priority } = this.#input;
+    const requestedAtMs = Date.now();
+    const ask = () => write.requestLock({ target, request: { guardianId: this.#self, owner, runbook, sharesTargetWith: [...sharesTargetWith], requestedAtMs, priority } });
+    await ask();
+    // Again with each look: a lock that was ended by force and begun anew may not know who waits.
+    const lives = async () => {
+      if (await this.#run.lives() && !this.#fence) await ask();
+      return this.#run.end === undefined;
+    };
+    const inTime = await waitLooking(() => this.#fence !== undefined || this.#isOver, lives, RUN_LOOKS, requestedAtMs + lease.maximumMs);
     if (!inTime && !this.#isOver) await this.#endOverdueRun(`it waited for the lock of ${target} for as long as a lease lasts`);
     return this.#fence === undefined ? 'giving the target back' : 'guarding';
   }

@@ -1,11 +1,12 @@
 import type { z } from 'zod';
-import type { LockRequest } from '../../activities/kernel/kernel-activities.ts';
-import type { grantSchema, lockStateSchema } from '../../contracts/internal-messages.ts';
+import { PRIORITIES } from '../../contracts/priority.ts';
+import type { LockRequest, LockState } from '../../activities/kernel/kernel-activities.ts';
+import type { grantSchema } from '../../contracts/internal-messages.ts';
 
 export type Grant = z.output<typeof grantSchema>;
 
 /** The whole state of a lock, plain JSON, carried through continue-as-new. */
-export type LockState = z.output<typeof lockStateSchema>;
+export type { LockState };
 
 export const EMPTY_LOCK: LockState = { nextFence: 1, holders: [], waiting: [] };
 
@@ -14,10 +15,24 @@ export function compatible(a: Pick<LockRequest, 'runbook' | 'sharesTargetWith'>,
   return a.sharesTargetWith.includes(b.runbook) || b.sharesTargetWith.includes(a.runbook);
 }
 
-/** Adds a request; the same guardian asking again changes nothing. */
+/** Adds a request behind those of its priority; the same guardian asking again changes nothing. */
 export function enqueue(state: LockState, request: LockRequest): LockState {
   const known = [...state.holders, ...state.waiting].some((other) => other.guardianId === request.guardianId);
-  return known ? state : { ...state, waiting: [...state.waiting, request] };
+  if (known) return state;
+  const urgency = ({ priority }: LockRequest) => PRIORITIES.indexOf(priority);
+  const place = state.waiting.findIndex((other) => urgency(other) < urgency(request));
+  return { ...state, waiting: place === -1 ? [...state.waiting, request] : state.waiting.toSpliced(place, 0, request) };
+}
+
+/**
+ * What a lock goes on with that was begun anew: what the one before it held, and who asked since. Fences go on from where
+ * they were, or from a number that no lock has come to in this way.
+ */
+export function adopt(state: LockState, former: LockState | null, firstFence: number): LockState {
+  const begun = { ...state, nextFence: Math.max(state.nextFence, firstFence, former?.nextFence ?? 0) };
+  if (!former) return begun;
+  const asked = state.waiting;
+  return asked.reduce(enqueue, { ...begun, holders: former.holders, waiting: former.waiting });
 }
 
 /** Removes a guardian, whether it holds or waits. */
@@ -30,7 +45,7 @@ export function remove(state: LockState, guardianId: string): LockState {
 }
 
 /**
- * Grants in order of arrival. Nobody overtakes: a request that must wait keeps back later ones, also those that could
+ * Grants in the order of the queue. Nobody overtakes: a request that must wait keeps back later ones, also those that could
  * share with the holders, so that a stream of sharers cannot starve it.
  */
 export function grantNext(state: LockState, nowMs: number): { state: LockState; granted: Grant[] } {

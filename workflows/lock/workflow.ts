@@ -1,4 +1,4 @@
-import { CancellationScope, condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, patched, setHandler, workflowInfo } from '@temporalio/workflow';
 import { LOCK_TYPE } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
@@ -6,10 +6,10 @@ import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read } from '../procedure/kernel-activities.ts';
 import { parseInput } from '../procedure/parse-input.ts';
 import { waitUntil } from '../procedure/wait.ts';
-import { EMPTY_LOCK, enqueue, grantNext, remove, type Grant, type LockState } from './queue.ts';
+import { adopt, EMPTY_LOCK, enqueue, grantNext, remove, type Grant, type LockState } from './queue.ts';
 
 /** Who holds the target since when, and who waits. */
-const holders = defineQuery<LockState>('holders');
+const holders = defineQuery<LockState>(INTERNAL.holders);
 const granted = defineSignal<[{ fence: number }]>(INTERNAL.granted);
 
 /** While somebody waits, all are looked at this often: a guardian that was ended by force cannot release, nor leave the queue. */
@@ -17,21 +17,22 @@ const HOLDER_CHECK_MS = 30_000;
 
 /**
  * The lock of one target. It lives for ever, continues as new when its history grows, and hands out fence numbers that
- * only rise. A grant is a signal to the guardian; a guardian that is gone when granted is removed at once.
+ * only rise. A grant is a signal to the guardian; a guardian that is gone when granted is removed at once. One that was
+ * ended by force is begun anew by the next request, and goes on with what it held.
  */
-export async function lock(carried: unknown = EMPTY_LOCK): Promise<void> {
-  const state = parseInput({ type: LOCK_TYPE, input: lockStateSchema }, carried);
+export async function lock(carried?: unknown): Promise<void> {
+  const state = carried === undefined ? undefined : parseInput({ type: LOCK_TYPE, input: lockStateSchema }, carried);
   // Cancelling it would forget who holds the target, and begin the fence numbers anew.
   return CancellationScope.nonCancellable(() => keep(state));
 }
 
-async function keep(carried: LockState): Promise<void> {
-  let state = carried;
+async function keep(carried: LockState | undefined): Promise<void> {
+  let state = carried ?? EMPTY_LOCK;
   let changed = true;
   // A guardian that was ended by force, and begun again under its id, does not know what it holds.
-  let toRemind: Grant[] = [];
+  let toRemind: string[] = [];
   onInternalSignal(INTERNAL.request, lockRequestSchema, (wanted) => {
-    toRemind.push(...state.holders.filter((holder) => holder.guardianId === wanted.guardianId));
+    toRemind.push(wanted.guardianId);
     state = enqueue(state, wanted);
     changed = true;
   });
@@ -41,20 +42,35 @@ async function keep(carried: LockState): Promise<void> {
   });
   setHandler(holders, () => state);
 
-  while (!workflowInfo().continueAsNewSuggested) {
+  if (carried === undefined && patched('goes on with what a former lock held')) {
+    const { workflowId, startTime } = workflowInfo();
+    const former = await read.findFormerLock({ lockId: workflowId });
+    // Seconds since 1970: no lock grants one a second for ever.
+    state = adopt(state, former, Math.floor(startTime.getTime() / 1_000));
+  }
+  while (!workflowInfo().continueAsNewSuggested) await round();
+  // What came meanwhile is in the state, but for those who asked once more.
+  while (toRemind.length > 0) await remind();
+  await continueAsNew<typeof lock>(state);
+
+  async function round(): Promise<void> {
     if (state.waiting.length > 0) await waitUntil(() => changed, HOLDER_CHECK_MS, 'look whether those who hold and wait still live');
     else await condition(() => changed);
     if (!changed) {
       for (const dead of await read.findDeadGuardians({ guardianIds: [...state.holders, ...state.waiting].map(({ guardianId }) => guardianId) })) state = remove(state, dead);
     }
     changed = false;
-    const reminded = toRemind;
-    toRemind = [];
+    await remind();
     const next = grantNext(state, Date.now());
     state = next.state;
-    for (const grant of [...reminded, ...next.granted]) await announce(grant);
+    for (const grant of next.granted) await announce(grant);
   }
-  await continueAsNew<typeof lock>(state);
+
+  async function remind(): Promise<void> {
+    const asked = toRemind;
+    toRemind = [];
+    for (const grant of state.holders.filter(({ guardianId }) => asked.includes(guardianId))) await announce(grant);
+  }
 
   async function announce(grant: Grant): Promise<void> {
     try {

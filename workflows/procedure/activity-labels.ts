@@ -7,6 +7,8 @@ const LABELS: Record<keyof KernelActivities, string> = {
   identifyUpdate: 'look who decided',
   verifySignature: 'verify the signature of a decision',
   requestLock: 'ask for the lock of the target',
+  findFormerLock: 'look what a former lock held',
+  describeLock: 'look who holds the target',
   releaseLock: 'release the lock of the target',
   findDeadGuardians: 'look whether guardians still live',
   findRunEnd: 'look whether the run still lives',

@@ -6,7 +6,7 @@ import type { Place } from '../../contracts/ledger.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
 import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
 import { read } from './kernel-activities.ts';
-import { enterPhase } from './presentation.ts';
+import { enterPhase, showDetails } from './presentation.ts';
 import type { RunState } from './run-state.ts';
 import { waitLooking } from './wait.ts';
 
@@ -25,7 +25,7 @@ async function startGuardian(state: RunState, contract: RunbookContract): Promis
   if (!settings) throw ApplicationFailure.nonRetryable('the run has no settings yet', 'CONFIGURATION');
   const id = guardianId(record.owner);
   record.guardianId = id;
-  const input: GuardianInput = { owner: record.owner, runbook: contract.type, target: settings.target, sharesTargetWith: [...contract.sharesTargetWith], lease: settings.lease, alarm: settings.alarm ?? [] };
+  const input: GuardianInput = { owner: record.owner, runbook: contract.type, target: settings.target, sharesTargetWith: [...contract.sharesTargetWith], lease: settings.lease, priority: contract.priority ?? 'normal', alarm: settings.alarm ?? [] };
   await CancellationScope.nonCancellable(async () => {
     try {
       await startChild(GUARDIAN_TYPE, {
@@ -51,9 +51,15 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
     state.asking.take = uuid4();
     return tell(state, INTERNAL.take, { place, asking: state.asking.take } satisfies Take);
   });
-  if (!told || !(await hearFromGuardian(state, () => state.owned !== undefined))) {
+  const lookWhoHolds = async () => {
+    state.lock = await read.describeLock({ target: state.record.target ?? '' });
+    showDetails(state);
+    return lives(state);
+  };
+  if (!told || !(await waitLooking(() => state.owned !== undefined, lookWhoHolds, LOCK_LOOKS))) {
     throw ApplicationFailure.nonRetryable(`${GONE}; nothing was created`, 'UNAVAILABLE');
   }
+  state.lock = null;
   state.spans.push({ name: 'waiting for the lock', kind: 'lock', startedAtMs, finishedAtMs: Date.now() });
   const { fence, refused } = state.owned ?? {};
   if (refused !== undefined || fence === undefined) throw ApplicationFailure.nonRetryable(refused ?? 'the guardian gave no fence', 'UNAVAILABLE');
@@ -68,7 +74,7 @@ export async function settleThroughGuardian(state: RunState, finish: Omit<Finish
   enterPhase(state, 'tearing down');
   state.asking.finish = uuid4();
   const told = await tell(state, INTERNAL.finish, { ...finish, asking: state.asking.finish } satisfies Finish);
-  if (told && (await hearFromGuardian(state, () => state.settlement !== undefined))) return state.settlement;
+  if (told && (await waitLooking(() => state.settlement !== undefined, () => lives(state), GUARDIAN_LOOKS))) return state.settlement;
   // It was ended by force. What the run has on its host goes when that host's worker finds that nobody guards it.
   const ending = state.owned?.fence === undefined
     ? { outcome: 'notNeeded', failure: GONE } as const
@@ -80,6 +86,9 @@ const GONE = 'the guardian of this run was ended by force';
 /** A look is eleven events: once a minute, a wait of days for a lock would fill the history until the server ends the run. */
 const GUARDIAN_LOOKS = { firstMs: 60_000, lastMs: 30 * 60_000, summary: 'look whether the guardian still lives' };
 
+/** People want to know at once who holds what they wait for, and then only now and then. */
+const LOCK_LOOKS = { firstMs: 2_000, lastMs: 30 * 60_000, summary: 'look who holds the target' };
+
 /** Signals the guardian; false when it is gone. */
 async function tell(state: RunState, signal: string, message: unknown): Promise<boolean> {
   return getExternalWorkflowHandle(guardianId(state.record.owner)).signal(signal, message).then(() => true, (error: unknown) => {
@@ -88,8 +97,7 @@ async function tell(state: RunState, signal: string, message: unknown): Promise<
   });
 }
 
-/** Waits for something that only the guardian can say; false when it is gone without having said it. */
-async function hearFromGuardian(state: RunState, heard: () => boolean): Promise<boolean> {
-  const lives = async () => (await read.findDeadGuardians({ guardianIds: [guardianId(state.record.owner)] })).length === 0;
-  return waitLooking(heard, lives, GUARDIAN_LOOKS);
+/** Whether the guardian still lives: only it can say what the run waits for. */
+async function lives(state: RunState): Promise<boolean> {
+  return (await read.findDeadGuardians({ guardianIds: [guardianId(state.record.owner)] })).length === 0;
 }

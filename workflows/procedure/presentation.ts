@@ -49,10 +49,18 @@ export function progressOf(state: RunState): Progress {
       : null,
     waitingStep: waitingStep ? { name: waitingStep.name, failure: waitingStep.failure, until: instantOf(waitingStep.untilMs), takesInput: waitingStep.input !== undefined, skippingCosts: waitingStep.skippingCosts } : null,
     lease: owned?.leaseExpiresAtMs === undefined ? null : { expiresAt: instantOf(owned.leaseExpiresAtMs) },
+    lock: lockOf(state),
     steps: record.steps.map(({ name, outcome, startedAt, finishedAt, summary }) => ({ name, outcome, startedAt, finishedAt, summary })),
     refused: record.refused,
     refusedLeftOut: record.refusedLeftOut,
   };
+}
+
+/** Who has what the run waits for. */
+function lockOf({ lock, record }: RunState): NonNullable<Progress['lock']> | null {
+  if (!lock) return null;
+  const place = lock.waiting.findIndex(({ workflowId }) => workflowId === record.owner.workflowId);
+  return { holders: lock.holders, before: place === -1 ? lock.waiting.length : place };
 }
 
 /** The answer of the `compensations` query: what an abort would undo now, in that order. */
@@ -71,6 +79,7 @@ export function showDetails(state: RunState): void {
     lines.push(`Waiting at gate **${inline(openGate.name)}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${openGate.record.planHash.slice(0, 12)}\`. `
       + `Needs ${policy.quorum} of ${approvers.length > 0 ? inline(approvers.join(', ')) : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
   }
+  for (const { runbook, workflowId, since } of state.lock?.holders ?? []) lines.push(`- the target is held by ${inline(runbook)} ${inline(workflowId)} since ${since}`);
   if (waitingStep) {
     const why = waitingStep.failure === null ? '' : ` It failed: ${inline(waitingStep.failure)}`;
     lines.push(`Step **${inline(waitingStep.name)}** waits for an operator until ${instantOf(waitingStep.untilMs)}.${why}`, '');

@@ -1,5 +1,6 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
+import type { LockView } from '../../activities/kernel/kernel-activities.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import { UNKNOWN_VERSION, type RunRecord, type Settlement } from '../../contracts/record.ts';
 import type { GateRecord, OperationRecord, Verdict } from '../../contracts/evidence.ts';
@@ -89,6 +90,8 @@ export class RunState {
   readonly asking: { take?: string; finish?: string } = {};
   /** What the guardian answered: the fence, or why there is none. */
   owned: { fence?: number | undefined; refused?: string | undefined; leaseExpiresAtMs?: number } | undefined;
+  /** Who had the target when the run, which waits for it, last looked; null when it does not wait. */
+  lock: LockView | null = null;
   settlement: Settlement | undefined;
   readonly verdictsWhenFailing = new Map<string, Verdict>();
   readonly bodyScope = new CancellationScope();

@@ -6,6 +6,7 @@ import type { ToyActivities } from './activities.ts';
 
 export { guardian } from '../../../workflows/guardian/workflow.ts';
 export { lock } from '../../../workflows/lock/workflow.ts';
+export { contender } from './contender.ts';
 export { notification } from '../../../workflows/notification/workflow.ts';
 
 /** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
@@ -24,8 +25,10 @@ const toy = runbook(Toy, async (run, input) => {
   await run.gate('start');
   const fence = await run.own({ title: 'toy box', taskQueue: 'runbooks', input: { root: input.root }, open: 'openToyPlace', close: 'closeToyPlace', prove: 'proveToyAbsent' });
   for (const name of ['one', 'two']) {
-    const file = { root: input.root, fence, name, fail: input.failAt === name, failsOnce: input.failsOnce && name === 'one', whenCancelled: input.whenCancelled, stallMs: input.stallMs };
-    await run.step(`write ${name}`, () => act.writeToy(file), {
+    const file = { root: input.root, fence, name, fail: false, failsOnce: input.failsOnce && name === 'one', whenCancelled: input.whenCancelled, stallMs: input.stallMs };
+    await run.step(`write ${name}`, ({ fail }) => act.writeToy({ ...file, fail }), {
+      input: { value: { fail: input.failAt === name }, schema: z.strictObject({ fail: z.boolean() }) },
+      ...(name === 'two' ? { skippable: { result: 'not written', costs: 'two: it was not written, since an operator skipped it' } } : {}),
       undo: { id: name, title: `record that ${name} is undone`, when: 'failure', call: { activity: 'undoToy', input: file, taskQueue: 'runbooks', startToCloseMs: 10_000 } },
       summary: (text) => text,
     });

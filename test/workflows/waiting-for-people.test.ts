@@ -31,6 +31,8 @@ let worker: Worker | undefined;
 let running: Promise<void> | undefined;
 let root: string;
 let told: NotificationInput[];
+/** One does for all. */
+let bundle: ReturnType<typeof bundleToy> | undefined;
 
 beforeEach(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'gate-ladder-'));
@@ -52,29 +54,32 @@ async function lookForRunEnd(client: Client, owner: Owner) {
   return { status: run.status.name === 'COMPLETED' ? 'completed' as const : 'failed' as const, runId: run.runId, closedAtMs: run.closeTime?.getTime() ?? Date.now() };
 }
 
-async function runWithGate(policy: Record<string, unknown>) {
+async function startToy(gates: Record<string, unknown>, each: Record<string, unknown> = {}, input: Record<string, unknown> = {}) {
   const channel = { kind: 'slack', urlEnv: 'SLACK' };
-  configuration = toyConfiguration(root, { start: policy }, { maximum: '30d' }, {}, { notifications: { channels: { ops: channel, board: channel } } });
+  configuration = toyConfiguration(root, gates, { maximum: '30d' }, {}, { each, notifications: { channels: { ops: channel, board: channel }, alarm: ['ops'] } });
   const client = new Client({ connection: environment.connection });
   const kernelActivities = createKernelActivities({ client, configuration, codeVersion: 'test', searchAttributes: [] });
   const deliver: NotifyActivities['deliver'] = async (input) => void told.push(input);
   worker = await Worker.create({
-    connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await bundleToy(),
+    connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await (bundle ??= bundleToy()),
     activities: { ...kernelActivities, ...toyActivities, deliver, awaitRunEnd: ({ owner }: { owner: Owner }) => lookForRunEnd(client, owner) },
   });
   running = worker.run();
-  const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')), requester: 'carol' }] });
+  const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')), requester: 'carol', ...input }] });
   const progress = () => handle.query<Progress>('progress');
-  await vi.waitUntil(async () => (await progress()).openGate, { timeout: 10_000 });
-  const gate = (await progress()).openGate!;
   return {
-    handle, progress, openedAtMs: Date.parse(gate.openedAt),
+    handle, progress,
     decide: (by: string, decision = 'approve') => handle.executeUpdate('decide', { args: [{ gate: 'start', decision, by }] }),
     evidence: async (): Promise<Evidence> => {
       await environment.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result();
       return (await readEvidence(configuration)).find((one) => one.workflowId === handle.workflowId)!;
     },
   };
+}
+async function runWithGate(policy: Record<string, unknown>) {
+  const run = await startToy({ start: policy });
+  await vi.waitUntil(async () => (await run.progress()).openGate, { timeout: 10_000 });
+  return { ...run, openedAtMs: Date.parse((await run.progress()).openGate!.openedAt) };
 }
 type RunWithGate = Awaited<ReturnType<typeof runWithGate>>;
 
@@ -140,4 +145,14 @@ it('needs as many rejections as its policy says', async () => {
   await passTo(run, 24);
   expect(await run.decide('ben', 'reject')).toMatchObject({ outcome: 'rejected' });
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { message: 'gate "start" was rejected by anna; ben' } });
+}, 60_000);
+
+it('a step that waits for an operator fails with its own failure when nobody comes for days, and people are told that it waits', async () => {
+  const run = await startToy({}, { failedSteps: { wait: '2d' } }, { failAt: 'one' });
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'PREFLIGHT', message: 'one cannot be written' } });
+  const evidence = await run.evidence();
+  expect(evidence.steps).toMatchObject([{ name: 'write one', outcome: 'failed' }]);
+  expect((Date.parse(evidence.finishedAt) - Date.parse(evidence.startedAt)) / HOUR_MS).toBeCloseTo(48, 1);
+  expect(told.map(({ channel, notice }) => [channel, notice.kind])).toEqual([['ops', 'stepWaits']]);
+  expect(told[0]!.notice.lines.slice(0, 2)).toEqual(['step "write one" failed: one cannot be written', expect.stringMatching(/^it waits for an operator until /)]);
 }, 60_000);

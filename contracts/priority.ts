@@ -1,0 +1,3 @@
+/** How urgently a runbook needs its target. `recovery` is granted before all `normal` ones that wait, and ends none that works. */
+export const PRIORITIES = ['normal', 'recovery'] as const;
+export type Priority = (typeof PRIORITIES)[number];

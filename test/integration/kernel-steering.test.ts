@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Progress } from '../../contracts/messages.ts';
+import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { startToy, until, type ToyRun } from '../support/toy-runs.ts';
+
+let environment: KernelEnvironment;
+const start = (input?: Record<string, unknown>) => startToy(environment, input);
+const progress = ({ handle }: ToyRun) => handle.query<Progress>('progress');
+const waits = (run: ToyRun, step: string) => until(async () => (await progress(run)).waitingStep?.name === step, `step ${step} waits`);
+const update = (run: ToyRun, name: string, argument: object) => run.handle.executeUpdate<string, [object]>(name, { args: [argument] });
+const refused = (sentence: string) => ({ cause: { message: expect.stringContaining(sentence) as string } });
+const stepsOf = async (run: ToyRun) => (await run.evidence()).steps.map(({ name, outcome }) => [name, outcome]);
+
+describe('a step that fails, where the configuration lets it wait', () => {
+  beforeAll(async () => {
+    environment = await startKernelEnvironment({}, {}, {}, { each: { failedSteps: { wait: '20s' } } });
+    await environment.startWorker();
+  });
+  afterAll(() => environment.stop());
+
+  it('waits for an operator, takes another input that its schema takes, and goes on', async () => {
+    const run = await start({ failAt: 'one' });
+    await waits(run, 'write one');
+    expect((await progress(run)).waitingStep).toMatchObject({ failure: 'one cannot be written', takesInput: true, skippingCosts: null });
+    const retry = (over: object) => update(run, 'retryStep', { step: 'write one', by: 'anna', reason: 'made room', ...over });
+    await expect(retry({ reason: '' })).rejects.toMatchObject(refused('retryStep takes { step, by, reason, input? }'));
+    await expect(retry({ step: 'write two' })).rejects.toMatchObject(refused('step "write two" does not wait; "write one" does'));
+    await expect(retry({ input: { fail: 'no' } })).rejects.toMatchObject(refused('step "write one" does not take this input: fail:'));
+    await expect(update(run, 'skipStep', { step: 'write one', by: 'anna', reason: 'never mind' })).rejects.toMatchObject(refused('does not allow step "write one" to be skipped'));
+    // As it was it fails again, and waits again.
+    await retry({});
+    await until(async () => (await run.journal()).filter((line) => line === 'begin one').length >= 2, 'it is tried again');
+    await waits(run, 'write one');
+    expect(await retry({ input: { fail: false } })).toBe('step "write one" is tried again');
+    await run.handle.result();
+    expect(await stepsOf(run)).toEqual([['write one', 'failed'], ['write one', 'failed'], ['write one', 'done'], ['write two', 'done']]);
+    expect((await run.evidence()).operations.map(({ operation, by, reason, of, detail }) => [operation, by, reason, of, detail])).toEqual([
+      ['retryStep', 'anna', 'made room', 'write one', null], ['retryStep', 'anna', 'made room', 'write one', '{"fail":false}'],
+    ]);
+    await expect(retry({})).rejects.toThrow();
+  });
+
+  it('can be skipped where its runbook allows that, which is said under what was not verified', async () => {
+    const run = await start({ failAt: 'two' });
+    await waits(run, 'write two');
+    expect(await update(run, 'skipStep', { step: 'write two', by: 'anna', reason: 'not needed today' })).toBe('step "write two" is skipped, which costs: two: it was not written, since an operator skipped it');
+    await run.handle.result();
+    const evidence = await run.evidence();
+    expect(evidence.steps.at(-1)).toMatchObject({ name: 'write two', outcome: 'skipped', summary: 'skipped by anna: not needed today' });
+    expect(evidence.notVerified).toEqual(['two: it was not written, since an operator skipped it']);
+    expect(evidence).toMatchObject({ outcome: 'succeeded', teardown: { outcome: 'done', provenAbsent: true } });
+  });
+
+  it('can be skipped before it begins, while the run is paused', async () => {
+    const run = await start({ stallMs: 1_500 });
+    await until(async () => (await run.journal()).includes('begin one'), 'the first step is at work');
+    await run.handle.signal('pause');
+    await waits(run, 'write two');
+    await expect(update(run, 'retryStep', { step: 'write two', by: 'anna', reason: 'x' })).rejects.toMatchObject(refused('has not begun'));
+    await update(run, 'skipStep', { step: 'write two', by: 'anna', reason: 'not needed' });
+    await run.handle.result();
+    expect(await stepsOf(run)).toEqual([['write one', 'done'], ['write two', 'skipped']]);
+    expect(await run.journal()).toEqual(['begin one']);
+  });
+
+  it('does not wait where it found what the run is for, or when it is aborted', async () => {
+    const aborted = await start({ failAt: 'two' });
+    await waits(aborted, 'write two');
+    await update(aborted, 'abort', { by: 'anna', reason: 'enough' });
+    await expect(aborted.handle.result()).rejects.toMatchObject({ cause: { type: 'ABORTED' } });
+    expect((await aborted.evidence()).compensations.map(({ id, outcome }) => [id, outcome])).toEqual([['two', 'done'], ['one', 'done']]);
+    const damaged = await start({ whenCancelled: 'find damage', stallMs: 60_000 });
+    await until(async () => (await damaged.journal()).includes('begin one'), 'it is at work');
+    await damaged.handle.cancel();
+    await expect(damaged.handle.result()).rejects.toMatchObject({ cause: { type: 'BACKUP_DAMAGED' } });
+  });
+
+  it('tells how long undoing each step took the last time', async () => {
+    const run = await start({ failAt: 'two' });
+    await waits(run, 'write two');
+    const undone = await run.handle.query<{ step: string; lastSeconds: number | null }[]>('compensations');
+    expect(undone.map(({ step }) => step)).toEqual(['write two', 'write one']);
+    for (const { lastSeconds } of undone) expect(lastSeconds).toBeGreaterThan(0);
+    await run.handle.signal('abort');
+    await run.handle.result().catch(() => undefined);
+  });
+});
+
+describe('a corrected input, where the configuration asks for a second person', () => {
+  beforeAll(async () => {
+    environment = await startKernelEnvironment({ correction: { approvers: ['anna', 'ben'], assurance: 'claimed' } }, {}, {}, { each: { failedSteps: { wait: '60s' } } });
+    await environment.startWorker();
+  });
+  afterAll(() => environment.stop());
+
+  it('is used when somebody else has approved it, and not before', async () => {
+    const run = await start({ failAt: 'one' });
+    await waits(run, 'write one');
+    const before = (await run.handle.query<{ hash: string }>('plan')).hash;
+    const correct = () => update(run, 'retryStep', { step: 'write one', by: 'anna', reason: 'typo', input: { fail: false } });
+    expect(await correct()).toContain('when gate "correction" has approved its input');
+    const open = () => until(async () => (await progress(run)).openGate?.name === 'correction', 'the gate is open');
+    await open();
+    expect((await progress(run)).openGate?.planHash).not.toBe(before);
+    const decide = (by: string, decision: string) => update(run, 'decide', { gate: 'correction', decision, by });
+    await expect(decide('anna', 'approve')).rejects.toMatchObject(refused('anna requested or started this run and may not approve it'));
+    await decide('ben', 'reject');
+    // Turned down, it waits again as it did.
+    await waits(run, 'write one');
+    expect((await run.journal()).filter((line) => line === 'begin one')).toHaveLength(1);
+    await correct();
+    await open();
+    await decide('ben', 'approve');
+    await run.handle.result();
+    const evidence = await run.evidence();
+    expect(evidence.gates.map(({ name, outcome }) => [name, outcome])).toEqual([['correction', 'rejected'], ['correction', 'approved']]);
+    expect(evidence.outcome).toBe('succeeded');
+  });
+
+  it('is not asked about where a step is only tried again', async () => {
+    const run = await start({ failAt: 'one' });
+    await waits(run, 'write one');
+    await update(run, 'retryStep', { step: 'write one', by: 'anna', reason: 'again' });
+    await until(async () => (await run.journal()).filter((line) => line === 'begin one').length === 2, 'it is tried again');
+    await waits(run, 'write one');
+    await run.handle.signal('abort');
+    await run.handle.result().catch(() => undefined);
+    expect((await run.evidence()).gates).toEqual([]);
+  });
+});
