@@ -1,0 +1,178 @@
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Client } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it, vi, type MockInstance } from 'vitest';
+import { APPROVAL_NAMESPACE, approvalStatement } from '../../contracts/approval.ts';
+import type { RunRecord } from '../../contracts/record.ts';
+import type { Progress } from '../../contracts/messages.ts';
+import { approve } from '../../scripts/cli/decide.ts';
+import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+
+/** Forged approvals, each refused with its sentence; what is right counts. Those that only a verified token shows are in principal.test.ts. */
+let environment: KernelEnvironment;
+let keys: string;
+
+const keyOf = (name: string) => path.join(keys, name);
+const makeKey = (name: string) => execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', keyOf(name)]);
+const publicKeyOf = async (name: string) => (await readFile(`${keyOf(name)}.pub`, 'utf8')).split(' ').slice(0, 2).join(' ');
+
+beforeAll(async () => {
+  keys = await mkdtemp(path.join(tmpdir(), 'approval-keys-'));
+  for (const name of ['anna', 'ben', 'mallory', 'elsewhere']) makeKey(name);
+  const signers = keyOf('allowed_signers');
+  writeFileSync(signers, [
+    `anna@example.org ${await publicKeyOf('anna')}`,
+    `ben@example.org namespaces="${APPROVAL_NAMESPACE}" ${await publicKeyOf('ben')}`,
+    `carl@example.org namespaces="git" ${await publicKeyOf('elsewhere')}`,
+  ].join('\n').concat('\n'));
+  const approvers = { approvers: ['@dba'], quorum: 2, expiresAfter: '60s' };
+  environment = await startKernelEnvironment({ start: { ...approvers, assurance: 'claimed' } }, {}, { signed: { start: { ...approvers, assurance: 'signature' } }, verified: { start: { ...approvers, assurance: 'principal' } }, brief: { start: { ...approvers, expiresAfter: '2s' } } }, {
+    people: { anna: { aliases: ['anna@example.org', 'Anna Ott'] }, ben: { aliases: ['ben@example.org'] }, carl: { aliases: ['carl@example.org'] } },
+    groups: { dba: ['anna', 'ben', 'carl'] },
+    approvals: { allowedSigners: signers },
+  });
+  await environment.startWorker();
+});
+afterAll(async () => {
+  await environment.stop();
+  await rm(keys, { recursive: true, force: true });
+});
+
+const recordOf = ({ handle }: ToyRun) => handle.query<RunRecord>('record');
+const gateOf = async (run: ToyRun) => (await run.handle.query<Progress>('progress')).openGate!;
+const open = async (input: Record<string, unknown> = {}) => {
+  const run = await startToy(environment, { database: 'shop', requester: 'rita', ...input });
+  await gateOpens(run);
+  return run;
+};
+const decide = (run: ToyRun, over: Record<string, unknown>) => run.handle.executeUpdate<{ outcome: string }, [object]>('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna', ...over }] });
+const refused = (sentence: string | RegExp) => ({ cause: { message: (typeof sentence === 'string' ? expect.stringContaining(sentence) : expect.stringMatching(sentence)) as string } });
+/** What the run says of the newest decision that it took down. */
+const newest = async (run: ToyRun, count: number) => {
+  await until(async () => ((await recordOf(run)).gates[0]?.decisions.length ?? 0) >= count, `${count} decisions are identified`);
+  return (await recordOf(run)).gates[0]!.decisions.at(-1)!;
+};
+
+describe('a claimed name', () => {
+  it.each([
+    ['not named', { by: 'mallory' }, 'mallory may not decide at gate "start"; one of anna, ben, carl must'],
+    ['the requester', { by: 'rita' }, 'rita may not decide'],
+    ['a stale plan', { planHash: '0123456789abcdef' }, 'the plan that was seen (0123456789ab) is not the plan of gate "start"'],
+    ['another gate', { gate: 'finish' }, 'gate "finish" is not open; the open gate is "start"'],
+  ])('is refused: %s', async (_title, over, sentence) => {
+    const run = await open();
+    await expect(decide(run, over)).rejects.toMatchObject(refused(sentence));
+    await run.handle.terminate();
+  });
+
+  it('is refused: the requester among the approvers, under another of their names, and whoever started the run', async () => {
+    const run = await open({ requester: 'Anna Ott' });
+    await expect(decide(run, { by: 'anna@example.org' })).rejects.toMatchObject(refused('requested or started this run and may not approve it'));
+    await run.handle.terminate();
+    const bens = await startToy(environment, { database: 'shop', requester: 'rita' }, new Client({ connection: environment.client.connection, identity: 'temporal-cli:ben@db1' }));
+    await gateOpens(bens);
+    await expect(decide(bens, { by: 'ben' })).rejects.toMatchObject(refused('ben requested or started this run'));
+    await bens.handle.terminate();
+  });
+
+  it('is refused: the same person under two spellings, and a double click', async () => {
+    const run = await open();
+    expect(await decide(run, {})).toMatchObject({ outcome: 'open' });
+    for (const by of ['anna', ' ANNA ', 'Anna  Ott', 'ａｎｎａ', 'anna@example.org']) await expect(decide(run, { by }), by).rejects.toMatchObject(refused('has already decided at gate "start"; each person counts once'));
+    await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+    await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+    expect(await newest(run, 3)).toMatchObject({ counted: false, reason: expect.stringContaining('has already decided') as string });
+    expect(await gateOf(run)).not.toBeNull();
+    await run.handle.terminate();
+  });
+
+  it('is refused: a gate that has expired', async () => {
+    const run = await open({ database: 'brief' });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
+    await expect(decide(run, {})).rejects.toThrow(/completed|not found|already/i);
+  });
+
+  it('is refused where more is asked for: a client that calls itself anna, and a payload that does', async () => {
+    const run = await open({ database: 'verified' });
+    const asAnna = new Client({ connection: environment.client.connection, identity: 'temporal-cli:anna@db1' });
+    await asAnna.workflow.getHandle(run.handle.workflowId).signal('approve', { gate: 'start', by: 'anna' });
+    expect(await newest(run, 1)).toMatchObject({ assurance: 'claimed', counted: false, reason: expect.stringContaining('asks for assurance "principal" and this decision has "claimed"') as string });
+    await expect(decide(run, {})).rejects.toMatchObject(refused('asks for assurance "principal" and this decision has "claimed"'));
+    await run.handle.terminate();
+  });
+});
+
+describe('a signature', () => {
+  const statementOf = async (of: ToyRun, over: Record<string, unknown> = {}): Promise<string> => {
+    const { runbook, target, owner } = await recordOf(of);
+    const { name, openedAt, planHash } = await gateOf(of);
+    return approvalStatement({ runbook, target, owner, gate: name, openedAt, planHash, decision: 'approve', comment: null, ...over });
+  };
+  const sign = (who: string, statement: string, namespace = APPROVAL_NAMESPACE) => execFileSync('ssh-keygen', ['-q', '-Y', 'sign', '-f', keyOf(who), '-n', namespace], { input: statement, encoding: 'utf8', stdio: ['pipe', 'pipe', 'ignore'] });
+  let run: ToyRun;
+  let other: ToyRun;
+  beforeAll(async () => {
+    [run, other] = [await open({ database: 'signed' }), await open({ database: 'signed', root: keys })];
+  });
+  afterAll(() => Promise.all([run, other].map(({ handle }) => handle.terminate().catch(() => undefined))));
+
+  it('is asked for', async () => {
+    await expect(decide(run, {})).rejects.toMatchObject(refused('asks for assurance "signature" and this decision has "principal"; sign it: `runbook approve WORKFLOW_ID --sign KEY`'));
+  });
+
+  const forged: readonly (readonly [string, () => Promise<string>, string | RegExp])[] = [
+    ['of a key that is not listed', async () => sign('mallory', await statementOf(run)), 'its signature is by no key that the allowed-signers file lists'],
+    ['of another run', async () => sign('anna', await statementOf(other)), 'not over this decision at this gate of this run'],
+    ['for a rejection', async () => sign('anna', await statementOf(run, { decision: 'reject' })), 'not over this decision'],
+    ['over another plan', async () => sign('anna', await statementOf(run, { planHash: 'f'.repeat(64) })), 'not over this decision'],
+    ['for another gate', async () => sign('anna', await statementOf(run, { gate: 'finish' })), 'not over this decision'],
+    ['with another comment', async () => sign('anna', await statementOf(run, { comment: 'I have read it' })), 'not over this decision'],
+    ['for another opening of the gate', async () => sign('anna', await statementOf(run, { openedAt: '2026-01-01T00:00:00.000Z' })), 'not over this decision'],
+    ['made for git', async () => sign('anna', await statementOf(run), 'git'), 'not for the namespace'],
+    ['of a key that is listed for something else', async () => sign('elsewhere', await statementOf(run)), /by no key that the allowed-signers file lists|not for the namespace/],
+    ['that is none', async () => 'not a signature', 'its signature is by no key'],
+    ['that was altered', async () => sign('anna', await statementOf(run)).replace(/[a-z](?=[A-Za-z0-9+/]{20}\n)/, 'Q'), 'its signature is'],
+  ];
+  it.each(forged)('is refused: one %s', async (_title, make, sentence) => {
+    await expect(decide(run, { signature: await make() })).rejects.toMatchObject(refused(sentence));
+  });
+
+  it('counts once, as whoever holds the key, whatever name came with it, by update and by signal, and cannot be replayed', async () => {
+    const [signature, bens] = [sign('anna', await statementOf(run)), sign('ben', await statementOf(run))];
+    expect(await decide(run, { by: 'carl', signature })).toMatchObject({ outcome: 'open', by: 'anna@example.org' });
+    await expect(decide(run, { by: 'carl', signature })).rejects.toMatchObject(refused('anna@example.org has already decided'));
+    await expect(decide(other, { signature })).rejects.toMatchObject(refused('not over this decision at this gate of this run'));
+    const before = (await recordOf(run)).gates[0]!.decisions.length;
+    await run.handle.signal('approve', { gate: 'start', signature });
+    expect(await newest(run, before + 1)).toMatchObject({ by: 'anna@example.org', assurance: 'signature', counted: false });
+    await run.handle.signal('approve', { gate: 'start', signature: bens });
+    await run.handle.result();
+    const { gates: [gate] } = await run.evidence();
+    expect(gate?.outcome).toBe('approved');
+    expect(gate?.decisions.filter(({ counted }) => counted)).toEqual([
+      expect.objectContaining({ by: 'anna@example.org', assurance: 'signature', channel: 'update', key: expect.stringMatching(/^SHA256:/) as string }),
+      expect.objectContaining({ by: 'ben@example.org', assurance: 'signature', channel: 'signal', key: expect.stringMatching(/^SHA256:/) as string }),
+    ]);
+  });
+
+  describe('by `runbook approve --sign`', () => {
+    let output: MockInstance[];
+    let said: string;
+    beforeAll(() => {
+      said = '';
+      output = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, 'write').mockImplementation((text) => { said += String(text); return true; }));
+    });
+    afterAll(() => output.forEach((spy) => spy.mockRestore()));
+    it('is made and sent, with the comment', async () => {
+      const flags = { address: environment.server.address, comment: 'as agreed' };
+      expect(await approve(other.handle.workflowId, { ...flags, by: 'anna', sign: keyOf('anna') })).toBe(0);
+      expect(await approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('ben') })).toBe(0);
+      expect(said).toContain('approve by ben@example.org counts at gate "start": approved');
+      await expect(approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('nobody') })).rejects.toThrow();
+    });
+  });
+});
