@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
 import { lockId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
+import { mulberry32 } from '../../scripts/demo/writers/pool.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { startToy, until, type ToyRun } from '../support/toy-runs.ts';
 import { toyActivities } from '../support/toy/activities.ts';
@@ -35,22 +36,11 @@ beforeAll(async () => {
 });
 afterAll(() => environment.stop());
 
-/** A generator of numbers below 1 that a seed repeats (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 describe('20 runs on 3 targets, killed at random', () => {
   it('are never two on one target, in the order in which they asked, and none is forgotten', async () => {
     const seed = Number(process.env['LOCKS_SEED'] ?? Date.now() % 1_000_000);
     console.log(`seed ${seed} (LOCKS_SEED repeats it)`);
-    const random = randomOf(seed);
+    const random = mulberry32(seed);
     let worker = await environment.startWorker(noting);
     const runs: { run: ToyRun; target: string }[] = [];
     for (let index = 0; index < 20; index += 1) {
