@@ -14,7 +14,7 @@ import { registerSearchAttributes } from '../../workers/search-attributes.ts';
 import { toyActivities } from './toy/activities.ts';
 
 export interface KernelEnvironment {
-  server: TemporalServer;
+  server: Pick<TemporalServer, 'address' | 'stop'>;
   client: Client;
   root: string;
   /** The kernel's activities as a host with another evidence directory has them. */
@@ -57,14 +57,22 @@ export async function readEvidence({ evidence: { directory } }: Configuration): 
   return Promise.all(names.map(async (name) => evidenceSchema.parse(JSON.parse(await readFile(path.join(directory, name), 'utf8')))));
 }
 
-/** A real server and the toy runbook on it. */
-export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}): Promise<KernelEnvironment> {
-  const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
+async function startEmbedded(root: string): Promise<TemporalServer> {
   const cli = await resolveTemporalCli({ log: () => undefined });
-  const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
-  const connection = await Connection.connect({ address: server.address });
+  return startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
+}
+
+/** A server other than the embedded one, and what its worker sends with every call. */
+export interface OtherServer { server: Pick<TemporalServer, 'address' | 'stop'>; metadata: Record<string, string> }
+
+/** A real server and the toy runbook on it. */
+export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}, other?: OtherServer): Promise<KernelEnvironment> {
+  const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
+  const server = other?.server ?? await startEmbedded(root);
+  const { metadata = {} } = other ?? {};
+  const connection = await Connection.connect({ address: server.address, metadata });
   const client = new Client({ connection });
-  const native = await NativeConnection.connect({ address: server.address });
+  const native = await NativeConnection.connect({ address: server.address, metadata });
   const configuration = toyConfiguration(root, gates, lease, further);
   const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
   const workers: (() => Promise<void>)[] = [];
