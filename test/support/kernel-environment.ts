@@ -29,11 +29,12 @@ export interface KernelEnvironment {
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
 /** The configuration of the toy's targets: `shop`, and further ones with the gates that are given. */
-export function toyConfiguration(root: string, gates: Record<string, unknown>, lease: Record<string, string>, further: Record<string, Record<string, unknown>> = {}): Configuration {
+export function toyConfiguration(root: string, gates: Record<string, unknown>, lease: Record<string, string>, further: Record<string, Record<string, unknown>> = {}, people: Record<string, unknown> = {}): Configuration {
   const database = (its: Record<string, unknown>) => ({ connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates: its });
   return configurationSchema.parse({
     version: 1,
     lease,
+    people,
     evidence: { directory: path.join(root, 'evidence') },
     databases: { shop: database(gates), ...Object.fromEntries(Object.entries(further).map(([name, its]) => [name, database(its)])) },
   });
@@ -62,18 +63,23 @@ async function startEmbedded(root: string): Promise<TemporalServer> {
   return startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
 }
 
-/** A server other than the embedded one, and what its worker sends with every call. */
-export interface OtherServer { server: Pick<TemporalServer, 'address' | 'stop'>; metadata: Record<string, string> }
+/** Where the toy runs, in place of an embedded server, and whom it knows. */
+export interface Site {
+  server: Pick<TemporalServer, 'address' | 'stop'>;
+  /** What the worker sends with every call. */
+  metadata: Record<string, string>;
+  people: Record<string, unknown>;
+}
 
 /** A real server and the toy runbook on it. */
-export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}, other?: OtherServer): Promise<KernelEnvironment> {
+export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}, site?: Site): Promise<KernelEnvironment> {
   const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
-  const server = other?.server ?? await startEmbedded(root);
-  const { metadata = {} } = other ?? {};
+  const server = site?.server ?? await startEmbedded(root);
+  const { metadata = {}, people = {} } = site ?? {};
   const connection = await Connection.connect({ address: server.address, metadata });
   const client = new Client({ connection });
   const native = await NativeConnection.connect({ address: server.address, metadata });
-  const configuration = toyConfiguration(root, gates, lease, further);
+  const configuration = toyConfiguration(root, gates, lease, further, people);
   const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
   const workers: (() => Promise<void>)[] = [];
   const kernelActivities = (evidence = configuration.evidence) => createKernelActivities({ client: new Client({ connection: native }), configuration: { ...configuration, evidence }, codeVersion: 'test', searchAttributes });
