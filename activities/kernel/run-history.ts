@@ -134,18 +134,18 @@ export async function identifyDecision(client: Client, input: IdentifyDecisionIn
   return {
     atMs,
     identity: (event.workflowExecutionSignaledEventAttributes?.identity ?? '').slice(0, KEPT_IDENTITY),
-    principal: principalOf(event),
+    principal: senderOf(event, events),
     beforeGateWasVisible: visible !== undefined && atMs < millis(visible.eventTime),
   };
 }
 
-/** Finds the event with which an update was accepted. */
+/** Finds the event with which an update was accepted. The worker writes it, so the server stamps the worker's name on it: whose update it is, nobody vouches for. */
 export async function identifyUpdate(client: Client, { workflowId, runId, updateId }: IdentifyUpdateInput): Promise<UpdateEvent> {
   const events = await eventsOf(client, workflowId, runId);
   const event = events.find(({ workflowExecutionUpdateAcceptedEventAttributes: accepted }) => accepted?.acceptedRequest?.meta?.updateId === updateId || accepted?.protocolInstanceId === updateId);
   if (!event) throw new Error(`update ${updateId} is not in the history of ${workflowId} yet`);
   const identity = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.meta?.identity ?? '';
-  return { atMs: millis(event.eventTime), identity: identity.slice(0, KEPT_IDENTITY), principal: principalOf(event) };
+  return { atMs: millis(event.eventTime), identity: identity.slice(0, KEPT_IDENTITY), principal: null };
 }
 
 /** Reads who started a run from its first event: unlike the requester in the input, nobody can leave that out. */
@@ -156,9 +156,27 @@ export async function readStarter(client: Client, run: { workflowId: string; run
   return { identity: (event.workflowExecutionStartedEventAttributes.identity ?? '').slice(0, KEPT_IDENTITY), principal: principalOf(event) };
 }
 
-/** What the server stamped on an event from a verified token; the SDK's types do not have it yet. */
-function principalOf(event: HistoryEvent): string | null {
-  return (event as { principal?: { name?: string | null } | null }).principal?.name || null;
+/** Type of the name under which the server calls itself: what a batch job or a schedule does carries it, whoever asked for that. */
+const SERVER_ITSELF = 'temporal';
+
+/** The name, from a verified token, that the server stamped on an event: that of whoever made it write the event down. */
+function principalOf({ principal }: HistoryEvent): string | null {
+  return principal?.type === SERVER_ITSELF ? null : principal?.name || null;
+}
+
+/**
+ * Who sent a signal, by the server's word. That is not always whose name is on it: a reset writes the signals again that
+ * came after its point, under the name of whoever resets; and one without a name, which another workflow sent, gets that
+ * of the worker with whose task it was written down. Neither is its sender.
+ */
+function senderOf(signal: HistoryEvent, events: HistoryEvent[]): string | null {
+  const isReset = (event: HistoryEvent) => Boolean(event.workflowTaskFailedEventAttributes?.baseRunId);
+  const before = events.slice(0, events.indexOf(signal));
+  const reset = before.findLastIndex(isReset);
+  const isRepeated = reset !== -1 && !before.slice(reset).some((event) => event.workflowTaskScheduledEventAttributes);
+  const workers = events.filter((event) => event.workflowTaskCompletedEventAttributes ?? (event.workflowTaskFailedEventAttributes && !isReset(event))).map(principalOf);
+  const principal = principalOf(signal);
+  return isRepeated || workers.includes(principal) ? null : principal;
 }
 
 function millis(time: Timestamp | { seconds?: unknown; nanos?: number | null } | null | undefined): number {

@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdir, rename, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { cacheDirectory } from '../../workers/user-directories.ts';
 import { fillAtomically, isExecutable } from './fill-atomically.ts';
+import { buildWithGo, hasGo, SMALLER } from './go-build.ts';
 import { downloadOfficial } from './official-download.ts';
-
-const run = promisify(execFile);
 
 /** Server 1.31.2, web UI 2.50.1. Extensions such as `temporal runbook` need 1.6; newer than 1.8 cannot be built from Go modules. */
 export const TEMPORAL_CLI_VERSION = '1.8.2';
@@ -27,9 +24,6 @@ export interface ResolveTemporalCliOptions {
   readonly log: (line: string) => void;
   readonly environment?: NodeJS.ProcessEnv;
 }
-
-/** A cold build takes about 4 minutes on 2 cores, so a slow machine gets much more. */
-const GO_BUILD_TIMEOUT_MS = 30 * 60_000;
 
 /**
  * Finds a Temporal CLI: `TEMPORAL_CLI_PATH`, `temporal` on PATH, our cache, the official download, a build with Go.
@@ -61,7 +55,7 @@ export async function resolveTemporalCli({ log, environment = process.env }: Res
   } catch (error) {
     log(`${(error as Error).message}; trying to build it with Go instead`);
   }
-  await buildWithGo(directory, environment, log);
+  await buildCli(directory, environment, log);
   return { path, source: 'go-build' };
 }
 
@@ -74,26 +68,18 @@ async function findOnPath(path: string): Promise<string | undefined> {
   return undefined;
 }
 
-async function buildWithGo(directory: string, environment: NodeJS.ProcessEnv, log: (line: string) => void): Promise<void> {
+async function buildCli(directory: string, environment: NodeJS.ProcessEnv, log: (line: string) => void): Promise<void> {
   const advice = 'install the Temporal CLI so that `temporal` is on PATH, or set TEMPORAL_CLI_PATH, or install Go 1.26';
-  if (!(await run('go', ['version'], { env: environment }).then(() => true, () => false))) {
+  if (!(await hasGo(environment))) {
     throw new Error(`no Temporal CLI: none on PATH, the official download cannot be used and Go is not installed; ${advice}`);
   }
   log(`building Temporal CLI ${TEMPORAL_CLI_VERSION} with Go into ${directory}; the first time takes about 4 minutes`);
   const moduleFiles = fileURLToPath(new URL('go-module/', import.meta.url));
-  try {
-    await fillAtomically(directory, async (unfinished) => {
-      const [module, program] = [join(unfinished, 'module'), join(unfinished, 'temporal')];
-      await mkdir(module);
-      for (const file of ['go.mod', 'go.sum']) await copyFile(join(moduleFiles, file), join(module, file));
-      // -s -w leaves out debugging tables: 138 MB instead of 200.
-      await run('go', ['build', '-trimpath', '-ldflags', '-s -w', '-o', program, 'github.com/temporalio/cli/cmd/temporal'], {
-        cwd: module, env: environment, timeout: GO_BUILD_TIMEOUT_MS, maxBuffer: 64 * 1024 * 1024,
-      });
-      await rm(module, { recursive: true });
-    });
-  } catch (error) {
-    const { stderr, message } = error as Error & { stderr?: string };
-    throw new Error(`building the Temporal CLI with Go failed (${(stderr || message).trim().split('\n').at(-1)}); ${advice}`, { cause: error });
-  }
+  await buildWithGo({ name: 'the Temporal CLI', directory, environment, advice }, async (go, unfinished) => {
+    const [module, program] = [join(unfinished, 'module'), join(unfinished, 'temporal')];
+    await mkdir(module);
+    for (const file of ['go.mod', 'go.sum']) await copyFile(join(moduleFiles, file), join(module, file));
+    await go(['build', ...SMALLER, '-o', program, 'github.com/temporalio/cli/cmd/temporal'], { cwd: module });
+    await rm(module, { recursive: true });
+  });
 }

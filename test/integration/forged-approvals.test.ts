@@ -121,7 +121,7 @@ describe('a signature', () => {
   afterAll(() => Promise.all([run, other].map(({ handle }) => handle.terminate().catch(() => undefined))));
 
   it('is asked for', async () => {
-    await expect(decide(run, {})).rejects.toMatchObject(refused('asks for assurance "signature" and this decision has "principal"; sign it: `runbook approve WORKFLOW_ID --sign KEY`'));
+    await expect(decide(run, {})).rejects.toMatchObject(refused('asks for assurance "signature" and this decision has "claimed"; sign it: `runbook approve WORKFLOW_ID --sign KEY`'));
   });
 
   const forged: readonly (readonly [string, () => Promise<string>, string | RegExp])[] = [

@@ -14,7 +14,7 @@ import { registerSearchAttributes } from '../../workers/search-attributes.ts';
 import { toyActivities } from './toy/activities.ts';
 
 export interface KernelEnvironment {
-  server: TemporalServer;
+  server: Pick<TemporalServer, 'address' | 'stop'>;
   client: Client;
   root: string;
   /** The kernel's activities as a host with another evidence directory has them. */
@@ -61,14 +61,26 @@ export async function readEvidence({ evidence: { directory } }: Configuration): 
   return Promise.all(names.map(async (name) => evidenceSchema.parse(JSON.parse(await readFile(path.join(directory, name), 'utf8')))));
 }
 
-/** A real server and the toy runbook on it. */
-export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}, other: OtherSettings = {}): Promise<KernelEnvironment> {
-  const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
+async function startEmbedded(root: string): Promise<TemporalServer> {
   const cli = await resolveTemporalCli({ log: () => undefined });
-  const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
-  const connection = await Connection.connect({ address: server.address });
+  return startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
+}
+
+/** Where the toy runs, in place of an embedded server. */
+export interface Site {
+  server: Pick<TemporalServer, 'address' | 'stop'>;
+  /** What the worker sends with every call. */
+  metadata: Record<string, string>;
+}
+
+/** A real server and the toy runbook on it. */
+export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}, other: OtherSettings = {}, site?: Site): Promise<KernelEnvironment> {
+  const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
+  const server = site?.server ?? await startEmbedded(root);
+  const { metadata = {} } = site ?? {};
+  const connection = await Connection.connect({ address: server.address, metadata });
   const client = new Client({ connection });
-  const native = await NativeConnection.connect({ address: server.address });
+  const native = await NativeConnection.connect({ address: server.address, metadata });
   const configuration = toyConfiguration(root, gates, lease, further, other);
   const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
   const workers: (() => Promise<void>)[] = [];

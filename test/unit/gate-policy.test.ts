@@ -18,6 +18,7 @@ describe('refusal', () => {
     ['a plan that has changed', view(), { by: 'anna', assurance: 'claimed', planHash: 'old' }, 'is not the plan'],
     ['the requester', view({ requesters: ['carol', 'Ben'] }), { by: 'ben', assurance: 'claimed' }, 'may not approve'],
     ['a claim where a verified principal is asked for', view({ policy: policy({ assurance: 'principal' }) }), { by: 'anna', assurance: 'claimed' }, 'asks for assurance "principal" and this decision has "claimed"; only a name that the Temporal server stamped'],
+    ['an update where a verified principal is asked for', view({ policy: policy({ assurance: 'principal' }) }), { by: 'anna', assurance: 'claimed', channel: 'update' }, 'an update brings the run no verified name, a signal does'],
     ['a principal where a signature is asked for', view({ policy: policy({ assurance: 'signature' }) }), { by: 'anna', assurance: 'principal' }, 'sign it: `runbook approve WORKFLOW_ID --sign KEY`'],
     ['the same person in other letters of Unicode', view({ decisions: [decision({})] }), { by: 'ＡＮＮＡ', assurance: 'claimed' }, 'already decided'],
   ] as const)('refuses %s', (_title, gate, proposal, sentence) => {

@@ -45,9 +45,9 @@ function whyNotHere(gate: OpenGate | undefined, input: Decide): string | null {
   return input.gate === gate.name ? null : `gate "${input.gate}" is not open; the open gate is "${gate.name}"`;
 }
 
-/** What an update can turn out to be at best: whether the server vouches for its sender, and a signature for its signer, is only looked up then. */
+/** What an update can turn out to be at best: the server vouches for no update's sender, and for a signature's signer it is only looked up then. */
 function bestCase(input: Decide) {
-  const assurance: Assurance = input.signature === undefined ? 'principal' : 'signature';
+  const assurance: Assurance = input.signature === undefined ? 'claimed' : 'signature';
   return { ...input, assurance, channel: 'update' as const, identity: null, atMs: Date.now() };
 }
 

@@ -133,9 +133,13 @@ function sharedName(past: Sender, proposal: Sender): string | undefined {
 }
 
 /** Commands in back quotes: the web UI's Markdown makes a dash of `--` elsewhere, and then they cannot be copied. */
-function howToBeNamed(asked: Assurance, { decision }: Proposal): string {
+function howToBeNamed(asked: Assurance, { decision, channel }: Proposal): string {
   if (asked === 'signature') return `sign it: \`runbook ${decision} WORKFLOW_ID --sign KEY\`, with a key that the allowed-signers file lists`;
-  if (asked === 'principal') return 'only a name that the Temporal server stamped from a verified token counts here, and it stamped none on this one: send it with a token, to a server that has an authorizer';
+  if (asked === 'principal') {
+    return channel === 'update'
+      ? `an update brings the run no verified name, a signal does: send that, as \`runbook ${decision} WORKFLOW_ID\` does here`
+      : 'only a name that the Temporal server stamped from a verified token counts here, and it stamped no person\'s on this one: send it yourself, with a token of your own, to a server that has an authorizer';
+  }
   return `decide with a name: send the signal with the input \`{"by":"NAME"}\`, or \`runbook ${decision} WORKFLOW_ID --by NAME\``;
 }
 

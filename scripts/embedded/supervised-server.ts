@@ -1,0 +1,114 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { open, mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Connection } from '@temporalio/client';
+
+/** A running server program, which ends when this process does, however it ends. */
+export interface SupervisedServer {
+  /** Of the server itself, so that a test can kill it. */
+  readonly pid: number;
+  /** Resolves when the server has gone, for whatever reason. */
+  readonly exited: Promise<void>;
+  /** Ends the server and waits until it has gone; safe to call again. */
+  stop(): Promise<void>;
+}
+
+/** Where a server will answer, and how to tell that it does. */
+export interface SupervisedOptions {
+  readonly address: string;
+  /** Receives what the server prints; appended to. */
+  readonly logFile: string;
+  /** Sent with every call, such as a token. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Asks what only a server that is ready answers; rejects until then. */
+  readonly isReady: (connection: Connection) => Promise<unknown>;
+}
+
+/**
+ * The server as child of a shell that reads a pipe which only our process holds open. When our process ends, even by
+ * kill -9, the kernel closes the pipe and the shell ends the server. Node offers no PR_SET_PDEATHSIG, and macOS has none.
+ * The watcher never outlives the server, because the shell kills it when the server ends first.
+ */
+const SUPERVISOR = `
+exec 3<&0 </dev/null
+"$@" 3<&- >&2 & server=$!
+echo "$server"
+exec >&-
+(
+  while read -r _ <&3; do :; done
+  kill -TERM "$server" 2>/dev/null
+  for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$server" 2>/dev/null || exit 0; sleep 0.3; done
+  kill -KILL "$server" 2>/dev/null
+) 2>/dev/null & watcher=$!
+wait "$server"; code=$?
+kill "$watcher" 2>/dev/null
+exit "$code"
+`;
+
+/** The dev server answers in under a second; a loaded machine gets longer. */
+const READY_TIMEOUT_MS = 30_000;
+
+/**
+ * Starts a server program and waits until it answers.
+ *
+ * @throws Error with the server's last lines when it ends early or does not answer within 30 seconds
+ */
+export async function startSupervised(command: readonly string[], options: SupervisedOptions): Promise<SupervisedServer> {
+  await mkdir(dirname(options.logFile), { recursive: true });
+  // One file handle for the server, so that its output does not depend on this process reading it.
+  const log = await open(options.logFile, 'a');
+  const { size: logStart } = await log.stat();
+  const shell = spawn('/bin/sh', ['-c', SUPERVISOR, 'temporal-supervisor', ...command], {
+    stdio: ['pipe', 'pipe', log.fd],
+    // A group of its own: Ctrl-C reaches us first, and the server ends in order afterwards.
+    detached: true,
+  });
+  const exited = new Promise<void>((resolve) => shell.once('close', () => resolve()));
+  try {
+    const pid = await readPid(shell);
+    await waitUntilItAnswers(options, exited);
+    return { pid, exited, stop: () => end(shell, exited) };
+  } catch (error) {
+    await end(shell, exited);
+    const said = (await readFile(options.logFile, 'utf8')).slice(logStart).trim().split('\n').slice(-5).join('\n');
+    throw new Error(`the Temporal server at ${options.address} did not start: ${(error as Error).message}\n${said}`.trimEnd(), { cause: error });
+  } finally {
+    await log.close();
+  }
+}
+
+async function readPid(shell: ChildProcess): Promise<number> {
+  const lines = createInterface({ input: shell.stdout! });
+  const [line] = (await Promise.race([once(lines, 'line'), once(shell, 'error').then(([error]) => { throw error as Error; })])) as [string];
+  lines.close();
+  return Number(line);
+}
+
+async function waitUntilItAnswers({ address, metadata = {}, isReady }: SupervisedOptions, exited: Promise<void>): Promise<void> {
+  let gone = false;
+  void exited.then(() => { gone = true; });
+  let last: unknown;
+  for (const deadline = Date.now() + READY_TIMEOUT_MS; Date.now() < deadline; await sleep(50)) {
+    if (gone) throw new Error('it ended');
+    try {
+      const connection = await Connection.connect({ address, metadata, connectTimeout: 2_000 });
+      try {
+        await isReady(connection);
+        return;
+      } finally {
+        await connection.close();
+      }
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw new Error(`no answer within ${READY_TIMEOUT_MS / 1000} seconds`, { cause: last });
+}
+
+async function end(shell: ChildProcess, exited: Promise<void>): Promise<void> {
+  shell.stdin?.destroy();
+  await exited;
+}
