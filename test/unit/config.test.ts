@@ -34,7 +34,7 @@ function errorsOf(text: string): string[] {
 }
 
 describe('evidenceSigner', () => {
-  const configured = (signingKey?: string) => evidenceSigner({ ...parseConfiguration(MINIMAL, 'r.yaml'), evidence: { directory, ...(signingKey === undefined ? {} : { signingKey }) } });
+  const configured = (signingKey?: string) => evidenceSigner({ ...parseConfiguration(MINIMAL, 'r.yaml'), evidence: { directory, copies: [], ...(signingKey === undefined ? {} : { signingKey }) } });
 
   it('signs with the key that is configured, and with none where there is none', async () => {
     expect(await configured()).toBeUndefined();
