@@ -26,9 +26,13 @@ export function code(value: string): string {
 }
 
 function span(part: string): string {
-  const longest = Math.max(0, ...[...part.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+  const longest = longestTicks(part);
   const fence = '`'.repeat(longest + 1);
   return longest > 0 ? `${fence} ${part} ${fence}` : `${fence}${part}${fence}`;
+}
+
+function longestTicks(line: string): number {
+  return Math.max(0, ...[...line.matchAll(/`+/g)].map(([ticks]) => ticks.length));
 }
 
 /** Rows below headings, as a table. Cells are Markdown already. */
@@ -36,7 +40,8 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
   return [headings, headings.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** Lines that stand as they are, as wide as they are. What is in them cannot end the block: none begins with a back quote. */
-export function block(lines: readonly string[]): string {
-  return ['```text', ...lines.map((line) => ` ${line}`), '```'].join('\n');
+/** Lines that stand as they are, as wide as they are. No line can end the block. */
+export function block(lines: readonly string[], language = 'text'): string {
+  const fence = '`'.repeat(Math.max(3, ...lines.map((line) => longestTicks(line) + 1)));
+  return [`${fence}${language}`, ...lines.map(plain), fence].join('\n');
 }

@@ -27,7 +27,7 @@ export function expiryWords({ outcome, onExpiry }: GateRecord): string | null {
 
 /** Who decided, and in whose place. */
 export function deciderOf({ by, onBehalfOf }: Decision): string {
-  return `${by ?? 'not named'}${onBehalfOf === null ? '' : `, on behalf of ${onBehalfOf}`}`;
+  return `${by ?? 'an unnamed person'}${onBehalfOf === null ? '' : `, on behalf of ${onBehalfOf}`}`;
 }
 
 /** What operators asked for, of what, with what, and why. */
