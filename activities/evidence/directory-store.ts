@@ -53,18 +53,21 @@ export function directoryStore(directory: string, { mustExist = false }: { mustE
   async function publish(file: string, text: string): Promise<boolean> {
     const partial = `${file}.${randomUUID()}.part`;
     await write(partial, text);
-    const isOurs = await link(partial, file).then(() => true, async (error: NodeJS.ErrnoException) => {
+    try {
+      await link(partial, file);
+      return true;
+    } catch (error) {
       // Another was faster; it may have cleared up, too.
       if (await isThere(file)) return false;
-      if (error.code === 'ENOENT') throw error;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw error;
       // A file system without links: there, whoever creates the file is first.
-      return write(file, text).then(() => true, (failure: NodeJS.ErrnoException) => {
+      return await write(file, text).then(() => true, (failure: NodeJS.ErrnoException) => {
         if (failure.code === 'EEXIST') return false;
         throw failure;
       });
-    });
-    await removePartials(file);
-    return isOurs;
+    } finally {
+      await removePartials(file);
+    }
   }
 }
 

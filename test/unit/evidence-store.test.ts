@@ -19,7 +19,8 @@ vi.mock('node:fs/promises', async (original) => {
     rm: (path: string, options: object) => (fileSystem.removes ? real.rm(path, options) : denied()),
     open: async (path: string, ...rest: [string, number]) => {
       const handle = await real.open(path, ...rest);
-      if (fileSystem.isFull) handle.writeFile = () => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+      // Without links, the file itself is what fails.
+      if (fileSystem.isFull && (fileSystem.hasLinks || !path.endsWith('.part'))) handle.writeFile = () => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
       return handle;
     },
   };
