@@ -46,7 +46,7 @@ export function directoryStore(directory: string, { mustExist = false }: { mustE
   };
 
   function absent(cause?: Error): Error {
-    return new Error(`${location} is not there; mount it, if it is a share, or create it`, { cause });
+    return new Error('the directory is not there; mount it, if it is a share, or create it', { cause });
   }
 
   /** True when it is ours. */

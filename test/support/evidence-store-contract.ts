@@ -33,7 +33,7 @@ export function describeEvidenceStore(kind: string, make: () => Promise<PlaceOfS
       const before = Date.now() - 2_000;
       for (const [name, text] of [['a.json', 'größer'], ['a.html', ''], [HEAD, 'x']] as const) await store.putIfAbsent(name, text);
       const listed = await store.list();
-      expect(listed.map(({ name, bytes }) => [name, bytes]).sort()).toEqual([['a.html', 0], ['a.json', 8]]);
+      expect(Object.fromEntries(listed.map(({ name, bytes }) => [name, bytes]))).toEqual({ 'a.html': 0, 'a.json': 8 });
       expect(listed.every(({ modifiedAtMs }) => modifiedAtMs > before && modifiedAtMs < Date.now() + 2_000)).toBe(true);
       expect((await store.list(BY_HEAD)).map(({ name }) => name)).toEqual([HEAD]);
     });
@@ -54,7 +54,7 @@ export function describeEvidenceStore(kind: string, make: () => Promise<PlaceOfS
       expect(results.filter(Boolean)).toHaveLength(1);
       const kept = texts[results.indexOf(true)];
       expect(await place.open().get('a.json') === kept).toBe(true);
-      if (isWholeAtOnce) expect([...seen].filter((text) => text !== undefined && text !== kept)).toHaveLength(0);
+      expect([...seen].filter((text) => isWholeAtOnce && text !== undefined && text !== kept)).toHaveLength(0);
       expect((await place.open().list()).map(({ name }) => name)).toEqual(['a.json']);
     });
   });

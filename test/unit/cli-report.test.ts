@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -46,6 +46,10 @@ it('finds the runs before it beside the file, in every form', async () => {
   expect(await said(files.report, { format: 'html' })).toContain(`<code>${earlierHead}</code>`);
   expect(JSON.parse(await said(files.evidence, { format: 'json' }))).toMatchObject({ paths: { evidence: files.evidence, report: files.report }, earlierRuns: [{ head: earlierHead }] });
   expect(await said(files.evidence, { json: true })).toBe(await said(files.evidence, { format: 'json' }));
+});
+
+it('was written with the runs before it', async () => {
+  expect(await readFile(files.report, 'utf8')).toContain(`<code>${earlierHead}</code>`);
 });
 
 it('is of the evidence with a head, also out of a copy, with what lies beside that', async () => {

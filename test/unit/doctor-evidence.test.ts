@@ -49,7 +49,7 @@ describe('copies of evidence', () => {
   });
 
   it('that are not there are a problem: runs wait for them', async () => {
-    expect(await examineCopies(configured('away'))).toMatchObject([{ outcome: 'problem', detail: expect.stringContaining('away is not there; mount it') as string }]);
+    expect(await examineCopies(configured('away'))).toMatchObject([{ outcome: 'problem', detail: expect.stringContaining('the directory is not there; mount it') as string }]);
   });
 });
 
@@ -114,7 +114,7 @@ describe('runs whose evidence is not here', () => {
   it('are not said to be none by a server that lists nothing, and have no end where it does not say how long it keeps them', async () => {
     const { client, ...rest } = server([run('young')], { retentionSeconds: null });
     expect(await examineUnkept({ client, ...rest }, configured())).toMatchObject([{ detail: expect.stringContaining('nobody knows how long') as string }]);
-    const silent = { ...client, workflow: { list: () => { throw new Error('no visibility store'); } } } as unknown as Client;
+    const silent = { workflow: { list: () => { throw new Error('no visibility store'); } } } as unknown as Client;
     expect(await examineUnkept({ client: silent, ...rest }, configured())).toMatchObject([{ outcome: 'skipped', detail: expect.stringContaining('no visibility store') as string }]);
   });
 });

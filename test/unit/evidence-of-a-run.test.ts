@@ -21,13 +21,13 @@ function attempt(scheduledAgoMs: number): Promise<EvidenceFiles> {
     version: 1, evidence: { directory: join(root, 'evidence'), copies: [{ directory: join(root, 'share') }] },
     databases: { shop: { connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root } } },
   });
-  const { writeEvidence } = createKernelActivities({ client: {} as Client, configuration, codeVersion: 'test', searchAttributes: [] });
+  const activities = createKernelActivities({ client: {} as Client, configuration, codeVersion: 'test', searchAttributes: [] });
   const environment = new MockActivityEnvironment({ scheduledTimestampMs: Date.now() - scheduledAgoMs, scheduleToCloseTimeoutMs: DAY_MS });
-  return environment.run(writeEvidence, { evidence: sampleEvidence() }) as Promise<EvidenceFiles>;
+  return environment.run(() => activities.writeEvidence({ evidence: sampleEvidence() }));
 }
 
 it('waits for a copy that cannot be made, and is complete as soon as it can', async () => {
-  await expect(attempt(0)).rejects.toThrow(/share is not there; mount it/);
+  await expect(attempt(0)).rejects.toThrow(/share: the directory is not there; mount it/);
   expect(await readdir(join(root, 'evidence'))).toHaveLength(3);
   await mkdir(join(root, 'share'));
   const { evidence } = await attempt(60_000);

@@ -54,8 +54,8 @@ describe('a directory', () => {
 
   it('that must exist is not made: what is missing may be a share that is not mounted', async () => {
     const share = directoryStore(join(directory, 'share'), { mustExist: true });
-    await expect(share.putIfAbsent('a.json', '{}')).rejects.toThrow(/share is not there; mount it/);
-    await expect(share.list()).rejects.toThrow(/share is not there/);
+    await expect(share.putIfAbsent('a.json', '{}')).rejects.toThrow(/the directory is not there; mount it/);
+    await expect(share.list()).rejects.toThrow(/the directory is not there/);
     expect(readdirSync(directory)).toEqual([]);
   });
 

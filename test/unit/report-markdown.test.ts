@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { code, text } from '../../activities/evidence/markdown.ts';
+import { block, code, text } from '../../activities/evidence/markdown.ts';
 import { renderMarkdown } from '../../activities/evidence/report-markdown.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { earlierRun, everywhere, sampleEvidence } from './report-fixture.ts';
@@ -45,7 +45,7 @@ function linesOf(markdown: string): { lines: string[]; blocks: number } {
 }
 
 const HOSTILE = [
-  'a\n# b\r\n- c\u2028d', '# heading', '- item', '+ item', '1. item', '7) item', '> quote', '---', '===', '```', '```\n</pre>', '~~~', '[x](javascript:alert(1))', '![i](https://evil.example/x.png)',
+  'x\n```\n# out', 'a\n# b\r\n- c\u2028d', '# heading', '- item', '+ item', '1. item', '7) item', '> quote', '---', '===', '```', '```\n</pre>', '~~~', '[x](javascript:alert(1))', '![i](https://evil.example/x.png)',
   '<script>alert(1)</script>', '<!-- hidden', '&lt;b&gt;', '| a | b |', String.raw`\| a \\| b \ `, '`a|b`', '`a', '``a` b|`` `', 'see https://evil.example now', 'www.evil.example', 'mail a.b@evil.example', '@org/team do', 'fixes #12', 'GH-12',
   'a1b2c3d4e5f', '**b** _i_ ~~s~~ $m$ ^u', '[^1]: note', '[x]: http://y', ':tada: done', String.raw`\\`, '    code', '\u202E\u001B[2J', '*', '<https://evil.example>', 'http://a|b', '`#1|@b\\|c',
 ];
@@ -69,6 +69,10 @@ describe('the report in Markdown', () => {
 
   it.each(['- item', '1. item', '---', '```x', '    code', '> q', '# h'])('makes no block of %j where it begins one', (value) => {
     for (const form of [text(value), code(value)]) expect(form).not.toMatch(/^(\s|[-+>#]|\d+[.)]|```[^`]*$)/);
+  });
+
+  it('ends no block by what is in it', () => {
+    expect(block(['x\n```\n# out', '````', 'b'])).toBe('`````text\nx ``` # out\n````\nb\n`````');
   });
 
   it.each([
