@@ -57,6 +57,19 @@ export async function lackOf(copy: EvidenceStore, store: EvidenceStore): Promise
   return { missing: lack.missing.toSorted(), other: lack.other.toSorted() };
 }
 
+/**
+ * Copies what a copy lacks, such as what was written while it was away for longer than runs wait. Overwrites nothing.
+ * Returns the names of what was copied; throws what keeps one of them from it, and goes on with it the next time.
+ */
+export async function makeUpFor(copy: EvidenceStore, store: EvidenceStore): Promise<string[]> {
+  const copied: string[] = [];
+  for (const name of (await lackOf(copy, store)).missing) {
+    const text = await store.get(name);
+    if (text !== undefined && await copy.putIfAbsent(name, text)) copied.push(name);
+  }
+  return copied;
+}
+
 /** Directories of people hold other things too. */
 function isEvidence({ name }: StoredName): boolean {
   return /\.(json|html)$/.test(name);

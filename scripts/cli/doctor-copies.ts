@@ -15,7 +15,7 @@ export async function examineCopies({ evidence }: Pick<Configuration, 'evidence'
     const name = `copy in ${copy.location}`;
     try {
       const { missing, other } = await lackOf(copy, store);
-      if (missing.length > 0) findings.warning(name, `${missing.length} file(s) of ${store.location} are missing there: ${some(missing)}`, `a worker copies what it writes, for a day; copy these: (cd ${quote(store.location)} && cp -rn . ${quote(copy.location)})`);
+      if (missing.length > 0) findings.warning(name, `${missing.length} file(s) of ${store.location} are missing there: ${some(missing)}`, `a worker on this host copies them when it starts, and each hour; or now: (cd ${quote(store.location)} && cp -rn . ${quote(copy.location)})`);
       if (other.length > 0) findings.warning(name, `${other.length} file(s) there are not those of ${store.location}: ${some(other)}`, 'compare them with `runbook verify`: half a file was left by a writer that was killed, and a whole one is other evidence of the same run');
       if (missing.length === 0 && other.length === 0) findings.ok(name, `it has all that is in ${store.location}`);
     } catch (error) {

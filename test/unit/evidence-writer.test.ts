@@ -1,11 +1,12 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { copyInto, CopyFailure } from '../../activities/evidence/copies.ts';
+import { copyInto, CopyFailure, makeUpFor } from '../../activities/evidence/copies.ts';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { createEvidenceWriter } from '../../activities/evidence/evidence-writer.ts';
+import { sendLateCopies } from '../../activities/evidence/late-copies.ts';
 import { nameByHead, namesOf, type EvidenceStore } from '../../activities/evidence/store.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { memoryStore, type Bucket } from '../support/memory-store.ts';
@@ -90,6 +91,23 @@ describe('copies', () => {
     const second: Bucket = new Map();
     expect(await createEvidenceWriter({ store, copies: [memoryStore(second), memoryStore(bucket)] }).write(sampleEvidence())).toEqual(failure.files);
     expect(await texts(memoryStore(second))).toEqual(await texts(store));
+  });
+
+  it('that were away are made up for, and nothing is overwritten', async () => {
+    await createEvidenceWriter({ store }).write(sampleEvidence());
+    await memoryStore(bucket).putIfAbsent(NAMES.report, 'other');
+    expect((await makeUpFor(memoryStore(bucket), store)).length).toBe(2);
+    expect(await texts(memoryStore(bucket))).toEqual({ ...await texts(store), [NAMES.report]: 'other' });
+    expect(await makeUpFor(memoryStore(bucket), store)).toEqual([]);
+  });
+
+  it('that are away keep a worker from nothing: each is told for itself', async () => {
+    await createEvidenceWriter({ store }).write(sampleEvidence());
+    await mkdir(join(directory, 'share'));
+    const evidence = { directory, copies: ['share', 'away'].map((name) => ({ directory: join(directory, name) })) };
+    expect(await sendLateCopies({ evidence })).toEqual([`copied 3 file(s) of evidence that were missing in ${join(directory, 'share')}`, expect.stringMatching(/^warning: what is missing in .*away could not be copied: the directory is not there/)]);
+    expect(readdirSync(join(directory, 'share'))).toHaveLength(3);
+    expect(await sendLateCopies({ evidence })).toHaveLength(1);
   });
 
   it('that hang are not waited for', async () => {
