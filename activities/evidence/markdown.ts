@@ -3,7 +3,7 @@ import { plain } from '../../contracts/plain.ts';
 /** What means something to GitHub's Markdown wherever it stands in a line. */
 const SIGNIFICANT = /[\\`*_{}[\]<>&!|~^$#+=]/g;
 /** What means something where a block begins: a list, a heading's line. */
-const OPENING = /^(\d+)(?=[.)])|^(?=-)/;
+const OPENING = /^\d+(?=[.)](?:\s|$))|^(?=-)/;
 /**
  * What renderers make links, mentions or pictures of after they have read the escapes, so that no escape helps: addresses,
  * people, numbers of issues, hashes of commits, names of emoji.

@@ -76,7 +76,7 @@ describe('the report in Markdown', () => {
   });
 
   it.each([
-    ['expected 0, got 3', 'expected 0, got 3'], ['a_b', String.raw`a\_b`], ['at 2026-11-21T03:00:50.000Z: no', 'at 2026-11-21T03:00:50.000Z: no'],
+    ['expected 0, got 3', 'expected 0, got 3'], ['a_b', String.raw`a\_b`], ['0.1.0', '0.1.0'], ['2. and 1)', String.raw`2\. and 1)`], ['at 2026-11-21T03:00:50.000Z: no', 'at 2026-11-21T03:00:50.000Z: no'],
     ['a|b', String.raw`a\|b`], ['http://a|b', '`http://a`\\|`b`'], ['x@`y`', '`` x@`y` ``'],
   ])('shows %j as it is', (value, markdown) => expect(text(value)).toBe(markdown));
 
