@@ -5,6 +5,7 @@ import { createBackupActivities } from './backup/create-backup-activities.ts';
 import { createProviders } from './create-providers.ts';
 import type { DatabaseDependencies, DrillDependencies } from './dr-test/dependencies.ts';
 import { createDrillActivities } from './dr-test/create-drill-activities.ts';
+import { directoryStore } from './evidence/directory-store.ts';
 import { pastDrills } from './evidence/past-drills.ts';
 import type { DrillActivities } from './dr-test/drill-activities.ts';
 
@@ -13,6 +14,6 @@ export type ActivityDependencies = KernelDependencies & DatabaseDependencies & P
 /** Every activity, by name. */
 export function createActivities(dependencies: ActivityDependencies): KernelActivities & DrillActivities & BackupActivities {
   const { configuration } = dependencies;
-  const drills: DrillDependencies = { ...dependencies, providerOf: createProviders(configuration), pastDrills: (database) => pastDrills(configuration.evidence.directory, database) };
+  const drills: DrillDependencies = { ...dependencies, providerOf: createProviders(configuration), pastDrills: (database) => pastDrills(directoryStore(configuration.evidence.directory), database) };
   return { ...createKernelActivities(dependencies), ...createDrillActivities(drills), ...createBackupActivities(dependencies) };
 }

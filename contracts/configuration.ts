@@ -123,6 +123,8 @@ export const configurationSchema = z.strictObject({
       directory: z.string().default('./evidence'),
       /** File of a private Ed25519 key in PEM: the worker signs evidence with it. */
       signingKey: z.string().optional(),
+      /** Where evidence and reports are copied to, each file once. */
+      copies: z.array(z.strictObject({ directory: z.string() })).default([]),
   }).prefault({}),
   drills: z.strictObject({
       directory: z.string().default('/var/tmp/durable-runbooks/drills'),
@@ -156,6 +158,9 @@ export const configurationSchema = z.strictObject({
   databases: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,40}$/, 'a target is named with a-z, 0-9, _ and -'), databaseSchema),
 }).superRefine((value, context) => {
   for (const { path, message } of mistakesOfGates(value)) context.addIssue({ code: 'custom', path, message });
+  for (const [index, { directory }] of value.evidence.copies.entries()) {
+    if (directory === value.evidence.directory) context.addIssue({ code: 'custom', path: ['evidence', 'copies', index, 'directory'], message: 'is evidence.directory itself; name another place' });
+  }
   if (Object.keys(value.databases).length === 0) context.addIssue({ code: 'custom', path: ['databases'], message: 'name at least one database' });
 });
 export type Configuration = z.output<typeof configurationSchema>;

@@ -8,7 +8,7 @@ export function resolvePaths(configuration: Configuration, directory: string): C
   const { postgres, evidence, drills, databases } = configuration;
   return {
     ...configuration,
-    evidence: { ...evidence, directory: at(evidence.directory), ...(evidence.signingKey === undefined ? {} : { signingKey: at(evidence.signingKey) }) },
+    evidence: { ...evidence, directory: at(evidence.directory), copies: evidence.copies.map(({ directory }) => ({ directory: at(directory) })), ...(evidence.signingKey === undefined ? {} : { signingKey: at(evidence.signingKey) }) },
     drills: { ...drills, directory: at(drills.directory) },
     postgres: postgres.binDirectory === undefined ? postgres : { ...postgres, binDirectory: at(postgres.binDirectory) },
     databases: Object.fromEntries(Object.entries(databases).map(([name, settings]) => [name, resolveDatabase(settings, at)])),

@@ -11,6 +11,8 @@ import { temporalConnectOptions, type TemporalFlags } from './temporal-connectio
 
 /** How often drills are looked for that nobody guards any more. */
 const SWEEP_EVERY_MS = 60_000;
+/** How often copies of evidence are made up for: a share may have been away for longer than runs wait for it. */
+const COPY_EVERY_MS = 3_600_000;
 
 /** Starts the workers of this host and runs them until the process is asked to end. */
 export async function runWorker(options: { config?: string | undefined; flags?: TemporalFlags; log: (line: string) => void }): Promise<void> {
@@ -39,14 +41,16 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
       (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
       (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
     );
-    let sweeping: NodeJS.Timeout | undefined;
+    const copy = () => copyLate(configuration).then((lines) => lines.forEach((line) => options.log(line)), (error: Error) => options.log(`warning: evidence could not be copied: ${error.message}`));
+    const timers: NodeJS.Timeout[] = [];
     const begin = () => {
       // Not before they poll and have their activities: whoever waits for this line starts a run next, or measures.
       options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
       // Not awaited: it must not keep new runs waiting. Again, since a guardian may give this host up while it comes back.
       void sweep();
+      void copy();
       keepCompiled();
-      sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS);
+      timers.push(setInterval(() => void sweep(), SWEEP_EVERY_MS), setInterval(() => void copy(), COPY_EVERY_MS));
     };
     const running = workers.map((worker) => worker.run());
     // Workers without activities must not take the tasks of those that have them.
@@ -54,7 +58,7 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       throw error;
     });
-    await Promise.all([working, ...running]).finally(() => clearInterval(sweeping));
+    await Promise.all([working, ...running]).finally(() => timers.forEach(clearInterval));
   } finally {
     // Workers that never ran still hold it when preparing failed; that failure is what people must see.
     await connection.close().catch(() => undefined);
@@ -71,6 +75,12 @@ async function loadConfigurationLate(file: string | undefined) {
 async function sweepAll(tools: SweepTools): Promise<string[]> {
   const { sweepAbandonedPlaces, sweepAbandonedBackups } = await import('./worker-parts.ts');
   return [...await sweepAbandonedPlaces(tools), ...await sweepAbandonedBackups(tools)];
+}
+
+/** Loaded late as well, and not at all where there are no copies. */
+async function copyLate(configuration: SweepTools['configuration']): Promise<string[]> {
+  if (configuration.evidence.copies.length === 0) return [];
+  return (await import('./worker-parts.ts')).sendLateCopies(configuration);
 }
 
 async function packageVersion(): Promise<string> {

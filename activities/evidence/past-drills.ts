@@ -2,14 +2,15 @@ import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import type { PastDrill } from '../dr-test/dependencies.ts';
 import { newestEvidence } from './newest-evidence.ts';
+import type { EvidenceStore } from './store.ts';
 
 /** How many drills a prediction is made from. */
 const TAKE = 5;
 
-/** Sizes and times of the newest drills of a target that were not found unsound, from the evidence on this host. */
-export async function pastDrills(directory: string, target: string): Promise<PastDrill[]> {
+/** Sizes and times of the newest drills of a target that were not found unsound, from the evidence in a store. */
+export async function pastDrills(store: EvidenceStore, target: string): Promise<PastDrill[]> {
   const found: PastDrill[] = [];
-  for await (const evidence of newestEvidence(directory, { runbook: 'dr-test', target })) {
+  for await (const evidence of newestEvidence(store, { runbook: 'dr-test', target })) {
     const drill = drillOf(evidence);
     if (drill) found.push(drill);
     if (found.length === TAKE) break;

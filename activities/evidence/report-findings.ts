@@ -1,20 +1,16 @@
 import type { Evidence } from '../../contracts/evidence.ts';
+import type { EarlierRun } from './earlier-runs.ts';
 import { notVerifiedReasons } from './not-verified.ts';
-import { formatSeconds, html, readable, secondsBetween, type Markup } from './report-format.ts';
+import { renderEarlier } from './report-earlier.ts';
+import { formatSeconds, html, secondsBetween, word, type Markup } from './report-format.ts';
+import { renderGates, renderOperations } from './report-people.ts';
 import { renderPlan } from './report-plan.ts';
 
-/** Everything below the timeline: what was checked, decided, undone, destroyed, and planned. */
-export function renderFindings(evidence: Evidence): Markup {
+/** Everything below the timeline: what was checked, decided, undone, destroyed, and planned, and how it was before. */
+export function renderFindings(evidence: Evidence, earlier: readonly EarlierRun[]): Markup {
   return html`${renderChecks(evidence)}${renderNotVerified(evidence)}${renderSteps(evidence)}${renderGates(evidence)}${renderOperations(evidence)}${renderRefused(evidence)}${renderCompensations(evidence)}${renderTeardown(evidence)}
-<h2>Plan</h2>${evidence.plan === null || evidence.plan === undefined ? html`<p class="soft">The run ended before it had a plan.</p>` : renderPlan(evidence.plan)}`;
-}
-
-const TONES: Record<string, 'ok' | 'bad' | 'unsure'> = {
-  passed: 'ok', done: 'ok', approved: 'ok', notNeeded: 'ok', failed: 'bad', rejected: 'bad',
-};
-
-function word(outcome: string): Markup {
-  return html`<span class="word ${TONES[outcome] ?? 'unsure'}">${readable(outcome)}</span>`;
+<h2>Plan</h2>${evidence.plan === null || evidence.plan === undefined ? html`<p class="soft">The run ended before it had a plan.</p>` : renderPlan(evidence.plan)}
+${renderEarlier(evidence, earlier)}`;
 }
 
 function renderChecks({ checks }: Evidence): Markup {
@@ -34,19 +30,6 @@ function renderNotVerified(evidence: Evidence): Markup {
 function renderSteps({ steps }: Evidence): Markup {
   return html`<h2>Steps</h2><table class="stack"><tr><th>step</th><th>outcome</th><th class="number">time</th><th class="number">attempts</th><th>summary</th></tr>
 ${steps.map((step) => html`<tr><td>${step.name}</td><td>${word(step.outcome)}</td><td class="number">${step.finishedAt === null ? '' : formatSeconds(secondsBetween(step.startedAt, step.finishedAt))}</td><td class="number" data-label="attempts">${step.attempts}</td><td class="long">${step.summary}</td></tr>`)}</table>`;
-}
-
-function renderGates({ gates }: Evidence): Markup {
-  if (gates.length === 0) return html`<h2>Gates</h2><p class="soft">No gate was opened.</p>`;
-  return html`<h2>Gates</h2>${gates.map((gate) => html`<p><b>${gate.name}</b> ${word(gate.outcome)} · open ${gate.openedAt} to ${gate.closedAt ?? 'the end'}${gate.closedAt !== null && html` (${formatSeconds(secondsBetween(gate.openedAt, gate.closedAt))})`} · plan <code>${gate.planHash.slice(0, 12)}</code></p>
-${gate.decisions.length === 0 ? html`<p class="soft">Nobody decided.</p>` : html`<table class="stack"><tr><th>when</th><th>decision</th><th>by</th><th>assurance</th><th>sent as</th><th>counted</th><th>comment</th></tr>
-${gate.decisions.map((decision) => html`<tr><td>${decision.at}</td><td>${decision.decision}</td><td>${decision.by ?? 'not named'}</td><td data-label="assurance">${decision.assurance}</td><td data-label="sent as">${decision.channel}${decision.identity && html` from ${decision.identity}`}</td><td data-label="counted"> ${decision.counted ? html`<span class="word ok">yes</span>` : html`<span class="word unsure">no</span> ${decision.reason}`}</td><td class="long">${decision.comment}</td></tr>`)}</table>`}${gate.decisionsLeftOut > 0 && html`<p class="soft">${gate.decisionsLeftOut} more were refused.</p>`}`)}`;
-}
-
-function renderOperations({ operations }: Evidence): Markup | false {
-  if (operations.length === 0) return false;
-  return html`<h2>Operators</h2><table class="stack"><tr><th>when</th><th>asked to</th><th>by</th><th>sent as</th><th>reason</th></tr>
-${operations.map((entry) => html`<tr><td>${entry.at}</td><td>${entry.operation}</td><td>${entry.by ?? 'not named'}</td><td data-label="sent as">${entry.channel}</td><td class="long">${entry.reason}</td></tr>`)}</table>`;
 }
 
 function renderRefused({ refused, refusedLeftOut }: Evidence): Markup | false {

@@ -26,6 +26,15 @@ export function escapeHtml(text: string): string {
   return text.replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/g, '\uFFFD').replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 }
 
+const TONES: Record<string, 'ok' | 'bad' | 'unsure'> = {
+  passed: 'ok', done: 'ok', approved: 'ok', notNeeded: 'ok', succeeded: 'ok', sound: 'ok', met: 'ok', failed: 'bad', rejected: 'bad', unsound: 'bad', missed: 'bad',
+};
+
+/** An outcome of the schema in the colour of what it means. */
+export function word(outcome: string): Markup {
+  return html`<span class="word ${TONES[outcome] ?? 'unsure'}">${readable(outcome)}</span>`;
+}
+
 /** Seconds as people read them: `0.42 s`, `12.3 s`, `4 min 07 s`, `2 h 05 min`, `3 d 4 h`. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 0) return `-${formatSeconds(-seconds)}`;

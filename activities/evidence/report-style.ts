@@ -16,7 +16,7 @@ th{color:var(--soft);font-weight:600;font-size:.85rem}.number{text-align:right;w
 dl{display:grid;grid-template-columns:fit-content(14rem) minmax(0,1fr);gap:.15rem 1rem;margin:.25rem 0}dt{color:var(--soft);min-width:8rem;overflow-wrap:anywhere}
 dl dl dl dl{grid-template-columns:minmax(0,1fr);gap:0}dl dl dl dl dd{margin:0 0 .2rem .75rem}dd{margin:0;min-width:0;overflow-wrap:anywhere}
 ul{margin:.25rem 0;padding-left:1.2rem}dd>dl,dd>ul{margin:0}.cards+dl{margin-top:.75rem}td.number+td,th.number+th{padding-left:.5rem}svg{display:block;width:100%;height:auto}svg text{fill:var(--fg);font:12px system-ui,sans-serif}svg .axis{fill:var(--soft)}svg .grid{stroke:var(--line)}
-svg .step{fill:var(--step)}svg .gate{fill:var(--gate)}svg .failed{fill:var(--bad)}svg .cancelled{fill:var(--soft)}
+svg .step{fill:var(--step)}svg .gate{fill:var(--gate)}svg .failed{fill:var(--bad)}svg .cancelled,svg .skipped{fill:var(--soft)}svg .waiting{fill:var(--unsure)}
 .legend{white-space:nowrap;margin-left:.9em}.key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.3em}
 .timeline{overflow-x:auto}
 /* A telephone: terms above their texts, rows as blocks, and the timeline scrolls by itself rather than shrink to dust. */

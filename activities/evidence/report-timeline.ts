@@ -1,7 +1,8 @@
 import type { Evidence } from '../../contracts/evidence.ts';
 import { formatSeconds, html, readable, secondsBetween, type Markup } from './report-format.ts';
 
-interface Bar { label: string; kind: 'step' | 'gate' | 'failed' | 'cancelled'; from: number; to: number; title: string }
+/** A step or a gate of a run; `from` and `to` in seconds since its start. */
+interface Bar { label: string; kind: 'step' | 'gate' | 'failed' | 'cancelled' | 'skipped' | 'waiting'; from: number; to: number; title: string }
 
 const WIDTH = 960;
 const LABEL = 210;
@@ -14,8 +15,7 @@ const LEAST_BAR = 1.5;
 
 /** Steps and gates from start to finish, drawn to scale: every bar's place and length is its time. */
 export function renderTimeline(evidence: Evidence): Markup {
-  const total = Math.max(secondsBetween(evidence.startedAt, evidence.finishedAt), 0.001);
-  const bars = barsOf(evidence, total);
+  const { total, bars } = timelineOf(evidence);
   if (bars.length === 0) return html`<p class="soft">The run ended before its first step.</p>`;
   const height = AXIS + bars.length * ROW + 4;
   const x = (seconds: number) => round(LABEL + (Math.min(Math.max(seconds, 0), total) / total) * DRAWN);
@@ -30,14 +30,30 @@ export function renderTimeline(evidence: Evidence): Markup {
 <p class="soft">To scale, ${formatSeconds(total)} from start to finish.<span class="legend">
 <span class="key" style="background:var(--step)"></span>step</span> <span class="legend">
 <span class="key" style="background:var(--gate)"></span>gate: waiting for people</span> <span class="legend">
-<span class="key" style="background:var(--bad)"></span>failed</span> </p>`;
+<span class="key" style="background:var(--bad)"></span>failed</span>${legendOf(bars)} </p>`;
 }
+
+/** What is not there in most runs is not explained in all. */
+function legendOf(bars: readonly Bar[]): Markup[] {
+  const rare = [['waiting', '--unsure', 'waiting for an operator'], ['skipped', '--soft', 'skipped']] as const;
+  // The style's own names; no value from outside.
+  return rare.filter(([kind]) => bars.some((bar) => bar.kind === kind)).map(([, colour, words]) => html` <span class="legend">
+<span class="key" style="background:var(${colour})"></span>${words}</span>`);
+}
+
+/** Steps and gates in the order in which they began, and the seconds from start to finish, which are more than none. */
+export function timelineOf(evidence: Evidence): { total: number; bars: Bar[] } {
+  const total = Math.max(secondsBetween(evidence.startedAt, evidence.finishedAt), 0.001);
+  return { total, bars: barsOf(evidence, total) };
+}
+
+const SPECIAL = ['failed', 'cancelled', 'skipped', 'waiting'] as const;
 
 function barsOf(evidence: Evidence, total: number): Bar[] {
   const at = (instant: string | null) => (instant === null ? total : secondsBetween(evidence.startedAt, instant));
   const steps = evidence.steps.map((step): Bar => ({
     label: step.name,
-    kind: step.outcome === 'failed' || step.outcome === 'cancelled' ? step.outcome : 'step',
+    kind: SPECIAL.find((kind) => kind === step.outcome) ?? 'step',
     from: at(step.startedAt), to: at(step.finishedAt),
     title: `${step.name}: ${step.outcome}, ${step.startedAt} to ${step.finishedAt ?? 'the end'}`,
   }));
@@ -62,7 +78,8 @@ function formatTick(seconds: number): string {
   return seconds < 86_400 ? `${Number((seconds / 3_600).toFixed(1))} h` : `${Number((seconds / 86_400).toFixed(1))} d`;
 }
 
-function shorten(label: string): string {
+/** A name that fits the place it has. */
+export function shorten(label: string): string {
   return label.length <= 32 ? label : `${label.slice(0, 31)}…`;
 }
 

@@ -1,6 +1,8 @@
 import { isAskedFor } from '../../contracts/asked-checks.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { leftBehind } from '../../contracts/record.ts';
+import type { EarlierRun } from './earlier-runs.ts';
+import { verdictParts } from './report-earlier.ts';
 import { renderFindings } from './report-findings.ts';
 import { formatSeconds, html, Markup, readable, secondsBetween } from './report-format.ts';
 import { renderRecovery } from './report-recovery.ts';
@@ -9,9 +11,9 @@ import { renderTimeline } from './report-timeline.ts';
 
 /**
  * The evidence of a run as one HTML file for people: no script and no external resource, so it can be mailed, printed
- * and kept. Whatever comes from outside is escaped.
+ * and kept. Whatever comes from outside is escaped. `earlier`: the runs before it, which are no part of the evidence.
  */
-export function renderReport(evidence: Evidence): string {
+export function renderReport(evidence: Evidence, earlier: readonly EarlierRun[] = []): string {
   const title = `${evidence.runbook}${evidence.target === null ? '' : ` on ${evidence.target}`}: ${readable(evidence.outcome)}`;
   // The style sheet is ours and holds no value from outside.
   const style = new Markup(`<style>${REPORT_STYLE}</style>`);
@@ -23,18 +25,13 @@ ${renderBanner(evidence)}
 ${renderRun(evidence)}
 ${evidence.recovery && renderRecovery(evidence, evidence.recovery)}
 <h2>Timeline</h2>${renderTimeline(evidence)}
-${renderFindings(evidence)}
+${renderFindings(evidence, earlier)}
 </body></html>
 `.text;
 }
 
 function renderBanner(evidence: Evidence): Markup {
-  const { verdict } = evidence;
-  const words = [
-    verdict.restore && html`restore <b>${readable(verdict.restore)}</b>`,
-    verdict.rto && html`RTO <b>${readable(verdict.rto)}</b>`,
-    verdict.rpo && html`RPO <b>${readable(verdict.rpo)}</b>`,
-  ].filter((word) => word !== null);
+  const words = verdictParts(evidence.verdict).map(([name, value]) => html`${name} <b>${readable(value)}</b>`);
   return html`<div class="banner ${toneOf(evidence)}"><h1>${headline(evidence)}</h1>
 <p>${evidence.runbook}${evidence.target !== null && html` on <b>${evidence.target}</b>`}${words.map((word) => html` · ${word}`)}</p>
 ${evidence.failure && html`<p><code>${evidence.failure.type}</code> ${evidence.failure.message}</p>`}${evidence.failure?.type !== 'TEARDOWN_FAILED' && leftBehind(evidence) !== null && html`<p><b>Teardown failed:</b> ${leftBehind(evidence)}</p>`}</div>`;
@@ -48,7 +45,8 @@ function toneOf(evidence: Evidence): 'ok' | 'bad' | 'unsure' {
   return outcome !== 'succeeded' || verdict.restore === 'notProven' || missed ? 'unsure' : 'ok';
 }
 
-function headline({ outcome, verdict, plan, checks, teardown, compensations }: Evidence): string {
+/** What the run came to, in one sentence that does not flatter. */
+export function headline({ outcome, verdict, plan, checks, teardown, compensations }: Evidence): string {
   const isLeft = leftBehind({ teardown, compensations }) !== null;
   const failed = checks.filter((check) => check.outcome === 'failed');
   const isOnlyAskedFor = failed.length > 0 && failed.every((check) => isAskedFor(plan, check));
@@ -61,7 +59,8 @@ function headline({ outcome, verdict, plan, checks, teardown, compensations }: E
   return `${verdict.restore === 'sound' ? 'This backup restores' : 'The run succeeded'}${missed}`;
 }
 
-function startedBy({ startedBy: starter }: Evidence): string {
+/** Who started a run, and how well that is known. */
+export function startedBy({ startedBy: starter }: Evidence): string {
   if (starter === null) return 'not known';
   return `${starter.identity || 'a client that gave no name'}${starter.principal === null ? '' : `, verified as ${starter.principal}`}`;
 }

@@ -1,4 +1,4 @@
-import { Context } from '@temporalio/activity';
+import { Context, log } from '@temporalio/activity';
 import { ApplicationFailure, QueryNotRegisteredError, QueryRejectedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Signature } from '../../contracts/chain.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
@@ -11,9 +11,11 @@ import { KERNEL_GATES, type GatePolicy } from '../../contracts/gate.ts';
 import { membersOf, type Groups } from '../../contracts/people.ts';
 import { TASK_QUEUE, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
+import { CopyFailure } from '../evidence/copies.ts';
+import { copyStores, directoryStore } from '../evidence/directory-store.ts';
+import { createEvidenceWriter } from '../evidence/evidence-writer.ts';
 import { lastUndone } from '../evidence/last-undone.ts';
-import { createEvidenceStore } from '../evidence/store.ts';
-import type { KernelActivities } from './kernel-activities.ts';
+import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
 import { describeLock, findFormerLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { findWrittenEvidence, identifyDecision, identifyUpdate, readLedger, readStarter } from './run-history.ts';
@@ -31,7 +33,8 @@ export interface KernelDependencies {
 
 /** The side effects of the kernel. Nothing here knows any runbook. */
 export function createKernelActivities({ client, configuration, codeVersion, searchAttributes, signHead }: KernelDependencies): KernelActivities {
-  const store = createEvidenceStore(configuration.evidence.directory, signHead);
+  const store = directoryStore(configuration.evidence.directory);
+  const writer = createEvidenceWriter({ store, copies: copyStores(configuration), sign: signHead });
   /** The run itself cannot see its activities' attempts; its history does. */
   const withAttempts = async (owner: Owner, evidence: Evidence): Promise<Evidence> => {
     const ledger = await readLedger(client, owner).catch(ignoreNotFound);
@@ -56,7 +59,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
         people,
         ...(settings.failedSteps ? { failedStepsWaitMs: settings.failedSteps.wait } : {}),
         alarm: notifications.alarm,
-        lastUndone: await lastUndone(configuration.evidence.directory, { runbook, target: name }),
+        lastUndone: await lastUndone(store, { runbook, target: name }),
         searchAttributes,
         lease: { maximumMs: lease.maximum, hostLossMs: lease.hostLoss },
         codeVersion,
@@ -96,13 +99,14 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     readLedger: ({ owner }) => readLedger(client, owner),
     async writeEvidence({ owner, evidence }) {
       const known = evidence.chain.codeVersion === UNKNOWN_VERSION ? { ...evidence, chain: { ...evidence.chain, codeVersion } } : evidence;
-      return store.write(owner ? await withAttempts(owner, known) : known);
+      const whole = owner ? await withAttempts(owner, known) : known;
+      return whileThereIsTime(() => writer.write(whole));
     },
     async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, failure: known, end, settlement }) {
       const runId = end?.runId || (await latestRun(client, owner))?.runId || owner.firstExecutionRunId;
       const written = await findWrittenEvidence(client, owner.workflowId, runId).catch(ignoreNotFound);
       // On this host also evidence whose writer died before the server knew of it.
-      const existing = written ?? await store.find(owner.workflowId, runId);
+      const existing = written ?? await whileThereIsTime(() => writer.finish(owner.workflowId, runId));
       if (existing) return existing;
       const handle = client.workflow.getHandle(owner.workflowId, runId);
       // A closed run still answers queries; one whose code cannot be replayed leaves only what the guardian knows.
@@ -112,7 +116,8 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       const evidence = evidenceOf(record ?? unknownRecord({ runbook, target, owner, codeVersion, startedAtMs: (await startOf(client, owner.workflowId, runId)) ?? finishedAtMs }), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
       evidence.steps = evidence.steps.map((step) => (step.outcome === 'running' ? { ...step, outcome: 'cancelled', finishedAt: evidence.finishedAt } : step));
       evidence.gates = evidence.gates.map((gate) => (gate.outcome === 'open' ? { ...gate, outcome: 'cancelled', closedAt: evidence.finishedAt } : gate));
-      return store.write(await withAttempts(owner, evidence));
+      const whole = await withAttempts(owner, evidence);
+      return whileThereIsTime(() => writer.write(whole));
     },
   };
 }
@@ -121,6 +126,25 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
 function withMembers(policy: GatePolicy, groups: Groups): GatePolicy {
   const resolve = (names: readonly string[]) => membersOf(names, groups).members;
   return { ...policy, approvers: resolve(policy.approvers), escalation: policy.escalation.map((escalation) => ({ ...escalation, approvers: resolve(escalation.approvers) })) };
+}
+
+/** Longer than until the next attempt and for it: there may be no other. */
+const LAST_CHANCE_MS = 3 * 60_000;
+
+/**
+ * Copies that fail are tried again for as long as the run waits for its evidence. What is kept then is enough to end it: the
+ * doctor says what a copy lacks.
+ */
+async function whileThereIsTime<T>(write: () => Promise<T>): Promise<T | EvidenceFiles> {
+  try {
+    return await write();
+  } catch (error) {
+    if (!(error instanceof CopyFailure)) throw error;
+    const { scheduledTimestampMs, scheduleToCloseTimeoutMs } = Context.current().info;
+    if (scheduledTimestampMs + scheduleToCloseTimeoutMs - Date.now() > LAST_CHANCE_MS) throw error;
+    log.warn(error.message);
+    return error.files;
+  }
 }
 
 /** How often a run that nobody can query is asked for what it knows, before evidence is written without it. */

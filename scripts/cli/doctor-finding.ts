@@ -1,6 +1,6 @@
 /** One thing that the doctor looked at. */
 export interface Finding {
-  /** What it is about: `temporal`, `host`, or a database of the configuration. */
+  /** What it is about: `temporal`, `host`, `evidence`, or a database of the configuration. */
   about: string;
   name: string;
   /** `problem`: a drill would fail. `warning`: it works, with less. `skipped`: it could not be looked at. */

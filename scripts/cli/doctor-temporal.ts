@@ -5,11 +5,12 @@ import { wronglyTyped } from '../../workers/search-attributes.ts';
 import { connect, type Connected } from './connect.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
 import { examineLeftovers } from './doctor-leftovers.ts';
+import { examineUnkept } from './doctor-unkept.ts';
 import { CommandError } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { ACTIVITIES, hasPollers } from './start-run.ts';
 
-/** The server, its namespace, our search attributes, whether workers ask for work, and what it says of the drills on this host. */
+/** The server, its namespace, our search attributes, whether workers ask for work, and what it says of the drills and the evidence on this host. */
 export async function examineTemporal(options: TemporalOptions, configuration: Configuration): Promise<Finding[]> {
   const findings = new Findings('temporal');
   let connected: Connected;
@@ -22,7 +23,7 @@ export async function examineTemporal(options: TemporalOptions, configuration: C
   }
   try {
     await examineServer(connected, findings);
-    return [...findings.all, ...await examineLeftovers(connected, configuration)];
+    return [...findings.all, ...await examineLeftovers(connected, configuration), ...await examineUnkept(connected, configuration)];
   } finally {
     await connected.close();
   }

@@ -1,6 +1,7 @@
 import { loadConfiguration } from '../../workers/config.ts';
 import { Findings, type Finding } from './doctor-finding.ts';
 import { examineBackups } from './doctor-backups.ts';
+import { examineCopies } from './doctor-copies.ts';
 import { examineHost } from './doctor-host.ts';
 import { examineSource, isElsewhere } from './doctor-source.ts';
 import { examineTemporal } from './doctor-temporal.ts';
@@ -24,11 +25,17 @@ export async function doctor(options: TemporalOptions): Promise<ExitCode> {
     else await examineBackups(settings, configuration, facts, findings);
     return findings.all;
   });
-  const groups = await Promise.all([examineTemporal(options, configuration), examineHost(configuration), ...databases]);
-  const findings = [...own.all, ...groups.flat()];
+  const groups = await Promise.all([examineTemporal(options, configuration), examineHost(configuration), examineCopies(configuration), ...databases]);
+  const findings = bySubject([...own.all, ...groups.flat()]);
   const problems = findings.filter(({ outcome }) => outcome === 'problem').length;
   print(options, { file, problems, findings }, () => findingLines(findings));
   return problems > 0 ? EXIT.failed : EXIT.done;
+}
+
+/** Several look at one subject; people read it in one piece. */
+function bySubject(findings: readonly Finding[]): Finding[] {
+  const subjects = [...new Set(findings.map(({ about }) => about))];
+  return subjects.flatMap((subject) => findings.filter(({ about }) => about === subject));
 }
 
 const MARKS = { ok: ['✓', 'ok'], warning: ['!', 'unsure'], problem: ['✗', 'bad'], skipped: ['-', 'soft'] } as const;

@@ -1,15 +1,18 @@
 import type { Evidence, Recovery } from '../../contracts/evidence.ts';
 import { leftBehind } from '../../contracts/record.ts';
+import type { EarlierRun } from '../../activities/evidence/earlier-runs.ts';
 import { notVerifiedReasons } from '../../activities/evidence/not-verified.ts';
 import { formatSeconds, readable, secondsBetween } from '../../activities/evidence/report-format.ts';
+import { earlierRpa, earlierRta, verdictParts } from '../../activities/evidence/report-earlier.ts';
+import { deciderOf, EVENT_WORDS, expiryWords } from '../../activities/evidence/report-people.ts';
 import { judgedRta, rtaMethod } from '../../activities/evidence/report-recovery.ts';
 import { coloured, plain } from './output.ts';
 
 /**
  * The evidence of a run as text for a terminal: phases, RTA against RTO, RPA against RPO and how they were measured,
- * every check, what was not verified and why, what was destroyed and how its absence was proven.
+ * every check, what was not verified and why, what was destroyed and how its absence was proven, and the runs before it.
  */
-export function renderText(evidence: Evidence, paths: { evidence?: string; report?: string } = {}): string {
+export function renderText(evidence: Evidence, paths: { evidence?: string; report?: string } = {}, earlier: readonly EarlierRun[] = []): string {
   const { recovery } = evidence;
   const lines = [
     `${plain(evidence.runbook)}${evidence.target === null ? '' : ` on ${plain(evidence.target)}`}: ${toned(readable(evidence.outcome), evidence.outcome === 'succeeded' ? 'ok' : 'bad')}`,
@@ -25,10 +28,16 @@ export function renderText(evidence: Evidence, paths: { evidence?: string; repor
     ...section('Not verified', notVerifiedReasons(evidence).map(plain), 'nothing that should have been verified was left out'),
     ...section('Undone', evidence.compensations.map((entry) => `${word(entry.outcome)} ${plain(entry.title)}${entry.detail === null ? '' : `: ${plain(entry.detail)}`}`), 'nothing had to be undone'),
     ...teardownLines(evidence),
+    ...earlierLines(earlier),
     ...chainLines(evidence),
     ...Object.entries(paths).filter(([, path]) => path !== undefined).map(([name, path], index) => `${index === 0 ? '\n' : ''}${name.padEnd(9)} ${plain(path)}`),
   ];
   return lines.join('\n');
+}
+
+function earlierLines(earlier: readonly EarlierRun[]): string[] {
+  if (earlier.length === 0) return [];
+  return section('Earlier runs', earlier.map((run) => [run.startedAt, word(run.outcome), ...verdictParts(run.verdict).map(([name, value]) => `${name} ${word(value)}`), `RTA ${earlierRta(run)}`, `RPA ${earlierRpa(run)}`, ...(run.head === null ? [] : [`head ${run.head.slice(0, 16)}`])].join('  ')), '');
 }
 
 /** What the evidence ends with: who keeps the head elsewhere can tell whether a file is the one that was written. */
@@ -59,7 +68,7 @@ function leftLines(evidence: Evidence): string[] {
 }
 
 function verdictLines({ verdict }: Evidence): string[] {
-  const words = [verdict.restore && `restore ${word(verdict.restore)}`, verdict.rto && `RTO ${word(verdict.rto)}`, verdict.rpo && `RPO ${word(verdict.rpo)}`].filter((text) => text !== null);
+  const words = verdictParts(verdict).map(([name, value]) => `${name} ${word(value)}`);
   return words.length > 0 ? [`verdict: ${words.join(', ')}`] : [];
 }
 
@@ -91,14 +100,15 @@ function stepLines({ steps }: Evidence): string[] {
 function gateLines({ gates }: Evidence): string[] {
   if (gates.length === 0) return [];
   return section('Gates', gates.flatMap((gate) => [
-    `${plain(gate.name)}: ${word(gate.outcome)}`,
-    ...gate.decisions.map((decision) => `  ${decision.decision} by ${plain(decision.by ?? 'an unnamed person')} (${decision.assurance}) ${decision.counted ? 'counted' : `did not count: ${plain(decision.reason ?? '')}`}`),
+    `${plain(gate.name)}: ${word(gate.outcome)}${expiryWords(gate) === null ? '' : `; ${expiryWords(gate)}`}`,
+    ...gate.events.map(({ at, event, detail }) => `  ${plain(at)} ${EVENT_WORDS[event]}: ${plain(detail)}`),
+    ...gate.decisions.map((decision) => `  ${decision.decision} by ${plain(deciderOf(decision))} (${decision.assurance}${decision.key === null ? '' : `, ${plain(decision.key)}`}) ${decision.counted ? 'counted' : `did not count: ${plain(decision.reason ?? '')}`}`),
   ]), '');
 }
 
 function operationLines({ operations }: Evidence): string[] {
   if (operations.length === 0) return [];
-  return section('Operators', operations.map((entry) => `${entry.at} ${entry.operation} by ${plain(entry.by ?? 'an unnamed person')}${entry.reason === null ? '' : `: ${plain(entry.reason)}`}`), '');
+  return section('Operators', operations.map((entry) => `${entry.at} ${readable(entry.operation)}${entry.of === null ? '' : ` of ${plain(entry.of)}`} by ${plain(entry.by ?? 'an unnamed person')}${entry.reason === null ? '' : `: ${plain(entry.reason)}`}${entry.detail === null ? '' : ` (${plain(entry.detail)})`}`), '');
 }
 
 function refusedLines({ refused, refusedLeftOut }: Evidence): string[] {

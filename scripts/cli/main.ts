@@ -126,6 +126,7 @@ stepOptions(withTemporal(add('retry <id>', 'try the failed step of a run again t
   .option('--input-file <file>', 'the same, from a file');
 stepOptions(withTemporal(add('skip <id>', 'go on without the step that waits, where the runbook allows that', async () => (await import('./steer.ts')).skip)));
 withHiddenTemporal(add('report <file-or-id>', 'print the evidence of a run', async () => (await import('./report.ts')).report))
+  .addOption(new Option('--format <format>', 'json, markdown or html (default: text)').choices(['json', 'markdown', 'html']))
   .option('--redact <pointer...>', 'print the file without these values, such as /reason or /gates/0/decisions/0/comment; its chain still verifies');
 withHiddenTemporal(add('verify <file>', 'recompute the chain of a file of evidence; needs no server', async () => (await import('./verify.ts')).verify))
   .option('--head <hash>', 'head that it must have, from the result of the workflow')

@@ -1,8 +1,15 @@
 import { access } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { redact } from '../../activities/evidence/chain/redact.ts';
 import { textOf } from '../../activities/evidence/chain/seal.ts';
+import { directoryStore } from '../../activities/evidence/directory-store.ts';
+import { earlierRuns, type EarlierRun } from '../../activities/evidence/earlier-runs.ts';
+import { renderReport } from '../../activities/evidence/report.ts';
+import { renderMarkdown } from '../../activities/evidence/report-markdown.ts';
+import { BY_HEAD, nameByHead, namesOf } from '../../activities/evidence/store.ts';
+import { sha256Schema } from '../../contracts/chain.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
+import type { Configuration } from '../../contracts/configuration.ts';
 import { loadConfiguration } from '../../workers/config.ts';
 import { listEvidence, readEvidence, type StoredEvidence } from './evidence-files.ts';
 import { renderText } from './evidence-text.ts';
@@ -11,20 +18,44 @@ import type { TemporalOptions } from './options.ts';
 import { print } from './output.ts';
 import { ourCommand } from './printed-command.ts';
 
-export interface ReportOptions extends TemporalOptions { redact?: string[] }
+export type ReportFormat = 'json' | 'markdown' | 'html';
+export interface ReportOptions extends TemporalOptions { redact?: string[]; format?: ReportFormat }
 
-/** `runbook report`: the evidence of a file, or the newest of a workflow id or run id. */
+/** `runbook report`: the evidence of a file, the newest of a workflow id or run id, or the one with a head; with the runs before it. */
 export async function report(fileOrId: string, options: ReportOptions): Promise<ExitCode> {
+  const format = formatOf(options);
   const { file, evidence } = await find(fileOrId, options);
   if (options.redact) {
     process.stdout.write(withoutValues(evidence, options.redact));
     return EXIT.done;
   }
-  const htmlFile = file.replace(/\.json$/, '.html');
-  const hasHtml = await access(htmlFile).then(() => htmlFile !== file, () => false);
-  const paths = { evidence: file, ...(hasHtml ? { report: htmlFile } : {}) };
-  print(options, { paths, evidence }, () => [renderText(evidence, paths)]);
+  const store = directoryStore(homeOf(file));
+  const earlier = await earlierRuns(store, evidence);
+  if (format === 'markdown' || format === 'html') {
+    process.stdout.write(RENDER[format](evidence, earlier));
+    return EXIT.done;
+  }
+  const reports = [file.replace(/\.json$/, '.html'), store.locate(namesOf(evidence).report)].filter((report) => report !== file);
+  const there = await Promise.all(reports.map((report) => access(report).then(() => true, () => false)));
+  const htmlFile = reports.find((_, index) => there[index]);
+  const paths = { evidence: file, ...(htmlFile === undefined ? {} : { report: htmlFile }) };
+  print({ json: format === 'json' }, { paths, evidence, earlierRuns: earlier }, () => [renderText(evidence, paths, earlier)]);
   return EXIT.done;
+}
+
+const RENDER = { markdown: renderMarkdown, html: renderReport } satisfies Partial<Record<ReportFormat, (evidence: Evidence, earlier: readonly EarlierRun[]) => string>>;
+
+/** @throws CommandError where options ask for different things */
+function formatOf({ format, json, redact }: ReportOptions): ReportFormat | undefined {
+  if (json && format !== undefined && format !== 'json') throw new CommandError(EXIT.usage, `--json and --format ${format} ask for different things; leave one out`);
+  if (redact && format !== undefined && format !== 'json') throw new CommandError(EXIT.usage, '--redact prints the file of evidence, which is JSON; leave out --format');
+  return json ? 'json' : format;
+}
+
+/** The directory that a file of evidence belongs to, also by the name that is made of its head. */
+function homeOf(file: string): string {
+  const directory = dirname(file);
+  return basename(directory) === BY_HEAD ? dirname(directory) : directory;
 }
 
 async function find(fileOrId: string, { config, ...flags }: TemporalOptions): Promise<StoredEvidence> {
@@ -33,10 +64,21 @@ async function find(fileOrId: string, { config, ...flags }: TemporalOptions): Pr
   if (await access(file).then(() => true, () => false)) return { file, evidence: await readEvidence(file) };
   if (/\.(json|html)$/.test(fileOrId)) throw new CommandError(EXIT.usage, `there is no file ${fileOrId}`);
   const { configuration } = await loadConfiguration(config);
+  if (sha256Schema.safeParse(fileOrId.toLowerCase()).success) return findByHead(fileOrId.toLowerCase(), configuration.evidence);
   const { found } = await listEvidence(configuration.evidence.directory);
   const stored = found.find(({ evidence }) => evidence.workflowId === fileOrId || evidence.runId === fileOrId);
   if (!stored) throw new CommandError(EXIT.usage, `there is no evidence of "${fileOrId}" in ${configuration.evidence.directory}; a run writes it when it ends, \`${ourCommand(flags, 'status', fileOrId)}\` shows where it is`);
   return stored;
+}
+
+/** Here, or in a copy. */
+async function findByHead(head: string, { directory, copies }: Configuration['evidence']): Promise<StoredEvidence> {
+  const places = [directory, ...copies.map((copy) => copy.directory)];
+  for (const place of places) {
+    const file = directoryStore(place).locate(nameByHead(head));
+    if (await access(file).then(() => true, () => false)) return { file, evidence: await readEvidence(file) };
+  }
+  throw new CommandError(EXIT.usage, `there is no evidence with this head in ${places.join(', ')}; evidence of older versions is not kept by its head`);
 }
 
 /** The bytes of a file to hand on. @throws CommandError for what has no chain, and for what cannot be redacted alone */

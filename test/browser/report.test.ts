@@ -5,7 +5,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { renderReport } from '../../activities/evidence/report.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
-import { sampleEvidence } from '../unit/report-fixture.ts';
+import { earlierRun, everywhere, sampleEvidence } from '../unit/report-fixture.ts';
 import { startBrowser } from './browser.ts';
 import { lookAtReport } from './report-page.ts';
 
@@ -28,6 +28,7 @@ const deep = (levels: number): unknown => (levels === 0 ? LONG : { member: [deep
 const REPORTS: Record<string, Evidence> = {
   'a good run': sampleEvidence({ verdict: { restore: 'sound', rto: 'met', rpo: 'met' } }),
   'an unsound backup': sampleEvidence({ outcome: 'failed', verdict: { restore: 'unsound', rto: 'missed', rpo: 'missed' }, failure: { type: 'BACKUP_DAMAGED', message: LONG } }),
+  'every text without end': everywhere(LONG, sampleEvidence()),
   'names without end': sampleEvidence({
     plan: deep(6), target: LONG, notVerified: [LONG], requester: LONG, checks: [{ name: LONG, outcome: 'failed', detail: LONG }],
     steps: [{ ...sampleEvidence().steps[0]!, name: LONG, summary: LONG, outcome: 'failed' }],
@@ -38,7 +39,7 @@ describe.each(Object.keys(REPORTS))('the report of %s', (name) => {
   it.each([['wide', 'light'], ['wide', 'dark'], ['narrow', 'light'], ['narrow', 'dark']] as const)('fits a %s window, %s, and asks for nothing', async (width, colorScheme) => {
     const evidence = REPORTS[name]!;
     const file = join(folder, `${name}.html`);
-    await writeFile(file, renderReport(evidence));
+    await writeFile(file, renderReport(evidence, [earlierRun({}), earlierRun({ head: LONG })]));
     const look = await lookAtReport(browser, file, { viewport: WINDOWS[width], colorScheme });
     expect(look).toMatchObject({ requests: [], complaints: [], overflowing: [], scrollsBy: 0 });
     expect(look.background).toBe(colorScheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(20, 24, 29)');

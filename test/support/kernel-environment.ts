@@ -87,7 +87,7 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
   const kernelActivities = (evidence = configuration.evidence) => createKernelActivities({ client: new Client({ connection: native }), configuration: { ...configuration, evidence }, codeVersion: 'test', searchAttributes });
   return {
     server, client, root,
-    kernelActivities: (directory) => kernelActivities({ directory }),
+    kernelActivities: (directory) => kernelActivities({ ...configuration.evidence, directory }),
     async startWorker(instead = {}) {
       bundle ??= bundleToy();
       const worker = await Worker.create({

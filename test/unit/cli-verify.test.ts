@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createEvidenceStore } from '../../activities/evidence/store.ts';
+import { directoryStore } from '../../activities/evidence/directory-store.ts';
+import { createEvidenceWriter } from '../../activities/evidence/evidence-writer.ts';
 import { signer } from '../../activities/evidence/chain/sign.ts';
 import { report } from '../../scripts/cli/report.ts';
 import { verify } from '../../scripts/cli/verify.ts';
@@ -18,7 +19,7 @@ let printed: string;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'verify-'));
-  const written = await createEvidenceStore(directory, signer(key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())).write(sampleEvidence());
+  const written = await createEvidenceWriter({ store: directoryStore(directory), sign: signer(key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()) }).write(sampleEvidence());
   file = written.evidence;
   head = written.head ?? '';
   publicKey = join(directory, 'public.pem');
@@ -50,13 +51,13 @@ it('is not authentic by another head, by another key, or by a signature that is 
   const other = join(directory, 'other.pem');
   await writeFile(other, generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }));
   expect(await verify(file, { key: other })).toBe(1);
-  const unsigned = await createEvidenceStore(join(directory, 'unsigned')).write(sampleEvidence());
+  const unsigned = await createEvidenceWriter({ store: directoryStore(join(directory, 'unsigned')) }).write(sampleEvidence());
   expect(await verify(unsigned.evidence, { key: publicKey })).toBe(1);
   expect(printed).toContain('it is not signed');
 });
 
 it('a chain that a forger made anew is consistent, and not authentic', async () => {
-  const forged = await createEvidenceStore(join(directory, 'forged'), signer(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())).write(sampleEvidence({ verdict: { restore: 'sound', rto: 'met', rpo: 'met' } }));
+  const forged = await createEvidenceWriter({ store: directoryStore(join(directory, 'forged')), sign: signer(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()) }).write(sampleEvidence({ verdict: { restore: 'sound', rto: 'met', rpo: 'met' } }));
   expect(await verify(forged.evidence, {})).toBe(0);
   expect(await verify(forged.evidence, { head })).toBe(1);
   expect(await verify(forged.evidence, { key: publicKey })).toBe(1);

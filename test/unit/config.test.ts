@@ -34,7 +34,7 @@ function errorsOf(text: string): string[] {
 }
 
 describe('evidenceSigner', () => {
-  const configured = (signingKey?: string) => evidenceSigner({ ...parseConfiguration(MINIMAL, 'r.yaml'), evidence: { directory, ...(signingKey === undefined ? {} : { signingKey }) } });
+  const configured = (signingKey?: string) => evidenceSigner({ ...parseConfiguration(MINIMAL, 'r.yaml'), evidence: { directory, copies: [], ...(signingKey === undefined ? {} : { signingKey }) } });
 
   it('signs with the key that is configured, and with none where there is none', async () => {
     expect(await configured()).toBeUndefined();
@@ -117,6 +117,10 @@ databases:
     expect(errors).toEqual([expect.stringMatching(/^r\.yaml:6:23: databases\.orders\.probe\.command: must not be empty/)]);
   });
 
+  it('refuses a copy of the evidence in the place of the evidence', () => {
+    expect(errorsOf(`${MINIMAL}evidence: { copies: [{ directory: /share }, { directory: ./evidence }] }\n`)).toEqual([expect.stringMatching(/^r\.yaml:6:\d+: evidence\.copies\.1\.directory: is evidence\.directory itself/)]);
+  });
+
   it('accepts runbooks.example.yaml, which names every setting', async () => {
     const text = await readFile(new URL('../../runbooks.example.yaml', import.meta.url), 'utf8');
     expect(parseConfiguration(text, 'runbooks.example.yaml').databases['orders']?.objectives.rto).toBe(3_600_000);
@@ -138,13 +142,13 @@ databases:
 describe('loadConfiguration', () => {
   it('resolves relative paths against the file, and finds it by RUNBOOKS_CONFIG', async () => {
     const file = join(directory, 'r.yaml');
-    await writeFile(file, `${MINIMAL}    probe: { command: [./probe.sh] }\n`);
+    await writeFile(file, `${MINIMAL}    probe: { command: [./probe.sh] }\nevidence: { copies: [{ directory: ./share }] }\n`);
     vi.stubEnv('RUNBOOKS_CONFIG', file);
     const { configuration } = await loadConfiguration();
     expect(configuration.databases['orders']).toMatchObject({
       connection: { passwordFile: join(directory, 'secret') }, provider: { repository: join(directory, 'backups'), walDirectory: '/wal' }, probe: { command: [join(directory, 'probe.sh')] },
     });
-    expect(configuration.evidence.directory).toBe(join(directory, 'evidence'));
+    expect(configuration.evidence).toEqual({ directory: join(directory, 'evidence'), copies: [{ directory: join(directory, 'share') }] });
   });
 
   it('warns of a password that everybody can read, and of one that is not there', async () => {

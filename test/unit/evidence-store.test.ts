@@ -1,46 +1,80 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import type * as files from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createEvidenceStore } from '../../activities/evidence/store.ts';
-import type { Evidence } from '../../contracts/evidence.ts';
-import { sampleEvidence } from './report-fixture.ts';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { directoryStore } from '../../activities/evidence/directory-store.ts';
+import { describeEvidenceStore } from '../support/evidence-store-contract.ts';
+import { memoryStore, type Bucket } from '../support/memory-store.ts';
 
-let directory: string;
-beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'drb-evidence-')); });
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
-
-it('what a killed worker left half written goes when the same files are written, and nothing else does', async () => {
-  const other = 'other.json.4711.part';
-  const written = await createEvidenceStore(directory).write(sampleEvidence());
-  const files = [written.evidence, written.report].map((file) => basename(file));
-  for (const file of files) {
-    rmSync(join(directory, file));
-    writeFileSync(join(directory, `${file}.4711.part`), '{"half');
-  }
-  writeFileSync(join(directory, other), '{"half');
-  await createEvidenceStore(directory).write(sampleEvidence());
-  expect(readdirSync(directory).sort()).toEqual([...files, other].sort());
+/** What the file system has: a mounted bucket has no links, and a share that keeps everything removes nothing. */
+const fileSystem = vi.hoisted(() => ({ hasLinks: true, removes: true, isFull: false }));
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof files>();
+  const denied = () => Promise.reject(Object.assign(new Error('not permitted'), { code: 'EPERM' }));
+  return {
+    ...real,
+    link: (from: string, to: string) => (fileSystem.hasLinks ? real.link(from, to) : denied()),
+    rm: (path: string, options: object) => (fileSystem.removes ? real.rm(path, options) : denied()),
+    open: async (path: string, ...rest: [string, number]) => {
+      const handle = await real.open(path, ...rest);
+      // Without links, the file itself is what fails.
+      if (fileSystem.isFull && (fileSystem.hasLinks || !path.endsWith('.part'))) handle.writeFile = () => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+      return handle;
+    },
+  };
 });
 
-it('of a run and its guardian, who write at the same time, one is first: its evidence stays, and the report is of the same', async () => {
-  for (let round = 0; round < 10; round += 1) {
-    const seen = await Promise.all((['succeeded', 'terminated'] as const).map(async (outcome) => {
-      const { evidence, report } = await createEvidenceStore(directory).write({ ...sampleEvidence(), runId: `run-${round}`, outcome });
-      return { outcome: (JSON.parse(await readFile(evidence, 'utf8')) as { outcome: string }).outcome, report: await readFile(report, 'utf8') };
-    }));
-    expect(seen[0]).toEqual(seen[1]);
-    expect(seen[0]?.report).toContain(`on orders: ${seen[0]?.outcome}`);
-  }
+const inDirectory = async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'drb-store-'));
+  return { open: () => directoryStore(directory), remove: () => rm(directory, { recursive: true, force: true }) };
+};
+
+describeEvidenceStore('a directory', inDirectory);
+
+describe('without links', () => {
+  beforeEach(() => { fileSystem.hasLinks = false; });
+  afterEach(() => { fileSystem.hasLinks = true; });
+  describeEvidenceStore('a directory of a mounted bucket', inDirectory, { isWholeAtOnce: false });
 });
 
-it('attempts that write at the same time all end with the same whole files', async () => {
-  const store = createEvidenceStore(directory);
-  const [first, ...others] = await Promise.all([store.write(sampleEvidence()), store.write(sampleEvidence()), store.write(sampleEvidence())]);
-  for (const other of others) expect(other).toEqual(first);
-  const kept = JSON.parse(await readFile(first.evidence, 'utf8')) as Evidence;
-  expect({ ...kept, chain: { ...kept.chain, seal: null } }).toEqual(sampleEvidence());
-  expect(kept.chain.seal?.head).toBe(first.head);
-  expect(readdirSync(directory)).toHaveLength(2);
+describeEvidenceStore('an object store', () => {
+  const bucket: Bucket = new Map();
+  return Promise.resolve({ open: () => memoryStore(bucket), remove: () => Promise.resolve() });
+});
+
+describe('a directory', () => {
+  let directory: string;
+  beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'drb-store-')); });
+  afterEach(() => {
+    Object.assign(fileSystem, { hasLinks: true, removes: true, isFull: false });
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('that must exist is not made: what is missing may be a share that is not mounted', async () => {
+    const share = directoryStore(join(directory, 'share'), { mustExist: true });
+    await expect(share.putIfAbsent('a.json', '{}')).rejects.toThrow(/the directory is not there; mount it/);
+    await expect(share.list()).rejects.toThrow(/the directory is not there/);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it.each([true, false])('keeps no half of what it had no space for (links: %s)', async (hasLinks) => {
+    Object.assign(fileSystem, { hasLinks, isFull: true });
+    await expect(directoryStore(directory).putIfAbsent('a.json', '{}')).rejects.toThrow('no space');
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('that removes nothing takes evidence all the same', async () => {
+    Object.assign(fileSystem, { hasLinks: false, removes: false });
+    const store = directoryStore(directory);
+    expect(await store.putIfAbsent('a.json', '{}')).toBe(true);
+    expect((await store.list()).map(({ name }) => name)).toEqual(['a.json']);
+  });
+
+  it('is cleared of what a killed writer left of the same file, and of nothing else', async () => {
+    for (const name of ['a.json.4711.part', 'a.json2.4711.part', 'b.json.4711.part']) await writeFile(join(directory, name), '{"half');
+    await directoryStore(directory).putIfAbsent('a.json', '{}');
+    expect(readdirSync(directory).sort()).toEqual(['a.json', 'a.json2.4711.part', 'b.json.4711.part']);
+  });
 });

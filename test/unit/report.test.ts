@@ -7,23 +7,31 @@ import { rtaMethod } from '../../activities/evidence/report-recovery.ts';
 import { renderText } from '../../scripts/cli/evidence-text.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { NOTHING_SETTLED } from '../../contracts/record.ts';
-import { sampleEvidence } from './report-fixture.ts';
+import { earlierRun, everywhere, sampleEvidence } from './report-fixture.ts';
 
 const HOSTILE = `"><script>alert('x')</script><img src=x onerror=alert(1)>&amp;`;
 
-/** Puts a hostile text into every field of text that has no fixed form. */
-function poison(value: unknown, key = ''): unknown {
-  if (typeof value === 'string') return /At$|^at$|outcome|restore|rto|rpo|decision|operation$|assurance|channel|writtenBy/.test(key) ? value : HOSTILE;
-  if (Array.isArray(value)) return value.map((item) => poison(item, key));
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, poison(inner, name)]));
-  return value;
-}
-
 describe('renderReport', () => {
   it('escapes whatever comes from outside, in every field', () => {
-    const report = renderReport(poison(sampleEvidence({ failure: { type: 'X', message: 'y' } })) as Evidence);
+    const report = renderReport(everywhere(HOSTILE, sampleEvidence({ failure: { type: 'X', message: 'y' } })), [earlierRun({ workflowId: HOSTILE, runId: HOSTILE, head: HOSTILE })]);
     expect(report).toContain('&lt;script&gt;');
     expect(report).not.toMatch(/<script|<img|"><s/);
+  });
+
+  it('shows the runs before it, with what they came to and by which head they are found', () => {
+    const report = renderReport(sampleEvidence(), [earlierRun({}), earlierRun({ outcome: 'failed', verdict: { restore: 'unsound', rto: null, rpo: null }, rta: null, rpaSeconds: null, head: null })]);
+    expect(report).toContain('<td><span class="word ok">succeeded</span></td><td>restore <span class="word ok">sound</span>, RTO <span class="word ok">met</span>, RPO <span class="word bad">missed</span></td><td class="number" data-label="RTA">4 min 42 s, without waiting for people</td><td class="number" data-label="RPA">6 min 52 s</td>');
+    expect(report).toContain(`<code>${'a'.repeat(64)}</code>`);
+    expect(report).toContain('<td>restore <span class="word bad">unsound</span></td><td class="number" data-label="RTA">–</td>');
+    expect(report).toContain('no part of this chain');
+  });
+
+  it('says what it means that a gate expired', () => {
+    const [gate] = sampleEvidence().gates;
+    for (const render of [renderReport, renderText]) {
+      expect(render(sampleEvidence({ gates: [{ ...gate!, outcome: 'expired', onExpiry: 'approve' }] }))).toContain('an expired gate counts as approved here');
+      expect(render(sampleEvidence())).not.toContain('an expired gate');
+    }
   });
 
   it('needs no other file and runs no script', () => {
@@ -32,7 +40,7 @@ describe('renderReport', () => {
     expect(report).toContain("default-src 'none'");
   });
 
-  it.each(['6 min 20 s', 'actual, without waiting for people<b>4 min 42 s', 'This backup restores, but an objective was missed', 'an RTO of 1 h 00 min', '17 transactions lost', 'last commit of the source', 'unlogged table public.sessions', 'mallory may not decide here', 'principal', 'remove the copy', 'directory /var/drills/dr-1', 'no orphans', 'the host is &lt;b&gt;busy&lt;/b&gt;', 'its argument is not { &lt;gate&gt; }', '3 more were refused'])('says %s', (text) => {
+  it.each(['6 min 20 s', 'actual, without waiting for people<b>4 min 42 s', 'This backup restores, but an objective was missed', 'an RTO of 1 h 00 min', '17 transactions lost', 'last commit of the source', 'unlogged table public.sessions', 'mallory may not decide here', 'principal', 'remove the copy', 'directory /var/drills/dr-1', 'no orphans', 'the host is &lt;b&gt;busy&lt;/b&gt;', 'its argument is not { &lt;gate&gt; }', '3 more were refused', 'erin, on behalf of bob', '<code>SHA256:0RcE2ahUkz (ED25519)</code>', 'erin may decide too', 'opened anew: the plan changed', 'another recovery point', 'reminded of', 'extended', '<td>retry step</td><td data-label="of">recover</td>', '{&quot;disk&quot;:2}', '<rect class="skipped"', '</span>skipped</span>', 'There is no evidence of an earlier dr-test on orders here'])('says %s', (text) => {
     expect(renderReport(sampleEvidence())).toContain(text);
   });
 
@@ -40,7 +48,7 @@ describe('renderReport', () => {
     const bars = [...renderReport(sampleEvidence()).matchAll(/<rect class="(\w+)" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g)].map(([, kind, x, width]) => ({ kind, x: Number(x), width: Number(width) }));
     const gate = bars.find(({ kind }) => kind === 'gate');
     const copy = bars.find(({ kind, width }) => kind === 'step' && Math.abs(width - 165) < 1);
-    expect(bars).toHaveLength(5);
+    expect(bars).toHaveLength(6);
     expect(gate?.width).toBeCloseTo((98 / 400) * 660, 1);
     expect(copy?.x).toBeCloseTo((gate?.x ?? 0) + (gate?.width ?? 0), 1);
   });
@@ -135,7 +143,7 @@ describe('renderText', () => {
   it('says everything that the issue asks for', () => {
     const text = renderText(sampleEvidence(), { evidence: '/e/a.json', report: '/e/a.html' });
     expect(text).toMatch(/Refused\n {2}approve at .*\n {2}reject at .*: its argument is not .*\n {2}3 more/);
-    for (const part of ['copying', '100.000 s', 'RTA 4 min 42 s, without waiting for people; RTO 1 h 00 min', 'in all 6 min 20 s', 'RPA 6 min 52 s, 17 transactions lost', 'measured: last commit', 'no orphans: expected 0, got 3', 'unlogged table', 'destroyed directory', 'nothing there', '/e/a.json', '/e/a.html']) expect(text).toContain(part);
+    for (const part of ['copying', '100.000 s', 'RTA 4 min 42 s, without waiting for people; RTO 1 h 00 min', 'in all 6 min 20 s', 'RPA 6 min 52 s, 17 transactions lost', 'measured: last commit', 'no orphans: expected 0, got 3', 'unlogged table', 'destroyed directory', 'nothing there', 'escalated: erin may decide too', 'approve by erin, on behalf of bob (signature, SHA256:0RcE2ahUkz (ED25519)) counted', 'retry step of recover by dora: another disk ({"disk":2})', '/e/a.json', '/e/a.html']) expect(text).toContain(part);
   });
 
   it('lets no escape sequence of a name reach the terminal', () => {

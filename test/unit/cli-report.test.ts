@@ -1,0 +1,63 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { directoryStore } from '../../activities/evidence/directory-store.ts';
+import { createEvidenceWriter } from '../../activities/evidence/evidence-writer.ts';
+import { nameByHead } from '../../activities/evidence/store.ts';
+import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts';
+import { report, type ReportOptions } from '../../scripts/cli/report.ts';
+import { sampleEvidence } from './report-fixture.ts';
+
+let root: string;
+let files: EvidenceFiles;
+let earlierHead: string | null;
+let config: string;
+let printed: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'report-'));
+  const writer = createEvidenceWriter({ store: directoryStore(join(root, 'evidence')) });
+  ({ head: earlierHead } = await writer.write(sampleEvidence({ runId: 'before', startedAt: '2026-11-14T03:00:00.000Z', finishedAt: '2026-11-14T03:05:00.000Z' })));
+  files = await writer.write(sampleEvidence());
+  config = join(root, 'runbooks.yaml');
+  await writeFile(config, `version: 1
+evidence: { directory: ./nothing, copies: [{ directory: ./evidence }] }
+databases: { orders: { connection: {}, provider: { kind: archive, repository: /b, walDirectory: /w } } }
+`);
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    printed += String(text);
+    return true;
+  });
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(root, { recursive: true });
+});
+async function said(fileOrId: string, options: ReportOptions = {}): Promise<string> {
+  printed = '';
+  expect(await report(fileOrId, options)).toBe(0);
+  return printed;
+}
+
+it('finds the runs before it beside the file, in every form', async () => {
+  expect(await said(files.evidence)).toMatch(/Earlier runs\n {2}2026-11-14T03:00:00.000Z {2}.*succeeded.* head [0-9a-f]{16}/);
+  expect(await said(files.evidence, { format: 'markdown' })).toContain(`| 2026-11-14T03:00:00.000Z | succeeded | restore sound, RTO met, RPO missed | 4 min 42 s, without waiting for people | 6 min 52 s | \`${earlierHead}\` |`);
+  expect(await said(files.report, { format: 'html' })).toContain(`<code>${earlierHead}</code>`);
+  expect(JSON.parse(await said(files.evidence, { format: 'json' }))).toMatchObject({ paths: { evidence: files.evidence, report: files.report }, earlierRuns: [{ head: earlierHead }] });
+  expect(await said(files.evidence, { json: true })).toBe(await said(files.evidence, { format: 'json' }));
+});
+
+it('was written with the runs before it', async () => {
+  expect(await readFile(files.report, 'utf8')).toContain(`<code>${earlierHead}</code>`);
+});
+
+it('is of the evidence with a head, also out of a copy, with what lies beside that', async () => {
+  const byHead = JSON.parse(await said(files.head?.toUpperCase() ?? '', { config, format: 'json' })) as object;
+  expect(byHead).toMatchObject({ paths: { evidence: join(root, 'evidence', nameByHead(files.head ?? '')), report: files.report }, evidence: { workflowId: sampleEvidence().workflowId }, earlierRuns: [{ head: earlierHead }] });
+  await expect(report('f'.repeat(64), { config })).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('no evidence with this head') as string });
+});
+
+it.each([[{ json: true, format: 'html' }, /ask for different things/], [{ redact: ['/reason'], format: 'markdown' }, /leave out --format/]] as [ReportOptions, RegExp][])('refuses what contradicts itself: %j', async (options, sentence) => {
+  await expect(report(files.evidence, options)).rejects.toMatchObject({ exitCode: 2, message: expect.stringMatching(sentence) as string });
+});
