@@ -37,7 +37,7 @@ export type CheckSetting = z.output<typeof checkSettingSchema>;
 export const probeSchema = z.union([
   z.strictObject({ command: z.array(z.string()).min(1), timeout: durationMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
   /** `{DATABASE_URL}` in it stands for the address of the copy. */
-  z.strictObject({ url: z.url().refine((url) => { const { username, password } = new URL(url); return username === '' && password === ''; }, 'leave user and password out of the URL: no request can be made with them, and the plan shows it to everybody'), timeout: durationMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
+  z.strictObject({ url: z.url().refine((url) => { if (!URL.canParse(url)) return true; const { username, password } = new URL(url); return username === '' && password === ''; }, 'leave user and password out of the URL: no request can be made with them, and the plan shows it to everybody'), timeout: durationMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
 ]);
 export type ProbeSetting = z.output<typeof probeSchema>;
 

@@ -30,6 +30,9 @@ const escalationSchema = z.strictObject({
   notify: z.array(z.string().min(1)).default([]),
 });
 
+/** A guardian looks after its run while that waits, and its history has an end. */
+const LONGEST_GATE_MS = 90 * 24 * 3_600_000;
+
 /** Who decides at a gate, until when, and who is told. */
 export const gatePolicySchema = z.strictObject({
   /** Names that may decide; `@group` stands for those in it. Empty: anyone may, at the assurance that is asked for. */
@@ -41,7 +44,7 @@ export const gatePolicySchema = z.strictObject({
   /** The weakest proof of identity that counts. */
   assurance: z.enum(ASSURANCES).default('claimed'),
   /** How long the gate stays open. */
-  expiresAfter: durationMs.default(24 * 3_600_000),
+  expiresAfter: durationMs.refine((ms) => ms <= LONGEST_GATE_MS, 'is longer than a gate can stay open: 90d').default(24 * 3_600_000),
   /** What an expired gate means. */
   onExpiry: z.enum(['reject', 'approve']).default('reject'),
   /** How long after its opening a gate can expire at the latest, whoever extends it; a week, or `expiresAfter` where that is longer. */

@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { redact } from '../../activities/evidence/chain/redact.ts';
 import { textOf } from '../../activities/evidence/chain/seal.ts';
+import { verifyChain } from '../../activities/evidence/chain/verify.ts';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { earlierRuns, type EarlierRun } from '../../activities/evidence/earlier-runs.ts';
 import { renderReport } from '../../activities/evidence/report.ts';
@@ -87,7 +88,11 @@ function withoutValues(evidence: Evidence, pointers: readonly string[]): string 
   if (!seal) throw new CommandError(EXIT.usage, 'this evidence has no chain, so nothing in it can be redacted; an older version wrote it');
   try {
     const { evidence: redacted, salts } = redact(evidence as unknown as Record<string, unknown>, seal.salts, pointers);
-    return textOf({ ...redacted, chain: { ...evidence.chain, seal: { ...seal, salts } } });
+    const text = textOf({ ...redacted, chain: { ...redacted['chain'] as object, seal: { ...seal, salts } } });
+    // What is handed on must be what it says that it is.
+    const { flaws } = verifyChain(new TextEncoder().encode(text));
+    if (flaws[0]) throw new Error(`without these values the chain would no longer verify (${flaws[0].part}: ${flaws[0].detail}); nothing was printed`);
+    return text;
   } catch (cause) {
     throw new CommandError(EXIT.usage, (cause as Error).message, { cause });
   }

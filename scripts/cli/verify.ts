@@ -19,11 +19,13 @@ export async function verify(file: string, options: VerifyOptions): Promise<Exit
   const isGood = verification.flaws.length === 0 && refusal === null;
   const verdict = !isGood ? 'not as it was written' : authenticated === null ? 'consistent, not authenticated' : `authentic, by ${authenticated === 'head' ? 'the head that was given' : 'the signature'}`;
   const { flaws, head, entries, redacted, signature } = verification;
-  print(options, { file, verdict, head, entries, flaws, redacted, authenticated, refusal, signedWith: signature?.key ?? null }, () => [
+  const isSigned = isGood && authenticated === 'signature';
+  print(options, { file, verdict, head, entries, flaws, redacted, authenticated, refusal, signedWith: isSigned ? signature?.key ?? null : null, signature: signature === null ? 'none' : isSigned ? 'verified' : 'not checked' }, () => [
     `${plain(file)}: ${coloured(verdict, !isGood ? 'bad' : authenticated === null ? 'unsure' : 'ok')}`,
     ...flaws.map(({ part, what, detail }) => `  ${coloured(WORDS[what], 'bad')} ${plain(part)}: ${plain(detail)}`),
     ...(refusal === null ? [] : [`  ${coloured(refusal, 'bad')}`]),
     ...(head === null ? [] : [`  head ${head}, ${entries} entries`]),
+    ...(signature !== null && isGood && !isSigned ? ['  it carries a signature that was not checked: give --key with the public key'] : []),
     ...(redacted.length === 0 ? [] : [`  redacted, so not known: ${redacted.map(plain).join(', ')}`]),
     ...(isGood && authenticated === null ? ['  whoever can write the file can make a chain anew: give --head with what the result of the workflow says, or --key where it is signed'] : []),
   ]);

@@ -33,7 +33,7 @@ const changed = (change: (evidence: Evidence) => void) => {
 describe('the chain of evidence', () => {
   it('verifies as it was written, and says how long it is', () => {
     expect(verifyChain(bytes)).toEqual({ flaws: [], head: sealed.chain.seal.head, signature: null, entries: sealed.chain.seal.entries.length, redacted: [] });
-    expect(sealed.chain.seal.entries.map(({ kind }) => kind)).toEqual(['header', 'plan', 'step', 'gate', 'decision', 'decision', 'step', 'operation', 'operation', 'step', 'step', 'check', 'check', 'measurement', 'compensation', 'teardown', 'close']);
+    expect(sealed.chain.seal.entries.map(({ kind }) => kind)).toEqual(['header', 'plan', 'step', 'gate', 'decision', 'decision', 'decision', 'step', 'operation', 'operation', 'operation', 'step', 'step', 'step', 'check', 'check', 'measurement', 'compensation', 'teardown', 'close']);
   });
 
   it('is the same when it is made again, and another with another seed', () => {
@@ -74,8 +74,8 @@ describe('the chain of evidence', () => {
   });
 
   it.each([
-    ['a step', (evidence: Evidence) => evidence.steps.splice(1, 0, structuredClone(evidence.steps[3] as Evidence['steps'][number])), ['added step 2 (tear down)']],
-    ['a decision', (evidence: Evidence) => evidence.gates[0]?.decisions.push({ at: '2026-11-21T03:01:39.500Z', decision: 'approve', by: 'bob', onBehalfOf: null, key: null, assurance: 'claimed', channel: 'update', identity: null, comment: null, counted: true, reason: null }), ['added decision 3 at gate 1']],
+    ['a step', (evidence: Evidence) => evidence.steps.splice(1, 0, structuredClone(evidence.steps[3] as Evidence['steps'][number])), ['added step 2 (reindex)']],
+    ['a decision', (evidence: Evidence) => evidence.gates[0]?.decisions.push({ at: '2026-11-21T03:01:39.500Z', decision: 'approve', by: 'bob', onBehalfOf: null, key: null, assurance: 'claimed', channel: 'update', identity: null, comment: null, counted: true, reason: null }), ['added decision 4 at gate 1']],
     ['a check', (evidence: Evidence) => evidence.checks.unshift({ name: 'all well', outcome: 'passed', detail: '' }), ['added check 1 (all well)']],
   ] as const)('names what was added: %s', (_title, change, flaws) => {
     expect(changed(change)).toEqual(flaws);
@@ -118,17 +118,42 @@ describe('the chain of evidence', () => {
   });
 });
 
+describe('an empty list', () => {
+  const bare = seal(sampleEvidence({ steps: [], gates: [{ ...sampleEvidence().gates[0] as Evidence['gates'][number], decisions: [] }], operations: [], checks: [], compensations: [] }), SEED);
+  const flaws = (change: (evidence: Record<string, unknown> & { gates: Record<string, unknown>[] }) => void) => {
+    const copy = structuredClone(bare) as unknown as Record<string, unknown> & { gates: Record<string, unknown>[] };
+    change(copy);
+    return flawsOf(copy);
+  };
+  it('verifies, and cannot become anything else, nor go', () => {
+    expect(flaws(() => undefined)).toEqual([]);
+    for (const list of ['steps', 'operations', 'checks', 'compensations']) {
+      for (const forged of ['all passed', { 0: {} }, null, 0]) expect(flaws((evidence) => { evidence[list] = forged; }), list).toContain(`altered the list ${list}`);
+      expect(flaws((evidence) => { delete evidence[list]; }), list).toContain(`dropped the list ${list}`);
+    }
+    expect(flaws((evidence) => { evidence.gates[0]!['decisions'] = { by: 'cfo', decision: 'approve' }; })).toContain('altered the decisions at gate 1');
+    expect(flaws((evidence) => { delete evidence.gates[0]!['decisions']; })).toContain('dropped the decisions at gate 1');
+  });
+});
+
+it('what is nested too deeply for anything to follow is unreadable, and no crash', () => {
+  expect(verifyChain(new TextEncoder().encode(`{"plan":${'['.repeat(20_000)}${']'.repeat(20_000)}}`)).flaws).toMatchObject([{ what: 'unreadable' }]);
+});
+
 describe('a redacted field', () => {
   const pointer = '/gates/0/decisions/0/reason';
   const { evidence, salts } = redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal.salts, [pointer, '/plan', '/reason', '/steps/1/startedAt']);
-  const published = { ...evidence, chain: { ...sealed.chain, seal: { ...sealed.chain.seal, salts } } };
+  const published = { ...evidence, chain: { ...evidence['chain'] as object, seal: { ...sealed.chain.seal, salts } } };
 
   it('keeps the chain verifiable, under the same head, and is named', () => {
-    expect(verifyChain(bytesOf(published))).toEqual({ flaws: [], head: sealed.chain.seal.head, signature: null, entries: sealed.chain.seal.entries.length, redacted: expect.arrayContaining([pointer, '/plan', '/reason', '/steps/1/startedAt']) as string[] });
+    expect(verifyChain(bytesOf(published))).toEqual({ flaws: [], head: sealed.chain.seal.head, signature: null, entries: sealed.chain.seal.entries.length, redacted: expect.arrayContaining([pointer, '/plan', '/reason', '/steps/1/startedAt', '/chain/planHash', '/gates/0/planHash']) as string[] });
   });
 
   it('is gone, with the salt that would let somebody guess it', () => {
-    expect(published).toMatchObject({ plan: { $redacted: expect.any(String) as string }, gates: [{ decisions: [{ reason: { $redacted: expect.any(String) as string } }, {}] }] });
+    const gone = { $redacted: expect.any(String) as string };
+    expect(published).toMatchObject({ plan: gone, chain: { planHash: gone } });
+    expect((published as unknown as Evidence).gates[0]).toMatchObject({ planHash: gone });
+    expect((published as unknown as Evidence).gates[0]?.decisions[0]).toMatchObject({ reason: gone });
     expect(new TextDecoder().decode(bytesOf(published))).not.toContain(SEED);
     expect(Object.keys('fields' in salts ? salts.fields : {})).not.toContain('4#/reason');
   });

@@ -22,8 +22,9 @@ const END_GRACE_MS = 60_000;
 /**
  * While its run plans or waits for people or the lock, a guardian only looks now and then whether it lives: to watch takes
  * one of a worker's places and one of the server's long polls, and any number of runs may wait. What dies then has created nothing.
+ * A look is some eleven events: once an hour, a gate may stay open for months before the history is too long.
  */
-const RUN_LOOKS = { firstMs: 2_000, lastMs: 15 * 60_000, summary: 'look whether the run still lives' };
+const RUN_LOOKS = { firstMs: 2_000, lastMs: 60 * 60_000, summary: 'look whether the run still lives' };
 /** Healthy runs have no activity in flight when they settle; a dead run's may still be scheduled somewhere. */
 const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
 
@@ -46,6 +47,10 @@ export class Guard {
   /** Of the run as it is now, after a reset too. */
   #asking: string | undefined;
   #overdueBecause: string | undefined;
+  /** When the run was ended by force by us; undefined where it was not. */
+  #endedByUsAtMs: number | undefined;
+  /** How often the run was told that the target is its. */
+  #told = 0;
   #leaseExpiresAtMs = 0;
   #settlement: Settlement = NOTHING_SETTLED;
   /** Why the target could not be given back. */
@@ -114,7 +119,7 @@ export class Guard {
     this.#run.watch();
     const refused = this.#isOver ? undefined : await this.#openPlace();
     while (!this.#isOver) {
-      if (this.#unanswered.take) await this.#answerTake({ fence: this.#fence, refused });
+      if (this.#unanswered.take) await this.#tellAgain(refused);
       const inTime = await waitUntil(() => this.#isOver || this.#unanswered.take !== undefined, this.#leaseExpiresAtMs - Date.now(), `lease of ${this.#input.owner.workflowId} ends`);
       if (!inTime) await this.#endOverdueRun('its lease is over');
     }
@@ -169,7 +174,7 @@ export class Guard {
     if (!end) throw new Error('the run has not ended yet');
     // A run that was ended by force after its body had finished did not get to write its own.
     const byForce = end.status === 'terminated' || end.status === 'timedOut' ? end.status : undefined;
-    const byUs = byForce && this.#overdueBecause !== undefined ? { outcome: 'timedOut', failure: { type: 'LEASE_OVER', message: this.#overdueBecause } } as const : undefined;
+    const byUs = byForce && this.#overdueBecause !== undefined && this.#endedByUsAtMs !== undefined && end.closedAtMs >= this.#endedByUsAtMs ? { outcome: 'timedOut', failure: { type: 'LEASE_OVER', message: this.#overdueBecause } } as const : undefined;
     await write.writeEvidenceOfDeadRun({ owner, runbook, target, outcome: byForce ?? this.#outcome, ...byUs, end, settlement: this.#settlement });
     await this.#run.stopWatching();
     // Not before there is evidence. A guardian that failed is seen, and the lock gives up one that is gone.
@@ -187,6 +192,16 @@ export class Guard {
     return opened.then(() => undefined, sentenceOf).finally(() => { this.#doing = null; });
   }
 
+  /** A run that was reset gets its fence once more, and not before the activities of its former life can no longer act in the same place. */
+  async #tellAgain(refused: string | undefined): Promise<void> {
+    if (this.#told > 0) {
+      const { mayActForMs } = await read.readLedger({ owner: this.#input.owner });
+      if (mayActForMs > 0) await sleep(mayActForMs, { summary: 'until the activities of the former run can no longer act' });
+    }
+    this.#told += 1;
+    await this.#answerTake({ fence: this.#fence, refused });
+  }
+
   async #answerTake(answer: Pick<Owned, 'fence' | 'refused'>): Promise<void> {
     const { take } = this.#unanswered;
     delete this.#unanswered.take;
@@ -202,12 +217,15 @@ export class Guard {
 
   async #endOverdueRun(reason: string): Promise<void> {
     const { owner, lease } = this.#input;
+    // It may have ended long ago, while no worker was up to say so: then that is how it ended.
+    if (!(await this.#run.lives())) return;
     this.#doing = 'ending a run whose lease is over';
     this.#overdueBecause = reason;
     await this.#handle.signal(overdue, { owner, reason, asking: this.#asking }).catch(() => undefined);
     const gone = await waitUntil(() => this.#isOver, Math.min(END_GRACE_MS, lease.maximumMs), 'grace of an overdue run');
     if (gone) return;
     this.#run.watch();
+    this.#endedByUsAtMs = Date.now();
     await write.endRun({ owner, how: 'terminate', reason: `${reason}, and it did not end when asked` });
     await condition(() => this.#run.end !== undefined);
   }

@@ -57,7 +57,9 @@ async function keep(carried: LockState | undefined): Promise<void> {
     if (state.waiting.length > 0) await waitUntil(() => changed, HOLDER_CHECK_MS, 'look whether those who hold and wait still live');
     else await condition(() => changed);
     if (!changed) {
-      for (const dead of await read.findDeadGuardians({ guardianIds: [...state.holders, ...state.waiting].map(({ guardianId }) => guardianId) })) state = remove(state, dead);
+      const dead = await read.findDeadGuardians({ guardianIds: [...state.holders, ...state.waiting].map(({ guardianId }) => guardianId) });
+      // One that asked while it was looked at has come back.
+      for (const guardianId of dead.filter((id) => !toRemind.includes(id))) state = remove(state, guardianId);
     }
     changed = false;
     await remind();

@@ -13,7 +13,7 @@ export function redact(evidence: Record<string, unknown>, salts: Salts, pointers
   // Of the whole evidence: without its time, a part would stand elsewhere.
   const entries = new Map(partsOf(evidence).map(({ kind, of }, index) => [`${kind} ${of}`, entryName(index)]));
   const entryOf = ({ kind, of }: Part) => entries.get(`${kind} ${of}`) ?? '';
-  for (const pointer of pointers) {
+  for (const pointer of withPlanHashes(pointers, evidence)) {
     const found = partsOf(copy).map((part) => ({ entry: entryOf(part), field: fieldWithin(part, pointer) })).find(({ field }) => field !== undefined);
     if (found?.field === undefined) throw new Error(`${pointer} is not within one entry of the evidence; name a value in it, such as /plan, /gates/0/decisions/0/comment or /steps/2/summary`);
     replace(copy, pointer.split('/').slice(1), (value) => ({ [REDACTED]: digestOf(value, salts, found.entry, found.field) }));
@@ -29,18 +29,29 @@ export function redact(evidence: Record<string, unknown>, salts: Salts, pointers
   return { evidence: copy, salts: { fields } };
 }
 
+/** The hash of a plan is no salted one: beside the rest of the plan it would let somebody guess what was taken out of it. */
+function withPlanHashes(pointers: readonly string[], evidence: Record<string, unknown>): string[] {
+  if (!pointers.some((pointer) => pointer === '/plan' || pointer.startsWith('/plan/'))) return [...pointers];
+  const gates = Array.isArray(evidence['gates']) ? evidence['gates'] as unknown[] : [];
+  return [...new Set([...pointers, '/chain/planHash', ...gates.map((_, index) => `/gates/${index}/planHash`)])];
+}
+
 /** Where a pointer leads within a part; undefined when it does not lead into it. */
 function fieldWithin({ of, value, kind }: Part, pointer: string): string | undefined {
   if (kind === 'header' || kind === 'close') {
     const [, member = ''] = pointer.split('/');
+    if (kind === 'header' && pointer === '/chain/planHash') return pointer;
     return isObject(value) && Object.hasOwn(value, member) && member !== 'chain' && member !== 'method' ? pointer : undefined;
   }
   if (pointer !== of && !pointer.startsWith(`${of}/`)) return undefined;
   const field = pointer.slice(of.length);
-  return kind === 'gate' && field.startsWith('/decisions') ? undefined : field;
+  // Of a gate only what is in it: its decisions have entries of their own, and with it they would be gone.
+  const isOfDecisions = field === '' || field === '/decisions' || field.startsWith('/decisions/');
+  return kind === 'gate' && isOfDecisions ? undefined : field;
 }
 
 function replace(target: Record<string, unknown>, steps: readonly string[], make: (value: unknown) => unknown): void {
+  if (typeof target !== 'object' || target === null) throw new Error('a pointer leads into what holds nothing');
   const [first = '', ...rest] = steps.map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
   if (!Object.hasOwn(target, first)) throw new Error(`there is no ${first} in the evidence to redact`);
   if (rest.length === 0) target[first] = make(target[first]);

@@ -17,10 +17,12 @@ export function signer(pem: string): (head: string) => Signature {
 }
 
 /** Whether a signature of a head is that of this public key, in PEM. @throws Error with a sentence for what is no Ed25519 key */
-export function isSignedBy(pem: string, head: string, { value }: Signature): boolean {
+export function isSignedBy(pem: string, head: string, { key: fingerprint, value }: Signature): boolean {
   // A private key would do too, and its owner should not be asked to hand it around.
   const key = ed25519Of('public', () => createPublicKey(pem));
-  return verify(null, messageOf(head), key, Buffer.from(value, 'base64'));
+  const bytes = Buffer.from(value, 'base64');
+  // Nothing but the signature, written in the one way in which it is written: no byte of it can change unseen.
+  return fingerprint === fingerprintOf(key) && bytes.toString('base64') === value && verify(null, messageOf(head), key, bytes);
 }
 
 function ed25519Of(kind: 'private' | 'public', read: () => KeyObject): KeyObject {

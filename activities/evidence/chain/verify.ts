@@ -5,7 +5,7 @@ import { align } from './align.ts';
 import { BEGINNING, entryHash, entryName } from './build-chain.ts';
 import { digestOf, escapePointer, isObject, redactedDigest } from './digest.ts';
 import { firstSyntaxError, locate, nameOfSealMember } from './locate.ts';
-import { CHAIN_HEADER, COVERED, labelOf, partsOf, type Part } from './parts.ts';
+import { CHAIN_HEADER, COVERED, labelOf, LISTS, partsOf, type Part } from './parts.ts';
 
 /** What is wrong with a piece of evidence, and where: `part` names the entry for people, such as `step 3 (copy)`. */
 export interface Flaw { part: string; what: 'altered' | 'dropped' | 'added' | 'moved' | 'notCanonical' | 'unreadable'; detail: string }
@@ -21,9 +21,21 @@ export interface Verification {
   redacted: string[];
 }
 
+const NOTHING: Verification = { flaws: [], head: null, signature: null, entries: 0, redacted: [] };
+
 /** Recomputes the whole chain of a file of evidence from its bytes. Needs nothing else, and never throws for what is in them. */
 export function verifyChain(bytes: Uint8Array): Verification {
-  const none: Verification = { flaws: [], head: null, signature: null, entries: 0, redacted: [] };
+  try {
+    return recompute(bytes);
+  } catch (error) {
+    // Nested so deeply that nothing can follow it: no evidence is.
+    if (!(error instanceof RangeError)) throw error;
+    return { ...NOTHING, flaws: [{ part: 'the file', what: 'unreadable', detail: 'it is nested deeper than any evidence' }] };
+  }
+}
+
+function recompute(bytes: Uint8Array): Verification {
+  const none = NOTHING;
   const read = readCanonical(bytes);
   if ('flaw' in read) return { ...none, flaws: [read.flaw] };
   const { evidence, flaws } = read;
@@ -38,6 +50,7 @@ export function verifyChain(bytes: Uint8Array): Verification {
   const parts = partsOf(evidence);
   flaws.push(
     ...unknownMembers(evidence),
+    ...missingLists(evidence),
     ...compareParts(entries, parts, salts),
     ...recomputeHashes(entries, head),
   );
@@ -75,6 +88,19 @@ function unknownMembers(evidence: Record<string, unknown>): Flaw[] {
   const strangers = (value: unknown, known: readonly string[], prefix: string): Flaw[] => Object.keys(isObject(value) ? value : {}).filter((name) => !known.includes(name))
     .map((name) => ({ part: `${prefix}${name}`, what: 'added', detail: 'evidence has no such member, and no entry of the chain is for it' }));
   return [...strangers(evidence, [...COVERED, 'chain'], 'member '), ...strangers(evidence['chain'], [...CHAIN_HEADER, 'seal'], 'member chain.')];
+}
+
+/** An empty list has no entry that would miss it: what stands in its place, or that nothing does, shows here. */
+function missingLists(evidence: Record<string, unknown>): Flaw[] {
+  const flaws: Flaw[] = [];
+  const look = (holder: Record<string, unknown>, name: string, part: string) => {
+    if (!Object.hasOwn(holder, name)) flaws.push({ part, what: 'dropped', detail: 'it is gone, also where nothing was in it' });
+    else if (!Array.isArray(holder[name])) flaws.push({ part, what: 'altered', detail: 'it is no list' });
+  };
+  for (const name of Object.keys(LISTS)) look(evidence, name, `the list ${name}`);
+  const gates = Array.isArray(evidence['gates']) ? evidence['gates'] as unknown[] : [];
+  for (const [index, gate] of gates.entries()) if (isObject(gate)) look(gate, 'decisions', `the decisions at gate ${index + 1}`);
+  return flaws;
 }
 
 /** Each list is aligned by itself; what is no list has one entry and one part. */
