@@ -5,4 +5,4 @@
 export { createActivities } from '../activities/create-activities.ts';
 export { sweepAbandonedPlaces } from '../activities/archive-provider/sweep-places.ts';
 export { sweepAbandonedBackups } from '../activities/backup/sweep-incoming.ts';
-export { evidenceSigner, loadConfiguration, probeEnvironment, resolvePassword } from './config.ts';
+export { evidenceSigner, loadConfiguration, probeEnvironment, resolvePassword, resolveSecret } from './config.ts';

@@ -6,10 +6,12 @@ import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
 import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
+import { createNotifyActivities } from '../../activities/notify/create-notify-activities.ts';
 import { configurationSchema, type Configuration } from '../../contracts/configuration.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
+import { resolveSecret } from '../../workers/config.ts';
 import { registerSearchAttributes } from '../../workers/search-attributes.ts';
 import { toyActivities } from './toy/activities.ts';
 
@@ -19,8 +21,8 @@ export interface KernelEnvironment {
   root: string;
   /** The kernel's activities as a host with another evidence directory has them. */
   kernelActivities(evidenceDirectory: string): KernelActivities;
-  /** @param instead activities that take the place of the kernel's own */
-  startWorker(instead?: Partial<KernelActivities>): Promise<{ worker: Worker; stop(): Promise<void> }>;
+  /** @param instead activities that take the place of the kernel's own, or of the toy's */
+  startWorker(instead?: Partial<KernelActivities & typeof toyActivities>): Promise<{ worker: Worker; stop(): Promise<void> }>;
   evidence(): Promise<Evidence[]>;
   stop(): Promise<void>;
 }
@@ -28,11 +30,15 @@ export interface KernelEnvironment {
 // Failing runs are what these tests are about: the SDK's warnings of them would bury the results.
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
-/** The configuration of the toy's targets: `shop`, and further ones with the gates that are given. */
-export function toyConfiguration(root: string, gates: Record<string, unknown>, lease: Record<string, string>, further: Record<string, Record<string, unknown>> = {}): Configuration {
-  const database = (its: Record<string, unknown>) => ({ connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates: its });
+/** Settings beside gates, lease and evidence. */
+type OtherSettings = Record<string, unknown> & { each?: Record<string, unknown> };
+
+/** The configuration of the toy's targets: `shop`, and further ones with the gates that are given. `each`: further settings of every database; else other parts of the file. */
+export function toyConfiguration(root: string, gates: Record<string, unknown>, lease: Record<string, string>, further: Record<string, Record<string, unknown>> = {}, { each = {}, ...top }: OtherSettings = {}): Configuration {
+  const database = (its: Record<string, unknown>) => ({ connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root }, gates: its, ...each });
   return configurationSchema.parse({
     version: 1,
+    ...top,
     lease,
     evidence: { directory: path.join(root, 'evidence') },
     databases: { shop: database(gates), ...Object.fromEntries(Object.entries(further).map(([name, its]) => [name, database(its)])) },
@@ -58,14 +64,14 @@ export async function readEvidence({ evidence: { directory } }: Configuration): 
 }
 
 /** A real server and the toy runbook on it. */
-export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}): Promise<KernelEnvironment> {
+export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}, other: OtherSettings = {}): Promise<KernelEnvironment> {
   const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
   const cli = await resolveTemporalCli({ log: () => undefined });
   const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
   const connection = await Connection.connect({ address: server.address });
   const client = new Client({ connection });
   const native = await NativeConnection.connect({ address: server.address });
-  const configuration = toyConfiguration(root, gates, lease, further);
+  const configuration = toyConfiguration(root, gates, lease, further, other);
   const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
   const workers: (() => Promise<void>)[] = [];
   const kernelActivities = (evidence = configuration.evidence) => createKernelActivities({ client: new Client({ connection: native }), configuration: { ...configuration, evidence }, codeVersion: 'test', searchAttributes });
@@ -76,7 +82,7 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
       bundle ??= bundleToy();
       const worker = await Worker.create({
         connection: native, taskQueue: 'runbooks', workflowBundle: await bundle,
-        activities: { ...kernelActivities(), ...toyActivities, ...instead },
+        activities: { ...kernelActivities(), ...createNotifyActivities({ configuration, namespace: 'default', resolveSecret }), ...toyActivities, ...instead },
         shutdownGraceTime: '100ms', shutdownForceTime: '2s',
       });
       const running = worker.run();

@@ -6,6 +6,7 @@ import type { ToyActivities } from './activities.ts';
 
 export { guardian } from '../../../workflows/guardian/workflow.ts';
 export { lock } from '../../../workflows/lock/workflow.ts';
+export { notification } from '../../../workflows/notification/workflow.ts';
 
 /** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
 export const Toy = defineRunbook({
