@@ -223,6 +223,9 @@ describe('no secret', () => {
       const all = inspect(failure, { depth: 20, showHidden: true });
       for (const secret of [TOKEN, SECRET, SECRET.slice('whsec_'.length)]) expect(all).not.toContain(secret);
     }
+    expect(failures.slice(13, 16).map((failure) => failure?.message)).toEqual([expect.stringContaining('urlFile holds an address with a user or password; leave them out') as string, ...['', ''].map(() => expect.stringContaining('urlFile holds no address; put one there') as string)]);
+    const [unsigned, unread] = ['secretFile holds no secret that can sign', 'File names a file that cannot be read, or is empty'];
+    expect(failures.slice(-5).map((failure) => failure?.message)).toEqual([unread, unsigned, unsigned, unsigned, unread].map((why) => expect.stringContaining(why) as string));
     expect(failures.slice(9, 11)).toMatchObject([{ message: 'channel "hook" cannot be reached (ECONNREFUSED)' }, { message: expect.stringContaining('channel "hook" cannot be reached (HPE_') as string }]);
   });
 });
@@ -232,7 +235,7 @@ describe('our own side', () => {
     const channels = await channelsAt('http://127.0.0.1/');
     const open = { type: 'CONFIGURATION', nonRetryable: false };
     expect(await deliver(channels, 'pager')).toMatchObject({ ...open, message: 'there is no channel "pager" under notifications.channels; add it, and start the worker anew' });
-    expect(await deliver(channels, 'constructor')).toMatchObject(open);
+    expect(await deliver(channels, 'constructor')).toMatchObject({ ...open, message: expect.stringContaining('there is no channel "constructor"') as string });
     expect(await deliver({ ...channels, hook: { ...channels.hook, urlFile: join(directory, 'none') } }, 'hook')).toMatchObject({ ...open, message: expect.stringMatching(/^notifications\.channels\.hook\.urlFile names a file that cannot be read, or is empty \(ENOENT\); put the address there/) as string });
     const fromVariable = { ...channels, chat: channelSchema.parse({ kind: 'slack', urlEnv: 'NO_SUCH_ADDRESS', timeout: '300ms' }) };
     expect(await deliver(fromVariable, 'chat')).toMatchObject({ ...open, message: expect.stringContaining('notifications.channels.chat.urlEnv names a variable that is not set') as string });
