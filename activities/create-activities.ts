@@ -8,12 +8,14 @@ import { createDrillActivities } from './dr-test/create-drill-activities.ts';
 import { directoryStore } from './evidence/directory-store.ts';
 import { pastDrills } from './evidence/past-drills.ts';
 import type { DrillActivities } from './dr-test/drill-activities.ts';
+import { createNotifyActivities, type NotifyDependencies } from './notify/create-notify-activities.ts';
+import type { NotifyActivities } from './notify/notify-activities.ts';
 
-export type ActivityDependencies = KernelDependencies & DatabaseDependencies & Pick<DrillDependencies, 'probeEnvironment'>;
+export type ActivityDependencies = KernelDependencies & DatabaseDependencies & Pick<DrillDependencies, 'probeEnvironment'> & Pick<NotifyDependencies, 'resolveSecret'>;
 
 /** Every activity, by name. */
-export function createActivities(dependencies: ActivityDependencies): KernelActivities & DrillActivities & BackupActivities {
-  const { configuration } = dependencies;
+export function createActivities(dependencies: ActivityDependencies): KernelActivities & DrillActivities & BackupActivities & NotifyActivities {
+  const { configuration, client, resolveSecret } = dependencies;
   const drills: DrillDependencies = { ...dependencies, providerOf: createProviders(configuration), pastDrills: (database) => pastDrills(directoryStore(configuration.evidence.directory), database) };
-  return { ...createKernelActivities(dependencies), ...createDrillActivities(drills), ...createBackupActivities(dependencies) };
+  return { ...createKernelActivities(dependencies), ...createDrillActivities(drills), ...createBackupActivities(dependencies), ...createNotifyActivities({ configuration, namespace: client.options.namespace, resolveSecret }) };
 }

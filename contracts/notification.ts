@@ -10,10 +10,13 @@ const secretSource = {
 };
 const oneAddress = (channel: { urlFile?: string | undefined; urlEnv?: string | undefined }) => (channel.urlFile === undefined) !== (channel.urlEnv === undefined);
 
+/** An attempt to deliver has a minute, and secrets are read in it too. */
+const timeout = durationMs.refine((ms) => ms > 0 && ms <= 45_000, 'is how long a receiver may take to answer: more than nothing, and at most 45s').default(10_000);
+
 export const channelSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('slack'), ...secretSource, timeout: durationMs.default(10_000) }),
+  z.strictObject({ kind: z.literal('slack'), ...secretSource, timeout }),
   z.strictObject({
-    kind: z.literal('webhook'), ...secretSource, timeout: durationMs.default(10_000),
+    kind: z.literal('webhook'), ...secretSource, timeout,
     /** File of the secret that signs each message, as in the Standard Webhooks specification: `whsec_` and base64. */
     secretFile: z.string().optional(),
     secretEnv: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/).optional(),

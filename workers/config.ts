@@ -2,6 +2,7 @@ import { access, readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import { signer } from '../activities/evidence/chain/sign.ts';
+import type { SecretSource } from '../activities/notify/channel-access.ts';
 import type { Signature } from '../contracts/chain.ts';
 import { configurationSchema, type Configuration, type ConnectionSettings } from '../contracts/configuration.ts';
 import { describeIssues, unknownGates, unresolvedAliases } from './config-errors.ts';
@@ -72,15 +73,25 @@ function valueOf(document: Document, file: string): unknown {
   }
 }
 
-async function warningsOf({ databases }: Configuration): Promise<string[]> {
-  const warnings = await Promise.all(Object.entries(databases).map(async ([name, { connection }]) => {
-    const { passwordFile } = connection;
-    if (passwordFile === undefined) return undefined;
-    if (!(await access(passwordFile).then(() => true, () => false))) return `databases.${name}.connection.passwordFile: ${passwordFile} cannot be read; put the password there`;
-    const { mode } = await stat(passwordFile);
-    return (mode & 0o004) === 0 ? undefined : `databases.${name}.connection.passwordFile: everybody on this host can read ${passwordFile}; run chmod 600 ${passwordFile}`;
+async function warningsOf(configuration: Configuration): Promise<string[]> {
+  const warnings = await Promise.all(filesOfSecrets(configuration).map(async ({ setting, file, isAskedForLater }) => {
+    if (!(await access(file).then(() => true, () => false))) return isAskedForLater ? undefined : `${setting}: ${file} cannot be read; put the password there`;
+    const { mode } = await stat(file);
+    return (mode & 0o004) === 0 ? undefined : `${setting}: everybody on this host can read ${file}; run chmod 600 ${file}`;
   }));
   return warnings.filter((warning) => warning !== undefined);
+}
+
+/** `isAskedForLater`: whoever needs it says what is missing, and does not repeat what may be an address put in the wrong place. */
+function filesOfSecrets({ databases, notifications: { channels } }: Configuration): { setting: string; file: string; isAskedForLater: boolean }[] {
+  const named = (setting: string, file: string | undefined, isAskedForLater: boolean) => (file === undefined ? [] : [{ setting, file, isAskedForLater }]);
+  return [
+    ...Object.entries(databases).flatMap(([name, { connection }]) => named(`databases.${name}.connection.passwordFile`, connection.passwordFile, false)),
+    ...Object.entries(channels).flatMap(([name, channel]) => [
+      ...named(`notifications.channels.${name}.urlFile`, channel.urlFile, true),
+      ...(channel.kind === 'webhook' ? named(`notifications.channels.${name}.secretFile`, channel.secretFile, true) : []),
+    ]),
+  ];
 }
 
 /**
@@ -89,19 +100,31 @@ async function warningsOf({ databases }: Configuration): Promise<string[]> {
  * @throws ConfigurationError when the file cannot be read or the variable is not set
  */
 export async function resolvePassword({ passwordFile, passwordEnv }: Pick<ConnectionSettings, 'passwordFile' | 'passwordEnv'>): Promise<string | undefined> {
-  if (passwordFile !== undefined) {
-    const text = await readFile(passwordFile, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-      throw new ConfigurationError(`the password file ${passwordFile} cannot be read (${cause.code ?? cause.message}); create it, readable by this user only`, { cause });
+  return passwordFile === undefined && passwordEnv === undefined ? undefined : readSecret({ file: passwordFile, env: passwordEnv }, 'password');
+}
+
+/**
+ * Address or secret of a channel. It goes to the channel and nowhere else.
+ *
+ * @throws ConfigurationError when the file cannot be read or the variable is not set
+ */
+export function resolveSecret(source: SecretSource): Promise<string> {
+  return readSecret(source, 'secret');
+}
+
+async function readSecret({ file, env }: SecretSource, what: string): Promise<string> {
+  if (file !== undefined) {
+    const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+      throw new ConfigurationError(`the ${what} file ${file} cannot be read (${cause.code ?? cause.message}); create it, readable by this user only`, { cause });
     });
-    // Editors end a file with a newline that is no part of the password.
-    const password = text.replace(/\r?\n$/, '');
-    if (password === '') throw new ConfigurationError(`the password file ${passwordFile} is empty; put the password there`);
-    return password;
+    // Editors end a file with a newline that is no part of the secret.
+    const secret = text.replace(/\r?\n$/, '');
+    if (secret === '') throw new ConfigurationError(`the ${what} file ${file} is empty; put the ${what} there`);
+    return secret;
   }
-  if (passwordEnv === undefined) return undefined;
-  const password = process.env[passwordEnv];
-  if (!password) throw new ConfigurationError(`the environment variable ${passwordEnv}, which the configuration names as password, is not set; set it for this process`);
-  return password;
+  const secret = env === undefined ? undefined : process.env[env];
+  if (!secret) throw new ConfigurationError(`the environment variable ${env}, which the configuration names as ${what}, is not set; set it for this process`);
+  return secret;
 }
 
 /**

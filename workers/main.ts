@@ -28,8 +28,8 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     const creating = createWorkers({
       connection, namespace, threadStarted,
       prepare: async () => {
-        const [{ configuration, resolvePassword, probeEnvironment, signHead }, searchAttributes, codeVersion] = await Promise.all([configured, registerSearchAttributes(connection, namespace, options.log), packageVersion()]);
-        return { configuration, codeVersion, searchAttributes, resolvePassword, signHead, probeEnvironment: probeEnvironment() };
+        const [{ configuration, resolvePassword, resolveSecret, probeEnvironment, signHead }, searchAttributes, codeVersion] = await Promise.all([configured, registerSearchAttributes(connection, namespace, options.log), packageVersion()]);
+        return { configuration, codeVersion, searchAttributes, resolvePassword, resolveSecret, signHead, probeEnvironment: probeEnvironment() };
       },
     });
     // While the workflow thread starts, and not before: what is loaded here would keep it waiting.
@@ -66,9 +66,9 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
 }
 
 async function loadConfigurationLate(file: string | undefined) {
-  const { loadConfiguration, resolvePassword, probeEnvironment, evidenceSigner } = await import('./worker-parts.ts');
+  const { loadConfiguration, resolvePassword, resolveSecret, probeEnvironment, evidenceSigner } = await import('./worker-parts.ts');
   const loaded = await loadConfiguration(file);
-  return { ...loaded, resolvePassword, probeEnvironment, signHead: await evidenceSigner(loaded.configuration) };
+  return { ...loaded, resolvePassword, resolveSecret, probeEnvironment, signHead: await evidenceSigner(loaded.configuration) };
 }
 
 /** What lost runs left: drills, and backups that were never published. Loaded late: nobody waits for it at the start. */

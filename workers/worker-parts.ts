@@ -6,4 +6,4 @@ export { createActivities } from '../activities/create-activities.ts';
 export { sweepAbandonedPlaces } from '../activities/archive-provider/sweep-places.ts';
 export { sendLateCopies } from '../activities/evidence/late-copies.ts';
 export { sweepAbandonedBackups } from '../activities/backup/sweep-incoming.ts';
-export { evidenceSigner, loadConfiguration, probeEnvironment, resolvePassword } from './config.ts';
+export { evidenceSigner, loadConfiguration, probeEnvironment, resolvePassword, resolveSecret } from './config.ts';

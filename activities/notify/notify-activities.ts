@@ -2,8 +2,9 @@ import type { NotificationInput } from '../../contracts/notification.ts';
 
 export interface NotifyActivities {
   /**
-   * Delivers a message, once or more. Fails for good where nothing but another configuration helps: no such channel, an
-   * address or secret that cannot be read, a receiver that refuses it as wrong.
+   * Delivers a message, once or more; its receiver knows a repetition by the message's id. `UNAVAILABLE` where trying again
+   * may help. `CONFIGURATION` for what a person must correct: tried again where our own side is wrong (no such channel, an
+   * address or secret that cannot be read), since it is delivered once that is mended, and final where the receiver refuses it.
    */
   deliver(input: NotificationInput): Promise<void>;
 }

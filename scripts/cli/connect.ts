@@ -1,11 +1,12 @@
 import { hostname } from 'node:os';
 import { Client, Connection, isGrpcServiceError, NamespaceNotFoundError, WorkflowNotFoundError } from '@temporalio/client';
+import { quote } from '../../contracts/quote.ts';
 import { loadConfiguration, type LoadedConfiguration } from '../../workers/config.ts';
 import { ConfigurationError } from '../../workers/configuration-error.ts';
 import { temporalConnectOptions, type TemporalFlags } from '../../workers/temporal-connection.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { systemUser } from './output.ts';
-import { ourCommand, quote } from './printed-command.ts';
+import { ourCommand } from './printed-command.ts';
 
 /** A connection to Temporal, and how it was made. */
 export interface Connected { client: Client; address: string; namespace: string; close: () => Promise<void> }

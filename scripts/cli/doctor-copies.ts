@@ -2,7 +2,7 @@ import { lackOf } from '../../activities/evidence/copies.ts';
 import { copyStores, directoryStore } from '../../activities/evidence/directory-store.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
-import { quote } from './printed-command.ts';
+import { quote } from '../../contracts/quote.ts';
 
 /** So many names are told; the rest is counted. */
 const TOLD = 5;

@@ -8,7 +8,7 @@ import { isOver } from '../../contracts/run-status.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import type { Connected } from './connect.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
-import { quote } from './printed-command.ts';
+import { quote } from '../../contracts/quote.ts';
 
 const NAME = 'runs without evidence here';
 /** The newest runs that are looked for; the server is asked about each of those that have none, up to {@link ASKED}. */

@@ -2,6 +2,7 @@ import { loadConfiguration } from '../../workers/config.ts';
 import { Findings, type Finding } from './doctor-finding.ts';
 import { examineBackups } from './doctor-backups.ts';
 import { examineCopies } from './doctor-copies.ts';
+import { examineChannels } from './doctor-channels.ts';
 import { examineHost } from './doctor-host.ts';
 import { examineSource, isElsewhere } from './doctor-source.ts';
 import { examineTemporal } from './doctor-temporal.ts';
@@ -17,7 +18,7 @@ export async function doctor(options: TemporalOptions): Promise<ExitCode> {
   const { configuration, file, warnings } = await loadConfiguration(options.config);
   const own = new Findings('configuration');
   own.ok('file', `${file} is valid, with ${Object.keys(configuration.databases).length} database(s)`);
-  for (const warning of warnings) own.warning('password file', warning.split('; ')[0] ?? warning, warning.split('; ')[1] ?? 'see above');
+  for (const warning of warnings) own.warning('file of a secret', warning.split('; ')[0] ?? warning, warning.split('; ')[1] ?? 'see above');
   const databases = Object.entries(configuration.databases).map(async ([name, settings]) => {
     const findings = new Findings(name);
     const facts = await examineSource(settings, findings);
@@ -25,7 +26,7 @@ export async function doctor(options: TemporalOptions): Promise<ExitCode> {
     else await examineBackups(settings, configuration, facts, findings);
     return findings.all;
   });
-  const groups = await Promise.all([examineTemporal(options, configuration), examineHost(configuration), examineCopies(configuration), ...databases]);
+  const groups = await Promise.all([examineTemporal(options, configuration), examineHost(configuration), examineCopies(configuration), examineChannels(configuration), ...databases]);
   const findings = bySubject([...own.all, ...groups.flat()]);
   const problems = findings.filter(({ outcome }) => outcome === 'problem').length;
   print(options, { file, problems, findings }, () => findingLines(findings));

@@ -1,11 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { quote } from '../../contracts/quote.ts';
 import { configurationFile } from '../../workers/config.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import { firstConfiguration, parseConnectionString } from './first-configuration.ts';
 import type { GlobalOptions } from './options.ts';
 import { plain, print } from './output.ts';
-import { ourCommand, quote } from './printed-command.ts';
+import { ourCommand } from './printed-command.ts';
 
 /** `runbook init`: writes a first configuration; never over one that is there, and never the password. */
 export async function init(connectionString: string, options: GlobalOptions & { name?: string }): Promise<ExitCode> {

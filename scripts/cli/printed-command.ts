@@ -1,5 +1,5 @@
+import { quote } from '../../contracts/quote.ts';
 import type { TemporalFlags } from '../../workers/temporal-connection.ts';
-import { UNPRINTABLE } from '../../contracts/plain.ts';
 
 /**
  * A command of ours to copy: it reaches the server that this one reached. The flags that were given are repeated, and
@@ -22,13 +22,4 @@ function variablesOf({ environment = {} }: TemporalFlags): string[] {
 function connectionFlags({ address, namespace, profile, tls }: TemporalFlags): string[] {
   const named = Object.entries({ address, namespace, profile }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, quote(value)]));
   return tls === true ? [...named, '--tls'] : named;
-}
-
-/** A workflow id may hold anything: as one word of a shell, and as one line of a terminal. */
-export function quote(text: string): string {
-  if (/^[\w./:@%+=-]+$/.test(text) && !text.startsWith('-')) return text;
-  const escape = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  // Spelled as bash and zsh read it: what cannot be seen cannot be copied either.
-  if (text.search(UNPRINTABLE) !== -1) return `$'${text.replaceAll(/['\\]/g, '\\$&').replaceAll(UNPRINTABLE, escape)}'`;
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }

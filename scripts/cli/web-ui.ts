@@ -1,17 +1,18 @@
+import { runLink, type RunAddress } from '../../contracts/run-link.ts';
+
 /** A server that is there answers at once, on this host. */
 const PROBE_MS = 1_000;
 
 /** A run, and where to look for the web UI that shows it. */
-export interface LinkedRun { webUi: string | undefined; address: string; namespace: string; workflowId: string; runId: string }
+export interface LinkedRun extends RunAddress { webUi: string | undefined; address: string }
 
 /**
  * Link to a run in the web UI: the one that the configuration names, else that of a development server on this host if
  * it shows this very run. Undefined when there is none: another server's web UI would say that there is no such run.
  */
 export async function webUiLink(run: LinkedRun): Promise<string | undefined> {
-  const path = ['namespaces', run.namespace, 'workflows', run.workflowId, run.runId, 'history'].map(encodeURIComponent).join('/');
-  if (run.webUi !== undefined) return `${run.webUi.replace(/\/+$/, '')}/${path}`;
-  for (const base of usualPlaces(run.address)) if (await shows(base, run)) return `${base}/${path}`;
+  if (run.webUi !== undefined) return runLink(run.webUi, run);
+  for (const base of usualPlaces(run.address)) if (await shows(base, run)) return runLink(base, run);
   return undefined;
 }
 

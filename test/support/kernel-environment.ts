@@ -6,10 +6,12 @@ import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
 import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
+import { createNotifyActivities } from '../../activities/notify/create-notify-activities.ts';
 import { configurationSchema, type Configuration } from '../../contracts/configuration.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
+import { resolveSecret } from '../../workers/config.ts';
 import { registerSearchAttributes } from '../../workers/search-attributes.ts';
 import { toyActivities } from './toy/activities.ts';
 
@@ -19,8 +21,8 @@ export interface KernelEnvironment {
   root: string;
   /** The kernel's activities as a host with another evidence directory has them. */
   kernelActivities(evidenceDirectory: string): KernelActivities;
-  /** @param instead activities that take the place of the kernel's own */
-  startWorker(instead?: Partial<KernelActivities>): Promise<{ worker: Worker; stop(): Promise<void> }>;
+  /** @param instead activities that take the place of the kernel's own, or of the toy's */
+  startWorker(instead?: Partial<KernelActivities & typeof toyActivities>): Promise<{ worker: Worker; stop(): Promise<void> }>;
   evidence(): Promise<Evidence[]>;
   stop(): Promise<void>;
 }
@@ -92,7 +94,7 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
       bundle ??= bundleToy();
       const worker = await Worker.create({
         connection: native, taskQueue: 'runbooks', workflowBundle: await bundle,
-        activities: { ...kernelActivities(), ...toyActivities, ...instead },
+        activities: { ...kernelActivities(), ...createNotifyActivities({ configuration, namespace: 'default', resolveSecret }), ...toyActivities, ...instead },
         shutdownGraceTime: '100ms', shutdownForceTime: '2s',
       });
       const running = worker.run();

@@ -14,7 +14,8 @@ import { firstConfiguration, parseConnectionString } from '../../scripts/cli/fir
 import { init } from '../../scripts/cli/init.ts';
 import { buildInput, contractOf, mayStopAtGate, targetOf, workflowIdFor } from '../../scripts/cli/run-input.ts';
 import { mergeRows, type RunRow } from '../../scripts/cli/runs.ts';
-import { ourCommand, quote, signalCommand } from '../../scripts/cli/printed-command.ts';
+import { quote } from '../../contracts/quote.ts';
+import { ourCommand, signalCommand } from '../../scripts/cli/printed-command.ts';
 import { stateDirectory } from '../../workers/user-directories.ts';
 import { usualPlaces, webUiLink } from '../../scripts/cli/web-ui.ts';
 import { parseConfiguration } from '../../workers/config.ts';

@@ -1,0 +1,39 @@
+import { quote } from '../../contracts/quote.ts';
+import { runLink } from '../../contracts/run-link.ts';
+import type { Notice } from '../../contracts/notification.ts';
+
+/** What to type, each on one line, to copy. */
+export interface Commands {
+  /** Shows the run. */
+  look: string;
+  /** At a gate only. */
+  approve?: string;
+  reject?: string;
+}
+
+/** A notice with what people act on it with. */
+export interface Message {
+  notice: Notice;
+  /** To the run in the web UI; null where the configuration names none. */
+  link: string | null;
+  commands: Commands;
+}
+
+/** The message to send; `webUi` and `namespace` are those of the worker's own server. */
+export function messageOf(notice: Notice, { webUi, namespace }: { webUi: string | undefined; namespace: string }): Message {
+  const { workflowId, runId, gate } = notice;
+  const command = (...words: string[]) => ['runbook', ...words, ...(namespace === 'default' ? [] : ['--namespace', quote(namespace)])].join(' ');
+  // The whole hash: whoever copies it decides on the plan that he was told of, or on nothing.
+  const decide = (decision: string, { assurance, planHash }: NonNullable<Notice['gate']>) => command(decision, quote(workflowId), ...asWhom(assurance), '--plan-hash', quote(planHash));
+  return {
+    notice,
+    link: webUi === undefined ? null : runLink(webUi, { namespace, workflowId, runId }),
+    commands: { look: command('status', quote(workflowId)), ...(gate ? { approve: decide('approve', gate), reject: decide('reject', gate) } : {}) },
+  };
+}
+
+/** How a decision says whose it is, as the gate asks for it; the server itself stamps the name where only a verified one counts. */
+function asWhom(assurance: string): string[] {
+  if (assurance === 'signature') return ['--sign', 'KEY'];
+  return assurance === 'principal' ? [] : ['--by', 'NAME'];
+}
