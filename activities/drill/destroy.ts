@@ -7,6 +7,7 @@ import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { type DrillOwnership, drillMarker, drillPaths, refuseForeignDrill, refuseProductionPath } from './drill.ts';
 import { refuseOpenToOthers } from './private-place.ts';
 import { findProcesses, sendSignal, untilGone } from './processes.ts';
+import { removeTrees } from './remove-trees.ts';
 import { stopDrill } from './server.ts';
 
 export interface DestroyDrillArgs extends DrillOwnership {
@@ -45,10 +46,7 @@ export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDri
   const now = info && await lookAt(directory);
   if (now && (now.dev !== info.dev || now.ino !== info.ino)) throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} was exchanged for something else while its processes were ended; nothing was removed.`);
   if (now) {
-    for (const name of await readdir(directory)) {
-      // Removes links themselves, and never what they point to.
-      if (name !== 'drill.json') await rm(join(directory, name), { recursive: true, force: true, maxRetries: 3 });
-    }
+    await removeTrees((await readdir(directory)).filter((name) => name !== 'drill.json').map((name) => join(directory, name)), { marker });
     await rm(drillPaths(directory).marker, { force: true });
     await rmdir(directory);
   }

@@ -13,6 +13,7 @@ import { raiseRecoverySettings } from './configuration.ts';
 import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, productionPathsOf, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
 import { chooseHiddenPaths } from './isolation.ts';
 import { endProcessesOf } from './processes.ts';
+import { removeTrees } from './remove-trees.ts';
 import { writeRecoverySignal } from './recover.ts';
 
 export interface PrepareDrillArgs {
@@ -133,10 +134,8 @@ async function makeDirectory(args: PrepareDrillArgs, directory: string): Promise
     await refuseForeignDrill(directory, args);
     args.signal?.throwIfAborted();
     await endProcessesOf({ marker: drillMarker(args.name), directory });
-    for (const name of await readdir(directory)) {
-      args.signal?.throwIfAborted();
-      if (name !== 'drill.json') await rm(join(directory, name), { recursive: true, force: true });
-    }
+    const left = (await readdir(directory)).filter((name) => name !== 'drill.json');
+    await removeTrees(left.map((name) => join(directory, name)), { marker: drillMarker(args.name), signal: args.signal });
   } else {
     await mkdir(directory, { mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code !== 'ENOENT') throw cause;

@@ -45,7 +45,7 @@ export async function startServer(drill: Drill): Promise<StartedServer> {
     const logOffset = (await log.stat()).size;
     const overrides = Object.entries({ config_file: join(paths.conf, 'postgresql.conf'), ...isolationSettings(drill) });
     const command = [...gentle(drill), ...isolatedCommand({
-      isolation: drill.isolation, owner: drill.owner, hide: drill.hiddenPaths,
+      isolation: drill.isolation, name: drill.name, owner: drill.owner, hide: drill.hiddenPaths,
       command: [join(drill.binDirectory, 'postgres'), '-D', paths.data, ...overrides.flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     })];
     const child = spawn(command[0] as string, command.slice(1), {
