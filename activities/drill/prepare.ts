@@ -30,6 +30,8 @@ export interface PrepareDrillArgs {
   owner: { uid: number; gid: number } | null;
   /** How far the copy will be cut off, from `probeIsolation` for this owner. Whether that is enough is for the caller to say. */
   isolation: Isolation;
+  /** What else of production this host carries, to be hidden from the copy as the source's own is. */
+  production?: { paths: readonly string[]; sockets: readonly { directory: string; port: number }[] };
   /** Commits after this are not to be recovered; `null` for all. */
   until: Date | null;
   reserveBytes: number;
@@ -105,8 +107,8 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   await writeAccess({ directory }, [...new Set([point.bootstrapSuperuser, ...point.roleNames])]);
 
   const hiddenPaths = await chooseHiddenPaths({
-    production,
-    sockets: point.sourceSocketDirectories.map((path) => ({ directory: path, port: point.sourcePort })),
+    production: [...production, ...(args.production?.paths ?? [])],
+    sockets: [...point.sourceSocketDirectories.map((path) => ({ directory: path, port: point.sourcePort })), ...(args.production?.sockets ?? [])],
     needed: [directory, args.binDirectory, dirname(dirname(args.binDirectory))],
   });
   const drill: Drill = {
