@@ -76,6 +76,11 @@ function drillDirectory(args: { name: string; drillsDirectory: string }): string
   return join(args.drillsDirectory, args.name);
 }
 
+/** Ends a drill's processes and removes nothing: for where its place may lead elsewhere. Returns how many there were. */
+export function endDrill(args: Pick<DestroyDrillArgs, 'name' | 'drillsDirectory'>): Promise<number> {
+  return endAll(drillDirectory(args), drillMarker(args.name));
+}
+
 async function endAll(directory: string, marker: { name: string; value: string }): Promise<number> {
   let ended = 0;
   // Twice and more: a process may start another one while we look.
