@@ -52,12 +52,12 @@ export async function closePlace(drillsDirectory: string, call: DrillPlaceCall, 
   const place = drillPlace(drillsDirectory, call);
   const destroyed = new Set<string>();
   // Data directory and tablespaces of the source; a place that never got so far has nothing that could be one.
-  const hidden = await recallDrill(place).then(({ drill }) => drill.hiddenPaths, () => []);
+  const { hiddenPaths: hidden, isolation } = await recallDrill(place).then(({ drill }) => drill, () => ({ hiddenPaths: [], isolation: undefined }));
   for (let round = 1; ; round += 1) {
     // One that is not there is anybody's to make, and is looked at in the next round.
     const isOurs = await lookAt(place.directory) !== undefined;
     if (isOurs) await refuseOpenToOthers(place.directory).catch((cause: Error) => endAndRefuse(place, cause));
-    const { existed, processesEnded } = await destroyDrill({ ...place, drillsDirectory: place.directory, productionPaths: [...productionPaths, ...hidden] });
+    const { existed, processesEnded } = await destroyDrill({ ...place, drillsDirectory: place.directory, productionPaths: [...productionPaths, ...hidden], hasOwnIpc: isolation?.mounts === 'isolated' });
     if (existed) destroyed.add(`directory ${join(place.directory, place.name)}`);
     if (processesEnded > 0) destroyed.add(`${processesEnded} processes`);
     try {

@@ -14,6 +14,8 @@ export interface DestroyDrillArgs extends DrillOwnership {
   drillsDirectory: string;
   /** The source's data directory, tablespaces, archive and backups: never touched, whatever the drill's directory is. */
   productionPaths: readonly string[];
+  /** The drill's shared memory is in a namespace of its own, and goes with it: what it names by its number out here is another's. */
+  hasOwnIpc?: boolean;
 }
 
 export interface DestroyedDrill {
@@ -38,7 +40,7 @@ export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDri
     await refuseProductionPath(directory, args.productionPaths);
     await refuseForeignDrill(directory, args);
   }
-  const sharedMemoryIds = await readSharedMemoryIds(directory);
+  const sharedMemoryIds = args.hasOwnIpc ? [] : await readSharedMemoryIds(directory);
   if (info) await stopDrill({ drill: { directory }, mode: 'immediate' });
   const processesEnded = await endAll(directory, marker);
   for (const id of sharedMemoryIds) await removeSharedMemory(id);
@@ -93,15 +95,19 @@ async function endAll(directory: string, marker: { name: string; value: string }
   return ended;
 }
 
+/** Columns of /proc/sysvipc/shm: whose a segment is, and who made it. */
+const [SHM_UID, SHM_CUID] = [7, 9];
+
 /** Line 7 of postmaster.pid: key and id of the segment that guards the data directory. */
 async function readSharedMemoryIds(directory: string): Promise<number[]> {
   const text = await readFile(join(drillPaths(directory).data, 'postmaster.pid'), 'utf8').catch(() => '');
   const [key, id] = (text.split('\n')[6] ?? '').trim().split(/\s+/).map(Number);
   if (key === undefined || id === undefined || !(key > 0) || Number.isNaN(id)) return [];
-  // In an IPC namespace of the drill's own the id says nothing out here: it must be there with the same key.
+  // The copy writes that file. It must be there with the same key, and the copy's user's, who made it too: of no other may root remove anything.
+  const owner = (await lookAt(drillPaths(directory).data))?.uid;
   const memory = await readFile('/proc/sysvipc/shm', 'utf8').catch(() => '');
   const here = memory.split('\n').slice(1).map((line) => line.trim().split(/\s+/).map(Number));
-  return here.some(([shmKey, shmId]) => shmKey === key && shmId === id) ? [id] : [];
+  return here.some((fields) => fields[0] === key && fields[1] === id && fields[SHM_UID] === owner && fields[SHM_CUID] === owner) ? [id] : [];
 }
 
 async function removeSharedMemory(id: number): Promise<void> {

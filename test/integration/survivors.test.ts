@@ -1,12 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { withDrillClient } from '../../activities/drill/client.ts';
 import { destroyDrill, proveAbsent } from '../../activities/drill/destroy.ts';
-import { drillMarker } from '../../activities/drill/drill.ts';
+import { drillMarker, writeMarker } from '../../activities/drill/drill.ts';
 import { isAlive, identifyProcess } from '../../activities/drill/processes.ts';
 import { recoverToEnd } from '../../activities/drill/recover.ts';
 import { removeTrees } from '../../activities/drill/remove-trees.ts';
@@ -88,4 +89,30 @@ describe('a tree of the server\'s user', () => {
       expect(existsSync(data)).toBe(false);
     }
   }, 60_000);
+});
+
+describe('a segment of shared memory that the copy names in its lock file', () => {
+  const segments = () => readFileSync('/proc/sysvipc/shm', 'utf8').split('\n').slice(1).map((line) => line.trim().split(/\s+/).map(Number));
+
+  it.each([['its user\'s', SERVER, false, true], ['somebody else\'s', { uid: 61_236, gid: 61_236 }, false, false], ['its user\'s, while it has such memory of its own', SERVER, true, false]])('is removed with it only where it is the copy\'s: %s', async (_whose, user, hasOwnIpc, isRemoved) => {
+    if (!isRoot) return;
+    const root = mkdtempSync(join(tmpdir(), 'drb-shm-'));
+    onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+    let made: number[] | undefined;
+    // PostgreSQL's keys are positive, these are anything.
+    while (!made || (made[0] ?? 0) <= 0) {
+      const { stdout } = await promisify(execFile)('ipcmk', ['-M', '4096'], { ...user, cwd: '/' });
+      const id = Number(/\d+/.exec(stdout)?.[0]);
+      onTestFinished(() => { execFileSync('sh', ['-c', `ipcrm -m ${id} 2>/dev/null || true`]); });
+      made = segments().find((segment) => segment[1] === id);
+    }
+    const [key, id] = made;
+    const data = join(root, 'd-1', 'data');
+    mkdirSync(data, { recursive: true });
+    await writeMarker(join(root, 'd-1'), { name: 'd-1', run: 'r', fence: '1' });
+    writeFileSync(join(data, 'postmaster.pid'), `0\n${data}\n0\n5432\n\n\n${key} ${id}\n`);
+    chownSync(data, SERVER.uid, SERVER.gid);
+    await destroyDrill({ name: 'd-1', run: 'r', fence: '1', drillsDirectory: root, productionPaths: [], hasOwnIpc });
+    expect(segments().some((segment) => segment[1] === id)).toBe(!isRemoved);
+  });
 });
