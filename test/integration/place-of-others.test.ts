@@ -45,6 +45,15 @@ const opened: [string, () => void][] = [
   ['a group may write to it', () => chmodSync(drills, 0o771)],
   ['others may write to the one above', () => chmodSync(parent, 0o777)],
   ['a link leads to it through one to which others may write', () => { chmodSync(parent, 0o777); symlinkSync(parent, join(root, 'link')); drills = join(root, 'link', 'drills'); }],
+  ['others may write to where a link leads up from the far end of another', () => {
+    const far = join(parent, 'srv');
+    // By the letters alone it would lead to the second.
+    for (const path of [far, join(root, 'drills')]) mkdirSync(path, { mode: 0o711 });
+    chmodSync(drills, 0o777);
+    symlinkSync(far, join(root, 'srv'));
+    symlinkSync('../drills', join(far, 'drills'));
+    drills = join(root, 'srv', 'drills');
+  }],
   ...(isRoot ? [
     ['it is of another user', () => chownSync(drills, STRANGER, STRANGER)],
     ['the one above is of another user', () => chownSync(parent, STRANGER, STRANGER)],
