@@ -20,6 +20,7 @@ import { parseLsn } from '../postgres/lsn.ts';
 import { closePlace, drillPlace, openPlace, placeName, provePlaceAbsent, recallDrill, rememberDrill } from './drill-place.ts';
 import { chooseManifest, readManifestOf } from './manifests.ts';
 import { checkHost, requireIsolation } from './preflight.ts';
+import { ownedPaths, productionHere } from './production-here.ts';
 
 /** Base backups with a WAL archive in directories of this host, restored by a PostgreSQL of this host. */
 export function archiveProvider({ settings, configuration }: { settings: DatabaseSettings; configuration: Configuration }): RecoveryProvider {
@@ -62,12 +63,13 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const base = await point(drill.recoveryPointId);
       const place = drillPlace(drills.directory, drill);
       const { binDirectory } = configuration.postgres;
-      const binaries = await findPostgres({ major: base.serverMajor, binDirectory, notAs: await usersOf(productionPathsOf(layout, base)) });
+      const production = await productionHere(configuration);
+      const binaries = await findPostgres({ major: base.serverMajor, binDirectory, notAs: await usersOf([...productionPathsOf(layout, base), ...ownedPaths(production)]) });
       const owner = binaries.runAs ?? null;
       const isolation = await requireIsolation(owner, drills.network);
       const prepared = await prepareDrill({
         ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt, plan.archive.lastSegment),
-        binDirectory: binaries.binDirectory, owner, isolation, until: askedInstant(plan),
+        binDirectory: binaries.binDirectory, owner, isolation, production, until: askedInstant(plan),
         reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, priority: drills.priority, signal, onProgress,
       });
       await rememberDrill(place, prepared);

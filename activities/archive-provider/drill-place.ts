@@ -4,7 +4,8 @@ import { z } from 'zod';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { writeDurably } from '../archive/write-durably.ts';
-import { destroyDrill, proveAbsent } from '../drill/destroy.ts';
+import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { destroyDrill, endDrill, proveAbsent } from '../drill/destroy.ts';
 import { refuseOpenToOthers } from '../drill/private-place.ts';
 import type { PreparedDrill } from '../drill/prepare.ts';
 import { ApplicationFailure } from '@temporalio/common';
@@ -45,18 +46,18 @@ export async function openPlace(drillsDirectory: string, call: DrillPlaceCall): 
 
 /**
  * Revokes the fence: destroys the drill and removes its place, without which nothing can be made again.
- * @throws RecoveryFailure `UNSAFE_PATH` where others could exchange the place for something else that would be removed
+ * @throws RecoveryFailure `UNSAFE_PATH`, to be tried again, where others could exchange the place for something else that would be removed; its processes are ended then
  */
 export async function closePlace(drillsDirectory: string, call: DrillPlaceCall, productionPaths: readonly string[]): Promise<string[]> {
   const place = drillPlace(drillsDirectory, call);
   const destroyed = new Set<string>();
   // Data directory and tablespaces of the source; a place that never got so far has nothing that could be one.
-  const hidden = await recallDrill(place).then(({ drill }) => drill.hiddenPaths, () => []);
+  const { hiddenPaths: hidden, isolation } = await recallDrill(place).then(({ drill }) => drill, () => ({ hiddenPaths: [], isolation: undefined }));
   for (let round = 1; ; round += 1) {
     // One that is not there is anybody's to make, and is looked at in the next round.
     const isOurs = await lookAt(place.directory) !== undefined;
-    if (isOurs) await refuseOpenToOthers(place.directory);
-    const { existed, processesEnded } = await destroyDrill({ ...place, drillsDirectory: place.directory, productionPaths: [...productionPaths, ...hidden] });
+    if (isOurs) await refuseOpenToOthers(place.directory).catch((cause: Error) => endAndRefuse(place, cause));
+    const { existed, processesEnded } = await destroyDrill({ ...place, drillsDirectory: place.directory, productionPaths: [...productionPaths, ...hidden], hasOwnIpc: isolation?.mounts === 'isolated' });
     if (existed) destroyed.add(`directory ${join(place.directory, place.name)}`);
     if (processesEnded > 0) destroyed.add(`${processesEnded} processes`);
     try {
@@ -73,6 +74,12 @@ export async function closePlace(drillsDirectory: string, call: DrillPlaceCall, 
       if (code !== 'ENOTEMPTY' || round === 5) throw error;
     }
   }
+}
+
+/** What runs is none the less ours; and whoever may write there now may be told not to. */
+async function endAndRefuse(place: DrillPlace, cause: Error): Promise<never> {
+  await endDrill({ name: place.name, drillsDirectory: place.directory });
+  throw cause instanceof RecoveryFailure ? new RecoveryFailure(cause.type, cause.message, { mayPass: true, cause }) : cause;
 }
 
 export async function provePlaceAbsent(drillsDirectory: string, call: DrillPlaceCall): Promise<AbsenceProof> {

@@ -11,6 +11,7 @@ import { probeIsolation } from '../drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../drill/private-place.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
+import { ownedPaths, productionHere } from './production-here.ts';
 
 /**
  * Looks whether this host can carry the drill, before anybody is asked and anything is made. Throws one `PREFLIGHT`
@@ -60,7 +61,7 @@ export async function lookAtHost(
   check('collation version', otherGlibc ? `the backup's indexes were sorted by glibc ${point.glibcVersion} and this host has ${hostGlibc}; drill on a host with the same glibc` : null, hostGlibc === null ? 'not known before the server runs' : `glibc ${hostGlibc}`);
 
   let binaries: PostgresBinaries | undefined;
-  const owners = await usersOf(production);
+  const owners = await usersOf([...production, ...ownedPaths(await productionHere(configuration))]);
   try {
     const { binDirectory } = configuration.postgres;
     binaries = await findPostgres({ major: point.serverMajor, binDirectory, notAs: owners });

@@ -1,21 +1,32 @@
 import { lookAt } from '../archive/look-at.ts';
+import { endDrill } from '../drill/destroy.ts';
 import { refuseOpenToOthers } from '../drill/private-place.ts';
-import { closePlace, placeName } from './drill-place.ts';
+import { closePlace, drillPlace, placeName } from './drill-place.ts';
 import { findPlaces, sweep, type FoundPlace, type SweepTools } from './sweep.ts';
 
-/** Removes the drills that this host was lost with, when a worker starts and now and then. Returns what was removed. */
+/**
+ * Removes the drills that this host was lost with, when a worker starts and now and then. Where others could exchange them
+ * for something else it ends their processes only. Returns what was removed and ended.
+ */
 export async function sweepAbandonedPlaces(tools: SweepTools): Promise<string[]> {
   const { databases, drills: { directory } } = tools.configuration;
+  const kind = { pattern: /^[0-9a-f]{8}-\d+$/, nameOf: placeName };
   try {
-    // What others may put there says nothing of what is abandoned.
     if (await lookAt(directory) !== undefined) await refuseOpenToOthers(directory);
   } catch (error) {
     tools.onStuck(directory, error as Error);
-    return [];
+    return sweep(directory, {
+      ...kind,
+      mayRemove: false,
+      close: async (record) => {
+        const place = drillPlace(directory, record);
+        const ended = await endDrill({ name: place.name, drillsDirectory: place.directory });
+        return ended > 0 ? [`${ended} processes of ${place.directory}`] : [];
+      },
+    }, tools);
   }
   return sweep(directory, {
-    pattern: /^[0-9a-f]{8}-\d+$/,
-    nameOf: placeName,
+    ...kind,
     close: (record) => {
       const provider = databases[record.database]?.provider;
       return closePlace(directory, record, provider ? [provider.repository, provider.walDirectory] : []);

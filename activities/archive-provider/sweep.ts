@@ -6,6 +6,7 @@ import type { Configuration } from '../../contracts/configuration.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import { ownerSchema } from '../../contracts/ledger.ts';
 import { isOver } from '../../contracts/run-status.ts';
+import { lookAt } from '../archive/look-at.ts';
 import { PART } from '../archive/write-durably.ts';
 import { PLACE_RECORD } from './drill-place.ts';
 
@@ -24,6 +25,8 @@ export interface PlaceKind {
   pattern: RegExp;
   nameOf: (record: PlaceRecord) => string;
   close: (record: PlaceRecord) => Promise<string[]>;
+  /** False where others could exchange what lies there: then nothing is removed but by `close`, and only records of this user count. Default: true. */
+  mayRemove?: boolean;
   /** Names of what closing has put aside to remove it: nobody's any more. */
   putAside?: RegExp;
 }
@@ -76,7 +79,9 @@ export async function findPlaces(directory: string, kind: Pick<PlaceKind, 'nameO
 }
 
 async function sweepPlace(place: string, kind: PlaceKind, tools: SweepTools): Promise<string[]> {
-  if (kind.putAside?.test(basename(place))) {
+  const { mayRemove = true } = kind;
+  if (!mayRemove && (await lookAt(join(place, PLACE_RECORD)))?.uid !== process.getuid?.()) return [];
+  if (mayRemove && kind.putAside?.test(basename(place))) {
     await rm(place, { recursive: true, force: true, maxRetries: 3 });
     return [`what was left of ${place}`];
   }
@@ -85,7 +90,7 @@ async function sweepPlace(place: string, kind: PlaceKind, tools: SweepTools): Pr
     if (error.code !== 'EACCES') throw error;
   });
   if (!record) {
-    await removeUnused(place, kind.pattern);
+    if (mayRemove) await removeUnused(place, kind.pattern);
     return [];
   }
   return (await fateOf(record, tools)).isAbandoned ? kind.close(record) : [];

@@ -26,16 +26,19 @@ export type RecoveryFailureType =
   | 'NOT_OUR_DRILL'
   | 'TABLESPACE_CREATED_AFTER_BACKUP';
 
-/** A failure that trying again does not mend. `files` names what is damaged, missing or extra. */
+/** A failure that trying again does not mend, unless it says `mayPass`. `files` names what is damaged, missing or extra. */
 export class RecoveryFailure extends Error {
   override readonly name = 'RecoveryFailure';
   readonly type: RecoveryFailureType;
   readonly files: readonly string[];
+  /** That it is to be tried again, whatever its type says: somebody may mend it meanwhile. */
+  readonly mayPass: boolean;
 
-  constructor(type: RecoveryFailureType, message: string, options: { files?: readonly string[]; cause?: unknown } = {}) {
+  constructor(type: RecoveryFailureType, message: string, options: { files?: readonly string[]; mayPass?: boolean; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.type = type;
     this.files = options.files ?? [];
+    this.mayPass = options.mayPass ?? false;
   }
 }
 

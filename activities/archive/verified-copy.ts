@@ -2,6 +2,7 @@ import { readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import type { BackupFiles } from '../../contracts/recovery-point.ts';
 import { endProcess, identifyProcess, type ProcessIdentity } from '../drill/processes.ts';
+import { removeTrees } from '../drill/remove-trees.ts';
 import { copyFiles } from './copy-files.ts';
 import { nameFiles, type OnProgress, RecoveryFailure } from './recovery-failure.ts';
 
@@ -33,7 +34,7 @@ const RECORD = 'copying.json';
 export async function copyVerified(args: VerifiedCopyArgs): Promise<{ files: number; bytes: number }> {
   const { source, target, files } = args;
   await endPredecessor({ target, marker: args.marker });
-  for (const top of TOP) await rm(join(target, top), { recursive: true, force: true });
+  await removeTrees(TOP.map((top) => join(target, top)), args);
 
   for (const path of [...files.directories, ...files.files.map((file) => file.path)]) refuseUnsafe(path);
   await refuseExtraFiles(await realpath(source), files);

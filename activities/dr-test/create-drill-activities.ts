@@ -11,6 +11,7 @@ import { settingsIn, type DrillDependencies } from './dependencies.ts';
 import type { DrillActivities, DrillRef } from './drill-activities.ts';
 import { drillSource } from './drill-source.ts';
 import { comparisonChecks, reasonsOf } from './findings.ts';
+import { measureHostAhead } from './host-clock.ts';
 import { checkInstant } from './instant-check.ts';
 import { measureLoss } from './measure-loss.ts';
 import { runOwnChecks } from './own-checks.ts';
@@ -21,7 +22,7 @@ import { endSourceSessions, lookForSourceSessions } from '../postgres/run-sessio
 
 /** What a restore test does, whatever tool made the backups: they lie behind {@link RecoveryProvider}. */
 export function createDrillActivities(dependencies: DrillDependencies): DrillActivities {
-  const { configuration, providerOf, resolvePassword, pastDrills, probeEnvironment, host = hostname() } = dependencies;
+  const { client, configuration, providerOf, resolvePassword, pastDrills, probeEnvironment, host = hostname() } = dependencies;
   const { drills } = configuration;
   const settingsOf = (database: string) => settingsIn(configuration, database);
   const defaultDatabase = (database: string) => settingsOf(database).connection.database;
@@ -42,7 +43,13 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     drillSource({ settings: settingsOf(database), resolvePassword }, owner).catch(() => null);
 
   return classified<DrillActivities>({
-    planDrill: (input) => longActivity(({ signal }) => planDrill(input, { settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host, scheduledAt: new Date(Context.current().info.currentAttemptScheduledTimestampMs), signal })),
+    planDrill: (input) => {
+      const beganMs = Date.now();
+      return longActivity(({ signal }) => planDrill(input, {
+        settings: settingsOf(input.database), provider: providerOf(input.database), resolvePassword, pastDrills, host, scheduledAt: new Date(Context.current().info.currentAttemptScheduledTimestampMs),
+        hostAheadMs: () => measureHostAhead(client, Context.current().info, beganMs), signal,
+      }));
+    },
 
     checkDrillIsPossible: ({ plan }) => longActivity(({ signal }) => providerOf(plan.database).preflight(plan, signal)),
 

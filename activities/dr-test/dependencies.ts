@@ -1,3 +1,4 @@
+import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
 import type { ResolvePassword } from '../postgres/source.ts';
@@ -15,6 +16,7 @@ export interface DatabaseDependencies {
 export interface PastDrill { bytes: number; seconds: number }
 
 export interface DrillDependencies extends DatabaseDependencies {
+  client: Client;
   providerOf: ProviderOf;
   /** Earlier sound drills of a database, newest first. */
   pastDrills: (database: string) => Promise<PastDrill[]>;

@@ -1,9 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { ClientConfig, QueryArrayConfig } from 'pg';
+import type { QueryArrayConfig } from 'pg';
 import type { CheckSetting } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import { limitReached, queryCanceled, saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
-import { withClient } from '../postgres/source.ts';
+import { type GuardedConfig, withClient } from '../postgres/source.ts';
 
 /** How long an assertion may take. */
 const CHECK_TIMEOUT_MS = 5 * 60_000;
@@ -31,7 +31,7 @@ const TEXT = { getTypeParser: () => (value: string) => value };
  * @throws ApplicationFailure `CONFIGURATION` for mistakes (a syntax error, more than one statement, an attempt to write)
  * where nothing has failed; what says nothing about the restored data as it is
  */
-export async function runOwnChecks(address: (database: string) => ClientConfig, checks: readonly CheckSetting[], { database, signal, found = [], hasFailed = false }: { database: string; signal: AbortSignal; found?: readonly Check[]; hasFailed?: boolean }): Promise<Check[]> {
+export async function runOwnChecks(address: (database: string) => GuardedConfig, checks: readonly CheckSetting[], { database, signal, found = [], hasFailed = false }: { database: string; signal: AbortSignal; found?: readonly Check[]; hasFailed?: boolean }): Promise<Check[]> {
   const results: Check[] = [...found];
   const mistakes: string[] = [];
   for (const check of checks) {
@@ -58,7 +58,7 @@ export async function runOwnChecks(address: (database: string) => ClientConfig, 
   return results;
 }
 
-async function holds({ sql, expect }: CheckSetting, config: ClientConfig, signal: AbortSignal): Promise<boolean> {
+async function holds({ sql, expect }: CheckSetting, config: GuardedConfig, signal: AbortSignal): Promise<boolean> {
   return withClient(config, async (client) => {
     await client.query('BEGIN READ ONLY');
     await client.query(`SET LOCAL statement_timeout = ${CHECK_TIMEOUT_MS}`);

@@ -14,18 +14,21 @@ import type { Point, RecoveryProvider, Supply, UnusablePoint } from './provider.
 
 export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string; signal: AbortSignal;
   /** When Temporal scheduled this, by its clock. */
-  scheduledAt: Date }
+  scheduledAt: Date;
+  /** How far the clock of this host is ahead of Temporal's, from {@link measureHostAhead}. */
+  hostAheadMs: () => Promise<number> }
 
-/** How far apart the clocks of who declares, of Temporal and of who published a backup may be. */
+/** How far apart clocks may be where it only decides what is said: of who declares and Temporal, or of who named a backup and who asks. */
 const CLOCK_DIFFERENCE_MS = 5_000;
 
 /** Resolves what will be restored, from where, to where, and what it will take. Changes nothing. */
-export async function planDrill(input: PlanDrillInput, { settings, provider, resolvePassword, pastDrills, host, scheduledAt, signal }: PlanningDependencies): Promise<DrillPlan> {
+export async function planDrill(input: PlanDrillInput, { settings, provider, resolvePassword, pastDrills, host, scheduledAt, hostAheadMs, signal }: PlanningDependencies): Promise<DrillPlan> {
   const beganAt = new Date().toISOString();
   refuseDeclaredLater(input);
   const { source, sourceSilence } = await describeSource(input, { settings, resolvePassword, signal });
-  const { point, passedOver } = await choosePoint(provider, input, source?.clockSkewSeconds ?? 0);
-  // With the clock of who published it ahead, a point is later than the declaration, and then so is the WAL that it needs.
+  const publishedUntil = publishedUntilMs(input, input.isDeclaredAtStart === true ? await hostAheadMs() : 0);
+  const { point, passedOver } = await choosePoint(provider, input, { publishedUntil, skewSeconds: source?.clockSkewSeconds ?? 0 });
+  // With this host's clock ahead, a point that it published can be later than the declaration, and then so is the WAL that it needs.
   const supply = await provider.supply(point.id, new Date(Math.max(Date.parse(input.declaredAt), Date.parse(point.availableAt))).toISOString());
   const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: input.recoveryPoint.time } : null;
   if (recoverTo) refuseBeyondSupply(recoverTo.time, supply);
@@ -42,7 +45,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   for (const { id, failure } of passedOver) {
     // Names begin with the time. One that is newer, or might have been drawn, is what was asked about: the older one's soundness says nothing of it.
     // Not so one that began after the instant; of a name that is not ours that is not known.
-    const isTooLate = backupBeganMs(id) > Math.min(publishedUntilMs(input), recoverTo ? Date.parse(recoverTo.time) + CLOCK_DIFFERENCE_MS : Infinity);
+    const isTooLate = backupBeganMs(id) > Math.min(publishedUntil, recoverTo ? Date.parse(recoverTo.time) : Infinity) + CLOCK_DIFFERENCE_MS;
     const isAsked = !isTooLate && (input.recoveryPoint === 'random' || id > point.id);
     (isAsked ? notVerified.open : notVerified.byDesign).push(`recovery point ${id} was passed over: ${failure.message}`);
   }
@@ -68,17 +71,18 @@ function refuseDeclaredLater({ declaredAt, startedAt }: PlanDrillInput): void {
 }
 
 /**
- * What was published later was not there when the disaster was declared. Where nobody gave an instant it was now, which
- * nothing that is there is later than, whatever the clock says that published it.
+ * What was published later was not there when the disaster was declared. An instant that somebody gave is one of this
+ * host's clock. One that nobody gave is Temporal's, which this host may be ahead of; by no more than that, since this may
+ * have waited for hours, in which others published.
  */
-function publishedUntilMs({ declaredAt, isDeclaredAtStart = false }: PlanDrillInput): number {
-  return isDeclaredAtStart ? Infinity : Date.parse(declaredAt) + CLOCK_DIFFERENCE_MS;
+function publishedUntilMs({ declaredAt, isDeclaredAtStart = false }: PlanDrillInput, hostAheadMs: number): number {
+  return Date.parse(declaredAt) + (isDeclaredAtStart ? Math.max(0, hostAheadMs) : 0);
 }
 
 /** The point to restore, and those that could not be considered. Only one that is asked for by its id must be readable. */
-async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, skewSeconds: number): Promise<{ point: Point; passedOver: UnusablePoint[] }> {
+async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { publishedUntil, skewSeconds }: { publishedUntil: number; skewSeconds: number }): Promise<{ point: Point; passedOver: UnusablePoint[] }> {
   const { recoveryPoint, declaredAt, owner } = input;
-  const wasThere = ({ availableAt }: Point) => Date.parse(availableAt) <= publishedUntilMs(input);
+  const wasThere = ({ availableAt }: Point) => Date.parse(availableAt) <= publishedUntil;
   const notYet = ({ id, availableAt }: Point) => ApplicationFailure.nonRetryable(`There was no recovery point yet when the disaster was declared, ${declaredAt}: the first that could have been used, ${id}, was published at ${availableAt}.`, 'NOT_FOUND');
   if (typeof recoveryPoint === 'object' && 'id' in recoveryPoint) {
     const point = await provider.find(recoveryPoint.id);
@@ -90,7 +94,7 @@ async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, sk
   // Where there is no other, what is wrong with it is the answer.
   if (all.length === 0 && unusable[0]) throw unusable[0].failure;
   // A backup's times are the source's clock, the instants that people give are ours. One that is complete after the instant to recover to cannot reach it.
-  const completeUntilMs = (typeof recoveryPoint === 'object' ? Date.parse(before) : publishedUntilMs(input)) + skewSeconds * 1000;
+  const completeUntilMs = typeof recoveryPoint === 'object' ? Date.parse(before) + skewSeconds * 1000 : Infinity;
   const complete = all.filter((point) => Date.parse(point.completeAt) <= completeUntilMs);
   const usable = complete.filter(wasThere);
   if (usable.length === 0) {

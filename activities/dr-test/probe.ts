@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { ApplicationFailure } from '@temporalio/common';
-import type { ClientConfig } from 'pg';
 import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import type { ProbeSetting } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
+import type { GuardedConfig } from '../postgres/source.ts';
 
 export interface ProbeContext {
-  address: (database: string) => ClientConfig;
+  address: (database: string) => GuardedConfig;
   /** Used where the probe names none. */
   database: string;
   environment: Readonly<Record<string, string>>;
@@ -28,6 +28,8 @@ const URL_PLACEHOLDER = '{DATABASE_URL}';
  */
 export async function probe(setting: ProbeSetting, { address, database, environment, marker, signal, hasFailed = false }: ProbeContext): Promise<Check> {
   const config = address(setting.database ?? database);
+  // The probe connects by itself: it is shown no other server than the copy.
+  await config.guard?.beforeConnecting();
   const user = setting.user ?? config.user ?? '';
   const databaseUrl = `postgresql://${encodeURIComponent(user)}@/${encodeURIComponent(config.database ?? '')}?host=${encodeURIComponent(config.host ?? '')}&port=${config.port}`;
   if ('url' in setting) {

@@ -1,8 +1,9 @@
-import type { Client, ClientConfig } from 'pg';
+import type { Client } from 'pg';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { AbsenceProof, Owner } from '../../contracts/ledger.ts';
 import type { Manifest } from '../../contracts/manifest.ts';
+import type { GuardedConfig } from '../postgres/source.ts';
 import type { ActivityProgress } from '../temporal/long-activity.ts';
 import type { CopyResult, DrillPlaceCall, DrillRef } from './drill-activities.ts';
 
@@ -106,8 +107,8 @@ export interface RecoveryProvider {
    * the copy stopped, and `DISK_FULL` thrown, whatever the work made of it.
    */
   keepReserve<T>(drill: DrillRef, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
-  /** How to reach the copy, as a superuser. Nothing of production opens it. */
-  address(drill: DrillRef): Promise<(database: string) => ClientConfig>;
+  /** How to reach the copy, as a superuser, and by its guard nothing else. Nothing of production opens it. */
+  address(drill: DrillRef): Promise<(database: string) => GuardedConfig>;
   /** Environment for processes started for the drill: by it closing the place ends them, and the proof of absence looks for them. */
   marker(drill: DrillRef): Readonly<Record<string, string>>;
   /** Counts what a restore to `endLsn` lost; `source` is null when it does not answer. */

@@ -1,15 +1,46 @@
-import type { Client, ClientConfig } from 'pg';
-import { withClient } from '../postgres/source.ts';
+import { join, resolve } from 'node:path';
+import type { Client } from 'pg';
+import { lookAt } from '../archive/look-at.ts';
+import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { type ConnectionGuard, type GuardedConfig, withClient } from '../postgres/source.ts';
 import { DRILL_PORT, type Drill, drillPaths } from './drill.ts';
 
+type Reached = Pick<Drill, 'directory' | 'owner' | 'serverMajor' | 'superuser'>;
+
 /**
- * How to connect to a drill. Options of the connection outrank what ALTER ROLE and ALTER DATABASE left in the restored
+ * Keeps a connection from leading to another server, production's above all: the directory of the copy's socket belongs
+ * to the copy's user, and a function that was restored can put a link to another socket there. Looking before leaves a
+ * moment in which it can still be exchanged, so that the server is asked, too, by what no function of it can redefine.
+ */
+function guardOf({ directory, owner }: Reached): ConnectionGuard {
+  const { socket, data } = drillPaths(directory);
+  const refuse = (why: string) => { throw new RecoveryFailure('NOT_OUR_DRILL', `What answers in the place of the restored copy is not the copy: ${why}. Something in it may have put that there; nothing was asked of it.`); };
+  return {
+    async beforeConnecting() {
+      const user = owner?.uid ?? process.getuid?.();
+      const file = join(socket, `.s.PGSQL.${DRILL_PORT}`);
+      const [place, entry] = [await lookAt(socket), await lookAt(file)];
+      // Where nothing is, connecting says so.
+      if (place && (!place.isDirectory() || place.uid !== user)) refuse(`${socket} is no directory of the copy's user`);
+      if (entry && (!entry.isSocket() || entry.uid !== user)) refuse(`${file} is no socket of the copy's user`);
+    },
+    async onceConnected(client) {
+      const { rows } = await client.query<{ data_directory: string }>('SHOW data_directory');
+      const found = rows[0]?.data_directory;
+      if (found !== resolve(data)) refuse(`its data directory is ${found}, and the copy's is ${resolve(data)}`);
+    },
+  };
+}
+
+/**
+ * How to connect to a drill; whoever does opens it with `withClient` or `connectGuarded`, which hold it to its guard.
+ * Options of the connection outrank what ALTER ROLE and ALTER DATABASE left in the restored
  * catalog, so no setting of production comes back through them.
  */
 export function drillClientConfig(
-  drill: Pick<Drill, 'directory' | 'serverMajor' | 'superuser'>,
+  drill: Reached,
   args: { database: string; user?: string; applicationName?: string },
-): ClientConfig {
+): GuardedConfig {
   const options: Record<string, string> = {
     session_preload_libraries: '',
     local_preload_libraries: '',
@@ -29,12 +60,16 @@ export function drillClientConfig(
     application_name: args.applicationName ?? 'runbook drill',
     options: Object.entries(options).map(([name, value]) => `-c ${name}=${value}`).join(' '),
     connectionTimeoutMillis: 10_000,
+    guard: guardOf(drill),
   };
 }
 
-/** Opens a connection to a drill, runs `work` and closes it whatever happens. */
+/**
+ * Opens a connection to a drill, runs `work` and closes it whatever happens.
+ * @throws RecoveryFailure `NOT_OUR_DRILL` where another server answers
+ */
 export function withDrillClient<T>(
-  drill: Pick<Drill, 'directory' | 'serverMajor' | 'superuser'>,
+  drill: Reached,
   database: string,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {

@@ -7,12 +7,15 @@ import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { type DrillOwnership, drillMarker, drillPaths, refuseForeignDrill, refuseProductionPath } from './drill.ts';
 import { refuseOpenToOthers } from './private-place.ts';
 import { findProcesses, sendSignal, untilGone } from './processes.ts';
+import { removeTrees } from './remove-trees.ts';
 import { stopDrill } from './server.ts';
 
 export interface DestroyDrillArgs extends DrillOwnership {
   drillsDirectory: string;
   /** The source's data directory, tablespaces, archive and backups: never touched, whatever the drill's directory is. */
   productionPaths: readonly string[];
+  /** The drill's shared memory is in a namespace of its own, and goes with it: what it names by its number out here is another's. */
+  hasOwnIpc?: boolean;
 }
 
 export interface DestroyedDrill {
@@ -37,7 +40,7 @@ export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDri
     await refuseProductionPath(directory, args.productionPaths);
     await refuseForeignDrill(directory, args);
   }
-  const sharedMemoryIds = await readSharedMemoryIds(directory);
+  const sharedMemoryIds = args.hasOwnIpc ? [] : await readSharedMemoryIds(directory);
   if (info) await stopDrill({ drill: { directory }, mode: 'immediate' });
   const processesEnded = await endAll(directory, marker);
   for (const id of sharedMemoryIds) await removeSharedMemory(id);
@@ -45,10 +48,7 @@ export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDri
   const now = info && await lookAt(directory);
   if (now && (now.dev !== info.dev || now.ino !== info.ino)) throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} was exchanged for something else while its processes were ended; nothing was removed.`);
   if (now) {
-    for (const name of await readdir(directory)) {
-      // Removes links themselves, and never what they point to.
-      if (name !== 'drill.json') await rm(join(directory, name), { recursive: true, force: true, maxRetries: 3 });
-    }
+    await removeTrees((await readdir(directory)).filter((name) => name !== 'drill.json').map((name) => join(directory, name)), { marker });
     await rm(drillPaths(directory).marker, { force: true });
     await rmdir(directory);
   }
@@ -78,6 +78,11 @@ function drillDirectory(args: { name: string; drillsDirectory: string }): string
   return join(args.drillsDirectory, args.name);
 }
 
+/** Ends a drill's processes and removes nothing: for where its place may lead elsewhere. Returns how many there were. */
+export function endDrill(args: Pick<DestroyDrillArgs, 'name' | 'drillsDirectory'>): Promise<number> {
+  return endAll(drillDirectory(args), drillMarker(args.name));
+}
+
 async function endAll(directory: string, marker: { name: string; value: string }): Promise<number> {
   let ended = 0;
   // Twice and more: a process may start another one while we look.
@@ -90,15 +95,19 @@ async function endAll(directory: string, marker: { name: string; value: string }
   return ended;
 }
 
+/** Columns of /proc/sysvipc/shm: whose a segment is, and who made it. */
+const [SHM_UID, SHM_CUID] = [7, 9];
+
 /** Line 7 of postmaster.pid: key and id of the segment that guards the data directory. */
 async function readSharedMemoryIds(directory: string): Promise<number[]> {
   const text = await readFile(join(drillPaths(directory).data, 'postmaster.pid'), 'utf8').catch(() => '');
   const [key, id] = (text.split('\n')[6] ?? '').trim().split(/\s+/).map(Number);
   if (key === undefined || id === undefined || !(key > 0) || Number.isNaN(id)) return [];
-  // In an IPC namespace of the drill's own the id says nothing out here: it must be there with the same key.
+  // The copy writes that file. It must be there with the same key, and the copy's user's, who made it too: of no other may root remove anything.
+  const owner = (await lookAt(drillPaths(directory).data))?.uid;
   const memory = await readFile('/proc/sysvipc/shm', 'utf8').catch(() => '');
   const here = memory.split('\n').slice(1).map((line) => line.trim().split(/\s+/).map(Number));
-  return here.some(([shmKey, shmId]) => shmKey === key && shmId === id) ? [id] : [];
+  return here.some((fields) => fields[0] === key && fields[1] === id && fields[SHM_UID] === owner && fields[SHM_CUID] === owner) ? [id] : [];
 }
 
 async function removeSharedMemory(id: number): Promise<void> {

@@ -16,18 +16,24 @@ interface Owner {
 const DROP_AS_ROOT = (owner: Owner) => ['setpriv', `--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups', '--no-new-privs', '--'];
 const DROP_AS_USER = ['setpriv', '--inh-caps=-all', '--ambient-caps=-all', '--no-new-privs', '--'];
 
-// $1 is the number of paths to hide; the command follows them. A missing path is nothing to hide. The drill's shared
-// memory is its own, so none of it can be left behind; and where memory runs out, the drill goes before production.
+/** What private mounts are made from, by name: of all that a process of the drill's user can change, not this, nor can its children leave it. */
+export function mountSource(name: string): string {
+  return `drill:${name}`;
+}
+
+// $1 is the name of the mounts, $2 the number of paths to hide; the command follows them. A missing path is nothing to
+// hide. The drill's shared memory is its own, so none of it can be left behind; and where memory runs out, the drill goes
+// before production.
 const HIDE = `
 set -e
-count=$1; shift
+source=$1; count=$2; shift 2
 while [ "$count" -gt 0 ]; do
-  if [ -d "$1" ]; then mount -t tmpfs -o ro,size=16k,mode=0555 drill "$1"
+  if [ -d "$1" ]; then mount -t tmpfs -o ro,size=16k,mode=0555 "$source" "$1"
   elif [ -e "$1" ]; then mount --bind /dev/null "$1"
   fi
   shift; count=$((count - 1))
 done
-if [ -d /dev/shm ]; then mount -t tmpfs -o mode=1777 drill /dev/shm; fi
+if [ -d /dev/shm ]; then mount -t tmpfs -o mode=1777 "$source" /dev/shm; fi
 echo 500 > /proc/self/oom_score_adj || true
 exec "$@"`;
 
@@ -36,10 +42,10 @@ export async function probeIsolation(owner: Owner | null): Promise<Isolation> {
   if (process.platform !== 'linux') return none(`network namespaces exist on Linux only, and this is ${process.platform}`);
   for (const tool of ['unshare', 'setpriv', 'mount']) if (!findOnPath(tool)) return none(`this host has no "${tool}" (package util-linux)`);
   const full: Isolation = { network: 'isolated', mounts: 'isolated', reason: null };
-  const failure = await tryRun(isolatedCommand({ isolation: full, owner, hide: [], command: ['true'] }));
+  const failure = await tryRun(isolatedCommand({ isolation: full, name: 'probe', owner, hide: [], command: ['true'] }));
   if (failure === null) return full;
   const networkOnly: Isolation = { network: 'isolated', mounts: 'notIsolated', reason: `this host forbids private mounts: ${failure}` };
-  const second = await tryRun(isolatedCommand({ isolation: networkOnly, owner, hide: [], command: ['true'] }));
+  const second = await tryRun(isolatedCommand({ isolation: networkOnly, name: 'probe', owner, hide: [], command: ['true'] }));
   if (second === null) return networkOnly;
   return none(`this host forbids network namespaces: ${second}`);
 }
@@ -56,7 +62,7 @@ async function tryRun(command: string[]): Promise<string | null> {
 }
 
 /** Puts a command into the namespaces that the host allows, as the drill's user. The process keeps its id throughout. */
-export function isolatedCommand(args: { isolation: Isolation; owner: Owner | null; hide: readonly string[]; command: readonly string[] }): string[] {
+export function isolatedCommand(args: { isolation: Isolation; name: string; owner: Owner | null; hide: readonly string[]; command: readonly string[] }): string[] {
   const { isolation, owner, command } = args;
   if (isolation.network === 'notIsolated') {
     return owner && findOnPath('setpriv') ? [...DROP_AS_ROOT(owner), ...command] : [...command];
@@ -66,7 +72,7 @@ export function isolatedCommand(args: { isolation: Isolation; owner: Owner | nul
   if (isolation.mounts === 'notIsolated') return ['unshare', ...asUser, '--net', '--', ...drop, ...command];
   return [
     'unshare', ...asUser, '--net', '--ipc', '--mount', '--propagation', 'private', '--',
-    'sh', '-c', HIDE, 'sh', String(args.hide.length), ...args.hide, ...drop, ...command,
+    'sh', '-c', HIDE, 'sh', mountSource(args.name), String(args.hide.length), ...args.hide, ...drop, ...command,
   ];
 }
 

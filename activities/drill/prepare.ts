@@ -13,6 +13,7 @@ import { raiseRecoverySettings } from './configuration.ts';
 import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, productionPathsOf, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
 import { chooseHiddenPaths } from './isolation.ts';
 import { endProcessesOf } from './processes.ts';
+import { removeTrees } from './remove-trees.ts';
 import { writeRecoverySignal } from './recover.ts';
 
 export interface PrepareDrillArgs {
@@ -29,6 +30,8 @@ export interface PrepareDrillArgs {
   owner: { uid: number; gid: number } | null;
   /** How far the copy will be cut off, from `probeIsolation` for this owner. Whether that is enough is for the caller to say. */
   isolation: Isolation;
+  /** What else of production this host carries, to be hidden from the copy as the source's own is. */
+  production?: { paths: readonly string[]; sockets: readonly { directory: string; port: number }[] };
   /** Commits after this are not to be recovered; `null` for all. */
   until: Date | null;
   reserveBytes: number;
@@ -104,8 +107,8 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   await writeAccess({ directory }, [...new Set([point.bootstrapSuperuser, ...point.roleNames])]);
 
   const hiddenPaths = await chooseHiddenPaths({
-    production,
-    sockets: point.sourceSocketDirectories.map((path) => ({ directory: path, port: point.sourcePort })),
+    production: [...production, ...(args.production?.paths ?? [])],
+    sockets: [...point.sourceSocketDirectories.map((path) => ({ directory: path, port: point.sourcePort })), ...(args.production?.sockets ?? [])],
     needed: [directory, args.binDirectory, dirname(dirname(args.binDirectory))],
   });
   const drill: Drill = {
@@ -133,10 +136,8 @@ async function makeDirectory(args: PrepareDrillArgs, directory: string): Promise
     await refuseForeignDrill(directory, args);
     args.signal?.throwIfAborted();
     await endProcessesOf({ marker: drillMarker(args.name), directory });
-    for (const name of await readdir(directory)) {
-      args.signal?.throwIfAborted();
-      if (name !== 'drill.json') await rm(join(directory, name), { recursive: true, force: true });
-    }
+    const left = (await readdir(directory)).filter((name) => name !== 'drill.json');
+    await removeTrees(left.map((name) => join(directory, name)), { marker: drillMarker(args.name), signal: args.signal });
   } else {
     await mkdir(directory, { mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code !== 'ENOENT') throw cause;

@@ -48,5 +48,6 @@ async function targetOf(link: string): Promise<string> {
   await realpath(link).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
-  return resolve(dirname(link), await readlink(link));
+  // From where the link really lies: what is above it may be a link itself, and `..` leads up from the far end of that.
+  return resolve(await realpath(dirname(link)), await readlink(link));
 }

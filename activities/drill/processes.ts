@@ -3,6 +3,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { mountSource } from './isolation.ts';
 
 const run = promisify(execFile);
 
@@ -52,7 +53,8 @@ export async function endProcess(args: { identity: ProcessIdentity; marker: { na
 
 /**
  * Every process of a drill: its environment carries the drill's name, or it is a `postgres`, or carries the name of another
- * one, and its working directory lies in the drill's. A person's shell or editor that works there is none.
+ * one, and its working directory lies in the drill's, or it lives among the drill's private mounts, whatever it made of
+ * the rest. A person's shell or editor that works there is none.
  * Sees only what this user may see; root and the drill's own user see all of them. Linux only; elsewhere empty.
  */
 export async function findProcesses(args: { marker: { name: string; value: string }; directory: string }): Promise<ProcessIdentity[]> {
@@ -73,7 +75,18 @@ async function isOfDrill(pid: number, { marker, directory }: Parameters<typeof f
   const within = path === directory || path.startsWith(`${directory}/`);
   const carriesMarker = (environment ?? []).some((one) => (within ? one.startsWith(`${marker.name}=`) : one === `${marker.name}=${marker.value}`));
   // PostgreSQL's children write their title over the environment, but their program and working directory stay.
-  return carriesMarker || (within && await isPostgres(pid));
+  return carriesMarker || (within && await isPostgres(pid)) || livesAmongMounts(pid, marker.value);
+}
+
+/**
+ * By the name of the mounts that it sees, and not by the number of its namespace: the kernel gives a number out again as
+ * soon as it is free, to a container of somebody else perhaps.
+ */
+async function livesAmongMounts(pid: number, name: string): Promise<boolean> {
+  const [own, its] = await Promise.all(['self', pid].map((one) => readlink(`/proc/${one}/ns/mnt`).catch(() => undefined)));
+  if (its === undefined || its === own) return false;
+  const mounts = await readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => '');
+  return mounts.includes(` - tmpfs ${mountSource(name)} `);
 }
 
 /** Waits until all are gone; gives those that are not. */

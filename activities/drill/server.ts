@@ -45,7 +45,7 @@ export async function startServer(drill: Drill): Promise<StartedServer> {
     const logOffset = (await log.stat()).size;
     const overrides = Object.entries({ config_file: join(paths.conf, 'postgresql.conf'), ...isolationSettings(drill) });
     const command = [...gentle(drill), ...isolatedCommand({
-      isolation: drill.isolation, owner: drill.owner, hide: drill.hiddenPaths,
+      isolation: drill.isolation, name: drill.name, owner: drill.owner, hide: drill.hiddenPaths,
       command: [join(drill.binDirectory, 'postgres'), '-D', paths.data, ...overrides.flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     })];
     const child = spawn(command[0] as string, command.slice(1), {
@@ -121,7 +121,7 @@ export function isAtGoal(state: RecoveryState, then: RecoveryGoal['then']): bool
 /**
  * Polls a starting server until it waits or takes writes, whichever it was to do. A server that does the other will never
  * do what it was to, and one that takes the reserve of the file system is stopped.
- * @throws RecoveryFailure `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED`, `SERVER_KILLED`, `SERVER_DID_NOT_START`, `UNFIT_HOST`, `COPY_MOVED_ON` or `NOT_ENOUGH_SPACE`, with the server's reason
+ * @throws RecoveryFailure `NOT_OUR_DRILL`, `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED`, `SERVER_KILLED`, `SERVER_DID_NOT_START`, `UNFIT_HOST`, `COPY_MOVED_ON` or `NOT_ENOUGH_SPACE`, with the server's reason
  */
 export async function waitForServer(args: {
   drill: Drill;
@@ -139,6 +139,8 @@ export async function waitForServer(args: {
     const status = alive ? await readStatus(drill, started.identity) : undefined;
     // A client that comes before leaves two lines in the log each time, and there are many before replay is consistent.
     const state = status === 'ready' ? await readState(drill).catch(async (error: unknown) => {
+      // Another server than ours answers.
+      if (error instanceof RecoveryFailure) throw error;
       const final = await explainRefusal(drill, started.logOffset, error);
       if (final) throw final;
     }) : undefined;

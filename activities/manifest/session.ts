@@ -1,9 +1,9 @@
-import { Client, type ClientConfig } from 'pg';
-import { cut, disconnect } from '../postgres/source.ts';
+import { Client } from 'pg';
+import { connectGuarded, cut, disconnect, type GuardedConfig } from '../postgres/source.ts';
 import { ManifestError } from './errors.ts';
 
 /** Opens connections, one `ClientConfig` per database; where they lead and how they authenticate is the caller's business. */
-export type Connect = (database: string) => ClientConfig;
+export type Connect = (database: string) => GuardedConfig;
 
 export interface SessionLimits {
   statementTimeoutMs: number;
@@ -78,16 +78,16 @@ export class Sessions {
     await this.close(...this.#open);
   }
 
-  async #start(config: ClientConfig): Promise<Client> {
+  async #start(config: GuardedConfig): Promise<Client> {
     throwIfAborted(this.#signal);
     const client = new Client(config);
     // A lost connection also rejects the query under way; without a listener it would end the process.
     client.on('error', () => undefined);
     this.#open.add(client);
     try {
-      await client.connect();
+      await connectGuarded(client, config);
     } catch (error) {
-      this.#open.delete(client);
+      await this.close(client);
       throwIfAborted(this.#signal);
       throw error;
     }

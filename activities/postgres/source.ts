@@ -5,6 +5,20 @@ import { Unreachable, unreachable } from './unreachable.ts';
 /** Finds the password that a connection refers to; undefined when it refers to none. */
 export type ResolvePassword = (connection: ConnectionSettings) => Promise<string | undefined>;
 
+/** What holds a connection to the one server that it is meant for; both throw where it leads elsewhere, and then nothing else is done with it. */
+export interface ConnectionGuard {
+  beforeConnecting: () => Promise<void>;
+  onceConnected: (client: Client) => Promise<void>;
+}
+export type GuardedConfig = ClientConfig & { guard?: ConnectionGuard };
+
+/** Connects, and holds the connection to its guard, if it has one. Every connection that can have one is opened with this. */
+export async function connectGuarded(client: Client, { guard }: GuardedConfig): Promise<void> {
+  await guard?.beforeConnecting();
+  await client.connect();
+  await guard?.onceConnected(client);
+}
+
 /** How to connect to a source, with an application name by which leftovers are found. */
 export async function sourceConfig(connection: ConnectionSettings, resolvePassword: ResolvePassword, applicationName: string): Promise<(database?: string) => ClientConfig> {
   const password = await resolvePassword(connection);
@@ -25,7 +39,7 @@ export async function sourceConfig(connection: ConnectionSettings, resolvePasswo
  * Connects, works, and disconnects; an abort cuts the connection, which fails the query that is under way. Throws
  * {@link Unreachable} where nobody answers.
  */
-export async function withClient<T>(config: ClientConfig, work: (client: Client) => Promise<T>, signal?: AbortSignal): Promise<T> {
+export async function withClient<T>(config: GuardedConfig, work: (client: Client) => Promise<T>, signal?: AbortSignal): Promise<T> {
   signal?.throwIfAborted();
   const client = new Client(config);
   // A connection that is cut while idle would otherwise end the process.
@@ -38,7 +52,7 @@ export async function withClient<T>(config: ClientConfig, work: (client: Client)
   signal?.addEventListener('abort', abort, { once: true });
   const started = performance.now();
   try {
-    await client.connect().catch((error: unknown) => {
+    await connectGuarded(client, config).catch((error: unknown) => {
       // The driver gives up a silent server with an error that has no code.
       const isSilent = performance.now() - started >= (config.connectionTimeoutMillis ?? Infinity);
       throw isSilent ? new Unreachable('ETIMEDOUT', config, error) : unreachable(error, config) ?? error;

@@ -42,7 +42,7 @@ const HOST_CODES = new Set(['EIO', 'EROFS', 'ESTALE', 'ENOTCONN', 'EMFILE', 'ENF
 export function classify(error: unknown): unknown {
   if (error instanceof ApplicationFailure) return error;
   if (error instanceof RecoveryFailure) {
-    return ApplicationFailure.create({ message: error.message, type: RECOVERY[error.type], nonRetryable: !WORTH_RETRYING.has(error.type), cause: error });
+    return ApplicationFailure.create({ message: error.message, type: RECOVERY[error.type], nonRetryable: !error.mayPass && !WORTH_RETRYING.has(error.type), cause: error });
   }
   if (error instanceof ManifestError) {
     if (error.type === 'cancelled') return error;

@@ -67,7 +67,7 @@ afterEach(async () => {
   rmSync(small, { recursive: true });
 });
 
-const activities = () => createDrillActivities({ configuration, providerOf: provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), probeEnvironment: { PATH: process.env['PATH'] ?? '' } });
+const activities = () => createDrillActivities({ client: undefined as never, configuration, providerOf: provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), probeEnvironment: { PATH: process.env['PATH'] ?? '' } });
 const run = <T>(work: () => Promise<T>): Promise<T> => new MockActivityEnvironment().run(work) as Promise<T>;
 const diskFull = { type: 'DISK_FULL', nonRetryable: true, message: expect.stringContaining('60 MiB are to stay free') as string };
 const findDrillServer = async () => findServer((await recallDrill(drillPlace(small, drill))).drill);

@@ -4,10 +4,11 @@ import { chmodSync, chownSync, existsSync, lchownSync, mkdirSync, mkdtempSync, r
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { closePlace, drillPlace, openPlace, PLACE_RECORD } from '../../activities/archive-provider/drill-place.ts';
 import { sweepAbandonedPlaces } from '../../activities/archive-provider/sweep-places.ts';
 import { DRILL_VARIABLE, drillPaths, writeMarker } from '../../activities/drill/drill.ts';
+import { classify } from '../../activities/temporal/classify.ts';
 import type { DrillPlaceCall } from '../../activities/dr-test/drill-activities.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import { examineHost } from '../../scripts/cli/doctor-host.ts';
@@ -44,6 +45,15 @@ const opened: [string, () => void][] = [
   ['a group may write to it', () => chmodSync(drills, 0o771)],
   ['others may write to the one above', () => chmodSync(parent, 0o777)],
   ['a link leads to it through one to which others may write', () => { chmodSync(parent, 0o777); symlinkSync(parent, join(root, 'link')); drills = join(root, 'link', 'drills'); }],
+  ['others may write to where a link leads up from the far end of another', () => {
+    const far = join(parent, 'srv');
+    // By the letters alone it would lead to the second.
+    for (const path of [far, join(root, 'drills')]) mkdirSync(path, { mode: 0o711 });
+    chmodSync(drills, 0o777);
+    symlinkSync(far, join(root, 'srv'));
+    symlinkSync('../drills', join(far, 'drills'));
+    drills = join(root, 'srv', 'drills');
+  }],
   ...(isRoot ? [
     ['it is of another user', () => chownSync(drills, STRANGER, STRANGER)],
     ['the one above is of another user', () => chownSync(parent, STRANGER, STRANGER)],
@@ -60,14 +70,29 @@ describe.each(opened)('a directory for drills that others can exchange, since %s
     expect(readdirSync(drills)).toEqual([]);
   });
 
-  it('has nothing removed in it, neither by a guardian nor by a worker that starts', async () => {
+  it('has nothing removed in it, neither by a guardian nor by a worker that starts; both end what runs', async () => {
     const place = await forgePlace();
+    const run = async () => {
+      const child = spawn('sleep', ['60'], { cwd: '/', stdio: 'ignore', env: { PATH: process.env['PATH'], [DRILL_VARIABLE]: drillPlace(drills, call).name } });
+      onTestFinished(() => { child.kill('SIGKILL'); });
+      await once(child, 'spawn');
+      return once(child, 'exit');
+    };
     open();
-    await expect(closePlace(drills, call, [])).rejects.toMatchObject(refusal);
+    const first = run();
+    await sleep(50);
+    const failure: unknown = await closePlace(drills, call, []).catch((error: unknown) => error);
+    expect(failure).toMatchObject(refusal);
+    // Somebody may close it meanwhile.
+    expect(classify(failure)).toMatchObject({ type: 'PREFLIGHT', nonRetryable: false });
+    expect(await first).toEqual([null, 'SIGKILL']);
+    const second = run();
+    await sleep(50);
     const configuration = configurationSchema.parse({ version: 1, drills: { directory: drills }, databases: { shop: { connection: {}, provider: { kind: 'archive', repository: production, walDirectory: production } } } });
     const stuck: string[] = [];
-    // Nobody needs to be asked about a guardian.
-    expect(await sweepAbandonedPlaces({ client: undefined as never, configuration, onStuck: (path, error) => { stuck.push(`${path}: ${error.message}`); } })).toEqual([]);
+    const client = { workflow: { getHandle: () => ({ describe: () => Promise.resolve({ status: { name: 'COMPLETED' } }) }) } } as never;
+    expect(await sweepAbandonedPlaces({ client, configuration, onStuck: (path, error) => { stuck.push(`${path}: ${error.message}`); } })).toEqual([`1 processes of ${drillPlace(drills, call).directory}`]);
+    expect(await second).toEqual([null, 'SIGKILL']);
     expect(stuck).toEqual([expect.stringMatching(/lead a drill's files elsewhere/)]);
     expect(readdirSync(place)).toContain(PLACE_RECORD);
   });

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
@@ -13,6 +13,7 @@ import { configurationSchema } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, archiveNow, backUp, startArchivedSource } from '../support/archived-source.ts';
+import { createWalkableDirectory } from '../support/postgres.ts';
 
 const isRoot = process.getuid?.() === 0;
 let source: ArchivedSource;
@@ -126,4 +127,36 @@ it.each([
   } finally {
     rmSync(dirname(directory), { recursive: true, force: true });
   }
+}, 60_000);
+
+it('a copy is kept from what belongs to the production of other databases on this host, too', async ({ skip }) => {
+  const neighbour = createWalkableDirectory('neighbour');
+  const [repository, socketDirectory] = [join(neighbour, 'repository'), join(neighbour, 'socket')];
+  for (const path of [repository, socketDirectory]) mkdirSync(path);
+  writeFileSync(join(socketDirectory, '.s.PGSQL.6000'), '');
+  const archive = { kind: 'archive' };
+  const configuration = configurationSchema.parse({
+    version: 1, drills: { directory: source.drillsDirectory, reserve: '1MiB', network: 'bestEffort' },
+    databases: {
+      shop: { connection: {}, provider: { ...archive, repository: source.layout.root, walDirectory: source.layout.wal } },
+      other: { connection: { host: socketDirectory, port: 6000 }, provider: { ...archive, repository, walDirectory: join(repository, 'wal') } },
+    },
+  });
+  const both = archiveProvider({ settings: configuration.databases['shop']!, configuration });
+  const planned = await plan();
+  const prepare = async () => {
+    await both.openPlace(call);
+    await both.restore(call, planned, tools);
+    const { drill } = await recallDrill(drillPlace(source.drillsDirectory, call));
+    await both.closePlace(call);
+    return drill;
+  };
+  const { hiddenPaths, owner } = await prepare();
+  expect(hiddenPaths).toEqual(expect.arrayContaining([repository, socketDirectory]));
+  if (!isRoot || !owner) return skip('only root chooses as whom the copy runs');
+  chownSync(repository, owner.uid, owner.gid);
+  const second = await prepare();
+  expect(second.owner?.uid).not.toBe(owner.uid);
+  chownSync(join(socketDirectory, '.s.PGSQL.6000'), second.owner!.uid, second.owner!.gid);
+  expect([owner.uid, second.owner?.uid]).not.toContain((await prepare()).owner?.uid);
 }, 60_000);

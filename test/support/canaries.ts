@@ -41,7 +41,7 @@ export async function startWithout(drill: Drill, changed: Record<string, string>
   await writeConfiguration(drill, { timeline: 1, stopBeforeLsn: null, then: 'promote' });
   const settings = { config_file: join(paths.conf, 'postgresql.conf'), ...isolationSettings(drill), ...changed };
   const [command = '', ...args] = isolatedCommand({
-    isolation: drill.isolation, owner: drill.owner, hide: drill.hiddenPaths,
+    isolation: drill.isolation, name: drill.name, owner: drill.owner, hide: drill.hiddenPaths,
     command: [join(drill.binDirectory, 'postgres'), '-D', paths.data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
   });
   const child = spawn(command, args, { cwd: drill.directory, detached: true, stdio: 'ignore', env: { PATH: process.env['PATH'] ?? '', LANG: 'C', [DRILL_VARIABLE]: drill.name } });

@@ -23,7 +23,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** Plans a drill of what lies in the directory; of its WAL nothing is asked. */
-async function plan(over: Partial<PlanDrillInput> = {}, usable?: UsableManifest): Promise<DrillPlan> {
+async function plan({ hostAheadMs = 0, ...over }: Partial<PlanDrillInput> & { hostAheadMs?: number } = {}, usable?: UsableManifest): Promise<DrillPlan> {
   // Nobody listens there: the source is silent.
   const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection: { host: '127.0.0.1', port: 1 }, provider: { kind: 'archive', repository: root, walDirectory: join(root, 'wal') } } } });
   const settings = configuration.databases['shop']!;
@@ -32,11 +32,11 @@ async function plan(over: Partial<PlanDrillInput> = {}, usable?: UsableManifest)
     supply: (_id, asOf) => Promise.resolve({ lastPiece: null, reachesUntil: asOf, pieces: 0, bytes: 0, manifest: () => Promise.resolve({ usable, passedOver: [] }) }),
   };
   const input: PlanDrillInput = { database: 'shop', recoveryPoint: 'latest', depth: 'standard', declaredAt: DECLARED, startedAt: DECLARED, owner: { workflowId: 'dr-test/shop/1', firstExecutionRunId: 'run' }, leaseMs: 1, ...over };
-  return planDrill(input, { settings, provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), host: 'here', scheduledAt: new Date(DECLARED), signal: new AbortController().signal });
+  return planDrill(input, { settings, provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), host: 'here', scheduledAt: new Date(DECLARED), hostAheadMs: () => Promise.resolve(hostAheadMs), signal: new AbortController().signal });
 }
 
 describe('a disaster that was declared earlier', () => {
-  beforeEach(() => publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:00:00.000Z', stoppedAt: '2026-01-01T23:30:00.000Z', publishedAt: '2026-01-02T00:00:05.001Z' })));
+  beforeEach(() => publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:00:00.000Z', stoppedAt: '2026-01-01T23:30:00.000Z', publishedAt: '2026-01-02T00:00:00.001Z' })));
 
   it('gets the newest point that was published by then, not one that was still waiting for its manifest', async () => {
     expect((await plan()).recoveryPoint.id).toBe('b1');
@@ -51,16 +51,17 @@ describe('a disaster that was declared earlier', () => {
 
 describe('a disaster that is declared by the start of the run', () => {
   const b2 = { id: 'b2', startedAt: '2026-01-01T23:59:00.000Z', stoppedAt: '2026-01-02T00:00:08.000Z', publishedAt: '2026-01-02T00:00:09.000Z' };
-  const isDeclaredAtStart = true;
+  // The host's clock is ahead of Temporal's by this: see measureHostAhead.
+  const ahead = { isDeclaredAtStart: true, hostAheadMs: 9_000 };
 
-  it('gets the newest point that there is, also where the clocks of its source and of who published it are ahead of Temporal\'s', async () => {
+  it('gets the newest point that there is, also where the clocks of its source and of this host, which published it, are ahead of Temporal\'s', async () => {
     publishDescription(backups, describedBackup(b2));
     expect((await plan()).recoveryPoint.id, 'given by somebody').toBe('b1');
-    const { recoveryPoint, notVerified } = await plan({ isDeclaredAtStart });
+    const { recoveryPoint, notVerified } = await plan(ahead);
     expect(recoveryPoint.id).toBe('b2');
     // As of its publication: what it needs of the archive came just before that.
     expect(notVerified.open).toEqual([expect.stringContaining('b2 has no manifest')]);
-    expect((await plan({ isDeclaredAtStart }, { id: 'm', manifest: { databases: [{ database: 'shop', lsn: '0/5000060', takenAt: '2026-01-01T00:02:00.000Z', tables: [] }], notVerified: [] } } as unknown as UsableManifest)).notVerified.byDesign)
+    expect((await plan(ahead, { id: 'm', manifest: { databases: [{ database: 'shop', lsn: '0/5000060', takenAt: '2026-01-01T00:02:00.000Z', tables: [] }], notVerified: [] } } as unknown as UsableManifest)).notVerified.byDesign)
       .toContain(`shop, what was committed after 0/5000060 (2026-01-01T00:02:00.000Z): replayed up to the end of the archive (${b2.publishedAt}), not compared`);
   });
 
@@ -70,19 +71,29 @@ describe('a disaster that is declared by the start of the run', () => {
     const newer = backupId(Date.parse(DECLARED) + 9_000, { workflowId: 'w', firstExecutionRunId: 'r' });
     mkdirSync(join(backups, newer));
     await expect(plan()).rejects.toMatchObject({ type: 'NOT_FOUND' });
-    const { recoveryPoint, notVerified } = await plan({ isDeclaredAtStart });
+    const { recoveryPoint, notVerified } = await plan(ahead);
     expect(recoveryPoint.id).toBe('b2');
     expect([...notVerified.open, ...notVerified.byDesign].filter((one) => one.includes(newer))).toHaveLength(1);
   });
 
   it('gets no point that is complete only after the instant that it is to be recovered to', async () => {
     publishDescription(backups, describedBackup(b2));
-    expect((await plan({ isDeclaredAtStart, recoveryPoint: { time: '2026-01-02T00:00:00Z' } })).recoveryPoint.id).toBe('b1');
+    expect((await plan({ ...ahead, recoveryPoint: { time: '2026-01-02T00:00:00Z' } })).recoveryPoint.id).toBe('b1');
   });
 });
 
-it('clocks that differ a little do not take the newest point from a disaster that somebody declared', async () => {
-  publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:59:00.000Z', stoppedAt: '2026-01-02T00:00:03.000Z', publishedAt: '2026-01-02T00:00:04.000Z' }));
+it.each([['hours later, while the plan waited for this host', { isDeclaredAtStart: true }, '2026-01-02T03:00:00.000Z'], ['later by more than this host is ahead', { isDeclaredAtStart: true, hostAheadMs: 2_000 }, '2026-01-02T00:00:02.001Z'],
+  ['later, by a host that is behind', { isDeclaredAtStart: true, hostAheadMs: -60_000 }, '2026-01-02T00:00:00.001Z'], ['a moment after what somebody declared, however far this host is ahead', { hostAheadMs: 9_000 }, '2026-01-02T00:00:00.001Z']])('a point that was published %s is not chosen, and the archive is taken as of the declaration', async (_, over, publishedAt) => {
+  publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:59:00.000Z', stoppedAt: '2026-01-02T00:00:00.000Z', publishedAt }));
+  const usable = { id: 'm', manifest: { databases: [{ database: 'shop', lsn: '0/5000060', takenAt: '2026-01-01T00:02:00.000Z', tables: [] }], notVerified: [] } } as unknown as UsableManifest;
+  const { recoveryPoint, notVerified } = await plan(over, usable);
+  expect(recoveryPoint.id).toBe('b1');
+  expect(notVerified.byDesign).toContainEqual(expect.stringContaining(`the end of the archive (${DECLARED})`));
+  await expect(plan({ ...over, recoveryPoint: { id: 'b2' } })).rejects.toMatchObject({ type: 'NOT_FOUND' });
+});
+
+it('a source whose clock is ahead, and that is silent, does not take a point that was published in time', async () => {
+  publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:59:00.000Z', stoppedAt: '2026-01-02T00:01:00.000Z', publishedAt: DECLARED }));
   expect((await plan()).recoveryPoint.id).toBe('b2');
 });
 
