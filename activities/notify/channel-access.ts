@@ -30,8 +30,9 @@ export async function channelAccess(name: string, settings: ChannelSettings, res
       return { setting, text: (await resolveSecret({ file, env })).trim() };
     } catch (error) {
       const code = (error as { cause?: { code?: unknown } }).cause?.code;
-      const why = file === undefined ? 'names a variable that is not set' : `names a file that cannot be read, or is empty${typeof code === 'string' ? ` (${code})` : ''}`;
-      throw mistake(`${setting} ${why}; put ${what} there${file === undefined ? '' : ', readable by the worker\'s user only'}`);
+      throw mistake(file === undefined
+        ? `${setting} names a variable that is not set; set it to ${what}, for the worker`
+        : `${setting} names a file that cannot be read, or is empty${typeof code === 'string' ? ` (${code})` : ''}; put ${what} there, readable by the worker's user only`);
     }
   };
   const { setting, text } = await read('url', { file: settings.urlFile, env: settings.urlEnv }, 'the address');
