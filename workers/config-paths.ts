@@ -6,10 +6,11 @@ import type { ChannelSettings } from '../contracts/notification.ts';
 /** The configuration with every relative path resolved against the directory of its file, and `~/` against the home. */
 export function resolvePaths(configuration: Configuration, directory: string): Configuration {
   const at = (path: string) => (path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(directory, path));
-  const { postgres, evidence, drills, notifications, databases } = configuration;
+  const { postgres, evidence, approvals, drills, notifications, databases } = configuration;
   return {
     ...configuration,
     evidence: { ...evidence, directory: at(evidence.directory), copies: evidence.copies.map(({ directory }) => ({ directory: at(directory) })), ...(evidence.signingKey === undefined ? {} : { signingKey: at(evidence.signingKey) }) },
+    approvals: approvals.allowedSigners === undefined ? approvals : { allowedSigners: at(approvals.allowedSigners) },
     drills: { ...drills, directory: at(drills.directory) },
     postgres: postgres.binDirectory === undefined ? postgres : { ...postgres, binDirectory: at(postgres.binDirectory) },
     notifications: { ...notifications, channels: Object.fromEntries(Object.entries(notifications.channels).map(([name, settings]) => [name, resolveChannel(settings, at)])) },

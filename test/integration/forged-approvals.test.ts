@@ -172,7 +172,7 @@ describe('a signature', () => {
       expect(await approve(other.handle.workflowId, { ...flags, by: 'anna', sign: keyOf('anna') })).toBe(0);
       expect(await approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('ben') })).toBe(0);
       expect(said).toContain('approve by ben@example.org counts at gate "start": approved');
-      await expect(approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('nobody') })).rejects.toThrow();
+      await expect(approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('nobody') })).rejects.toThrow('ssh-keygen did not sign with');
     });
   });
 });

@@ -16,8 +16,8 @@ export function notify(state: RunState, { kind, channels, gate, lines = [] }: Te
   const { record } = state;
   state.told += 1;
   const { workflowId, runId } = workflowInfo();
-  // Derived from the run: a task that is repeated tells the same thing again, and not another.
-  const id = `${record.owner.firstExecutionRunId}-${state.told}`;
+  // Derived from the run: a task that is repeated tells the same thing again. What a run was reset to opens its gates anew.
+  const id = `${runId}-${state.told}`;
   const done = record.steps.filter((step) => step.summary !== null).map(({ name, summary }) => `${name}: ${summary}`);
   const notice: Notice = {
     kind, id, at: instantOf(Date.now()), runbook: record.runbook, target: record.target, workflowId, runId, requester: record.requester, reason: record.reason, lines: [...lines, ...done],
