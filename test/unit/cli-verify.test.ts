@@ -1,10 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { createEvidenceWriter } from '../../activities/evidence/evidence-writer.ts';
+import { canonicalJson } from '../../contracts/canonical.ts';
 import { signer } from '../../activities/evidence/chain/sign.ts';
 import { report } from '../../scripts/cli/report.ts';
 import { verify } from '../../scripts/cli/verify.ts';
@@ -86,4 +87,36 @@ it.each([['no 64 digits', { head: 'abc' }], ['no key', { key: '/dev/null' }]])('
 
 it('a file that is not there ends with 2', async () => {
   await expect(verify(join(directory, 'nothing.json'), {})).rejects.toMatchObject({ exitCode: 2 });
+});
+
+it('holds the block of the signature too, byte by byte, and says when it was not looked at', async () => {
+  const forge = async (change: (signature: { key: string; value: string }) => void) => {
+    const evidence = JSON.parse(await readFile(file, 'utf8')) as { chain: { seal: { signature: { key: string; value: string } } } };
+    change(evidence.chain.seal.signature);
+    const forged = join(directory, 'forged.json');
+    await writeFile(forged, canonicalJson(evidence));
+    return forged;
+  };
+  for (const change of [
+    (signature: { key: string }) => { signature.key = 'f'.repeat(64); },
+    (signature: { value: string }) => { signature.value += '!!hello'; },
+    (signature: { value: string }) => { signature.value = signature.value.replace(/A==$|Q==$|g==$|w==$/, 'x=='); },
+  ]) expect(await verify(await forge(change as never), { key: publicKey })).toBe(1);
+  printed = '';
+  expect(await verify(file, { head, json: true })).toBe(0);
+  expect(JSON.parse(printed)).toMatchObject({ authenticated: 'head', signedWith: null, signature: 'not checked' });
+  printed = '';
+  expect(await verify(file, { key: publicKey, json: true })).toBe(0);
+  expect(JSON.parse(printed)).toMatchObject({ signature: 'verified', signedWith: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
+});
+
+it('prints nothing under the promise that it verifies where it would not', async () => {
+  for (const pointer of ['/gates/0', '/gates/0/decisions']) await expect(report(file, { redact: [pointer] }), pointer).rejects.toThrow('is not within one entry');
+  await expect(report(file, { redact: ['/failure/message/x'] })).rejects.toThrow(/nothing|no .* in the evidence/);
+  printed = '';
+  expect(await report(file, { redact: ['/gates/0/decisionsLeftOut', '/plan'] })).toBe(0);
+  const redacted = join(directory, 'redacted.json');
+  await writeFile(redacted, printed);
+  expect(printed).not.toContain('abcdef0123456789');
+  expect(await verify(redacted, { head })).toBe(0);
 });

@@ -1,0 +1,104 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/activity';
+import { Client } from '@temporalio/client';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
+import type { KernelActivities, LockState } from '../../activities/kernel/kernel-activities.ts';
+import { latestRun } from '../../activities/kernel/run-end.ts';
+import type { Configuration } from '../../contracts/configuration.ts';
+import { guardianId, lockId } from '../../contracts/guardian.ts';
+import type { Owner } from '../../contracts/ledger.ts';
+import { INTERNAL, type Progress } from '../../contracts/messages.ts';
+import { resolveTimeSkippingServer } from '../../scripts/embedded/time-skipping.ts';
+import { bundleToy, readEvidence, toyConfiguration } from '../support/kernel-environment.ts';
+import { toyActivities } from '../support/toy/activities.ts';
+
+const HOUR_MS = 3_600_000;
+let environment: TestWorkflowEnvironment;
+let configuration: Configuration;
+let root: string;
+const stops: (() => Promise<unknown>)[] = [];
+let bundle: ReturnType<typeof bundleToy> | undefined;
+
+beforeEach(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'lock-looks-'));
+  configuration = toyConfiguration(root, {}, { maximum: '3h' });
+  const server = await resolveTimeSkippingServer({ log: console.log });
+  environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path: server.path } } });
+  stops.push(() => rm(root, { recursive: true, force: true }), () => environment.teardown());
+});
+afterEach(async () => {
+  for (const stop of stops.splice(0).toReversed()) await stop();
+});
+
+async function startWorker(instead: Partial<KernelActivities> = {}): Promise<void> {
+  const client = new Client({ connection: environment.connection });
+  // This server's time stands still while an activity is at work: one that watches for hours has to be many short looks.
+  const awaitRunEnd: KernelActivities['awaitRunEnd'] = async ({ owner }) => {
+    const run = await latestRun(client, owner);
+    if (!run || run.status.name === 'RUNNING') throw ApplicationFailure.create({ message: 'it still runs', nextRetryDelay: '30m' });
+    return { status: run.status.name === 'TERMINATED' ? 'terminated' : 'completed', runId: run.runId, closedAtMs: run.closeTime?.getTime() ?? Date.now() };
+  };
+  const worker = await Worker.create({
+    connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await (bundle ??= bundleToy()),
+    activities: { ...createKernelActivities({ client, configuration, codeVersion: 'test', searchAttributes: [] }), ...toyActivities, awaitRunEnd, describeLock: () => Promise.resolve({ holders: [], waiting: [] }), findFormerLock: () => Promise.resolve(null), ...instead },
+  });
+  const running = worker.run();
+  stops.push(async () => {
+    worker.shutdown();
+    await running;
+  });
+}
+
+/** A workflow that lives and does nothing, in a guardian's place. */
+const startDummy = async (): Promise<string> => (await environment.client.workflow.start('lock', { workflowId: `dummy/${randomUUID()}`, taskQueue: 'runbooks' })).workflowId;
+
+async function request(target: string, id: string): Promise<void> {
+  const asked = { guardianId: id, owner: { workflowId: id, firstExecutionRunId: id }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' };
+  await environment.client.workflow.signalWithStart('lock', { workflowId: lockId(target), taskQueue: 'runbooks', signal: INTERNAL.request, signalArgs: [asked] });
+}
+
+const stateOf = (target: string) => environment.client.workflow.getHandle(lockId(target)).query<LockState>(INTERNAL.holders);
+
+it('a guardian that asks again while it is looked at has come back: what it holds is not given to another', async () => {
+  let looks = 0;
+  const [back, waiting] = ['', ''];
+  const ids = { back, waiting };
+  await startWorker({
+    async findDeadGuardians() {
+      looks += 1;
+      // It was dead when it was looked for, and is begun again before the lock learns that.
+      await request('shop', ids.back);
+      return [ids.back, ids.waiting];
+    },
+  });
+  ids.back = await startDummy();
+  ids.waiting = await startDummy();
+  await request('shop', ids.back);
+  await request('shop', ids.waiting);
+  await vi.waitUntil(async () => (await stateOf('shop')).waiting.length === 1, { timeout: 10_000 });
+  const [before] = (await stateOf('shop')).holders;
+  await environment.sleep('31s');
+  await vi.waitUntil(async () => looks > 0 && (await stateOf('shop')).waiting.length === 0, { timeout: 10_000 });
+  // The other one was dead and did not come back.
+  expect((await stateOf('shop')).holders.map(({ guardianId: id, fence }) => [id, fence])).toEqual([[ids.back, before?.fence]]);
+}, 60_000);
+
+it('a run that was ended by a person while it waited is not called overdue by a guardian that looks only later', async () => {
+  await startWorker();
+  await request('shop', await startDummy());
+  const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')) }] });
+  await vi.waitUntil(async () => (await handle.query<Progress>('progress')).phase === 'waiting for the lock', { timeout: 10_000 });
+  // After the last look before the deadline.
+  await environment.sleep(2.8 * HOUR_MS);
+  await handle.terminate('by a person');
+  const owner: Owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
+  await environment.client.workflow.getHandle(guardianId(owner)).result();
+  const [evidence] = (await readEvidence(configuration)).filter(({ workflowId }) => workflowId === handle.workflowId);
+  expect(evidence).toMatchObject({ outcome: 'terminated', failure: { type: 'TERMINATED' } });
+}, 60_000);
