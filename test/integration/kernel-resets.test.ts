@@ -122,3 +122,17 @@ it.concurrent('a guardian that is ended by force while it waits leaves the queue
   await vi.waitUntil(async () => (await holders('queue')).holders.length === 2, { timeout: 60_000, interval: 500 });
   for (const handle of [holder, sharer]) await handle.terminate('test');
 }, 90_000);
+
+it('a run that is reset while its activities work gets its place again only when those can no longer act in it', async () => {
+  const run = await start({ stallMs: 60_000, whenCancelled: 'go on' });
+  await acting(run);
+  await reset(environment, run, 'first');
+  // The first life's activity ignores that it was cancelled; a heartbeat time-out, and what it takes to stop, have to pass.
+  await until(async () => (await run.journal()).filter((line) => line === 'begin one').length === 2, 'the second life begins');
+  const { events } = await run.guardian.fetchHistory();
+  const waits = (events ?? []).filter((event) => event.timerStartedEventAttributes && Buffer.from(event.userMetadata?.summary?.data ?? []).toString().includes('of the former run can no longer act'));
+  const told = (events ?? []).filter((event) => event.signalExternalWorkflowExecutionInitiatedEventAttributes?.signalName === INTERNAL.owned);
+  expect([waits.length, told.length]).toEqual([1, 2]);
+  await newest(run).terminate();
+  await run.guardian.result();
+});
