@@ -16,7 +16,7 @@ import { copyStores, directoryStore } from '../evidence/directory-store.ts';
 import { createEvidenceWriter } from '../evidence/evidence-writer.ts';
 import { lastUndone } from '../evidence/last-undone.ts';
 import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
-import { describeLock, findFormerLock } from './locks.ts';
+import { describeLock, endedLock, findFormerLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { findWrittenEvidence, identifyDecision, identifyUpdate, readLedger, readStarter } from './run-history.ts';
 import { verifySignature } from './verify-signature.ts';
@@ -70,11 +70,13 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     identifyUpdate: (input) => identifyUpdate(client, input),
     verifySignature: (input) => verifySignature({ ...input, allowedSigners: configuration.approvals.allowedSigners }),
     async requestLock({ target, request }) {
+      const ended = await endedLock(client, target);
       await client.workflow.signalWithStart(LOCK_TYPE, {
+        ...(ended === undefined ? {} : { args: [null, ended] }),
         workflowId: lockId(target), taskQueue: TASK_QUEUE, signal: INTERNAL.request, signalArgs: [request], staticSummary: `lock of ${target}`,
       });
     },
-    findFormerLock: ({ lockId: id }) => findFormerLock(client, id),
+    findFormerLock: ({ lockId: id, runId }) => findFormerLock(client, id, runId),
     describeLock: ({ target }) => describeLock(client, target),
     async releaseLock({ target, guardianId: id }) {
       await client.workflow.getHandle(lockId(target)).signal(INTERNAL.release, { guardianId: id }).catch(ignoreNotFound);

@@ -52,7 +52,7 @@ export interface KernelActivities {
   verifySignature(input: { statement: string; signature: string }): Promise<VerifiedSignature>;
   requestLock(input: { target: string; request: LockRequest }): Promise<void>;
   /** What the lock of this workflow id held that was ended before this one began; null where there was none, or the server has forgotten it. */
-  findFormerLock(input: { lockId: string }): Promise<LockState | null>;
+  findFormerLock(input: { lockId: string; runId?: string }): Promise<LockState | null>;
   /** Who holds a target and who waits, as its lock says. */
   describeLock(input: { target: string }): Promise<LockView>;
   releaseLock(input: { target: string; guardianId: string }): Promise<void>;

@@ -21,7 +21,7 @@ try {
   process.exitCode = await bench(parseBenchArguments(process.argv.slice(2)));
 } catch (error) {
   const isUsage = error instanceof UsageError;
-  process.stderr.write(`bench: ${isUsage ? `${error.message}\n${USAGE}` : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(`bench: ${isUsage ? `${error.message}\n${USAGE}` : error instanceof Error ? `${error.stack ?? error.message}${error.cause instanceof Error ? `\nbecause: ${error.cause.message}` : ''}` : String(error)}\n`);
   process.exitCode = isUsage ? 2 : 1;
 }
 

@@ -116,6 +116,7 @@ it.concurrent('a guardian that is ended by force while it waits leaves the queue
   await request('lock/holder', []);
   await request('lock/waiter', []);
   await request('lock/sharer', ['other']);
+  await vi.waitUntil(async () => (await holders('queue')).waiting.length === 2, { timeout: 20_000 });
   expect((await holders('queue')).holders.map(({ guardianId }) => guardianId)).toEqual(['lock/holder']);
   await waiter.terminate('test');
   // It looks every 30 s.

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
 import { lockId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
@@ -42,6 +42,7 @@ describe('20 runs on 3 targets, killed at random', () => {
     console.log(`seed ${seed} (LOCKS_SEED repeats it)`);
     const random = mulberry32(seed);
     let worker = await environment.startWorker(noting);
+    onTestFinished(() => worker.stop());
     const runs: { run: ToyRun; target: string }[] = [];
     for (let index = 0; index < 20; index += 1) {
       const target = TARGETS[index % TARGETS.length]!;
@@ -82,7 +83,6 @@ describe('20 runs on 3 targets, killed at random', () => {
       const order = [...new Set(here.filter(({ what }) => what === 'opened').map(({ root }) => roots.indexOf(root)))];
       expect(order).toEqual(order.toSorted((a, b) => a - b));
     }
-    await worker.stop();
   }, 240_000);
 });
 

@@ -20,13 +20,13 @@ const HOLDER_CHECK_MS = 30_000;
  * only rise. A grant is a signal to the guardian; a guardian that is gone when granted is removed at once. One that was
  * ended by force is begun anew by the next request, and goes on with what it held.
  */
-export async function lock(carried?: unknown): Promise<void> {
-  const state = carried === undefined ? undefined : parseInput({ type: LOCK_TYPE, input: lockStateSchema }, carried);
+export async function lock(carried?: unknown, formerRunId?: unknown): Promise<void> {
+  const state = carried === undefined || carried === null ? undefined : parseInput({ type: LOCK_TYPE, input: lockStateSchema }, carried);
   // Cancelling it would forget who holds the target, and begin the fence numbers anew.
-  return CancellationScope.nonCancellable(() => keep(state));
+  return CancellationScope.nonCancellable(() => keep(state, typeof formerRunId === 'string' ? formerRunId : undefined));
 }
 
-async function keep(carried: LockState | undefined): Promise<void> {
+async function keep(carried: LockState | undefined, formerRunId: string | undefined): Promise<void> {
   let state = carried ?? EMPTY_LOCK;
   let changed = true;
   // A guardian that was ended by force, and begun again under its id, does not know what it holds.
@@ -44,7 +44,7 @@ async function keep(carried: LockState | undefined): Promise<void> {
 
   if (carried === undefined && patched('goes on with what a former lock held')) {
     const { workflowId, startTime } = workflowInfo();
-    const former = await read.findFormerLock({ lockId: workflowId });
+    const former = await read.findFormerLock({ lockId: workflowId, ...(formerRunId === undefined ? {} : { runId: formerRunId }) });
     // Seconds since 1970: no lock grants one a second for ever.
     state = adopt(state, former, Math.floor(startTime.getTime() / 1_000));
   }

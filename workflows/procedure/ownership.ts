@@ -87,7 +87,7 @@ const GONE = 'the guardian of this run was ended by force';
 const GUARDIAN_LOOKS = { firstMs: 60_000, lastMs: 30 * 60_000, summary: 'look whether the guardian still lives' };
 
 /** People want to know at once who holds what they wait for, and then only now and then. */
-const LOCK_LOOKS = { firstMs: 2_000, lastMs: 30 * 60_000, summary: 'look who holds the target' };
+const LOCK_LOOKS = { firstMs: 2_000, lastMs: 60 * 60_000, summary: 'look who holds the target' };
 
 /** Signals the guardian; false when it is gone. */
 async function tell(state: RunState, signal: string, message: unknown): Promise<boolean> {
