@@ -45,8 +45,10 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
   if (carried === undefined && patched('goes on with what a former lock held')) {
     const { workflowId, startTime } = workflowInfo();
     const former = await read.findFormerLock({ lockId: workflowId, ...(formerRunId === undefined ? {} : { runId: formerRunId }) });
-    // Seconds since 1970: no lock grants one a second for ever.
-    state = adopt(state, former, Math.floor(startTime.getTime() / 1_000));
+    // Where nobody can say any more how far its fences came, from the seconds since 1970 on: no lock grants one a second for
+    // ever. Else from 1: a fence is part of the path of a socket, which has few bytes.
+    const isForgotten = formerRunId !== undefined && former === null;
+    state = adopt(state, former, isForgotten ? Math.floor(startTime.getTime() / 1_000) : 1);
   }
   while (!workflowInfo().continueAsNewSuggested) await round();
   // What came meanwhile is in the state, but for those who asked once more.
