@@ -81,19 +81,19 @@ it('a guardian that asks again while it is looked at has come back: what it hold
   ids.waiting = await startDummy();
   await request('shop', ids.back);
   await request('shop', ids.waiting);
-  await vi.waitUntil(async () => (await stateOf('shop')).waiting.length === 1, { timeout: 10_000 });
+  await vi.waitUntil(async () => (await stateOf('shop')).waiting.length === 1, { timeout: 30_000 });
   const [before] = (await stateOf('shop')).holders;
   await environment.sleep('31s');
-  await vi.waitUntil(async () => looks > 0 && (await stateOf('shop')).waiting.length === 0, { timeout: 10_000 });
+  await vi.waitUntil(async () => looks > 0 && (await stateOf('shop')).waiting.length === 0, { timeout: 30_000 });
   // The other one was dead and did not come back.
   expect((await stateOf('shop')).holders.map(({ guardianId: id, fence }) => [id, fence])).toEqual([[ids.back, before?.fence]]);
-}, 60_000);
+}, 180_000);
 
 it('a run that was ended by a person while it waited is not called overdue by a guardian that looks only later', async () => {
   await startWorker();
   await request('shop', await startDummy());
   const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')) }] });
-  await vi.waitUntil(async () => (await handle.query<Progress>('progress')).phase === 'waiting for the lock', { timeout: 10_000 });
+  await vi.waitUntil(async () => (await handle.query<Progress>('progress')).phase === 'waiting for the lock', { timeout: 30_000 });
   // After the last look before the deadline.
   await environment.sleep(2.8 * HOUR_MS);
   await handle.terminate('by a person');
@@ -101,4 +101,4 @@ it('a run that was ended by a person while it waited is not called overdue by a 
   await environment.client.workflow.getHandle(guardianId(owner)).result();
   const [evidence] = (await readEvidence(configuration)).filter(({ workflowId }) => workflowId === handle.workflowId);
   expect(evidence).toMatchObject({ outcome: 'terminated', failure: { type: 'TERMINATED' } });
-}, 60_000);
+}, 180_000);
