@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { finishSchema, guardianInputSchema, overdueSchema, ownedSchema, settledSchema, takeSchema } from './internal-messages.ts';
 import type { Owner } from './ledger.ts';
+import { shortWorkflowId } from './workflow-id.ts';
 
 /** Input of the guardian workflow. It starts with the run, before that wants anything: the lock is asked for with {@link Take}. */
 export type GuardianInput = z.output<typeof guardianInputSchema>;
@@ -23,13 +24,9 @@ export type Settled = z.output<typeof settledSchema>;
 /** Run to guardian: the body has ended like this; undo what is to be undone. */
 export type Finish = z.output<typeof finishSchema>;
 
-/** The longest workflow id that a server takes, in bytes, where nobody configured another. */
-const LONGEST_ID = 1_000;
-
 /** Workflow id of a run's guardian: the same for a run and for what it is reset to. The run id alone is unique too; the workflow's is for people, where there is room. */
 export function guardianId(owner: Owner): string {
-  const id = `guardian/${owner.workflowId}/${owner.firstExecutionRunId}`;
-  return new TextEncoder().encode(id).length <= LONGEST_ID ? id : `guardian/${owner.firstExecutionRunId}`;
+  return shortWorkflowId(`guardian/${owner.workflowId}/`, owner.firstExecutionRunId);
 }
 
 /** Workflow id of a target's lock. */

@@ -1,4 +1,4 @@
-import { ApplicationFailure, condition, currentUpdateInfo, workflowInfo } from '@temporalio/workflow';
+import { condition, currentUpdateInfo, workflowInfo } from '@temporalio/workflow';
 import { approvalStatement } from '../../contracts/approval.ts';
 import type { Assurance, Decision } from '../../contracts/gate.ts';
 import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
@@ -6,6 +6,7 @@ import { samePerson } from '../../contracts/people.ts';
 import { gateOutcome, onBehalfOf, refusal, requestersOf, type GateView } from './gate-policy.ts';
 import { read } from './kernel-activities.ts';
 import { showDetails } from './presentation.ts';
+import { refused } from './refused.ts';
 import { KEPT_REFUSALS, type OpenGate, type PendingDecision, type RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
 
@@ -37,7 +38,7 @@ export function receiveSignal(state: RunState, signal: 'approve' | 'reject', pay
 export function validateDecide(state: RunState, input: Decide): void {
   const gate = state.openGate;
   const reason = whyNotHere(gate, input) ?? (gate ? tooLate(gate, Date.now()) ?? refusal(viewOf(state, gate), bestCase(input)) : null);
-  if (reason !== null) throw ApplicationFailure.nonRetryable(reason, 'INVALID_INPUT');
+  if (reason !== null) throw refused(reason);
 }
 
 function whyNotHere(gate: OpenGate | undefined, input: Decide): string | null {
@@ -54,15 +55,14 @@ function bestCase(input: Decide) {
 /** Handler of the `decide` update; its validator has passed. Answers once it is known whether the decision counts. */
 export async function receiveDecide(state: RunState, input: Decide): Promise<{ gate: string; outcome: string; by: string | null }> {
   const gate = state.openGate;
-  const refuse = (reason: string) => ApplicationFailure.nonRetryable(reason, 'INVALID_INPUT');
-  if (!gate) throw refuse('the gate closed meanwhile');
+  if (!gate) throw refused('the gate closed meanwhile');
   const pending: PendingDecision = {
     decision: input.decision, event: { updateId: currentUpdateInfo()?.id ?? '' }, by: input.by, comment: input.comment ?? null,
     planHash: input.planHash, signature: input.signature, named: true,
   };
   gate.inbox.push(pending);
   await condition(() => pending.answer !== undefined);
-  if (pending.answer?.refused !== null) throw refuse(pending.answer?.refused ?? 'the gate closed meanwhile');
+  if (pending.answer?.refused !== null) throw refused(pending.answer?.refused ?? 'the gate closed meanwhile');
   return { gate: gate.name, outcome: gateOutcome(gate.policy, gate.record.decisions), by: pending.answer.by };
 }
 

@@ -1,22 +1,20 @@
-import { ApplicationFailure } from '@temporalio/workflow';
 import { extendDeadlineSchema, LIMITS_IN_WORDS, type ExtendDeadline } from '../../contracts/messages.ts';
 import { noteEvent } from './gates.ts';
 import { latestExpiry } from './ladder.ts';
+import { refused } from './refused.ts';
 import type { OpenGate, RunState } from './run-state.ts';
 import { note } from './steering.ts';
 import { instantOf } from './wait.ts';
 
-const refuse = (reason: string) => ApplicationFailure.nonRetryable(reason, 'INVALID_INPUT');
-
 /** Validator of the `extendDeadline` update: throws a sentence that says what to do, before anything enters history. */
 export function validateExtension(state: RunState, payload: unknown): void {
   const parsed = extendDeadlineSchema.safeParse(payload);
-  if (!parsed.success) throw refuse(`extendDeadline takes { gate, until: "2026-12-31T18:00:00Z", by?, reason? } with ${LIMITS_IN_WORDS}`);
+  if (!parsed.success) throw refused(`extendDeadline takes { gate, until: "2026-12-31T18:00:00Z", by?, reason? } with ${LIMITS_IN_WORDS}`);
   const gate = openGate(state, parsed.data);
   const untilMs = Date.parse(parsed.data.until);
-  if (untilMs <= Date.now()) throw refuse(`${parsed.data.until} is over; name a later instant, or reject at gate "${gate.name}"`);
+  if (untilMs <= Date.now()) throw refused(`${parsed.data.until} is over; name a later instant, or reject at gate "${gate.name}"`);
   const latest = latestExpiry(gate.policy, gate.openedAtMs);
-  if (untilMs > latest) throw refuse(`gate "${gate.name}" can be extended to ${instantOf(latest)} at most (extendUpTo)`);
+  if (untilMs > latest) throw refused(`gate "${gate.name}" can be extended to ${instantOf(latest)} at most (extendUpTo)`);
 }
 
 /** Handler of `extendDeadline`: moves the expiry, and says to when. */
@@ -32,7 +30,7 @@ export function extendDeadline(state: RunState, update: ExtendDeadline): { gate:
 }
 
 function openGate({ openGate: gate }: RunState, { gate: name }: ExtendDeadline): OpenGate {
-  if (!gate) throw refuse('no gate is open; see `runbook status`');
-  if (gate.name !== name) throw refuse(`gate "${name}" is not open; the open gate is "${gate.name}"`);
+  if (!gate) throw refused('no gate is open; see `runbook status`');
+  if (gate.name !== name) throw refused(`gate "${name}" is not open; the open gate is "${gate.name}"`);
   return gate;
 }

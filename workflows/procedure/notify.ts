@@ -1,7 +1,7 @@
 import { ParentClosePolicy, startChild, workflowInfo } from '@temporalio/workflow';
 import { NOTIFICATION_TYPE, type Notice, type NotificationInput, type NotificationKind } from '../../contracts/notification.ts';
+import { shortWorkflowId } from '../../contracts/workflow-id.ts';
 import { approversAt } from './ladder.ts';
-import { shortWorkflowId } from './short-workflow-id.ts';
 import type { OpenGate, RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
 

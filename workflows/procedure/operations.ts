@@ -1,7 +1,7 @@
-import { ApplicationFailure } from '@temporalio/workflow';
 import type { OperationRecord } from '../../contracts/evidence.ts';
 import { LIMITS_IN_WORDS, operatorSchema, type SIGNALS } from '../../contracts/messages.ts';
 import { showDetails } from './presentation.ts';
+import { refused } from './refused.ts';
 import type { RunState } from './run-state.ts';
 import { note } from './steering.ts';
 import { instantOf } from './wait.ts';
@@ -12,9 +12,9 @@ export type RunOperation = Exclude<keyof typeof SIGNALS, 'approve' | 'reject'>;
 /** Validator of the operators' updates: throws a sentence that says what to do, before anything enters history. */
 export function validateOperator(state: RunState, operation: RunOperation, payload: unknown): void {
   const tooLate = whyTooLate(state, operation);
-  if (tooLate !== null) throw ApplicationFailure.nonRetryable(tooLate, 'INVALID_INPUT');
+  if (tooLate !== null) throw refused(tooLate);
   if (operatorSchema.safeParse(payload ?? undefined).success) return;
-  throw ApplicationFailure.nonRetryable(`${operation} takes { by?, reason? } with ${LIMITS_IN_WORDS}, or nothing`, 'INVALID_INPUT');
+  throw refused(`${operation} takes { by?, reason? } with ${LIMITS_IN_WORDS}, or nothing`);
 }
 
 /** What is undone can neither wait nor be undone once more. */

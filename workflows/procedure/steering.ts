@@ -1,29 +1,27 @@
-import { ApplicationFailure } from '@temporalio/workflow';
 import type { z } from 'zod';
 import type { OperationRecord } from '../../contracts/evidence.ts';
 import { CORRECTION_GATE } from '../../contracts/gate.ts';
 import { LIMITS_IN_WORDS, retryStepSchema, skipStepSchema, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
 import { showDetails } from './presentation.ts';
+import { refused } from './refused.ts';
 import type { RunState, WaitingStep } from './run-state.ts';
 import { instantOf } from './wait.ts';
-
-const refuse = (reason: string) => ApplicationFailure.nonRetryable(reason, 'INVALID_INPUT');
 
 /** Validator of the `retryStep` update: throws a sentence that says what to do, before anything enters history. */
 export function validateRetry(state: RunState, payload: unknown): void {
   const parsed = retryStepSchema.safeParse(payload);
-  if (!parsed.success) throw refuse(`retryStep takes { step, by, reason, input? } with ${LIMITS_IN_WORDS}`);
+  if (!parsed.success) throw refused(`retryStep takes { step, by, reason, input? } with ${LIMITS_IN_WORDS}`);
   const waiting = stepThatWaits(state, parsed.data.step);
-  if (waiting.failure === null) throw refuse(`step "${waiting.name}" has not begun, so it cannot be tried again; resume the run`);
+  if (waiting.failure === null) throw refused(`step "${waiting.name}" has not begun, so it cannot be tried again; resume the run`);
   readInput(waiting, parsed.data);
 }
 
 /** Validator of the `skipStep` update. */
 export function validateSkip(state: RunState, payload: unknown): void {
   const parsed = skipStepSchema.safeParse(payload);
-  if (!parsed.success) throw refuse(`skipStep takes { step, by, reason } with ${LIMITS_IN_WORDS}`);
+  if (!parsed.success) throw refused(`skipStep takes { step, by, reason } with ${LIMITS_IN_WORDS}`);
   const waiting = stepThatWaits(state, parsed.data.step);
-  if (waiting.skippingCosts === null) throw refuse(`the runbook does not allow step "${waiting.name}" to be skipped; ${waiting.failure === null ? 'resume the run' : 'retry it'}, or abort`);
+  if (waiting.skippingCosts === null) throw refused(`the runbook does not allow step "${waiting.name}" to be skipped; ${waiting.failure === null ? 'resume the run' : 'retry it'}, or abort`);
 }
 
 /** Handler of `retryStep`. The step says with its outcome whether it succeeded this time. */
@@ -48,18 +46,18 @@ export function skipStep(state: RunState, update: SkipStep): string {
 const KEPT_INPUT = 2_000;
 
 function stepThatWaits({ waitingStep, isEnding, phase }: RunState, name: string): WaitingStep {
-  if (!waitingStep || waitingStep.answer) throw refuse(isEnding ? `the run is ending (it is at: ${phase})` : `no step waits for an operator (the run is at: ${phase})`);
-  if (waitingStep.name !== name) throw refuse(`step "${name}" does not wait; "${waitingStep.name}" does`);
+  if (!waitingStep || waitingStep.answer) throw refused(isEnding ? `the run is ending (it is at: ${phase})` : `no step waits for an operator (the run is at: ${phase})`);
+  if (waitingStep.name !== name) throw refused(`step "${name}" does not wait; "${waitingStep.name}" does`);
   return waitingStep;
 }
 
 /** The input of a step as its schema gives it. */
 function readInput({ name, input }: WaitingStep, update: RetryStep): unknown {
   if (update.input === undefined) return undefined;
-  if (!input) throw refuse(`step "${name}" takes no input; retry it without`);
+  if (!input) throw refused(`step "${name}" takes no input; retry it without`);
   const parsed = (input satisfies z.ZodType).safeParse(update.input);
   if (parsed.success) return parsed.data;
-  throw refuse(`step "${name}" does not take this input: ${parsed.error.issues.map(({ path, message }) => `${path.length > 0 ? `${path.join('.')}: ` : ''}${message}`).join('; ')}`);
+  throw refused(`step "${name}" does not take this input: ${parsed.error.issues.map(({ path, message }) => `${path.length > 0 ? `${path.join('.')}: ` : ''}${message}`).join('; ')}`);
 }
 
 /** So many operations are kept: evidence must stay small enough to be written, whatever somebody sends. */
