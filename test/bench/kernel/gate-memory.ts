@@ -80,12 +80,24 @@ async function startWaiting(client: Client, worker: MeasuredWorker, { workflowTy
       next += 1;
       await client.workflow.start(workflowType, { workflowId: `bench/${number}`, taskQueue: TASK_QUEUE, args: input });
       // The server is faster than the worker: far behind, the worker's tasks would time out.
-      if (number % AT_ONCE === 0) await until(async () => (await worker.cached()) >= (number - 10 * AT_ONCE) * cachedEach);
+      if (number % AT_ONCE === 0) await reach(() => worker.cached(), (number - 10 * AT_ONCE) * cachedEach);
     }
   }));
-  await until(async () => (await worker.cached()) === to * cachedEach && (waiting === undefined || (await client.workflow.count(waiting)).count === to));
+  if (waiting !== undefined) await reach(async () => (await client.workflow.count(waiting)).count, to);
+  await reach(() => worker.cached(), to * cachedEach);
 }
 
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(LOOK_MS);
+/** A worker that makes no progress for so long has failed, and has said why. */
+const STALLED_MS = 120_000;
+
+/** Waits until `measure` comes to `wanted`. */
+async function reach(measure: () => Promise<number>, wanted: number): Promise<void> {
+  let [last, changedAt] = [-1, performance.now()];
+  for (;;) {
+    const now = await measure();
+    if (now >= wanted) return;
+    if (now !== last) [last, changedAt] = [now, performance.now()];
+    if (performance.now() - changedAt > STALLED_MS) throw new Error(`the worker stays at ${now} of ${wanted}`);
+    await sleep(LOOK_MS);
+  }
 }

@@ -24,7 +24,10 @@ export type BundleName = 'kernel' | 'bare';
 
 /** As production's bundle is made: see scripts/build.mjs. */
 const BUNDLES: Readonly<Record<BundleName, () => BundleOptions>> = {
-  kernel: () => ({ workflowsPath: built('test/bench/kernel/workflows.js'), workflowInterceptorModules: [built('workflows/procedure/step-header.js')], payloadConverterPath: built('workflows/procedure/payload-converter.js') }),
+  kernel: () => ({
+    workflowsPath: built('test/bench/kernel/workflows.js'), workflowInterceptorModules: [built('workflows/procedure/step-header.js')],
+    payloadConverterPath: built('workflows/procedure/payload-converter.js'), preloadModules: [built('workflows/procedure/shared-modules.js')],
+  }),
   bare: () => ({ workflowsPath: built('test/bench/kernel/bare-workflows.js') }),
 };
 

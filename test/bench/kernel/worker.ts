@@ -24,7 +24,14 @@ export async function startMeasuredWorker(settings: WorkerSettings): Promise<Mea
   ended.catch(() => undefined);
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const answer = <T>() => Promise.race([new Promise<T>((resolve) => child.once('message', (said: T) => resolve(said))), ended]);
-  const ask = async <T extends Answer>(question: Question): Promise<T> => {
+  let last: Promise<unknown> = Promise.resolve();
+  // One question at a time: an answer does not say which it is for.
+  const ask = <T extends Answer>(question: Question): Promise<T> => {
+    const asked = last.then(() => askNow<T>(question));
+    last = asked.catch(() => undefined);
+    return asked;
+  };
+  const askNow = async <T extends Answer>(question: Question): Promise<T> => {
     const answered = answer<T | { failed: string }>();
     child.send(question);
     const said = await answered;
