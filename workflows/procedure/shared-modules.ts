@@ -1,13 +1,33 @@
-import { z } from 'zod';
+import * as sha2 from '@noble/hashes/sha2.js';
+import * as hashUtils from '@noble/hashes/utils.js';
+import * as zod from 'zod';
+import * as backup from '../../contracts/backup.ts';
+import * as chain from '../../contracts/chain.ts';
+import * as configuration from '../../contracts/configuration.ts';
+import * as drTest from '../../contracts/dr-test.ts';
+import * as duration from '../../contracts/duration.ts';
+import * as evidence from '../../contracts/evidence.ts';
+import * as gate from '../../contracts/gate.ts';
+import * as inputProblems from '../../contracts/input-problems.ts';
+import * as internalMessages from '../../contracts/internal-messages.ts';
+import * as ledger from '../../contracts/ledger.ts';
+import * as manifest from '../../contracts/manifest.ts';
+import * as messages from '../../contracts/messages.ts';
+import * as notification from '../../contracts/notification.ts';
+import * as people from '../../contracts/people.ts';
+import * as recoveryPoint from '../../contracts/recovery-point.ts';
+
+const contracts = { backup, chain, configuration, drTest, duration, evidence, gate, inputProblems, internalMessages, ledger, manifest, messages, notification, people, recoveryPoint };
 
 /**
- * Packages that all workflows of a worker share: bundles are made with the path of this file in `preloadModules`. The SDK
- * gives each workflow in memory modules of its own, and zod alone is more than a megabyte. What is named here must keep no
- * state, and is frozen: our schemas, which zod completes when they are first used, cannot be.
+ * What all workflows of a worker share: bundles are made with the path of this file in `preloadModules`. The SDK gives each
+ * workflow in memory modules of its own; zod and our schemas are more than a megabyte. None of these may ever keep anything
+ * of one workflow.
  */
-export * as zod from 'zod';
-export * as sha2 from '@noble/hashes/sha2.js';
-export * as hashUtils from '@noble/hashes/utils.js';
+export const shared = { zod, sha2, hashUtils, ...contracts };
 
 // What zod sets up with the first schema of a kind cannot be set once it is frozen.
-z.object({});
+zod.z.object({});
+// The SDK freezes what is shared, with all that it holds, but for what is frozen already. Schemas complete themselves when
+// they are first used, always in the same way, and must be able to.
+for (const contract of Object.values(contracts)) Object.freeze(contract);

@@ -23,10 +23,11 @@ const configuration = configurationSchema.parse(settings.configuration);
 const searchAttributes = await registerSearchAttributes(connection, 'default', (line) => process.stderr.write(`${line}\n`));
 const kernel = createKernelActivities({ client: new Client({ connection }), configuration, codeVersion: 'bench', searchAttributes });
 const { codePath, maxCachedWorkflows } = settings;
-const [first, ...others] = await Promise.all(settings.taskQueues.map((taskQueue, index) => Worker.create({
+const workers = await Promise.all(settings.taskQueues.map((taskQueue, index) => Worker.create({
   connection, taskQueue, activities: { ...kernel, ...benchActivities },
   ...(index === 0 ? { workflowBundle: { codePath }, ...(maxCachedWorkflows === undefined ? {} : { maxCachedWorkflows }) } : {}),
 })));
+const [first] = workers;
 const answers = new BroadcastChannel(ANSWERS);
 const requests = new BroadcastChannel(REQUESTS);
 
@@ -35,7 +36,7 @@ process.on('disconnect', () => process.exit());
 process.on('message', (question: Question) => {
   answer(question).then((said) => process.send?.(said), (error: unknown) => process.send?.({ failed: error instanceof Error ? (error.stack ?? error.message) : String(error) } satisfies Answer));
 });
-const running = Promise.all([first, ...others].map((worker) => worker?.run()));
+const running = Promise.all(workers.map((worker) => worker.run()));
 process.send?.('ready');
 await running;
 

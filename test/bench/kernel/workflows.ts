@@ -18,7 +18,8 @@ const benchSteps = runbook(BenchSteps, async (run, { steps, withUndo }) => {
   const fence = await run.own(null);
   const input = workOf(run.owner, fence);
   for (let step = 1; step <= steps; step += 1) {
-    await run.step(`replay to shop ${step}`, () => host.recoverToManifest(input), {
+    // As long as names of dr-test's steps are on average.
+    await run.step(`replay db ${step}`, () => host.recoverToManifest(input), {
       summary: ({ replayedLsn }) => `paused at ${replayedLsn}`,
       ...(withUndo ? { undo: { id: `replay-${step}`, title: `undo replay ${step}`, when: 'failure', call: { activity: 'undoNothing', input: input.drill, taskQueue: 'bench-host', startToCloseMs: 60_000 } } } : {}),
     });
