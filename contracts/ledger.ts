@@ -26,7 +26,7 @@ export interface UndoEntry {
 }
 
 /** The header that carries {@link StepHeader}, on activities of steps only; empty where there is nothing to add to the activity's summary. Short, since it is in the history once a step. */
-export const STEP_HEADER = 'step';
+export const STEP_HEADER = 'rb';
 
 /** What undoes the step that an activity belongs to. `step`: its name, where the summary of the activity is another. */
 export interface StepHeader { step?: string; undo?: UndoEntry }
