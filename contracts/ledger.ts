@@ -25,11 +25,11 @@ export interface UndoEntry {
   call: ActivityCall;
 }
 
-/** The header that carries {@link StepHeader}. */
-export const STEP_HEADER = 'runbook-step';
+/** The header that carries {@link StepHeader}, on activities of steps only; empty where there is nothing to add to the activity's summary. Short, since it is in the history once a step. */
+export const STEP_HEADER = 'rb';
 
-/** Which step an activity belongs to, and what undoes that step. */
-export interface StepHeader { step: string; undo?: UndoEntry }
+/** What undoes the step that an activity belongs to. `step`: its name, where the summary of the activity is another. */
+export interface StepHeader { step?: string; undo?: UndoEntry }
 
 /** A ledger entry as found in history. */
 export interface LedgerEntry extends UndoEntry { step: string; registeredAt: string }

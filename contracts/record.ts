@@ -11,6 +11,12 @@ export interface NotVerifiedReasons {
   byDesign: string[];
 }
 
+/** A step as its run knows it. How often its activities were tried only history knows; runs of older code say 1. */
+export type RunStep = Omit<StepRecord, 'attempts'> & Partial<Pick<StepRecord, 'attempts'>>;
+
+/** Evidence before attempts are counted. */
+export type UncountedEvidence = Omit<Evidence, 'steps'> & { steps: RunStep[] };
+
 /**
  * What the kernel knows of a run while it runs. The `record` query returns it, also for a run that is closed, which is
  * how the guardian writes the evidence of a run that cannot do so itself.
@@ -25,7 +31,7 @@ export interface RunRecord extends Refusals {
   codeVersion: string;
   plan: unknown;
   planHash: string | null;
-  steps: StepRecord[];
+  steps: RunStep[];
   gates: GateRecord[];
   operations: OperationRecord[];
   checks: Check[];
@@ -74,7 +80,7 @@ export interface TeardownResult extends Pick<Teardown, 'outcome' | 'provenAbsent
 }
 
 /** Puts the record of a run into the form that evidence has. */
-export function evidenceOf(record: RunRecord, end: End & { settlement: Settlement; runId: string; finishedAtMs: number; writtenBy: 'run' | 'guardian' }): Evidence {
+export function evidenceOf(record: RunRecord, end: End & { settlement: Settlement; runId: string; finishedAtMs: number; writtenBy: 'run' | 'guardian' }): UncountedEvidence {
   return {
     schemaVersion: 1,
     runbook: record.runbook,

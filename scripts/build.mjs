@@ -72,11 +72,12 @@ async function bundleWorkflows() {
   const workflowInterceptorModules = [join(root, 'dist', 'workflows', 'procedure', 'step-header.js')];
   // Without it anybody's argument in an encoding that the SDK does not know would fail a workflow's task for ever.
   const payloadConverterPath = join(root, 'dist', 'workflows', 'procedure', 'payload-converter.js');
+  const preloadModules = [join(root, 'dist', 'workflows', 'procedure', 'shared-modules.js')];
   const { bundleWorkflowCode } = await import('@temporalio/worker');
   const quiet = () => {};
   // Lines for stack traces without the sources, which lie beside it: each worker reads the map at its start.
   const webpackConfigHook = (config) => ({ ...config, devtool: 'inline-nosources-cheap-module-source-map' });
-  const { code } = await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules, payloadConverterPath, webpackConfigHook, logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error } });
+  const { code } = await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules, payloadConverterPath, preloadModules, webpackConfigHook, logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error } });
   // A worker that starts meanwhile reads the old bundle or the new one, never half of one.
   writeFileSync(`${bundle}.new`, code);
   renameSync(`${bundle}.new`, bundle);

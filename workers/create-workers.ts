@@ -55,7 +55,7 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
 }
 
 /** The bundle built ahead when there is one; else (from sources, in tests) it is made now. */
-function workflowSource(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath' | 'interceptors' | 'dataConverter'> {
+function workflowSource(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath' | 'interceptors' | 'dataConverter' | 'bundlerOptions'> {
   const built = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
   if (existsSync(built)) return { workflowBundle: { codePath: built } };
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -63,5 +63,6 @@ function workflowSource(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath
     workflowsPath: fileURLToPath(new URL(`../workflows/index.${extension}`, import.meta.url)),
     interceptors: { workflowModules: [fileURLToPath(new URL(`../workflows/procedure/step-header.${extension}`, import.meta.url))] },
     dataConverter: { payloadConverterPath: fileURLToPath(new URL(`../workflows/procedure/payload-converter.${extension}`, import.meta.url)) },
+    bundlerOptions: { preloadModules: [fileURLToPath(new URL(`../workflows/procedure/shared-modules.${extension}`, import.meta.url))] },
   };
 }

@@ -5,7 +5,7 @@ import type { Evidence } from '../../contracts/evidence.ts';
 import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import { INTERNAL, QUERIES } from '../../contracts/messages.ts';
-import { endOf, evidenceOf, UNKNOWN_VERSION, type RunRecord } from '../../contracts/record.ts';
+import { endOf, evidenceOf, UNKNOWN_VERSION, type RunRecord, type UncountedEvidence } from '../../contracts/record.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { KERNEL_GATES, type GatePolicy } from '../../contracts/gate.ts';
 import { membersOf, type Groups } from '../../contracts/people.ts';
@@ -36,9 +36,9 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
   const store = directoryStore(configuration.evidence.directory);
   const writer = createEvidenceWriter({ store, copies: copyStores(configuration), sign: signHead });
   /** The run itself cannot see its activities' attempts; its history does. */
-  const withAttempts = async (owner: Owner, evidence: Evidence): Promise<Evidence> => {
-    const ledger = await readLedger(client, owner).catch(ignoreNotFound);
-    return { ...evidence, steps: evidence.steps.map((step) => ({ ...step, attempts: ledger?.attempts[step.name] ?? step.attempts })) };
+  const withAttempts = async (owner: Owner | undefined, evidence: UncountedEvidence): Promise<Evidence> => {
+    const ledger = owner && await readLedger(client, owner).catch(ignoreNotFound);
+    return { ...evidence, steps: evidence.steps.map((step) => ({ ...step, attempts: ledger?.attempts[step.name] ?? step.attempts ?? (step.outcome === 'skipped' ? 0 : 1) })) };
   };
   return {
     async describeRun({ runbook, target, gates, run }) {
@@ -101,7 +101,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     readLedger: ({ owner }) => readLedger(client, owner),
     async writeEvidence({ owner, evidence }) {
       const known = evidence.chain.codeVersion === UNKNOWN_VERSION ? { ...evidence, chain: { ...evidence.chain, codeVersion } } : evidence;
-      const whole = owner ? await withAttempts(owner, known) : known;
+      const whole = await withAttempts(owner, known);
       return whileThereIsTime(() => writer.write(whole));
     },
     async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, failure: known, end, settlement }) {

@@ -1,10 +1,10 @@
 import type { z } from 'zod';
 import type { lockRequestSchema, lockStateSchema } from '../../contracts/internal-messages.ts';
-import type { Evidence, Outcome } from '../../contracts/evidence.ts';
+import type { Outcome } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import type { LedgerEntry, Owner } from '../../contracts/ledger.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
-import type { Settlement } from '../../contracts/record.ts';
+import type { Settlement, UncountedEvidence } from '../../contracts/record.ts';
 
 export interface IdentifyDecisionInput { workflowId: string; runId: string; signal: 'approve' | 'reject'; ordinal: number; gateOpenedAtMs: number }
 export interface DecisionEvent { atMs: number; identity: string; principal: string | null; beforeGateWasVisible: boolean }
@@ -65,7 +65,7 @@ export interface KernelActivities {
   endRun(input: { owner: Owner; how: 'cancel' | 'terminate'; reason: string }): Promise<void>;
   readLedger(input: { owner: Owner }): Promise<Ledger>;
   /** Adds what only history knows: how often each step was tried. A run that was scheduled by older code names no owner, and has counted itself. */
-  writeEvidence(input: { owner?: Owner; evidence: Evidence }): Promise<EvidenceFiles>;
+  writeEvidence(input: { owner?: Owner; evidence: UncountedEvidence }): Promise<EvidenceFiles>;
   /** Writes the evidence of a run that could not do so itself; does nothing when it did, on whatever host. */
   writeEvidenceOfDeadRun(input: DeadRun): Promise<EvidenceFiles>;
 }

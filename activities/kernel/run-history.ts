@@ -2,8 +2,9 @@ import { isGrpcServiceError, WorkflowNotFoundError, type Client } from '@tempora
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import { latestRun } from './run-end.ts';
+import { stepOf } from './step-of.ts';
 import type { StartedBy } from '../../contracts/evidence.ts';
-import { STEP_HEADER, type LedgerEntry, type Owner, type StepHeader } from '../../contracts/ledger.ts';
+import type { LedgerEntry, Owner } from '../../contracts/ledger.ts';
 import type { DecisionEvent, EvidenceFiles, IdentifyDecisionInput, IdentifyUpdateInput, UpdateEvent, KernelActivities, Ledger } from './kernel-activities.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
@@ -99,11 +100,11 @@ function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry>, atte
   for (const [index, event] of events.entries()) {
     const scheduled = event.activityTaskScheduledEventAttributes;
     if (scheduled) {
-      const header = stepHeaderOf(scheduled.header);
-      if (!header) continue;
-      if (header.undo) entries.set(header.undo.id, { ...header.undo, step: header.step, registeredAt: new Date(millis(event.eventTime)).toISOString() });
+      const of = stepOf(event);
+      if (!of) continue;
+      if (of.undo) entries.set(of.undo.id, { ...of.undo, step: of.step, registeredAt: new Date(millis(event.eventTime)).toISOString() });
       const mayActForMs = millis(scheduled.heartbeatTimeout) || millis(scheduled.startToCloseTimeout);
-      open.set(String(event.eventId), { step: header.step, mayActForMs });
+      open.set(String(event.eventId), { step: of.step, mayActForMs });
       continue;
     }
     const started = event.activityTaskStartedEventAttributes;
@@ -114,11 +115,6 @@ function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry>, atte
   }
   const longest = Math.max(0, ...[...open.values()].map((activity) => activity.mayActForMs));
   return longest === 0 ? 0 : longest + STOPPING_MS;
-}
-
-function stepHeaderOf(header: temporal.api.common.v1.IHeader | null | undefined): StepHeader | undefined {
-  const payload = header?.fields?.[STEP_HEADER];
-  return payload ? defaultPayloadConverter.fromPayload<StepHeader>(payload) : undefined;
 }
 
 /** Finds the event of the n-th signal of a name, and whether it could have been sent by somebody who saw the gate. */

@@ -1,26 +1,36 @@
 import { parseArgs } from 'node:util';
-import { ROW_NAMES, type RowName } from './limits.ts';
+import { BENCH_NAMES, BENCH_ROWS, type BenchName, type RowName } from './limits.ts';
 
-export interface BenchArguments {
-  json: boolean;
-  rows: readonly RowName[];
-  repetitions: number;
+interface CommonArguments<Bench extends BenchName> { bench: Bench; json: boolean; rows: readonly RowName<Bench>[]; repetitions: number }
+
+export interface DrTestArguments extends CommonArguments<'dr-test'> {
   /** Size of the database that is drilled, in bytes. */
   bytes: number;
   /** How long the write load is measured at a time, at least. */
   windowSeconds: number;
 }
 
+export interface KernelArguments extends CommonArguments<'kernel'> {
+  /** How many runs wait at once. */
+  runs: number;
+}
+
+export type BenchArguments = DrTestArguments | KernelArguments;
+
 /** Wrong use: the message says what to write instead. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export const USAGE = 'npm run bench -- dr-test [--json] [--only NAME[,NAME]] [--repetitions N] [--size BYTES] [--window SECONDS]';
+const COMMON = '[--json] [--only NAME[,NAME]] [--repetitions N]';
+export const USAGE = `npm run bench -- dr-test ${COMMON} [--size BYTES] [--window SECONDS]\nnpm run bench -- kernel ${COMMON} [--runs N]`;
 
 /** Large enough that the shell script takes 30 s on a plain machine. */
 const DEFAULT_BYTES = 3 * 2 ** 30;
 const UNITS: Readonly<Record<string, number>> = { '': 1, B: 1, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 };
+
+/** Options that only one bench has. */
+const OWN_OPTIONS: Readonly<Record<'size' | 'window' | 'runs', BenchName>> = { size: 'dr-test', window: 'dr-test', runs: 'kernel' };
 
 /** @throws UsageError */
 export function parseBenchArguments(words: readonly string[]): BenchArguments {
@@ -28,29 +38,35 @@ export function parseBenchArguments(words: readonly string[]): BenchArguments {
   try {
     parsed = parseArgs({
       args: [...words], allowPositionals: true,
-      options: { json: { type: 'boolean', default: false }, only: { type: 'string', multiple: true }, repetitions: { type: 'string' }, size: { type: 'string' }, window: { type: 'string' } },
+      options: { json: { type: 'boolean', default: false }, only: { type: 'string', multiple: true }, repetitions: { type: 'string' }, size: { type: 'string' }, window: { type: 'string' }, runs: { type: 'string' } },
     });
   } catch (cause) {
     throw new UsageError((cause as Error).message, { cause });
   }
   const { values, positionals } = parsed;
-  if (positionals.length !== 1 || positionals[0] !== 'dr-test') throw new UsageError(`there is one bench, dr-test, and ${positionals.length === 0 ? 'none was named' : `"${positionals.join(' ')}" was asked for`}`);
-  return {
-    json: values.json,
-    rows: rowsOf(values.only),
-    repetitions: wholeNumber('--repetitions', values.repetitions ?? '5', 1),
-    bytes: values.size === undefined ? DEFAULT_BYTES : sizeOf(values.size),
-    windowSeconds: wholeNumber('--window', values.window ?? '12', 1),
-  };
+  const bench = BENCH_NAMES.find((name) => name === positionals[0]);
+  if (bench === undefined || positionals.length !== 1) throw new UsageError(`there are the benches ${BENCH_NAMES.join(' and ')}, and ${positionals.length === 0 ? 'none was named' : `"${positionals.join(' ')}" was asked for`}`);
+  for (const [option, owner] of Object.entries(OWN_OPTIONS) as [keyof typeof OWN_OPTIONS, BenchName][]) {
+    if (values[option] !== undefined && owner !== bench) throw new UsageError(`--${option} is for ${owner}; ${bench} has none`);
+  }
+  const common = <Bench extends BenchName>(name: Bench, repetitions: string) => ({
+    bench: name, json: values.json, rows: rowsOf(name, values.only), repetitions: wholeNumber('--repetitions', values.repetitions ?? repetitions, 1),
+  });
+  switch (bench) {
+    case 'dr-test': return { ...common(bench, '5'), bytes: values.size === undefined ? DEFAULT_BYTES : sizeOf(values.size), windowSeconds: wholeNumber('--window', values.window ?? '12', 1) };
+    // Histories are the same each time, and ten thousand runs even out by themselves.
+    case 'kernel': return { ...common(bench, '1'), runs: wholeNumber('--runs', values.runs ?? '10000', 1) };
+  }
 }
 
 /** In the order of the table, each once. */
-function rowsOf(only: readonly string[] | undefined): readonly RowName[] {
-  if (only === undefined) return ROW_NAMES;
+function rowsOf<Bench extends BenchName>(bench: Bench, only: readonly string[] | undefined): readonly RowName<Bench>[] {
+  const rows: readonly RowName<Bench>[] = BENCH_ROWS[bench];
+  if (only === undefined) return rows;
   const wanted = only.flatMap((list) => list.split(',')).map((name) => name.trim());
-  const unknown = wanted.filter((name) => !(ROW_NAMES as readonly string[]).includes(name));
-  if (unknown.length > 0) throw new UsageError(`--only does not know ${unknown.map((name) => `"${name}"`).join(', ')}; it knows ${ROW_NAMES.join(', ')}`);
-  return ROW_NAMES.filter((name) => wanted.includes(name));
+  const unknown = wanted.filter((name) => !(rows as readonly string[]).includes(name));
+  if (unknown.length > 0) throw new UsageError(`--only does not know ${unknown.map((name) => `"${name}"`).join(', ')}; it knows ${rows.join(', ')}`);
+  return rows.filter((name) => wanted.includes(name));
 }
 
 function wholeNumber(option: string, text: string, least: number): number {

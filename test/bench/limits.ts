@@ -1,6 +1,11 @@
-/** The rows of the table, in its order. */
-export const ROW_NAMES = ['drillVsScript', 'compareVsTextSql', 'compareVsCopyMd5', 'copyVsVerifiedCp', 'manifestImpact', 'orchestration', 'workerStart', 'cliHelp'] as const;
-export type RowName = (typeof ROW_NAMES)[number];
+/** The benches, and the rows of each one's table in its order. */
+export const BENCH_ROWS = {
+  'dr-test': ['drillVsScript', 'compareVsTextSql', 'compareVsCopyMd5', 'copyVsVerifiedCp', 'manifestImpact', 'orchestration', 'workerStart', 'cliHelp'],
+  kernel: ['stepEvents', 'stepBytes', 'gateMemory'],
+} as const;
+export type BenchName = keyof typeof BENCH_ROWS;
+export type RowName<Bench extends BenchName = BenchName> = (typeof BENCH_ROWS)[Bench][number];
+export const BENCH_NAMES = Object.keys(BENCH_ROWS) as BenchName[];
 
 export interface Limit {
   kind: 'ratio' | 'seconds';
@@ -20,4 +25,7 @@ export const LIMITS: Readonly<Record<RowName, Limit>> = {
   orchestration: { kind: 'seconds', atMost: 1, title: 'a drill of a tiny database, outside of the work on it' },
   workerStart: { kind: 'seconds', atMost: 0.7, title: 'start of the process until the worker is ready, bundle built ahead' },
   cliHelp: { kind: 'seconds', atMost: 0.15, title: 'runbook --help' },
+  stepEvents: { kind: 'ratio', atMost: 1.3, title: 'history events that a step adds / that its activity adds in a bare workflow' },
+  stepBytes: { kind: 'ratio', atMost: 1.3, title: 'history bytes that a step adds / that its activity adds in a bare workflow' },
+  gateMemory: { kind: 'ratio', atMost: 1.3, title: "a worker's memory for a run at a gate and its guardian / for a bare workflow on a condition" },
 };

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-/** `npm run bench -- dr-test`: measures the table "Speed" and ends with 1 when a limit is missed, or could not be judged. */
+/** `npm run bench -- NAME`: measures a bench's table and ends with 1 when a limit is missed, or could not be judged. */
 import { parseBenchArguments, USAGE, UsageError, type BenchArguments } from './arguments.ts';
+import { openDrTestBench } from './dr-test-bench.ts';
+import { openKernelBench } from './kernel-bench.ts';
+import { BENCH_ROWS, type RowName } from './limits.ts';
+import type { OpenBench } from './open-bench.ts';
 import type { RowOutcome } from './outcome.ts';
 import { jsonLine, machineLine, noiseWarning, rowLines, verdictLine } from './report.ts';
-import { ROW_GROUPS } from './rows/all.ts';
-import { ROW_NAMES } from './limits.ts';
-import { endBaselines } from './stage/run.ts';
-import { openSite } from './stage/site.ts';
 
 const began = performance.now();
 // Progress goes to standard error: with --json the last line of standard output is the result.
@@ -29,15 +29,14 @@ async function bench(settings: BenchArguments): Promise<number> {
   const warning = noiseWarning();
   const before = machineLine('before');
   if (warning) log(warning);
-  const site = await openSite({ bytes: settings.bytes, writeAfterSeconds: settings.windowSeconds, log });
+  const opened = await open(settings);
   let isEnding = false;
   const end = (code: number, reason: string) => {
     // Whatever is under way fails when its server goes, some of it in timers that nobody can catch.
     if (isEnding) return;
     isEnding = true;
     log(`ending early: ${reason}`);
-    endBaselines();
-    void site.stop().finally(() => process.exit(code));
+    void opened.stop().finally(() => process.exit(code));
   };
   const handlers: [string, (reason: unknown) => void][] = [
     ['SIGINT', () => end(130, 'interrupted')], ['SIGTERM', () => end(143, 'asked to end')],
@@ -46,27 +45,35 @@ async function bench(settings: BenchArguments): Promise<number> {
   for (const [event, handler] of handlers) process.on(event, handler);
   const outcomes: RowOutcome[] = [];
   try {
-    const wanted = new Set(settings.rows);
-    for (const group of ROW_GROUPS) {
+    const wanted = new Set<RowName>(settings.rows);
+    for (const group of opened.groups) {
       if (!group.names.some((name) => wanted.has(name))) continue;
       log(`measuring ${group.names.filter((name) => wanted.has(name)).join(', ')}`);
-      const measured = await group.measure({ site, settings, wanted });
+      const measured = await group.measure();
       for (const outcome of measured) for (const line of rowLines(outcome)) log(line);
       outcomes.push(...measured);
     }
   } finally {
-    await site.stop();
+    await opened.stop();
     // An early end is over when all is cleaned up, and has its own exit code.
     if (isEnding) await new Promise<never>(() => undefined);
     for (const [event, handler] of handlers) process.off(event, handler);
   }
-  outcomes.sort((a, b) => ROW_NAMES.indexOf(a.name) - ROW_NAMES.indexOf(b.name));
-  print(`dr-test, database of ${Math.round(settings.bytes / 2 ** 20)} MiB, ${settings.repetitions} interleaved repetitions, medians [least to most]`);
+  const order: readonly RowName[] = BENCH_ROWS[settings.bench];
+  outcomes.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+  print(opened.title);
   for (const outcome of outcomes) for (const line of rowLines(outcome)) print(line);
   print(before);
   print(machineLine('after'));
   if (warning) print(warning);
   print(verdictLine(outcomes));
-  if (settings.json) print(jsonLine(outcomes));
+  if (settings.json) print(jsonLine(settings.bench, outcomes));
   return outcomes.every(({ met }) => met) ? 0 : 1;
+}
+
+function open(settings: BenchArguments): Promise<OpenBench> {
+  switch (settings.bench) {
+    case 'dr-test': return openDrTestBench(settings, log);
+    case 'kernel': return openKernelBench(settings, log);
+  }
 }

@@ -1,6 +1,9 @@
 import { LIMITS, type RowName } from './limits.ts';
 import { median, summarise, type Summary } from './statistics.ts';
 
+/** What a part of a row is measured in. */
+type Unit = 's' | 'ms' | 'events' | 'bytes' | 'KiB';
+
 /** What a row measured. */
 export interface RowOutcome {
   name: RowName;
@@ -10,7 +13,7 @@ export interface RowOutcome {
   /** Why the value says nothing of the limit, which then is not met; null where it does. */
   notJudged: string | null;
   /** What the value was made of: by name, in the unit that is given. */
-  parts: { name: string; unit: 's' | 'ms'; summary: Summary }[];
+  parts: { name: string; unit: Unit; summary: Summary }[];
   /** Lowest and highest ratio of one repetition: how far noise reaches. */
   ratioRange: [number, number] | null;
   /** What a reader must know, such as that the script was too short. */
@@ -23,7 +26,7 @@ interface Series { name: string; samples: readonly number[] }
  * Ratio of the medians of two series that were measured in turn; with `paired` the median of the ratios of neighbours,
  * for what a drift of the machine would move more than the difference. What is `notJudged`, and why, has not met its limit.
  */
-export function ratioOutcome(name: RowName, ours: Series, baseline: Series, options: { unit?: 's' | 'ms'; paired?: boolean; notJudged?: string | null; notes?: string[] } = {}): RowOutcome {
+export function ratioOutcome(name: RowName, ours: Series, baseline: Series, options: { unit?: Unit; paired?: boolean; notJudged?: string | null; notes?: string[] } = {}): RowOutcome {
   const { unit = 's', paired = false, notJudged = null, notes = [] } = options;
   const parts = [ours, baseline].map((part) => ({ name: part.name, unit, summary: summarise(part.samples) }));
   const ratios = ours.samples.map((sample, index) => sample / (baseline.samples[index] as number));

@@ -1,14 +1,14 @@
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
-import { LIMITS } from './limits.ts';
+import { LIMITS, type BenchName } from './limits.ts';
 import type { RowOutcome } from './outcome.ts';
 
 /** A load average above this before the start spoils the numbers. */
 export const QUIET_LOAD = 1;
 
 /** The last line with `--json`. */
-export function jsonLine(outcomes: readonly RowOutcome[]): string {
+export function jsonLine(bench: BenchName, outcomes: readonly RowOutcome[]): string {
   const ofKind = (kind: 'ratio' | 'seconds') => Object.fromEntries(outcomes.filter(({ name }) => LIMITS[name].kind === kind).map(({ name, value }) => [name, Number(value.toFixed(4))]));
-  return JSON.stringify({ bench: 'dr-test', ratios: ofKind('ratio'), seconds: ofKind('seconds') });
+  return JSON.stringify({ bench, ratios: ofKind('ratio'), seconds: ofKind('seconds') });
 }
 
 /** What a row measured, for people: the value against its limit first, then what it is made of. */

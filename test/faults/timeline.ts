@@ -1,6 +1,6 @@
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
-import { STEP_HEADER, type StepHeader } from '../../contracts/ledger.ts';
+import { stepOf } from '../../activities/kernel/step-of.ts';
 
 type History = temporal.api.history.v1.IHistory;
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
@@ -32,9 +32,8 @@ export function readTimeline(history: History): Timeline {
 function readActivity(event: HistoryEvent, at: number, activities: Map<string, ActivitySpan>): void {
   const scheduled = event.activityTaskScheduledEventAttributes;
   if (scheduled) {
-    const header = scheduled.header?.fields?.[STEP_HEADER];
     activities.set(String(event.eventId), {
-      type: scheduled.activityType?.name ?? '', step: header ? defaultPayloadConverter.fromPayload<StepHeader>(header).step : null,
+      type: scheduled.activityType?.name ?? '', step: stepOf(event)?.step ?? null,
       scheduledMs: at, endedMs: Number.POSITIVE_INFINITY, attempts: 0, completed: false,
     });
     return;

@@ -1,13 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { parseBenchArguments, UsageError } from '../bench/arguments.ts';
 import { interleave } from '../bench/interleave.ts';
-import { ROW_NAMES } from '../bench/limits.ts';
+import { gateMemory } from '../bench/kernel/gate-memory.ts';
+import { steps } from '../bench/kernel/steps.ts';
+import { BENCH_ROWS, LIMITS } from '../bench/limits.ts';
 import { ratioOutcome, secondsOutcome } from '../bench/outcome.ts';
 import { jsonLine, rowLines, verdictLine } from '../bench/report.ts';
 import { judgeLength } from '../bench/rows/drill.ts';
 import { ROW_GROUPS } from '../bench/rows/all.ts';
 import { bySecond, median, percentile, summarise } from '../bench/statistics.ts';
 import { secondsCovered, workIntervals } from '../bench/work-intervals.ts';
+
+const ROW_NAMES = BENCH_ROWS['dr-test'];
 
 describe('statistics', () => {
   test('the median is the middle one, or the mean of the two in the middle, whatever the order', () => {
@@ -75,13 +79,20 @@ describe('outcomes', () => {
   });
 
   test('the last line has ratios and seconds apart, and only what was measured', () => {
-    const line = jsonLine([ratioOutcome('copyVsVerifiedCp', { name: 'a', samples: [1] }, { name: 'b', samples: [3] }), secondsOutcome('cliHelp', [0.125])]);
+    const line = jsonLine('dr-test', [ratioOutcome('copyVsVerifiedCp', { name: 'a', samples: [1] }, { name: 'b', samples: [3] }), secondsOutcome('cliHelp', [0.125])]);
     expect(JSON.parse(line)).toEqual({ bench: 'dr-test', ratios: { copyVsVerifiedCp: 0.3333 }, seconds: { cliHelp: 0.125 } });
     expect(line).not.toContain('\n');
   });
 
-  test('every row of the table is measured by exactly one group', () => {
+  test('the kernel has only ratios, of at most 1.3, and its line says whose they are', () => {
+    expect(BENCH_ROWS.kernel.map((name) => LIMITS[name])).toEqual(BENCH_ROWS.kernel.map(() => expect.objectContaining({ kind: 'ratio', atMost: 1.3 }) as unknown));
+    const line = jsonLine('kernel', [ratioOutcome('stepEvents', { name: 'step', samples: [7] }, { name: 'bare', samples: [6] }, { unit: 'events' })]);
+    expect(JSON.parse(line)).toEqual({ bench: 'kernel', ratios: { stepEvents: 1.1667 }, seconds: {} });
+  });
+
+  test('every row of a table is measured by exactly one group', () => {
     expect(ROW_GROUPS.flatMap(({ names }) => names).toSorted()).toEqual(ROW_NAMES.toSorted());
+    expect([steps, gateMemory].flatMap(({ names }) => names).toSorted()).toEqual(BENCH_ROWS.kernel.toSorted());
   });
 });
 
@@ -97,16 +108,21 @@ test('contenders take turns in alternating order; warm-ups do not count, and wha
 });
 
 describe('arguments', () => {
+  test('of the kernel have ten thousand runs by default, and take others', () => {
+    expect(parseBenchArguments(['kernel'])).toEqual({ bench: 'kernel', json: false, rows: BENCH_ROWS.kernel, repetitions: 1, runs: 10_000 });
+    expect(parseBenchArguments(['kernel', '--runs', '500', '--repetitions=3', '--json', '--only', 'gateMemory,stepBytes'])).toEqual({ bench: 'kernel', json: true, rows: ['stepBytes', 'gateMemory'], repetitions: 3, runs: 500 });
+  });
+
   test('have defaults that measure the whole table five times on at least 1 GB', () => {
     const settings = parseBenchArguments(['dr-test']);
     expect(settings).toMatchObject({ json: false, rows: ROW_NAMES, repetitions: 5 });
-    expect(settings.bytes).toBeGreaterThanOrEqual(2 ** 30);
+    expect(settings.bench === 'dr-test' && settings.bytes).toBeGreaterThanOrEqual(2 ** 30);
   });
 
   test('take sizes with and without unit, and rows as a list or one by one, in the order of the table', () => {
     expect(parseBenchArguments(['dr-test', '--size', '1.5GB', '--repetitions', '7', '--json'])).toMatchObject({ bytes: 1.5 * 2 ** 30, repetitions: 7, json: true });
-    expect(parseBenchArguments(['dr-test', '--size=20m']).bytes).toBe(20 * 2 ** 20);
-    expect(parseBenchArguments(['dr-test', '--size', '1073741824']).bytes).toBe(2 ** 30);
+    expect(parseBenchArguments(['dr-test', '--size=20m'])).toMatchObject({ bytes: 20 * 2 ** 20 });
+    expect(parseBenchArguments(['dr-test', '--size', '1073741824'])).toMatchObject({ bytes: 2 ** 30 });
     expect(parseBenchArguments(['dr-test', '--only', 'cliHelp,manifestImpact', '--only', 'workerStart']).rows).toEqual(['manifestImpact', 'workerStart', 'cliHelp']);
   });
 
@@ -114,6 +130,7 @@ describe('arguments', () => {
     [[], 'none was named'], [['other'], '"other"'], [['dr-test', 'more'], 'more'], [['dr-test', '--fast'], '--fast'],
     [['dr-test', '--only', 'cliHelp,speed'], '"speed"'], [['dr-test', '--repetitions', '0'], '--repetitions'], [['dr-test', '--repetitions', '2.5'], '--repetitions'],
     [['dr-test', '--repetitions', ''], '--repetitions'], [['dr-test', '--size', 'big'], '--size'], [['dr-test', '--size', '12'], '--size'], [['dr-test', '--size', '3XB'], '--size'],
+    [['dr-test', '--runs', '5'], '--runs is for kernel'], [['kernel', '--size', '1GB'], '--size is for dr-test'], [['kernel', '--window', '5'], '--window is for dr-test'], [['kernel', '--runs', '0'], '--runs'], [['kernel', '--only', 'cliHelp'], '"cliHelp"'],
   ])('%j is wrong use, and the message names it', (words, named) => {
     expect(() => parseBenchArguments(words)).toThrow(UsageError);
     expect(() => parseBenchArguments(words)).toThrow(named);

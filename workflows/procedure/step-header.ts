@@ -1,13 +1,22 @@
 import { ActivityCancellationType, AsyncLocalStorage, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
-import { defaultPayloadConverter } from '@temporalio/common';
-import { STEP_HEADER, type StepHeader } from '../../contracts/ledger.ts';
+import { defaultPayloadConverter, type Payload } from '@temporalio/common';
+import { STEP_HEADER, type StepHeader, type UndoEntry } from '../../contracts/ledger.ts';
 import { labelOf } from './activity-labels.ts';
 
-const currentStep = new AsyncLocalStorage<StepHeader>();
+/** The step that is under way. */
+interface CurrentStep { name: string; undo: UndoEntry | undefined }
 
-/** Runs `work`; every activity it schedules carries the header, and with it what undoes the step, into history. */
-export function withStepHeader<T>(header: StepHeader, work: () => Promise<T>): Promise<T> {
-  return currentStep.run(header, work);
+const currentStep = new AsyncLocalStorage<CurrentStep>();
+
+/** Runs `work`; every activity it schedules carries the step, and with it what undoes it, into history. */
+export function withStepHeader<T>(step: CurrentStep, work: () => Promise<T>): Promise<T> {
+  return currentStep.run(step, work);
+}
+
+/** Not even an encoding where there is nothing to say: most steps have only a name, and that is in the summary. */
+function headerOf({ name, undo }: CurrentStep, summary: string): Payload {
+  const header: StepHeader = { ...(summary === name ? {} : { step: name }), ...(undo ? { undo } : {}) };
+  return Object.keys(header).length === 0 ? {} : defaultPayloadConverter.toPayload(header);
 }
 
 /**
@@ -19,14 +28,15 @@ export const interceptors: WorkflowInterceptorsFactory = () => ({
   outbound: [
     {
       async scheduleActivity(input, next) {
-        const header = currentStep.getStore();
-        if (!header) return next({ ...input, options: { ...input.options, summary: input.options.summary ?? labelOf(input.activityType) } });
+        const step = currentStep.getStore();
+        if (!step) return next({ ...input, options: { ...input.options, summary: input.options.summary ?? labelOf(input.activityType) } });
+        const summary = input.options.summary ?? step.name;
         return next({
           ...input,
-          headers: { ...input.headers, [STEP_HEADER]: defaultPayloadConverter.toPayload(header) },
+          headers: { ...input.headers, [STEP_HEADER]: headerOf(step, summary) },
           options: {
             ...input.options,
-            summary: input.options.summary ?? header.step,
+            summary,
             // What is torn down after an abort must not be in use any more. Left out, the SDK goes on at once.
             cancellationType: input.options.cancellationType ?? ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
           },

@@ -1,8 +1,8 @@
 import { ApplicationFailure, CancellationScope, isCancellation, TemporalFailure } from '@temporalio/workflow';
 import type { z } from 'zod';
-import type { StepRecord } from '../../contracts/evidence.ts';
 import { CORRECTION_GATE } from '../../contracts/gate.ts';
 import type { UndoEntry } from '../../contracts/ledger.ts';
+import type { RunStep } from '../../contracts/record.ts';
 import { passGate } from './gates.ts';
 import { notify } from './notify.ts';
 import { describeFailure } from './outcome.ts';
@@ -44,12 +44,12 @@ export async function runStep<T, Input>(state: RunState, name: string, work: (in
 
 async function attempt<T>(state: RunState, name: string, work: () => Promise<T>, options: Pick<StepOptions<T>, 'undo' | 'summary' | 'failed'>): Promise<T> {
   const startedAtMs = Date.now();
-  const record: StepRecord = { name, outcome: 'running', startedAt: instantOf(startedAtMs), finishedAt: null, attempts: 1, summary: null };
+  const record: RunStep = { name, outcome: 'running', startedAt: instantOf(startedAtMs), finishedAt: null, summary: null };
   state.record.steps.push(record);
   if (options.undo && !state.undo.some(({ entry }) => entry.id === options.undo?.id)) state.undo.push({ step: name, entry: options.undo });
   enterPhase(state, name);
   try {
-    const result = await withStepHeader({ step: name, ...(options.undo ? { undo: options.undo } : {}) }, work);
+    const result = await withStepHeader({ name, undo: options.undo }, work);
     record.outcome = options.failed?.(result) === true ? 'failed' : 'done';
     record.summary = options.summary?.(result) ?? null;
     return result;
@@ -133,7 +133,7 @@ async function isApproved(state: RunState, step: string, answer: Answer): Promis
 function skip<T>(state: RunState, name: string, { skippable }: Pick<StepOptions<T>, 'skippable'>, { by, reason }: Answer): T {
   if (!skippable) throw ApplicationFailure.nonRetryable(`step "${name}" cannot be skipped`, 'INVALID_INPUT');
   const now = instantOf(Date.now());
-  state.record.steps.push({ name, outcome: 'skipped', startedAt: now, finishedAt: now, attempts: 0, summary: `skipped by ${by}: ${reason}` });
+  state.record.steps.push({ name, outcome: 'skipped', startedAt: now, finishedAt: now, summary: `skipped by ${by}: ${reason}` });
   const { open } = state.record.notVerified;
   if (!open.includes(skippable.costs)) open.push(skippable.costs);
   enterPhase(state, `skipped: ${name}`);

@@ -1,8 +1,9 @@
 import { drillClientConfig } from '../../../activities/drill/client.ts';
 import { DRILL_PORT, drillPaths } from '../../../activities/drill/drill.ts';
 import { compareWithManifest } from '../../../activities/manifest/compare-manifest.ts';
+import type { RowName } from '../limits.ts';
 import { interleave, type Contender } from '../interleave.ts';
-import { ratioOutcome, type RowOutcome } from '../outcome.ts';
+import { ratioOutcome } from '../outcome.ts';
 import { startPausedDrill } from '../stage/paused-drill.ts';
 import { runBaseline } from '../stage/run.ts';
 import { DRILL_CONNECTIONS } from '../stage/script-drill.ts';
@@ -34,7 +35,7 @@ export const compare: RowGroup = {
         });
         if (!result.equal || result.compared.tables !== tables.length) throw new Error(`the comparison of a sound copy found ${JSON.stringify(result.differences).slice(0, 500)}`);
       } };
-      const baselines: [RowOutcome['name'], Contender][] = [['compareVsTextSql', script('text', 'compare-text-sql.sh')], ['compareVsCopyMd5', script('copy', 'copy-md5.sh')]];
+      const baselines: [RowName<'dr-test'>, Contender][] = [['compareVsTextSql', script('text', 'compare-text-sql.sh')], ['compareVsCopyMd5', script('copy', 'copy-md5.sh')]];
       const asked = baselines.filter(([name]) => wanted.has(name));
       const samples = await interleave([ours, ...asked.map(([, contender]) => contender)], { repetitions: settings.repetitions, warmUps: settings.repetitions > 1 ? 1 : 0, onSample: (name, repetition, value) => site.log(`  ${name} ${repetition}: ${value.toFixed(2)} s`) });
       return asked.map(([row, { name }]) => ratioOutcome(row, { name: 'ours', samples: samples.get('ours') ?? [] }, { name, samples: samples.get(name) ?? [] }));

@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
+import { TASK_QUEUE } from '../../../contracts/search-attributes.ts';
+import { ratioOutcome } from '../outcome.ts';
+import type { KernelRowGroup } from './row.ts';
+import type { BundleName, Stage } from './stage.ts';
+import { UNGUARDED } from './targets.ts';
+import type { MeasuredWorker } from './worker.ts';
+
+/** So many are started at once: more would only wait for each other. */
+const AT_ONCE = 32;
+/** Before anything counts, so many wait already: code is loaded and compiled. */
+const WARM_UP = 50;
+/** A worker is not asked more often. */
+const LOOK_MS = 500;
+
+interface Contender {
+  bundle: BundleName;
+  workflowType: string;
+  input: object[];
+  /** How many workflows a worker holds for each. */
+  cachedEach: number;
+  /** Where the server knows that they wait, how it is asked. */
+  waiting?: string;
+}
+
+const atGate = (database: string, cachedEach: number): Contender => ({ bundle: 'kernel', workflowType: 'bench-gate', input: [{ database, requester: 'carol' }], cachedEach, waiting: "RunbookPhase = 'gate: start'" });
+const CONTENDERS = {
+  run: atGate('shop', 2),
+  bare: { bundle: 'kernel', workflowType: 'bareWait', input: [], cachedEach: 1 },
+  unguarded: atGate(UNGUARDED, 1),
+  alone: { bundle: 'bare', workflowType: 'bareWait', input: [], cachedEach: 1 },
+} as const satisfies Record<string, Contender>;
+
+/**
+ * Memory that a worker's process takes for runs that wait at a gate, each with its guardian, against bare workflows of the
+ * same bundle that wait on a condition. All stay in its cache.
+ */
+export const gateMemory: KernelRowGroup = {
+  names: ['gateMemory'],
+  async measure({ stage, settings }) {
+    const samples: Record<keyof typeof CONTENDERS, number[]> = { run: [], bare: [], unguarded: [], alone: [] };
+    const kibEach: Record<keyof typeof CONTENDERS, string> = { run: '', bare: '', unguarded: '', alone: '' };
+    for (let repetition = 0; repetition < settings.repetitions; repetition += 1) {
+      for (const name of Object.keys(CONTENDERS) as (keyof typeof CONTENDERS)[]) {
+        const grown = await growth(stage, CONTENDERS[name], settings.runs);
+        samples[name].push(grown.resident);
+        kibEach[name] = `${grown.resident.toFixed(1)} KiB, of which ${grown.workflowHeap.toFixed(1)} in the heap of workflows and ${grown.mainHeap.toFixed(1)} in that of the process`;
+        stage.log(`  ${name} ${repetition + 1}: ${kibEach[name]}`);
+      }
+    }
+    return [ratioOutcome('gateMemory', { name: 'run and guardian', samples: samples.run }, { name: 'bare', samples: samples.bare }, {
+      unit: 'KiB',
+      notes: [
+        `${settings.runs} of each; run and guardian: ${kibEach.run}`, `run whose guardian has ended: ${kibEach.unguarded}`, `bare, same bundle: ${kibEach.bare}`, `bare, in a bundle of its own: ${kibEach.alone}`,
+      ],
+    })];
+  },
+};
+
+/** By how many KiB a process grew for each of `runs`. */
+async function growth(stage: Stage, contender: Contender, runs: number): Promise<{ resident: number; workflowHeap: number; mainHeap: number }> {
+  return stage.onServer(async ({ client, startWorker }) => {
+    const worker = await startWorker(contender.bundle, { taskQueues: [TASK_QUEUE], maxCachedWorkflows: (runs + WARM_UP) * 2 + 100 });
+    await startWaiting(client, worker, contender, { from: 0, to: WARM_UP });
+    const before = await worker.memory();
+    await startWaiting(client, worker, contender, { from: WARM_UP, to: WARM_UP + runs });
+    const after = await worker.memory();
+    const heap = (index: number) => ((after.threads[index]?.used ?? 0) - (before.threads[index]?.used ?? 0)) / 1024 / runs;
+    return { resident: (after.resident - before.resident) / 1024 / runs, workflowHeap: heap(0), mainHeap: heap(1) };
+  });
+}
+
+/** Starts those of these numbers, and resolves when all up to `to` wait and are in the worker's memory. */
+async function startWaiting(client: Client, worker: MeasuredWorker, { workflowType, input, cachedEach, waiting }: Contender, { from, to }: { from: number; to: number }): Promise<void> {
+  let next = from;
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    while (next < to) {
+      const number = next;
+      next += 1;
+      await client.workflow.start(workflowType, { workflowId: `bench/${number}`, taskQueue: TASK_QUEUE, args: input });
+      // The server is faster than the worker: far behind, the worker's tasks would time out.
+      if (number % AT_ONCE === 0) await reach(() => worker.cached(), (number - 10 * AT_ONCE) * cachedEach);
+    }
+  }));
+  if (waiting !== undefined) await reach(async () => (await client.workflow.count(waiting)).count, to);
+  await reach(() => worker.cached(), to * cachedEach);
+}
+
+/** A worker that makes no progress for so long has failed, and has said why. */
+const STALLED_MS = 120_000;
+
+/** Waits until `measure` comes to `wanted`. */
+async function reach(measure: () => Promise<number>, wanted: number): Promise<void> {
+  let [last, changedAt] = [-1, performance.now()];
+  for (;;) {
+    const now = await measure();
+    if (now >= wanted) return;
+    if (now !== last) [last, changedAt] = [now, performance.now()];
+    if (performance.now() - changedAt > STALLED_MS) throw new Error(`the worker stays at ${now} of ${wanted}`);
+    await sleep(LOOK_MS);
+  }
+}

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { defineRunbook } from '../../../contracts/runbook.ts';
+import { guardian as kernelGuardian } from '../../../workflows/guardian/workflow.ts';
+import { runbook } from '../../../workflows/procedure/runbook.ts';
+import { UNGUARDED } from './targets.ts';
+import { host, workOf } from './work.ts';
+
+export { lock } from '../../../workflows/lock/workflow.ts';
+export { notification } from '../../../workflows/notification/workflow.ts';
+export { bareWait } from './bare-workflows.ts';
+
+const contract = { title: 'is measured', targetField: 'database', sharesTargetWith: [], gates: ['start'] };
+const BenchSteps = defineRunbook({ ...contract, type: 'bench-steps', input: z.strictObject({ database: z.string(), steps: z.int(), withUndo: z.boolean() }) });
+const BenchGate = defineRunbook({ ...contract, type: 'bench-gate', input: z.strictObject({ database: z.string(), requester: z.string() }) });
+
+/** Takes its target, and then one activity a step. */
+const benchSteps = runbook(BenchSteps, async (run, { steps, withUndo }) => {
+  const fence = await run.own(null);
+  const input = workOf(run.owner, fence);
+  for (let step = 1; step <= steps; step += 1) {
+    // As long as names of dr-test's steps are on average.
+    await run.step(`replay db ${step}`, () => host.recoverToManifest(input), {
+      summary: ({ replayedLsn }) => `paused at ${replayedLsn}`,
+      ...(withUndo ? { undo: { id: `replay-${step}`, title: `undo replay ${step}`, when: 'failure', call: { activity: 'undoNothing', input: input.drill, taskQueue: 'bench-host', startToCloseMs: 60_000 } } } : {}),
+    });
+  }
+  return { result: {} };
+});
+
+/** Waits for people. */
+const benchGate = runbook(BenchGate, async (run) => {
+  run.plan({ recoveryPoint: '2026-01-31T02-00-00Z-4f9c2a', bytes: 2 ** 40 });
+  await run.gate('start');
+  return { result: {} };
+});
+export { benchSteps as 'bench-steps', benchGate as 'bench-gate' };
+
+export async function guardian(input?: { target?: string }): Promise<unknown> {
+  return input?.target === UNGUARDED ? undefined : kernelGuardian(input);
+}
