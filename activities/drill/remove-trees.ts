@@ -7,6 +7,8 @@ import { lookAt } from '../archive/look-at.ts';
 const EMPTYING_MS = 10 * 60_000;
 /** What is written while it is removed is removed with the next attempt. */
 const ATTEMPTS = 3;
+/** A command takes so many at least, however long their paths are; each start of one takes milliseconds. */
+const AT_ONCE = 100;
 
 /**
  * Removes files and directories that may belong to the user of a restored server, of whose processes one may be left. That
@@ -18,20 +20,42 @@ const ATTEMPTS = 3;
 export async function removeTrees(paths: readonly string[], { marker, signal }: { marker: { name: string; value: string }; signal?: AbortSignal | undefined }): Promise<void> {
   const us = process.getuid?.();
   const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', [marker.name]: marker.value };
-  const run = (options: readonly string[], path: string, user: { uid?: number; gid?: number } = {}) =>
-    promisify(execFile)(findOnPath('rm') ?? 'rm', [...options, '--', path], { ...user, env, cwd: '/', signal, killSignal: 'SIGKILL', timeout: EMPTYING_MS });
-  for (const path of paths) {
-    signal?.throwIfAborted();
-    const info = await lookAt(path);
-    if (!info) continue;
-    // It cannot remove the tree itself, which lies in a directory of the worker's.
-    if (us === 0 && info.uid !== us) await run(['-rf', '--one-file-system'], path, { uid: info.uid, gid: info.gid }).catch(() => undefined);
-    for (let attempt = 1; await lookAt(path); attempt += 1) {
+  const run = (options: readonly string[], trees: readonly Tree[], user?: Tree) =>
+    promisify(execFile)(findOnPath('rm') ?? 'rm', [...options, '--', ...trees.map(({ path }) => path)], { ...(user ? { uid: user.uid, gid: user.gid } : {}), env, cwd: '/', signal, killSignal: 'SIGKILL', timeout: EMPTYING_MS });
+  for (let from = 0; from < paths.length; from += AT_ONCE) {
+    const some = paths.slice(from, from + AT_ONCE);
+    const found = await treesAt(some);
+    // Who owns a tree cannot remove it itself: it lies in a directory of the worker's.
+    const others = us === 0 ? found.filter(({ uid }) => uid !== us) : [];
+    for (const trees of byOwner(others)) {
       signal?.throwIfAborted();
-      await run(['-rf'], path).catch((error: Error) => {
+      await run(['-rf', '--one-file-system'], trees, trees[0]).catch(() => undefined);
+    }
+    let left = await treesAt(some);
+    for (let attempt = 1; left.length > 0; attempt += 1) {
+      signal?.throwIfAborted();
+      await run(['-rf'], left).catch((error: Error) => {
         signal?.throwIfAborted();
-        if (attempt === ATTEMPTS) throw error;
+        if (attempt >= ATTEMPTS) throw error;
       });
+      left = await treesAt(left.map(({ path }) => path));
     }
   }
+}
+
+interface Tree { path: string; uid: number; gid: number }
+
+function byOwner(trees: readonly Tree[]): Iterable<Tree[]> {
+  const owners = new Map<string, Tree[]>();
+  for (const tree of trees) {
+    const owner = `${tree.uid}:${tree.gid}`;
+    owners.set(owner, [...owners.get(owner) ?? [], tree]);
+  }
+  return owners.values();
+}
+
+/** Those that are there, and whose they are. */
+async function treesAt(paths: readonly string[]): Promise<Tree[]> {
+  const found = await Promise.all(paths.map(async (path) => ({ path, info: await lookAt(path) })));
+  return found.flatMap(({ path, info }) => (info ? [{ path, uid: info.uid, gid: info.gid }] : []));
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { randomUUID } from 'node:crypto';
+import type { WorkflowHandle } from '@temporalio/client';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applicationName } from '../../activities/kernel/names.ts';
@@ -11,6 +12,7 @@ import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { withClient } from '../../activities/postgres/source.ts';
+import { hostName } from '../../workers/host.ts';
 import { BY_DESIGN } from '../support/by-design.ts';
 import { problemsByPublishedSchema } from '../support/published-schema.ts';
 
@@ -56,6 +58,12 @@ async function startDrill(input: Record<string, unknown> = {}) {
   return { handle, phase, acting, evidence };
 }
 
+/** Where the run was planned, each time. */
+async function planningQueues(handle: WorkflowHandle): Promise<(string | null | undefined)[]> {
+  const { events } = await handle.fetchHistory();
+  return (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) => (scheduled?.activityType?.name === 'planDrill' ? [scheduled.taskQueue?.name] : []));
+}
+
 /** What a run must not leave: directories, processes of a drill, sessions and slots at the source. */
 async function leftovers(): Promise<string[]> {
   const directories = existsSync(join(demo.root, 'drills')) ? await readdir(join(demo.root, 'drills')) : [];
@@ -77,6 +85,8 @@ describe('dr-test on a database under write load', () => {
     const result = await drill.handle.result() as { verdict: unknown };
     const evidence = await drill.evidence();
     expect(result.verdict).toEqual({ restore: 'sound', rto: 'met', rpo: 'met' });
+    // What people approved is looked at once more where it was looked at first: another host would plan for itself, and void it.
+    expect((await planningQueues(drill.handle)).at(-1)).toBe(`runbooks@${hostName()}`);
     // What nobody can compare is stated, and nothing else was left out.
     expect(evidence.notVerified.filter((reason) => !BY_DESIGN.test(reason))).toEqual([]);
     expect(evidence.notVerified.join()).toMatch(/unlogged table ops\.page_cache/);

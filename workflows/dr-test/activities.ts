@@ -3,10 +3,13 @@ import type { RunSettings } from '../../contracts/runbook.ts';
 import { whereToRead } from '../procedure/where-to-read.ts';
 import type { DrillActivities } from '../../activities/dr-test/drill-activities.ts';
 
-/** `read`: looks at backups, on their host where one is configured, and at the source; nothing is changed, so it may be repeated. */
-export function readOn(settings: RunSettings) {
+/**
+ * `read`: looks at backups, on their host where one is configured, and at the source; nothing is changed, so it may be repeated.
+ * `taskQueue`: of the host that has looked before, where only that one's answer can be compared with its first.
+ */
+export function readOn(settings: RunSettings, taskQueue?: string) {
   return proxyActivities<DrillActivities>({
-    ...whereToRead(settings),
+    ...(taskQueue === undefined ? whereToRead(settings) : { taskQueue, scheduleToStartTimeout: settings.lease.hostLossMs }),
     startToCloseTimeout: '2m',
     heartbeatTimeout: '10s',
     retry: { initialInterval: '500ms', maximumAttempts: 4 },

@@ -28,7 +28,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.checks(checks);
     run.verdict(verdictSoFar(run.allChecks));
   };
-  const makePlan = (recoveryPoint: typeof input.recoveryPoint) => readOn(run.settings).planDrill({ database, recoveryPoint, depth: input.depth, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs });
+  const makePlan = (recoveryPoint: typeof input.recoveryPoint, taskQueue?: string) => readOn(run.settings, taskQueue).planDrill({ database, recoveryPoint, depth: input.depth, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs });
   let plan = await run.step('plan', () => makePlan(input.recoveryPoint), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
@@ -42,7 +42,8 @@ export const drTest = runbook(DrTest, async (run, input) => {
   const chosen = typeof input.recoveryPoint === 'object' ? input.recoveryPoint : { id: plan.recoveryPoint.id };
   await run.gate('start', {
     recheck: async () => {
-      plan = await makePlan(chosen);
+      // On the host that people approved: another one would plan for itself, and void what they decided.
+      plan = await makePlan(chosen, plan.taskQueue);
       run.plan(plan, bindingOf(plan));
     },
   });
