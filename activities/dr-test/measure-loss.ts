@@ -1,7 +1,9 @@
 import type { Client, ClientConfig } from 'pg';
+import type { HeartbeatSetting } from '../../contracts/configuration.ts';
 import { heartbeatCheckName } from '../../contracts/asked-checks.ts';
 import { saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
 import { withClient } from '../postgres/source.ts';
+import { conditionOf } from './condition.ts';
 import { isOfSource, isSilence, reasonOf } from './describe-source.ts';
 import { drillSource, type DrillSource } from './drill-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
@@ -97,7 +99,7 @@ async function withHeartbeat(
     return error as Error;
   });
   // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
-  if (copyMs instanceof Error) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'failed', detail: `could not be read in the restored copy: ${copyMs.message}` }] };
+  if (copyMs instanceof Error) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'failed', detail: `could not be read in the restored copy: ${whyUnread(copyMs, setting)}` }] };
   let sourceTrouble: string | null = null;
   const source = await drillSource(dependencies, drill.owner);
   const lastRecoveredMs = recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt);
@@ -109,7 +111,7 @@ async function withHeartbeat(
   const beats = !sourceAnswered ? nothing : await withClient(source(database), readSource, signal).catch((error: unknown) => {
     signal.throwIfAborted();
     // Whatever is wrong at the source, it says nothing of what was restored.
-    sourceTrouble = reasonOf(error);
+    sourceTrouble = whyUnread(error, setting);
     return nothing;
   });
   const { check, words } = crossCheckHeartbeat(setting, {
@@ -119,4 +121,9 @@ async function withHeartbeat(
     lastRecoveredMs,
   });
   return { ...result, method: result.method + words, checks: [...result.checks, check] };
+}
+
+/** The table is of users, or a view on theirs: what PostgreSQL says of it may hold values of rows. */
+function whyUnread(error: unknown, { column }: HeartbeatSetting): string {
+  return sqlState(error) === '' ? reasonOf(error) : `PostgreSQL refused to read its column "${column}" (${conditionOf(error)})`;
 }

@@ -4,18 +4,14 @@ import type { CheckSetting } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import { limitReached, queryCanceled, saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
 import { type GuardedConfig, withClient } from '../postgres/source.ts';
+import { conditionOf } from './condition.ts';
 
 /** How long an assertion may take. */
 const CHECK_TIMEOUT_MS = 5 * 60_000;
 /** Type OID of boolean. */
 const BOOLEAN = 16;
-/** What a statement by itself cannot be right with, whatever was restored. */
-const MISTAKES: Readonly<Record<string, string>> = { '42601': 'syntax error', '25006': 'it may only read' };
-/** PostgreSQL's own names of what a bad restore, or a mistake, most often looks like. Its messages may hold values of rows. */
-const CONDITIONS: Readonly<Record<string, string>> = {
-  ...MISTAKES, '21000': 'cardinality violation', '22012': 'division by zero', '22P02': 'invalid text representation', '3F000': 'invalid schema name', '42501': 'insufficient privilege',
-  '42703': 'undefined column', '42704': 'undefined object', '42804': 'datatype mismatch', '42883': 'undefined function', '42P01': 'undefined table', 'XX000': 'internal error', 'XX001': 'data corrupted', 'XX002': 'index corrupted',
-};
+/** What a statement by itself cannot be right with, whatever was restored: a syntax error, an attempt to write. */
+const MISTAKES: ReadonlySet<string> = new Set(['42601', '25006']);
 /** What extensions say whose library a drill leaves out by itself: no finding about the backup. */
 const LIBRARY_LEFT_OUT = /must be (pre)?loaded (via|by|through|using) "?shared_preload_libraries/;
 /** Values stay the text that PostgreSQL sends: the driver would make objects of dates and arrays. */
@@ -46,10 +42,10 @@ export async function runOwnChecks(address: (database: string) => GuardedConfig,
       else if (LIBRARY_LEFT_OUT.test((error as Error).message)) results.push({ name: check.name, outcome: 'skipped', detail: 'needs a library that a drill does not load; name it in drills.preloadLibraries' });
       else if (saysNothingOfTheData(error)) throw error;
       else if (isMistake(error)) {
-        const detail = isSeveralStatements(error) ? 'holds more than one statement' : `could not be run (${conditionOf(code)})`;
+        const detail = isSeveralStatements(error) ? 'holds more than one statement' : `could not be run (${conditionOf(error)})`;
         mistakes.push(`The check "${check.name}" ${detail}.`);
         results.push({ name: check.name, outcome: 'skipped', detail: `${detail}: correct its sql` });
-      } else results.push({ name: check.name, outcome: 'failed', detail: `could not be run (${conditionOf(code)})` });
+      } else results.push({ name: check.name, outcome: 'failed', detail: `could not be run (${conditionOf(error)})` });
     }
   }
   if (mistakes.length > 0 && !hasFailed && results.every(({ outcome }) => outcome !== 'failed')) {
@@ -73,14 +69,9 @@ async function holds({ sql, expect }: CheckSetting, config: GuardedConfig, signa
   }, signal);
 }
 
-function conditionOf(code: string): string {
-  const name = CONDITIONS[code];
-  return name === undefined ? code : `${code}, ${name}`;
-}
-
 /** An error with a context comes from a function of the restored database: what that holds is not the check's mistake. */
 function isMistake(error: unknown): boolean {
-  return sqlState(error) in MISTAKES && (error as { where?: string }).where === undefined;
+  return MISTAKES.has(sqlState(error)) && (error as { where?: string }).where === undefined;
 }
 
 /** By the function that reports it: the same SQLSTATE stands for any syntax error, and messages may be translated. */

@@ -99,7 +99,8 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
   }
 }
 
-async function endDrills(directory: string): Promise<void> {
+/** Ends what runs of drills below a directory. */
+export async function endDrills(directory: string): Promise<void> {
   const left = await findProcesses({ marker: { name: DRILL_VARIABLE, value: 'by directory' }, directory });
   for (const { pid } of left) sendSignal(pid, 'SIGKILL');
   await untilGone(left, 10_000);

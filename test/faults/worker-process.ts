@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, closeSync } from 'node:fs';
+import { appendFileSync, openSync, closeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,8 @@ export interface StartWorkerArgs {
   logFile: string;
   /** Poses as a host of this name; without it, the worker is of this host. */
   host?: string;
+  /** Beside the environment of this process. */
+  environment?: Readonly<Record<string, string>>;
 }
 
 /** The built programs; from sources (under vitest) those that the build before the tests made. */
@@ -30,12 +32,12 @@ function program(host: string | undefined): string {
 }
 
 /** Starts a worker and waits until it polls. */
-export async function startWorkerProcess({ configurationFile, address, logFile, host }: StartWorkerArgs): Promise<WorkerProcess> {
+export async function startWorkerProcess({ configurationFile, address, logFile, host, environment = {} }: StartWorkerArgs): Promise<WorkerProcess> {
   const log = openSync(logFile, 'a');
   let child: ChildProcess;
   try {
     child = spawn(process.execPath, [program(host), ...(host === undefined ? [] : [host])], {
-      env: { ...process.env, RUNBOOKS_CONFIG: configurationFile, TEMPORAL_ADDRESS: address }, stdio: ['ignore', 'pipe', log],
+      env: { ...process.env, ...environment, RUNBOOKS_CONFIG: configurationFile, TEMPORAL_ADDRESS: address }, stdio: ['ignore', 'pipe', log],
     });
   } finally {
     closeSync(log);
@@ -43,6 +45,7 @@ export async function startWorkerProcess({ configurationFile, address, logFile, 
   await new Promise<void>((resolve, reject) => {
     let said = '';
     child.stdout?.on('data', (chunk: Buffer) => {
+      appendFileSync(logFile, chunk);
       said += chunk.toString();
       if (said.includes('worker ready')) resolve();
     });
