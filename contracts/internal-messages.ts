@@ -19,14 +19,17 @@ export const overdueSchema = z.object({ owner: ownerSchema, reason: z.string(), 
 export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema, asking: askingSchema });
 export const finishSchema = z.object({ outcome: z.enum(OUTCOMES), asking: askingSchema });
 export const placeSchema = z.object({ title: z.string(), input: z.record(z.string(), z.unknown()), taskQueue: z.string(), open: z.string(), close: z.string(), prove: z.string() });
-export const takeSchema = z.object({ place: placeSchema.nullable(), asking: askingSchema });
+/** `runId`: of the life of the run that asks. */
+export const takeSchema = z.object({ place: placeSchema.nullable(), asking: askingSchema, runId: z.string().optional() });
 export const grantedSchema = z.object({ fence: z.number().int().positive() });
 /** Guardians of older code ask without one. */
 const prioritySchema = z.enum(PRIORITIES).default('normal');
 export const lockRequestSchema = z.object({ guardianId: z.string().min(1), owner: ownerSchema, runbook: z.string(), sharesTargetWith: z.array(z.string()), requestedAtMs: z.number(), priority: prioritySchema });
 export const grantSchema = lockRequestSchema.extend({ fence: z.number().int().positive(), grantedAtMs: z.number() });
-/** What a lock carries into its next execution, and a guardian is started with. By hand, both can be started with anything. */
-export const lockStateSchema = z.object({ nextFence: z.number().int().positive(), holders: z.array(grantSchema), waiting: z.array(lockRequestSchema) });
+/** A lock that does not know yet what the one before it held: which that was, where that is known, and who has released since. */
+const adoptingSchema = z.object({ formerRunId: z.string().optional(), startedAtMs: z.number(), released: z.array(z.string()) });
+/** What a lock carries into its next execution, and a guardian is started with. By hand, both can be started with anything. `adopting`: this is not the whole of it yet. */
+export const lockStateSchema = z.object({ nextFence: z.number().int().positive(), holders: z.array(grantSchema), waiting: z.array(lockRequestSchema), adopting: adoptingSchema.optional() });
 export const guardianInputSchema = z.object({
   owner: ownerSchema, runbook: z.string(), target: z.string(), sharesTargetWith: z.array(z.string()),
   lease: z.object({ maximumMs: z.number(), hostLossMs: z.number() }),

@@ -76,7 +76,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
         workflowId: lockId(target), taskQueue: TASK_QUEUE, signal: INTERNAL.request, signalArgs: [request], staticSummary: `lock of ${target}`,
       });
     },
-    findFormerLock: ({ lockId: id, runId }) => findFormerLock(client, id, runId),
+    findFormerLock: ({ lockId: id, ...which }) => findFormerLock(client, id, which),
     describeLock: ({ target }) => describeLock(client, target),
     async releaseLock({ target, guardianId: id }) {
       await client.workflow.getHandle(lockId(target)).signal(INTERNAL.release, { guardianId: id }).catch(ignoreNotFound);

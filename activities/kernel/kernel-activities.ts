@@ -51,8 +51,8 @@ export interface KernelActivities {
   /** Whether one of the allowed signers signed exactly this statement, for the namespace of our approvals. */
   verifySignature(input: { statement: string; signature: string }): Promise<VerifiedSignature>;
   requestLock(input: { target: string; request: LockRequest }): Promise<void>;
-  /** What the lock of this workflow id held that was ended before this one began; null where there was none, or the server has forgotten it. */
-  findFormerLock(input: { lockId: string; runId?: string }): Promise<LockState | null>;
+  /** What the lock of this workflow id held that was ended last, by `closedByMs` where that is given, or that of `runId`; null where there was none, or the server has forgotten it. */
+  findFormerLock(input: { lockId: string; runId?: string | undefined; closedByMs?: number | undefined }): Promise<LockState | null>;
   /** Who holds a target and who waits, as its lock says. */
   describeLock(input: { target: string }): Promise<LockView>;
   releaseLock(input: { target: string; guardianId: string }): Promise<void>;

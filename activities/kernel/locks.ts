@@ -33,17 +33,17 @@ export async function endedLock(client: Client, target: string): Promise<string 
 }
 
 /**
- * What the newest closed execution of a lock held, or that of `runId`. A closed workflow still answers queries. One that a person ended with a
+ * What the newest closed execution of a lock held, of those that were closed by a time, or that of `runId`. A closed workflow still answers queries. One that a person ended with a
  * state that cannot be read is the same as one that the server has forgotten.
  */
-export async function findFormerLock(client: Client, id: string, runId?: string): Promise<LockState | null> {
+export async function findFormerLock(client: Client, id: string, { runId, closedByMs = Infinity }: { runId?: string | undefined; closedByMs?: number | undefined }): Promise<LockState | null> {
   if (runId !== undefined) return (await stateOf(client, id, runId)) ?? null;
   const query = `WorkflowId = '${id.replaceAll("'", "''")}' AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew'`;
   let newest: { runId: string; closedAtMs: number } | undefined;
   try {
     for await (const closed of client.workflow.list({ query })) {
       const closedAtMs = closed.closeTime?.getTime() ?? 0;
-      if (isOver(closed.status.name) && (!newest || closedAtMs > newest.closedAtMs)) newest = { runId: closed.runId, closedAtMs };
+      if (isOver(closed.status.name) && closedAtMs <= closedByMs && (!newest || closedAtMs > newest.closedAtMs)) newest = { runId: closed.runId, closedAtMs };
     }
   } catch (error) {
     // A server without lists, such as the one that skips time, remembers no former lock either.

@@ -1,5 +1,6 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { lockId } from '../../contracts/guardian.ts';
@@ -30,6 +31,10 @@ async function evidenceOf({ handle }: ToyRun, runId: string): Promise<Evidence> 
   expect(found).toHaveLength(1);
   return found[0] as Evidence;
 }
+
+/** Timers with which a guardian waits until a former life of its run can no longer act. */
+const waitsForFormerLife = (events: Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']) =>
+  (events ?? []).filter((event) => event.timerStartedEventAttributes && Buffer.from(event.userMetadata?.summary?.data ?? []).toString().includes('of the former run can no longer act'));
 
 it('a run that was over is reset to its beginning: it takes the target anew, and its evidence proves its own teardown', async () => {
   const run = await start();
@@ -77,6 +82,19 @@ it('a run and its guardian that were ended by force while they owned go on after
   expect(result.fence).toBe(before.holders[0]?.fence);
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'succeeded', teardown: { outcome: 'done', provenAbsent: true } });
   expect((await holders('free')).holders).toEqual([]);
+});
+
+it('a guardian that was begun anew waits for what its run did before the reset, too', async () => {
+  const run = await start({ stallMs: 60_000, whenCancelled: 'go on' });
+  await acting(run);
+  await run.guardian.terminate('test');
+  await run.handle.terminate('test');
+  await reset(environment, run, 'first');
+  await until(async () => (await run.journal()).filter((line) => line === 'begin one').length === 2, 'the second life begins');
+  const { events } = await environment.client.workflow.getHandle(run.guardian.workflowId).fetchHistory();
+  expect(waitsForFormerLife(events)).toHaveLength(1);
+  await newest(run).terminate();
+  await environment.client.workflow.getHandle(run.guardian.workflowId).result();
 });
 
 it.concurrent('a run whose former life the server has deleted settles all the same, and says what nobody can know', async () => {
@@ -131,9 +149,8 @@ it('a run that is reset while its activities work gets its place again only when
   // The first life's activity ignores that it was cancelled; a heartbeat time-out, and what it takes to stop, have to pass.
   await until(async () => (await run.journal()).filter((line) => line === 'begin one').length === 2, 'the second life begins');
   const { events } = await run.guardian.fetchHistory();
-  const waits = (events ?? []).filter((event) => event.timerStartedEventAttributes && Buffer.from(event.userMetadata?.summary?.data ?? []).toString().includes('of the former run can no longer act'));
   const told = (events ?? []).filter((event) => event.signalExternalWorkflowExecutionInitiatedEventAttributes?.signalName === INTERNAL.owned);
-  expect([waits.length, told.length]).toEqual([1, 2]);
+  expect([waitsForFormerLife(events).length, told.length]).toEqual([1, 2]);
   await newest(run).terminate();
   await run.guardian.result();
 });

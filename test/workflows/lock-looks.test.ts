@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/activity';
-import { Client } from '@temporalio/client';
+import { Client, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -36,6 +36,8 @@ afterEach(async () => {
   for (const stop of stops.splice(0).toReversed()) await stop();
 });
 
+const kernelActivities = () => createKernelActivities({ client: new Client({ connection: environment.connection }), configuration, codeVersion: 'test', searchAttributes: [] });
+
 async function startWorker(instead: Partial<KernelActivities> = {}): Promise<void> {
   const client = new Client({ connection: environment.connection });
   // This server's time stands still while an activity is at work: one that watches for hours has to be many short looks.
@@ -46,7 +48,7 @@ async function startWorker(instead: Partial<KernelActivities> = {}): Promise<voi
   };
   const worker = await Worker.create({
     connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await (bundle ??= bundleToy()),
-    activities: { ...createKernelActivities({ client, configuration, codeVersion: 'test', searchAttributes: [] }), ...toyActivities, awaitRunEnd, describeLock: () => Promise.resolve({ holders: [], waiting: [] }), findFormerLock: () => Promise.resolve(null), ...instead },
+    activities: { ...kernelActivities(), ...toyActivities, awaitRunEnd, describeLock: () => Promise.resolve({ holders: [], waiting: [] }), findFormerLock: () => Promise.resolve(null), ...instead },
   });
   const running = worker.run();
   stops.push(async () => {
@@ -101,4 +103,67 @@ it('a run that was ended by a person while it waited is not called overdue by a 
   await environment.client.workflow.getHandle(guardianId(owner)).result();
   const [evidence] = (await readEvidence(configuration)).filter(({ workflowId }) => workflowId === handle.workflowId);
   expect(evidence).toMatchObject({ outcome: 'terminated', failure: { type: 'TERMINATED' } });
+}, 180_000);
+
+it('a lock that is ended before it has learnt what the one before it held does not lose that for the next', async () => {
+  const real = kernelActivities();
+  let isSilent = false;
+  await startWorker({
+    async findFormerLock(input) {
+      if (isSilent) throw new Error('the server is away');
+      return input.runId === undefined ? null : real.findFormerLock(input);
+    },
+  });
+  const [holder, released, second, third] = [await startDummy(), await startDummy(), await startDummy(), await startDummy()];
+  const ask = (id: string, sharesTargetWith: string[] = []) => real.requestLock({ target: 'shop', request: { guardianId: id, owner: { workflowId: id, firstExecutionRunId: id }, runbook: 'toy', sharesTargetWith, requestedAtMs: 0, priority: 'normal' } });
+  const lock = () => environment.client.workflow.getHandle(lockId('shop'));
+  await ask(holder);
+  await ask(released, ['toy']);
+  await vi.waitUntil(async () => (await stateOf('shop')).holders.length === 2, { timeout: 30_000 });
+  const [before] = (await stateOf('shop')).holders;
+  await lock().terminate('by a person');
+  isSilent = true;
+  await ask(second);
+  await real.releaseLock({ target: 'shop', guardianId: released });
+  await vi.waitUntil(async () => (await stateOf('shop')).adopting?.released.length === 1, { timeout: 30_000 });
+  await lock().terminate('by a person, since it hangs');
+  isSilent = false;
+  await ask(third);
+  await vi.waitUntil(async () => (await stateOf('shop')).adopting === undefined, { timeout: 30_000 });
+  const { holders, waiting, nextFence } = await stateOf('shop');
+  expect([holders.map(({ guardianId: id, fence }) => [id, fence]), waiting.map(({ guardianId: id }) => id), nextFence]).toEqual([[[holder, before?.fence]], [second, third], 3]);
+}, 180_000);
+
+it('a run that ends while its guardian looks whether it lives has ended, whatever the look saw', async () => {
+  configuration = toyConfiguration(root, {}, { maximum: '4s' });
+  const real = kernelActivities();
+  let started: ((handle: WorkflowHandleWithFirstExecutionRunId) => void) | undefined;
+  const run = new Promise<WorkflowHandleWithFirstExecutionRunId>((resolve) => { started = resolve; });
+  let [isEnded, isTold] = [false, false];
+  await startWorker({
+    async awaitRunEnd({ owner }) {
+      const client = new Client({ connection: environment.connection });
+      await vi.waitUntil(() => isEnded, { timeout: 120_000 });
+      const closed = await latestRun(client, owner);
+      isTold = true;
+      return { status: 'terminated', runId: closed?.runId ?? '', closedAtMs: closed?.closeTime?.getTime() ?? Date.now() };
+    },
+    async findRunEnd(input) {
+      const found = await real.findRunEnd(input);
+      if (found || isEnded) return found;
+      await (await run).terminate('by a person');
+      isEnded = true;
+      await vi.waitUntil(() => isTold, { timeout: 30_000 });
+      // The answer of the watch is there first.
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      return found;
+    },
+  });
+  const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')), stallMs: 12_000, whenCancelled: 'go on' }] });
+  started?.(handle);
+  const guardian = environment.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId }));
+  await vi.waitUntil(() => guardian.query<string>('phase').then((phase) => phase === 'guarding', () => false), { timeout: 30_000 });
+  await environment.sleep('5s');
+  await guardian.result();
+  expect((await readEvidence(configuration)).map(({ outcome }) => outcome)).toEqual(['terminated']);
 }, 180_000);

@@ -194,7 +194,9 @@ export class Guard {
 
   /** A run that was reset gets its fence once more, and not before the activities of its former life can no longer act in the same place. */
   async #tellAgain(refused: string | undefined): Promise<void> {
-    if (this.#told > 0) {
+    const asking = this.#unanswered.take?.runId;
+    // A guardian that was begun anew does not know what its former self has told: a run that was reset had a life before.
+    if (this.#told > 0 || (asking !== undefined && asking !== this.#input.owner.firstExecutionRunId)) {
       const { mayActForMs } = await read.readLedger({ owner: this.#input.owner });
       if (mayActForMs > 0) await sleep(mayActForMs, { summary: 'until the activities of the former run can no longer act' });
     }

@@ -17,7 +17,9 @@ export class WatchedRun {
 
   /** Looks once. */
   async lives(): Promise<boolean> {
-    this.end ??= (await read.findRunEnd({ owner: this.#owner })) ?? undefined;
+    const found = await read.findRunEnd({ owner: this.#owner });
+    // Not before the answer is here: whoever watches may have learnt of the end while this was asked.
+    this.end ??= found ?? undefined;
     return this.end === undefined;
   }
 

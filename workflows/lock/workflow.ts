@@ -28,6 +28,9 @@ export async function lock(carried?: unknown, formerRunId?: unknown): Promise<vo
 
 async function keep(carried: LockState | undefined, formerRunId: string | undefined): Promise<void> {
   let state = carried ?? EMPTY_LOCK;
+  const { workflowId, startTime } = workflowInfo();
+  const released: string[] = [];
+  let isAdopting = carried === undefined;
   let changed = true;
   // A guardian that was ended by force, and begun again under its id, does not know what it holds.
   let toRemind: string[] = [];
@@ -38,18 +41,17 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
   });
   onInternalSignal(INTERNAL.release, releaseSchema, ({ guardianId }) => {
     state = remove(state, guardianId);
+    if (isAdopting) released.push(guardianId);
     changed = true;
   });
-  setHandler(holders, () => state);
+  // Who comes after one that is ended before it knows goes on to the one before it.
+  setHandler(holders, () => (isAdopting ? { ...state, adopting: { ...(formerRunId === undefined ? {} : { formerRunId }), startedAtMs: startTime.getTime(), released } } : state));
 
   if (carried === undefined && patched('goes on with what a former lock held')) {
-    const { workflowId, startTime } = workflowInfo();
-    const former = await read.findFormerLock({ lockId: workflowId, ...(formerRunId === undefined ? {} : { runId: formerRunId }) });
-    // Where nobody can say any more how far its fences came, from the seconds since 1970 on: no lock grants one a second for
-    // ever. Else from 1: a fence is part of the path of a socket, which has few bytes.
-    const isForgotten = formerRunId !== undefined && former === null;
-    state = adopt(state, former, isForgotten ? Math.floor(startTime.getTime() / 1_000) : 1);
+    const { former, firstFence } = await findFormer(workflowId, formerRunId);
+    state = released.reduce(remove, adopt(state, former, firstFence));
   }
+  isAdopting = false;
   while (!workflowInfo().continueAsNewSuggested) await round();
   // What came meanwhile is in the state, but for those who asked once more.
   while (toRemind.length > 0) await remind();
@@ -85,4 +87,17 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
       changed = true;
     }
   }
+}
+
+/**
+ * What the lock before held; where that one had not come to know it, with what the one before that did. `firstFence`: where
+ * nobody can say any more how far its fences came, the seconds since 1970: no lock grants one a second for ever. Else 1: a
+ * fence is part of the path of a socket, which has few bytes.
+ */
+async function findFormer(lockId: string, runId: string | undefined, closedByMs?: number): Promise<{ former: LockState | null; firstFence: number }> {
+  const former = await read.findFormerLock({ lockId, ...(runId === undefined ? { closedByMs } : { runId }) });
+  if (!former?.adopting) return { former, firstFence: runId !== undefined && former === null ? Math.floor(workflowInfo().startTime.getTime() / 1_000) : 1 };
+  const { adopting, ...since } = former;
+  const older = await findFormer(lockId, adopting.formerRunId, adopting.startedAtMs);
+  return { former: adopting.released.reduce(remove, adopt(since, older.former, older.firstFence)), firstFence: 1 };
 }

@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancellationScope, getExternalWorkflowHandle, isCancellation, startChild, ParentClosePolicy, uuid4 } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, getExternalWorkflowHandle, isCancellation, startChild, ParentClosePolicy, uuid4, workflowInfo } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput, type Take } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
@@ -49,7 +49,7 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
   const told = await CancellationScope.nonCancellable(async () => {
     await state.guarded;
     state.asking.take = uuid4();
-    return tell(state, INTERNAL.take, { place, asking: state.asking.take } satisfies Take);
+    return tell(state, INTERNAL.take, { place, asking: state.asking.take, runId: workflowInfo().runId } satisfies Take);
   });
   const lookWhoHolds = async () => {
     state.lock = await read.describeLock({ target: state.record.target ?? '' });
