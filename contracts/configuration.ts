@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { durationMs, sizeBytes } from './duration.ts';
+import { evidenceCopySchema, localDirectory } from './evidence-copies.ts';
 import { gatePolicySchema, type GatePolicy } from './gate.ts';
 import { channelSchema } from './notification.ts';
 import { groupsSchema, membersOf, normalName, peopleSchema, personOf, type Groups, type People } from './people.ts';
@@ -120,11 +121,11 @@ function mistakesOfGates({ groups, people, approvals, notifications, databases }
 export const configurationSchema = z.strictObject({
   version: z.literal(1),
   evidence: z.strictObject({
-      directory: z.string().default('./evidence'),
+      directory: localDirectory('name an object store under evidence.copies').default('./evidence'),
       /** File of a private Ed25519 key in PEM: the worker signs evidence with it. */
       signingKey: z.string().optional(),
       /** Where evidence and reports are copied to, each file once. */
-      copies: z.array(z.strictObject({ directory: z.string() })).default([]),
+      copies: z.array(evidenceCopySchema).default([]),
   }).prefault({}),
   drills: z.strictObject({
       directory: z.string().default('/var/tmp/durable-runbooks/drills'),
@@ -158,8 +159,8 @@ export const configurationSchema = z.strictObject({
   databases: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,40}$/, 'a target is named with a-z, 0-9, _ and -'), databaseSchema),
 }).superRefine((value, context) => {
   for (const { path, message } of mistakesOfGates(value)) context.addIssue({ code: 'custom', path, message });
-  for (const [index, { directory }] of value.evidence.copies.entries()) {
-    if (directory === value.evidence.directory) context.addIssue({ code: 'custom', path: ['evidence', 'copies', index, 'directory'], message: 'is evidence.directory itself; name another place' });
+  for (const [index, copy] of value.evidence.copies.entries()) {
+    if ('directory' in copy && copy.directory === value.evidence.directory) context.addIssue({ code: 'custom', path: ['evidence', 'copies', index, 'directory'], message: 'is evidence.directory itself; name another place' });
   }
   if (Object.keys(value.databases).length === 0) context.addIssue({ code: 'custom', path: ['databases'], message: 'name at least one database' });
 });

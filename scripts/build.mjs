@@ -92,7 +92,8 @@ async function bundleWorkerParts() {
   const bundle = await rolldown({
     input: file,
     platform: 'node',
-    external: [/^@temporalio\//, /\/configuration-error\.js$/],
+    // The SDK of object stores too: it is loaded by whoever has one.
+    external: [/^@temporalio\//, /^@aws-sdk\//, /\/configuration-error\.js$/],
     plugins: [{
       name: 'where-a-module-was',
       // A file beside a module stays beside it, and not beside the bundle.

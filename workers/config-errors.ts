@@ -72,7 +72,8 @@ function findingsOf(issue: Issue, prefix: readonly PropertyKey[], document: Docu
 }
 
 function weight(issues: readonly Issue[]): number {
-  return issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? 2 : issue.path.length === 0 ? 3 : 1), 0);
+  const ofItself = ({ code }: Issue) => (code === 'invalid_type' ? 4 : 3);
+  return issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? 2 : issue.path.length === 0 ? ofItself(issue) : 1), 0);
 }
 
 function article(type: string): string {

@@ -9,7 +9,7 @@ export function resolvePaths(configuration: Configuration, directory: string): C
   const { postgres, evidence, approvals, drills, notifications, databases } = configuration;
   return {
     ...configuration,
-    evidence: { ...evidence, directory: at(evidence.directory), copies: evidence.copies.map(({ directory }) => ({ directory: at(directory) })), ...(evidence.signingKey === undefined ? {} : { signingKey: at(evidence.signingKey) }) },
+    evidence: { ...evidence, directory: at(evidence.directory), copies: evidence.copies.map((copy) => ('directory' in copy ? { directory: at(copy.directory) } : copy)), ...(evidence.signingKey === undefined ? {} : { signingKey: at(evidence.signingKey) }) },
     approvals: approvals.allowedSigners === undefined ? approvals : { allowedSigners: at(approvals.allowedSigners) },
     drills: { ...drills, directory: at(drills.directory) },
     postgres: postgres.binDirectory === undefined ? postgres : { ...postgres, binDirectory: at(postgres.binDirectory) },

@@ -1,5 +1,6 @@
 import type { EvidenceFiles } from '../kernel/kernel-activities.ts';
 import { BY_HEAD, type EvidenceStore, type StoredName } from './store.ts';
+import { within } from './within.ts';
 
 /** As long as a store may take for one copy: a share that hangs must not keep the others waiting. */
 const COPY_MS = 20_000;
@@ -32,12 +33,6 @@ async function copyPiece(copy: EvidenceStore, { texts, proof }: Piece): Promise<
     const isOurs = await copy.putIfAbsent(name, text);
     if (!isOurs && name === proof && await copy.get(name) !== text) throw new Error(`${name} is something else there, and is not overwritten`);
   }
-}
-
-async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new Error(`it did not answer within ${milliseconds / 1_000} s`)), milliseconds); });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 /** What a copy lacks of a store, and what it has in another size: half of it, or other evidence of the same run. */

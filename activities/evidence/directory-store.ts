@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { access, link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { Configuration } from '../../contracts/configuration.ts';
 import type { EvidenceStore, StoredName } from './store.ts';
 
 /** What the name under which an attempt writes a file adds to the file's own: each has another, so that two never write into one. */
@@ -69,11 +68,6 @@ export function directoryStore(directory: string, { mustExist = false }: { mustE
       await removePartials(file);
     }
   }
-}
-
-/** Where the configuration wants evidence to be copied to. */
-export function copyStores({ evidence: { copies } }: Pick<Configuration, 'evidence'>): EvidenceStore[] {
-  return copies.map(({ directory }) => directoryStore(directory, { mustExist: true }));
 }
 
 /** Creates a file, durably. What could not be written whole is taken away again, where that is allowed. */

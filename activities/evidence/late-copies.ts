@@ -1,6 +1,7 @@
 import type { Configuration } from '../../contracts/configuration.ts';
 import { makeUpFor } from './copies.ts';
-import { copyStores, directoryStore } from './directory-store.ts';
+import { copyStores } from './copy-stores.ts';
+import { directoryStore } from './directory-store.ts';
 
 /** Copies this host's evidence to where it is missing, when a worker starts and now and then. Returns what people should know, a line each. */
 export async function sendLateCopies({ evidence }: Pick<Configuration, 'evidence'>): Promise<string[]> {

@@ -10,9 +10,9 @@ export interface StoredName { name: string; bytes: number; modifiedAtMs: number 
  * a conditional put, a get, and a list by prefix.
  */
 export interface EvidenceStore {
-  /** What people call it: a directory's path. */
+  /** What people call it: a directory's path, or `s3://bucket/prefix`. */
   readonly location: string;
-  /** Where people find a text: its file's path. */
+  /** Where people find a text: its file's path, or its address. */
   locate(name: string): string;
   /** Gives a text its name; false where the name is taken, whatever it stands for. Throws what keeps it from being written. */
   putIfAbsent(name: string, text: string): Promise<boolean>;

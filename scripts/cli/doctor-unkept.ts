@@ -1,5 +1,6 @@
 import { WorkflowNotFoundError, type WorkflowExecutionInfo } from '@temporalio/client';
-import { copyStores, directoryStore } from '../../activities/evidence/directory-store.ts';
+import { copyStores } from '../../activities/evidence/copy-stores.ts';
+import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { formatSeconds } from '../../activities/evidence/report-format.ts';
 import { namesOf } from '../../activities/evidence/store.ts';
 import type { Configuration } from '../../contracts/configuration.ts';

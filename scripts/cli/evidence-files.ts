@@ -11,6 +11,11 @@ export async function readEvidence(file: string): Promise<Evidence> {
   const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new CommandError(EXIT.usage, `${file} cannot be read (${cause.code ?? cause.message})`, { cause });
   });
+  return parseEvidence(text, file);
+}
+
+/** @throws CommandError with a sentence when it is not evidence */
+export function parseEvidence(text: string, file: string): Evidence {
   const parsed = evidenceSchema.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

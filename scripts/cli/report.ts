@@ -3,16 +3,17 @@ import { basename, dirname, resolve } from 'node:path';
 import { redact } from '../../activities/evidence/chain/redact.ts';
 import { textOf } from '../../activities/evidence/chain/seal.ts';
 import { verifyChain } from '../../activities/evidence/chain/verify.ts';
+import { copyStores } from '../../activities/evidence/copy-stores.ts';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { earlierRuns, type EarlierRun } from '../../activities/evidence/earlier-runs.ts';
 import { renderReport } from '../../activities/evidence/report.ts';
 import { renderMarkdown } from '../../activities/evidence/report-markdown.ts';
-import { BY_HEAD, nameByHead, namesOf } from '../../activities/evidence/store.ts';
+import { BY_HEAD, nameByHead, namesOf, type EvidenceStore } from '../../activities/evidence/store.ts';
 import { sha256Schema } from '../../contracts/chain.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { loadConfiguration } from '../../workers/config.ts';
-import { listEvidence, readEvidence, type StoredEvidence } from './evidence-files.ts';
+import { listEvidence, parseEvidence, readEvidence, type StoredEvidence } from './evidence-files.ts';
 import { renderText } from './evidence-text.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
@@ -25,20 +26,20 @@ export interface ReportOptions extends TemporalOptions { redact?: string[]; form
 /** `runbook report`: the evidence of a file, the newest of a workflow id or run id, or the one with a head; with the runs before it. */
 export async function report(fileOrId: string, options: ReportOptions): Promise<ExitCode> {
   const format = formatOf(options);
-  const { file, evidence } = await find(fileOrId, options);
+  const { file, evidence, store = directoryStore(homeOf(file)) } = await find(fileOrId, options);
   if (options.redact) {
     process.stdout.write(withoutValues(evidence, options.redact));
     return EXIT.done;
   }
-  const store = directoryStore(homeOf(file));
   const earlier = await earlierRuns(store, evidence);
   if (format === 'markdown' || format === 'html') {
     process.stdout.write(RENDER[format](evidence, earlier));
     return EXIT.done;
   }
-  const reports = [file.replace(/\.json$/, '.html'), store.locate(namesOf(evidence).report)].filter((report) => report !== file);
-  const there = await Promise.all(reports.map((report) => access(report).then(() => true, () => false)));
-  const htmlFile = reports.find((_, index) => there[index]);
+  const beside = file.replace(/\.json$/, '.html');
+  const isBeside = beside !== file && await access(beside).then(() => true, () => false);
+  const { report: name } = namesOf(evidence);
+  const htmlFile = isBeside ? beside : await store.get(name).catch(() => undefined) === undefined ? undefined : store.locate(name);
   const paths = { evidence: file, ...(htmlFile === undefined ? {} : { report: htmlFile }) };
   print({ json: format === 'json' }, { paths, evidence, earlierRuns: earlier }, () => [renderText(evidence, paths, earlier)]);
   return EXIT.done;
@@ -59,7 +60,8 @@ function homeOf(file: string): string {
   return basename(directory) === BY_HEAD ? dirname(directory) : directory;
 }
 
-async function find(fileOrId: string, { config, ...flags }: TemporalOptions): Promise<StoredEvidence> {
+/** With the store that it is in, where that is not the file's directory. */
+async function find(fileOrId: string, { config, ...flags }: TemporalOptions): Promise<StoredEvidence & { store?: EvidenceStore }> {
   // The report lies beside the evidence: either names the run.
   const file = resolve(fileOrId).replace(/\.html$/, '.json');
   if (await access(file).then(() => true, () => false)) return { file, evidence: await readEvidence(file) };
@@ -73,13 +75,15 @@ async function find(fileOrId: string, { config, ...flags }: TemporalOptions): Pr
 }
 
 /** Here, or in a copy. */
-async function findByHead(head: string, { directory, copies }: Configuration['evidence']): Promise<StoredEvidence> {
-  const places = [directory, ...copies.map((copy) => copy.directory)];
-  for (const place of places) {
-    const file = directoryStore(place).locate(nameByHead(head));
-    if (await access(file).then(() => true, () => false)) return { file, evidence: await readEvidence(file) };
+async function findByHead(head: string, evidence: Configuration['evidence']): Promise<StoredEvidence & { store: EvidenceStore }> {
+  const stores = [directoryStore(evidence.directory), ...copyStores({ evidence })];
+  const failures: string[] = [];
+  for (const store of stores) {
+    const text = await store.get(nameByHead(head)).catch((error: Error) => { failures.push(`${store.location} could not be looked at: ${error.message}`); });
+    const file = store.locate(nameByHead(head));
+    if (text !== undefined) return { file, evidence: parseEvidence(text, file), store };
   }
-  throw new CommandError(EXIT.usage, `there is no evidence with this head in ${places.join(', ')}; evidence of older versions is not kept by its head`);
+  throw new CommandError(EXIT.usage, [`there is no evidence with this head in ${stores.map(({ location }) => location).join(', ')}; evidence of older versions is not kept by its head`, ...failures].join('\n'));
 }
 
 /** The bytes of a file to hand on. @throws CommandError for what has no chain, and for what cannot be redacted alone */

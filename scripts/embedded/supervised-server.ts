@@ -16,7 +16,18 @@ export interface SupervisedServer {
   stop(): Promise<void>;
 }
 
-/** Where a server will answer, and how to tell that it does. */
+/** What a server is called, and how to tell that it answers. */
+export interface SupervisedProgram {
+  readonly name: string;
+  /** Receives what the server prints; appended to. */
+  readonly logFile: string;
+  /** Beside those of this process, such as a secret: arguments can be read by everybody on the host. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** Asks what only a server that is ready answers; rejects until then. */
+  readonly ask: () => Promise<unknown>;
+}
+
+/** Where a Temporal server will answer, and how to tell that it does. */
 export interface SupervisedOptions {
   readonly address: string;
   /** Receives what the server prints; appended to. */
@@ -51,30 +62,42 @@ exit "$code"
 /** The dev server answers in under a second; a loaded machine gets longer. */
 const READY_TIMEOUT_MS = 30_000;
 
+/** Starts a Temporal server, as {@link superviseProgram} does. */
+export async function startSupervised(command: readonly string[], { address, logFile, metadata = {}, isReady }: SupervisedOptions): Promise<SupervisedServer> {
+  return superviseProgram(command, {
+    name: `the Temporal server at ${address}`, logFile,
+    ask: async () => {
+      const connection = await Connection.connect({ address, metadata, connectTimeout: 2_000 });
+      await isReady(connection).finally(() => connection.close());
+    },
+  });
+}
+
 /**
  * Starts a server program and waits until it answers.
  *
  * @throws Error with the server's last lines when it ends early or does not answer within 30 seconds
  */
-export async function startSupervised(command: readonly string[], options: SupervisedOptions): Promise<SupervisedServer> {
-  await mkdir(dirname(options.logFile), { recursive: true });
+export async function superviseProgram(command: readonly string[], { name, logFile, variables, ask }: SupervisedProgram): Promise<SupervisedServer> {
+  await mkdir(dirname(logFile), { recursive: true });
   // One file handle for the server, so that its output does not depend on this process reading it.
-  const log = await open(options.logFile, 'a');
+  const log = await open(logFile, 'a');
   const { size: logStart } = await log.stat();
   const shell = spawn('/bin/sh', ['-c', SUPERVISOR, 'temporal-supervisor', ...command], {
     stdio: ['pipe', 'pipe', log.fd],
+    env: { ...process.env, ...variables },
     // A group of its own: Ctrl-C reaches us first, and the server ends in order afterwards.
     detached: true,
   });
   const exited = new Promise<void>((resolve) => shell.once('close', () => resolve()));
   try {
     const pid = await readPid(shell);
-    await waitUntilItAnswers(options, exited);
+    await waitUntilItAnswers(ask, exited);
     return { pid, exited, stop: () => end(shell, exited) };
   } catch (error) {
     await end(shell, exited);
-    const said = (await readFile(options.logFile, 'utf8')).slice(logStart).trim().split('\n').slice(-5).join('\n');
-    throw new Error(`the Temporal server at ${options.address} did not start: ${(error as Error).message}\n${said}`.trimEnd(), { cause: error });
+    const said = (await readFile(logFile, 'utf8')).slice(logStart).trim().split('\n').slice(-5).join('\n');
+    throw new Error(`${name} did not start: ${(error as Error).message}\n${said}`.trimEnd(), { cause: error });
   } finally {
     await log.close();
   }
@@ -87,20 +110,15 @@ async function readPid(shell: ChildProcess): Promise<number> {
   return Number(line);
 }
 
-async function waitUntilItAnswers({ address, metadata = {}, isReady }: SupervisedOptions, exited: Promise<void>): Promise<void> {
+async function waitUntilItAnswers(ask: SupervisedProgram['ask'], exited: Promise<void>): Promise<void> {
   let gone = false;
   void exited.then(() => { gone = true; });
   let last: unknown;
   for (const deadline = Date.now() + READY_TIMEOUT_MS; Date.now() < deadline; await sleep(50)) {
     if (gone) throw new Error('it ended');
     try {
-      const connection = await Connection.connect({ address, metadata, connectTimeout: 2_000 });
-      try {
-        await isReady(connection);
-        return;
-      } finally {
-        await connection.close();
-      }
+      await ask();
+      return;
     } catch (error) {
       last = error;
     }

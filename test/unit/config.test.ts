@@ -121,6 +121,32 @@ databases:
     expect(errorsOf(`${MINIMAL}evidence: { copies: [{ directory: /share }, { directory: ./evidence }] }\n`)).toEqual([expect.stringMatching(/^r\.yaml:6:\d+: evidence\.copies\.1\.directory: is evidence\.directory itself/)]);
   });
 
+  it('takes object stores as copies of the evidence, by their address alone or with more', () => {
+    const copiesOf = (copies: string) => parseConfiguration(`${MINIMAL}evidence: { copies: [${copies}] }\n`, 'r.yaml').evidence.copies;
+    expect(copiesOf('s3://bucket/of/runbooks, { directory: /share }, { s3: s3://bucket }')).toEqual([{ s3: 's3://bucket/of/runbooks' }, { directory: '/share' }, { s3: 's3://bucket' }]);
+    const full = { s3: 's3://my.bucket/x/', endpoint: 'https://objects.example.org:9000', region: 'eu-central-1', forcePathStyle: true };
+    expect(copiesOf(JSON.stringify(full))).toEqual([full]);
+  });
+
+  it('refuses an object store that is none, or is written where a directory is, and repeats no secret', () => {
+    const errorOf = (evidence: string) => errorsOf(`${MINIMAL}evidence: { ${evidence} }\n`);
+    const isAddress = 'is s3://bucket/prefix, with folders of letters';
+    for (const address of ['s3://AKX:hidden@bucket/x', 's3://bucket/x?versionId=hidden', 's3://Bucket', 's3://bucket//x', 'gs://bucket/x', './share']) {
+      for (const [written, path] of [[`'${address}'`, ''], [`{ s3: '${address}' }`, '.s3']] as const) {
+        const errors = errorOf(`copies: [${written}]`);
+        expect(errors).toEqual([expect.stringContaining(`evidence.copies.0${path}: ${isAddress}`)]);
+        expect(errors[0]).not.toContain('hidden');
+      }
+    }
+    expect(errorOf('copies: [{ directory: s3://bucket/x }]')).toEqual([expect.stringContaining('evidence.copies.0.directory: is a directory, and no address; an object store is written as s3: s3://bucket/prefix')]);
+    expect(errorOf('directory: s3://bucket/x')).toEqual([expect.stringContaining('evidence.directory: is a directory, and no address; name an object store under evidence.copies')]);
+    expect(errorOf(`copies: [{ s3: s3://bucket, endpoint: 'https://AKX:hidden@example.org' }]`)).toEqual([expect.stringMatching(/evidence\.copies\.0\.endpoint: leave user and password out of the URL(?!.*hidden)/)]);
+    expect(errorOf('copies: [{ s3: s3://bucket, endpoint: ftp://example.org }]')).toEqual([expect.stringContaining('evidence.copies.0.endpoint: ')]);
+    expect(errorOf('copies: [{ s3: s3://bucket, forcePathStile: true }]')).toEqual([expect.stringContaining('did you mean "forcePathStyle"?')]);
+    expect(errorOf('copies: [{ directori: /share }]')[0]).toMatch(/evidence\.copies\.0/);
+    expect(errorOf('copies: [5]')).toEqual([expect.stringContaining('evidence.copies.0: must be a group of settings')]);
+  });
+
   it('accepts runbooks.example.yaml, which names every setting', async () => {
     const text = await readFile(new URL('../../runbooks.example.yaml', import.meta.url), 'utf8');
     expect(parseConfiguration(text, 'runbooks.example.yaml').databases['orders']?.objectives.rto).toBe(3_600_000);
@@ -142,13 +168,13 @@ databases:
 describe('loadConfiguration', () => {
   it('resolves relative paths against the file, and finds it by RUNBOOKS_CONFIG', async () => {
     const file = join(directory, 'r.yaml');
-    await writeFile(file, `${MINIMAL}    probe: { command: [./probe.sh] }\nevidence: { copies: [{ directory: ./share }] }\n`);
+    await writeFile(file, `${MINIMAL}    probe: { command: [./probe.sh] }\nevidence: { copies: [{ directory: ./share }, s3://bucket/x] }\n`);
     vi.stubEnv('RUNBOOKS_CONFIG', file);
     const { configuration } = await loadConfiguration();
     expect(configuration.databases['orders']).toMatchObject({
       connection: { passwordFile: join(directory, 'secret') }, provider: { repository: join(directory, 'backups'), walDirectory: '/wal' }, probe: { command: [join(directory, 'probe.sh')] },
     });
-    expect(configuration.evidence).toEqual({ directory: join(directory, 'evidence'), copies: [{ directory: join(directory, 'share') }] });
+    expect(configuration.evidence).toEqual({ directory: join(directory, 'evidence'), copies: [{ directory: join(directory, 'share') }, { s3: 's3://bucket/x' }] });
   });
 
   it('warns of a password that everybody can read, and of one that is not there', async () => {
