@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowFailedError } from '@temporalio/client';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { namesOf } from '../../activities/evidence/store.ts';
 import { evidenceSchema } from '../../contracts/evidence.ts';
+import { guardianId } from '../../contracts/guardian.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { openPage, startBrowser } from './browser.ts';
@@ -75,6 +79,28 @@ describe('a person with nothing but the web UI', () => {
     await ui.sendSignal(run.address, 'approve');
     await detailsShow(run.address, /Waiting at gate start[^]*refused: approve at .*an unnamed person has already decided/);
     expect((await progressOf(run.handle)).openGate).not.toBeNull();
+  });
+
+  it('pauses and resumes with empty forms, and aborts with another: the evidence says who asked, as far as it shows', async () => {
+    const run = await startDrill(demo, 'anyone');
+    await waitAtGate(run.handle);
+    await ui.sendSignal(run.address, 'pause');
+    await detailsShow(run.address, /dr-test on anyone: [^]*\(paused\)/);
+    await ui.sendSignal(run.address, 'approve');
+    await expect.poll(async () => (await progressOf(run.handle)).phase, { timeout: 30_000 }).toMatch(/^paused before/);
+    // It stays there.
+    await sleep(2_000);
+    expect((await progressOf(run.handle)).phase).toMatch(/^paused before/);
+    await ui.sendSignal(run.address, 'resume');
+    await expect.poll(async () => (await progressOf(run.handle)).paused, { timeout: 30_000 }).toBe(false);
+    await ui.sendSignal(run.address, 'abort');
+    expect(await failureOf(run)).toMatch(/abort/i);
+    await demo.client.workflow.getHandle(guardianId({ workflowId: run.handle.workflowId, firstExecutionRunId: run.address.runId })).result();
+    const { evidence: name } = namesOf(run.address);
+    const evidence = evidenceSchema.parse(JSON.parse(await readFile(join(demo.root, 'evidence', name), 'utf8')));
+    expect(evidence.outcome).toBe('aborted');
+    expect(evidence.operations.map(({ operation }) => operation)).toEqual(['pause', 'resume', 'abort']);
+    expect(evidence.teardown.provenAbsent || evidence.teardown.outcome === 'notNeeded').toBe(true);
   });
 
   it('rejects with an empty form, and the run ends as rejected', async () => {
