@@ -1,71 +1,36 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { ApplicationFailure } from '@temporalio/activity';
-import { Client, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { Worker } from '@temporalio/worker';
+import { type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
 import type { KernelActivities, LockState } from '../../activities/kernel/kernel-activities.ts';
 import { latestRun } from '../../activities/kernel/run-end.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { guardianId, lockId } from '../../contracts/guardian.ts';
-import type { Owner } from '../../contracts/ledger.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
-import { resolveTimeSkippingServer } from '../../scripts/embedded/time-skipping.ts';
-import { bundleToy, readEvidence, toyConfiguration } from '../support/kernel-environment.ts';
-import { toyActivities } from '../support/toy/activities.ts';
+import { toyConfiguration } from '../support/kernel-environment.ts';
+import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 
 const HOUR_MS = 3_600_000;
-let environment: TestWorkflowEnvironment;
+let time: TimeSkipping;
 let configuration: Configuration;
-let root: string;
-const stops: (() => Promise<unknown>)[] = [];
-let bundle: ReturnType<typeof bundleToy> | undefined;
 
 beforeEach(async () => {
-  root = await mkdtemp(path.join(tmpdir(), 'lock-looks-'));
-  configuration = toyConfiguration(root, {}, { maximum: '3h' });
-  const server = await resolveTimeSkippingServer({ log: console.log });
-  environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path: server.path } } });
-  stops.push(() => rm(root, { recursive: true, force: true }), () => environment.teardown());
+  time = await startTimeSkipping('30m');
+  configuration = toyConfiguration(time.root, {}, { maximum: '3h' });
 });
-afterEach(async () => {
-  for (const stop of stops.splice(0).toReversed()) await stop();
-});
+afterEach(() => time.stop());
 
-const kernelActivities = () => createKernelActivities({ client: new Client({ connection: environment.connection }), configuration, codeVersion: 'test', searchAttributes: [] });
-
-async function startWorker(instead: Partial<KernelActivities> = {}): Promise<void> {
-  const client = new Client({ connection: environment.connection });
-  // This server's time stands still while an activity is at work: one that watches for hours has to be many short looks.
-  const awaitRunEnd: KernelActivities['awaitRunEnd'] = async ({ owner }) => {
-    const run = await latestRun(client, owner);
-    if (!run || run.status.name === 'RUNNING') throw ApplicationFailure.create({ message: 'it still runs', nextRetryDelay: '30m' });
-    return { status: run.status.name === 'TERMINATED' ? 'terminated' : 'completed', runId: run.runId, closedAtMs: run.closeTime?.getTime() ?? Date.now() };
-  };
-  const worker = await Worker.create({
-    connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await (bundle ??= bundleToy()),
-    activities: { ...kernelActivities(), ...toyActivities, awaitRunEnd, describeLock: () => Promise.resolve({ holders: [], waiting: [] }), findFormerLock: () => Promise.resolve(null), ...instead },
-  });
-  const running = worker.run();
-  stops.push(async () => {
-    worker.shutdown();
-    await running;
-  });
-}
+// A server that skips time has no lists of workflows to look for a former lock in.
+const startWorker = (instead: Partial<KernelActivities> = {}) => time.startWorker(configuration, { describeLock: () => Promise.resolve({ holders: [], waiting: [] }), findFormerLock: () => Promise.resolve(null), ...instead });
 
 /** A workflow that lives and does nothing, in a guardian's place. */
-const startDummy = async (): Promise<string> => (await environment.client.workflow.start('lock', { workflowId: `dummy/${randomUUID()}`, taskQueue: 'runbooks' })).workflowId;
+const startDummy = async (): Promise<string> => (await time.environment.client.workflow.start('lock', { workflowId: `dummy/${randomUUID()}`, taskQueue: 'runbooks' })).workflowId;
 
 async function request(target: string, id: string): Promise<void> {
   const asked = { guardianId: id, owner: { workflowId: id, firstExecutionRunId: id }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' };
-  await environment.client.workflow.signalWithStart('lock', { workflowId: lockId(target), taskQueue: 'runbooks', signal: INTERNAL.request, signalArgs: [asked] });
+  await time.environment.client.workflow.signalWithStart('lock', { workflowId: lockId(target), taskQueue: 'runbooks', signal: INTERNAL.request, signalArgs: [asked] });
 }
 
-const stateOf = (target: string) => environment.client.workflow.getHandle(lockId(target)).query<LockState>(INTERNAL.holders);
+const stateOf = (target: string) => time.environment.client.workflow.getHandle(lockId(target)).query<LockState>(INTERNAL.holders);
 
 it('a guardian that asks again while it is looked at has come back: what it holds is not given to another', async () => {
   let looks = 0;
@@ -85,7 +50,7 @@ it('a guardian that asks again while it is looked at has come back: what it hold
   await request('shop', ids.waiting);
   await vi.waitUntil(async () => (await stateOf('shop')).waiting.length === 1, { timeout: 30_000 });
   const [before] = (await stateOf('shop')).holders;
-  await environment.sleep('31s');
+  await time.environment.sleep('31s');
   await vi.waitUntil(async () => looks > 0 && (await stateOf('shop')).waiting.length === 0, { timeout: 30_000 });
   // The other one was dead and did not come back.
   expect((await stateOf('shop')).holders.map(({ guardianId: id, fence }) => [id, fence])).toEqual([[ids.back, before?.fence]]);
@@ -94,19 +59,17 @@ it('a guardian that asks again while it is looked at has come back: what it hold
 it('a run that was ended by a person while it waited is not called overdue by a guardian that looks only later', async () => {
   await startWorker();
   await request('shop', await startDummy());
-  const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')) }] });
+  const handle = await time.startToy();
   await vi.waitUntil(async () => (await handle.query<Progress>('progress')).phase === 'waiting for the lock', { timeout: 30_000 });
   // After the last look before the deadline.
-  await environment.sleep(2.8 * HOUR_MS);
+  await time.environment.sleep(2.8 * HOUR_MS);
   await handle.terminate('by a person');
-  const owner: Owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
-  await environment.client.workflow.getHandle(guardianId(owner)).result();
-  const [evidence] = (await readEvidence(configuration)).filter(({ workflowId }) => workflowId === handle.workflowId);
+  const [evidence] = await time.evidenceOf(handle, configuration);
   expect(evidence).toMatchObject({ outcome: 'terminated', failure: { type: 'TERMINATED' } });
 }, 180_000);
 
 it('a lock that is ended before it has learnt what the one before it held does not lose that for the next', async () => {
-  const real = kernelActivities();
+  const real = time.kernelActivities(configuration);
   let isSilent = false;
   await startWorker({
     async findFormerLock(input) {
@@ -116,7 +79,7 @@ it('a lock that is ended before it has learnt what the one before it held does n
   });
   const [holder, released, second, third] = [await startDummy(), await startDummy(), await startDummy(), await startDummy()];
   const ask = (id: string, sharesTargetWith: string[] = []) => real.requestLock({ target: 'shop', request: { guardianId: id, owner: { workflowId: id, firstExecutionRunId: id }, runbook: 'toy', sharesTargetWith, requestedAtMs: 0, priority: 'normal' } });
-  const lock = () => environment.client.workflow.getHandle(lockId('shop'));
+  const lock = () => time.environment.client.workflow.getHandle(lockId('shop'));
   await ask(holder);
   await ask(released, ['toy']);
   await vi.waitUntil(async () => (await stateOf('shop')).holders.length === 2, { timeout: 30_000 });
@@ -135,16 +98,15 @@ it('a lock that is ended before it has learnt what the one before it held does n
 }, 180_000);
 
 it('a run that ends while its guardian looks whether it lives has ended, whatever the look saw', async () => {
-  configuration = toyConfiguration(root, {}, { maximum: '4s' });
-  const real = kernelActivities();
+  configuration = toyConfiguration(time.root, {}, { maximum: '4s' });
+  const real = time.kernelActivities(configuration);
   let started: ((handle: WorkflowHandleWithFirstExecutionRunId) => void) | undefined;
   const run = new Promise<WorkflowHandleWithFirstExecutionRunId>((resolve) => { started = resolve; });
   let [isEnded, isTold] = [false, false];
   await startWorker({
     async awaitRunEnd({ owner }) {
-      const client = new Client({ connection: environment.connection });
       await vi.waitUntil(() => isEnded, { timeout: 120_000 });
-      const closed = await latestRun(client, owner);
+      const closed = await latestRun(time.environment.client, owner);
       isTold = true;
       return { status: 'terminated', runId: closed?.runId ?? '', closedAtMs: closed?.closeTime?.getTime() ?? Date.now() };
     },
@@ -159,11 +121,10 @@ it('a run that ends while its guardian looks whether it lives has ended, whateve
       return found;
     },
   });
-  const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')), stallMs: 12_000, whenCancelled: 'go on' }] });
+  const handle = await time.startToy({ stallMs: 12_000, whenCancelled: 'go on' });
   started?.(handle);
-  const guardian = environment.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId }));
+  const guardian = time.environment.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId }));
   await vi.waitUntil(() => guardian.query<string>('phase').then((phase) => phase === 'guarding', () => false), { timeout: 30_000 });
-  await environment.sleep('5s');
-  await guardian.result();
-  expect((await readEvidence(configuration)).map(({ outcome }) => outcome)).toEqual(['terminated']);
+  await time.environment.sleep('5s');
+  expect((await time.evidenceOf(handle, configuration)).map(({ outcome }) => outcome)).toEqual(['terminated']);
 }, 180_000);
