@@ -4,7 +4,7 @@ import type { EarlierRun } from '../../activities/evidence/earlier-runs.ts';
 import { notVerifiedReasons } from '../../activities/evidence/not-verified.ts';
 import { formatSeconds, readable, secondsBetween } from '../../activities/evidence/report-format.ts';
 import { earlierRpa, earlierRta, verdictParts } from '../../activities/evidence/report-earlier.ts';
-import { deciderOf, EVENT_WORDS, expiryWords } from '../../activities/evidence/report-people.ts';
+import { deciderOf, EVENT_WORDS, expiryWords, operatorOf, policyWords } from '../../activities/evidence/report-people.ts';
 import { judgedRta, rtaMethod } from '../../activities/evidence/report-recovery.ts';
 import { coloured, plain } from './output.ts';
 
@@ -101,14 +101,16 @@ function gateLines({ gates }: Evidence): string[] {
   if (gates.length === 0) return [];
   return section('Gates', gates.flatMap((gate) => [
     `${plain(gate.name)}: ${word(gate.outcome)}${expiryWords(gate) === null ? '' : `; ${expiryWords(gate)}`}`,
+    ...(policyWords(gate) === null ? [] : [`  ${plain(policyWords(gate) ?? '')}`]),
     ...gate.events.map(({ at, event, detail }) => `  ${plain(at)} ${EVENT_WORDS[event]}: ${plain(detail)}`),
+    ...(gate.eventsLeftOut > 0 ? [`  ${gate.eventsLeftOut} more events, reminders mostly, are not listed`] : []),
     ...gate.decisions.map((decision) => `  ${decision.decision} by ${plain(deciderOf(decision))} (${decision.assurance}${decision.key === null ? '' : `, ${plain(decision.key)}`}) ${decision.counted ? 'counted' : `did not count: ${plain(decision.reason ?? '')}`}`),
   ]), '');
 }
 
-function operationLines({ operations }: Evidence): string[] {
+function operationLines({ operations, operationsLeftOut }: Evidence): string[] {
   if (operations.length === 0) return [];
-  return section('Operators', operations.map((entry) => `${entry.at} ${readable(entry.operation)}${entry.of === null ? '' : ` of ${plain(entry.of)}`} by ${plain(entry.by ?? 'an unnamed person')}${entry.reason === null ? '' : `: ${plain(entry.reason)}`}${entry.detail === null ? '' : ` (${plain(entry.detail)})`}`), '');
+  return section('Operators', [...operations.map((entry) => `${entry.at} ${readable(entry.operation)}${entry.of === null ? '' : ` of ${plain(entry.of)}`} by ${plain(operatorOf(entry))}${entry.reason === null ? '' : `: ${plain(entry.reason)}`}${entry.detail === null ? '' : ` (${plain(entry.detail)})`}`), ...(operationsLeftOut > 0 ? [`${operationsLeftOut} more are not listed`] : [])], '');
 }
 
 function refusedLines({ refused, refusedLeftOut }: Evidence): string[] {
