@@ -3,7 +3,7 @@ import type { EarlierRun } from './earlier-runs.ts';
 import { block, code, table, text } from './markdown.ts';
 import { notVerifiedReasons } from './not-verified.ts';
 import { EARLIER_NOTE, earlierRpa, earlierRta, verdictParts } from './report-earlier.ts';
-import { formatSeconds, readable, secondsBetween } from './report-format.ts';
+import { formatSeconds, numeral, readable, secondsBetween } from './report-format.ts';
 import { deciderOf, EVENT_WORDS, expiryWords, operatorOf, policyWords } from './report-people.ts';
 import { namesOf } from './store.ts';
 
@@ -12,7 +12,7 @@ export function markdownFindings(evidence: Evidence, earlier: readonly EarlierRu
   return [
     '## Checks', tableOr(['check', 'outcome', 'detail'], evidence.checks.map((check) => [text(check.name), `**${check.outcome}**`, text(check.detail)]), 'No check was made.'),
     '## Not verified, and why', listOr(notVerifiedReasons(evidence), 'Nothing is known that should have been verified and was not.'),
-    '## Steps', tableOr(['step', 'outcome', 'time', 'attempts', 'summary'], evidence.steps.map((step) => [text(step.name), step.outcome, step.finishedAt === null ? '' : formatSeconds(secondsBetween(step.startedAt, step.finishedAt)), String(step.attempts), text(step.summary ?? '')]), 'The run ended before its first step.'),
+    '## Steps', tableOr(['step', 'outcome', 'time', 'attempts', 'summary'], evidence.steps.map((step) => [text(step.name), step.outcome, step.finishedAt === null ? '' : formatSeconds(secondsBetween(step.startedAt, step.finishedAt)), numeral(step.attempts), text(step.summary ?? '')]), 'The run ended before its first step.'),
     '## Gates', ...(evidence.gates.length === 0 ? ['No gate was opened.'] : evidence.gates.flatMap(aboutGate)),
     '## Operators', tableOr(['when', 'asked to', 'of', 'by', 'sent as', 'reason', 'with'], evidence.operations.map((entry) => [entry.at, readable(entry.operation), text(entry.of ?? 'the run'), text(operatorOf(entry)), entry.channel, text(entry.reason ?? ''), text(entry.detail ?? '')]), 'No operator asked for anything.'),
     ...(evidence.operationsLeftOut > 0 ? [`${evidence.operationsLeftOut} more are not listed.`] : []),
@@ -62,7 +62,7 @@ function howToVerify(evidence: Evidence): string[] {
   const { seal } = evidence.chain;
   if (!seal) return ['An older version wrote this evidence, without a chain: it cannot be verified.'];
   return [
-    `This text proves nothing. The evidence that it was made of ends with the head ${code(seal.head)}${seal.signature ? `, signed with the key ${code(seal.signature.key)}` : ', and is not signed'}. Where the result of the workflow, or a note made elsewhere, has that head too, the file is checked with:`,
+    `This text proves nothing. The evidence that it was made of ends with the head ${code(seal.head)}${seal.signature ? `, and has a signature by the key ${code(seal.signature.key)}` : ', and is not signed'}. Where the result of the workflow, or a note made elsewhere, has that head too, the file is checked with:`,
     block([`runbook verify ${namesOf(evidence).evidence} --head ${seal.head}`], 'sh'),
   ];
 }

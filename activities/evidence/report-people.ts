@@ -1,6 +1,6 @@
 import type { Evidence, GateRecord } from '../../contracts/evidence.ts';
 import type { Decision } from '../../contracts/gate.ts';
-import { formatSeconds, html, readable, secondsBetween, word, type Markup } from './report-format.ts';
+import { formatSeconds, html, numeral, readable, secondsBetween, word, type Markup } from './report-format.ts';
 
 /** Each gate: what it did by itself and operators to it, who decided, how well that is known, and what it was worth. */
 export function renderGates({ gates }: Evidence): Markup {
@@ -30,7 +30,7 @@ export function policyWords({ policy }: GateRecord): string | null {
   if (!policy) return null;
   const { quorum, approvers, escalation, assurance } = policy;
   const later = escalation.filter((further) => further.approvers.length > 0).map(({ at, approvers: further }) => `, from ${at} also ${further.join(', ')}`);
-  return `asked for ${quorum} of ${approvers.join(', ') || 'anyone'}${later.join('')}; assurance ${assurance} or better${policy.requesterMayApprove ? '; the requester may approve' : ''}`;
+  return `asked for ${numeral(quorum)} of ${approvers.join(', ') || 'anyone'}${later.join('')}; assurance ${assurance} or better${policy.requesterMayApprove ? '; the requester may approve' : ''}`;
 }
 
 /** Who decided, and in whose place. */

@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { redact } from '../../activities/evidence/chain/redact.ts';
 import { textOf } from '../../activities/evidence/chain/seal.ts';
@@ -7,8 +7,9 @@ import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { earlierRuns, type EarlierRun } from '../../activities/evidence/earlier-runs.ts';
 import { renderReport } from '../../activities/evidence/report.ts';
 import { renderMarkdown } from '../../activities/evidence/report-markdown.ts';
+import { standingOf, type Standing } from '../../activities/evidence/standing.ts';
 import { BY_HEAD, nameByHead, namesOf } from '../../activities/evidence/store.ts';
-import { sha256Schema } from '../../contracts/chain.ts';
+import { sealSchema, sha256Schema } from '../../contracts/chain.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { loadConfiguration } from '../../workers/config.ts';
@@ -22,29 +23,32 @@ import { ourCommand } from './printed-command.ts';
 export type ReportFormat = 'json' | 'markdown' | 'html';
 export interface ReportOptions extends TemporalOptions { redact?: string[]; format?: ReportFormat }
 
-/** `runbook report`: the evidence of a file, the newest of a workflow id or run id, or the one with a head; with the runs before it. */
+/** `runbook report`: the evidence of a file, the newest of a workflow id or run id, or the one with a head; with the runs before it. Ends with 1 where the file is not as it was written. */
 export async function report(fileOrId: string, options: ReportOptions): Promise<ExitCode> {
   const format = formatOf(options);
   const { file, evidence } = await find(fileOrId, options);
   if (options.redact) {
-    process.stdout.write(withoutValues(evidence, options.redact));
+    process.stdout.write(withoutValues(await rawOf(file), options.redact));
     return EXIT.done;
   }
+  const standing = standingOf(verifyChain(await readFile(file)));
+  const exitCode = standing.holds ? EXIT.done : EXIT.failed;
   const store = directoryStore(homeOf(file));
-  const earlier = await earlierRuns(store, evidence);
+  // Where its own start was redacted, nobody knows what was before.
+  const earlier = Number.isNaN(Date.parse(evidence.startedAt)) ? [] : await earlierRuns(store, evidence);
   if (format === 'markdown' || format === 'html') {
-    process.stdout.write(RENDER[format](evidence, earlier));
-    return EXIT.done;
+    process.stdout.write(RENDER[format](evidence, earlier, standing));
+    return exitCode;
   }
   const reports = [file.replace(/\.json$/, '.html'), store.locate(namesOf(evidence).report)].filter((report) => report !== file);
   const there = await Promise.all(reports.map((report) => access(report).then(() => true, () => false)));
   const htmlFile = reports.find((_, index) => there[index]);
   const paths = { evidence: file, ...(htmlFile === undefined ? {} : { report: htmlFile }) };
-  print({ json: format === 'json' }, { paths, evidence, earlierRuns: earlier }, () => [renderText(evidence, paths, earlier)]);
-  return EXIT.done;
+  print({ json: format === 'json' }, { standing, paths, evidence, earlierRuns: earlier }, () => [renderText(evidence, { paths, earlier, standing })]);
+  return exitCode;
 }
 
-const RENDER = { markdown: renderMarkdown, html: renderReport } satisfies Partial<Record<ReportFormat, (evidence: Evidence, earlier: readonly EarlierRun[]) => string>>;
+const RENDER = { markdown: renderMarkdown, html: renderReport } satisfies Partial<Record<ReportFormat, (evidence: Evidence, earlier: readonly EarlierRun[], standing: Standing) => string>>;
 
 /** @throws CommandError where options ask for different things */
 function formatOf({ format, json, redact }: ReportOptions): ReportFormat | undefined {
@@ -82,12 +86,17 @@ async function findByHead(head: string, { directory, copies }: Configuration['ev
   throw new CommandError(EXIT.usage, `there is no evidence with this head in ${places.join(', ')}; evidence of older versions is not kept by its head`);
 }
 
+/** The file itself: what was redacted before stays so. */
+async function rawOf(file: string): Promise<Record<string, unknown>> {
+  return JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+}
+
 /** The bytes of a file to hand on. @throws CommandError for what has no chain, and for what cannot be redacted alone */
-function withoutValues(evidence: Evidence, pointers: readonly string[]): string {
-  const { seal } = evidence.chain;
+function withoutValues(evidence: Record<string, unknown>, pointers: readonly string[]): string {
+  const seal = sealSchema.safeParse((evidence['chain'] as { seal?: unknown } | undefined)?.seal).data;
   if (!seal) throw new CommandError(EXIT.usage, 'this evidence has no chain, so nothing in it can be redacted; an older version wrote it');
   try {
-    const { evidence: redacted, salts } = redact(evidence as unknown as Record<string, unknown>, seal.salts, pointers);
+    const { evidence: redacted, salts } = redact(evidence, seal, pointers);
     const text = textOf({ ...redacted, chain: { ...redacted['chain'] as object, seal: { ...seal, salts } } });
     // What is handed on must be what it says that it is.
     const { flaws } = verifyChain(new TextEncoder().encode(text));

@@ -19,7 +19,7 @@ const signed = seal(sampleEvidence(), SEED, signer(key.privateKey));
 
 /** As `runbook report --redact` hands it on. */
 function redacted(...pointers: string[]) {
-  const { evidence, salts } = redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal.salts, pointers);
+  const { evidence, salts } = redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal, pointers);
   return { ...evidence, chain: { ...evidence['chain'] as object, seal: { ...sealed.chain.seal, salts } } };
 }
 
@@ -210,8 +210,8 @@ describe('a redacted field', () => {
   });
 
   it('is refused where it is none of one entry', () => {
-    expect(() => redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal.salts, ['/steps'])).toThrow('/steps is not within one entry');
-    expect(() => redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal.salts, ['/plan/nothing'])).toThrow('there is no nothing');
+    expect(() => redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal, ['/steps'])).toThrow('/steps is not within one entry');
+    expect(() => redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal, ['/plan/nothing'])).toThrow('there is no nothing');
   });
 });
 
