@@ -1,5 +1,8 @@
 import type { Assurance } from './gate.ts';
 
+/** What a decision is answered with which enough have approved, where the plan is looked at before the gate passes: it may turn out to be another. */
+export const ENOUGH_APPROVALS = 'enough approvals; the plan is looked at once more';
+
 /** How much of a hash people copy. */
 const SHORT_HASH = 12;
 

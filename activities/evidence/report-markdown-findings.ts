@@ -4,7 +4,7 @@ import { block, code, table, text } from './markdown.ts';
 import { notVerifiedReasons } from './not-verified.ts';
 import { EARLIER_NOTE, earlierRpa, earlierRta, verdictParts } from './report-earlier.ts';
 import { formatSeconds, numeral, readable, secondsBetween } from './report-format.ts';
-import { deciderOf, EVENT_WORDS, expiryWords, operatorOf, policyWords } from './report-people.ts';
+import { deciderOf, EVENT_WORDS, expiryWords, operatorOf, planWords, policyWords } from './report-people.ts';
 import { namesOf } from './store.ts';
 
 /** Everything below the timeline, in Markdown: what was checked, decided, undone and destroyed, how it was before, and how to verify it. */
@@ -35,7 +35,7 @@ function aboutGate(gate: GateRecord): string[] {
     ...(gate.eventsLeftOut > 0 ? [`${gate.eventsLeftOut} more events, reminders mostly, are not listed.`] : []),
     tableOr(['when', 'decision', 'by', 'assurance', 'key', 'sent as', 'counted', 'comment'], gate.decisions.map((decision) => [
       text(decision.at), decision.decision, text(deciderOf(decision)), decision.assurance, decision.key === null ? '' : code(decision.key),
-      `${decision.channel}${decision.identity ? ` from ${text(decision.identity)}` : ''}`, decision.counted ? '**yes**' : `**no**: ${text(decision.reason ?? '')}`, text(decision.comment ?? ''),
+      `${decision.channel}${decision.identity ? ` from ${text(decision.identity)}` : ''}${planWords(decision) === null ? '' : `; ${planWords(decision)}`}`, decision.counted ? '**yes**' : `**no**: ${text(decision.reason ?? '')}`, text(decision.comment ?? ''),
     ]), 'Nobody decided.'),
     ...(gate.decisionsLeftOut > 0 ? [`${gate.decisionsLeftOut} more were refused.`] : []),
   ];

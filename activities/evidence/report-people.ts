@@ -8,7 +8,7 @@ export function renderGates({ gates }: Evidence): Markup {
   return html`<h2>Gates</h2>${gates.map((gate) => html`<p><b>${gate.name}</b> ${word(gate.outcome)} · open ${gate.openedAt} to ${gate.closedAt ?? 'the end'}${gate.closedAt !== null && html` (${formatSeconds(secondsBetween(gate.openedAt, gate.closedAt))})`} · plan <code>${gate.planHash.slice(0, 12)}</code>${expiryWords(gate) && html` · ${expiryWords(gate)}`}${policyWords(gate) && html` · ${policyWords(gate)}`}</p>
 ${renderEvents(gate)}
 ${gate.decisions.length === 0 ? html`<p class="soft">Nobody decided.</p>` : html`<table class="stack"><tr><th>when</th><th>decision</th><th>by</th><th>assurance</th><th>sent as</th><th>counted</th><th>comment</th></tr>
-${gate.decisions.map((decision) => html`<tr><td>${decision.at}</td><td>${decision.decision}</td><td>${deciderOf(decision)}</td><td data-label="assurance">${decision.assurance}${decision.key !== null && html` <code>${decision.key}</code>`}</td><td data-label="sent as">${decision.channel}${decision.identity && html` from ${decision.identity}`}</td><td data-label="counted"> ${decision.counted ? html`<span class="word ok">yes</span>` : html`<span class="word unsure">no</span> ${decision.reason}`}</td><td class="long">${decision.comment}</td></tr>`)}</table>`}${gate.decisionsLeftOut > 0 && html`<p class="soft">${gate.decisionsLeftOut} more were refused.</p>`}`)}`;
+${gate.decisions.map((decision) => html`<tr><td>${decision.at}</td><td>${decision.decision}</td><td>${deciderOf(decision)}</td><td data-label="assurance">${decision.assurance}${decision.key !== null && html` <code>${decision.key}</code>`}</td><td data-label="sent as">${decision.channel}${decision.identity && html` from ${decision.identity}`}${planWords(decision) && html`; ${planWords(decision)}`}</td><td data-label="counted"> ${decision.counted ? html`<span class="word ok">yes</span>` : html`<span class="word unsure">no</span> ${decision.reason}`}</td><td class="long">${decision.comment}</td></tr>`)}</table>`}${gate.decisionsLeftOut > 0 && html`<p class="soft">${gate.decisionsLeftOut} more were refused.</p>`}`)}`;
 }
 
 function renderEvents({ events, eventsLeftOut }: GateRecord): Markup | false {
@@ -36,6 +36,12 @@ export function policyWords({ policy }: GateRecord): string | null {
 /** Who decided, and in whose place. */
 export function deciderOf({ by, onBehalfOf }: Decision): string {
   return `${by ?? 'an unnamed person'}${onBehalfOf === null ? '' : `, on behalf of ${onBehalfOf}`}`;
+}
+
+/** Whether whoever decided named the plan; null where older code did not ask. */
+export function planWords({ planSeen }: Decision): string | null {
+  if (planSeen === null) return null;
+  return { given: 'named the plan', filledIn: 'the client named the plan', none: 'named no plan' }[planSeen] ?? planSeen;
 }
 
 /** Who asked for something, and how well that is known. */

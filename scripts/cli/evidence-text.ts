@@ -4,7 +4,7 @@ import type { EarlierRun } from '../../activities/evidence/earlier-runs.ts';
 import { notVerifiedReasons } from '../../activities/evidence/not-verified.ts';
 import { formatSeconds, numeral, readable, secondsBetween } from '../../activities/evidence/report-format.ts';
 import { earlierRpa, earlierRta, verdictParts } from '../../activities/evidence/report-earlier.ts';
-import { deciderOf, EVENT_WORDS, expiryWords, operatorOf, policyWords } from '../../activities/evidence/report-people.ts';
+import { deciderOf, EVENT_WORDS, expiryWords, operatorOf, planWords, policyWords } from '../../activities/evidence/report-people.ts';
 import { judgedRta, rtaMethod } from '../../activities/evidence/report-recovery.ts';
 import type { Standing } from '../../activities/evidence/standing.ts';
 import { coloured, plain } from './output.ts';
@@ -115,7 +115,7 @@ function gateLines({ gates }: Evidence): string[] {
     ...(policyWords(gate) === null ? [] : [`  ${plain(policyWords(gate) ?? '')}`]),
     ...gate.events.map(({ at, event, detail }) => `  ${plain(at)} ${EVENT_WORDS[event]}: ${plain(detail)}`),
     ...(gate.eventsLeftOut > 0 ? [`  ${gate.eventsLeftOut} more events, reminders mostly, are not listed`] : []),
-    ...gate.decisions.map((decision) => `  ${decision.decision} by ${plain(deciderOf(decision))} (${decision.assurance}${decision.key === null ? '' : `, ${plain(decision.key)}`}) ${decision.counted ? 'counted' : `did not count: ${plain(decision.reason ?? '')}`}`),
+    ...gate.decisions.map((decision) => `  ${decision.decision} by ${plain(deciderOf(decision))} (${decision.assurance}${decision.key === null ? '' : `, ${plain(decision.key)}`}${planWords(decision) === null ? '' : `, ${planWords(decision)}`}) ${decision.counted ? 'counted' : `did not count: ${plain(decision.reason ?? '')}`}`),
   ]), '');
 }
 

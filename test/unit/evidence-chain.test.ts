@@ -100,7 +100,7 @@ describe('the chain of evidence', () => {
 
   it.each([
     ['a step', (evidence: Evidence) => evidence.steps.splice(1, 0, structuredClone(evidence.steps[3] as Evidence['steps'][number])), ['added step 2 (reindex)']],
-    ['a decision', (evidence: Evidence) => evidence.gates[0]?.decisions.push({ at: '2026-11-21T03:01:39.500Z', decision: 'approve', by: 'bob', onBehalfOf: null, key: null, assurance: 'claimed', channel: 'update', identity: null, comment: null, counted: true, reason: null }), ['added decision 4 at gate 1']],
+    ['a decision', (evidence: Evidence) => evidence.gates[0]?.decisions.push({ at: '2026-11-21T03:01:39.500Z', decision: 'approve', by: 'bob', onBehalfOf: null, planSeen: null, key: null, assurance: 'claimed', channel: 'update', identity: null, comment: null, counted: true, reason: null }), ['added decision 4 at gate 1']],
     ['a check', (evidence: Evidence) => evidence.checks.unshift({ name: 'all well', outcome: 'passed', detail: '' }), ['added check 1 (all well)']],
   ] as const)('names what was added: %s', (_title, change, flaws) => {
     expect(changed(change)).toEqual(flaws);

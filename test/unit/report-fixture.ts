@@ -21,7 +21,7 @@ export function sampleEvidence(changes: Partial<Evidence> = {}): Evidence {
       policy: { approvers: ['alice', 'bob'], quorum: 2, rejections: 1, requesterMayApprove: false, assurance: 'claimed', escalation: [{ at: at(30), approvers: ['erin'] }] },
       decisions: [
         { at: at(50), decision: 'approve', by: 'mallory', assurance: 'claimed', channel: 'signal', identity: 'temporal-cli:mallory@db1', comment: null, counted: false, reason: 'mallory may not decide here' },
-        { at: at(98), decision: 'approve', by: 'erin', onBehalfOf: 'bob', key: 'SHA256:0RcE2ahUkz (ED25519)', assurance: 'signature', channel: 'update', comment: null, counted: true, reason: null },
+        { at: at(98), decision: 'approve', by: 'erin', onBehalfOf: 'bob', planSeen: 'given', key: 'SHA256:0RcE2ahUkz (ED25519)', assurance: 'signature', channel: 'update', comment: null, counted: true, reason: null },
         { at: at(99), decision: 'approve', by: 'alice', assurance: 'principal', channel: 'update', comment: 'go', counted: true, reason: null },
       ],
     }],
@@ -53,7 +53,7 @@ export function earlierRun(changes: Partial<EarlierRun>): EarlierRun {
 /** Evidence with one text in every field of text that has no fixed form. */
 export function everywhere(text: string, evidence: Evidence): Evidence {
   const put = (value: unknown, key: string): unknown => {
-    if (typeof value === 'string') return /At$|^at$|outcome|restore|rto|rpo|decision|operation$|assurance|channel|writtenBy|^event$|onExpiry/.test(key) ? value : text;
+    if (typeof value === 'string') return /At$|^at$|outcome|restore|rto|rpo|decision|operation$|assurance|channel|writtenBy|^event$|onExpiry|planSeen/.test(key) ? value : text;
     if (Array.isArray(value)) return value.map((item) => put(item, key));
     if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, put(inner, name)]));
     return value;

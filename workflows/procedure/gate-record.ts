@@ -6,9 +6,9 @@ import { instantOf } from './wait.ts';
 /** What a gate asked for, as its evidence keeps it: the configuration may be another when somebody reads that. */
 export function policyOf(policy: GatePolicy, openedAtMs: number): NonNullable<GateRecord['policy']> {
   // Runs of older code have policies without some of these.
-  const { approvers, quorum, rejections = 1, requesterMayApprove, assurance } = policy;
+  const { approvers, quorum, requesterMayApprove, assurance } = policy;
   return {
-    approvers, quorum, rejections, requesterMayApprove, assurance,
+    approvers, quorum, rejections: policy.rejections ?? 1, requesterMayApprove, assurance,
     escalation: inOrder({ ...policy, escalation: policy.escalation ?? [] }).map(({ after, approvers: further }) => ({ at: instantOf(openedAtMs + after), approvers: further })),
   };
 }

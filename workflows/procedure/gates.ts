@@ -29,6 +29,7 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
   const gate: OpenGate = {
     name, policy, record, openedAtMs, expiresAtMs: openedAtMs + policy.expiresAfter, toldAtMs: openedAtMs, escalated: 0, inbox: [], changes: 0,
     ...(requester === undefined ? {} : { requester }),
+    rechecks: recheck !== undefined,
   };
   state.record.gates.push(record);
   state.openGate = gate;
