@@ -50,6 +50,7 @@ export const sealSchema = z.strictObject({
   /** By the worker that wrote the evidence, where it has a key. */
   signature: signatureSchema.nullable(),
 });
+export type Seal = z.output<typeof sealSchema>;
 
 /** What takes the place of a field that was redacted: its digest, so that everything else can still be verified. */
 export const REDACTED = '$redacted';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { sealSchema } from './chain.ts';
-import { decisionSchema, gateEventSchema } from './gate.ts';
+import { ASSURANCES, decisionSchema, gateEventSchema } from './gate.ts';
 
 /** RFC 3339 UTC with milliseconds. */
 const instant = z.iso.datetime({ precision: 3 });
@@ -30,6 +30,18 @@ export const stepRecordSchema = z.strictObject({
 });
 export type StepRecord = z.output<typeof stepRecordSchema>;
 
+/** What a gate asked for while people decided. */
+const gatePolicyRecordSchema = z.strictObject({
+  /** By their names, groups resolved; empty: anyone. */
+  approvers: z.array(z.string()),
+  quorum: z.number().int().min(1),
+  rejections: z.number().int().min(1),
+  requesterMayApprove: z.boolean(),
+  assurance: z.enum(ASSURANCES),
+  /** Who may decide too from when on. */
+  escalation: z.array(z.strictObject({ at: instant, approvers: z.array(z.string()) })),
+});
+
 export const gateRecordSchema = z.strictObject({
   name: z.string(),
   outcome: z.enum(['open', 'approved', 'rejected', 'expired', 'cancelled']),
@@ -40,8 +52,12 @@ export const gateRecordSchema = z.strictObject({
   /** Refused decisions beyond those that are kept. */
   decisionsLeftOut: z.number().int().min(0).default(0),
   events: z.array(gateEventSchema).default([]),
+  /** Events beyond those that are kept. */
+  eventsLeftOut: z.number().int().min(0).default(0),
   /** What it means that the gate expired, where it did. */
   onExpiry: z.enum(['reject', 'approve']).default('reject'),
+  /** Null where older code wrote it. */
+  policy: gatePolicyRecordSchema.nullable().default(null),
 });
 export type GateRecord = z.output<typeof gateRecordSchema>;
 
@@ -58,6 +74,10 @@ export const operationRecordSchema = z.strictObject({
   of: z.string().nullable().default(null),
   /** With what: another input, another deadline. */
   detail: z.string().nullable().default(null),
+  /** What the client that sent it called itself: a name that it chose. Null where history does not tell. */
+  identity: z.string().nullable().default(null),
+  /** Who sent it, stamped by the Temporal server from a verified token; null without one, and for updates. */
+  principal: z.string().nullable().default(null),
 });
 export type OperationRecord = z.output<typeof operationRecordSchema>;
 
@@ -127,6 +147,8 @@ export const evidenceSchema = z.strictObject({
   steps: z.array(stepRecordSchema),
   gates: z.array(gateRecordSchema),
   operations: z.array(operationRecordSchema).default([]),
+  /** Those beyond the ones that are kept. */
+  operationsLeftOut: z.number().int().min(0).default(0),
   /** Decisions and messages that changed nothing, with when they came and the reason. */
   refused: z.array(z.string()).default([]),
   /** Those beyond the ones that are kept. */

@@ -77,6 +77,8 @@ export const decisionSchema = z.strictObject({
   /** What the client that sent it called itself: a name that it chose. Null where the run was not told. */
   identity: z.string().nullable().default(null),
   comment: z.string().nullable(),
+  /** Whose the plan's hash is that it carries: `given` by whoever decided, `filledIn` by the client with that of the moment, `none`. Null from older code. */
+  planSeen: z.enum(['given', 'filledIn', 'none']).nullable().default(null),
   /** The key that signed it, as `ssh-keygen -l` shows it; null without a signature. */
   key: z.string().nullable().default(null),
   counted: z.boolean(),

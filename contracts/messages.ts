@@ -15,7 +15,7 @@ export const LIMITS_IN_WORDS = `names of at most ${MESSAGE_LIMITS.name} characte
 
 /** What an `approve` or `reject` signal may carry; from the web UI's empty form it carries nothing at all. */
 export const decisionSignalSchema = z
-  .strictObject({ gate: name.optional(), by: name.min(1).optional(), comment: text.optional(), planHash: name.optional(), signature: signature.optional() })
+  .strictObject({ gate: name.optional(), by: name.min(1).optional(), comment: text.optional(), planHash: name.optional(), planHashFilledIn: z.boolean().optional(), signature: signature.optional() })
   .optional();
 export type DecisionSignal = z.output<typeof decisionSignalSchema>;
 
@@ -26,6 +26,8 @@ export const decideSchema = z.strictObject({
   by: name.min(1),
   comment: text.optional(),
   planHash: name.optional(),
+  /** The client put the hash of the present plan in: whoever decided did not name it. */
+  planHashFilledIn: z.boolean().optional(),
   signature: signature.optional(),
 });
 export type Decide = z.output<typeof decideSchema>;

@@ -34,6 +34,8 @@ export interface RunRecord extends Refusals {
   steps: RunStep[];
   gates: GateRecord[];
   operations: OperationRecord[];
+  /** Absent from a run of older code. */
+  operationsLeftOut?: number;
   checks: Check[];
   notVerified: NotVerifiedReasons;
   recovery: Recovery | null;
@@ -99,6 +101,7 @@ export function evidenceOf(record: RunRecord, end: End & { settlement: Settlemen
     steps: record.steps,
     gates: record.gates,
     operations: record.operations,
+    operationsLeftOut: record.operationsLeftOut ?? 0,
     refused: record.refused,
     refusedLeftOut: record.refusedLeftOut,
     recovery: record.recovery,

@@ -2,7 +2,7 @@ import type { Evidence } from '../../contracts/evidence.ts';
 import type { EarlierRun } from './earlier-runs.ts';
 import { notVerifiedReasons } from './not-verified.ts';
 import { renderEarlier } from './report-earlier.ts';
-import { formatSeconds, html, secondsBetween, word, type Markup } from './report-format.ts';
+import { formatSeconds, html, numeral, secondsBetween, word, type Markup } from './report-format.ts';
 import { renderGates, renderOperations } from './report-people.ts';
 import { renderPlan } from './report-plan.ts';
 
@@ -29,7 +29,7 @@ function renderNotVerified(evidence: Evidence): Markup {
 
 function renderSteps({ steps }: Evidence): Markup {
   return html`<h2>Steps</h2><table class="stack"><tr><th>step</th><th>outcome</th><th class="number">time</th><th class="number">attempts</th><th>summary</th></tr>
-${steps.map((step) => html`<tr><td>${step.name}</td><td>${word(step.outcome)}</td><td class="number">${step.finishedAt === null ? '' : formatSeconds(secondsBetween(step.startedAt, step.finishedAt))}</td><td class="number" data-label="attempts">${step.attempts}</td><td class="long">${step.summary}</td></tr>`)}</table>`;
+${steps.map((step) => html`<tr><td>${step.name}</td><td>${word(step.outcome)}</td><td class="number">${step.finishedAt === null ? '' : formatSeconds(secondsBetween(step.startedAt, step.finishedAt))}</td><td class="number" data-label="attempts">${numeral(step.attempts)}</td><td class="long">${step.summary}</td></tr>`)}</table>`;
 }
 
 function renderRefused({ refused, refusedLeftOut }: Evidence): Markup | false {

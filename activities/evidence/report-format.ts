@@ -35,8 +35,18 @@ export function word(outcome: string): Markup {
   return html`<span class="word ${TONES[outcome] ?? 'unsure'}">${readable(outcome)}</span>`;
 }
 
+/** What stands for a number that was redacted. */
+const UNKNOWN_NUMBER = 'not known';
+
+/** A number, with so many digits after the point where they are asked for. */
+export function numeral(value: number, digits?: number): string {
+  if (Number.isNaN(value)) return UNKNOWN_NUMBER;
+  return digits === undefined ? String(value) : value.toFixed(digits);
+}
+
 /** Seconds as people read them: `0.42 s`, `12.3 s`, `4 min 07 s`, `2 h 05 min`, `3 d 4 h`. */
 export function formatSeconds(seconds: number): string {
+  if (Number.isNaN(seconds)) return UNKNOWN_NUMBER;
   if (seconds < 0) return `-${formatSeconds(-seconds)}`;
   if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;

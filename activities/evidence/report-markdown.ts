@@ -4,18 +4,28 @@ import type { EarlierRun } from './earlier-runs.ts';
 import { block, code, table, text } from './markdown.ts';
 import { headline, startedBy } from './report.ts';
 import { verdictParts } from './report-earlier.ts';
-import { formatSeconds, readable, secondsBetween } from './report-format.ts';
+import { formatSeconds, numeral, readable, secondsBetween } from './report-format.ts';
 import { markdownFindings } from './report-markdown-findings.ts';
 import { judgedRta, rtaMethod } from './report-recovery.ts';
+import type { Standing } from './standing.ts';
 import { shorten, timelineOf } from './report-timeline.ts';
 
 /**
  * The evidence of a run in GitHub's Markdown, for a ticket or a pull request. Whatever was chosen by others shows as it is,
  * and makes nothing: see {@link text}. `earlier`: the runs before it, which are no part of the evidence.
  */
-export function renderMarkdown(evidence: Evidence, earlier: readonly EarlierRun[]): string {
-  const parts = [`# ${headline(evidence)}`, aboutRun(evidence), ...(evidence.recovery ? aboutRecovery(evidence, evidence.recovery) : []), '## Timeline', timeline(evidence), ...markdownFindings(evidence, earlier)];
+export function renderMarkdown(evidence: Evidence, earlier: readonly EarlierRun[], standing?: Standing): string {
+  const parts = [`# ${standing?.holds === false ? standing.sentence : headline(evidence)}`, ...aboutStanding(standing), aboutRun(evidence), ...(evidence.recovery ? aboutRecovery(evidence, evidence.recovery) : []), '## Timeline', timeline(evidence), ...markdownFindings(evidence, earlier)];
   return `${parts.join('\n\n')}\n`;
+}
+
+function aboutStanding(standing: Standing | undefined): string[] {
+  if (!standing) return [];
+  const { holds, sentence, flaws, redacted } = standing;
+  return [
+    holds ? `The file that this was made of is ${text(sentence)}.` : flaws.map((flaw) => `- **${text(flaw)}**`).join('\n'),
+    ...(redacted.length === 0 ? [] : [`Redacted, so not known: ${redacted.map(code).join(', ')}`]),
+  ];
 }
 
 function aboutRun(evidence: Evidence): string {
@@ -51,7 +61,7 @@ function aboutRecovery(evidence: Evidence, recovery: Recovery): string[] {
     [
       `- recovery time: in all ${formatSeconds(recovery.rtaSeconds)}, without waiting for people ${formatSeconds(recovery.rtaWithoutWaitSeconds)}, without waiting or comparison ${formatSeconds(recovery.rtaWithoutComparisonSeconds)}`,
       `- it is measured ${text(rtaMethod(evidence))}`,
-      `- transactions lost: ${recovery.lostTransactions ?? 'not known'}`,
+      `- transactions lost: ${numeral(recovery.lostTransactions ?? Number.NaN)}`,
       `- the recovery point is measured by: ${text(recovery.rpaMethod)}`,
       `- restored: ${text(recovery.recoveryPoint.id)}, taken ${recovery.recoveryPoint.takenAt} (${text(recovery.recoveryPoint.provider)})`,
     ].join('\n'),

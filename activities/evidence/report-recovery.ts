@@ -1,6 +1,6 @@
 import type { Evidence, Recovery } from '../../contracts/evidence.ts';
 import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
-import { formatSeconds, html, readable, rtaWords, type Markup } from './report-format.ts';
+import { formatSeconds, html, numeral, readable, rtaWords, type Markup } from './report-format.ts';
 
 /** RTA and RPA against what was asked for, how they were measured, and the phases that the RTA is made of. */
 export function renderRecovery(evidence: Evidence, recovery: Recovery): Markup {
@@ -13,12 +13,12 @@ ${objective('RTO', recovery.rtoSeconds, evidence.verdict.rto)}
 <p class="soft">in all ${formatSeconds(recovery.rtaSeconds)}; without waiting for people ${formatSeconds(recovery.rtaWithoutWaitSeconds)}; without waiting or comparison ${formatSeconds(recovery.rtaWithoutComparisonSeconds)}</p></div>
 <div class="card">RPA, recovery point actual<b>${recovery.rpaSeconds === null ? 'not known' : formatSeconds(recovery.rpaSeconds)}</b>
 ${objective('RPO', recovery.rpoSeconds, evidence.verdict.rpo)}
-<p class="soft">${recovery.lostTransactions === null ? 'number of lost transactions not known' : `${recovery.lostTransactions} transactions lost`}</p></div>
+<p class="soft">${recovery.lostTransactions === null ? 'number of lost transactions not known' : `${numeral(recovery.lostTransactions)} transactions lost`}</p></div>
 </div>
 <dl><dt>RTA is</dt><dd>${rtaMethod(evidence)}</dd>
 <dt>RPA is</dt><dd>${recovery.rpaMethod}</dd>
 <dt>recovery point</dt><dd>${recovery.recoveryPoint.id}, taken ${recovery.recoveryPoint.takenAt} (${recovery.recoveryPoint.provider})</dd>
-<dt>clock skew</dt><dd>${recovery.clockSkewSeconds === null ? 'of the source not known: it did not answer' : `source ${recovery.clockSkewSeconds.toFixed(3)} s against the host of the drill`}${recovery.hostClockSkew && `; that host ${recovery.hostClockSkew.seconds.toFixed(3)} s against Temporal, to within ${recovery.hostClockSkew.withinSeconds.toFixed(3)} s`}</dd></dl>
+<dt>clock skew</dt><dd>${recovery.clockSkewSeconds === null ? 'of the source not known: it did not answer' : `source ${numeral(recovery.clockSkewSeconds, 3)} s against the host of the drill`}${recovery.hostClockSkew && `; that host ${numeral(recovery.hostClockSkew.seconds, 3)} s against Temporal, to within ${numeral(recovery.hostClockSkew.withinSeconds, 3)} s`}</dd></dl>
 <h2>Phases</h2>
 <table><tr><th>phase</th><th class="number">time</th><th class="number">share</th></tr>
 ${recovery.phases.map((phase) => html`<tr><td>${readable(phase.name)}</td><td class="number">${formatSeconds(phase.seconds)}</td><td class="number">${share(phase.seconds, sum)}</td></tr>`)}

@@ -43,7 +43,7 @@ function legendOf(bars: readonly Bar[]): Markup[] {
 
 /** Steps and gates in the order in which they began, and the seconds from start to finish, which are more than none. */
 export function timelineOf(evidence: Evidence): { total: number; bars: Bar[] } {
-  const total = Math.max(secondsBetween(evidence.startedAt, evidence.finishedAt), 0.001);
+  const total = Math.max(secondsBetween(evidence.startedAt, evidence.finishedAt) || 0, 0.001);
   return { total, bars: barsOf(evidence, total) };
 }
 
@@ -61,7 +61,8 @@ function barsOf(evidence: Evidence, total: number): Bar[] {
     label: `gate ${gate.name}`, kind: 'gate', from: at(gate.openedAt), to: at(gate.closedAt),
     title: `gate ${gate.name}: ${readable(gate.outcome)}, ${gate.openedAt} to ${gate.closedAt ?? 'the end'}`,
   }));
-  return [...steps, ...gates].sort((a, b) => a.from - b.from || a.to - b.to);
+  // Of one whose time was redacted nobody knows the place.
+  return [...steps, ...gates].filter(({ from, to }) => !Number.isNaN(to - from)).sort((a, b) => a.from - b.from || a.to - b.to);
 }
 
 const STEPS_OF_AXIS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400];

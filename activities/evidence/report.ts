@@ -8,26 +8,35 @@ import { formatSeconds, html, Markup, readable, secondsBetween } from './report-
 import { renderRecovery } from './report-recovery.ts';
 import { REPORT_STYLE } from './report-style.ts';
 import { renderTimeline } from './report-timeline.ts';
+import type { Standing } from './standing.ts';
 
 /**
  * The evidence of a run as one HTML file for people: no script and no external resource, so it can be mailed, printed
  * and kept. Whatever comes from outside is escaped. `earlier`: the runs before it, which are no part of the evidence.
  */
-export function renderReport(evidence: Evidence, earlier: readonly EarlierRun[] = []): string {
-  const title = `${evidence.runbook}${evidence.target === null ? '' : ` on ${evidence.target}`}: ${readable(evidence.outcome)}`;
+export function renderReport(evidence: Evidence, earlier: readonly EarlierRun[] = [], standing?: Standing): string {
+  const title = standing?.holds === false ? standing.sentence : `${evidence.runbook}${evidence.target === null ? '' : ` on ${evidence.target}`}: ${readable(evidence.outcome)}`;
   // The style sheet is ours and holds no value from outside.
   const style = new Markup(`<style>${REPORT_STYLE}</style>`);
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>${title}</title>${style}</head><body>
-${renderBanner(evidence)}
+${renderStanding(standing)}
+${standing?.holds === false ? null : renderBanner(evidence)}
 ${renderRun(evidence)}
 ${evidence.recovery && renderRecovery(evidence, evidence.recovery)}
 <h2>Timeline</h2>${renderTimeline(evidence)}
 ${renderFindings(evidence, earlier)}
 </body></html>
 `.text;
+}
+
+/** Of the file that this was made of. A worker's own report is made of what it has just written, and says nothing of it. */
+function renderStanding(standing: Standing | undefined): Markup | null {
+  if (!standing) return null;
+  const { holds, sentence, flaws, redacted } = standing;
+  return html`${holds ? html`<p class="soft">The file that this was made of is ${sentence}.</p>` : html`<div class="banner bad"><h1>${sentence}</h1><ul>${flaws.map((flaw) => html`<li>${flaw}</li>`)}</ul></div>`}${redacted.length > 0 && html`<p>Redacted, so not known: ${redacted.map((pointer, index) => html`${index > 0 && ', '}<code>${pointer}</code>`)}</p>`}`;
 }
 
 function renderBanner(evidence: Evidence): Markup {
@@ -71,7 +80,7 @@ function renderRun(evidence: Evidence): Markup {
     ['started', evidence.startedAt], ['finished', `${evidence.finishedAt} (${formatSeconds(secondsBetween(evidence.startedAt, evidence.finishedAt))})`],
     ['code', evidence.chain.codeVersion], ['plan hash', evidence.chain.planHash ?? 'none: the run ended before it had a plan'],
     ['written by', evidence.chain.writtenBy === 'run' ? 'the run itself' : 'its guardian: the run ended without writing its evidence'],
-    ['chain', evidence.chain.seal ? `${evidence.chain.seal.head}${evidence.chain.seal.signature ? `, signed with the key ${evidence.chain.seal.signature.key.slice(0, 16)}` : ', not signed'}` : 'none: written by an older version'],
+    ['chain', evidence.chain.seal ? `${evidence.chain.seal.head}${evidence.chain.seal.signature ? `, with a signature by the key ${evidence.chain.seal.signature.key.slice(0, 16)}` : ', not signed'}` : 'none: written by an older version'],
   ];
   return html`<dl>${fields.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
 }

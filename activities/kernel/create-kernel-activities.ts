@@ -19,7 +19,8 @@ import { lastUndone } from '../evidence/last-undone.ts';
 import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
 import { describeLock, endedLock, findFormerLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
-import { findWrittenEvidence, identifyDecision, identifyUpdate, readLedger, readStarter } from './run-history.ts';
+import { withSenders } from './operation-senders.ts';
+import { eventsOf, findWrittenEvidence, identifyDecision, identifyUpdate, readLedger, readStarter } from './run-history.ts';
 import { verifySignature } from './verify-signature.ts';
 
 export interface KernelDependencies {
@@ -36,10 +37,11 @@ export interface KernelDependencies {
 export function createKernelActivities({ client, configuration, codeVersion, searchAttributes, signHead }: KernelDependencies): KernelActivities {
   const store = directoryStore(configuration.evidence.directory);
   const writer = createEvidenceWriter({ store, copies: copyStores(configuration), sign: signHead });
-  /** The run itself cannot see its activities' attempts; its history does. */
-  const withAttempts = async (owner: Owner | undefined, evidence: UncountedEvidence): Promise<Evidence> => {
+  /** The run itself sees neither its activities' attempts nor who sent a message; its history does. */
+  const withHistory = async (owner: Owner | undefined, evidence: UncountedEvidence): Promise<Evidence> => {
     const ledger = owner && await readLedger(client, owner).catch(ignoreNotFound);
-    return { ...evidence, steps: evidence.steps.map((step) => ({ ...step, attempts: ledger?.attempts[step.name] ?? step.attempts ?? (step.outcome === 'skipped' ? 0 : 1) })) };
+    const events = owner && evidence.operations.length > 0 ? await eventsOf(client, evidence.workflowId, evidence.runId).catch(ignoreNotFound) : undefined;
+    return { ...evidence, operations: withSenders(evidence.operations, events ?? []), steps: evidence.steps.map((step) => ({ ...step, attempts: ledger?.attempts[step.name] ?? step.attempts ?? (step.outcome === 'skipped' ? 0 : 1) })) };
   };
   return {
     async describeRun({ runbook, target, gates, run }) {
@@ -102,7 +104,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     readLedger: ({ owner }) => readLedger(client, owner),
     async writeEvidence({ owner, evidence }) {
       const known = evidence.chain.codeVersion === UNKNOWN_VERSION ? { ...evidence, chain: { ...evidence.chain, codeVersion } } : evidence;
-      const whole = await withAttempts(owner, known);
+      const whole = await withHistory(owner, known);
       return whileThereIsTime(() => writer.write(whole));
     },
     async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, failure: known, end, settlement }) {
@@ -119,7 +121,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       const evidence = evidenceOf(record ?? unknownRecord({ runbook, target, owner, codeVersion, startedAtMs: (await startOf(client, owner.workflowId, runId)) ?? finishedAtMs }), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
       evidence.steps = evidence.steps.map((step) => (step.outcome === 'running' ? { ...step, outcome: 'cancelled', finishedAt: evidence.finishedAt } : step));
       evidence.gates = evidence.gates.map((gate) => (gate.outcome === 'open' ? { ...gate, outcome: 'cancelled', closedAt: evidence.finishedAt } : gate));
-      const whole = await withAttempts(owner, evidence);
+      const whole = await withHistory(owner, evidence);
       return whileThereIsTime(() => writer.write(whole));
     },
   };

@@ -61,8 +61,8 @@ export async function readLedger(client: Client, owner: Owner): Promise<Ledger> 
   return { entries: [...entries.values()], mayActForMs, attempts, lost };
 }
 
-/** @throws WorkflowNotFoundError for a history that the server no longer has; the SDK leaves that as gRPC says it */
-async function eventsOf(client: Client, workflowId: string, runId: string | undefined): Promise<HistoryEvent[]> {
+/** All events of a run. @throws WorkflowNotFoundError for a history that the server no longer has; the SDK leaves that as gRPC says it */
+export async function eventsOf(client: Client, workflowId: string, runId: string | undefined): Promise<HistoryEvent[]> {
   try {
     const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
     return events ?? [];
@@ -83,6 +83,11 @@ export async function findWrittenEvidence(client: Client, workflowId: string, ru
   const [result] = written?.result?.payloads ?? [];
   // Older code wrote none.
   return result ? { head: null, ...defaultPayloadConverter.fromPayload<Omit<EvidenceFiles, 'head'>>(result) } : undefined;
+}
+
+/** What a client called itself, as far as evidence keeps it. */
+export function identityOf(message: { identity?: string | null } | null | undefined): string {
+  return (message?.identity ?? '').slice(0, KEPT_IDENTITY);
 }
 
 function earlierRuns(events: HistoryEvent[]): string[] {
@@ -165,7 +170,7 @@ function principalOf({ principal }: HistoryEvent): string | null {
  * came after its point, under the name of whoever resets; and one without a name, which another workflow sent, gets that
  * of the worker with whose task it was written down. Neither is its sender.
  */
-function senderOf(signal: HistoryEvent, events: HistoryEvent[]): string | null {
+export function senderOf(signal: HistoryEvent, events: HistoryEvent[]): string | null {
   const isReset = (event: HistoryEvent) => Boolean(event.workflowTaskFailedEventAttributes?.baseRunId);
   const before = events.slice(0, events.indexOf(signal));
   const reset = before.findLastIndex(isReset);

@@ -1,3 +1,4 @@
+import { decidingWords } from '../../contracts/deciding.ts';
 import { quote } from '../../contracts/quote.ts';
 import { runLink } from '../../contracts/run-link.ts';
 import type { Notice } from '../../contracts/notification.ts';
@@ -24,16 +25,10 @@ export function messageOf(notice: Notice, { webUi, namespace }: { webUi: string 
   const { workflowId, runId, gate } = notice;
   const command = (...words: string[]) => ['runbook', ...words, ...(namespace === 'default' ? [] : ['--namespace', quote(namespace)])].join(' ');
   // The whole hash: whoever copies it decides on the plan that he was told of, or on nothing.
-  const decide = (decision: string, { assurance, planHash }: NonNullable<Notice['gate']>) => command(decision, quote(workflowId), ...asWhom(assurance), '--plan-hash', quote(planHash));
+  const decide = (decision: 'approve' | 'reject', gateOf: NonNullable<Notice['gate']>) => command(...decidingWords(decision, workflowId, gateOf).map((word) => (/^--[a-z-]+$/.test(word) ? word : quote(word))));
   return {
     notice,
     link: webUi === undefined ? null : runLink(webUi, { namespace, workflowId, runId }),
     commands: { look: command('status', quote(workflowId)), ...(gate ? { approve: decide('approve', gate), reject: decide('reject', gate) } : {}) },
   };
-}
-
-/** How a decision says whose it is, as the gate asks for it; the server itself stamps the name where only a verified one counts. */
-function asWhom(assurance: string): string[] {
-  if (assurance === 'signature') return ['--sign', 'KEY'];
-  return assurance === 'principal' ? [] : ['--by', 'NAME'];
 }

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, WorkflowHandle } from '@temporalio/client';
+import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
+import type { GateRecord } from '../../contracts/evidence.ts';
 import type { Decision } from '../../contracts/gate.ts';
 import { decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, refusalLines, SIGNALS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
@@ -11,10 +13,11 @@ const LOOK_EVERY_MS = 200;
 /**
  * Decides by signal, whose event carries the name that the server verified, and waits until the run says what became of it.
  *
+ * @param quorum approvals that the gate needs
  * @param look the command that shows the run
  * @throws CommandError when the run says nothing within ten seconds: the server keeps the signal all the same
  */
-export async function decideBySignal(client: Client, handle: WorkflowHandle, { decision, ...message }: Decide, look: string): Promise<Answer<{ gate: string; outcome: string; by: string | null }>> {
+export async function decideBySignal(client: Client, handle: WorkflowHandle, { decision, ...message }: Decide, quorum: number, look: string): Promise<Answer<{ gate: string; outcome: string; by: string | null }>> {
   // What the run cannot read as a decision it refuses without saying whose it was.
   if (!decisionSignalSchema.safeParse(message).success) return { refused: `a decision carries a name and may carry a comment, with ${LIMITS_IN_WORDS}; nothing was sent` };
   const recordNow = () => handle.query<RunRecord>(QUERIES.record);
@@ -33,7 +36,7 @@ export async function decideBySignal(client: Client, handle: WorkflowHandle, { d
       meanwhile = refusalLines({ refused: record.refused.slice(before.refused.length), refusedLeftOut: record.refusedLeftOut - before.refusedLeftOut });
       const gate = gateOf(record);
       const ours = gate?.decisions.slice(seen).find(isOurs);
-      if (gate && ours) return ours.reason === null ? { result: { gate: gate.name, outcome: gate.outcome, by: ours.by } } : { refused: ours.reason };
+      if (gate && ours) return ours.reason === null ? { result: { gate: gate.name, outcome: outcomeOf(gate, quorum), by: ours.by } } : { refused: ours.reason };
       if (gate && gate.outcome !== 'open') return { refused: `gate "${gate.name}" had closed before it arrived: ${gate.outcome}` };
     }
   } catch (cause) {
@@ -44,4 +47,10 @@ export async function decideBySignal(client: Client, handle: WorkflowHandle, { d
   function unheard(cause?: unknown): CommandError {
     return new CommandError(EXIT.unreachable, `the signal was sent, and "${handle.workflowId}" has not said within ${ANSWER_MS / 1_000} s whether it counts${['', ...meanwhile].join('; meanwhile ')}; look with: ${look}`, { cause });
   }
+}
+
+/** A gate that has enough approvals and is open still looks at its plan. */
+function outcomeOf({ outcome, decisions }: GateRecord, quorum: number): string {
+  const approvals = decisions.filter(({ counted, decision }) => counted && decision === 'approve').length;
+  return outcome === 'open' && approvals >= quorum ? ENOUGH_APPROVALS : outcome;
 }

@@ -1,12 +1,13 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
+import { viewOf } from '../../activities/evidence/redacted-view.ts';
+import type { Evidence } from '../../contracts/evidence.ts';
 import { CommandError, EXIT } from './exit.ts';
 
 /** Evidence and the file that holds it. */
 export interface StoredEvidence { file: string; evidence: Evidence }
 
-/** Reads one file. @throws CommandError with a sentence when it is not evidence */
+/** Reads one file, also one from which values were redacted. @throws CommandError with a sentence when it is not evidence */
 export async function readEvidence(file: string): Promise<Evidence> {
   const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new CommandError(EXIT.usage, `${file} cannot be read (${cause.code ?? cause.message})`, { cause });
@@ -16,10 +17,9 @@ export async function readEvidence(file: string): Promise<Evidence> {
 
 /** @throws CommandError with a sentence when it is not evidence */
 export function parseEvidence(text: string, file: string): Evidence {
-  const parsed = evidenceSchema.safeParse(jsonOf(text));
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new CommandError(EXIT.usage, `${file} is not the evidence of a run${issue ? ` (${issue.path.join('.') || 'file'}: ${issue.message})` : ''}; give its .json file`, { cause: parsed.error });
+  const { evidence, problem } = viewOf(jsonOf(text));
+  if (evidence) return evidence;
+  throw new CommandError(EXIT.usage, `${file} is not the evidence of a run${problem ? ` (${problem.path.join('.') || 'file'}: ${problem.message})` : ''}; give its .json file`);
 }
 
 /** All evidence of a directory, newest start first. What is not evidence is left out and counted. */

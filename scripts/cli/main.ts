@@ -97,6 +97,7 @@ withTemporal(add('start <type>', 'start a run', async () => (await import('./sta
   .option('-w, --wait', 'watch it and end with its outcome');
 withTemporal(add('status <id>', 'show a run once', async () => (await import('./watch.ts')).status));
 withTemporal(add('watch <id>', 'show a run live; Ctrl-C leaves it alive', async () => (await import('./watch.ts')).watch));
+withTemporal(add('compensations <id>', 'say what an abort of a run would undo', async () => (await import('./compensations.ts')).compensations));
 for (const decision of ['approve', 'reject'] as const) {
   withTemporal(add(`${decision} <id>`, `${decision} at the open gate of a run`, async () => (await import('./decide.ts'))[decision]))
     .option('-g, --gate <name>', 'gate (default: the open one)')

@@ -1,4 +1,5 @@
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
+import { decidingWords, shortHash } from '../../contracts/deciding.ts';
 import { refusalLines } from '../../contracts/messages.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { coloured, plain } from './output.ts';
@@ -59,7 +60,7 @@ export function runLines(view: RunView, meter: RateMeter, nowMs: number, options
   }
   for (const activity of view.activities) lines.push(`    ${activityLine(activity, meter.rate(activity, nowMs))}`);
   // A run of an older worker tells none.
-  return [...lines, ...lockLines(view), ...gateLines(view, nowMs, options), ...waitingLines(view, options), ...(progress?.refused ? refusalLines(progress).map((line) => coloured(plain(line), 'unsure')) : [])];
+  return [...lines, ...leaseLines(view), ...lockLines(view), ...gateLines(view, nowMs, options), ...waitingLines(view, options), ...(progress?.refused ? refusalLines(progress).map((line) => coloured(plain(line), 'unsure')) : [])];
 }
 
 /** A pause takes effect at the next safe point: until then the step goes on. */
@@ -71,6 +72,12 @@ function wordOf({ status, progress }: RunView): string {
   if (status === 'PAUSED') return coloured(`paused in Temporal at: ${plain(progress?.phase || 'running')}; nobody carries it on until it is unpaused there`, 'unsure');
   if (!isOver(status)) return plain(progress?.phase || 'running');
   return coloured(status.toLowerCase().replaceAll('_', ' '), status === 'COMPLETED' ? 'ok' : 'bad');
+}
+
+/** Until when the run has its target, also while it is paused or waits for people. */
+function leaseLines({ status, progress }: RunView): string[] {
+  const lease = progress?.lease;
+  return lease && !isOver(status) ? [`it has its target until ${lease.expiresAt} at the latest`] : [];
 }
 
 /** Who has the target that the run waits for. */
@@ -98,9 +105,9 @@ export function gateLines({ workflowId, status, progress, plan }: RunView, nowMs
   if (!gate || isOver(status)) return [];
   const who = gate.approvers.length > 0 ? gate.approvers.map(plain).join(', ') : 'anyone';
   return [
-    coloured(`gate "${gate.name}" waits for ${gate.quorum} of ${who} until ${gate.expiresAt} (plan ${gate.planHash.slice(0, 12)})`, 'unsure'),
+    coloured(`gate "${gate.name}" waits for ${gate.quorum} of ${who} until ${gate.expiresAt} (plan ${shortHash(gate.planHash)})`, 'unsure'),
     ...planLines(plan, nowMs).map((line) => `  ${line}`),
-    `  ${ourCommand(options, 'approve', workflowId, '--by', 'NAME')}`,
+    `  ${ourCommand(options, ...decidingWords('approve', workflowId, { ...gate, planHash: shortHash(gate.planHash) }))}`,
       // A run of an older worker has none.
       ...(gate.note ? [`  note: ${plain(gate.note)}`] : []),
   ];

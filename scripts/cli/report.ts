@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { redact } from '../../activities/evidence/chain/redact.ts';
 import { textOf } from '../../activities/evidence/chain/seal.ts';
@@ -8,8 +8,9 @@ import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { earlierRuns, type EarlierRun } from '../../activities/evidence/earlier-runs.ts';
 import { renderReport } from '../../activities/evidence/report.ts';
 import { renderMarkdown } from '../../activities/evidence/report-markdown.ts';
+import { standingOf, type Standing } from '../../activities/evidence/standing.ts';
 import { BY_HEAD, nameByHead, namesOf, type EvidenceStore } from '../../activities/evidence/store.ts';
-import { sha256Schema } from '../../contracts/chain.ts';
+import { sealSchema, sha256Schema } from '../../contracts/chain.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { loadConfiguration } from '../../workers/config.ts';
@@ -23,29 +24,33 @@ import { ourCommand } from './printed-command.ts';
 export type ReportFormat = 'json' | 'markdown' | 'html';
 export interface ReportOptions extends TemporalOptions { redact?: string[]; format?: ReportFormat }
 
-/** `runbook report`: the evidence of a file, the newest of a workflow id or run id, or the one with a head; with the runs before it. */
+/** `runbook report`: the evidence of a file, the newest of a workflow id or run id, or the one with a head; with the runs before it. Ends with 1 where the file is not as it was written. */
 export async function report(fileOrId: string, options: ReportOptions): Promise<ExitCode> {
   const format = formatOf(options);
-  const { file, evidence, store = directoryStore(homeOf(file)) } = await find(fileOrId, options);
+  const { file, evidence, text, store = directoryStore(homeOf(file)) } = await find(fileOrId, options);
+  const bytes = text === undefined ? await readFile(file) : new TextEncoder().encode(text);
   if (options.redact) {
-    process.stdout.write(withoutValues(evidence, options.redact));
+    process.stdout.write(withoutValues(JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>, options.redact));
     return EXIT.done;
   }
-  const earlier = await earlierRuns(store, evidence);
+  const standing = standingOf(verifyChain(bytes));
+  const exitCode = standing.holds ? EXIT.done : EXIT.failed;
+  // Where its own start was redacted, nobody knows what was before.
+  const earlier = Number.isNaN(Date.parse(evidence.startedAt)) ? [] : await earlierRuns(store, evidence);
   if (format === 'markdown' || format === 'html') {
-    process.stdout.write(RENDER[format](evidence, earlier));
-    return EXIT.done;
+    process.stdout.write(RENDER[format](evidence, earlier, standing));
+    return exitCode;
   }
   const beside = file.replace(/\.json$/, '.html');
   const isBeside = beside !== file && await access(beside).then(() => true, () => false);
   const { report: name } = namesOf(evidence);
   const htmlFile = isBeside ? beside : await store.get(name).catch(() => undefined) === undefined ? undefined : store.locate(name);
   const paths = { evidence: file, ...(htmlFile === undefined ? {} : { report: htmlFile }) };
-  print({ json: format === 'json' }, { paths, evidence, earlierRuns: earlier }, () => [renderText(evidence, paths, earlier)]);
-  return EXIT.done;
+  print({ json: format === 'json' }, { standing, paths, evidence, earlierRuns: earlier }, () => [renderText(evidence, { paths, earlier, standing })]);
+  return exitCode;
 }
 
-const RENDER = { markdown: renderMarkdown, html: renderReport } satisfies Partial<Record<ReportFormat, (evidence: Evidence, earlier: readonly EarlierRun[]) => string>>;
+const RENDER = { markdown: renderMarkdown, html: renderReport } satisfies Partial<Record<ReportFormat, (evidence: Evidence, earlier: readonly EarlierRun[], standing: Standing) => string>>;
 
 /** @throws CommandError where options ask for different things */
 function formatOf({ format, json, redact }: ReportOptions): ReportFormat | undefined {
@@ -61,7 +66,10 @@ function homeOf(file: string): string {
 }
 
 /** With the store that it is in, where that is not the file's directory. */
-async function find(fileOrId: string, { config, ...flags }: TemporalOptions): Promise<StoredEvidence & { store?: EvidenceStore }> {
+/** `text`, `store`: of what is in a store that has no files. */
+interface Found extends StoredEvidence { text?: string; store?: EvidenceStore }
+
+async function find(fileOrId: string, { config, ...flags }: TemporalOptions): Promise<Found> {
   // The report lies beside the evidence: either names the run.
   const file = resolve(fileOrId).replace(/\.html$/, '.json');
   if (await access(file).then(() => true, () => false)) return { file, evidence: await readEvidence(file) };
@@ -75,23 +83,23 @@ async function find(fileOrId: string, { config, ...flags }: TemporalOptions): Pr
 }
 
 /** Here, or in a copy. */
-async function findByHead(head: string, evidence: Configuration['evidence']): Promise<StoredEvidence & { store: EvidenceStore }> {
+async function findByHead(head: string, evidence: Configuration['evidence']): Promise<Found> {
   const stores = [directoryStore(evidence.directory), ...copyStores({ evidence })];
   const failures: string[] = [];
   for (const store of stores) {
     const text = await store.get(nameByHead(head)).catch((error: Error) => { failures.push(`${store.location} could not be looked at: ${error.message}`); });
     const file = store.locate(nameByHead(head));
-    if (text !== undefined) return { file, evidence: parseEvidence(text, file), store };
+    if (text !== undefined) return { file, text, evidence: parseEvidence(text, file), store };
   }
   throw new CommandError(EXIT.usage, [`there is no evidence with this head in ${stores.map(({ location }) => location).join(', ')}; evidence of older versions is not kept by its head`, ...failures].join('\n'));
 }
 
 /** The bytes of a file to hand on. @throws CommandError for what has no chain, and for what cannot be redacted alone */
-function withoutValues(evidence: Evidence, pointers: readonly string[]): string {
-  const { seal } = evidence.chain;
+function withoutValues(evidence: Record<string, unknown>, pointers: readonly string[]): string {
+  const seal = sealSchema.safeParse((evidence['chain'] as { seal?: unknown } | undefined)?.seal).data;
   if (!seal) throw new CommandError(EXIT.usage, 'this evidence has no chain, so nothing in it can be redacted; an older version wrote it');
   try {
-    const { evidence: redacted, salts } = redact(evidence as unknown as Record<string, unknown>, seal.salts, pointers);
+    const { evidence: redacted, salts } = redact(evidence, seal, pointers);
     const text = textOf({ ...redacted, chain: { ...redacted['chain'] as object, seal: { ...seal, salts } } });
     // What is handed on must be what it says that it is.
     const { flaws } = verifyChain(new TextEncoder().encode(text));

@@ -1,4 +1,5 @@
 import type { Configuration } from '../../contracts/configuration.ts';
+import { gatePolicySchema, type GatePolicy } from '../../contracts/gate.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { inputProblems } from '../../contracts/input-problems.ts';
@@ -72,10 +73,12 @@ export function targetOf(contract: RunbookContract, input: Record<string, unknow
   return names[0];
 }
 
-/** Whether the run will stop at a gate: only one that the configuration names is there. Without a configuration nobody knows. */
-export function mayStopAtGate({ gates }: RunbookContract, target: string | undefined, configuration: Configuration | undefined): boolean {
+/** The first gate at which the run will stop; null without one. Only one that the configuration names is there; without a configuration nobody knows. */
+export function gateAhead({ gates }: RunbookContract, target: string | undefined, configuration: Configuration | undefined): Pick<GatePolicy, 'assurance'> | null {
   const settings = target === undefined ? undefined : configuration?.databases[target];
-  return settings ? gates.some((gate) => Object.hasOwn(settings.gates, gate)) : gates.length > 0;
+  if (!settings) return gates.length > 0 ? gatePolicySchema.parse({}) : null;
+  const first = gates.find((gate) => Object.hasOwn(settings.gates, gate));
+  return first === undefined ? null : settings.gates[first] ?? null;
 }
 
 /** `<type>/<target>/<UTC stamp>`: says what it is, and sorts by time. */

@@ -1,5 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
+import { decidingWords } from '../../contracts/deciding.ts';
+import type { GatePolicy } from '../../contracts/gate.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import type { Connected } from './connect.ts';
 import { CommandError, EXIT } from './exit.ts';
@@ -16,7 +18,7 @@ export interface Started {
   taskQueue: string;
   namespace: string;
   webUi: string | null;
-  /** Command that approves at the run's gate; null where it has none. */
+  /** Command that approves at the run's gate, on the plan whose hash `status` shows then; null where it has none. */
   approve: string | null;
   watch: string;
   /** Command that starts a worker for it. */
@@ -31,8 +33,8 @@ export interface StartRequest {
   workflowId: string;
   taskQueue?: string | undefined;
   webUi: string | undefined;
-  /** Whether it will stop at a gate, as far as is known here. */
-  hasGate: boolean;
+  /** The first gate at which it will stop, as far as is known here; null without one. */
+  gate: Pick<GatePolicy, 'assurance'> | null;
   /** The flags that were given, which the commands that are printed repeat. */
   flags: TemporalOptions;
 }
@@ -52,7 +54,7 @@ export async function startRun({ client, address, namespace }: Connected, reques
   return {
     workflowId, runId, type, taskQueue, namespace,
     webUi: (await webUiLink({ webUi: request.webUi, address, namespace, workflowId, runId })) ?? null,
-    approve: request.hasGate ? ourCommand(flags, 'approve', workflowId, '--by', 'NAME') : null,
+    approve: request.gate ? ourCommand(flags, ...decidingWords('approve', workflowId, { assurance: request.gate.assurance, planHash: 'HASH' })) : null,
     watch: ourCommand(flags, 'watch', workflowId),
     worker: ourCommand(flags, 'worker'),
     workerAnswers: await hasPollers({ client, namespace }, taskQueue),

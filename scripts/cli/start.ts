@@ -3,7 +3,7 @@ import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { note, print, systemUser } from './output.ts';
-import { buildInput, contractOf, mayStopAtGate, targetOf, workflowIdFor, type InputFlags } from './run-input.ts';
+import { buildInput, contractOf, gateAhead, targetOf, workflowIdFor, type InputFlags } from './run-input.ts';
 import { startedLines, startRun } from './start-run.ts';
 import { followToEnd } from './watch.ts';
 
@@ -22,7 +22,7 @@ export async function start(type: string, options: StartOptions): Promise<ExitCo
   return withClient(options, async (connected) => {
     const started = await startRun(connected, {
       type, input, workflowId: options.id ?? workflowIdFor(type, target, new Date()), taskQueue: options.taskQueue,
-      webUi: loaded?.configuration.webUi, hasGate: mayStopAtGate(contract, target, loaded?.configuration), flags: options,
+      webUi: loaded?.configuration.webUi, gate: gateAhead(contract, target, loaded?.configuration), flags: options,
     });
     if (!options.wait) {
       print(options, started, () => startedLines(started));

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { isSignedBy } from '../../activities/evidence/chain/sign.ts';
 import { verifyChain, type Verification } from '../../activities/evidence/chain/verify.ts';
+import { FLAW_WORDS } from '../../activities/evidence/standing.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { coloured, plain, print } from './output.ts';
@@ -22,7 +23,7 @@ export async function verify(file: string, options: VerifyOptions): Promise<Exit
   const isSigned = isGood && authenticated === 'signature';
   print(options, { file, verdict, head, entries, flaws, redacted, authenticated, refusal, signedWith: isSigned ? signature?.key ?? null : null, signature: signature === null ? 'none' : isSigned ? 'verified' : 'not checked' }, () => [
     `${plain(file)}: ${coloured(verdict, !isGood ? 'bad' : authenticated === null ? 'unsure' : 'ok')}`,
-    ...flaws.map(({ part, what, detail }) => `  ${coloured(WORDS[what], 'bad')} ${plain(part)}: ${plain(detail)}`),
+    ...flaws.map(({ part, what, detail }) => `  ${coloured(FLAW_WORDS[what], 'bad')} ${plain(part)}: ${plain(detail)}`),
     ...(refusal === null ? [] : [`  ${coloured(refusal, 'bad')}`]),
     ...(head === null ? [] : [`  head ${head}, ${entries} entries`]),
     ...(signature !== null && isGood && !isSigned ? ['  it carries a signature that was not checked: give --key with the public key'] : []),
@@ -31,8 +32,6 @@ export async function verify(file: string, options: VerifyOptions): Promise<Exit
   ]);
   return isGood ? EXIT.done : EXIT.failed;
 }
-
-const WORDS = { altered: 'altered', dropped: 'dropped', added: 'added', moved: 'moved', notCanonical: 'not canonical', unreadable: 'unreadable' } as const;
 
 async function authenticate({ flaws, head, signature }: Verification, { head: wanted, key }: VerifyOptions): Promise<{ authenticated: Authentication; refusal: string | null }> {
   const pem = key === undefined ? undefined : new TextDecoder().decode(await read(key));

@@ -45,7 +45,9 @@ it('start prints how to approve and the link; approve lets it go on; --wait ends
   await until('an id', () => idIn(said()) !== '');
   const id = idIn(said());
   await until('the gate', () => gateIsOpen(id));
-  expect(said()).toContain(`runbook approve ${id}`);
+  expect(said()).toContain(`runbook approve ${id} --by NAME --plan-hash HASH`);
+  expect((await runbook('status', id)).out).toMatch(new RegExp(`runbook approve ${id} --by NAME --plan-hash [0-9a-f]{12}\\n`));
+  expect(await runbook('compensations', id)).toEqual({ code: 0, out: 'nothing would be undone\n' });
   expect(said()).toMatch(/http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\//);
   // Where people are asked to look, both while they wait and with a command of its own.
   const told = /takes +about .*\n.*creates +\/.*\/drills\/[0-9a-f]{8}-<fence> on .*\n.*expires +with the run, which ends at the latest .* after it gets the target\n.*compares +every row and definition of .*shop \(\d+ tables\)/;
@@ -55,12 +57,12 @@ it('start prints how to approve and the link; approve lets it go on; --wait ends
   expect(stranger).toMatchObject({ code: 2 });
   expect(stranger.out).toMatch(/mallory/);
   const approved = await runbook('approve', id, '--by', 'anna', '--comment', 'go');
-  expect(approved).toMatchObject({ code: 0 });
+  expect(approved).toMatchObject({ code: 0, out: expect.stringContaining('counts at gate "start": enough approvals; the plan is looked at once more') as string });
   const { code, out } = await ended;
   expect(out).toMatch(/restore sound/);
   expect(code).toBe(0);
   const report = await runbook('report', id);
-  expect(report.out).toMatch(/approve by anna \(claimed\) counted/);
+  expect(report.out).toMatch(/approve by anna \(claimed, the client named the plan\) counted/);
   expect(report.out).toMatch(/approve by anna/);
   const runs = await runbook('runs', '--json');
   expect(JSON.parse(runs.out)).toEqual(expect.arrayContaining([expect.objectContaining({ workflowId: id, outcome: 'succeeded' })]));

@@ -170,9 +170,13 @@ describe('a signature', () => {
     it('is made and sent, with the comment', async () => {
       const flags = { address: environment.server.address, comment: 'as agreed' };
       await expect(approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('nobody') })).rejects.toThrow('ssh-keygen did not sign with');
-      expect(await approve(other.handle.workflowId, { ...flags, by: 'anna', sign: keyOf('anna') })).toBe(0);
+      // As messages print it: the login name, which is no approver's, says nothing.
+      expect(await approve(other.handle.workflowId, { ...flags, sign: keyOf('anna'), planHash: (await gateOf(other)).planHash })).toBe(0);
+      await expect(decide(other, { signature: 'x', planHash: 'f'.repeat(64) })).rejects.toMatchObject(refused('is not the plan of gate "start"'));
       expect(await approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('ben') })).toBe(0);
       expect(said).toContain('approve by ben@example.org counts at gate "start": approved');
+      await other.handle.result();
+      expect((await other.evidence()).gates[0]?.decisions.filter(({ counted }) => counted).map(({ by, planSeen }) => [by, planSeen])).toEqual([['anna@example.org', 'given'], ['ben@example.org', 'filledIn']]);
     });
   });
 });

@@ -86,6 +86,21 @@ describe('a run with a gate', () => {
     expect(gate?.decisions.at(-1)).toMatchObject({ by: 'ben', counted: true });
   });
 
+  it('keeps on record what was asked for once, beside what was asked for a hundred times, with who sent it and the policy of the gate', async () => {
+    const run = await start();
+    await gateOpens(run);
+    for (let sent = 0; sent < 100; sent += 1) await run.handle.signal('resume');
+    await run.handle.executeUpdate('extendDeadline', { args: [{ gate: 'start', until: new Date(Date.now() + 3_600_000).toISOString(), by: 'ben' }] });
+    await expect(run.handle.executeUpdate('extendDeadline', { args: [{ gate: 'none', until: new Date(Date.now() + 3_600_000).toISOString() }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('is not open') as string } });
+    await new Client({ connection: environment.client.connection, identity: 'temporal-cli:anna@db1' }).workflow.getHandle(run.handle.workflowId).signal('abort');
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'ABORTED' } });
+    const { operations, operationsLeftOut, gates: [gate] } = await run.evidence();
+    const { identity } = environment.client.options;
+    expect([operations.filter(({ operation }) => operation === 'resume').length, operationsLeftOut]).toEqual([50, 50]);
+    expect(operations.slice(50)).toMatchObject([{ operation: 'extendDeadline', by: 'ben', identity, principal: null }, { operation: 'abort', by: null, identity: 'temporal-cli:anna@db1', principal: null }]);
+    expect(gate?.policy).toEqual({ approvers: ['anna', 'ben'], quorum: 2, rejections: 1, requesterMayApprove: false, assurance: 'claimed', escalation: [] });
+  });
+
   it('ends as rejected, with nothing created, when one person says no', async () => {
     const run = await start();
     await gateOpens(run);
@@ -149,7 +164,7 @@ describe('gates that ask for more than a name, or for none', () => {
       signal: () => run.handle.signal('approve', { gate: 'start', name: 'anna' }),
       query: async () => (answer?.refused.length === 1 ? Promise.reject(new Error('no worker')) : answer = await run.handle.query<RunRecord>('record')),
     });
-    await expect(decideBySignal(environment.client, handle, { gate: 'start', decision: 'approve', by: 'anna' }, 'LOOK')).rejects.toMatchObject({ exitCode: 3, message: expect.stringMatching(/whether it counts; meanwhile refused: approve at .*: its argument is not .*; look with: LOOK$/) as string });
+    await expect(decideBySignal(environment.client, handle, { gate: 'start', decision: 'approve', by: 'anna' }, 2, 'LOOK')).rejects.toMatchObject({ exitCode: 3, message: expect.stringMatching(/whether it counts; meanwhile refused: approve at .*: its argument is not .*; look with: LOOK$/) as string });
     await run.handle.signal('abort');
   });
 

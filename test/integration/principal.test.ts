@@ -92,6 +92,15 @@ describe.skipIf(!isGoThere)(`a server that verifies tokens${isGoThere ? '' : ' (
     });
   });
 
+  it('says in the evidence who aborted a run with an empty form', async () => {
+    const run = await startedBy(CAROL, 'annas');
+    const { workflow } = await as(ANNA, { identity: 'the web UI' });
+    await workflow.getHandle(run.handle.workflowId).signal('pause');
+    await (await as(BEN)).workflow.getHandle(run.handle.workflowId).signal('abort', { by: 'mallory' });
+    await run.handle.result().catch(() => undefined);
+    expect((await run.evidence()).operations).toMatchObject([{ operation: 'pause', by: null, identity: 'the web UI', principal: ANNA }, { operation: 'abort', by: 'mallory', principal: BEN }]);
+  });
+
   it('takes the name that a payload, a client or a forged header gives for nothing beside the token\'s', async () => {
     // The HTTP API finds no run with a slash in its id.
     const run = await startedBy(CAROL, 'annas', { workflowId: 'toy-forged' });

@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { compensationLines } from '../../scripts/cli/compensations.ts';
 import { cut, plainDisplay, terminalDisplay } from '../../scripts/cli/live-display.ts';
 import { activityLine, gateLines, RateMeter, runLines } from '../../scripts/cli/progress-lines.ts';
 import type { ActivityView, RunView } from '../../scripts/cli/run-view.ts';
@@ -45,9 +46,12 @@ describe('activityLine', () => {
 describe('gateLines', () => {
   it('prints the command that approves', () => {
     const progress = { ...view().progress!, openGate: gate };
-    expect(gateLines(view({ progress }), 0).join('\n')).toMatch(/1 of alice until 1970-01-02.*\n {2}runbook approve dr-test\/orders\/1 --by NAME$/);
+    expect(gateLines(view({ progress }), 0).join('\n')).toMatch(/1 of alice until 1970-01-02.*\n {2}runbook approve dr-test\/orders\/1 --by NAME --plan-hash abcdef012345$/);
     expect(gateLines(view({ progress, status: 'COMPLETED' }), 0)).toEqual([]);
-    expect(gateLines(view({ progress }), 0, { address: 'h:1', namespace: 'ops' })[1]).toBe('  runbook approve dr-test/orders/1 --by NAME --address h:1 --namespace ops');
+    const at = (assurance: string) => gateLines(view({ progress: { ...progress, openGate: { ...gate, assurance } } }), 0)[1];
+    expect(at('signature')).toBe('  runbook approve dr-test/orders/1 --sign KEY --plan-hash abcdef012345');
+    expect(at('principal')).toBe('  runbook approve dr-test/orders/1 --plan-hash abcdef012345');
+    expect(gateLines(view({ progress }), 0, { address: 'h:1', namespace: 'ops' })[1]).toBe('  runbook approve dr-test/orders/1 --by NAME --plan-hash abcdef012345 --address h:1 --namespace ops');
   });
 });
 
@@ -67,6 +71,19 @@ describe('what was refused', () => {
     for (const refusedLeftOut of [1, 2]) display.show(view({ progress: { ...said(), refusedLeftOut } }), 0);
     expect(lines.filter((line) => line.includes('refused'))).toEqual(['reject at 1: no', 'reject at 2: no', 'more than are told here'].map((what) => `1970-01-01T00:00:00.000Z refused: ${what}`));
   });
+});
+
+it('says until when a run has its target, as long as it runs', () => {
+  const progress = { ...view().progress!, lease: { expiresAt: '1970-01-01T04:00:00.000Z' } };
+  expect(runLines(view({ progress }), new RateMeter(), 0)).toContain('it has its target until 1970-01-01T04:00:00.000Z at the latest');
+  expect(runLines(view({ progress, status: 'COMPLETED' }), new RateMeter(), 0).join()).not.toContain('target until');
+});
+
+it('says what an abort would undo, in that order, and how long each took', () => {
+  const entry = (title: string, when: 'failure' | 'always', lastSeconds: number | null) => ({ id: title, step: 'copy\u001B[2J', title, when, lastSeconds });
+  const lines = compensationLines([entry('remove the copy', 'always', 61), entry('open the way', 'failure', null)]).map(stripVTControlCharacters);
+  expect(lines.map((line) => line.replaceAll(/ {2,}/g, '  '))).toEqual([expect.stringContaining('what is undone'), expect.stringMatching(/^1\. {2}remove the copy {2}copy.* {2}however it ends {2}1 min 01 s$/), expect.stringMatching(/^2\. {2}open the way {2}copy.* {2}unless it succeeds {2}not known$/)]);
+  expect(compensationLines([])).toEqual(['nothing would be undone']);
 });
 
 describe('the plan at a gate', () => {

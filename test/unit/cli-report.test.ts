@@ -61,3 +61,32 @@ it('is of the evidence with a head, also out of a copy, with what lies beside th
 it.each([[{ json: true, format: 'html' }, /ask for different things/], [{ redact: ['/reason'], format: 'markdown' }, /leave out --format/]] as [ReportOptions, RegExp][])('refuses what contradicts itself: %j', async (options, sentence) => {
   await expect(report(files.evidence, options)).rejects.toMatchObject({ exitCode: 2, message: expect.stringMatching(sentence) as string });
 });
+
+const FORMATS = ['text', 'json', 'markdown', 'html'] as const;
+const inForm = (format: typeof FORMATS[number]): ReportOptions => (format === 'text' ? {} : { format });
+
+it.each(FORMATS)('says as %s that a file is consistent, and no more', async (format) => {
+  expect(await said(files.evidence, inForm(format))).toContain('consistent, not authenticated');
+});
+
+it.each(FORMATS)('says as %s, before all else, that a file is not what was written, and ends with 1', async (format) => {
+  const forged = join(root, 'forged.json');
+  await writeFile(forged, (await readFile(files.evidence, 'utf8')).replace('"rpo":"missed"', '"rpo":"met"'));
+  printed = '';
+  expect(await report(forged, inForm(format))).toBe(1);
+  expect(printed.indexOf('THIS FILE IS NOT AS IT WAS WRITTEN')).toBeGreaterThanOrEqual(0);
+  expect(printed.indexOf('THIS FILE IS NOT AS IT WAS WRITTEN')).toBeLessThan(printed.includes('restore') ? printed.indexOf('restore') : printed.length);
+  expect(printed).toContain('altered the end');
+  expect(printed).not.toContain('consistent, not authenticated');
+});
+
+it.each(FORMATS)('is made as %s of what was redacted, of whatever form that is, and says what is not known', async (format) => {
+  const redacted = join(root, 'redacted.json');
+  const pointers = ['/reason', '/outcome', '/failure', '/verdict', '/plan', '/startedAt', '/steps/1/finishedAt', '/steps/2', '/gates/0/planHash', '/gates/0/events', '/gates/0/policy', '/gates/0/decisions/1/counted', '/operations/0', '/checks/0', '/recovery', '/compensations/0', '/teardown', '/notVerified'];
+  await writeFile(redacted, await said(files.evidence, { redact: pointers }));
+  const text = await said(redacted, inForm(format));
+  for (const pointer of pointers) expect(text).toContain(pointer);
+  expect(text.replaceAll('\\', '')).toContain('[redacted]');
+  expect(text).not.toMatch(/NaN|undefined|absence proven/);
+  expect(await said(redacted, { redact: ['/requester'] })).toContain('"requester":{"$redacted"');
+});

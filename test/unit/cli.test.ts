@@ -12,7 +12,7 @@ import { outcomeLines } from '../../scripts/cli/outcome-lines.ts';
 import { parseExtensionArguments, typeOfProgram } from '../../scripts/cli/extension-arguments.ts';
 import { firstConfiguration, parseConnectionString } from '../../scripts/cli/first-configuration.ts';
 import { init } from '../../scripts/cli/init.ts';
-import { buildInput, contractOf, mayStopAtGate, targetOf, workflowIdFor } from '../../scripts/cli/run-input.ts';
+import { buildInput, contractOf, gateAhead, targetOf, workflowIdFor } from '../../scripts/cli/run-input.ts';
 import { mergeRows, type RunRow } from '../../scripts/cli/runs.ts';
 import { quote } from '../../contracts/quote.ts';
 import { ourCommand, signalCommand } from '../../scripts/cli/printed-command.ts';
@@ -100,10 +100,10 @@ describe('buildInput', () => {
 
   it('knows whether a run will stop at a gate, where there is a configuration', () => {
     const configuration = (gates: string) => parseConfiguration(`version: 1\ndatabases: { one: { connection: {}, provider: { kind: archive, repository: a, walDirectory: b }, gates: ${gates} } }`, 'f');
-    expect(mayStopAtGate(DrTest, 'one', configuration('{ start: {} }'))).toBe(true);
-    expect(mayStopAtGate(DrTest, 'one', configuration('{}'))).toBe(false);
-    expect(mayStopAtGate(DrTest, 'one', undefined)).toBe(true);
-    expect(mayStopAtGate(RUNBOOKS['backup']!, 'one', undefined)).toBe(false);
+    expect(gateAhead(DrTest, 'one', configuration('{ start: { assurance: principal } }'))).toMatchObject({ assurance: 'principal' });
+    expect(gateAhead(DrTest, 'one', configuration('{}'))).toBeNull();
+    expect(gateAhead(DrTest, 'one', undefined)).toMatchObject({ assurance: 'claimed' });
+    expect(gateAhead(RUNBOOKS['backup']!, 'one', undefined)).toBeNull();
   });
 
   it('knows the runbooks and the databases there are', () => {

@@ -1,9 +1,12 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { getLocation } from 'jsonc-parser';
 import { describe, expect, it } from 'vitest';
 import { locate } from '../../activities/evidence/chain/locate.ts';
 import { seal, textOf } from '../../activities/evidence/chain/seal.ts';
 import { redact } from '../../activities/evidence/chain/redact.ts';
-import { verifyChain } from '../../activities/evidence/chain/verify.ts';
+import { isSignedBy, signer } from '../../activities/evidence/chain/sign.ts';
+import { labelOf } from '../../activities/evidence/chain/parts.ts';
+import { verifyChain, type Flaw } from '../../activities/evidence/chain/verify.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { sampleEvidence } from './report-fixture.ts';
 
@@ -11,6 +14,28 @@ const SEED = '0123456789abcdef0123456789abcdef';
 const sealed = seal(sampleEvidence(), SEED);
 const bytesOf = (evidence: object) => new TextEncoder().encode(textOf(evidence));
 const bytes = bytesOf(sealed);
+const key = generateKeyPairSync('ed25519', { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } });
+const signed = seal(sampleEvidence(), SEED, signer(key.privateKey));
+
+/** As `runbook report --redact` hands it on. */
+function redacted(...pointers: string[]) {
+  const { evidence, salts } = redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal, pointers);
+  return { ...evidence, chain: { ...evidence['chain'] as object, seal: { ...sealed.chain.seal, salts } } };
+}
+
+/** What `runbook verify --key` finds, which looks at the signature once the chain holds. */
+function flawsWithKey(file: Uint8Array): Pick<Flaw, 'part' | 'what'>[] {
+  const { flaws, head, signature } = verifyChain(file);
+  const isForged = flaws.length === 0 && signature !== null && !isSignedBy(key.publicKey, head ?? '', signature);
+  return isForged ? [{ part: 'the signature', what: 'altered' }] : flaws;
+}
+
+/** Of a salt, or its name, the part of its entry is named: either of the two may be what was altered. */
+function ofSalt(text: string, offset: number): string[] {
+  const [, , , , name] = getLocation(text, offset).path;
+  const entry = locate(text, offset) === 'the salts' ? sealed.chain.seal.entries[Number.parseInt(String(name), 10)] : undefined;
+  return entry ? [labelOf(entry)] : [];
+}
 
 /** A small generator with a seed (mulberry32): a failure can be made again. */
 function randomOf(seed: number): () => number {
@@ -42,26 +67,26 @@ describe('the chain of evidence', () => {
   });
 
   const seed = Number(process.env['CHAIN_SEED'] ?? Date.now() % 1_000_000);
-  it(`notices each of 1,000 random changes of one byte, and names the entry (CHAIN_SEED=${seed})`, () => {
+  it.each([['evidence', bytes], ['redacted evidence', bytesOf(redacted('/gates/0/decisions/0/reason', '/plan', '/reason'))], ['signed evidence', bytesOf(signed)]])(`notices each of 1,000 random changes of one byte of %s, and names the entry (CHAIN_SEED=${seed})`, (_title, whole) => {
     const random = randomOf(seed);
-    const text = new TextDecoder().decode(bytes);
+    const text = new TextDecoder().decode(whole);
     const wrong: string[] = [];
     for (let round = 0; round < 1_000; round += 1) {
-      const at = Math.floor(random() * bytes.length);
-      const copy = bytes.slice();
+      const at = Math.floor(random() * whole.length);
+      const copy = whole.slice();
       copy[at] = ((copy[at] as number) + 1 + Math.floor(random() * 255)) % 256;
-      const { flaws } = verifyChain(copy);
+      const flaws = flawsWithKey(copy);
       // The fixture is ASCII, so a byte is a character. Between two parts, either is right.
       // A name that is broken leaves only its neighbours to be named.
       const isName = getLocation(text, at).isAtPropertyKey || getLocation(text, at + 1).isAtPropertyKey || '{}[],:'.includes(text[at] ?? '');
-      const right = [at - 1, at, at + 1, ...(isName ? [at - 15, at - 30, at + 15, at + 30] : [])].flatMap((near) => locate(text, near).split(' or ')).flatMap(namesOf);
+      const right = [at - 1, at, at + 1, ...(isName ? [at - 15, at - 30, at + 15, at + 30] : [])].flatMap((near) => [...locate(text, near).split(' or '), ...ofSalt(text, near)]).flatMap(namesOf);
       if (isName) right.push('the list', 'the chain', 'the file');
       if (!flaws.some(({ part }) => part.split(' or ').some((one) => right.some((name) => one === name || one.startsWith(`${name} `))))) {
         wrong.push(`byte ${at}, ${JSON.stringify(text.slice(Math.max(at - 20, 0), at + 20))} became ${copy[at]}: wanted ${right.join(' or ')}, got ${flaws.map(({ what, part }) => `${what} ${part}`).join(', ') || 'nothing'}`);
       }
     }
     expect(wrong).toEqual([]);
-  });
+  }, 60_000);
 
   it.each([
     ['a step', (evidence: Evidence) => evidence.steps.splice(1, 1), ['dropped step 2']],
@@ -75,7 +100,7 @@ describe('the chain of evidence', () => {
 
   it.each([
     ['a step', (evidence: Evidence) => evidence.steps.splice(1, 0, structuredClone(evidence.steps[3] as Evidence['steps'][number])), ['added step 2 (reindex)']],
-    ['a decision', (evidence: Evidence) => evidence.gates[0]?.decisions.push({ at: '2026-11-21T03:01:39.500Z', decision: 'approve', by: 'bob', onBehalfOf: null, key: null, assurance: 'claimed', channel: 'update', identity: null, comment: null, counted: true, reason: null }), ['added decision 4 at gate 1']],
+    ['a decision', (evidence: Evidence) => evidence.gates[0]?.decisions.push({ at: '2026-11-21T03:01:39.500Z', decision: 'approve', by: 'bob', onBehalfOf: null, planSeen: null, key: null, assurance: 'claimed', channel: 'update', identity: null, comment: null, counted: true, reason: null }), ['added decision 4 at gate 1']],
     ['a check', (evidence: Evidence) => evidence.checks.unshift({ name: 'all well', outcome: 'passed', detail: '' }), ['added check 1 (all well)']],
   ] as const)('names what was added: %s', (_title, change, flaws) => {
     expect(changed(change)).toEqual(flaws);
@@ -118,6 +143,14 @@ describe('the chain of evidence', () => {
   });
 });
 
+it.each(['seal', 'salts', 'signature', 'entries'] as const)('a member __proto__ in the %s is seen', (place) => {
+  const copy = structuredClone(signed);
+  const { seal: its } = copy.chain;
+  const holder = { seal: its, salts: its.salts, signature: its.signature, entries: its.entries[1] }[place];
+  Object.defineProperty(holder, '__proto__', { value: { approvedBy: 'the CEO' }, enumerable: true });
+  expect(flawsOf(copy)).not.toEqual([]);
+});
+
 describe('an empty list', () => {
   const bare = seal(sampleEvidence({ steps: [], gates: [{ ...sampleEvidence().gates[0] as Evidence['gates'][number], decisions: [] }], operations: [], checks: [], compensations: [] }), SEED);
   const flaws = (change: (evidence: Record<string, unknown> & { gates: Record<string, unknown>[] }) => void) => {
@@ -142,8 +175,7 @@ it('what is nested too deeply for anything to follow is unreadable, and no crash
 
 describe('a redacted field', () => {
   const pointer = '/gates/0/decisions/0/reason';
-  const { evidence, salts } = redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal.salts, [pointer, '/plan', '/reason', '/steps/1/startedAt']);
-  const published = { ...evidence, chain: { ...evidence['chain'] as object, seal: { ...sealed.chain.seal, salts } } };
+  const published = redacted(pointer, '/plan', '/reason', '/steps/1/startedAt');
 
   it('keeps the chain verifiable, under the same head, and is named', () => {
     expect(verifyChain(bytesOf(published))).toEqual({ flaws: [], head: sealed.chain.seal.head, signature: null, entries: sealed.chain.seal.entries.length, redacted: expect.arrayContaining([pointer, '/plan', '/reason', '/steps/1/startedAt', '/chain/planHash', '/gates/0/planHash']) as string[] });
@@ -155,6 +187,7 @@ describe('a redacted field', () => {
     expect((published as unknown as Evidence).gates[0]).toMatchObject({ planHash: gone });
     expect((published as unknown as Evidence).gates[0]?.decisions[0]).toMatchObject({ reason: gone });
     expect(new TextDecoder().decode(bytesOf(published))).not.toContain(SEED);
+    const { salts } = published.chain.seal;
     expect(Object.keys('fields' in salts ? salts.fields : {})).not.toContain('4#/reason');
   });
 
@@ -164,9 +197,21 @@ describe('a redacted field', () => {
     expect(flawsOf(forged)).toEqual(['altered decision 1 at gate 1']);
   });
 
+  it('leaves salts of the fields that are there, and no place for any other text', () => {
+    const forged = (name: string, value: unknown) => {
+      const copy = structuredClone(published) as { chain: { seal: { salts: { fields: object } } } };
+      // As a parser makes it: assigned, `__proto__` would be no member.
+      Object.defineProperty(copy.chain.seal.salts.fields, name, { value, enumerable: true });
+      return flawsOf(copy);
+    };
+    expect(forged('note: approved by the CEO', 'f'.repeat(64))).toEqual(['added the salts']);
+    expect(forged('4#/reason', 'f'.repeat(64))).toEqual(['added the salts']);
+    expect(forged('__proto__', { approvedBy: 'the CEO' })).toEqual(['added the salts']);
+  });
+
   it('is refused where it is none of one entry', () => {
-    expect(() => redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal.salts, ['/steps'])).toThrow('/steps is not within one entry');
-    expect(() => redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal.salts, ['/plan/nothing'])).toThrow('there is no nothing');
+    expect(() => redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal, ['/steps'])).toThrow('/steps is not within one entry');
+    expect(() => redact(sealed as unknown as Record<string, unknown>, sealed.chain.seal, ['/plan/nothing'])).toThrow('there is no nothing');
   });
 });
 

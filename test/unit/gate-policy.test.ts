@@ -4,7 +4,7 @@ import { gateOutcome, onBehalfOf, refusal as refusalOf, requestersOf, requesterU
 
 const policy = (over: Record<string, unknown> = {}) => gatePolicySchema.parse({ approvers: ['anna', 'ben'], quorum: 2, ...over });
 const view = (over: Partial<GateView> = {}): GateView => ({ name: 'start', policy: policy(), people: {}, openedAtMs: 0, planHash: 'abc', requesters: ['carol'], decisions: [], ...over });
-const decision = (over: Partial<Decision>): Decision => ({ at: '', decision: 'approve', by: 'anna', onBehalfOf: null, key: null, assurance: 'claimed', channel: 'signal', identity: '', comment: null, counted: true, reason: null, ...over });
+const decision = (over: Partial<Decision>): Decision => ({ at: '', decision: 'approve', by: 'anna', onBehalfOf: null, planSeen: null, key: null, assurance: 'claimed', channel: 'signal', identity: '', comment: null, counted: true, reason: null, ...over });
 const refusal = (gate: GateView, proposal: Omit<Proposal, 'channel' | 'identity' | 'atMs'> & Partial<Proposal>) => refusalOf(gate, { channel: 'signal', identity: '', atMs: 0, ...proposal });
 
 describe('refusal', () => {

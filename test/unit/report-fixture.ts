@@ -18,15 +18,16 @@ export function sampleEvidence(changes: Partial<Evidence> = {}): Evidence {
         { at: at(20), event: 'reminded', detail: 'alice and bob' }, { at: at(30), event: 'escalated', detail: 'erin may decide too' },
         { at: at(40), event: 'extended', detail: 'to 2026-11-22T03:00:00.000Z by dora' }, { at: at(45), event: 'planChanged', detail: 'another recovery point' },
       ],
+      policy: { approvers: ['alice', 'bob'], quorum: 2, rejections: 1, requesterMayApprove: false, assurance: 'claimed', escalation: [{ at: at(30), approvers: ['erin'] }] },
       decisions: [
         { at: at(50), decision: 'approve', by: 'mallory', assurance: 'claimed', channel: 'signal', identity: 'temporal-cli:mallory@db1', comment: null, counted: false, reason: 'mallory may not decide here' },
-        { at: at(98), decision: 'approve', by: 'erin', onBehalfOf: 'bob', key: 'SHA256:0RcE2ahUkz (ED25519)', assurance: 'signature', channel: 'update', comment: null, counted: true, reason: null },
+        { at: at(98), decision: 'approve', by: 'erin', onBehalfOf: 'bob', planSeen: 'given', key: 'SHA256:0RcE2ahUkz (ED25519)', assurance: 'signature', channel: 'update', comment: null, counted: true, reason: null },
         { at: at(99), decision: 'approve', by: 'alice', assurance: 'principal', channel: 'update', comment: 'go', counted: true, reason: null },
       ],
     }],
     operations: [
       { at: at(150), operation: 'pause', by: 'dora', reason: 'the host is <b>busy</b>', channel: 'update' },
-      { at: at(160), operation: 'resume', by: null, reason: null, channel: 'signal' },
+      { at: at(160), operation: 'resume', by: null, reason: null, channel: 'signal', identity: 'web-ui', principal: 'dora@example.org' },
       { at: at(170), operation: 'retryStep', by: 'dora', reason: 'another disk', channel: 'update', of: 'recover', detail: '{"disk":2}' },
     ],
     refused: ['approve at 2026-11-21T03:00:50.000Z: mallory may not decide here', 'reject at 2026-11-21T03:01:00.000Z: its argument is not { <gate> }'], refusedLeftOut: 3,
@@ -52,7 +53,7 @@ export function earlierRun(changes: Partial<EarlierRun>): EarlierRun {
 /** Evidence with one text in every field of text that has no fixed form. */
 export function everywhere(text: string, evidence: Evidence): Evidence {
   const put = (value: unknown, key: string): unknown => {
-    if (typeof value === 'string') return /At$|^at$|outcome|restore|rto|rpo|decision|operation$|assurance|channel|writtenBy|^event$|onExpiry/.test(key) ? value : text;
+    if (typeof value === 'string') return /At$|^at$|outcome|restore|rto|rpo|decision|operation$|assurance|channel|writtenBy|^event$|onExpiry|planSeen/.test(key) ? value : text;
     if (Array.isArray(value)) return value.map((item) => put(item, key));
     if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, put(inner, name)]));
     return value;

@@ -84,7 +84,7 @@ describe('the report in Markdown', () => {
     '# This backup restores, but an objective was missed', '- verdict: restore **sound**, RTO **met**, RPO **missed**',
     '| recovery time, without waiting for people | 4 min 42 s | 1 h 00 min | **met** |', '| recovery point | 6 min 52 s | 5 min 00 s | **missed** |', '| copying | 1 min 40 s | 26.3 % |',
     '| no orphans | **failed** | expected 0, got 3 |', '- unlogged table public.sessions', '### Gate start', '| extended | to 2026-11-22T03:00:00.000Z by dora |',
-    '| approve | erin, on behalf of bob | signature | `SHA256:0RcE2ahUkz (ED25519)` | update | **yes** |', String.raw`| retry step | recover | dora | update | another disk | \{"disk":2\} |`,
+    '| approve | erin, on behalf of bob | signature | `SHA256:0RcE2ahUkz (ED25519)` | update; named the plan | **yes** |', String.raw`| retry step | recover | dora | update | another disk | \{"disk":2\} |`,
     '| reindex | skipped | 0.00 s | 0 | skipped by dora: later |', '| remove the copy | copy | **done** | 1.00 s | gone |', '- destroyed directory /var/drills/dr-1', '- 3 more',
     `| succeeded | restore sound, RTO met, RPO missed | 4 min 42 s, without waiting for people | 6 min 52 s | \`${'a'.repeat(64)}\` |`, `--head ${'b'.repeat(64)}`, 'runbook verify dr-test_orders_20261121T030000.000Z.',
   ])('says %s', (part) => expect(renderMarkdown({ ...sealed(), failure: null }, [earlierRun({})])).toContain(part));

@@ -141,9 +141,9 @@ describe('the words of the recovery time', () => {
 
 describe('renderText', () => {
   it('says everything that the issue asks for', () => {
-    const text = renderText(sampleEvidence(), { evidence: '/e/a.json', report: '/e/a.html' });
+    const text = renderText(sampleEvidence(), { paths: { evidence: '/e/a.json', report: '/e/a.html' } });
     expect(text).toMatch(/Refused\n {2}approve at .*\n {2}reject at .*: its argument is not .*\n {2}3 more/);
-    for (const part of ['copying', '100.000 s', 'RTA 4 min 42 s, without waiting for people; RTO 1 h 00 min', 'in all 6 min 20 s', 'RPA 6 min 52 s, 17 transactions lost', 'measured: last commit', 'no orphans: expected 0, got 3', 'unlogged table', 'destroyed directory', 'nothing there', 'escalated: erin may decide too', 'approve by erin, on behalf of bob (signature, SHA256:0RcE2ahUkz (ED25519)) counted', 'retry step of recover by dora: another disk ({"disk":2})', '/e/a.json', '/e/a.html']) expect(text).toContain(part);
+    for (const part of ['copying', '100.000 s', 'RTA 4 min 42 s, without waiting for people; RTO 1 h 00 min', 'in all 6 min 20 s', 'RPA 6 min 52 s, 17 transactions lost', 'measured: last commit', 'no orphans: expected 0, got 3', 'unlogged table', 'destroyed directory', 'nothing there', 'escalated: erin may decide too', 'approve by erin, on behalf of bob (signature, SHA256:0RcE2ahUkz (ED25519), named the plan) counted', 'retry step of recover by dora: another disk ({"disk":2})', '/e/a.json', '/e/a.html']) expect(text).toContain(part);
   });
 
   it('lets no escape sequence of a name reach the terminal', () => {

@@ -1,5 +1,6 @@
 import { condition, currentUpdateInfo, workflowInfo } from '@temporalio/workflow';
 import { approvalStatement } from '../../contracts/approval.ts';
+import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
 import type { Assurance, Decision } from '../../contracts/gate.ts';
 import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
 import { samePerson } from '../../contracts/people.ts';
@@ -31,19 +32,25 @@ export function receiveSignal(state: RunState, signal: 'approve' | 'reject', pay
   state.openGate.inbox.push({
     decision: signal, event: { signal, ordinal }, by: payload?.by ?? null, comment: payload?.comment ?? null,
     planHash: payload?.planHash, signature: payload?.signature, named: payload?.gate !== undefined,
+    planHashFilledIn: payload?.planHashFilledIn,
   });
 }
 
 /** Validator of the `decide` update: throws a sentence that says what to do, before anything enters history. */
 export function validateDecide(state: RunState, input: Decide): void {
   const gate = state.openGate;
-  const reason = whyNotHere(gate, input) ?? (gate ? tooLate(gate, Date.now()) ?? refusal(viewOf(state, gate), bestCase(input)) : null);
+  const reason = whyNotHere(gate, input) ?? (gate ? tooLate(gate, Date.now()) ?? refusal(input.signature === undefined ? viewOf(state, gate) : withoutPeople(viewOf(state, gate)), bestCase(input)) : null);
   if (reason !== null) throw refused(reason);
 }
 
 function whyNotHere(gate: OpenGate | undefined, input: Decide): string | null {
   if (!gate) return 'no gate is open; see `runbook status`';
   return input.gate === gate.name ? null : `gate "${input.gate}" is not open; the open gate is "${gate.name}"`;
+}
+
+/** Whose signature it is decides who it is, not the name that came with it: of people nothing can be said before that is looked at. */
+function withoutPeople(view: GateView): GateView {
+  return { ...view, policy: { ...view.policy, approvers: [], requesterMayApprove: true }, decisions: [] };
 }
 
 /** What an update can turn out to be at best: the server vouches for no update's sender, and for a signature's signer it is only looked up then. */
@@ -59,11 +66,18 @@ export async function receiveDecide(state: RunState, input: Decide): Promise<{ g
   const pending: PendingDecision = {
     decision: input.decision, event: { updateId: currentUpdateInfo()?.id ?? '' }, by: input.by, comment: input.comment ?? null,
     planHash: input.planHash, signature: input.signature, named: true,
+    planHashFilledIn: input.planHashFilledIn,
   };
   gate.inbox.push(pending);
   await condition(() => pending.answer !== undefined);
   if (pending.answer?.refused !== null) throw refused(pending.answer?.refused ?? 'the gate closed meanwhile');
-  return { gate: gate.name, outcome: gateOutcome(gate.policy, gate.record.decisions), by: pending.answer.by };
+  return { gate: gate.name, outcome: answerFor(gate), by: pending.answer.by };
+}
+
+/** What a gate has come to with the last decision: that enough approved is not yet that it passes. */
+function answerFor({ policy, record, rechecks }: OpenGate): string {
+  const outcome = gateOutcome(policy, record.decisions);
+  return outcome === 'approved' && rechecks ? ENOUGH_APPROVALS : outcome;
 }
 
 /** Answers whoever still waits at a gate that has closed. */
@@ -95,8 +109,14 @@ export async function identify(state: RunState, gate: OpenGate, pending: Pending
   const judged = { ...proposal, atMs: event.atMs, planHash: pending.planHash };
   const view = viewOf(state, gate);
   const reason = forged ?? tooSoon ?? tooLate(gate, event.atMs) ?? refusal(view, judged);
-  addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, key: signed?.refused === null ? signed.key : null }, reason);
+  addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, planSeen: planSeen(pending), key: signed?.refused === null ? signed.key : null }, reason);
   pending.answer = { refused: reason, by: proposal.by };
+}
+
+/** Whether whoever decided named the plan, or a client did so for them: that they looked at it is only then their word. */
+function planSeen({ planHash, planHashFilledIn }: PendingDecision): Decision['planSeen'] {
+  if (planHash === undefined) return 'none';
+  return planHashFilledIn === true ? 'filledIn' : 'given';
 }
 
 /** What has to be signed to decide like this at this gate: {@link approvalStatement}. */

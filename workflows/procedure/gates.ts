@@ -3,6 +3,7 @@ import type { GateEvent, GatePolicy } from '../../contracts/gate.ts';
 import type { GateRecord } from '../../contracts/evidence.ts';
 import { answerInbox, identify } from './decisions.ts';
 import { gateOutcome } from './gate-policy.ts';
+import { keepEvent, policyOf } from './gate-record.ts';
 import { inOrder, nextRung } from './ladder.ts';
 import { notify } from './notify.ts';
 import { enterPhase, setAttributes, showDetails } from './presentation.ts';
@@ -24,10 +25,11 @@ export interface GateOptions {
 export async function passGate(state: RunState, name: string, policy: GatePolicy | undefined, { recheck, requester }: GateOptions = {}): Promise<void> {
   if (!policy) return;
   const openedAtMs = Date.now();
-  const record: GateRecord = { name, outcome: 'open', openedAt: instantOf(openedAtMs), closedAt: null, planHash: state.record.planHash ?? '', decisions: [], decisionsLeftOut: 0, events: [], onExpiry: policy.onExpiry ?? 'reject' };
+  const record: GateRecord = { name, outcome: 'open', openedAt: instantOf(openedAtMs), closedAt: null, planHash: state.record.planHash ?? '', decisions: [], decisionsLeftOut: 0, events: [], eventsLeftOut: 0, onExpiry: policy.onExpiry ?? 'reject', policy: policyOf(policy, openedAtMs) };
   const gate: OpenGate = {
     name, policy, record, openedAtMs, expiresAtMs: openedAtMs + policy.expiresAfter, toldAtMs: openedAtMs, escalated: 0, inbox: [], changes: 0,
     ...(requester === undefined ? {} : { requester }),
+    rechecks: recheck !== undefined,
   };
   state.record.gates.push(record);
   state.openGate = gate;
@@ -95,12 +97,9 @@ function climb(state: RunState, gate: OpenGate, rung: { kind: 'remind' | 'escala
   showDetails(state);
 }
 
-/** So many events of a gate are kept: a reminder a minute for a week would make evidence unwieldy. */
-const KEPT_EVENTS = 200;
-
 /** Notes what a gate did, or what was done to it. */
 export function noteEvent(gate: OpenGate, event: GateEvent['event'], detail: string): void {
-  if (gate.record.events.length < KEPT_EVENTS) gate.record.events.push({ at: instantOf(Date.now()), event, detail });
+  keepEvent(gate.record, { at: instantOf(Date.now()), event, detail });
 }
 
 /**

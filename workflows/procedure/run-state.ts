@@ -19,6 +19,8 @@ export interface PendingDecision {
   comment: string | null;
   planHash?: string | undefined;
   signature?: string | undefined;
+  /** Whether the client put the hash in, and not whoever decided. */
+  planHashFilledIn?: boolean | undefined;
   /** Whether it named its gate. */
   named: boolean;
   /** What became of it. `refused`: why it does not count. */
@@ -30,6 +32,8 @@ export interface OpenGate extends LadderState {
   policy: GatePolicy;
   record: GateRecord;
   inbox: PendingDecision[];
+  /** Whether its plan is looked at once more after people have decided. */
+  rechecks?: boolean;
   /** Rises with what operators change of the gate. */
   changes: number;
   /** Who asked for what is decided here; absent where that is who asked for the run. */

@@ -60,13 +60,20 @@ function readInput({ name, input }: WaitingStep, update: RetryStep): unknown {
   throw refused(`step "${name}" does not take this input: ${parsed.error.issues.map(({ path, message }) => `${path.length > 0 ? `${path.join('.')}: ` : ''}${message}`).join('; ')}`);
 }
 
-/** So many operations are kept: evidence must stay small enough to be written, whatever somebody sends. */
-const KEPT_OPERATIONS = 100;
+/**
+ * So many operations of a kind are kept: evidence must stay small enough to be written, whatever somebody sends, and what
+ * somebody sends a hundred times must not push out what another did once.
+ */
+const KEPT_OF_A_KIND = 50;
 
 /** Notes what an operator did, to the run or to a part of it. */
-export function note(state: RunState, operation: Omit<OperationRecord, 'at' | 'channel'> & { channel?: OperationRecord['channel'] }): OperationRecord {
-  const record: OperationRecord = { at: instantOf(Date.now()), channel: 'update', ...operation };
-  if (state.record.operations.length < KEPT_OPERATIONS) state.record.operations.push(record);
+export function note(state: RunState, operation: Omit<OperationRecord, 'at' | 'channel' | 'identity' | 'principal'> & { channel?: OperationRecord['channel'] }): OperationRecord {
+  const { record } = state;
+  // Who sent it is read from history when the evidence is written.
+  const noted: OperationRecord = { at: instantOf(Date.now()), channel: 'update', identity: null, principal: null, ...operation };
+  const isSameKind = ({ operation: kind, channel }: OperationRecord) => kind === noted.operation && channel === noted.channel;
+  if (record.operations.filter(isSameKind).length < KEPT_OF_A_KIND) record.operations.push(noted);
+  else record.operationsLeftOut = (record.operationsLeftOut ?? 0) + 1;
   showDetails(state);
-  return record;
+  return noted;
 }

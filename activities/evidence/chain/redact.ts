@@ -1,4 +1,4 @@
-import { REDACTED, type Salts } from '../../../contracts/chain.ts';
+import { REDACTED, type Salts, type Seal } from '../../../contracts/chain.ts';
 import { digestOf, fieldsOf, isObject, saltOf } from './digest.ts';
 import { entryName } from './build-chain.ts';
 import { partsOf, type Part } from './parts.ts';
@@ -8,10 +8,10 @@ import { partsOf, type Part } from './parts.ts';
  * guess it go. The chain stays as it is, and verifies. Throws an `Error` with a sentence for a pointer that is not to a
  * value within one entry.
  */
-export function redact(evidence: Record<string, unknown>, salts: Salts, pointers: readonly string[]): { evidence: Record<string, unknown>; salts: Salts } {
+export function redact(evidence: Record<string, unknown>, { salts, entries: chain }: Pick<Seal, 'salts' | 'entries'>, pointers: readonly string[]): { evidence: Record<string, unknown>; salts: Salts } {
   const copy = structuredClone(evidence);
-  // Of the whole evidence: without its time, a part would stand elsewhere.
-  const entries = new Map(partsOf(evidence).map(({ kind, of }, index) => [`${kind} ${of}`, entryName(index)]));
+  // As they stand in the chain: without its time, which may be gone already, a part would stand elsewhere.
+  const entries = new Map(chain.map(({ kind, of }, index) => [`${kind} ${of}`, entryName(index)]));
   const entryOf = ({ kind, of }: Part) => entries.get(`${kind} ${of}`) ?? '';
   for (const pointer of withPlanHashes(pointers, evidence)) {
     const found = partsOf(copy).map((part) => ({ entry: entryOf(part), field: fieldWithin(part, pointer) })).find(({ field }) => field !== undefined);

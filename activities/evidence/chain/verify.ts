@@ -6,6 +6,7 @@ import { BEGINNING, entryHash, entryName } from './build-chain.ts';
 import { digestOf, escapePointer, isObject, redactedDigest } from './digest.ts';
 import { firstSyntaxError, locate, nameOfSealMember } from './locate.ts';
 import { CHAIN_HEADER, COVERED, labelOf, LISTS, partsOf, type Part } from './parts.ts';
+import { strangeSalts, unreadMembers } from './seal-flaws.ts';
 
 /** What is wrong with a piece of evidence, and where: `part` names the entry for people, such as `step 3 (copy)`. */
 export interface Flaw { part: string; what: 'altered' | 'dropped' | 'added' | 'moved' | 'notCanonical' | 'unreadable'; detail: string }
@@ -53,7 +54,10 @@ function recompute(bytes: Uint8Array): Verification {
     ...missingLists(evidence),
     ...compareParts(entries, parts, salts),
     ...recomputeHashes(entries, head),
+    ...unreadMembers(given, chain.data),
   );
+  // Where a part is not what it was, it has other fields, too: that is said already.
+  if (flaws.length === 0) flaws.push(...strangeSalts(salts, entries, parts));
   return { flaws: withoutEchoes(flaws), head, signature, entries: entries.length, redacted: redactedFields(evidence) };
 }
 

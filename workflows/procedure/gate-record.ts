@@ -1,0 +1,29 @@
+import type { GateRecord } from '../../contracts/evidence.ts';
+import type { GateEvent, GatePolicy } from '../../contracts/gate.ts';
+import { inOrder } from './ladder.ts';
+import { instantOf } from './wait.ts';
+
+/** What a gate asked for, as its evidence keeps it: the configuration may be another when somebody reads that. */
+export function policyOf(policy: GatePolicy, openedAtMs: number): NonNullable<GateRecord['policy']> {
+  // Runs of older code have policies without some of these.
+  const { approvers, quorum, requesterMayApprove, assurance } = policy;
+  return {
+    approvers, quorum, rejections: policy.rejections ?? 1, requesterMayApprove, assurance,
+    escalation: inOrder({ ...policy, escalation: policy.escalation ?? [] }).map(({ after, approvers: further }) => ({ at: instantOf(openedAtMs + after), approvers: further })),
+  };
+}
+
+/** So many events of a gate are kept: a reminder a minute for a week would make evidence unwieldy. */
+const KEPT_EVENTS = 200;
+
+/** Keeps an event of a gate. Where there are too many, a reminder, which decides nothing, gives way to what does; what was left out is counted. */
+export function keepEvent(record: Pick<GateRecord, 'events' | 'eventsLeftOut'>, event: GateEvent): void {
+  const { events } = record;
+  if (events.length >= KEPT_EVENTS) {
+    record.eventsLeftOut += 1;
+    const reminder = event.event === 'reminded' ? -1 : events.findIndex((kept) => kept.event === 'reminded');
+    if (reminder === -1) return;
+    events.splice(reminder, 1);
+  }
+  events.push(event);
+}
