@@ -8,7 +8,7 @@ import { whatLiesInsteadOfTheDead } from '../archive/source-host.ts';
 import { countSourceCommits } from '../archive/source-wal.ts';
 import { checkWalContinuity, readLineage, segmentFileName, segmentNumberOf, timelineOfSegment, type WalContinuity } from '../archive/wal.ts';
 import { drillClientConfig } from '../drill/client.ts';
-import { drillMarker, productionPathsOf, usersOf } from '../drill/drill.ts';
+import { drillMarker, productionPathsOf } from '../drill/drill.ts';
 import { keepReserve } from '../drill/keep-reserve.ts';
 import { prepareDrill } from '../drill/prepare.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../drill/recover.ts';
@@ -20,7 +20,7 @@ import { parseLsn } from '../postgres/lsn.ts';
 import { closePlace, drillPlace, openPlace, placeName, provePlaceAbsent, recallDrill, rememberDrill } from './drill-place.ts';
 import { chooseManifest, readManifestOf } from './manifests.ts';
 import { checkHost, requireIsolation } from './preflight.ts';
-import { ownedPaths, productionHere } from './production-here.ts';
+import { asKnown, notAsWhom, productionHere } from './production-here.ts';
 
 /** Base backups with a WAL archive in directories of this host, restored by a PostgreSQL of this host. */
 export function archiveProvider({ settings, configuration }: { settings: DatabaseSettings; configuration: Configuration }): RecoveryProvider {
@@ -64,16 +64,16 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const place = drillPlace(drills.directory, drill);
       const { binDirectory } = configuration.postgres;
       const production = await productionHere(configuration);
-      const binaries = await findPostgres({ major: base.serverMajor, binDirectory, notAs: await usersOf([...productionPathsOf(layout, base), ...ownedPaths(production)]) });
+      const binaries = await findPostgres({ major: base.serverMajor, binDirectory, notAs: await notAsWhom(productionPathsOf(layout, base), production) });
       const owner = binaries.runAs ?? null;
-      const isolation = await requireIsolation(owner, drills.network);
+      const isolation = await requireIsolation(owner, production, drills.network);
       const prepared = await prepareDrill({
         ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt, plan.archive.lastSegment),
         binDirectory: binaries.binDirectory, owner, isolation, production, until: askedInstant(plan),
         reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, priority: drills.priority, signal, onProgress,
       });
       await rememberDrill(place, prepared);
-      const { network, mounts, reason } = prepared.drill.isolation;
+      const { network, mounts, reason } = asKnown(prepared.drill.isolation, production);
       return { bytes: prepared.bytes, files: prepared.files, walSegments: prepared.wal.segments, isolation: { network, mounts, reason: reason ?? '' } };
     },
 

@@ -6,12 +6,12 @@ import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import type { ArchiveLayout } from '../archive/layout.ts';
-import { findAbove, type Isolation, productionPathsOf, usersOf } from '../drill/drill.ts';
+import { findAbove, type Isolation, productionPathsOf } from '../drill/drill.ts';
 import { probeIsolation } from '../drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../drill/private-place.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
-import { ownedPaths, productionHere } from './production-here.ts';
+import { asKnown, notAsWhom, type ProductionHere, productionHere } from './production-here.ts';
 
 /**
  * Looks whether this host can carry the drill, before anybody is asked and anything is made. Throws one `PREFLIGHT`
@@ -61,7 +61,8 @@ export async function lookAtHost(
   check('collation version', otherGlibc ? `the backup's indexes were sorted by glibc ${point.glibcVersion} and this host has ${hostGlibc}; drill on a host with the same glibc` : null, hostGlibc === null ? 'not known before the server runs' : `glibc ${hostGlibc}`);
 
   let binaries: PostgresBinaries | undefined;
-  const owners = await usersOf([...production, ...ownedPaths(await productionHere(configuration))]);
+  const here = await productionHere(configuration);
+  const owners = await notAsWhom(production, here);
   try {
     const { binDirectory } = configuration.postgres;
     binaries = await findPostgres({ major: point.serverMajor, binDirectory, notAs: owners });
@@ -74,11 +75,11 @@ export async function lookAtHost(
     const missing = await missingExtensions(point, binaries.shareDirectory);
     check('extensions', missing.length === 0 ? null : `this host's PostgreSQL lacks the extensions ${missing.join(', ')} that the backup uses; install their packages`, 'all that the backup uses are installed');
     signal.throwIfAborted();
-    const isolation = judgeIsolation(await probeIsolation(binaries.runAs ?? null), network);
+    const isolation = judgeIsolation(asKnown(await probeIsolation(binaries.runAs ?? null), here), network);
     if ('lacking' in isolation) problems.push({ name: 'isolation', problem: isolationRefusal(isolation) });
     else checks.push(isolation);
     const { runAs } = binaries;
-    if (runAs && owners.includes(runAs.uid)) checks.push({ name: 'user', outcome: 'skipped', detail: `the copy runs as user ${runAs.uid}, to whom files of production belong: no other can read ${binaries.binDirectory}` });
+    if (runAs && owners.includes(runAs.uid)) checks.push({ name: 'user', outcome: 'skipped', detail: `the copy runs as user ${runAs.uid}, to whom files of production ${here.unanswered.length > 0 ? 'may ' : ''}belong: no other can read ${binaries.binDirectory}` });
   }
   if (priority === 'low') checks.push({ name: 'priority', outcome: 'passed', detail: 'as configured, the restored server gives way to all else on this host: a recovery in earnest may be faster than what is measured' });
   return { checks, problems };
@@ -107,7 +108,7 @@ export function judgeIsolation({ network, mounts, reason }: Isolation, wanted: C
 }
 
 function isolationRefusal({ lacking }: { lacking: string }): string {
-  return `${lacking}; run the worker where unshare works, or set drills.network to bestEffort`;
+  return `${lacking}; run the worker where unshare works and every database's repository answers, or set drills.network to bestEffort`;
 }
 
 /**
@@ -115,9 +116,9 @@ function isolationRefusal({ lacking }: { lacking: string }): string {
  * have been started anew with fewer rights: what was required then must hold for the server that will run.
  * @throws ApplicationFailure `PREFLIGHT` where it is less than what is required
  */
-export async function requireIsolation(owner: Parameters<typeof probeIsolation>[0], wanted: Configuration['drills']['network']): Promise<Isolation> {
+export async function requireIsolation(owner: Parameters<typeof probeIsolation>[0], here: ProductionHere, wanted: Configuration['drills']['network']): Promise<Isolation> {
   const isolation = await probeIsolation(owner);
-  const judged = judgeIsolation(isolation, wanted);
+  const judged = judgeIsolation(asKnown(isolation, here), wanted);
   if ('lacking' in judged) throw ApplicationFailure.nonRetryable(isolationRefusal(judged), 'PREFLIGHT');
   return isolation;
 }

@@ -1,8 +1,12 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Configuration } from '../../contracts/configuration.ts';
+import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
+import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { archiveLayout, listRecoveryPoints } from '../archive/layout.ts';
-import { productionPathsOf } from '../drill/drill.ts';
+import { type Isolation, productionPathsOf, usersOf } from '../drill/drill.ts';
+import { inTurn } from '../kernel/in-turn.ts';
+import { serverUser } from '../postgres/server-user.ts';
 
 /** What of production may lie on this host. */
 export interface ProductionHere {
@@ -10,7 +14,12 @@ export interface ProductionHere {
   paths: string[];
   /** Where its servers listen. */
   sockets: { directory: string; port: number }[];
+  /** Whose repositories or archives did not answer, in words: what of theirs is here is not known, and is not among the paths. */
+  unanswered: string[];
 }
+
+/** As long as another database's repository may take. On a mount whose server is gone it would be for ever. */
+const LOOK_MS = 10_000;
 
 /** Where PostgreSQL, and its packages, put a socket of which nothing is said. */
 const USUAL_SOCKETS = ['/var/run/postgresql', '/tmp'];
@@ -20,26 +29,53 @@ const LOOPBACK = new Set(['localhost', '127.0.0.1', '::1']);
  * Of every database of the configuration, and not only of the one whose copy is to be kept from it: whoever else's
  * production this host carries did not ask for a drill.
  */
-export async function productionHere({ databases }: Configuration): Promise<ProductionHere> {
-  const all = await Promise.all(Object.values(databases).map(async ({ provider, connection }): Promise<ProductionHere> => {
-    const layout = archiveLayout({ root: provider.repository, walDirectory: provider.walDirectory });
-    // One whose backups cannot be read now is none the less there.
-    const newest = (await listRecoveryPoints(layout).catch(() => undefined))?.points.at(-1);
+export async function productionHere({ databases }: Pick<Configuration, 'databases'>, patienceMs = LOOK_MS): Promise<ProductionHere> {
+  const all = await Promise.all(Object.entries(databases).map(async ([name, { provider, connection }]): Promise<ProductionHere> => {
     const { host, port } = connection;
     const asked = host.startsWith('/') ? [host] : LOOPBACK.has(host) ? USUAL_SOCKETS : [];
-    return {
-      paths: productionPathsOf(layout, newest),
-      sockets: [...asked.map((directory) => ({ directory, port })), ...(newest?.sourceSocketDirectories ?? []).map((directory) => ({ directory, port: newest?.sourcePort ?? port }))],
-    };
+    const sockets = asked.map((directory) => ({ directory, port }));
+    // No other call waits for one that does not come back.
+    const found = await inTurn(`${provider.repository}\n${provider.walDirectory}`, patienceMs, () => lookIn(provider)).catch(({ message }: Error) => message);
+    if (typeof found === 'string') return { paths: [], sockets, unanswered: [`the repository of database "${name}", ${provider.repository}, or its archive cannot be looked into (${found})`] };
+    const { paths, newest } = found;
+    return { paths, sockets: [...sockets, ...(newest?.sourceSocketDirectories ?? []).map((directory) => ({ directory, port: newest?.sourcePort ?? port }))], unanswered: [] };
   }));
   const sockets = new Map(all.flatMap((one) => one.sockets).map((socket) => [socketPath(socket), socket]));
   // Of a usual place only what is there: another server's directory is not production's.
   const found = await Promise.all([...sockets].map(async ([path, socket]) => ((await lookAt(path).catch(() => undefined)) ? [socket] : [])));
-  return { paths: [...new Set(all.flatMap(({ paths }) => paths))], sockets: found.flat() };
+  return { paths: [...new Set(all.flatMap(({ paths }) => paths))], sockets: found.flat(), unanswered: all.flatMap(({ unanswered }) => unanswered) };
+}
+
+async function lookIn({ repository, walDirectory }: DatabaseSettings['provider']): Promise<{ paths: string[]; newest: RecoveryPoint | undefined }> {
+  const layout = archiveLayout({ root: repository, walDirectory });
+  // One whose backups cannot be read now is none the less there.
+  const newest = (await listRecoveryPoints(layout).catch(() => undefined))?.points.at(-1);
+  const paths = productionPathsOf(layout, newest);
+  // One after the other, so that a mount that hangs holds one thread; whoever uses the paths looks at them again.
+  for (const path of paths) await stat(path).catch(() => undefined);
+  return { paths, newest };
+}
+
+/**
+ * How far a copy is cut off as far as that is known: what is not known to be production's is not hidden from it.
+ */
+export function asKnown(isolation: Isolation, { unanswered }: Pick<ProductionHere, 'unanswered'>): Isolation {
+  if (unanswered.length === 0) return isolation;
+  return { ...isolation, mounts: 'notIsolated', reason: [isolation.reason, ...unanswered].filter((reason) => reason !== null).join('; ') };
+}
+
+/**
+ * As whom the copy is not to run: to whom something of production belongs, or may belong, which is the usual user of a
+ * database server where that cannot be told.
+ */
+export async function notAsWhom(ofSource: readonly string[], here: ProductionHere): Promise<number[]> {
+  const known = await usersOf([...ofSource, ...ownedPaths(here)]);
+  const usual = here.unanswered.length > 0 ? await serverUser() : undefined;
+  return usual && !known.includes(usual.uid) ? [...known, usual.uid] : known;
 }
 
 /** Paths by whose owners it is told to whom something of production belongs. */
-export function ownedPaths({ paths, sockets }: ProductionHere): string[] {
+function ownedPaths({ paths, sockets }: ProductionHere): string[] {
   return [...paths, ...sockets.map(socketPath)];
 }
 

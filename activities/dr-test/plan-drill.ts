@@ -15,7 +15,7 @@ import type { Point, RecoveryProvider, Supply, UnusablePoint } from './provider.
 export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string; signal: AbortSignal;
   /** When Temporal scheduled this, by its clock. */
   scheduledAt: Date;
-  /** How far the clock of this host is ahead of Temporal's, from {@link measureHostAhead}. */
+  /** How far the clock of this host is ahead of Temporal's, negative where it is behind, from {@link measureHostAhead}. */
   hostAheadMs: () => Promise<number> }
 
 /** How far apart clocks may be where it only decides what is said: of who declares and Temporal, or of who named a backup and who asks. */
@@ -28,8 +28,8 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const { source, sourceSilence } = await describeSource(input, { settings, resolvePassword, signal });
   const publishedUntil = publishedUntilMs(input, input.isDeclaredAtStart === true ? await hostAheadMs() : 0);
   const { point, passedOver } = await choosePoint(provider, input, { publishedUntil, skewSeconds: source?.clockSkewSeconds ?? 0 });
-  // With this host's clock ahead, a point that it published can be later than the declaration, and then so is the WAL that it needs.
-  const supply = await provider.supply(point.id, new Date(Math.max(Date.parse(input.declaredAt), Date.parse(point.availableAt))).toISOString());
+  // What arrived in the archive did so by this host's clock, as what was published.
+  const supply = await provider.supply(point.id, new Date(publishedUntil).toISOString());
   const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: input.recoveryPoint.time } : null;
   if (recoverTo) refuseBeyondSupply(recoverTo.time, supply);
   const { usable, passedOver: unreadable } = await supply.manifest(recoverTo?.time ?? null);
@@ -71,19 +71,20 @@ function refuseDeclaredLater({ declaredAt, startedAt }: PlanDrillInput): void {
 }
 
 /**
- * What was published later was not there when the disaster was declared. An instant that somebody gave is one of this
- * host's clock. One that nobody gave is Temporal's, which this host may be ahead of; by no more than that, since this may
- * have waited for hours, in which others published.
+ * The instant of the declaration by this host's clock: what was published later, or archived, was not there yet. An instant
+ * that somebody gave is one of this host's. One that nobody gave is Temporal's, which this host may be ahead of, or behind;
+ * by no more than that, since this may have waited for hours, in which others published.
  */
 function publishedUntilMs({ declaredAt, isDeclaredAtStart = false }: PlanDrillInput, hostAheadMs: number): number {
-  return Date.parse(declaredAt) + (isDeclaredAtStart ? Math.max(0, hostAheadMs) : 0);
+  return Date.parse(declaredAt) + (isDeclaredAtStart ? Math.round(hostAheadMs) : 0);
 }
 
 /** The point to restore, and those that could not be considered. Only one that is asked for by its id must be readable. */
 async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { publishedUntil, skewSeconds }: { publishedUntil: number; skewSeconds: number }): Promise<{ point: Point; passedOver: UnusablePoint[] }> {
   const { recoveryPoint, declaredAt, owner } = input;
+  const byThisHost = publishedUntil === Date.parse(declaredAt) ? '' : ` (${new Date(publishedUntil).toISOString()} by the clock of this host)`;
   const wasThere = ({ availableAt }: Point) => Date.parse(availableAt) <= publishedUntil;
-  const notYet = ({ id, availableAt }: Point) => ApplicationFailure.nonRetryable(`There was no recovery point yet when the disaster was declared, ${declaredAt}: the first that could have been used, ${id}, was published at ${availableAt}.`, 'NOT_FOUND');
+  const notYet = ({ id, availableAt }: Point) => ApplicationFailure.nonRetryable(`There was no recovery point yet when the disaster was declared, ${declaredAt}${byThisHost}: the first that could have been used, ${id}, was published at ${availableAt}.`, 'NOT_FOUND');
   if (typeof recoveryPoint === 'object' && 'id' in recoveryPoint) {
     const point = await provider.find(recoveryPoint.id);
     if (!wasThere(point)) throw notYet(point);

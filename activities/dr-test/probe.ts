@@ -23,13 +23,18 @@ const URL_PLACEHOLDER = '{DATABASE_URL}';
 /**
  * Lets the application try the restored database: a command with its address in the environment, or a URL that carries
  * it. Only an exit code or a status of HTTP is an answer; without one the check is `skipped`, for it says nothing about what
- * was restored.
- * @throws ApplicationFailure `CONFIGURATION` for a command that cannot be started, where nothing has failed before; what an aborted signal throws
+ * was restored. It connects by itself, so it is shown an address that cannot come to be another server's.
+ * @throws RecoveryFailure `NOT_OUR_DRILL` where it could have reached another server; ApplicationFailure `CONFIGURATION` for a command that cannot be started, where nothing has failed before; what an aborted signal throws
  */
-export async function probe(setting: ProbeSetting, { address, database, environment, marker, signal, hasFailed = false }: ProbeContext): Promise<Check> {
-  const config = address(setting.database ?? database);
-  // The probe connects by itself: it is shown no other server than the copy.
-  await config.guard?.beforeConnecting();
+export async function probe(setting: ProbeSetting, context: ProbeContext): Promise<Check> {
+  const config = context.address(setting.database ?? context.database);
+  const held = await config.guard?.hold(context.signal);
+  const check = await askApplication(setting, held ? { ...config, host: held.host } : config, context);
+  await held?.confirm();
+  return check;
+}
+
+async function askApplication(setting: ProbeSetting, config: GuardedConfig, { environment, marker, signal, hasFailed = false }: ProbeContext): Promise<Check> {
   const user = setting.user ?? config.user ?? '';
   const databaseUrl = `postgresql://${encodeURIComponent(user)}@/${encodeURIComponent(config.database ?? '')}?host=${encodeURIComponent(config.host ?? '')}&port=${config.port}`;
   if ('url' in setting) {

@@ -83,7 +83,7 @@ export interface RecoveryProvider {
   list(): Promise<{ points: Point[]; unusable: UnusablePoint[] }>;
   /** Throws `NOT_FOUND` for an id that is not there, `BACKUP_DAMAGED` for one that cannot be read. */
   find(id: string): Promise<Point>;
-  /** Throws `BACKUP_DAMAGED` when what there is has a gap, `NOT_FOUND` when it reached the point's end only after `asOf`. */
+  /** `asOf` is by this host's clock. Throws `BACKUP_DAMAGED` when what there is has a gap, `NOT_FOUND` when it reached the point's end only after `asOf`. */
   supply(id: string, asOf: string): Promise<Supply>;
   readManifest(id: string, manifestId: string): Promise<Manifest>;
   /** What restoring makes, for the plan that people approve: by its name, with `<fence>` for the number that only the lock's grant brings. */

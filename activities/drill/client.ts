@@ -4,21 +4,26 @@ import { lookAt } from '../archive/look-at.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { type ConnectionGuard, type GuardedConfig, withClient } from '../postgres/source.ts';
 import { DRILL_PORT, type Drill, drillPaths } from './drill.ts';
+import { holdSocket } from './held-socket.ts';
 
-type Reached = Pick<Drill, 'directory' | 'owner' | 'serverMajor' | 'superuser'>;
+type Reached = Pick<Drill, 'directory' | 'owner' | 'serverMajor' | 'superuser' | 'maintenanceDatabase'>;
+
+/** Where the copy's socket has a second name, beside its own directory `s`: a socket's path must not get longer. */
+const HELD = 'h';
 
 /**
  * Keeps a connection from leading to another server, production's above all: the directory of the copy's socket belongs
  * to the copy's user, and a function that was restored can put a link to another socket there. Looking before leaves a
  * moment in which it can still be exchanged, so that the server is asked, too, by what no function of it can redefine.
  */
-function guardOf({ directory, owner }: Reached): ConnectionGuard {
+function guardOf(drill: Reached): ConnectionGuard {
+  const { directory, owner } = drill;
   const { socket, data } = drillPaths(directory);
+  const file = join(socket, `.s.PGSQL.${DRILL_PORT}`);
   const refuse = (why: string) => { throw new RecoveryFailure('NOT_OUR_DRILL', `What answers in the place of the restored copy is not the copy: ${why}. Something in it may have put that there; nothing was asked of it.`); };
-  return {
+  const guard: ConnectionGuard = {
     async beforeConnecting() {
       const user = owner?.uid ?? process.getuid?.();
-      const file = join(socket, `.s.PGSQL.${DRILL_PORT}`);
       const [place, entry] = [await lookAt(socket), await lookAt(file)];
       // Where nothing is, connecting says so.
       if (place && (!place.isDirectory() || place.uid !== user)) refuse(`${socket} is no directory of the copy's user`);
@@ -29,7 +34,23 @@ function guardOf({ directory, owner }: Reached): ConnectionGuard {
       const found = rows[0]?.data_directory;
       if (found !== resolve(data)) refuse(`its data directory is ${found}, and the copy's is ${resolve(data)}`);
     },
+    async hold(signal) {
+      await guard.beforeConnecting();
+      const held = await holdSocket(file, join(directory, HELD));
+      const isOther = (await lookAt(join(held.host, `.s.PGSQL.${DRILL_PORT}`)))?.isSocket() === false;
+      if (isOther) refuse(`${file} was no socket when it was to be held`);
+      // What is held is one server's for good: whose it is needs to be asked once.
+      await withClient({ ...drillClientConfig(drill, { database: drill.maintenanceDatabase }), host: held.host }, () => Promise.resolve(), signal);
+      return {
+        host: held.host,
+        async confirm() {
+          const moved = await held.moved();
+          if (moved !== undefined) throw new RecoveryFailure('NOT_OUR_DRILL', `What was to use the restored copy may have used another server: ${moved}. Something in the copy may have done that; what was found counts for nothing.`);
+        },
+      };
+    },
   };
+  return guard;
 }
 
 /**

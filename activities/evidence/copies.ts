@@ -1,4 +1,5 @@
 import type { EvidenceFiles } from '../kernel/kernel-activities.ts';
+import { patientStore } from './patient-store.ts';
 import { BY_HEAD, type EvidenceStore, type StoredName } from './store.ts';
 import { within } from './within.ts';
 
@@ -24,7 +25,7 @@ export interface Piece { texts: ReadonlyMap<string, string>; proof: string | und
  * A name that another host's evidence of the same run has already is left to that: this one is there by its head.
  */
 export async function copyInto(copies: readonly EvidenceStore[], piece: Piece, patienceMs = COPY_MS): Promise<string[]> {
-  const results = await Promise.all(copies.map((copy) => within(patienceMs, copyPiece(copy, piece)).then(() => undefined, (error: Error) => `${copy.location}: ${error.message}`)));
+  const results = await Promise.all(copies.map((copy) => within(patienceMs, copyPiece(patientStore(copy, patienceMs), piece)).then(() => undefined, (error: Error) => `${copy.location}: ${error.message}`)));
   return results.filter((failure) => failure !== undefined);
 }
 
@@ -38,11 +39,12 @@ async function copyPiece(copy: EvidenceStore, { texts, proof }: Piece): Promise<
 /** What a copy lacks of a store, and what it has in another size: half of it, or other evidence of the same run. */
 export interface Lack { missing: string[]; other: string[] }
 
-/** Compares names and sizes, and reads nothing. Throws what keeps either from being listed. */
-export async function lackOf(copy: EvidenceStore, store: EvidenceStore): Promise<Lack> {
+/** Compares names and sizes, and reads nothing. Throws what keeps either from being listed, be it that the copy does not answer. */
+export async function lackOf(copy: EvidenceStore, store: EvidenceStore, patienceMs?: number): Promise<Lack> {
   const lack: Lack = { missing: [], other: [] };
+  const patient = patientStore(copy, patienceMs);
   for (const folder of [undefined, BY_HEAD] as const) {
-    const there = new Map((await copy.list(folder)).map(({ name, bytes }) => [name, bytes]));
+    const there = new Map((await patient.list(folder)).map(({ name, bytes }) => [name, bytes]));
     for (const { name, bytes } of (await store.list(folder)).filter(isEvidence)) {
       const found = there.get(name);
       if (found === undefined) lack.missing.push(name);
@@ -56,11 +58,12 @@ export async function lackOf(copy: EvidenceStore, store: EvidenceStore): Promise
  * Copies what a copy lacks, such as what was written while it was away for longer than runs wait. Overwrites nothing.
  * Returns the names of what was copied; throws what keeps one of them from it, and goes on with it the next time.
  */
-export async function makeUpFor(copy: EvidenceStore, store: EvidenceStore): Promise<string[]> {
+export async function makeUpFor(copy: EvidenceStore, store: EvidenceStore, patienceMs?: number): Promise<string[]> {
   const copied: string[] = [];
-  for (const name of (await lackOf(copy, store)).missing) {
+  const patient = patientStore(copy, patienceMs);
+  for (const name of (await lackOf(copy, store, patienceMs)).missing) {
     const text = await store.get(name);
-    if (text !== undefined && await copy.putIfAbsent(name, text)) copied.push(name);
+    if (text !== undefined && await patient.putIfAbsent(name, text)) copied.push(name);
   }
   return copied;
 }

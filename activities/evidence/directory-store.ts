@@ -36,10 +36,13 @@ export function directoryStore(directory: string, { mustExist = false }: { mustE
       const entries = await readdir(locate(folder ?? ''), { withFileTypes: true }).catch(unlessAbsent);
       if (!entries && mustExist && folder === undefined) throw absent();
       const names = (entries ?? []).filter((entry) => entry.isFile() && !PARTIAL.test(entry.name)).map((entry) => path.join(folder ?? '', entry.name));
-      const all = await Promise.all(names.map(async (name): Promise<StoredName | undefined> => {
+      const look = async (name: string): Promise<StoredName | undefined> => {
         const info = await stat(locate(name)).catch(unlessAbsent);
         return info && { name, bytes: info.size, modifiedAtMs: info.mtimeMs };
-      }));
+      };
+      const all: (StoredName | undefined)[] = [];
+      // A share may die meanwhile: it is to hold one thread, and not all that there are.
+      for (const some of mustExist ? names.map((name) => [name]) : [names]) all.push(...await Promise.all(some.map(look)));
       return all.filter((one) => one !== undefined);
     },
   };

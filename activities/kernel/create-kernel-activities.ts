@@ -103,15 +103,17 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     },
     readLedger: ({ owner }) => readLedger(client, owner),
     async writeEvidence({ owner, evidence }) {
+      const left = timeLeft();
       const known = evidence.chain.codeVersion === UNKNOWN_VERSION ? { ...evidence, chain: { ...evidence.chain, codeVersion } } : evidence;
       const whole = await withHistory(owner, known);
-      return whileThereIsTime(() => writer.write(whole));
+      return whileThereIsTime(left, () => writer.write(whole));
     },
     async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, failure: known, end, settlement }) {
+      const left = timeLeft();
       const runId = end?.runId || (await latestRun(client, owner))?.runId || owner.firstExecutionRunId;
       const written = await findWrittenEvidence(client, owner.workflowId, runId).catch(ignoreNotFound);
       // On this host also evidence whose writer died before the server knew of it.
-      const existing = written ?? await whileThereIsTime(() => writer.finish(owner.workflowId, runId));
+      const existing = written ?? await whileThereIsTime(left, () => writer.finish(owner.workflowId, runId));
       if (existing) return existing;
       const handle = client.workflow.getHandle(owner.workflowId, runId);
       // A closed run still answers queries; one whose code cannot be replayed leaves only what the guardian knows.
@@ -122,7 +124,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       evidence.steps = evidence.steps.map((step) => (step.outcome === 'running' ? { ...step, outcome: 'cancelled', finishedAt: evidence.finishedAt } : step));
       evidence.gates = evidence.gates.map((gate) => (gate.outcome === 'open' ? { ...gate, outcome: 'cancelled', closedAt: evidence.finishedAt } : gate));
       const whole = await withHistory(owner, evidence);
-      return whileThereIsTime(() => writer.write(whole));
+      return whileThereIsTime(left, () => writer.write(whole));
     },
   };
 }
@@ -140,16 +142,25 @@ const LAST_CHANCE_MS = 3 * 60_000;
  * Copies that fail are tried again for as long as the run waits for its evidence. What is kept then is enough to end it: the
  * doctor says what a copy lacks.
  */
-async function whileThereIsTime<T>(write: () => Promise<T>): Promise<T | EvidenceFiles> {
+async function whileThereIsTime<T>(left: () => number, write: () => Promise<T>): Promise<T | EvidenceFiles> {
   try {
     return await write();
   } catch (error) {
     if (!(error instanceof CopyFailure)) throw error;
-    const { scheduledTimestampMs, scheduleToCloseTimeoutMs } = Context.current().info;
-    if (scheduledTimestampMs + scheduleToCloseTimeoutMs - Date.now() > LAST_CHANCE_MS) throw error;
+    if (left() > LAST_CHANCE_MS) throw error;
     log.warn(error.message);
     return error.files;
   }
+}
+
+/**
+ * How long an activity may go on, attempts and all, from when this is called at its start. When this attempt was due is
+ * Temporal's clock, as the end is; this host's may be another, so that it is only asked how much time has passed.
+ */
+function timeLeft(): () => number {
+  const began = performance.now();
+  const { scheduledTimestampMs, scheduleToCloseTimeoutMs, currentAttemptScheduledTimestampMs } = Context.current().info;
+  return () => scheduledTimestampMs + scheduleToCloseTimeoutMs - currentAttemptScheduledTimestampMs - (performance.now() - began);
 }
 
 /** How often a run that nobody can query is asked for what it knows, before evidence is written without it. */

@@ -9,6 +9,15 @@ export type ResolvePassword = (connection: ConnectionSettings) => Promise<string
 export interface ConnectionGuard {
   beforeConnecting: () => Promise<void>;
   onceConnected: (client: Client) => Promise<void>;
+  /** For a program that connects by itself, and asks nobody which server it has reached; throws where it would be another. */
+  hold: (signal: AbortSignal) => Promise<HeldAddress>;
+}
+
+/** An address that stays one of the server that it is meant for. */
+export interface HeldAddress {
+  host: string;
+  /** To be asked once the program is done: throws where it may have led elsewhere all the same. */
+  confirm: () => Promise<void>;
 }
 export type GuardedConfig = ClientConfig & { guard?: ConnectionGuard };
 

@@ -65,8 +65,7 @@ function homeOf(file: string): string {
   return basename(directory) === BY_HEAD ? dirname(directory) : directory;
 }
 
-/** With the store that it is in, where that is not the file's directory. */
-/** `text`, `store`: of what is in a store that has no files. */
+/** `text`, `store`: where it is not a file of the directory that it lies in. */
 interface Found extends StoredEvidence { text?: string; store?: EvidenceStore }
 
 async function find(fileOrId: string, { config, ...flags }: TemporalOptions): Promise<Found> {

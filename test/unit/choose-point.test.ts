@@ -1,9 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
 import type { PlanDrillInput } from '../../activities/dr-test/drill-activities.ts';
+import { measureHostAhead } from '../../activities/dr-test/host-clock.ts';
 import { planDrill } from '../../activities/dr-test/plan-drill.ts';
 import type { RecoveryProvider, UsableManifest } from '../../activities/dr-test/provider.ts';
 import { backupId } from '../../activities/kernel/names.ts';
@@ -82,15 +84,41 @@ describe('a disaster that is declared by the start of the run', () => {
   });
 });
 
-it.each([['hours later, while the plan waited for this host', { isDeclaredAtStart: true }, '2026-01-02T03:00:00.000Z'], ['later by more than this host is ahead', { isDeclaredAtStart: true, hostAheadMs: 2_000 }, '2026-01-02T00:00:02.001Z'],
-  ['later, by a host that is behind', { isDeclaredAtStart: true, hostAheadMs: -60_000 }, '2026-01-02T00:00:00.001Z'], ['a moment after what somebody declared, however far this host is ahead', { hostAheadMs: 9_000 }, '2026-01-02T00:00:00.001Z']])('a point that was published %s is not chosen, and the archive is taken as of the declaration', async (_, over, publishedAt) => {
-  publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:59:00.000Z', stoppedAt: '2026-01-02T00:00:00.000Z', publishedAt }));
+it.each([
+  ['hours later, while the plan waited for this host', { isDeclaredAtStart: true }, '2026-01-02T03:00:00.000Z', DECLARED],
+  ['later by more than this host is ahead', { isDeclaredAtStart: true, hostAheadMs: 2_000 }, '2026-01-02T00:00:02.001Z', '2026-01-02T00:00:02.000Z'],
+  ['later, by a host that is behind', { isDeclaredAtStart: true, hostAheadMs: -60_000 }, '2026-01-02T00:00:00.001Z', '2026-01-01T23:59:00.000Z'],
+  ['later, and before the declaration by the clock of a host that is behind', { isDeclaredAtStart: true, hostAheadMs: -60_000 }, '2026-01-01T23:59:30.000Z', '2026-01-01T23:59:00.000Z'],
+  ['a moment after what somebody declared, however far this host is ahead', { hostAheadMs: 9_000 }, '2026-01-02T00:00:00.001Z', DECLARED],
+])('a point that was published %s is not chosen, and the archive is taken as of the declaration, by the clock of this host', async (_, over, publishedAt, archivedUntil) => {
+  publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:50:00.000Z', stoppedAt: '2026-01-01T23:58:00.000Z', publishedAt }));
   const usable = { id: 'm', manifest: { databases: [{ database: 'shop', lsn: '0/5000060', takenAt: '2026-01-01T00:02:00.000Z', tables: [] }], notVerified: [] } } as unknown as UsableManifest;
   const { recoveryPoint, notVerified } = await plan(over, usable);
   expect(recoveryPoint.id).toBe('b1');
-  expect(notVerified.byDesign).toContainEqual(expect.stringContaining(`the end of the archive (${DECLARED})`));
-  await expect(plan({ ...over, recoveryPoint: { id: 'b2' } })).rejects.toMatchObject({ type: 'NOT_FOUND' });
+  // The provider that these tests use answers with the instant that it is asked for.
+  expect(notVerified.byDesign).toContainEqual(expect.stringContaining(`the end of the archive (${archivedUntil})`));
+  const refusal = expect.stringContaining(archivedUntil === DECLARED ? `declared, ${DECLARED}: the first` : `declared, ${DECLARED} (${archivedUntil} by the clock of this host): the first`) as string;
+  await expect(plan({ ...over, recoveryPoint: { id: 'b2' } })).rejects.toMatchObject({ type: 'NOT_FOUND', message: refusal });
 });
+
+it('what this host archived before the declaration is not late, however far its clock is ahead', async () => {
+  const usable = { id: 'm', manifest: { databases: [{ database: 'shop', lsn: '0/5000060', takenAt: '2026-01-01T00:02:00.000Z', tables: [] }], notVerified: [] } } as unknown as UsableManifest;
+  const { recoveryPoint, notVerified } = await plan({ isDeclaredAtStart: true, hostAheadMs: 3_600_000 }, usable);
+  // A point that is long there, so that nothing but the clock speaks for what came later.
+  expect(recoveryPoint.id).toBe('b1');
+  expect(notVerified.byDesign).toContainEqual(expect.stringContaining('the end of the archive (2026-01-02T01:00:00.000Z)'));
+});
+
+it('a server that does not say how far this host is ahead is asked again, and nothing is called late meanwhile', async () => {
+  // Nobody listens there.
+  const connection = Connection.lazy({ address: '127.0.0.1:1' });
+  try {
+    const asked = measureHostAhead(new Client({ connection }), { activityId: '1', attempt: 1, workflowExecution: { workflowId: 'w', runId: 'r' } }, Date.now());
+    await expect(asked).rejects.toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false, message: expect.stringContaining('did not say when it began this attempt') as string });
+  } finally {
+    await connection.close();
+  }
+}, 20_000);
 
 it('a source whose clock is ahead, and that is silent, does not take a point that was published in time', async () => {
   publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:59:00.000Z', stoppedAt: '2026-01-02T00:01:00.000Z', publishedAt: DECLARED }));

@@ -15,14 +15,15 @@ beforeEach(async () => { root = await mkdtemp(join(tmpdir(), 'evidence-of-a-run-
 afterEach(() => rm(root, { recursive: true }));
 
 const DAY_MS = 86_400_000;
-/** One attempt to write the evidence, of an activity that was scheduled so long ago. */
-function attempt(scheduledAgoMs: number): Promise<EvidenceFiles> {
+/** One attempt to write the evidence, of an activity that was scheduled so long ago, on a host whose clock is ahead of Temporal's. */
+function attempt(scheduledAgoMs: number, hostAheadMs = 0): Promise<EvidenceFiles> {
   const configuration = configurationSchema.parse({
     version: 1, evidence: { directory: join(root, 'evidence'), copies: [{ directory: join(root, 'share') }] },
     databases: { shop: { connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root } } },
   });
   const activities = createKernelActivities({ client: {} as Client, configuration, codeVersion: 'test', searchAttributes: [] });
-  const environment = new MockActivityEnvironment({ scheduledTimestampMs: Date.now() - scheduledAgoMs, scheduleToCloseTimeoutMs: DAY_MS });
+  const dueMs = Date.now() - hostAheadMs;
+  const environment = new MockActivityEnvironment({ scheduledTimestampMs: dueMs - scheduledAgoMs, currentAttemptScheduledTimestampMs: dueMs, scheduleToCloseTimeoutMs: DAY_MS });
   return environment.run(() => activities.writeEvidence({ evidence: sampleEvidence() }));
 }
 
@@ -39,4 +40,9 @@ it('ends without the copy when there is no time for another attempt: the run is 
   const { evidence, head } = await attempt(DAY_MS - 60_000);
   expect(existsSync(evidence)).toBe(true);
   expect(head).toMatch(/^[0-9a-f]{64}$/);
+});
+
+it.each([2 * DAY_MS, -2 * DAY_MS])('tells how much time there is by Temporal\'s clock, by which this host\'s is ahead by %d ms', async (hostAheadMs) => {
+  await expect(attempt(DAY_MS - 5 * 60_000, hostAheadMs)).rejects.toThrow(/share: the directory is not there/);
+  expect(existsSync((await attempt(DAY_MS - 2 * 60_000, hostAheadMs)).evidence)).toBe(true);
 });

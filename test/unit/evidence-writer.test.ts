@@ -1,9 +1,11 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { copyInto, CopyFailure, makeUpFor } from '../../activities/evidence/copies.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { copyInto, CopyFailure, lackOf, makeUpFor } from '../../activities/evidence/copies.ts';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { createEvidenceWriter } from '../../activities/evidence/evidence-writer.ts';
 import { sendLateCopies } from '../../activities/evidence/late-copies.ts';
@@ -114,6 +116,45 @@ describe('copies', () => {
     const hanging: EvidenceStore = { ...memoryStore(), location: '/mnt/slow', putIfAbsent: () => new Promise(() => undefined) };
     expect(await copyInto([hanging, memoryStore(bucket)], { texts: new Map([['a.json', '{}']]), proof: undefined }, 100)).toEqual(['/mnt/slow: it did not answer within 0.1 s']);
     expect([...bucket.keys()]).toEqual(['a.json']);
+  });
+
+  it('that hang hold one call, however often they are tried again, and are used again when it has come back', async () => {
+    const waiting: (() => void)[] = [];
+    const hang = () => new Promise<never>((_, reject) => { waiting.push(() => reject(new Error('stale'))); });
+    const hanging: EvidenceStore = { ...memoryStore(bucket), location: '/mnt/dead', putIfAbsent: hang, get: hang, list: hang };
+    const attempts = [
+      () => copyInto([hanging], { texts: new Map([['a.json', '{}']]), proof: undefined }, 50).then(([failure]) => failure),
+      () => makeUpFor(hanging, store, 50).then(() => 'done', (error: Error) => error.message),
+      () => lackOf(hanging, store, 50).then(() => 'done', (error: Error) => error.message),
+    ];
+    // Those of other runs, which came before it was known to hang.
+    const first = await Promise.all([...attempts, ...attempts].map((attempt) => attempt()));
+    expect(first.map((one) => one?.replace('/mnt/dead: ', ''))).toEqual(Array.from({ length: 6 }, () => 'it did not answer within 0.05 s'));
+    for (const attempt of attempts) expect(await attempt()).toMatch(/the last attempt has not come back yet$/);
+    expect(waiting).toHaveLength(1);
+    // Of others that is not thought.
+    expect(await makeUpFor(memoryStore(bucket), store, 500)).toEqual([]);
+    waiting[0]?.();
+    await vi.waitFor(() => copyInto([{ ...memoryStore(bucket), location: '/mnt/dead' }], { texts: new Map([['a.json', '{}']]), proof: undefined }).then((failures) => expect(failures).toEqual([])));
+    expect(waiting).toHaveLength(1);
+  });
+
+  it('on a share that hangs leave the process its threads', async () => {
+    const share = join(directory, 'share');
+    const pipe = join(share, 'by-head', 'x.json');
+    await mkdir(join(share, 'by-head'), { recursive: true });
+    // As a call on a mount whose server is gone: opening it does not come back. Node has four threads for that.
+    execFileSync('mkfifo', [pipe]);
+    const copy = directoryStore(share, { mustExist: true });
+    const attempt = () => copyInto([copy], { texts: new Map([['by-head/x.json', 'text']]), proof: 'by-head/x.json' }, 100);
+    await Promise.all([attempt(), attempt(), attempt()]);
+    for (let again = 0; again < 3; again += 1) await attempt();
+    const answer = await Promise.race([stat('/').then(() => 'answers'), sleep(2_000).then(() => 'hangs')]);
+    // Lets go of whoever reads it.
+    const ends = Array.from({ length: 6 }, () => openSync(pipe, constants.O_RDWR));
+    await sleep(100);
+    ends.forEach(closeSync);
+    expect(answer).toBe('answers');
   });
 
   it('shared by two hosts hold the evidence of both, each by its head, and overwrite nothing', async () => {
