@@ -59,6 +59,15 @@ it('a run whose lease is over is asked to end, undoes, and says why', async () =
   expect((await holders()).holders).toEqual([]);
 });
 
+it('a run whose last step goes on to its end when its lease is over does not succeed', async () => {
+  const run = await start({ stallMs: LEASE_MS * 0.6, whenCancelled: 'go on' });
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER' } });
+  await run.guardian.result();
+  const evidence = await run.evidence();
+  expect(evidence).toMatchObject({ outcome: 'timedOut', teardown: { outcome: 'done', provenAbsent: true } });
+  expect(evidence.compensations.map((entry) => entry.id)).toEqual(['two', 'one']);
+});
+
 it('a run that does not end when its lease is over is ended by force, and its evidence says why', async () => {
   const run = await start({ stallMs: 25_000, whenCancelled: 'go on' });
   await run.handle.result().catch(() => undefined);

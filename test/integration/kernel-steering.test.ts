@@ -75,6 +75,17 @@ describe('a step that fails, where the configuration lets it wait', () => {
     await expect(damaged.handle.result()).rejects.toMatchObject({ cause: { type: 'BACKUP_DAMAGED' } });
   });
 
+  it.each([['abort', 'aborted', 'ABORTED'], ['cancel', 'cancelled', 'CANCELLED']] as const)('%s during the last step is obeyed, also where that goes on to its end', async (how, outcome, type) => {
+    const run = await start({ stallMs: 1_000, whenCancelled: 'go on' });
+    await until(async () => (await run.journal()).includes('begin two'), 'the last step is at work');
+    await (how === 'abort' ? update(run, 'abort', { by: 'anna', reason: 'wrong database' }) : run.handle.cancel());
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type } });
+    const evidence = await run.evidence();
+    expect(evidence).toMatchObject({ outcome, failure: { type }, teardown: { outcome: 'done', provenAbsent: true } });
+    expect(evidence.compensations.map(({ id }) => id)).toEqual(['two', 'one']);
+    expect(await stepsOf(run)).toEqual([['write one', 'done'], ['write two', 'done']]);
+  });
+
   it('tells how long undoing each step took the last time', async () => {
     const run = await start({ failAt: 'two' });
     await waits(run, 'write two');

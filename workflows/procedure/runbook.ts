@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, CancelledFailure, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
 import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type ExtendDeadline, type Progress, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
 import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
@@ -49,6 +49,8 @@ export function runbook<Input extends z.ZodType, Result extends object>(
         guardFromTheStart(state, contract);
         return body(new Run(state), input);
       });
+      // Who was told that the run ends must not find that it went on: the last activity may have come to its end all the same.
+      if (isToldToEnd(state, conclusion)) throw new CancelledFailure('the run was told to end while its last step came to its end');
       if (conclusion.failure) {
         outcome = 'failed';
         failure = conclusion.failure;
@@ -72,6 +74,11 @@ export function runbook<Input extends z.ZodType, Result extends object>(
       return { ...(conclusion as Conclusion<Result>).result, ...ending };
     });
   };
+}
+
+/** A cancel takes no finding's place, as it does not where the body throws it; an abort and the end of the lease do. */
+function isToldToEnd({ abort, overdue, bodyScope }: RunState, { failure }: Conclusion<unknown>): boolean {
+  return abort !== null || overdue !== null || (bodyScope.consideredCancelled && !failure);
 }
 
 function outcomeOf(state: RunState, error: unknown, type: string): Outcome {
