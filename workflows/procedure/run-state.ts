@@ -75,8 +75,6 @@ export class RunState {
   overdue: string | null = null;
   openGate: OpenGate | undefined;
   waitingStep: WaitingStep | undefined;
-  /** How often people were told something. */
-  told = 0;
   /** What of the plan its hash covers, each part by its own hash: what of it has changed can be named. */
   boundParts: Record<string, string> = {};
   /** The validated input, which the plan's hash covers too. */
