@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, RawValue } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
@@ -304,3 +305,25 @@ it('a run whose guardian is ended by force ends with evidence that does not clai
   const evidence = await run.evidence();
   expect(evidence.teardown).toMatchObject({ outcome: 'failed', provenAbsent: false, proofs: [], failure: expect.stringContaining('guardian of this run was ended by force') as string });
 });
+
+it('an undo that any worker can do waits until there is one again, for however long a host may be silent', async () => {
+  const alone = await startKernelEnvironment({}, { hostLoss: '2s' });
+  try {
+    let tried = false;
+    const dying = await alone.startWorker({ undoToy: () => {
+      tried = true;
+      return Promise.reject(new Error('the database is away'));
+    } });
+    const run = await startToy(alone, { failAt: 'two' });
+    await until(() => Promise.resolve(tried), 'undoing was tried');
+    await dying.stop();
+    await sleep(5_000);
+    await alone.startWorker();
+    await run.guardian.result();
+    const { compensations, teardown } = await run.evidence();
+    expect(compensations.map(({ id, outcome, detail }) => [id, outcome, detail])).toEqual([['two', 'done', 'undid two'], ['one', 'done', 'undid one']]);
+    expect(teardown).toMatchObject({ outcome: 'done', provenAbsent: true });
+  } finally {
+    await alone.stop();
+  }
+}, 60_000);

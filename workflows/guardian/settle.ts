@@ -2,6 +2,7 @@ import { ActivityFailure, proxyActivities, sleep, TimeoutFailure } from '@tempor
 import type { Outcome, CompensationRecord, Teardown } from '../../contracts/evidence.ts';
 import type { AbsenceProof, ActivityCall, LedgerEntry, Owner, Place } from '../../contracts/ledger.ts';
 import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
+import { isHostTaskQueue } from '../../contracts/search-attributes.ts';
 import { instantOf } from '../procedure/wait.ts';
 
 export interface SettleInput {
@@ -99,13 +100,15 @@ function isUnheard(error: unknown): boolean {
   return error instanceof ActivityFailure && error.cause instanceof TimeoutFailure && error.cause.timeoutType === 'SCHEDULE_TO_START';
 }
 
-/** Calls what the ledger holds by name. A host that is silent for `hostLossMs` counts as lost. */
+/**
+ * Calls what the ledger holds by name. A host that is silent for `hostLossMs` counts as lost: another cannot do its work.
+ * What any worker can do waits for one, however long that takes; only attempts that failed are counted.
+ */
 export async function callActivity<T>(call: ActivityCall, summary: string, hostLossMs: number): Promise<T> {
   const proxies = proxyActivities<Record<string, (input: unknown) => Promise<unknown>>>({
     taskQueue: call.taskQueue,
     startToCloseTimeout: call.startToCloseMs,
-    scheduleToStartTimeout: hostLossMs,
-    scheduleToCloseTimeout: hostLossMs + 5 * call.startToCloseMs,
+    ...(isHostTaskQueue(call.taskQueue) ? { scheduleToStartTimeout: hostLossMs, scheduleToCloseTimeout: hostLossMs + 5 * call.startToCloseMs } : {}),
     ...(call.heartbeatMs === undefined ? {} : { heartbeatTimeout: call.heartbeatMs }),
     retry: { initialInterval: '500ms', maximumInterval: '10s', maximumAttempts: 20 },
     summary,
