@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lockId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { startToy, until, type ToyRun } from '../support/toy-runs.ts';
+import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
 const start = (input?: Record<string, unknown>) => startToy(environment, input);
@@ -75,6 +76,18 @@ describe('a step that fails, where the configuration lets it wait', () => {
     await expect(damaged.handle.result()).rejects.toMatchObject({ cause: { type: 'BACKUP_DAMAGED' } });
   });
 
+  it('waits, when it is to be tried again, as long as the run is paused', async () => {
+    const run = await start({ failAt: 'one' });
+    await waits(run, 'write one');
+    await update(run, 'pause', { by: 'ben' });
+    await update(run, 'retryStep', { step: 'write one', by: 'anna', reason: 'made room', input: { fail: false } });
+    await until(async () => (await progress(run)).phase === 'paused before: write one', 'it waits before it is tried again');
+    expect(await run.journal()).toEqual(['begin one']);
+    await update(run, 'resume', { by: 'ben' });
+    await run.handle.result();
+    expect(await stepsOf(run)).toEqual([['write one', 'failed'], ['write one', 'done'], ['write two', 'done']]);
+  });
+
   it.each([['abort', 'aborted', 'ABORTED'], ['cancel', 'cancelled', 'CANCELLED']] as const)('%s during the last step is obeyed, also where that goes on to its end', async (how, outcome, type) => {
     const run = await start({ stallMs: 1_000, whenCancelled: 'go on' });
     await until(async () => (await run.journal()).includes('begin two'), 'the last step is at work');
@@ -137,5 +150,26 @@ describe('a corrected input, where the configuration asks for a second person', 
     await run.handle.signal('abort');
     await run.handle.result().catch(() => undefined);
     expect((await run.evidence()).gates).toEqual([]);
+  });
+});
+
+describe('a run that is paused at a gate', () => {
+  beforeAll(async () => {
+    environment = await startKernelEnvironment({ start: { approvers: ['anna'] } });
+    await environment.startWorker();
+  });
+  afterAll(() => environment.stop());
+
+  it('takes nothing when the gate is passed, and others have the target until it goes on', async () => {
+    const run = await start({ requester: 'carol' });
+    await gateOpens(run);
+    await update(run, 'pause', { by: 'ben' });
+    await update(run, 'decide', { gate: 'start', decision: 'approve', by: 'anna' });
+    await until(async () => (await progress(run)).phase === 'paused before: taking the target', 'it waits');
+    // Nobody has asked for it: a lock begins with the first who does.
+    await expect(environment.client.workflow.getHandle(lockId('shop')).describe()).rejects.toThrow(/not found/i);
+    await update(run, 'resume', { by: 'ben' });
+    await run.handle.result();
+    expect(await stepsOf(run)).toEqual([['write one', 'done'], ['write two', 'done']]);
   });
 });

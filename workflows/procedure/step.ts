@@ -6,6 +6,7 @@ import type { RunStep } from '../../contracts/record.ts';
 import { passGate } from './gates.ts';
 import { notify } from './notify.ts';
 import { describeFailure } from './outcome.ts';
+import { pauseBefore } from './pause.ts';
 import { bindPlan } from './plan-hash.ts';
 import { enterPhase } from './presentation.ts';
 import type { Answer, RunState, WaitingStep } from './run-state.ts';
@@ -28,9 +29,10 @@ export interface StepOptions<T, Input = undefined> {
 /** Runs one named unit of a run, and what operators make of it: see `Run.step`. */
 export async function runStep<T, Input>(state: RunState, name: string, work: (input: Input) => Promise<T>, options: StepOptions<T, Input>): Promise<T> {
   let input = options.input?.value as Input;
-  const skipped = await pauseBefore(state, name, options);
-  if (skipped) return skip(state, name, options, skipped);
   for (;;) {
+    // Also before it is tried again: an operator who mends one thing does not end the pause of another.
+    const skipped = await pauseBefore(state, name, { skippingCosts: options.skippable?.costs ?? null });
+    if (skipped) return skip(state, name, options, skipped);
     try {
       return await attempt(state, name, () => work(input), options);
     } catch (error) {
@@ -63,31 +65,8 @@ async function attempt<T>(state: RunState, name: string, work: () => Promise<T>,
   }
 }
 
-type Options = Pick<StepOptions<unknown>, 'skippable'> & { input?: { schema: z.ZodType } };
-
-/** Waits while the run is paused. Returns the operator's answer where the step is to be skipped. */
-async function pauseBefore(state: RunState, name: string, { skippable }: Options): Promise<Answer | undefined> {
-  if (!state.paused) return undefined;
-  const pausedAtMs = Date.now();
-  enterPhase(state, `paused before: ${name}`);
-  const maximumMs = state.settings?.lease.maximumMs ?? 0;
-  const waiting: WaitingStep = { name, failure: null, untilMs: pausedAtMs + maximumMs, input: undefined, skippingCosts: skippable?.costs ?? null };
-  state.waitingStep = waiting;
-  try {
-    // Once the target is taken its lease ends the run; before that nothing else would.
-    if (!(await waitUntil(() => !state.paused || waiting.answer !== undefined, maximumMs, 'a pause lasts as long as a lease at most'))) {
-      state.overdue ??= `it was paused before "${name}" for as long as a lease lasts`;
-      throw ApplicationFailure.nonRetryable(state.overdue, 'LEASE_OVER');
-    }
-  } finally {
-    state.waitingStep = undefined;
-  }
-  state.spans.push({ name: 'pause', kind: 'pause', startedAtMs: pausedAtMs, finishedAtMs: Date.now() });
-  return waiting.answer;
-}
-
 /** Where the configuration wants that, waits for what an operator makes of a step that failed. Undefined: it has failed. */
-async function askOperator(state: RunState, name: string, error: unknown, { skippable, input }: Options): Promise<Answer | undefined> {
+async function askOperator(state: RunState, name: string, error: unknown, { skippable, input }: Pick<StepOptions<unknown>, 'skippable'> & { input?: { schema: z.ZodType } }): Promise<Answer | undefined> {
   const waitMs = state.settings?.failedStepsWaitMs ?? 0;
   if (waitMs === 0 || !(error instanceof TemporalFailure) || isCancellation(error) || state.overdue !== null || CancellationScope.current().consideredCancelled) return undefined;
   const { type, message } = describeFailure(error);
