@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lockId } from '../../contracts/guardian.ts';
-import type { Progress } from '../../contracts/messages.ts';
+import type { CompensationView, Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -50,6 +50,44 @@ describe('a step that fails, where the configuration lets it wait', () => {
     expect(evidence.steps.at(-1)).toMatchObject({ name: 'write two', outcome: 'skipped', summary: 'skipped by anna: not needed today' });
     expect(evidence.notVerified).toEqual(['two: it was not written, since an operator skipped it']);
     expect(evidence).toMatchObject({ outcome: 'succeeded', teardown: { outcome: 'done', provenAbsent: true } });
+  });
+
+  it('is undone when it had begun and was skipped, also where the run succeeds then', async () => {
+    const run = await start({ failAt: 'two' });
+    await waits(run, 'write two');
+    const undone = () => run.handle.query<CompensationView[]>('compensations');
+    expect((await undone()).map(({ id, when }) => [id, when])).toEqual([['two', 'always'], ['one', 'failure']]);
+    await update(run, 'skipStep', { step: 'write two', by: 'anna', reason: 'not needed today' });
+    await run.handle.result();
+    const evidence = await run.evidence();
+    expect(evidence).toMatchObject({ outcome: 'succeeded', compensations: [{ id: 'two', step: 'write two', outcome: 'done' }] });
+    expect(await run.journal()).toEqual(['begin one', 'begin two', 'undo two']);
+  });
+
+  it('is undone with what each of its attempts worked with, where another input makes another undo', async () => {
+    const run = await start({ failAt: 'two', undoTellsInput: true });
+    const again = async (input?: object) => {
+      await waits(run, 'write two');
+      await update(run, 'retryStep', { step: 'write two', by: 'anna', reason: 'typo', ...(input ? { input } : {}) });
+    };
+    await again();
+    await again({ fail: false });
+    await run.handle.result();
+    const { outcome, compensations } = await run.evidence();
+    // The first input was given up; what it began, twice, is undone once. What came to its end stays.
+    expect([outcome, compensations.map(({ id, title }) => [id, title])]).toEqual(['succeeded', [['two', 'record that two is undone, which was to fail']]]);
+
+    const aborted = await start({ failAt: 'one', undoTellsInput: true, stallMs: 500 });
+    await waits(aborted, 'write one');
+    await update(aborted, 'retryStep', { step: 'write one', by: 'anna', reason: 'typo', input: { fail: false } });
+    await until(async () => (await aborted.journal()).includes('begin two'), 'the next step is at work');
+    const would = (await aborted.handle.query<CompensationView[]>('compensations')).map(({ id, title, when }) => [id, title, when]);
+    expect(would).toEqual([
+      ['two', 'record that two is undone', 'failure'], ['one#2', 'record that one is undone', 'failure'], ['one', 'record that one is undone, which was to fail', 'always'],
+    ]);
+    await aborted.handle.signal('abort');
+    await aborted.handle.result().catch(() => undefined);
+    expect((await aborted.evidence()).compensations.map(({ id }) => id)).toEqual(['two', 'one#2', 'one']);
   });
 
   it('can be skipped before it begins, while the run is paused', async () => {

@@ -9,6 +9,8 @@ export interface SettleInput {
   owner: Owner;
   outcome: Outcome;
   entries: LedgerEntry[];
+  /** Ids of entries that are undone whatever the outcome. */
+  undoAnyway: readonly string[];
   /** Runs whose histories are lost, and with them what they had registered. */
   lost: readonly string[];
   place: Place | null;
@@ -28,7 +30,7 @@ export interface SettleInput {
  */
 export async function settle(input: SettleInput): Promise<Settlement> {
   const compensations: CompensationRecord[] = input.lost.map(unknownToUndo);
-  for (const entry of toUndo(input.entries, input.outcome)) compensations.push(await undo(entry, input.hostLossMs));
+  for (const entry of toUndo(input.entries, input.outcome, input.undoAnyway)) compensations.push(await undo(entry, input.hostLossMs));
   if (!input.place) {
     return { ...NOTHING_SETTLED, compensations };
   }
@@ -44,10 +46,10 @@ function unknownToUndo(runId: string): CompensationRecord {
   };
 }
 
-/** Newest first; a step that ran twice registered one entry. On success only what is never kept. */
-export function toUndo(entries: readonly LedgerEntry[], outcome: Outcome): LedgerEntry[] {
+/** Newest first; a step that ran twice registered one entry. On success only what is never kept, and what `undoAnyway` names. */
+export function toUndo(entries: readonly LedgerEntry[], outcome: Outcome, undoAnyway: readonly string[]): LedgerEntry[] {
   const byId = new Map(entries.map((entry) => [entry.id, entry]));
-  return [...byId.values()].filter((entry) => entry.when === 'always' || outcome !== 'succeeded').reverse();
+  return [...byId.values()].filter((entry) => entry.when === 'always' || outcome !== 'succeeded' || undoAnyway.includes(entry.id)).reverse();
 }
 
 async function undo(entry: LedgerEntry, hostLossMs: number): Promise<CompensationRecord> {

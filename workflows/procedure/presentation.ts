@@ -66,7 +66,7 @@ function lockOf({ lock, record }: RunState): NonNullable<Progress['lock']> | nul
 /** The answer of the `compensations` query: what an abort would undo now, in that order. */
 export function compensationsOf(state: RunState): CompensationView[] {
   const last = state.settings?.lastUndone ?? {};
-  return state.undo.map(({ step, entry }) => ({ id: entry.id, step, title: entry.title, when: entry.when, lastSeconds: last[step] ?? null })).reverse();
+  return state.undo.map(({ step, entry, isGivenUp }) => ({ id: entry.id, step, title: entry.title, when: isGivenUp ? 'always' as const : entry.when, lastSeconds: last[step] ?? null })).reverse();
 }
 
 /** Shows the run in the web UI: phase, open gate and what was refused, and the steps so far. Lists only: older UIs have no tables. Approvers read it, so what others chose is written {@link inline}. */

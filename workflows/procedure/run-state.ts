@@ -52,6 +52,16 @@ export interface WaitingStep {
   answer?: Answer;
 }
 
+/** What undoes a step, as it stands in the header of the step's activities. */
+export interface RegisteredUndo {
+  step: string;
+  entry: UndoEntry;
+  /** What the runbook's page says undoes it, as JSON: to know the same again. */
+  content: string;
+  /** The newest attempt of it failed: it is undone also when the run succeeds without it. */
+  isGivenUp: boolean;
+}
+
 /** A stretch of a run's durable time. */
 export interface Span { name: string; kind: 'step' | 'gate' | 'lock' | 'pause'; startedAtMs: number; finishedAtMs: number }
 
@@ -80,7 +90,7 @@ export class RunState {
   /** The validated input, which the plan's hash covers too. */
   input: unknown = null;
   readonly spans: Span[] = [];
-  readonly undo: { step: string; entry: UndoEntry }[] = [];
+  readonly undo: RegisteredUndo[] = [];
   readonly signalsSeen = { approve: 0, reject: 0 };
   /** Set when the guardian is started with the run; resolves once it exists. */
   guarded: Promise<void> | undefined;

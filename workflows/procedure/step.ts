@@ -11,11 +11,15 @@ import { bindPlan } from './plan-hash.ts';
 import { enterPhase } from './presentation.ts';
 import type { Answer, RunState, WaitingStep } from './run-state.ts';
 import { withStepHeader } from './step-header.ts';
+import { registerUndo } from './undo-entries.ts';
 import { instantOf, waitUntil } from './wait.ts';
 
 export interface StepOptions<T, Input = undefined> {
-  /** What undoes the step; it is in history before the step's activities can act. */
-  undo?: UndoEntry;
+  /**
+   * What undoes the step, or an attempt with this input; it is in history before the step's activities can act. What
+   * began and failed is undone also where the run goes on without it and succeeds, whatever `when` says.
+   */
+  undo?: UndoEntry | ((input: Input) => UndoEntry);
   /** One line about the result, for the terminal, the web UI and the evidence. */
   summary?: (result: T) => string;
   /** Whether what the step found is shown as failed. The run goes on all the same. */
@@ -34,7 +38,7 @@ export async function runStep<T, Input>(state: RunState, name: string, work: (in
     const skipped = await pauseBefore(state, name, { skippingCosts: options.skippable?.costs ?? null });
     if (skipped) return skip(state, name, options, skipped);
     try {
-      return await attempt(state, name, () => work(input), options);
+      return await attempt(state, name, () => work(input), { ...options, undo: typeof options.undo === 'function' ? options.undo(input) : options.undo });
     } catch (error) {
       const answer = await askOperator(state, name, error, options);
       if (!answer) throw error;
@@ -44,18 +48,19 @@ export async function runStep<T, Input>(state: RunState, name: string, work: (in
   }
 }
 
-async function attempt<T>(state: RunState, name: string, work: () => Promise<T>, options: Pick<StepOptions<T>, 'undo' | 'summary' | 'failed'>): Promise<T> {
+async function attempt<T>(state: RunState, name: string, work: () => Promise<T>, { undo, summary, failed }: Pick<StepOptions<T>, 'summary' | 'failed'> & { undo: UndoEntry | undefined }): Promise<T> {
   const startedAtMs = Date.now();
   const record: RunStep = { name, outcome: 'running', startedAt: instantOf(startedAtMs), finishedAt: null, summary: null };
   state.record.steps.push(record);
-  if (options.undo && !state.undo.some(({ entry }) => entry.id === options.undo?.id)) state.undo.push({ step: name, entry: options.undo });
+  const registered = undo && registerUndo(state, name, undo);
   enterPhase(state, name);
   try {
-    const result = await withStepHeader({ name, undo: options.undo }, work);
-    record.outcome = options.failed?.(result) === true ? 'failed' : 'done';
-    record.summary = options.summary?.(result) ?? null;
+    const result = await withStepHeader({ name, undo: registered?.entry }, work);
+    record.outcome = failed?.(result) === true ? 'failed' : 'done';
+    record.summary = summary?.(result) ?? null;
     return result;
   } catch (error) {
+    if (registered) registered.isGivenUp = true;
     record.outcome = isCancellation(error) ? 'cancelled' : 'failed';
     if (!isCancellation(error) && error instanceof Error) record.summary = describeFailure(error as never).message;
     throw error;
