@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lockId } from '../../contracts/guardian.ts';
 import type { CompensationView, Progress } from '../../contracts/messages.ts';
+import type { Notice } from '../../contracts/notification.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -149,9 +150,12 @@ describe('a step that fails, where the configuration lets it wait', () => {
 });
 
 describe('a corrected input, where the configuration asks for a second person', () => {
+  const told: Notice[] = [];
+  const deliveredTo = ({ handle }: ToyRun) => told.filter(({ workflowId }) => workflowId === handle.workflowId);
   beforeAll(async () => {
-    environment = await startKernelEnvironment({ correction: { approvers: ['anna', 'ben'], assurance: 'claimed' } }, {}, {}, { each: { failedSteps: { wait: '60s' } } });
-    await environment.startWorker();
+    const channels = { ops: { kind: 'slack', urlEnv: 'NOT_ASKED_FOR' } };
+    environment = await startKernelEnvironment({ correction: { approvers: ['anna', 'ben'], assurance: 'claimed', notify: ['ops'] } }, {}, {}, { each: { failedSteps: { wait: '60s' } }, notifications: { channels } });
+    await environment.startWorker({ deliver: async ({ notice }) => void told.push(notice) });
   });
   afterAll(() => environment.stop());
 
@@ -163,20 +167,31 @@ describe('a corrected input, where the configuration asks for a second person', 
     expect(await correct()).toContain('when gate "correction" has approved its input');
     const open = () => until(async () => (await progress(run)).openGate?.name === 'correction', 'the gate is open');
     await open();
-    expect((await progress(run)).openGate?.planHash).not.toBe(before);
+    // What they decide on is shown wherever people look.
+    const plan = () => run.handle.query<{ hash: string; corrections: unknown[] }>('plan');
+    const gate = (await progress(run)).openGate;
+    expect(gate?.planHash).not.toBe(before);
+    expect(await plan()).toMatchObject({ hash: gate?.planHash, corrections: [{ step: 'write one', by: 'anna', reason: 'typo', from: { fail: true }, to: { fail: false } }] });
+    const sentence = 'step "write one" would be tried again with {"fail":false} in place of {"fail":true}, as anna asks for: typo';
+    expect(gate?.note).toContain(sentence);
+    expect((await run.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails.replaceAll('\\', '')).toContain(sentence);
+    await until(async () => deliveredTo(run).length > 0, 'the gate is told');
+    expect(deliveredTo(run).map(({ lines }) => lines[0])).toEqual([sentence]);
     const decide = (by: string, decision: string) => update(run, 'decide', { gate: 'correction', decision, by });
     await expect(decide('anna', 'approve')).rejects.toMatchObject(refused('anna requested or started this run and may not approve it'));
     await decide('ben', 'reject');
     // Turned down, it waits again as it did.
     await waits(run, 'write one');
     expect((await run.journal()).filter((line) => line === 'begin one')).toHaveLength(1);
+    // What was turned down is no part of the plan.
+    expect(await plan()).toMatchObject({ hash: before, corrections: [] });
     await correct();
     await open();
     await decide('ben', 'approve');
     await run.handle.result();
     const evidence = await run.evidence();
     expect(evidence.gates.map(({ name, outcome }) => [name, outcome])).toEqual([['correction', 'rejected'], ['correction', 'approved']]);
-    expect(evidence.outcome).toBe('succeeded');
+    expect(evidence).toMatchObject({ outcome: 'succeeded', chain: { planHash: evidence.gates[1]?.planHash } });
   });
 
   it('is not asked about where a step is only tried again', async () => {

@@ -7,6 +7,7 @@ import type { GateRecord, OperationRecord, Verdict } from '../../contracts/evide
 import type { GatePolicy } from '../../contracts/gate.ts';
 import type { UndoEntry } from '../../contracts/ledger.ts';
 import type { People } from '../../contracts/people.ts';
+import type { Correction } from './corrections.ts';
 import type { LadderState } from './ladder.ts';
 import { instantOf } from './wait.ts';
 
@@ -87,6 +88,8 @@ export class RunState {
   waitingStep: WaitingStep | undefined;
   /** What of the plan its hash covers, each part by its own hash: what of it has changed can be named. */
   boundParts: Record<string, string> = {};
+  /** Corrected inputs that its hash covers, the newest of each step; the last is what an open gate for corrections is about. */
+  corrections: readonly Correction[] = [];
   /** The validated input, which the plan's hash covers too. */
   input: unknown = null;
   readonly spans: Span[] = [];

@@ -164,7 +164,7 @@ function registerHandlers(state: RunState): void {
     if (isOurs(owner, asking, state.asking.finish)) state.settlement = settlement;
   });
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
-  setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash }), { description: 'The plan and its hash.' });
+  setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash, corrections: state.corrections }), { description: 'The plan, corrected inputs that belong to it, and its hash.' });
   setHandler(defineQuery<CompensationView[]>(QUERIES.compensations), () => compensationsOf(state), { description: 'What an abort would undo now, in that order.' });
   setHandler(defineQuery<RunRecord>(QUERIES.record), () => state.record, { description: 'Everything known of the run.' });
 }

@@ -40,7 +40,7 @@ export async function runStep<T, Input>(state: RunState, name: string, work: (in
     try {
       return await attempt(state, name, () => work(input), { ...options, undo: typeof options.undo === 'function' ? options.undo(input) : options.undo });
     } catch (error) {
-      const answer = await askOperator(state, name, error, options);
+      const answer = await askOperator(state, name, error, options, input);
       if (!answer) throw error;
       if (answer.kind === 'skip') return skip(state, name, options, answer);
       if ('input' in answer) input = answer.input as Input;
@@ -71,7 +71,7 @@ async function attempt<T>(state: RunState, name: string, work: () => Promise<T>,
 }
 
 /** Where the configuration wants that, waits for what an operator makes of a step that failed. Undefined: it has failed. */
-async function askOperator(state: RunState, name: string, error: unknown, { skippable, input }: Pick<StepOptions<unknown>, 'skippable'> & { input?: { schema: z.ZodType } }): Promise<Answer | undefined> {
+async function askOperator(state: RunState, name: string, error: unknown, { skippable, input }: Pick<StepOptions<unknown>, 'skippable'> & { input?: { schema: z.ZodType } }, workedWith: unknown): Promise<Answer | undefined> {
   const waitMs = state.settings?.failedStepsWaitMs ?? 0;
   if (waitMs === 0 || !(error instanceof TemporalFailure) || isCancellation(error) || state.overdue !== null || CancellationScope.current().consideredCancelled) return undefined;
   const { type, message } = describeFailure(error);
@@ -90,7 +90,7 @@ async function askOperator(state: RunState, name: string, error: unknown, { skip
       await waitUntil(() => waiting.answer !== undefined, waiting.untilMs - Date.now(), `step "${name}" waits for an operator`);
       const { answer } = waiting;
       state.waitingStep = undefined;
-      if (!answer || await isApproved(state, name, answer)) return answer;
+      if (!answer || await isApproved(state, name, workedWith, answer)) return answer;
     }
   } finally {
     state.waitingStep = undefined;
@@ -99,15 +99,24 @@ async function askOperator(state: RunState, name: string, error: unknown, { skip
   }
 }
 
-/** Whether a corrected input may be used: where the configuration has a policy for that, somebody else has to agree. */
-async function isApproved(state: RunState, step: string, answer: Answer): Promise<boolean> {
+/**
+ * Whether a corrected input may be used: where the configuration has a policy for that, somebody else has to agree. While
+ * they decide, and when they agreed, it is a part of the plan, with what it takes the place of.
+ */
+async function isApproved(state: RunState, step: string, from: unknown, answer: Answer): Promise<boolean> {
   const policy = state.settings?.gates[CORRECTION_GATE];
   if (!('input' in answer) || !policy) return true;
-  bindPlan(state, { [`input of ${step}`]: answer.input });
+  const { corrections, boundParts, record: { planHash } } = state;
+  const correction = { step, by: answer.by, reason: answer.reason, from, to: answer.input };
+  state.corrections = [...corrections.filter((earlier) => earlier.step !== step), correction];
+  bindPlan(state, { [`input of ${step}`]: { from, to: answer.input } });
   try {
     await passGate(state, CORRECTION_GATE, policy, { requester: answer.by });
     return true;
   } catch (error) {
+    // What nobody agreed to is no part of the plan.
+    Object.assign(state, { corrections, boundParts });
+    state.record.planHash = planHash;
     if (!(error instanceof ApplicationFailure) || error.type !== 'REJECTED') throw error;
     state.noteRefusal(`retryStep of "${step}" by ${answer.by}: ${error.message}`);
     return false;
