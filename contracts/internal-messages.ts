@@ -17,7 +17,11 @@ const askingSchema = z.string().optional();
 export const ownedSchema = z.object({ owner: ownerSchema, fence: z.number().int().positive().optional(), leaseExpiresAtMs: z.number(), refused: z.string().optional(), asking: askingSchema });
 export const overdueSchema = z.object({ owner: ownerSchema, reason: z.string(), asking: askingSchema });
 export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema, asking: askingSchema });
-export const finishSchema = z.object({ outcome: z.enum(OUTCOMES), asking: askingSchema });
+export const finishSchema = z.object({
+  outcome: z.enum(OUTCOMES), asking: askingSchema,
+  /** Ids of what is undone also after a good end: what began, failed, and was gone on without. Mostly there is none. */
+  undoAnyway: z.array(z.string()).optional(),
+});
 export const placeSchema = z.object({ title: z.string(), input: z.record(z.string(), z.unknown()), taskQueue: z.string(), open: z.string(), close: z.string(), prove: z.string() });
 /** `runId`: of the life of the run that asks. */
 export const takeSchema = z.object({ place: placeSchema.nullable(), asking: askingSchema, runId: z.string().optional() });

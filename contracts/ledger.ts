@@ -16,11 +16,11 @@ export interface ActivityCall {
  * any of them can act, and the guardian reads it from there, whatever became of the run.
  */
 export interface UndoEntry {
-  /** Unique within the run; the same step registers the same id again. */
+  /** Unique within the run; the same step registers the same id again. With another content, as another input makes it, the kernel appends `#2` to it, and so on. */
   id: string;
   /** What the operator reads: what undoing does. */
   title: string;
-  /** `failure`: only when the run does not succeed. `always`: also when it does (things that exist for the run only). */
+  /** `failure`: only when the run does not succeed. `always`: also when it does (things that exist for the run only). A step that began and failed, and that the run went on without, is undone as with `always`. */
   when: 'failure' | 'always';
   call: ActivityCall;
 }

@@ -20,3 +20,8 @@ export const HOST_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/;
 export function hostTaskQueue(host: string): string {
   return `${TASK_QUEUE}@${host}`;
 }
+
+/** Whether only one host's worker works on a task queue. */
+export function isHostTaskQueue(taskQueue: string): boolean {
+  return taskQueue.startsWith(`${TASK_QUEUE}@`);
+}

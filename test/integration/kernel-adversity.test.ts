@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, RawValue } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
@@ -57,6 +58,15 @@ it('a run whose lease is over is asked to end, undoes, and says why', async () =
   expect(evidence).toMatchObject({ outcome: 'timedOut', failure: { type: 'LEASE_OVER' }, teardown: { outcome: 'done', provenAbsent: true } });
   expect(evidence.compensations.map((entry) => entry.id)).toEqual(['one']);
   expect((await holders()).holders).toEqual([]);
+});
+
+it('a run whose last step goes on to its end when its lease is over does not succeed', async () => {
+  const run = await start({ stallMs: LEASE_MS * 0.6, whenCancelled: 'go on' });
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER' } });
+  await run.guardian.result();
+  const evidence = await run.evidence();
+  expect(evidence).toMatchObject({ outcome: 'timedOut', teardown: { outcome: 'done', provenAbsent: true } });
+  expect(evidence.compensations.map((entry) => entry.id)).toEqual(['two', 'one']);
 });
 
 it('a run that does not end when its lease is over is ended by force, and its evidence says why', async () => {
@@ -295,3 +305,25 @@ it('a run whose guardian is ended by force ends with evidence that does not clai
   const evidence = await run.evidence();
   expect(evidence.teardown).toMatchObject({ outcome: 'failed', provenAbsent: false, proofs: [], failure: expect.stringContaining('guardian of this run was ended by force') as string });
 });
+
+it('an undo that any worker can do waits until there is one again, for however long a host may be silent', async () => {
+  const alone = await startKernelEnvironment({}, { hostLoss: '2s' });
+  try {
+    let tried = false;
+    const dying = await alone.startWorker({ undoToy: () => {
+      tried = true;
+      return Promise.reject(new Error('the database is away'));
+    } });
+    const run = await startToy(alone, { failAt: 'two' });
+    await until(() => Promise.resolve(tried), 'undoing was tried');
+    await dying.stop();
+    await sleep(5_000);
+    await alone.startWorker();
+    await run.guardian.result();
+    const { compensations, teardown } = await run.evidence();
+    expect(compensations.map(({ id, outcome, detail }) => [id, outcome, detail])).toEqual([['two', 'done', 'undid two'], ['one', 'done', 'undid one']]);
+    expect(teardown).toMatchObject({ outcome: 'done', provenAbsent: true });
+  } finally {
+    await alone.stop();
+  }
+}, 60_000);

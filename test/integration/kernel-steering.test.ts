@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Progress } from '../../contracts/messages.ts';
+import { lockId } from '../../contracts/guardian.ts';
+import type { CompensationView, Progress } from '../../contracts/messages.ts';
+import type { Notice } from '../../contracts/notification.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { startToy, until, type ToyRun } from '../support/toy-runs.ts';
+import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
 const start = (input?: Record<string, unknown>) => startToy(environment, input);
@@ -51,6 +53,44 @@ describe('a step that fails, where the configuration lets it wait', () => {
     expect(evidence).toMatchObject({ outcome: 'succeeded', teardown: { outcome: 'done', provenAbsent: true } });
   });
 
+  it('is undone when it had begun and was skipped, also where the run succeeds then', async () => {
+    const run = await start({ failAt: 'two' });
+    await waits(run, 'write two');
+    const undone = () => run.handle.query<CompensationView[]>('compensations');
+    expect((await undone()).map(({ id, when }) => [id, when])).toEqual([['two', 'always'], ['one', 'failure']]);
+    await update(run, 'skipStep', { step: 'write two', by: 'anna', reason: 'not needed today' });
+    await run.handle.result();
+    const evidence = await run.evidence();
+    expect(evidence).toMatchObject({ outcome: 'succeeded', compensations: [{ id: 'two', step: 'write two', outcome: 'done' }] });
+    expect(await run.journal()).toEqual(['begin one', 'begin two', 'undo two']);
+  });
+
+  it('is undone with what each of its attempts worked with, where another input makes another undo', async () => {
+    const run = await start({ failAt: 'two', undoTellsInput: true });
+    const again = async (input?: object) => {
+      await waits(run, 'write two');
+      await update(run, 'retryStep', { step: 'write two', by: 'anna', reason: 'typo', ...(input ? { input } : {}) });
+    };
+    await again();
+    await again({ fail: false });
+    await run.handle.result();
+    const { outcome, compensations } = await run.evidence();
+    // The first input was given up; what it began, twice, is undone once. What came to its end stays.
+    expect([outcome, compensations.map(({ id, title }) => [id, title])]).toEqual(['succeeded', [['two', 'record that two is undone, which was to fail']]]);
+
+    const aborted = await start({ failAt: 'one', undoTellsInput: true, stallMs: 500 });
+    await waits(aborted, 'write one');
+    await update(aborted, 'retryStep', { step: 'write one', by: 'anna', reason: 'typo', input: { fail: false } });
+    await until(async () => (await aborted.journal()).includes('begin two'), 'the next step is at work');
+    const would = (await aborted.handle.query<CompensationView[]>('compensations')).map(({ id, title, when }) => [id, title, when]);
+    expect(would).toEqual([
+      ['two', 'record that two is undone', 'failure'], ['one#2', 'record that one is undone', 'failure'], ['one', 'record that one is undone, which was to fail', 'always'],
+    ]);
+    await aborted.handle.signal('abort');
+    await aborted.handle.result().catch(() => undefined);
+    expect((await aborted.evidence()).compensations.map(({ id }) => id)).toEqual(['two', 'one#2', 'one']);
+  });
+
   it('can be skipped before it begins, while the run is paused', async () => {
     const run = await start({ stallMs: 1_500 });
     await until(async () => (await run.journal()).includes('begin one'), 'the first step is at work');
@@ -75,6 +115,29 @@ describe('a step that fails, where the configuration lets it wait', () => {
     await expect(damaged.handle.result()).rejects.toMatchObject({ cause: { type: 'BACKUP_DAMAGED' } });
   });
 
+  it('waits, when it is to be tried again, as long as the run is paused', async () => {
+    const run = await start({ failAt: 'one' });
+    await waits(run, 'write one');
+    await update(run, 'pause', { by: 'ben' });
+    await update(run, 'retryStep', { step: 'write one', by: 'anna', reason: 'made room', input: { fail: false } });
+    await until(async () => (await progress(run)).phase === 'paused before: write one', 'it waits before it is tried again');
+    expect(await run.journal()).toEqual(['begin one']);
+    await update(run, 'resume', { by: 'ben' });
+    await run.handle.result();
+    expect(await stepsOf(run)).toEqual([['write one', 'failed'], ['write one', 'done'], ['write two', 'done']]);
+  });
+
+  it.each([['abort', 'aborted', 'ABORTED'], ['cancel', 'cancelled', 'CANCELLED']] as const)('%s during the last step is obeyed, also where that goes on to its end', async (how, outcome, type) => {
+    const run = await start({ stallMs: 1_000, whenCancelled: 'go on' });
+    await until(async () => (await run.journal()).includes('begin two'), 'the last step is at work');
+    await (how === 'abort' ? update(run, 'abort', { by: 'anna', reason: 'wrong database' }) : run.handle.cancel());
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type } });
+    const evidence = await run.evidence();
+    expect(evidence).toMatchObject({ outcome, failure: { type }, teardown: { outcome: 'done', provenAbsent: true } });
+    expect(evidence.compensations.map(({ id }) => id)).toEqual(['two', 'one']);
+    expect(await stepsOf(run)).toEqual([['write one', 'done'], ['write two', 'done']]);
+  });
+
   it('tells how long undoing each step took the last time', async () => {
     const run = await start({ failAt: 'two' });
     await waits(run, 'write two');
@@ -87,9 +150,12 @@ describe('a step that fails, where the configuration lets it wait', () => {
 });
 
 describe('a corrected input, where the configuration asks for a second person', () => {
+  const told: Notice[] = [];
+  const deliveredTo = ({ handle }: ToyRun) => told.filter(({ workflowId }) => workflowId === handle.workflowId);
   beforeAll(async () => {
-    environment = await startKernelEnvironment({ correction: { approvers: ['anna', 'ben'], assurance: 'claimed' } }, {}, {}, { each: { failedSteps: { wait: '60s' } } });
-    await environment.startWorker();
+    const channels = { ops: { kind: 'slack', urlEnv: 'NOT_ASKED_FOR' } };
+    environment = await startKernelEnvironment({ correction: { approvers: ['anna', 'ben'], assurance: 'claimed', notify: ['ops'] } }, {}, {}, { each: { failedSteps: { wait: '60s' } }, notifications: { channels } });
+    await environment.startWorker({ deliver: async ({ notice }) => void told.push(notice) });
   });
   afterAll(() => environment.stop());
 
@@ -101,20 +167,31 @@ describe('a corrected input, where the configuration asks for a second person', 
     expect(await correct()).toContain('when gate "correction" has approved its input');
     const open = () => until(async () => (await progress(run)).openGate?.name === 'correction', 'the gate is open');
     await open();
-    expect((await progress(run)).openGate?.planHash).not.toBe(before);
+    // What they decide on is shown wherever people look.
+    const plan = () => run.handle.query<{ hash: string; corrections: unknown[] }>('plan');
+    const gate = (await progress(run)).openGate;
+    expect(gate?.planHash).not.toBe(before);
+    expect(await plan()).toMatchObject({ hash: gate?.planHash, corrections: [{ step: 'write one', by: 'anna', reason: 'typo', from: { fail: true }, to: { fail: false } }] });
+    const sentence = 'step "write one" would be tried again with {"fail":false} in place of {"fail":true}, as anna asks for: typo';
+    expect(gate?.note).toContain(sentence);
+    expect((await run.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails.replaceAll('\\', '')).toContain(sentence);
+    await until(async () => deliveredTo(run).length > 0, 'the gate is told');
+    expect(deliveredTo(run).map(({ lines }) => lines[0])).toEqual([sentence]);
     const decide = (by: string, decision: string) => update(run, 'decide', { gate: 'correction', decision, by });
     await expect(decide('anna', 'approve')).rejects.toMatchObject(refused('anna requested or started this run and may not approve it'));
     await decide('ben', 'reject');
     // Turned down, it waits again as it did.
     await waits(run, 'write one');
     expect((await run.journal()).filter((line) => line === 'begin one')).toHaveLength(1);
+    // What was turned down is no part of the plan.
+    expect(await plan()).toMatchObject({ hash: before, corrections: [] });
     await correct();
     await open();
     await decide('ben', 'approve');
     await run.handle.result();
     const evidence = await run.evidence();
     expect(evidence.gates.map(({ name, outcome }) => [name, outcome])).toEqual([['correction', 'rejected'], ['correction', 'approved']]);
-    expect(evidence.outcome).toBe('succeeded');
+    expect(evidence).toMatchObject({ outcome: 'succeeded', chain: { planHash: evidence.gates[1]?.planHash } });
   });
 
   it('is not asked about where a step is only tried again', async () => {
@@ -126,5 +203,26 @@ describe('a corrected input, where the configuration asks for a second person', 
     await run.handle.signal('abort');
     await run.handle.result().catch(() => undefined);
     expect((await run.evidence()).gates).toEqual([]);
+  });
+});
+
+describe('a run that is paused at a gate', () => {
+  beforeAll(async () => {
+    environment = await startKernelEnvironment({ start: { approvers: ['anna'] } });
+    await environment.startWorker();
+  });
+  afterAll(() => environment.stop());
+
+  it('takes nothing when the gate is passed, and others have the target until it goes on', async () => {
+    const run = await start({ requester: 'carol' });
+    await gateOpens(run);
+    await update(run, 'pause', { by: 'ben' });
+    await update(run, 'decide', { gate: 'start', decision: 'approve', by: 'anna' });
+    await until(async () => (await progress(run)).phase === 'paused before: taking the target', 'it waits');
+    // Nobody has asked for it: a lock begins with the first who does.
+    await expect(environment.client.workflow.getHandle(lockId('shop')).describe()).rejects.toThrow(/not found/i);
+    await update(run, 'resume', { by: 'ben' });
+    await run.handle.result();
+    expect(await stepsOf(run)).toEqual([['write one', 'done'], ['write two', 'done']]);
   });
 });

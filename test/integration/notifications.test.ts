@@ -13,7 +13,7 @@ import { NOTIFICATION_TYPE, type Notice } from '../../contracts/notification.ts'
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { startReceiver, type Received, type Receiver } from '../support/receiver.ts';
 import { isSigned } from '../support/standard-webhook.ts';
-import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+import { gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 const SECRET = `whsec_${randomBytes(32).toString('base64')}`;
 /** In every address: it may get into no history. */
@@ -49,7 +49,7 @@ beforeAll(async () => {
     return [name, name === 'chat' ? { kind: 'slack', urlFile } : { kind: 'webhook', urlFile, secretFile: path.join(secrets, 'secret'), timeout: '500ms' }] as const;
   })));
   const gate = (...notify: string[]) => ({ start: { approvers: ['anna'], notify } });
-  environment = await startKernelEnvironment(gate('chat', 'fails', 'stalls', 'loses', 'moved'), {}, { remote: gate('down'), ungated: {} }, { webUi: 'https://temporal.example.com', notifications: { channels, alarm: ['alarm'] } });
+  environment = await startKernelEnvironment(gate('chat', 'fails', 'stalls', 'loses', 'moved'), {}, { remote: gate('down'), free: gate('alarm'), ungated: {} }, { webUi: 'https://temporal.example.com', notifications: { channels, alarm: ['alarm'] } });
   await environment.startWorker({ undoToy: ({ name }) => Promise.reject(ApplicationFailure.nonRetryable(`${name} cannot be undone`, 'UNAVAILABLE')) });
 });
 afterAll(async () => {
@@ -86,7 +86,7 @@ it('a gate that opens is told on every channel, at least once and recognisably, 
   for (const [channel, times] of [['fails', 3], ['stalls', 2], ['loses', 2]] as const) {
     const messages = sentTo(channel, run);
     expect([channel, messages.length]).toEqual([channel, times]);
-    expect(new Set(messages.map(idOf))).toEqual(new Set([`${run.handle.firstExecutionRunId}-1-${channel}`]));
+    expect([...new Set(messages.map(idOf))]).toEqual([expect.stringMatching(new RegExp(`^${run.handle.firstExecutionRunId}-[0-9a-f\\-]{36}-${channel}$`, 'v'))]);
     expect(new Set(messages.map(({ body }) => body)).size).toBe(1);
     for (const message of messages) expect(await isSigned(message, SECRET)).toBe(true);
     expect(noticeIn(messages[0]!)).toMatchObject({
@@ -135,6 +135,38 @@ it('a channel that never answers holds up no run, and the message arrives when t
   expect(messages.length).toBe(before + 1);
   expect(new Set(messages.map(idOf)).size).toBe(1);
   expect(messages.at(-1)!.atMs).toBeGreaterThan(Date.parse((await run.evidence()).finishedAt));
+});
+
+it('an abort takes back nothing that is being delivered', async () => {
+  isUp = false;
+  const run = await start({ database: 'remote' });
+  await gateOpens(run);
+  await until(() => Promise.resolve(sentTo('down', run).length > 0), 'delivery was tried');
+  await run.handle.executeUpdate('abort', { args: [{ by: 'anna' }] });
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'ABORTED' } });
+  const [delivery] = await deliveriesOf(run.handle);
+  isUp = true;
+  await delivery!.result();
+});
+
+it('a run that is reset after it has told people goes on; what it tells anew are messages of their own', async () => {
+  const run = await start({ database: 'free' });
+  await gateOpens(run);
+  await until(() => Promise.resolve(sentTo('alarm', run).length === 1), 'the gate is told');
+  await run.handle.signal('approve', { gate: 'start', by: 'mallory' });
+  await until(async () => (await run.handle.query<Progress>('progress')).refused.length === 1, 'mallory is refused');
+  // Behind what was told, and then before it.
+  const newest = environment.client.workflow.getHandle(run.handle.workflowId);
+  const lives = async () => (await newest.query<Progress>('progress')).openGate !== null;
+  await reset(environment, run, 'last');
+  await until(lives, 'the gate is open as before');
+  expect(sentTo('alarm', run)).toHaveLength(1);
+  await reset(environment, run, 'first');
+  await until(lives, 'the gate opens anew');
+  await until(() => Promise.resolve(sentTo('alarm', run).length === 2), 'which is told');
+  expect(new Set(sentTo('alarm', run).map(idOf)).size).toBe(2);
+  await newest.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] });
+  await newest.result();
 });
 
 it('a run whose undo fails tells the alarm channel at once what it left behind', async () => {

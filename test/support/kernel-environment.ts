@@ -7,6 +7,7 @@ import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, t
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
 import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
 import { createNotifyActivities } from '../../activities/notify/create-notify-activities.ts';
+import type { NotifyActivities } from '../../activities/notify/notify-activities.ts';
 import { configurationSchema, type Configuration } from '../../contracts/configuration.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
@@ -22,7 +23,7 @@ export interface KernelEnvironment {
   /** The kernel's activities as a host with another evidence directory has them. */
   kernelActivities(evidenceDirectory: string): KernelActivities;
   /** @param instead activities that take the place of the kernel's own, or of the toy's */
-  startWorker(instead?: Partial<KernelActivities & typeof toyActivities>): Promise<{ worker: Worker; stop(): Promise<void> }>;
+  startWorker(instead?: Partial<KernelActivities & NotifyActivities & typeof toyActivities>): Promise<{ worker: Worker; stop(): Promise<void> }>;
   evidence(): Promise<Evidence[]>;
   stop(): Promise<void>;
 }

@@ -16,6 +16,8 @@ export interface ToyRun {
   root: string;
   /** What its activities did, a line each. */
   journal: () => Promise<string[]>;
+  /** What was undone, a name for each undo that was begun; a repeated attempt of one does not count again. */
+  undone: () => Promise<string[]>;
   /** The one piece of evidence that it has. */
   evidence: () => Promise<Evidence>;
 }
@@ -25,10 +27,12 @@ export async function startToy(environment: KernelEnvironment, input: Record<str
   const root = await mkdtemp(path.join(environment.root, 'run-'));
   const handle = await client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...input }], ...options });
   const owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
+  const linesOf = async (name: string) => (await readFile(path.join(root, name), 'utf8').catch(() => '')).trim().split('\n').filter(Boolean);
   return {
     handle, root,
     guardian: environment.client.workflow.getHandle(guardianId(owner)),
-    journal: async () => (await readFile(path.join(root, 'journal'), 'utf8').catch(() => '')).trim().split('\n').filter(Boolean),
+    journal: () => linesOf('journal'),
+    undone: async () => [...new Set(await linesOf('undone'))].map((line) => line.split(' by ')[0] ?? ''),
     evidence: async () => {
       const found = (await environment.evidence()).filter((one) => one.workflowId === handle.workflowId);
       expect(found).toHaveLength(1);

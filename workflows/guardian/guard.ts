@@ -132,7 +132,7 @@ export class Guard {
     // A dead run's activities may not know yet: they learn it with their next heartbeat. A living run has waited for its own.
     if (ledger.mayActForMs > 0) await sleep(ledger.mayActForMs, { summary: 'until the activities of the run can no longer act' });
     this.#settlement = await settle({
-      owner, outcome: this.#outcome, entries: ledger.entries, lost: ledger.lost ?? [], place: this.#taken?.place ?? null, fence: this.#fence as number, leaseExpiresAtMs: this.#leaseExpiresAtMs,
+      owner, outcome: this.#outcome, undoAnyway: this.#finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [], place: this.#taken?.place ?? null, fence: this.#fence as number, leaseExpiresAtMs: this.#leaseExpiresAtMs,
       hostLossMs: lease.hostLossMs, proofGapMs: this.#finished && ledger.mayActForMs === 0 ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
     });
     this.#raiseAlarm();

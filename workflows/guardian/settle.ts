@@ -2,12 +2,15 @@ import { ActivityFailure, proxyActivities, sleep, TimeoutFailure } from '@tempor
 import type { Outcome, CompensationRecord, Teardown } from '../../contracts/evidence.ts';
 import type { AbsenceProof, ActivityCall, LedgerEntry, Owner, Place } from '../../contracts/ledger.ts';
 import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
+import { isHostTaskQueue } from '../../contracts/search-attributes.ts';
 import { instantOf } from '../procedure/wait.ts';
 
 export interface SettleInput {
   owner: Owner;
   outcome: Outcome;
   entries: LedgerEntry[];
+  /** Ids of entries that are undone whatever the outcome. */
+  undoAnyway: readonly string[];
   /** Runs whose histories are lost, and with them what they had registered. */
   lost: readonly string[];
   place: Place | null;
@@ -27,7 +30,7 @@ export interface SettleInput {
  */
 export async function settle(input: SettleInput): Promise<Settlement> {
   const compensations: CompensationRecord[] = input.lost.map(unknownToUndo);
-  for (const entry of toUndo(input.entries, input.outcome)) compensations.push(await undo(entry, input.hostLossMs));
+  for (const entry of toUndo(input.entries, input.outcome, input.undoAnyway)) compensations.push(await undo(entry, input.hostLossMs));
   if (!input.place) {
     return { ...NOTHING_SETTLED, compensations };
   }
@@ -43,10 +46,10 @@ function unknownToUndo(runId: string): CompensationRecord {
   };
 }
 
-/** Newest first; a step that ran twice registered one entry. On success only what is never kept. */
-export function toUndo(entries: readonly LedgerEntry[], outcome: Outcome): LedgerEntry[] {
+/** Newest first; a step that ran twice registered one entry. On success only what is never kept, and what `undoAnyway` names. */
+export function toUndo(entries: readonly LedgerEntry[], outcome: Outcome, undoAnyway: readonly string[]): LedgerEntry[] {
   const byId = new Map(entries.map((entry) => [entry.id, entry]));
-  return [...byId.values()].filter((entry) => entry.when === 'always' || outcome !== 'succeeded').reverse();
+  return [...byId.values()].filter((entry) => entry.when === 'always' || outcome !== 'succeeded' || undoAnyway.includes(entry.id)).reverse();
 }
 
 async function undo(entry: LedgerEntry, hostLossMs: number): Promise<CompensationRecord> {
@@ -99,13 +102,15 @@ function isUnheard(error: unknown): boolean {
   return error instanceof ActivityFailure && error.cause instanceof TimeoutFailure && error.cause.timeoutType === 'SCHEDULE_TO_START';
 }
 
-/** Calls what the ledger holds by name. A host that is silent for `hostLossMs` counts as lost. */
+/**
+ * Calls what the ledger holds by name. A host that is silent for `hostLossMs` counts as lost: another cannot do its work.
+ * What any worker can do waits for one, however long that takes; only attempts that failed are counted.
+ */
 export async function callActivity<T>(call: ActivityCall, summary: string, hostLossMs: number): Promise<T> {
   const proxies = proxyActivities<Record<string, (input: unknown) => Promise<unknown>>>({
     taskQueue: call.taskQueue,
     startToCloseTimeout: call.startToCloseMs,
-    scheduleToStartTimeout: hostLossMs,
-    scheduleToCloseTimeout: hostLossMs + 5 * call.startToCloseMs,
+    ...(isHostTaskQueue(call.taskQueue) ? { scheduleToStartTimeout: hostLossMs, scheduleToCloseTimeout: hostLossMs + 5 * call.startToCloseMs } : {}),
     ...(call.heartbeatMs === undefined ? {} : { heartbeatTimeout: call.heartbeatMs }),
     retry: { initialInterval: '500ms', maximumInterval: '10s', maximumAttempts: 20 },
     summary,

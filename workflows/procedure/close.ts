@@ -5,6 +5,7 @@ import { write } from './kernel-activities.ts';
 import { settleThroughGuardian } from './ownership.ts';
 import { enterPhase, setAttributes } from './presentation.ts';
 import type { RunState } from './run-state.ts';
+import { givenUp } from './undo-entries.ts';
 
 /** A run that is undone and written down. Its end may be another than its body's: {@link endOf}. */
 export interface Closed extends End { files: EvidenceFiles; teardown: TeardownResult }
@@ -15,7 +16,8 @@ export async function closeRun(state: RunState, bodyEnd: End): Promise<Closed> {
   // Not when the run is told to end: the step that it was paused before would begin.
   state.paused = false;
   state.isEnding = true;
-  const settlement = (await settleThroughGuardian(state, { outcome: bodyEnd.outcome })) ?? NOTHING_SETTLED;
+  const undoAnyway = givenUp(state);
+  const settlement = (await settleThroughGuardian(state, { outcome: bodyEnd.outcome, ...(undoAnyway.length > 0 ? { undoAnyway } : {}) })) ?? NOTHING_SETTLED;
   const { outcome, failure } = endOf(bodyEnd, settlement);
   enterPhase(state, 'evidence');
   const files = await write.writeEvidence({

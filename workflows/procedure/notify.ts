@@ -1,6 +1,7 @@
-import { ParentClosePolicy, startChild, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, ParentClosePolicy, startChild, uuid4, workflowInfo } from '@temporalio/workflow';
 import { NOTIFICATION_TYPE, type Notice, type NotificationInput, type NotificationKind } from '../../contracts/notification.ts';
 import { shortWorkflowId } from '../../contracts/workflow-id.ts';
+import { correctionInWords } from './corrections.ts';
 import { approversAt } from './ladder.ts';
 import type { OpenGate, RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
@@ -14,13 +15,14 @@ interface Telling { kind: NotificationKind; channels: readonly string[]; gate?: 
 export function notify(state: RunState, { kind, channels, gate, lines = [] }: Telling): void {
   if (channels.length === 0) return;
   const { record } = state;
-  state.told += 1;
   const { workflowId, runId } = workflowInfo();
-  // Derived from the run: a task that is repeated tells the same thing again. What a run was reset to opens its gates anew.
-  const id = `${runId}-${state.told}`;
+  // Drawn from the run's own seed: a task that is repeated tells the same thing again, and so does what a reset replays. After
+  // the reset the seed is another: what opens anew is told anew. The run's id would do neither, as a reset changes it at once.
+  const id = `${record.owner.firstExecutionRunId}-${uuid4()}`;
   const done = record.steps.filter((step) => step.summary !== null).map(({ name, summary }) => `${name}: ${summary}`);
+  const correction = gate ? correctionInWords(state) : null;
   const notice: Notice = {
-    kind, id, at: instantOf(Date.now()), runbook: record.runbook, target: record.target, workflowId, runId, requester: record.requester, reason: record.reason, lines: [...lines, ...done],
+    kind, id, at: instantOf(Date.now()), runbook: record.runbook, target: record.target, workflowId, runId, requester: record.requester, reason: record.reason, lines: [...correction === null ? [] : [correction], ...lines, ...done],
     gate: gate ? {
       name: gate.name, planHash: gate.record.planHash, expiresAt: instantOf(gate.expiresAtMs), approvers: approversAt(gate.policy, gate.openedAtMs, Date.now()), quorum: gate.policy.quorum, assurance: gate.policy.assurance,
     } : null,
@@ -28,12 +30,12 @@ export function notify(state: RunState, { kind, channels, gate, lines = [] }: Te
   for (const channel of channels) send({ channel, notice });
 }
 
-/** Starts the delivery and does not wait for it. */
+/** Starts the delivery and does not wait for it. An abort takes nothing back: people are told of what was, too. */
 export function send(input: NotificationInput): void {
   const { notice, channel } = input;
-  startChild(NOTIFICATION_TYPE, {
+  CancellationScope.nonCancellable(() => startChild(NOTIFICATION_TYPE, {
     workflowId: shortWorkflowId(`notification/${notice.workflowId}/`, `${notice.id}/${channel}`), args: [input],
     parentClosePolicy: ParentClosePolicy.ABANDON, staticSummary: `tell ${channel}: ${notice.kind}`,
   // One that is there already is being delivered; a run that ends meanwhile takes nothing back.
-  }).catch(() => undefined);
+  })).catch(() => undefined);
 }

@@ -22,10 +22,12 @@ function whyTooLate({ isEnding, phase }: RunState, operation: RunOperation): str
   return isEnding ? `the run is ending (it is at: ${phase}); ${operation} changes nothing any more` : null;
 }
 
-/** Does what an operator asks, and notes who asked and why. A signal has no answer: whatever it carries, it does what it is for. */
+/** Does what an operator asks, and notes who asked and why. A signal has no answer: whatever it carries, it does what it is for. @throws to an update that comes too late */
 export function operate(state: RunState, operation: RunOperation, channel: OperationRecord['channel'], payload: unknown): void {
   const tooLate = whyTooLate(state, operation);
   if (tooLate !== null) {
+    // The body may have ended between the update's validator and this.
+    if (channel === 'update') throw refused(tooLate);
     state.noteRefusal(`${operation} at ${instantOf(Date.now())}: ${tooLate}`);
     return showDetails(state);
   }

@@ -2,6 +2,7 @@ import { setCurrentDetails, upsertSearchAttributes, log } from '@temporalio/work
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import { refusalLines, type CompensationView, type Progress } from '../../contracts/messages.ts';
+import { correctionInWords } from './corrections.ts';
 import { requesterUnchecked } from './gate-policy.ts';
 import { approversAt, latestExpiry } from './ladder.ts';
 import { inline } from './markdown.ts';
@@ -44,7 +45,7 @@ export function progressOf(state: RunState): Progress {
           approvers: approversAt(openGate.policy, openGate.openedAtMs, Date.now()),
           quorum: openGate.policy.quorum,
           assurance: openGate.policy.assurance,
-          note: requesterUnchecked(openGate.policy, record),
+          note: notesOf(state).join('; ') || null,
         }
       : null,
     waitingStep: waitingStep ? { name: waitingStep.name, failure: waitingStep.failure, until: instantOf(waitingStep.untilMs), takesInput: waitingStep.input !== undefined, skippingCosts: waitingStep.skippingCosts } : null,
@@ -54,6 +55,12 @@ export function progressOf(state: RunState): Progress {
     refused: record.refused,
     refusedLeftOut: record.refusedLeftOut,
   };
+}
+
+/** What people have to know who decide at the open gate. */
+function notesOf(state: RunState): string[] {
+  const { openGate, record } = state;
+  return [correctionInWords(state), openGate && requesterUnchecked(openGate.policy, record)].filter((note) => typeof note === 'string');
 }
 
 /** Who has what the run waits for. */
@@ -66,7 +73,7 @@ function lockOf({ lock, record }: RunState): NonNullable<Progress['lock']> | nul
 /** The answer of the `compensations` query: what an abort would undo now, in that order. */
 export function compensationsOf(state: RunState): CompensationView[] {
   const last = state.settings?.lastUndone ?? {};
-  return state.undo.map(({ step, entry }) => ({ id: entry.id, step, title: entry.title, when: entry.when, lastSeconds: last[step] ?? null })).reverse();
+  return state.undo.map(({ step, entry, isGivenUp }) => ({ id: entry.id, step, title: entry.title, when: isGivenUp ? 'always' as const : entry.when, lastSeconds: last[step] ?? null })).reverse();
 }
 
 /** Shows the run in the web UI: phase, open gate and what was refused, and the steps so far. Lists only: older UIs have no tables. Approvers read it, so what others chose is written {@link inline}. */
@@ -85,8 +92,7 @@ export function showDetails(state: RunState): void {
     lines.push(`Step **${inline(waitingStep.name)}** waits for an operator until ${instantOf(waitingStep.untilMs)}.${why}`, '');
   }
   if (state.owned?.leaseExpiresAtMs !== undefined) lines.push(`- it has its target until ${instantOf(state.owned.leaseExpiresAtMs)} at the latest`);
-  const note = openGate && requesterUnchecked(openGate.policy, record);
-  if (note) lines.push(`- note: ${inline(note)}`);
+  for (const note of notesOf(state)) lines.push(`- note: ${inline(note)}`);
   for (const line of refusalLines(record)) lines.push(`- ${inline(line)}`);
   for (const step of record.steps) {
     lines.push(`- ${step.outcome === 'done' ? '✓' : step.outcome === 'running' ? '▶' : '✗'} ${inline(step.name)}${step.summary ? `: ${inline(step.summary)}` : ''}`);

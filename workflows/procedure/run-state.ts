@@ -7,6 +7,7 @@ import type { GateRecord, OperationRecord, Verdict } from '../../contracts/evide
 import type { GatePolicy } from '../../contracts/gate.ts';
 import type { UndoEntry } from '../../contracts/ledger.ts';
 import type { People } from '../../contracts/people.ts';
+import type { Correction } from './corrections.ts';
 import type { LadderState } from './ladder.ts';
 import { instantOf } from './wait.ts';
 
@@ -56,6 +57,16 @@ export interface WaitingStep {
   answer?: Answer;
 }
 
+/** What undoes a step, as it stands in the header of the step's activities. */
+export interface RegisteredUndo {
+  step: string;
+  entry: UndoEntry;
+  /** What the runbook's page says undoes it, as JSON: to know the same again. */
+  content: string;
+  /** The newest attempt of it failed: it is undone also when the run succeeds without it. */
+  isGivenUp: boolean;
+}
+
 /** A stretch of a run's durable time. */
 export interface Span { name: string; kind: 'step' | 'gate' | 'lock' | 'pause'; startedAtMs: number; finishedAtMs: number }
 
@@ -79,14 +90,14 @@ export class RunState {
   overdue: string | null = null;
   openGate: OpenGate | undefined;
   waitingStep: WaitingStep | undefined;
-  /** How often people were told something. */
-  told = 0;
   /** What of the plan its hash covers, each part by its own hash: what of it has changed can be named. */
   boundParts: Record<string, string> = {};
+  /** Corrected inputs that its hash covers, the newest of each step; the last is what an open gate for corrections is about. */
+  corrections: readonly Correction[] = [];
   /** The validated input, which the plan's hash covers too. */
   input: unknown = null;
   readonly spans: Span[] = [];
-  readonly undo: { step: string; entry: UndoEntry }[] = [];
+  readonly undo: RegisteredUndo[] = [];
   readonly signalsSeen = { approve: 0, reject: 0 };
   /** Set when the guardian is started with the run; resolves once it exists. */
   guarded: Promise<void> | undefined;

@@ -6,6 +6,7 @@ import type { NotVerifiedReasons } from '../../contracts/record.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import { passGate } from './gates.ts';
 import { takeOwnership } from './ownership.ts';
+import { pauseBefore } from './pause.ts';
 import { bindPlan } from './plan-hash.ts';
 import { setAttributes } from './presentation.ts';
 import type { RunState, Span } from './run-state.ts';
@@ -58,8 +59,12 @@ export class Run {
     return passGate(this.#state, name, this.settings.gates[name], { recheck });
   }
 
-  /** Takes the target: guardian, lock, fence. Only after it may anything be created. Returns the fence number. */
-  own(place: Place | null): Promise<number> {
+  /**
+   * Takes the target: guardian, lock, fence. Only after it may anything be created. Pausing takes effect before it: nobody
+   * is kept from a target by a run that waits. Returns the fence number.
+   */
+  async own(place: Place | null): Promise<number> {
+    await pauseBefore(this.#state, 'taking the target');
     return takeOwnership(this.#state, place);
   }
 

@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancellationScope, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, CancelledFailure, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
 import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type ExtendDeadline, type Progress, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
 import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
@@ -49,6 +49,8 @@ export function runbook<Input extends z.ZodType, Result extends object>(
         guardFromTheStart(state, contract);
         return body(new Run(state), input);
       });
+      // Who was told that the run ends must not find that it went on: the last activity may have come to its end all the same.
+      if (isToldToEnd(state, conclusion)) throw new CancelledFailure('the run was told to end while its last step came to its end');
       if (conclusion.failure) {
         outcome = 'failed';
         failure = conclusion.failure;
@@ -72,6 +74,11 @@ export function runbook<Input extends z.ZodType, Result extends object>(
       return { ...(conclusion as Conclusion<Result>).result, ...ending };
     });
   };
+}
+
+/** A cancel takes no finding's place, as it does not where the body throws it; an abort and the end of the lease do. */
+function isToldToEnd({ abort, overdue, bodyScope }: RunState, { failure }: Conclusion<unknown>): boolean {
+  return abort !== null || overdue !== null || (bodyScope.consideredCancelled && !failure);
 }
 
 function outcomeOf(state: RunState, error: unknown, type: string): Outcome {
@@ -157,7 +164,7 @@ function registerHandlers(state: RunState): void {
     if (isOurs(owner, asking, state.asking.finish)) state.settlement = settlement;
   });
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
-  setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash }), { description: 'The plan and its hash.' });
+  setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash, corrections: state.corrections }), { description: 'The plan, corrected inputs that belong to it, and its hash.' });
   setHandler(defineQuery<CompensationView[]>(QUERIES.compensations), () => compensationsOf(state), { description: 'What an abort would undo now, in that order.' });
   setHandler(defineQuery<RunRecord>(QUERIES.record), () => state.record, { description: 'Everything known of the run.' });
 }

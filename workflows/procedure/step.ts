@@ -6,15 +6,20 @@ import type { RunStep } from '../../contracts/record.ts';
 import { passGate } from './gates.ts';
 import { notify } from './notify.ts';
 import { describeFailure } from './outcome.ts';
+import { pauseBefore } from './pause.ts';
 import { bindPlan } from './plan-hash.ts';
 import { enterPhase } from './presentation.ts';
 import type { Answer, RunState, WaitingStep } from './run-state.ts';
 import { withStepHeader } from './step-header.ts';
+import { registerUndo } from './undo-entries.ts';
 import { instantOf, waitUntil } from './wait.ts';
 
 export interface StepOptions<T, Input = undefined> {
-  /** What undoes the step; it is in history before the step's activities can act. */
-  undo?: UndoEntry;
+  /**
+   * What undoes the step, or an attempt with this input; it is in history before the step's activities can act. What
+   * began and failed is undone also where the run goes on without it and succeeds, whatever `when` says.
+   */
+  undo?: UndoEntry | ((input: Input) => UndoEntry);
   /** One line about the result, for the terminal, the web UI and the evidence. */
   summary?: (result: T) => string;
   /** Whether what the step found is shown as failed. The run goes on all the same. */
@@ -28,13 +33,14 @@ export interface StepOptions<T, Input = undefined> {
 /** Runs one named unit of a run, and what operators make of it: see `Run.step`. */
 export async function runStep<T, Input>(state: RunState, name: string, work: (input: Input) => Promise<T>, options: StepOptions<T, Input>): Promise<T> {
   let input = options.input?.value as Input;
-  const skipped = await pauseBefore(state, name, options);
-  if (skipped) return skip(state, name, options, skipped);
   for (;;) {
+    // Also before it is tried again: an operator who mends one thing does not end the pause of another.
+    const skipped = await pauseBefore(state, name, { skippingCosts: options.skippable?.costs ?? null });
+    if (skipped) return skip(state, name, options, skipped);
     try {
-      return await attempt(state, name, () => work(input), options);
+      return await attempt(state, name, () => work(input), { ...options, undo: typeof options.undo === 'function' ? options.undo(input) : options.undo });
     } catch (error) {
-      const answer = await askOperator(state, name, error, options);
+      const answer = await askOperator(state, name, error, options, input);
       if (!answer) throw error;
       if (answer.kind === 'skip') return skip(state, name, options, answer);
       if ('input' in answer) input = answer.input as Input;
@@ -42,18 +48,19 @@ export async function runStep<T, Input>(state: RunState, name: string, work: (in
   }
 }
 
-async function attempt<T>(state: RunState, name: string, work: () => Promise<T>, options: Pick<StepOptions<T>, 'undo' | 'summary' | 'failed'>): Promise<T> {
+async function attempt<T>(state: RunState, name: string, work: () => Promise<T>, { undo, summary, failed }: Pick<StepOptions<T>, 'summary' | 'failed'> & { undo: UndoEntry | undefined }): Promise<T> {
   const startedAtMs = Date.now();
   const record: RunStep = { name, outcome: 'running', startedAt: instantOf(startedAtMs), finishedAt: null, summary: null };
   state.record.steps.push(record);
-  if (options.undo && !state.undo.some(({ entry }) => entry.id === options.undo?.id)) state.undo.push({ step: name, entry: options.undo });
+  const registered = undo && registerUndo(state, name, undo);
   enterPhase(state, name);
   try {
-    const result = await withStepHeader({ name, undo: options.undo }, work);
-    record.outcome = options.failed?.(result) === true ? 'failed' : 'done';
-    record.summary = options.summary?.(result) ?? null;
+    const result = await withStepHeader({ name, undo: registered?.entry }, work);
+    record.outcome = failed?.(result) === true ? 'failed' : 'done';
+    record.summary = summary?.(result) ?? null;
     return result;
   } catch (error) {
+    if (registered) registered.isGivenUp = true;
     record.outcome = isCancellation(error) ? 'cancelled' : 'failed';
     if (!isCancellation(error) && error instanceof Error) record.summary = describeFailure(error as never).message;
     throw error;
@@ -63,31 +70,8 @@ async function attempt<T>(state: RunState, name: string, work: () => Promise<T>,
   }
 }
 
-type Options = Pick<StepOptions<unknown>, 'skippable'> & { input?: { schema: z.ZodType } };
-
-/** Waits while the run is paused. Returns the operator's answer where the step is to be skipped. */
-async function pauseBefore(state: RunState, name: string, { skippable }: Options): Promise<Answer | undefined> {
-  if (!state.paused) return undefined;
-  const pausedAtMs = Date.now();
-  enterPhase(state, `paused before: ${name}`);
-  const maximumMs = state.settings?.lease.maximumMs ?? 0;
-  const waiting: WaitingStep = { name, failure: null, untilMs: pausedAtMs + maximumMs, input: undefined, skippingCosts: skippable?.costs ?? null };
-  state.waitingStep = waiting;
-  try {
-    // Once the target is taken its lease ends the run; before that nothing else would.
-    if (!(await waitUntil(() => !state.paused || waiting.answer !== undefined, maximumMs, 'a pause lasts as long as a lease at most'))) {
-      state.overdue ??= `it was paused before "${name}" for as long as a lease lasts`;
-      throw ApplicationFailure.nonRetryable(state.overdue, 'LEASE_OVER');
-    }
-  } finally {
-    state.waitingStep = undefined;
-  }
-  state.spans.push({ name: 'pause', kind: 'pause', startedAtMs: pausedAtMs, finishedAtMs: Date.now() });
-  return waiting.answer;
-}
-
 /** Where the configuration wants that, waits for what an operator makes of a step that failed. Undefined: it has failed. */
-async function askOperator(state: RunState, name: string, error: unknown, { skippable, input }: Options): Promise<Answer | undefined> {
+async function askOperator(state: RunState, name: string, error: unknown, { skippable, input }: Pick<StepOptions<unknown>, 'skippable'> & { input?: { schema: z.ZodType } }, workedWith: unknown): Promise<Answer | undefined> {
   const waitMs = state.settings?.failedStepsWaitMs ?? 0;
   if (waitMs === 0 || !(error instanceof TemporalFailure) || isCancellation(error) || state.overdue !== null || CancellationScope.current().consideredCancelled) return undefined;
   const { type, message } = describeFailure(error);
@@ -106,7 +90,7 @@ async function askOperator(state: RunState, name: string, error: unknown, { skip
       await waitUntil(() => waiting.answer !== undefined, waiting.untilMs - Date.now(), `step "${name}" waits for an operator`);
       const { answer } = waiting;
       state.waitingStep = undefined;
-      if (!answer || await isApproved(state, name, answer)) return answer;
+      if (!answer || await isApproved(state, name, workedWith, answer)) return answer;
     }
   } finally {
     state.waitingStep = undefined;
@@ -115,15 +99,24 @@ async function askOperator(state: RunState, name: string, error: unknown, { skip
   }
 }
 
-/** Whether a corrected input may be used: where the configuration has a policy for that, somebody else has to agree. */
-async function isApproved(state: RunState, step: string, answer: Answer): Promise<boolean> {
+/**
+ * Whether a corrected input may be used: where the configuration has a policy for that, somebody else has to agree. While
+ * they decide, and when they agreed, it is a part of the plan, with what it takes the place of.
+ */
+async function isApproved(state: RunState, step: string, from: unknown, answer: Answer): Promise<boolean> {
   const policy = state.settings?.gates[CORRECTION_GATE];
   if (!('input' in answer) || !policy) return true;
-  bindPlan(state, { [`input of ${step}`]: answer.input });
+  const { corrections, boundParts, record: { planHash } } = state;
+  const correction = { step, by: answer.by, reason: answer.reason, from, to: answer.input };
+  state.corrections = [...corrections.filter((earlier) => earlier.step !== step), correction];
+  bindPlan(state, { [`input of ${step}`]: { from, to: answer.input } });
   try {
     await passGate(state, CORRECTION_GATE, policy, { requester: answer.by });
     return true;
   } catch (error) {
+    // What nobody agreed to is no part of the plan.
+    Object.assign(state, { corrections, boundParts });
+    state.record.planHash = planHash;
     if (!(error instanceof ApplicationFailure) || error.type !== 'REJECTED') throw error;
     state.noteRefusal(`retryStep of "${step}" by ${answer.by}: ${error.message}`);
     return false;

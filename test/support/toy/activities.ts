@@ -31,6 +31,9 @@ export const toyActivities = {
     return `wrote ${name}`;
   },
   async undoToy({ root, name }: ToyFile): Promise<{ detail: string }> {
+    // An activity is at least once; whoever counts what was undone has to tell a second attempt from a second undo.
+    const { activityId, workflowExecution } = Context.current().info;
+    await appendFile(path.join(root, 'undone'), `${name} by ${workflowExecution?.runId ?? ''}/${activityId}\n`);
     await appendFile(path.join(root, 'journal'), `undo ${name}\n`);
     return { detail: `undid ${name}` };
   },

@@ -12,7 +12,7 @@ export { notification } from '../../../workflows/notification/workflow.ts';
 /** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
 export const Toy = defineRunbook({
   type: 'toy', title: 'writes two files', targetField: 'database', sharesTargetWith: [], gates: ['start'],
-  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), looksFirst: z.boolean().default(false) }),
+  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), looksFirst: z.boolean().default(false), undoTellsInput: z.boolean().default(false) }),
 });
 
 const act = proxyActivities<ToyActivities>({ startToCloseTimeout: '1m', heartbeatTimeout: '2s', retry: { maximumAttempts: 2, initialInterval: '50ms' } });
@@ -29,7 +29,9 @@ const toy = runbook(Toy, async (run, input) => {
     await run.step(`write ${name}`, ({ fail }) => act.writeToy({ ...file, fail }), {
       input: { value: { fail: input.failAt === name }, schema: z.strictObject({ fail: z.boolean() }) },
       ...(name === 'two' ? { skippable: { result: 'not written', costs: 'two: it was not written, since an operator skipped it' } } : {}),
-      undo: { id: name, title: `record that ${name} is undone`, when: 'failure', call: { activity: 'undoToy', input: file, taskQueue: 'runbooks', startToCloseMs: 10_000 } },
+      undo: ({ fail }) => ({
+        id: name, title: `record that ${name} is undone${input.undoTellsInput && fail ? ', which was to fail' : ''}`, when: 'failure', call: { activity: 'undoToy', input: file, taskQueue: 'runbooks', startToCloseMs: 10_000 },
+      }),
       summary: (text) => text,
     });
   }
