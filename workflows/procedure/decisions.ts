@@ -10,11 +10,8 @@ import { refused } from './refused.ts';
 import { KEPT_REFUSALS, type OpenGate, type PendingDecision, type RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
 
-/**
- * A bare signal within this time of a gate's opening is a double click on the gate before it: nobody reads a plan in
- * two seconds. It counts for nothing, and the gate says so.
- */
-const BARE_SIGNAL_SETTLE_MS = 2_000;
+/** Nobody reads a plan in two seconds: what says of no plan that it is for that one is by then for what was shown before. */
+const SETTLE_MS = 2_000;
 
 /** Takes an `approve` or `reject` signal. It may come with no argument at all, from the web UI's empty form. */
 export function receiveSignal(state: RunState, signal: 'approve' | 'reject', payload: DecisionSignal | 'malformed'): void {
@@ -37,7 +34,7 @@ export function receiveSignal(state: RunState, signal: 'approve' | 'reject', pay
 /** Validator of the `decide` update: throws a sentence that says what to do, before anything enters history. */
 export function validateDecide(state: RunState, input: Decide): void {
   const gate = state.openGate;
-  const reason = whyNotHere(gate, input) ?? (gate ? tooLate(gate, Date.now()) ?? refusal(viewOf(state, gate), bestCase(input)) : null);
+  const reason = whyNotHere(gate, input) ?? (gate ? tooSoon(gate, { ...input, named: true }, { atMs: Date.now() }) ?? tooLate(gate, Date.now()) ?? refusal(viewOf(state, gate), bestCase(input)) : null);
   if (reason !== null) throw refused(reason);
 }
 
@@ -76,15 +73,27 @@ function tooLate(gate: OpenGate, atMs: number): string | null {
   return atMs <= gate.expiresAtMs ? null : `it arrived after gate "${gate.name}" had expired at ${instantOf(gate.expiresAtMs)}; start another run`;
 }
 
+/**
+ * A signal that names no gate, right after one opened, is a double click on the gate before it. Once the plan has become
+ * another one, a decision that carries no hash of it is for the former one, also where it names the gate: who sends that
+ * saw this gate, and not this plan. A signature is over a plan.
+ */
+function tooSoon({ name, openedAtMs, planShownAtMs }: OpenGate, { named, planHash, signature }: Pick<PendingDecision, 'named' | 'planHash' | 'signature'>, { atMs, beforeGateWasVisible = false }: { atMs: number; beforeGateWasVisible?: boolean }): string | null {
+  const isEarly = (sinceMs: number) => beforeGateWasVisible || atMs - sinceMs < SETTLE_MS;
+  if (planShownAtMs !== undefined) {
+    if (planHash !== undefined || signature !== undefined || !isEarly(planShownAtMs)) return null;
+    return `it names no plan and was sent before anybody could read the present one of gate "${name}", which is shown since ${instantOf(planShownAtMs)}; look at it and send it again`;
+  }
+  if (named || !isEarly(openedAtMs)) return null;
+  return `it names no gate and arrived ${((atMs - openedAtMs) / 1000).toFixed(1)} s after gate "${name}" opened, too soon to have read its plan; send it again`;
+}
+
 /** Reads from the event itself who sent a decision and when; a name in a payload is only claimed. Then judges it. */
 export async function identify(state: RunState, gate: OpenGate, pending: PendingDecision): Promise<void> {
   const { workflowId, runId } = workflowInfo();
   const event = 'signal' in pending.event
-    ? await read.identifyDecision({ workflowId, runId, ...pending.event, gateOpenedAtMs: gate.openedAtMs })
+    ? await read.identifyDecision({ workflowId, runId, ...pending.event, gateOpenedAtMs: gate.planShownAtMs ?? gate.openedAtMs })
     : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...pending.event }) };
-  const tooSoon = !pending.named && (event.beforeGateWasVisible || event.atMs - gate.openedAtMs < BARE_SIGNAL_SETTLE_MS)
-    ? `it names no gate and arrived ${((event.atMs - gate.openedAtMs) / 1000).toFixed(1)} s after gate "${gate.name}" opened, too soon to have read its plan; send it again`
-    : null;
   const signed = pending.signature === undefined ? undefined : await read.verifySignature({ signature: pending.signature, statement: statementOf(state, gate, pending) });
   const forged = signed?.refused ?? null;
   const signer = signed?.refused === null ? signed.principals.find((principal) => samePerson(principal, pending.by, state.people)) ?? signed.principals[0] ?? null : null;
@@ -94,7 +103,7 @@ export async function identify(state: RunState, gate: OpenGate, pending: Pending
   } as const;
   const judged = { ...proposal, atMs: event.atMs, planHash: pending.planHash };
   const view = viewOf(state, gate);
-  const reason = forged ?? tooSoon ?? tooLate(gate, event.atMs) ?? refusal(view, judged);
+  const reason = forged ?? tooSoon(gate, pending, event) ?? tooLate(gate, event.atMs) ?? refusal(view, judged);
   addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, key: signed?.refused === null ? signed.key : null }, reason);
   pending.answer = { refused: reason, by: proposal.by };
 }

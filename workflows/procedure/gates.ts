@@ -116,6 +116,7 @@ async function hasDrifted(state: RunState, gate: OpenGate, recheck: GateOptions[
   const changed = Object.keys({ ...before.parts, ...state.boundParts }).filter((name) => before.parts[name] !== state.boundParts[name]);
   const what = `the plan changed from ${before.hash.slice(0, 12)} to ${hash.slice(0, 12)} (${changed.join(', ')})`;
   gate.record.planHash = hash;
+  gate.planShownAtMs = Date.now();
   for (const decision of gate.record.decisions.filter(({ counted }) => counted)) {
     decision.counted = false;
     decision.reason = `void since ${what}; look at the new plan and decide on it`;

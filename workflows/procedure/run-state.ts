@@ -29,6 +29,8 @@ export interface OpenGate extends LadderState {
   name: string;
   policy: GatePolicy;
   record: GateRecord;
+  /** When the gate began to show another plan than the one it opened with; absent as long as it has not. */
+  planShownAtMs?: number;
   inbox: PendingDecision[];
   /** Rises with what operators change of the gate. */
   changes: number;
