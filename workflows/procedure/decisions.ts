@@ -27,7 +27,7 @@ export function receiveSignal(state: RunState, signal: 'approve' | 'reject', pay
   }
   state.openGate.inbox.push({
     decision: signal, event: { signal, ordinal }, by: payload?.by ?? null, comment: payload?.comment ?? null,
-    planHash: payload?.planHash, signature: payload?.signature, named: payload?.gate !== undefined,
+    planHash: payload?.planHash, signature: payload?.signature, receivedAtMs: Date.now(), named: payload?.gate !== undefined,
   });
 }
 
@@ -55,7 +55,7 @@ export async function receiveDecide(state: RunState, input: Decide): Promise<{ g
   if (!gate) throw refused('the gate closed meanwhile');
   const pending: PendingDecision = {
     decision: input.decision, event: { updateId: currentUpdateInfo()?.id ?? '' }, by: input.by, comment: input.comment ?? null,
-    planHash: input.planHash, signature: input.signature, named: true,
+    planHash: input.planHash, signature: input.signature, receivedAtMs: Date.now(), named: true,
   };
   gate.inbox.push(pending);
   await condition(() => pending.answer !== undefined);
@@ -63,9 +63,13 @@ export async function receiveDecide(state: RunState, input: Decide): Promise<{ g
   return { gate: gate.name, outcome: gateOutcome(gate.policy, gate.record.decisions), by: pending.answer.by };
 }
 
-/** Answers whoever still waits at a gate that has closed. */
-export function answerInbox(gate: OpenGate, reason: string): void {
-  for (const pending of gate.inbox) pending.answer ??= { refused: reason, by: pending.by };
+/** Answers whoever still waits at a gate that has closed, and notes what they sent: nobody looks any more at who that was. */
+export function answerInbox(state: RunState, gate: OpenGate): void {
+  const reason = `gate "${gate.name}" closed meanwhile`;
+  for (const pending of gate.inbox.splice(0)) {
+    pending.answer = { refused: reason, by: pending.by };
+    state.noteRefusal(`${pending.decision} at ${instantOf(pending.receivedAtMs)}: ${reason}; it was sent by ${pending.by ?? 'an unnamed person'}`);
+  }
 }
 
 /** By when it was sent, not by when somebody could look at it: no worker may have been up for hours. */

@@ -72,7 +72,7 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
   }
   const counted = gate.decisions.filter((past) => past.counted);
   const earlier = counted.some((past) => (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by, people)));
-  if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once`;
+  if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once${proposal.decision === 'reject' ? ', and an approval is not taken back: to stop the run, abort it (`runbook abort WORKFLOW_ID`)' : ''}`;
   const delegated = proposal.by === null ? undefined : counted.find((past) => samePerson(past.onBehalfOf, proposal.by, people));
   if (delegated) return `${delegated.by} has already decided for ${proposal.by} at gate "${gate.name}"; each person counts once`;
   if (free(gate, standing(gate, proposal, places)).length === 0) {

@@ -19,6 +19,8 @@ export interface PendingDecision {
   comment: string | null;
   planHash?: string | undefined;
   signature?: string | undefined;
+  /** When the run took it. */
+  receivedAtMs: number;
   /** Whether it named its gate. */
   named: boolean;
   /** What became of it. `refused`: why it does not count. */
