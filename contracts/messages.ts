@@ -23,11 +23,12 @@ export type DecisionSignal = z.output<typeof decisionSignalSchema>;
 export const decideSchema = z.strictObject({
   gate: name,
   decision: z.enum(['approve', 'reject']),
-  by: name.min(1),
+  /** Can be left out of one that is signed: whose key it is says who decided. */
+  by: name.min(1).optional(),
   comment: text.optional(),
   planHash: name.optional(),
   signature: signature.optional(),
-});
+}).refine(({ by, signature: signed }) => by !== undefined || signed !== undefined);
 export type Decide = z.output<typeof decideSchema>;
 
 /** What `pause`, `resume` and `abort` may carry. */

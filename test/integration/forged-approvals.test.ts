@@ -15,6 +15,8 @@ import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts'
 /** Forged approvals, each refused with its sentence; what is right counts. Those that only a verified token shows are in principal.test.ts. */
 let environment: KernelEnvironment;
 let keys: string;
+/** How often a worker was asked to check a signature. */
+let checked = 0;
 
 const keyOf = (name: string) => path.join(keys, name);
 const makeKey = (name: string) => execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', keyOf(name)]);
@@ -35,7 +37,8 @@ beforeAll(async () => {
     groups: { dba: ['anna', 'ben', 'carl'] },
     approvals: { allowedSigners: signers },
   });
-  await environment.startWorker();
+  const real = environment.kernelActivities(path.join(environment.root, 'evidence'));
+  await environment.startWorker({ verifySignature: (input) => { checked += 1; return real.verifySignature(input); } });
 });
 afterAll(async () => {
   await environment.stop();
@@ -159,6 +162,27 @@ describe('a signature', () => {
     ]);
   });
 
+  it('is not looked at where the decision would not count anyway, and ends no run on a worker that cannot check it', async () => {
+    const before = checked;
+    const another = await open({ database: 'signed' });
+    const count = async (message: Record<string, unknown>, decisions: number) => {
+      await another.handle.signal('approve', { signature: 'x', ...message });
+      return (await newest(another, decisions)).reason;
+    };
+    expect(await count({ gate: 'start', by: 'mallory' }, 1)).toContain('mallory may not decide');
+    expect(await count({ gate: 'start', by: 'anna', planHash: '0123456789abcdef' }, 2)).toContain('is not the plan of gate');
+    expect(await count({ gate: 'start', planHash: '0123456789abcdef' }, 3)).toContain('is not the plan of gate');
+    expect(checked).toBe(before);
+    vi.stubEnv('PATH', '/nonexistent');
+    try {
+      expect(await count({ gate: 'start' }, 4)).toBe('signatures cannot be checked on this worker: ssh-keygen is not installed; install the OpenSSH client');
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(await decide(another, { by: undefined, signature: sign('anna', await statementOf(another)) })).toMatchObject({ by: 'anna@example.org' });
+    await another.handle.terminate();
+  });
+
   describe('by `runbook approve --sign`', () => {
     let output: MockInstance[];
     let said: string;
@@ -171,7 +195,7 @@ describe('a signature', () => {
       const flags = { address: environment.server.address, comment: 'as agreed' };
       await expect(approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('nobody') })).rejects.toThrow('ssh-keygen did not sign with');
       expect(await approve(other.handle.workflowId, { ...flags, by: 'anna', sign: keyOf('anna') })).toBe(0);
-      expect(await approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('ben') })).toBe(0);
+      expect(await approve(other.handle.workflowId, { ...flags, sign: keyOf('ben') })).toBe(0);
       expect(said).toContain('approve by ben@example.org counts at gate "start": approved');
     });
   });

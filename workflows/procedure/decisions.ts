@@ -1,10 +1,11 @@
-import { condition, currentUpdateInfo, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, condition, currentUpdateInfo, isCancellation, workflowInfo } from '@temporalio/workflow';
+import type { VerifiedSignature } from '../../activities/kernel/kernel-activities.ts';
 import { approvalStatement } from '../../contracts/approval.ts';
 import type { Assurance, Decision } from '../../contracts/gate.ts';
 import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
 import { samePerson } from '../../contracts/people.ts';
-import { gateOutcome, onBehalfOf, refusal, requestersOf, type GateView } from './gate-policy.ts';
-import { read } from './kernel-activities.ts';
+import { gateOutcome, onBehalfOf, otherPlan, refusal, requestersOf, type GateView, type Proposal } from './gate-policy.ts';
+import { read, readMessage } from './kernel-activities.ts';
 import { showDetails } from './presentation.ts';
 import { refused } from './refused.ts';
 import { KEPT_REFUSALS, type OpenGate, type PendingDecision, type RunState } from './run-state.ts';
@@ -34,7 +35,7 @@ export function receiveSignal(state: RunState, signal: 'approve' | 'reject', pay
 /** Validator of the `decide` update: throws a sentence that says what to do, before anything enters history. */
 export function validateDecide(state: RunState, input: Decide): void {
   const gate = state.openGate;
-  const reason = whyNotHere(gate, input) ?? (gate ? tooSoon(gate, { ...input, named: true }, { atMs: Date.now() }) ?? tooLate(gate, Date.now()) ?? refusal(viewOf(state, gate), bestCase(input)) : null);
+  const reason = whyNotHere(gate, input) ?? (gate ? tooSoon(gate, { ...input, named: true }, { atMs: Date.now() }) ?? tooLate(gate, Date.now()) ?? refusalAtBest(viewOf(state, gate), { ...input, by: input.by ?? null }, { channel: 'update', identity: null, atMs: Date.now() }) : null);
   if (reason !== null) throw refused(reason);
 }
 
@@ -43,10 +44,13 @@ function whyNotHere(gate: OpenGate | undefined, input: Decide): string | null {
   return input.gate === gate.name ? null : `gate "${input.gate}" is not open; the open gate is "${gate.name}"`;
 }
 
-/** What an update can turn out to be at best: the server vouches for no update's sender, and for a signature's signer it is only looked up then. */
-function bestCase(input: Decide) {
-  const assurance: Assurance = input.signature === undefined ? 'claimed' : 'signature';
-  return { ...input, assurance, channel: 'update' as const, identity: null, atMs: Date.now() };
+/**
+ * Why a decision would not count with the best proof that it can turn out to have; null where that has to be looked at.
+ * The server vouches for no update's sender. Who signed decides, so that one who gives no name is not known yet.
+ */
+function refusalAtBest(view: GateView, { decision, by, planHash, signature }: Pick<PendingDecision, 'decision' | 'by' | 'planHash' | 'signature'>, sent: Pick<Proposal, 'channel' | 'identity' | 'atMs'>): string | null {
+  if (by === null && signature !== undefined) return otherPlan(view, planHash);
+  return refusal(view, { decision, by, planHash, assurance: signature === undefined ? 'claimed' : 'signature', ...sent });
 }
 
 /** Handler of the `decide` update; its validator has passed. Answers once it is known whether the decision counts. */
@@ -54,7 +58,7 @@ export async function receiveDecide(state: RunState, input: Decide): Promise<{ g
   const gate = state.openGate;
   if (!gate) throw refused('the gate closed meanwhile');
   const pending: PendingDecision = {
-    decision: input.decision, event: { updateId: currentUpdateInfo()?.id ?? '' }, by: input.by, comment: input.comment ?? null,
+    decision: input.decision, event: { updateId: currentUpdateInfo()?.id ?? '' }, by: input.by ?? null, comment: input.comment ?? null,
     planHash: input.planHash, signature: input.signature, receivedAtMs: Date.now(), named: true,
   };
   gate.inbox.push(pending);
@@ -98,18 +102,28 @@ export async function identify(state: RunState, gate: OpenGate, pending: Pending
   const event = 'signal' in pending.event
     ? await read.identifyDecision({ workflowId, runId, ...pending.event, gateOpenedAtMs: gate.planShownAtMs ?? gate.openedAtMs })
     : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...pending.event }) };
-  const signed = pending.signature === undefined ? undefined : await read.verifySignature({ signature: pending.signature, statement: statementOf(state, gate, pending) });
-  const forged = signed?.refused ?? null;
+  const sent = { channel: 'signal' in pending.event ? 'signal' : 'update', identity: event.identity } as const;
+  const view = viewOf(state, gate);
+  const untimely = tooSoon(gate, pending, event) ?? tooLate(gate, event.atMs);
+  // What would not count with the best of signatures is refused without a look at it.
+  const hopeless = pending.signature === undefined ? null : untimely ?? refusalAtBest(view, pending, { ...sent, atMs: event.atMs });
+  const signed = pending.signature === undefined || hopeless !== null ? undefined : await checkSignature(pending.signature, statementOf(state, gate, pending));
   const signer = signed?.refused === null ? signed.principals.find((principal) => samePerson(principal, pending.by, state.people)) ?? signed.principals[0] ?? null : null;
   const assurance: Assurance = signer !== null ? 'signature' : event.principal !== null ? 'principal' : pending.by !== null ? 'claimed' : 'none';
-  const proposal = {
-    decision: pending.decision, by: signer ?? event.principal ?? pending.by, assurance, channel: 'signal' in pending.event ? 'signal' : 'update', identity: event.identity,
-  } as const;
+  const proposal = { decision: pending.decision, by: signer ?? event.principal ?? pending.by, assurance, ...sent };
   const judged = { ...proposal, atMs: event.atMs, planHash: pending.planHash };
-  const view = viewOf(state, gate);
-  const reason = forged ?? tooSoon(gate, pending, event) ?? tooLate(gate, event.atMs) ?? refusal(view, judged);
+  const reason = hopeless ?? signed?.refused ?? untimely ?? refusal(view, judged);
   addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, key: signed?.refused === null ? signed.key : null }, reason);
   pending.answer = { refused: reason, by: proposal.by };
+}
+
+async function checkSignature(signature: string, statement: string): Promise<VerifiedSignature> {
+  try {
+    return await readMessage.verifySignature({ signature, statement });
+  } catch (error) {
+    if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
+    return { refused: 'no worker could check its signature in time; send it again' };
+  }
 }
 
 /** What has to be signed to decide like this at this gate: {@link approvalStatement}. */

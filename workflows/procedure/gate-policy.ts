@@ -45,12 +45,17 @@ function userOf(identity: string): string | undefined {
   return /^(?:temporal-cli:|runbook\/)(.+)@[^@]*$/.exec(identity)?.[1];
 }
 
+/** Why a decision on this plan is not one on the plan of the gate; null where it is, or names none. */
+export function otherPlan({ name, planHash: present }: Pick<GateView, 'name' | 'planHash'>, planHash: string | undefined): string | null {
+  if (planHash === undefined || namesPlan(planHash, present)) return null;
+  return `the plan that was seen (${planHash.slice(0, 12)}) is not the plan of gate "${name}" (${present.slice(0, 12)}); look at it again and decide on the new one`;
+}
+
 /** Why a decision does not count at this gate, as a sentence that says what to do; null when it counts. */
 export function refusal(gate: GateView, proposal: Proposal): string | null {
   const { policy, people } = gate;
-  if (proposal.planHash !== undefined && !namesPlan(proposal.planHash, gate.planHash)) {
-    return `the plan that was seen (${proposal.planHash.slice(0, 12)}) is not the plan of gate "${gate.name}" (${gate.planHash.slice(0, 12)}); look at it again and decide on the new one`;
-  }
+  const other = otherPlan(gate, proposal.planHash);
+  if (other !== null) return other;
   if (ASSURANCES.indexOf(proposal.assurance) < ASSURANCES.indexOf(policy.assurance)) {
     return `gate "${gate.name}" asks for assurance "${policy.assurance}" and this decision has "${proposal.assurance}"; ${howToBeNamed(policy.assurance, proposal)}`;
   }

@@ -118,7 +118,7 @@ function registerHandlers(state: RunState): void {
   setHandler(defineUpdate<{ gate: string; outcome: string; by: string | null }, [Decide]>(UPDATES.decide), (input) => receiveDecide(state, input), {
     validator: (input) => {
       const parsed = decideSchema.safeParse(input);
-      if (!parsed.success) throw ApplicationFailure.nonRetryable(`decide takes { gate, decision: "approve" | "reject", by, comment?, planHash?, signature? } with ${LIMITS_IN_WORDS}`, 'INVALID_INPUT');
+      if (!parsed.success) throw ApplicationFailure.nonRetryable(`decide takes { gate, decision: "approve" | "reject", by, comment?, planHash?, signature? } (by can be left out of one that is signed) with ${LIMITS_IN_WORDS}`, 'INVALID_INPUT');
       validateDecide(state, parsed.data);
     },
     description: 'Decide at a gate and learn at once whether it counts.',
