@@ -75,9 +75,9 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
 }
 
 /** What of the run a signature is over. */
-async function signedRun(client: Client, handle: WorkflowHandle): Promise<Pick<ApprovalStatement, 'runbook' | 'target' | 'owner'>> {
-  const { runbook, target, owner } = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.query<RunRecord>(QUERIES.record));
-  return { runbook, target, owner };
+async function signedRun(client: Client, handle: WorkflowHandle): Promise<Pick<ApprovalStatement, 'runbook' | 'target' | 'owner' | 'runId'>> {
+  const [{ runbook, target, owner }, { runId }] = await client.withDeadline(Date.now() + ANSWER_MS, () => Promise.all([handle.query<RunRecord>(QUERIES.record), handle.describe()]));
+  return { runbook, target, owner, runId };
 }
 
 function outcomeSentence(decision: string, by: string | null, { gate, outcome }: { gate: string; outcome: string }, quorum: number): string {

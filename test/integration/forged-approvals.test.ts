@@ -24,11 +24,12 @@ const publicKeyOf = async (name: string) => (await readFile(`${keyOf(name)}.pub`
 
 beforeAll(async () => {
   keys = await mkdtemp(path.join(tmpdir(), 'approval-keys-'));
-  for (const name of ['anna', 'ben', 'mallory', 'elsewhere']) makeKey(name);
+  for (const name of ['anna', 'ben', 'mallory', 'elsewhere', 'shared']) makeKey(name);
   const signers = keyOf('allowed_signers');
   writeFileSync(signers, [
     `anna@example.org ${await publicKeyOf('anna')}`,
     `ben@example.org namespaces="${APPROVAL_NAMESPACE}" ${await publicKeyOf('ben')}`,
+    `anna@example.org,ben@example.org ${await publicKeyOf('shared')}`,
     `carl@example.org namespaces="git" ${await publicKeyOf('elsewhere')}`,
   ].join('\n').concat('\n'));
   const approvers = { approvers: ['@dba'], quorum: 2, expiresAfter: '60s' };
@@ -113,7 +114,7 @@ describe('a signature', () => {
   const statementOf = async (of: ToyRun, over: Record<string, unknown> = {}): Promise<string> => {
     const { runbook, target, owner } = await recordOf(of);
     const { name, openedAt, planHash } = await gateOf(of);
-    return approvalStatement({ runbook, target, owner, gate: name, openedAt, planHash, decision: 'approve', comment: null, ...over });
+    return approvalStatement({ runbook, target, owner, runId: of.handle.firstExecutionRunId, gate: name, openedAt, planHash, decision: 'approve', comment: null, ...over });
   };
   const sign = (who: string, statement: string, namespace = APPROVAL_NAMESPACE) => execFileSync('ssh-keygen', ['-q', '-Y', 'sign', '-f', keyOf(who), '-n', namespace], { input: statement, encoding: 'utf8', stdio: ['pipe', 'pipe', 'ignore'] });
   let run: ToyRun;
@@ -133,6 +134,8 @@ describe('a signature', () => {
     ['for a rejection', async () => sign('anna', await statementOf(run, { decision: 'reject' })), 'not over this decision'],
     ['over another plan', async () => sign('anna', await statementOf(run, { planHash: 'f'.repeat(64) })), 'not over this decision'],
     ['for another gate', async () => sign('anna', await statementOf(run, { gate: 'finish' })), 'not over this decision'],
+    ['of another life of this run', async () => sign('anna', await statementOf(run, { runId: 'another' })), 'not over this decision'],
+    ['that names no life of the run', async () => sign('anna', (await statementOf(run)).replace(/"runId":"[^"]*",/, '')), 'not over this decision'],
     ['with another comment', async () => sign('anna', await statementOf(run, { comment: 'I have read it' })), 'not over this decision'],
     ['for another opening of the gate', async () => sign('anna', await statementOf(run, { openedAt: '2026-01-01T00:00:00.000Z' })), 'not over this decision'],
     ['made for git', async () => sign('anna', await statementOf(run), 'git'), 'not for the namespace'],
@@ -160,6 +163,29 @@ describe('a signature', () => {
       expect.objectContaining({ by: 'anna@example.org', assurance: 'signature', channel: 'update', key: expect.stringMatching(/^SHA256:/) as string }),
       expect.objectContaining({ by: 'ben@example.org', assurance: 'signature', channel: 'signal', key: expect.stringMatching(/^SHA256:/) as string }),
     ]);
+  });
+
+  it('counts once for a key that two names share', async () => {
+    const shared = await open({ database: 'signed' });
+    const signature = sign('shared', await statementOf(shared));
+    expect(await decide(shared, { by: 'anna', signature })).toMatchObject({ outcome: 'open', by: 'anna@example.org' });
+    await expect(decide(shared, { by: 'ben', signature })).rejects.toMatchObject(refused(/^the key SHA256:\S+ has already decided at gate "start"; each key counts once, whomever the allowed-signers file names for it$/));
+    await shared.handle.terminate();
+  });
+
+  it('is worth nothing in the life that a reset gives the run, where its signal is repeated, and a new one counts', async () => {
+    const again = await open({ database: 'signed' });
+    await again.handle.signal('approve', { gate: 'start', by: 'mallory' });
+    await newest(again, 1);
+    const finished = (await again.handle.fetchHistory()).events?.findLast((event) => event.workflowTaskCompletedEventAttributes);
+    await again.handle.signal('approve', { gate: 'start', signature: sign('anna', await statementOf(again)) });
+    expect(await newest(again, 2)).toMatchObject({ by: 'anna@example.org', counted: true });
+    const { runId } = await environment.client.workflowService.resetWorkflowExecution({
+      namespace: 'default', workflowExecution: { workflowId: again.handle.workflowId, runId: again.handle.firstExecutionRunId }, reason: 'test', requestId: 'reset', workflowTaskFinishEventId: finished?.eventId ?? null,
+    });
+    expect(await newest(again, 2)).toMatchObject({ counted: false, reason: expect.stringContaining('not over this decision at this gate of this run') as string });
+    expect(await decide(again, { signature: sign('anna', await statementOf(again, { runId })) })).toMatchObject({ by: 'anna@example.org', outcome: 'open' });
+    await again.handle.terminate();
   });
 
   it('is not looked at where the decision would not count anyway, and ends no run on a worker that cannot check it', async () => {

@@ -21,6 +21,10 @@ describe('refusal', () => {
     ['an update where a verified principal is asked for', view({ policy: policy({ assurance: 'principal' }) }), { by: 'anna', assurance: 'claimed', channel: 'update' }, 'an update brings the run no verified name, a signal does'],
     ['a principal where a signature is asked for', view({ policy: policy({ assurance: 'signature' }) }), { by: 'anna', assurance: 'principal' }, 'sign it: `runbook approve WORKFLOW_ID --sign KEY`'],
     ['the same person in other letters of Unicode', view({ decisions: [decision({})] }), { by: 'ＡＮＮＡ', assurance: 'claimed' }, 'already decided'],
+    ['a name of spaces', view({ policy: policy({ approvers: [] }) }), { by: ' ', assurance: 'claimed' }, 'there is nothing in its name that people can see; decide with a name'],
+    ['a name that nobody sees', view({ policy: policy({ approvers: [], assurance: 'none' }) }), { by: '\u200B\u3164\u2800\u{E0041}\u0007', assurance: 'claimed' }, 'nothing in its name that people can see'],
+    ['the same person with a character that nobody sees', view({ decisions: [decision({})] }), { by: 'an\u200Bna\u00AD', assurance: 'claimed' }, 'already decided'],
+    ['a second name of one key', view({ decisions: [decision({ key: 'SHA256:x', assurance: 'signature' })] }), { by: 'ben', assurance: 'signature', key: 'SHA256:x' }, 'the key SHA256:x has already decided at gate "start"; each key counts once'],
   ] as const)('refuses %s', (_title, gate, proposal, sentence) => {
     expect(refusal(gate, { decision: 'approve', ...proposal })).toContain(sentence);
   });

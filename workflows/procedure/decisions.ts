@@ -111,9 +111,10 @@ export async function identify(state: RunState, gate: OpenGate, pending: Pending
   const signer = signed?.refused === null ? signed.principals.find((principal) => samePerson(principal, pending.by, state.people)) ?? signed.principals[0] ?? null : null;
   const assurance: Assurance = signer !== null ? 'signature' : event.principal !== null ? 'principal' : pending.by !== null ? 'claimed' : 'none';
   const proposal = { decision: pending.decision, by: signer ?? event.principal ?? pending.by, assurance, ...sent };
-  const judged = { ...proposal, atMs: event.atMs, planHash: pending.planHash };
+  const key = signed?.refused === null ? signed.key : null;
+  const judged = { ...proposal, atMs: event.atMs, planHash: pending.planHash, key };
   const reason = hopeless ?? signed?.refused ?? untimely ?? refusal(view, judged);
-  addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, key: signed?.refused === null ? signed.key : null }, reason);
+  addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, key }, reason);
   pending.answer = { refused: reason, by: proposal.by };
 }
 
@@ -128,7 +129,7 @@ async function checkSignature(signature: string, statement: string): Promise<Ver
 
 /** What has to be signed to decide like this at this gate: {@link approvalStatement}. */
 function statementOf({ record }: RunState, gate: OpenGate, { decision, comment }: Pick<PendingDecision, 'decision' | 'comment'>): string {
-  return approvalStatement({ runbook: record.runbook, target: record.target, owner: record.owner, gate: gate.name, openedAt: gate.record.openedAt, planHash: gate.record.planHash, decision, comment });
+  return approvalStatement({ runbook: record.runbook, target: record.target, owner: record.owner, runId: workflowInfo().runId, gate: gate.name, openedAt: gate.record.openedAt, planHash: gate.record.planHash, decision, comment });
 }
 
 function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, 'counted' | 'reason'>, reason: string | null): void {

@@ -1,11 +1,13 @@
 import type { RunRecord } from '../../contracts/record.ts';
 import { ASSURANCES, namesPlan, type Assurance, type Decision, type GatePolicy } from '../../contracts/gate.ts';
-import { delegatorsOf, samePerson, type People } from '../../contracts/people.ts';
+import { delegatorsOf, isName, samePerson, type People } from '../../contracts/people.ts';
 import { approversAt } from './ladder.ts';
 
 /** A decision as it arrived, with what is known of who sent it. */
 export interface Proposal extends Pick<Decision, 'decision' | 'by' | 'assurance' | 'channel' | 'identity'> {
   planHash?: string | undefined;
+  /** The key that signed it. */
+  key?: string | null;
   /** When it was sent, by the server's clock. */
   atMs: number;
 }
@@ -56,6 +58,7 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
   const { policy, people } = gate;
   const other = otherPlan(gate, proposal.planHash);
   if (other !== null) return other;
+  if (proposal.by !== null && !isName(proposal.by)) return `there is nothing in its name that people can see; ${howToBeNamed('claimed', proposal)}`;
   if (ASSURANCES.indexOf(proposal.assurance) < ASSURANCES.indexOf(policy.assurance)) {
     return `gate "${gate.name}" asks for assurance "${policy.assurance}" and this decision has "${proposal.assurance}"; ${howToBeNamed(policy.assurance, proposal)}`;
   }
@@ -80,6 +83,9 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
   if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once${proposal.decision === 'reject' ? ', and an approval is not taken back: to stop the run, abort it (`runbook abort WORKFLOW_ID`)' : ''}`;
   const delegated = proposal.by === null ? undefined : counted.find((past) => samePerson(past.onBehalfOf, proposal.by, people));
   if (delegated) return `${delegated.by} has already decided for ${proposal.by} at gate "${gate.name}"; each person counts once`;
+  if (proposal.key && counted.some((past) => past.key === proposal.key)) {
+    return `the key ${proposal.key} has already decided at gate "${gate.name}"; each key counts once, whomever the allowed-signers file names for it`;
+  }
   if (free(gate, standing(gate, proposal, places)).length === 0) {
     return `${place.onBehalfOf}, for whom ${proposal.by} would decide, has already decided at gate "${gate.name}"; each person counts once`;
   }
