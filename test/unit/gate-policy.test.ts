@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { gatePolicySchema, type Decision } from '../../contracts/gate.ts';
-import { gateOutcome, onBehalfOf, refusal as refusalOf, requestersOf, requesterUnchecked, type GateView, type Proposal } from '../../workflows/procedure/gate-policy.ts';
+import { gateOutcome, onBehalfOf, refusal as refusalOf, refusalToExtend, requestersOf, requesterUnchecked, type GateView, type Proposal } from '../../workflows/procedure/gate-policy.ts';
 
 const policy = (over: Record<string, unknown> = {}) => gatePolicySchema.parse({ approvers: ['anna', 'ben'], quorum: 2, ...over });
 const view = (over: Partial<GateView> = {}): GateView => ({ name: 'start', policy: policy(), people: {}, openedAtMs: 0, planHash: 'abc', requesters: ['carol'], decisions: [], ...over });
@@ -138,6 +138,25 @@ describe('rejections', () => {
     expect(gateOutcome(policy({ rejections: 2 }), [no('anna')])).toBe('open');
     expect(gateOutcome(policy({ rejections: 2 }), [no('anna'), no('ben')])).toBe('rejected');
     expect(gateOutcome(policy(), [no('anna')])).toBe('rejected');
+  });
+});
+
+describe('an extension', () => {
+  const people = { anna: { aliases: ['Anna Ott'], delegates: [{ to: 'dora' }] }, ben: { aliases: [], delegates: [] } };
+  const gate = view({ people, requesters: ['ben'], policy: policy({ assurance: 'signature', escalation: [{ after: '1h', approvers: ['boss'] }] }) });
+  it('is for whoever can approve, under every name, as a delegate, and once it was escalated to them, whatever they decided', () => {
+    for (const by of ['anna', 'ANNA ott', 'dora']) expect(refusalToExtend({ ...gate, decisions: [decision({})] }, by, 0)).toBeNull();
+    expect(refusalToExtend(gate, 'boss', 3_600_000)).toBeNull();
+    expect(refusalToExtend(view({ policy: policy({ approvers: [] }) }), 'mallory', 0)).toBeNull();
+  });
+  it.each([
+    [gate, 'boss', 'only who can approve at gate "start" can extend it: boss may not decide'],
+    [gate, 'mallory', 'mallory may not decide'],
+    [gate, 'Ben', 'Ben requested or started this run'],
+    [view({ policy: policy({ approvers: [] }), requesters: ['carol'] }), 'carol', 'carol requested or started this run'],
+    [view({ policy: policy({ approvers: [] }) }), '\u200B', 'nothing in the name that people can see'],
+  ])('is refused to others', (at, by, sentence) => {
+    expect(refusalToExtend(at, by, 0)).toContain(sentence);
   });
 });
 

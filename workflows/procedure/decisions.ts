@@ -77,7 +77,7 @@ export function answerInbox(state: RunState, gate: OpenGate): void {
 }
 
 /** By when it was sent, not by when somebody could look at it: no worker may have been up for hours. */
-function tooLate(gate: OpenGate, atMs: number): string | null {
+export function tooLate(gate: OpenGate, atMs: number): string | null {
   return atMs <= gate.expiresAtMs ? null : `it arrived after gate "${gate.name}" had expired at ${instantOf(gate.expiresAtMs)}; start another run`;
 }
 
@@ -141,7 +141,8 @@ function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, '
   showDetails(state);
 }
 
-function viewOf(state: RunState, { name, policy, openedAtMs, record, requester }: OpenGate): GateView {
+/** What a gate goes by when it judges somebody. */
+export function viewOf(state: RunState, { name, policy, openedAtMs, record, requester }: OpenGate): GateView {
   const requesters = requester === undefined ? requestersOf(state.record) : [requester].filter((one) => one !== null);
   return { name, policy, people: state.people, openedAtMs, planHash: record.planHash, requesters, decisions: record.decisions };
 }

@@ -63,6 +63,29 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
     return `gate "${gate.name}" asks for assurance "${policy.assurance}" and this decision has "${proposal.assurance}"; ${howToBeNamed(policy.assurance, proposal)}`;
   }
   const places = placesOf(gate, proposal);
+  const outsider = notOneOfThose(gate, proposal, places);
+  if (outsider !== null) return outsider;
+  const counted = gate.decisions.filter((past) => past.counted);
+  const earlier = counted.some((past) => (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by, people)));
+  if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once${proposal.decision === 'reject' ? ', and an approval is not taken back: to stop the run, abort it (`runbook abort WORKFLOW_ID`)' : ''}`;
+  const delegated = proposal.by === null ? undefined : counted.find((past) => samePerson(past.onBehalfOf, proposal.by, people));
+  if (delegated) return `${delegated.by} has already decided for ${proposal.by} at gate "${gate.name}"; each person counts once`;
+  if (proposal.key && counted.some((past) => past.key === proposal.key)) {
+    return `the key ${proposal.key} has already decided at gate "${gate.name}"; each key counts once, whomever the allowed-signers file names for it`;
+  }
+  if (free(gate, standing(gate, proposal, places)).length === 0) {
+    return `${places[0]?.onBehalfOf}, for whom ${proposal.by} would decide, has already decided at gate "${gate.name}"; each person counts once`;
+  }
+  const shared = counted.map((past) => sharedName(past, proposal)).find((name) => name !== undefined);
+  if (proposal.decision === 'approve' && shared !== undefined) {
+    return `${shared} has already decided at gate "${gate.name}"; each person counts once, and a decision without a name counts as that of the user whose client sent it`;
+  }
+  return null;
+}
+
+/** Why somebody is none of those who decide at this gate, or has asked for what is decided; null where neither is so. */
+function notOneOfThose(gate: GateView, proposal: Proposal, places: readonly Place[]): string | null {
+  const { policy, people } = gate;
   const [place] = places;
   if (place === undefined) {
     return `${proposal.by ?? 'an unnamed person'} may not decide at gate "${gate.name}"; one of ${approversAt(policy, gate.openedAtMs, proposal.atMs).join(', ')} must${laterOf(gate, proposal)}`;
@@ -78,22 +101,15 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
       return `${approver} would decide for ${place.onBehalfOf}, who requested or started this run and may not approve it at gate "${gate.name}"; ask somebody else`;
     }
   }
-  const counted = gate.decisions.filter((past) => past.counted);
-  const earlier = counted.some((past) => (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by, people)));
-  if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once${proposal.decision === 'reject' ? ', and an approval is not taken back: to stop the run, abort it (`runbook abort WORKFLOW_ID`)' : ''}`;
-  const delegated = proposal.by === null ? undefined : counted.find((past) => samePerson(past.onBehalfOf, proposal.by, people));
-  if (delegated) return `${delegated.by} has already decided for ${proposal.by} at gate "${gate.name}"; each person counts once`;
-  if (proposal.key && counted.some((past) => past.key === proposal.key)) {
-    return `the key ${proposal.key} has already decided at gate "${gate.name}"; each key counts once, whomever the allowed-signers file names for it`;
-  }
-  if (free(gate, standing(gate, proposal, places)).length === 0) {
-    return `${place.onBehalfOf}, for whom ${proposal.by} would decide, has already decided at gate "${gate.name}"; each person counts once`;
-  }
-  const shared = counted.map((past) => sharedName(past, proposal)).find((name) => name !== undefined);
-  if (proposal.decision === 'approve' && shared !== undefined) {
-    return `${shared} has already decided at gate "${gate.name}"; each person counts once, and a decision without a name counts as that of the user whose client sent it`;
-  }
   return null;
+}
+
+/** Why somebody may not extend this gate: only those may who can approve there. Null where they may. */
+export function refusalToExtend(gate: GateView, by: string, atMs: number): string | null {
+  if (!isName(by)) return 'there is nothing in the name that people can see; say who extends it';
+  const proposal: Proposal = { decision: 'approve', by, assurance: 'claimed', channel: 'update', identity: null, atMs };
+  const reason = notOneOfThose(gate, proposal, placesOf(gate, proposal));
+  return reason === null ? null : `only who can approve at gate "${gate.name}" can extend it: ${reason}`;
 }
 
 /** Whose place a decision that counts takes, where that is not the sender's own. */

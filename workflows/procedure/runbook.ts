@@ -140,7 +140,7 @@ function registerHandlers(state: RunState): void {
     validator: (update) => validateSkip(state, update), description: 'Go on without the step that waits, where its runbook allows that: { "step", "by", "reason" }.',
   });
   setHandler(defineUpdate<{ gate: string; expiresAt: string }, [ExtendDeadline]>(UPDATES.extendDeadline), (update) => extendDeadline(state, update), {
-    validator: (update) => validateExtension(state, update), description: 'Move the expiry of the open gate: { "gate", "until" }.',
+    validator: (update) => validateExtension(state, update), description: 'Move the expiry of the open gate to a later time: { "gate", "until", "by" }.',
   });
   // A workflow id can be used again: what another owner's guardian says is not for this run. Nor is what a former life was told.
   const isOurs = (owner: Owner, asking: string | undefined, asked: string | undefined) =>
