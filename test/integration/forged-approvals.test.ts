@@ -33,7 +33,8 @@ beforeAll(async () => {
     `carl@example.org namespaces="git" ${await publicKeyOf('elsewhere')}`,
   ].join('\n').concat('\n'));
   const approvers = { approvers: ['@dba'], quorum: 2, expiresAfter: '60s' };
-  environment = await startKernelEnvironment({ start: { ...approvers, assurance: 'claimed' } }, {}, { signed: { start: { ...approvers, assurance: 'signature' } }, verified: { start: { ...approvers, assurance: 'principal' } }, brief: { start: { ...approvers, expiresAfter: '2s' } } }, {
+  environment = await startKernelEnvironment({ start: { ...approvers, assurance: 'claimed' } }, {}, { signed: { start: { ...approvers, assurance: 'signature' } }, verified: { start: { ...approvers, assurance: 'principal' } }, brief: { start: { ...approvers, expiresAfter: '2s' } }, corrected: { correction: {} } }, {
+    each: { failedSteps: { wait: '60s' } },
     people: { anna: { aliases: ['anna@example.org', 'Anna Ott'] }, ben: { aliases: ['ben@example.org'] }, carl: { aliases: ['carl@example.org'] } },
     groups: { dba: ['anna', 'ben', 'carl'] },
     approvals: { allowedSigners: signers },
@@ -108,6 +109,16 @@ describe('a claimed name', () => {
     await expect(decide(run, {})).rejects.toMatchObject(refused('asks for assurance "principal" and this decision has "claimed"'));
     await run.handle.terminate();
   });
+});
+
+it('of a corrected input is refused to whoever brought it and to whoever asked for the run, who may have brought it under another name', async () => {
+  const run = await startToy(environment, { database: 'corrected', requester: 'anna', failAt: 'one' });
+  await until(async () => (await run.handle.query<Progress>('progress')).waitingStep?.name === 'write one', 'the step waits');
+  await run.handle.executeUpdate('retryStep', { args: [{ step: 'write one', by: 'zoe', reason: 'typo', input: { fail: false } }] });
+  await gateOpens(run);
+  for (const by of ['anna', 'Anna Ott', 'zoe']) await expect(decide(run, { gate: 'correction', by }), by).rejects.toMatchObject(refused(`${by} requested or started this run and may not approve it`));
+  expect(await decide(run, { gate: 'correction', by: 'ben' })).toMatchObject({ outcome: 'approved' });
+  await run.handle.result();
 });
 
 describe('a signature', () => {

@@ -177,6 +177,15 @@ describe('who asked for a run', () => {
     expect(refusal(gate, { decision: 'approve', by: 'ben', assurance: 'principal' })).toContain('may not approve');
     expect(refusal(gate, { decision: 'approve', by: 'anna', assurance: 'principal' })).toBeNull();
   });
+  it.each(['principal', 'signature'])('is said not to be proven where %s is asked for and no starter has one, whatever the input says, and is refused by its claimed names', (assurance) => {
+    const scheduled = { requester: 'rita', startedBy: startedBy('temporal-scheduler-default-x') };
+    const proven = policy({ approvers: [], quorum: 1, assurance });
+    expect(requesterUnchecked(proven, scheduled)).toBe('who requested this run is not proven (it was started by "temporal-scheduler-default-x", and its input names "rita"; both are claimed): that somebody else approves is checked against these names only');
+    expect(requesterUnchecked(proven, { requester: null, startedBy: startedBy('runbook/ben@db1') })).toContain('its input names no requester; both are claimed');
+    expect(requesterUnchecked(proven, { ...scheduled, requester: null })).toContain('who requested this run is not known');
+    expect(requesterUnchecked(proven, { requester: 'rita', startedBy: startedBy('', 'ben') })).toBeNull();
+    expect(refusal(view({ policy: proven, requesters: requestersOf(scheduled) }), { decision: 'approve', by: 'rita', assurance: assurance as 'principal' })).toContain('may not approve');
+  });
   it('is said not to be known where the gate relies on it', () => {
     const unknown = { requester: null, startedBy: startedBy('4711@db1') };
     expect(requesterUnchecked(policy(), unknown)).toContain('started by "4711@db1"');

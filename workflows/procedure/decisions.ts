@@ -143,6 +143,7 @@ function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, '
 
 /** What a gate goes by when it judges somebody. */
 export function viewOf(state: RunState, { name, policy, openedAtMs, record, requester }: OpenGate): GateView {
-  const requesters = requester === undefined ? requestersOf(state.record) : [requester].filter((one) => one !== null);
+  // Whoever asked for this alone gave a claimed name: the second person is somebody else than both.
+  const requesters = [...requestersOf(state.record), ...(requester ? [requester] : [])];
   return { name, policy, people: state.people, openedAtMs, planHash: record.planHash, requesters, decisions: record.decisions };
 }

@@ -38,9 +38,15 @@ export function requestersOf({ requester, startedBy }: Pick<RunRecord, 'requeste
 export function requesterUnchecked({ requesterMayApprove, assurance }: GatePolicy, { requester, startedBy }: Pick<RunRecord, 'requester' | 'startedBy'>): string | null {
   const isKnown = requester !== null || startedBy?.principal || userOf(startedBy?.identity ?? '') !== undefined;
   if (requesterMayApprove) return null;
+  // Where a name has to be proven, one that anybody may write keeps nobody from approving under a proven one.
+  if (isKnown && isProven(assurance) && !startedBy?.principal) {
+    return `who requested this run is not proven (it was started by "${startedBy?.identity ?? ''}", and its input names ${requester === null ? 'no requester' : `"${requester}"`}; both are claimed): that somebody else approves is checked against these names only`;
+  }
   if (isKnown) return assurance === 'none' ? 'an empty form names nobody: that it is not the requester who approves is checked only where a name is given, or Temporal\'s CLI or ours sends it' : null;
   return `who requested this run is not known (it was started by "${startedBy?.identity ?? ''}", and its input names no requester): that somebody else approves is not checked`;
 }
+
+const isProven = (assurance: Assurance) => ASSURANCES.indexOf(assurance) > ASSURANCES.indexOf('claimed');
 
 /** The user in the identities that Temporal's CLI and ours give themselves. An SDK's own begins with the number of a process. */
 function userOf(identity: string): string | undefined {

@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/workflow';
 import type { GateEvent, GatePolicy } from '../../contracts/gate.ts';
 import type { GateRecord } from '../../contracts/evidence.ts';
 import { answerInbox, identify } from './decisions.ts';
-import { gateOutcome } from './gate-policy.ts';
+import { gateOutcome, requesterUnchecked } from './gate-policy.ts';
 import { inOrder, nextRung } from './ladder.ts';
 import { notify } from './notify.ts';
 import { enterPhase, setAttributes, showDetails } from './presentation.ts';
@@ -13,7 +13,7 @@ import { instantOf, waitUntil } from './wait.ts';
 export interface GateOptions {
   /** Looks once more, after people have decided, and lets the state hold the plan as it would be made now. */
   recheck?: (() => Promise<void>) | undefined;
-  /** Who asks for what this gate decides, where that is somebody else than whoever asked for the run. */
+  /** Who asks for what this gate decides, beside whoever asked for the run. */
   requester?: string | null;
 }
 
@@ -31,6 +31,8 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
   };
   state.record.gates.push(record);
   state.openGate = gate;
+  const unchecked = requesterUnchecked(policy, state.record);
+  if (unchecked !== null) noteEvent(gate, 'requesterUnchecked', unchecked);
   setAttributes(state, { RunbookAwaitingApproval: true });
   enterPhase(state, `gate: ${name}`);
   notify(state, { kind: 'gateOpened', gate, channels: policy.notify ?? [] });

@@ -36,7 +36,7 @@ export interface OpenGate extends LadderState {
   inbox: PendingDecision[];
   /** Rises with what operators change of the gate. */
   changes: number;
-  /** Who asked for what is decided here; absent where that is who asked for the run. */
+  /** Who asked for what is decided here, beside whoever asked for the run; absent where nobody else did. */
   requester?: string | null;
 }
 
