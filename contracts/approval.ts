@@ -10,6 +10,8 @@ export interface ApprovalStatement {
   target: string | null;
   /** The run: a workflow id can be used again, and its first run id cannot. */
   owner: Owner;
+  /** The present life of that run: a reset makes another, which repeats the messages of the former. */
+  runId: string;
   gate: string;
   /** A gate can open twice in a run. */
   openedAt: string;
@@ -19,6 +21,6 @@ export interface ApprovalStatement {
 }
 
 /** The bytes that are signed: canonical JSON (RFC 8785) in UTF-8, and a line feed, as a file has. */
-export function approvalStatement({ runbook, target, owner, gate, openedAt, planHash, decision, comment }: ApprovalStatement): string {
-  return `${canonicalJson({ runbook, target, owner: { workflowId: owner.workflowId, firstExecutionRunId: owner.firstExecutionRunId }, gate, openedAt, planHash, decision, comment })}\n`;
+export function approvalStatement({ runbook, target, owner, runId, gate, openedAt, planHash, decision, comment }: ApprovalStatement): string {
+  return `${canonicalJson({ runbook, target, owner: { workflowId: owner.workflowId, firstExecutionRunId: owner.firstExecutionRunId }, runId, gate, openedAt, planHash, decision, comment })}\n`;
 }

@@ -87,10 +87,10 @@ export const decisionSchema = z.strictObject({
 });
 export type Decision = z.output<typeof decisionSchema>;
 
-/** What a gate did by itself while it was open, and what operators did to it. */
+/** What a gate did by itself while it was open, what operators did to it, and that it could not check who requested the run. */
 export const gateEventSchema = z.strictObject({
   at: z.string(),
-  event: z.enum(['reminded', 'escalated', 'extended', 'planChanged']),
+  event: z.enum(['reminded', 'escalated', 'extended', 'planChanged', 'requesterUnchecked']),
   detail: z.string(),
 });
 export type GateEvent = z.output<typeof gateEventSchema>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { StepRecord } from './evidence.ts';
+import { isName } from './people.ts';
 
 /**
  * What a message carries goes into history and evidence, and anybody who can reach the server can send one: without a
@@ -7,11 +8,13 @@ import type { StepRecord } from './evidence.ts';
  */
 const MESSAGE_LIMITS = { name: 200, text: 500 } as const;
 const name = z.string().max(MESSAGE_LIMITS.name);
+/** Somebody's name, where nothing else looks at it. */
+const person = name.min(1).refine(isName);
 const text = z.string().max(MESSAGE_LIMITS.text);
 /** In the armour of `ssh-keygen -Y sign`; those of the largest RSA keys have less than half of this. */
 const signature = z.string().max(5_000);
 /** For sentences that refuse a message. */
-export const LIMITS_IN_WORDS = `names of at most ${MESSAGE_LIMITS.name} characters and other text of at most ${MESSAGE_LIMITS.text}`;
+export const LIMITS_IN_WORDS = `names of at most ${MESSAGE_LIMITS.name} characters that are not blank and other text of at most ${MESSAGE_LIMITS.text}`;
 
 /** What an `approve` or `reject` signal may carry; from the web UI's empty form it carries nothing at all. */
 export const decisionSignalSchema = z
@@ -23,13 +26,14 @@ export type DecisionSignal = z.output<typeof decisionSignalSchema>;
 export const decideSchema = z.strictObject({
   gate: name,
   decision: z.enum(['approve', 'reject']),
-  by: name.min(1),
+  /** Can be left out of one that is signed: whose key it is says who decided. */
+  by: name.min(1).optional(),
   comment: text.optional(),
   planHash: name.optional(),
   /** The client put the hash of the present plan in: whoever decided did not name it. */
   planHashFilledIn: z.boolean().optional(),
   signature: signature.optional(),
-});
+}).refine(({ by, signature: signed }) => by !== undefined || signed !== undefined);
 export type Decide = z.output<typeof decideSchema>;
 
 /** What `pause`, `resume` and `abort` may carry. */
@@ -37,15 +41,15 @@ export const operatorSchema = z.strictObject({ by: name.optional(), reason: text
 export type Operator = z.output<typeof operatorSchema>;
 
 /** Argument of the `retryStep` update: a failed step that waits is tried again, with another input where it takes one. */
-export const retryStepSchema = z.strictObject({ step: name, by: name.min(1), reason: text.min(1), input: z.unknown().optional() });
+export const retryStepSchema = z.strictObject({ step: name, by: person, reason: text.min(1), input: z.unknown().optional() });
 export type RetryStep = z.output<typeof retryStepSchema>;
 
 /** Argument of the `skipStep` update: goes on without a step that waits, where its runbook allows that. */
-export const skipStepSchema = z.strictObject({ step: name, by: name.min(1), reason: text.min(1) });
+export const skipStepSchema = z.strictObject({ step: name, by: person, reason: text.min(1) });
 export type SkipStep = z.output<typeof skipStepSchema>;
 
-/** Argument of the `extendDeadline` update: moves the expiry of the open gate. */
-export const extendDeadlineSchema = z.strictObject({ gate: name, until: z.iso.datetime({ offset: true }), by: name.min(1).optional(), reason: text.optional() });
+/** Argument of the `extendDeadline` update: moves the expiry of the open gate to a later instant. */
+export const extendDeadlineSchema = z.strictObject({ gate: name, until: z.iso.datetime({ offset: true }), by: name.min(1), reason: text.optional() });
 export type ExtendDeadline = z.output<typeof extendDeadlineSchema>;
 
 /** Names of the messages that every run understands. Users rely on them. */

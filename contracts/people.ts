@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-const name = z.string().min(1).max(200).regex(/^[^@\s]([^\r\n]*\S)?$/u, 'a name has no space at its ends, and "@" before it means a group');
+/** What takes no room on a screen: format and control characters that are no spaces, fillers, and what else Unicode has fonts ignore. */
+const INVISIBLE = /[\p{Cf}\p{Default_Ignorable_Code_Point}]|(?!\s)\p{Cc}/gu;
+
+const name = z.string().min(1).max(200).regex(/^[^@\s]([^\r\n]*\S)?$/u, 'a name has no space at its ends, and "@" before it means a group').refine(isName, 'a name has characters that people can see');
 const instant = z.iso.datetime({ offset: true, message: 'write an instant as 2026-12-31T18:00:00Z' });
 
 /** Somebody who decides, and the other names that are the same person's. */
@@ -17,9 +20,14 @@ export type People = z.output<typeof peopleSchema>;
 export const groupsSchema = z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,40}$/, 'a group is named with a-z, 0-9, _ and -'), z.array(name).min(1)).default({});
 export type Groups = z.output<typeof groupsSchema>;
 
-/** How a name is compared: case, width, and the number of spaces make nobody another person. */
+/** How a name is compared: case, width, the number of spaces and what nobody sees make nobody another person. The blank of Braille is a space too. */
 export function normalName(text: string): string {
-  return text.normalize('NFKC').trim().replaceAll(/\s+/gu, ' ').toLowerCase();
+  return text.normalize('NFKC').replaceAll(INVISIBLE, '').replaceAll(/[\s\u2800]+/gu, ' ').trim().toLowerCase();
+}
+
+/** Whether there is anything in a name that people can see. */
+export function isName(text: string): boolean {
+  return normalName(text) !== '';
 }
 
 /** The person whom a name stands for, as the configuration calls them; a name that it does not know stands for itself. */
@@ -31,7 +39,7 @@ export function personOf(text: string, people: People): string {
 
 /** Whether both names stand for one person. */
 export function samePerson(a: string | null, b: string | null, people: People = {}): boolean {
-  return a !== null && b !== null && a.trim() !== '' && personOf(a, people) === personOf(b, people);
+  return a !== null && b !== null && isName(a) && personOf(a, people) === personOf(b, people);
 }
 
 /** Whom somebody may decide for at an instant. */

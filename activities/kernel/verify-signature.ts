@@ -2,21 +2,27 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ApplicationFailure } from '@temporalio/common';
 import { APPROVAL_NAMESPACE } from '../../contracts/approval.ts';
 import type { VerifiedSignature } from './kernel-activities.ts';
 
-/** A signature is verified in milliseconds; nothing of a gate waits longer for a program that hangs. */
+/** A signature is verified in milliseconds; nothing of a gate waits longer for programs that hang. */
 const LIMIT_MS = 10_000;
 
 /**
  * Has `ssh-keygen` verify a signature over a statement, for our namespace and by one of the allowed signers. What
  * ssh-keygen says is the answer: times, namespaces and certificate authorities of the file count as in its manual.
- *
- * @throws ApplicationFailure `CONFIGURATION` where the file or ssh-keygen is not there: nobody's signature is to blame
+ * Never throws: what goes wrong here concerns one decision, which anybody may have sent, and no run.
  */
-export async function verifySignature({ statement, signature, allowedSigners }: { statement: string; signature: string; allowedSigners: string | undefined }): Promise<VerifiedSignature> {
+export async function verifySignature({ statement, signature, allowedSigners, limitMs = LIMIT_MS }: { statement: string; signature: string; allowedSigners: string | undefined; limitMs?: number }): Promise<VerifiedSignature> {
   if (allowedSigners === undefined) return { refused: 'no signatures are taken here: the configuration names no approvals.allowedSigners' };
+  try {
+    return await verify(statement, signature, allowedSigners, sshKeygenWithin(limitMs));
+  } catch (error) {
+    return { refused: `signatures cannot be checked on this worker: ${(error as Error).message}` };
+  }
+}
+
+async function verify(statement: string, signature: string, allowedSigners: string, sshKeygen: ReturnType<typeof sshKeygenWithin>): Promise<VerifiedSignature> {
   const directory = await mkdtemp(join(tmpdir(), 'runbooks-signature-'));
   try {
     const file = join(directory, 'signature');
@@ -47,12 +53,15 @@ function wordsOf({ stderr }: Ran): string {
   return line === '' ? '' : ` (ssh-keygen: ${line.slice(0, 200)})`;
 }
 
-function sshKeygen(args: readonly string[], input = ''): Promise<Ran> {
-  return new Promise((resolve, reject) => {
-    const child = execFile('ssh-keygen', [...args], { timeout: LIMIT_MS, maxBuffer: 100_000 }, (error, stdout, stderr) => {
+/** Runs ssh-keygen, as often as needed, for so long in all. */
+function sshKeygenWithin(ms: number) {
+  const signal = AbortSignal.timeout(ms);
+  return (args: readonly string[], input = ''): Promise<Ran> => new Promise((resolve, reject) => {
+    const child = execFile('ssh-keygen', [...args], { signal, killSignal: 'SIGKILL', maxBuffer: 100_000 }, (error, stdout, stderr) => {
+      if (signal.aborted) return reject(new Error(`ssh-keygen did not answer within ${ms / 1000} s`, { cause: error }));
       if (error && typeof error.code !== 'number') {
         const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-        return reject(missing ? ApplicationFailure.nonRetryable('ssh-keygen is not installed on this host, so no signature can be verified; install the OpenSSH client', 'CONFIGURATION') : error);
+        return reject(missing ? new Error('ssh-keygen is not installed; install the OpenSSH client', { cause: error }) : error);
       }
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
     });

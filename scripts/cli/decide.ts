@@ -40,8 +40,9 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
   return withClient(options, async ({ client }) => {
     const handle = client.workflow.getHandle(workflowId);
     const type = await refuseClosed(handle, decision);
-    const by = options.by ?? systemUser();
-    const instead = (gate: string) => signalCommand(options, workflowId, SIGNALS[decision], { gate, by, ...(options.comment === undefined ? {} : { comment: options.comment }) });
+    // Whose key signs is who decides: the user of this system need not be called like that.
+    const by = options.by ?? (options.sign === undefined ? systemUser() : undefined);
+    const instead = (gate: string) => signalCommand(options, workflowId, SIGNALS[decision], { gate, by: by ?? systemUser(), ...(options.comment === undefined ? {} : { comment: options.comment }) });
     const progress = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.query<Progress>(QUERIES.progress)).catch(async (error: unknown) => {
       // A signal that names no gate counts only where no name is asked for.
       throw unanswered(await silenceOf(client, handle, error), workflowId, instead(options.gate ?? RUNBOOKS[type]?.gates[0] ?? 'start'), { cause: error });
@@ -52,7 +53,8 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
       throw new CommandError(EXIT.usage, `the plan of gate "${open.name}" is ${open.planHash.slice(0, 12)}, not ${seen.slice(0, 12)}; look at it again with: ${ourCommand(options, 'status', workflowId)}`);
     }
     const message: Decide = {
-      gate: options.gate ?? open.name, decision, by,
+      gate: options.gate ?? open.name, decision,
+      ...(by === undefined ? {} : { by }),
       ...(options.comment === undefined ? {} : { comment: options.comment }),
       // What people copy is the short form; what counts is the whole hash, which the run compares once more.
       planHash: open.planHash,
@@ -69,15 +71,15 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
       return EXIT.usage;
     }
     const sent = { ...message, ...answer.result, counted: true, workflowId };
-    print(options, sent, () => [outcomeSentence(decision, sent.by, answer.result, open.quorum)]);
+    print(options, sent, () => [outcomeSentence(decision, sent.by ?? null, answer.result, open.quorum)]);
     return EXIT.done;
   });
 }
 
 /** What of the run a signature is over. */
-async function signedRun(client: Client, handle: WorkflowHandle): Promise<Pick<ApprovalStatement, 'runbook' | 'target' | 'owner'>> {
-  const { runbook, target, owner } = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.query<RunRecord>(QUERIES.record));
-  return { runbook, target, owner };
+async function signedRun(client: Client, handle: WorkflowHandle): Promise<Pick<ApprovalStatement, 'runbook' | 'target' | 'owner' | 'runId'>> {
+  const [{ runbook, target, owner }, { runId }] = await client.withDeadline(Date.now() + ANSWER_MS, () => Promise.all([handle.query<RunRecord>(QUERIES.record), handle.describe()]));
+  return { runbook, target, owner, runId };
 }
 
 function outcomeSentence(decision: string, by: string | null, { gate, outcome }: { gate: string; outcome: string }, quorum: number): string {

@@ -101,7 +101,7 @@ withTemporal(add('compensations <id>', 'say what an abort of a run would undo', 
 for (const decision of ['approve', 'reject'] as const) {
   withTemporal(add(`${decision} <id>`, `${decision} at the open gate of a run`, async () => (await import('./decide.ts'))[decision]))
     .option('-g, --gate <name>', 'gate (default: the open one)')
-    .option('--by <name>', 'who decides (default: the user of this system)')
+    .option('--by <name>', 'who decides (default: the user of this system, or with --sign whose key it is)')
     .option('--comment <text>', 'goes into the evidence')
     .option('--plan-hash <hash>', 'the plan that was looked at (default: the present one)')
     .option('--sign <key>', 'sign the decision with this SSH key');

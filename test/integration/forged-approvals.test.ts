@@ -15,6 +15,8 @@ import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts'
 /** Forged approvals, each refused with its sentence; what is right counts. Those that only a verified token shows are in principal.test.ts. */
 let environment: KernelEnvironment;
 let keys: string;
+/** How often a worker was asked to check a signature. */
+let checked = 0;
 
 const keyOf = (name: string) => path.join(keys, name);
 const makeKey = (name: string) => execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', keyOf(name)]);
@@ -22,20 +24,23 @@ const publicKeyOf = async (name: string) => (await readFile(`${keyOf(name)}.pub`
 
 beforeAll(async () => {
   keys = await mkdtemp(path.join(tmpdir(), 'approval-keys-'));
-  for (const name of ['anna', 'ben', 'mallory', 'elsewhere']) makeKey(name);
+  for (const name of ['anna', 'ben', 'mallory', 'elsewhere', 'shared']) makeKey(name);
   const signers = keyOf('allowed_signers');
   writeFileSync(signers, [
     `anna@example.org ${await publicKeyOf('anna')}`,
     `ben@example.org namespaces="${APPROVAL_NAMESPACE}" ${await publicKeyOf('ben')}`,
+    `anna@example.org,ben@example.org ${await publicKeyOf('shared')}`,
     `carl@example.org namespaces="git" ${await publicKeyOf('elsewhere')}`,
   ].join('\n').concat('\n'));
   const approvers = { approvers: ['@dba'], quorum: 2, expiresAfter: '60s' };
-  environment = await startKernelEnvironment({ start: { ...approvers, assurance: 'claimed' } }, {}, { signed: { start: { ...approvers, assurance: 'signature' } }, verified: { start: { ...approvers, assurance: 'principal' } }, brief: { start: { ...approvers, expiresAfter: '2s' } } }, {
+  environment = await startKernelEnvironment({ start: { ...approvers, assurance: 'claimed' } }, {}, { signed: { start: { ...approvers, assurance: 'signature' } }, verified: { start: { ...approvers, assurance: 'principal' } }, brief: { start: { ...approvers, expiresAfter: '2s' } }, corrected: { correction: {} } }, {
+    each: { failedSteps: { wait: '60s' } },
     people: { anna: { aliases: ['anna@example.org', 'Anna Ott'] }, ben: { aliases: ['ben@example.org'] }, carl: { aliases: ['carl@example.org'] } },
     groups: { dba: ['anna', 'ben', 'carl'] },
     approvals: { allowedSigners: signers },
   });
-  await environment.startWorker();
+  const real = environment.kernelActivities(path.join(environment.root, 'evidence'));
+  await environment.startWorker({ verifySignature: (input) => { checked += 1; return real.verifySignature(input); } });
 });
 afterAll(async () => {
   await environment.stop();
@@ -106,11 +111,21 @@ describe('a claimed name', () => {
   });
 });
 
+it('of a corrected input is refused to whoever brought it and to whoever asked for the run, who may have brought it under another name', async () => {
+  const run = await startToy(environment, { database: 'corrected', requester: 'anna', failAt: 'one' });
+  await until(async () => (await run.handle.query<Progress>('progress')).waitingStep?.name === 'write one', 'the step waits');
+  await run.handle.executeUpdate('retryStep', { args: [{ step: 'write one', by: 'zoe', reason: 'typo', input: { fail: false } }] });
+  await gateOpens(run);
+  for (const by of ['anna', 'Anna Ott', 'zoe']) await expect(decide(run, { gate: 'correction', by }), by).rejects.toMatchObject(refused(`${by} requested or started this run and may not approve it`));
+  expect(await decide(run, { gate: 'correction', by: 'ben' })).toMatchObject({ outcome: 'approved' });
+  await run.handle.result();
+});
+
 describe('a signature', () => {
   const statementOf = async (of: ToyRun, over: Record<string, unknown> = {}): Promise<string> => {
     const { runbook, target, owner } = await recordOf(of);
     const { name, openedAt, planHash } = await gateOf(of);
-    return approvalStatement({ runbook, target, owner, gate: name, openedAt, planHash, decision: 'approve', comment: null, ...over });
+    return approvalStatement({ runbook, target, owner, runId: of.handle.firstExecutionRunId, gate: name, openedAt, planHash, decision: 'approve', comment: null, ...over });
   };
   const sign = (who: string, statement: string, namespace = APPROVAL_NAMESPACE) => execFileSync('ssh-keygen', ['-q', '-Y', 'sign', '-f', keyOf(who), '-n', namespace], { input: statement, encoding: 'utf8', stdio: ['pipe', 'pipe', 'ignore'] });
   let run: ToyRun;
@@ -130,6 +145,8 @@ describe('a signature', () => {
     ['for a rejection', async () => sign('anna', await statementOf(run, { decision: 'reject' })), 'not over this decision'],
     ['over another plan', async () => sign('anna', await statementOf(run, { planHash: 'f'.repeat(64) })), 'not over this decision'],
     ['for another gate', async () => sign('anna', await statementOf(run, { gate: 'finish' })), 'not over this decision'],
+    ['of another life of this run', async () => sign('anna', await statementOf(run, { runId: 'another' })), 'not over this decision'],
+    ['that names no life of the run', async () => sign('anna', (await statementOf(run)).replace(/"runId":"[^"]*",/, '')), 'not over this decision'],
     ['with another comment', async () => sign('anna', await statementOf(run, { comment: 'I have read it' })), 'not over this decision'],
     ['for another opening of the gate', async () => sign('anna', await statementOf(run, { openedAt: '2026-01-01T00:00:00.000Z' })), 'not over this decision'],
     ['made for git', async () => sign('anna', await statementOf(run), 'git'), 'not for the namespace'],
@@ -157,6 +174,50 @@ describe('a signature', () => {
       expect.objectContaining({ by: 'anna@example.org', assurance: 'signature', channel: 'update', key: expect.stringMatching(/^SHA256:/) as string }),
       expect.objectContaining({ by: 'ben@example.org', assurance: 'signature', channel: 'signal', key: expect.stringMatching(/^SHA256:/) as string }),
     ]);
+  });
+
+  it('counts once for a key that two names share', async () => {
+    const shared = await open({ database: 'signed' });
+    const signature = sign('shared', await statementOf(shared));
+    expect(await decide(shared, { by: 'anna', signature })).toMatchObject({ outcome: 'open', by: 'anna@example.org' });
+    await expect(decide(shared, { by: 'ben', signature })).rejects.toMatchObject(refused(/^the key SHA256:\S+ has already decided at gate "start"; each key counts once, whomever the allowed-signers file names for it$/));
+    await shared.handle.terminate();
+  });
+
+  it('is worth nothing in the life that a reset gives the run, where its signal is repeated, and a new one counts', async () => {
+    const again = await open({ database: 'signed' });
+    await again.handle.signal('approve', { gate: 'start', by: 'mallory' });
+    await newest(again, 1);
+    const finished = (await again.handle.fetchHistory()).events?.findLast((event) => event.workflowTaskCompletedEventAttributes);
+    await again.handle.signal('approve', { gate: 'start', signature: sign('anna', await statementOf(again)) });
+    expect(await newest(again, 2)).toMatchObject({ by: 'anna@example.org', counted: true });
+    const { runId } = await environment.client.workflowService.resetWorkflowExecution({
+      namespace: 'default', workflowExecution: { workflowId: again.handle.workflowId, runId: again.handle.firstExecutionRunId }, reason: 'test', requestId: 'reset', workflowTaskFinishEventId: finished?.eventId ?? null,
+    });
+    expect(await newest(again, 2)).toMatchObject({ counted: false, reason: expect.stringContaining('not over this decision at this gate of this run') as string });
+    expect(await decide(again, { signature: sign('anna', await statementOf(again, { runId })) })).toMatchObject({ by: 'anna@example.org', outcome: 'open' });
+    await again.handle.terminate();
+  });
+
+  it('is not looked at where the decision would not count anyway, and ends no run on a worker that cannot check it', async () => {
+    const before = checked;
+    const another = await open({ database: 'signed' });
+    const count = async (message: Record<string, unknown>, decisions: number) => {
+      await another.handle.signal('approve', { signature: 'x', ...message });
+      return (await newest(another, decisions)).reason;
+    };
+    expect(await count({ gate: 'start', by: 'mallory' }, 1)).toContain('mallory may not decide');
+    expect(await count({ gate: 'start', by: 'anna', planHash: '0123456789abcdef' }, 2)).toContain('is not the plan of gate');
+    expect(await count({ gate: 'start', planHash: '0123456789abcdef' }, 3)).toContain('is not the plan of gate');
+    expect(checked).toBe(before);
+    vi.stubEnv('PATH', '/nonexistent');
+    try {
+      expect(await count({ gate: 'start' }, 4)).toBe('signatures cannot be checked on this worker: ssh-keygen is not installed; install the OpenSSH client');
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(await decide(another, { by: undefined, signature: sign('anna', await statementOf(another)) })).toMatchObject({ by: 'anna@example.org' });
+    await another.handle.terminate();
   });
 
   describe('by `runbook approve --sign`', () => {

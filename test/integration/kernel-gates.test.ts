@@ -61,7 +61,7 @@ describe('a run with a gate', () => {
     expect((await run.handle.query<Progress>('progress')).openGate?.note).toContain('who requested this run is not known');
     for (const by of ['anna', 'ben']) await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by }] });
     await run.handle.result();
-    expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', requester: null, startedBy: { identity: environment.client.options.identity } });
+    expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', requester: null, startedBy: { identity: environment.client.options.identity }, gates: [{ events: [{ event: 'requesterUnchecked', detail: expect.stringContaining('who requested this run is not known') as string }] }] });
   });
 
   it('is not kept from ending by any size or number of messages', async () => {

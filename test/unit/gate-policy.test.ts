@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { gatePolicySchema, type Decision } from '../../contracts/gate.ts';
-import { gateOutcome, onBehalfOf, refusal as refusalOf, requestersOf, requesterUnchecked, type GateView, type Proposal } from '../../workflows/procedure/gate-policy.ts';
+import { gateOutcome, onBehalfOf, refusal as refusalOf, refusalToExtend, requestersOf, requesterUnchecked, type GateView, type Proposal } from '../../workflows/procedure/gate-policy.ts';
 
 const policy = (over: Record<string, unknown> = {}) => gatePolicySchema.parse({ approvers: ['anna', 'ben'], quorum: 2, ...over });
 const view = (over: Partial<GateView> = {}): GateView => ({ name: 'start', policy: policy(), people: {}, openedAtMs: 0, planHash: 'abc', requesters: ['carol'], decisions: [], ...over });
@@ -21,6 +21,10 @@ describe('refusal', () => {
     ['an update where a verified principal is asked for', view({ policy: policy({ assurance: 'principal' }) }), { by: 'anna', assurance: 'claimed', channel: 'update' }, 'an update brings the run no verified name, a signal does'],
     ['a principal where a signature is asked for', view({ policy: policy({ assurance: 'signature' }) }), { by: 'anna', assurance: 'principal' }, 'sign it: `runbook approve WORKFLOW_ID --sign KEY`'],
     ['the same person in other letters of Unicode', view({ decisions: [decision({})] }), { by: 'ＡＮＮＡ', assurance: 'claimed' }, 'already decided'],
+    ['a name of spaces', view({ policy: policy({ approvers: [] }) }), { by: ' ', assurance: 'claimed' }, 'there is nothing in its name that people can see; decide with a name'],
+    ['a name that nobody sees', view({ policy: policy({ approvers: [], assurance: 'none' }) }), { by: '\u200B\u3164\u2800\u{E0041}\u0007', assurance: 'claimed' }, 'nothing in its name that people can see'],
+    ['the same person with a character that nobody sees', view({ decisions: [decision({})] }), { by: 'an\u200Bna\u00AD', assurance: 'claimed' }, 'already decided'],
+    ['a second name of one key', view({ decisions: [decision({ key: 'SHA256:x', assurance: 'signature' })] }), { by: 'ben', assurance: 'signature', key: 'SHA256:x' }, 'the key SHA256:x has already decided at gate "start"; each key counts once'],
   ] as const)('refuses %s', (_title, gate, proposal, sentence) => {
     expect(refusal(gate, { decision: 'approve', ...proposal })).toContain(sentence);
   });
@@ -137,6 +141,25 @@ describe('rejections', () => {
   });
 });
 
+describe('an extension', () => {
+  const people = { anna: { aliases: ['Anna Ott'], delegates: [{ to: 'dora' }] }, ben: { aliases: [], delegates: [] } };
+  const gate = view({ people, requesters: ['ben'], policy: policy({ assurance: 'signature', escalation: [{ after: '1h', approvers: ['boss'] }] }) });
+  it('is for whoever can approve, under every name, as a delegate, and once it was escalated to them, whatever they decided', () => {
+    for (const by of ['anna', 'ANNA ott', 'dora']) expect(refusalToExtend({ ...gate, decisions: [decision({})] }, by, 0)).toBeNull();
+    expect(refusalToExtend(gate, 'boss', 3_600_000)).toBeNull();
+    expect(refusalToExtend(view({ policy: policy({ approvers: [] }) }), 'mallory', 0)).toBeNull();
+  });
+  it.each([
+    [gate, 'boss', 'only who can approve at gate "start" can extend it: boss may not decide'],
+    [gate, 'mallory', 'mallory may not decide'],
+    [gate, 'Ben', 'Ben requested or started this run'],
+    [view({ policy: policy({ approvers: [] }), requesters: ['carol'] }), 'carol', 'carol requested or started this run'],
+    [view({ policy: policy({ approvers: [] }) }), '\u200B', 'nothing in the name that people can see'],
+  ])('is refused to others', (at, by, sentence) => {
+    expect(refusalToExtend(at, by, 0)).toContain(sentence);
+  });
+});
+
 describe('who asked for a run', () => {
   const startedBy = (identity: string, principal: string | null = null) => ({ identity, principal });
   it.each([
@@ -153,6 +176,15 @@ describe('who asked for a run', () => {
     const gate = view({ policy: policy({ approvers: [], quorum: 1, assurance: 'principal' }), requesters: requestersOf({ requester: 'carol', startedBy: startedBy('x', 'ben') }) });
     expect(refusal(gate, { decision: 'approve', by: 'ben', assurance: 'principal' })).toContain('may not approve');
     expect(refusal(gate, { decision: 'approve', by: 'anna', assurance: 'principal' })).toBeNull();
+  });
+  it.each(['principal', 'signature'])('is said not to be proven where %s is asked for and no starter has one, whatever the input says, and is refused by its claimed names', (assurance) => {
+    const scheduled = { requester: 'rita', startedBy: startedBy('temporal-scheduler-default-x') };
+    const proven = policy({ approvers: [], quorum: 1, assurance });
+    expect(requesterUnchecked(proven, scheduled)).toBe('who requested this run is not proven (it was started by "temporal-scheduler-default-x", and its input names "rita"; both are claimed): that somebody else approves is checked against these names only');
+    expect(requesterUnchecked(proven, { requester: null, startedBy: startedBy('runbook/ben@db1') })).toContain('its input names no requester; both are claimed');
+    expect(requesterUnchecked(proven, { ...scheduled, requester: null })).toContain('who requested this run is not known');
+    expect(requesterUnchecked(proven, { requester: 'rita', startedBy: startedBy('', 'ben') })).toBeNull();
+    expect(refusal(view({ policy: proven, requesters: requestersOf(scheduled) }), { decision: 'approve', by: 'rita', assurance: assurance as 'principal' })).toContain('may not approve');
   });
   it('is said not to be known where the gate relies on it', () => {
     const unknown = { requester: null, startedBy: startedBy('4711@db1') };

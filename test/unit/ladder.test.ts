@@ -19,9 +19,9 @@ describe('nextRung', () => {
     expect(nextRung(policy({ remindEvery: '3h', escalation: [{ after: '3h', approvers: ['ben'] }] }), at())).toMatchObject({ kind: 'escalate' });
     expect(nextRung(policy({ remindEvery: '24h' }), at())).toMatchObject({ kind: 'expire' });
   });
-  it('follows an extension, and a deadline that was brought forward', () => {
+  it('follows an extension', () => {
     expect(nextRung(policy(), at({ expiresAtMs: 30 * HOUR }))).toEqual({ kind: 'expire', atMs: 30 * HOUR });
-    expect(nextRung(ladder, at({ expiresAtMs: HOUR }))).toEqual({ kind: 'expire', atMs: HOUR });
+    expect(nextRung(ladder, at({ toldAtMs: 22 * HOUR, escalated: 2, expiresAtMs: 30 * HOUR }))).toEqual({ kind: 'remind', atMs: 24 * HOUR });
   });
 });
 

@@ -97,10 +97,14 @@ it('reminds, escalates, is extended, and expires, each at its time, over days', 
   await expect(run.decide('ben')).rejects.toMatchObject({ cause: { message: expect.stringMatching(/ben may not decide .* it is escalated to ben at/) as string } });
   await passTo(run, 25);
   expect((await run.progress()).openGate).toMatchObject({ approvers: ['anna', 'ben'] });
-  const extend = (hours: number) => run.handle.executeUpdate('extendDeadline', { args: [{ gate: 'start', until: new Date(run.openedAtMs + hours * HOUR_MS).toISOString(), by: 'dora', reason: 'on holiday' }] });
+  const extend = (hours: number, over: Record<string, unknown> = {}) => run.handle.executeUpdate('extendDeadline', { args: [{ gate: 'start', until: new Date(run.openedAtMs + hours * HOUR_MS).toISOString(), by: 'ben', reason: 'on holiday', ...over }] });
+  const refused = (sentence: string) => ({ cause: { message: expect.stringContaining(sentence) as string } });
   await expect(extend(6 * 24 + 1)).rejects.toMatchObject({ cause: { message: expect.stringContaining('can be extended to') as string } });
   await expect(extend(1)).rejects.toMatchObject({ cause: { message: expect.stringContaining('is over; name a later instant') as string } });
-  await expect(run.handle.executeUpdate('extendDeadline', { args: [{ gate: 'other', until: new Date(run.openedAtMs + 99 * HOUR_MS).toISOString() }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('gate "other" is not open') as string } });
+  await expect(extend(99, { gate: 'other' })).rejects.toMatchObject(refused('gate "other" is not open'));
+  for (const hours of [26, 72]) await expect(extend(hours)).rejects.toMatchObject(refused('can only be extended; to end it sooner, reject'));
+  await expect(extend(100, { by: undefined })).rejects.toMatchObject(refused('extendDeadline takes { gate, until: "2026-12-31T18:00:00Z", by, reason? }'));
+  for (const by of ['dora', 'carol']) await expect(extend(100, { by })).rejects.toMatchObject(refused(`only who can approve at gate "start" can extend it: ${by} may not decide at gate "start"; one of anna, ben must`));
   await extend(100);
   await passTo(run, 80);
   expect((await run.progress()).openGate).not.toBeNull();
@@ -113,7 +117,7 @@ it('reminds, escalates, is extended, and expires, each at its time, over days', 
   ]);
   const { gates: [gate], operations } = evidence;
   expect((Date.parse(gate!.closedAt!) - Date.parse(gate!.openedAt)) / HOUR_MS).toBeCloseTo(100, 2);
-  expect(operations).toEqual([expect.objectContaining({ operation: 'extendDeadline', by: 'dora', reason: 'on holiday', of: 'start' })]);
+  expect(operations).toEqual([expect.objectContaining({ operation: 'extendDeadline', by: 'ben', reason: 'on holiday', of: 'start' })]);
   // Each is told once, on its channels, under an id of its own.
   const kinds = told.map(({ channel, notice }) => `${channel} ${notice.kind}`);
   expect(kinds.filter((kind) => kind === 'ops gateReminder')).toHaveLength(9);

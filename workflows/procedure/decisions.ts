@@ -1,21 +1,19 @@
-import { condition, currentUpdateInfo, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, condition, currentUpdateInfo, isCancellation, workflowInfo } from '@temporalio/workflow';
+import type { VerifiedSignature } from '../../activities/kernel/kernel-activities.ts';
 import { approvalStatement } from '../../contracts/approval.ts';
 import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
 import type { Assurance, Decision } from '../../contracts/gate.ts';
 import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
 import { samePerson } from '../../contracts/people.ts';
-import { gateOutcome, onBehalfOf, refusal, requestersOf, type GateView } from './gate-policy.ts';
-import { read } from './kernel-activities.ts';
+import { gateOutcome, onBehalfOf, otherPlan, refusal, requestersOf, type GateView, type Proposal } from './gate-policy.ts';
+import { read, readMessage } from './kernel-activities.ts';
 import { showDetails } from './presentation.ts';
 import { refused } from './refused.ts';
 import { KEPT_REFUSALS, type OpenGate, type PendingDecision, type RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
 
-/**
- * A bare signal within this time of a gate's opening is a double click on the gate before it: nobody reads a plan in
- * two seconds. It counts for nothing, and the gate says so.
- */
-const BARE_SIGNAL_SETTLE_MS = 2_000;
+/** Nobody reads a plan in two seconds: what says of no plan that it is for that one is by then for what was shown before. */
+const SETTLE_MS = 2_000;
 
 /** Takes an `approve` or `reject` signal. It may come with no argument at all, from the web UI's empty form. */
 export function receiveSignal(state: RunState, signal: 'approve' | 'reject', payload: DecisionSignal | 'malformed'): void {
@@ -31,7 +29,7 @@ export function receiveSignal(state: RunState, signal: 'approve' | 'reject', pay
   }
   state.openGate.inbox.push({
     decision: signal, event: { signal, ordinal }, by: payload?.by ?? null, comment: payload?.comment ?? null,
-    planHash: payload?.planHash, signature: payload?.signature, named: payload?.gate !== undefined,
+    planHash: payload?.planHash, signature: payload?.signature, receivedAtMs: Date.now(), named: payload?.gate !== undefined,
     planHashFilledIn: payload?.planHashFilledIn,
   });
 }
@@ -39,7 +37,7 @@ export function receiveSignal(state: RunState, signal: 'approve' | 'reject', pay
 /** Validator of the `decide` update: throws a sentence that says what to do, before anything enters history. */
 export function validateDecide(state: RunState, input: Decide): void {
   const gate = state.openGate;
-  const reason = whyNotHere(gate, input) ?? (gate ? tooLate(gate, Date.now()) ?? refusal(input.signature === undefined ? viewOf(state, gate) : withoutPeople(viewOf(state, gate)), bestCase(input)) : null);
+  const reason = whyNotHere(gate, input) ?? (gate ? tooSoon(gate, { ...input, named: true }, { atMs: Date.now() }) ?? tooLate(gate, Date.now()) ?? refusalAtBest(viewOf(state, gate), { ...input, by: input.by ?? null }, { channel: 'update', identity: null, atMs: Date.now() }) : null);
   if (reason !== null) throw refused(reason);
 }
 
@@ -48,15 +46,13 @@ function whyNotHere(gate: OpenGate | undefined, input: Decide): string | null {
   return input.gate === gate.name ? null : `gate "${input.gate}" is not open; the open gate is "${gate.name}"`;
 }
 
-/** Whose signature it is decides who it is, not the name that came with it: of people nothing can be said before that is looked at. */
-function withoutPeople(view: GateView): GateView {
-  return { ...view, policy: { ...view.policy, approvers: [], requesterMayApprove: true }, decisions: [] };
-}
-
-/** What an update can turn out to be at best: the server vouches for no update's sender, and for a signature's signer it is only looked up then. */
-function bestCase(input: Decide) {
-  const assurance: Assurance = input.signature === undefined ? 'claimed' : 'signature';
-  return { ...input, assurance, channel: 'update' as const, identity: null, atMs: Date.now() };
+/**
+ * Why a decision would not count with the best proof that it can turn out to have; null where that has to be looked at.
+ * The server vouches for no update's sender. Who signed decides, so that one who gives no name is not known yet.
+ */
+function refusalAtBest(view: GateView, { decision, by, planHash, signature }: Pick<PendingDecision, 'decision' | 'by' | 'planHash' | 'signature'>, sent: Pick<Proposal, 'channel' | 'identity' | 'atMs'>): string | null {
+  if (by === null && signature !== undefined) return otherPlan(view, planHash);
+  return refusal(view, { decision, by, planHash, assurance: signature === undefined ? 'claimed' : 'signature', ...sent });
 }
 
 /** Handler of the `decide` update; its validator has passed. Answers once it is known whether the decision counts. */
@@ -64,8 +60,8 @@ export async function receiveDecide(state: RunState, input: Decide): Promise<{ g
   const gate = state.openGate;
   if (!gate) throw refused('the gate closed meanwhile');
   const pending: PendingDecision = {
-    decision: input.decision, event: { updateId: currentUpdateInfo()?.id ?? '' }, by: input.by, comment: input.comment ?? null,
-    planHash: input.planHash, signature: input.signature, named: true,
+    decision: input.decision, event: { updateId: currentUpdateInfo()?.id ?? '' }, by: input.by ?? null, comment: input.comment ?? null,
+    planHash: input.planHash, signature: input.signature, receivedAtMs: Date.now(), named: true,
     planHashFilledIn: input.planHashFilledIn,
   };
   gate.inbox.push(pending);
@@ -80,36 +76,54 @@ function answerFor({ policy, record, rechecks }: OpenGate): string {
   return outcome === 'approved' && rechecks ? ENOUGH_APPROVALS : outcome;
 }
 
-/** Answers whoever still waits at a gate that has closed. */
-export function answerInbox(gate: OpenGate, reason: string): void {
-  for (const pending of gate.inbox) pending.answer ??= { refused: reason, by: pending.by };
+/** Answers whoever still waits at a gate that has closed, and notes what they sent: nobody looks any more at who that was. */
+export function answerInbox(state: RunState, gate: OpenGate): void {
+  const reason = `gate "${gate.name}" closed meanwhile`;
+  for (const pending of gate.inbox.splice(0)) {
+    pending.answer = { refused: reason, by: pending.by };
+    state.noteRefusal(`${pending.decision} at ${instantOf(pending.receivedAtMs)}: ${reason}; it was sent by ${pending.by ?? 'an unnamed person'}`);
+  }
 }
 
 /** By when it was sent, not by when somebody could look at it: no worker may have been up for hours. */
-function tooLate(gate: OpenGate, atMs: number): string | null {
+export function tooLate(gate: OpenGate, atMs: number): string | null {
   return atMs <= gate.expiresAtMs ? null : `it arrived after gate "${gate.name}" had expired at ${instantOf(gate.expiresAtMs)}; start another run`;
+}
+
+/**
+ * A signal that names no gate, right after one opened, is a double click on the gate before it. Once the plan has become
+ * another one, a decision that carries no hash of it is for the former one, also where it names the gate: who sends that
+ * saw this gate, and not this plan. A signature is over a plan.
+ */
+function tooSoon({ name, openedAtMs, planShownAtMs }: OpenGate, { named, planHash, signature }: Pick<PendingDecision, 'named' | 'planHash' | 'signature'>, { atMs, beforeGateWasVisible = false }: { atMs: number; beforeGateWasVisible?: boolean }): string | null {
+  const isEarly = (sinceMs: number) => beforeGateWasVisible || atMs - sinceMs < SETTLE_MS;
+  if (planShownAtMs !== undefined) {
+    if (planHash !== undefined || signature !== undefined || !isEarly(planShownAtMs)) return null;
+    return `it names no plan and was sent before anybody could read the present one of gate "${name}", which is shown since ${instantOf(planShownAtMs)}; look at it and send it again`;
+  }
+  if (named || !isEarly(openedAtMs)) return null;
+  return `it names no gate and arrived ${((atMs - openedAtMs) / 1000).toFixed(1)} s after gate "${name}" opened, too soon to have read its plan; send it again`;
 }
 
 /** Reads from the event itself who sent a decision and when; a name in a payload is only claimed. Then judges it. */
 export async function identify(state: RunState, gate: OpenGate, pending: PendingDecision): Promise<void> {
   const { workflowId, runId } = workflowInfo();
   const event = 'signal' in pending.event
-    ? await read.identifyDecision({ workflowId, runId, ...pending.event, gateOpenedAtMs: gate.openedAtMs })
+    ? await read.identifyDecision({ workflowId, runId, ...pending.event, gateOpenedAtMs: gate.planShownAtMs ?? gate.openedAtMs })
     : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...pending.event }) };
-  const tooSoon = !pending.named && (event.beforeGateWasVisible || event.atMs - gate.openedAtMs < BARE_SIGNAL_SETTLE_MS)
-    ? `it names no gate and arrived ${((event.atMs - gate.openedAtMs) / 1000).toFixed(1)} s after gate "${gate.name}" opened, too soon to have read its plan; send it again`
-    : null;
-  const signed = pending.signature === undefined ? undefined : await read.verifySignature({ signature: pending.signature, statement: statementOf(state, gate, pending) });
-  const forged = signed?.refused ?? null;
+  const sent = { channel: 'signal' in pending.event ? 'signal' : 'update', identity: event.identity } as const;
+  const view = viewOf(state, gate);
+  const untimely = tooSoon(gate, pending, event) ?? tooLate(gate, event.atMs);
+  // What would not count with the best of signatures is refused without a look at it.
+  const hopeless = pending.signature === undefined ? null : untimely ?? refusalAtBest(view, pending, { ...sent, atMs: event.atMs });
+  const signed = pending.signature === undefined || hopeless !== null ? undefined : await checkSignature(pending.signature, statementOf(state, gate, pending));
   const signer = signed?.refused === null ? signed.principals.find((principal) => samePerson(principal, pending.by, state.people)) ?? signed.principals[0] ?? null : null;
   const assurance: Assurance = signer !== null ? 'signature' : event.principal !== null ? 'principal' : pending.by !== null ? 'claimed' : 'none';
-  const proposal = {
-    decision: pending.decision, by: signer ?? event.principal ?? pending.by, assurance, channel: 'signal' in pending.event ? 'signal' : 'update', identity: event.identity,
-  } as const;
-  const judged = { ...proposal, atMs: event.atMs, planHash: pending.planHash };
-  const view = viewOf(state, gate);
-  const reason = forged ?? tooSoon ?? tooLate(gate, event.atMs) ?? refusal(view, judged);
-  addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, planSeen: planSeen(pending), key: signed?.refused === null ? signed.key : null }, reason);
+  const proposal = { decision: pending.decision, by: signer ?? event.principal ?? pending.by, assurance, ...sent };
+  const key = signed?.refused === null ? signed.key : null;
+  const judged = { ...proposal, atMs: event.atMs, planHash: pending.planHash, key };
+  const reason = hopeless ?? signed?.refused ?? untimely ?? refusal(view, judged);
+  addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, planSeen: planSeen(pending), key }, reason);
   pending.answer = { refused: reason, by: proposal.by };
 }
 
@@ -119,9 +133,18 @@ function planSeen({ planHash, planHashFilledIn }: PendingDecision): Decision['pl
   return planHashFilledIn === true ? 'filledIn' : 'given';
 }
 
+async function checkSignature(signature: string, statement: string): Promise<VerifiedSignature> {
+  try {
+    return await readMessage.verifySignature({ signature, statement });
+  } catch (error) {
+    if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
+    return { refused: 'no worker could check its signature in time; send it again' };
+  }
+}
+
 /** What has to be signed to decide like this at this gate: {@link approvalStatement}. */
 function statementOf({ record }: RunState, gate: OpenGate, { decision, comment }: Pick<PendingDecision, 'decision' | 'comment'>): string {
-  return approvalStatement({ runbook: record.runbook, target: record.target, owner: record.owner, gate: gate.name, openedAt: gate.record.openedAt, planHash: gate.record.planHash, decision, comment });
+  return approvalStatement({ runbook: record.runbook, target: record.target, owner: record.owner, runId: workflowInfo().runId, gate: gate.name, openedAt: gate.record.openedAt, planHash: gate.record.planHash, decision, comment });
 }
 
 function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, 'counted' | 'reason'>, reason: string | null): void {
@@ -133,7 +156,9 @@ function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, '
   showDetails(state);
 }
 
-function viewOf(state: RunState, { name, policy, openedAtMs, record, requester }: OpenGate): GateView {
-  const requesters = requester === undefined ? requestersOf(state.record) : [requester].filter((one) => one !== null);
+/** What a gate goes by when it judges somebody. */
+export function viewOf(state: RunState, { name, policy, openedAtMs, record, requester }: OpenGate): GateView {
+  // Whoever asked for this alone gave a claimed name: the second person is somebody else than both.
+  const requesters = [...requestersOf(state.record), ...(requester ? [requester] : [])];
   return { name, policy, people: state.people, openedAtMs, planHash: record.planHash, requesters, decisions: record.decisions };
 }

@@ -1,11 +1,13 @@
 import type { RunRecord } from '../../contracts/record.ts';
 import { ASSURANCES, namesPlan, type Assurance, type Decision, type GatePolicy } from '../../contracts/gate.ts';
-import { delegatorsOf, samePerson, type People } from '../../contracts/people.ts';
+import { delegatorsOf, isName, samePerson, type People } from '../../contracts/people.ts';
 import { approversAt } from './ladder.ts';
 
 /** A decision as it arrived, with what is known of who sent it. */
 export interface Proposal extends Pick<Decision, 'decision' | 'by' | 'assurance' | 'channel' | 'identity'> {
   planHash?: string | undefined;
+  /** The key that signed it. */
+  key?: string | null;
   /** When it was sent, by the server's clock. */
   atMs: number;
 }
@@ -36,25 +38,60 @@ export function requestersOf({ requester, startedBy }: Pick<RunRecord, 'requeste
 export function requesterUnchecked({ requesterMayApprove, assurance }: GatePolicy, { requester, startedBy }: Pick<RunRecord, 'requester' | 'startedBy'>): string | null {
   const isKnown = requester !== null || startedBy?.principal || userOf(startedBy?.identity ?? '') !== undefined;
   if (requesterMayApprove) return null;
+  // Where a name has to be proven, one that anybody may write keeps nobody from approving under a proven one.
+  if (isKnown && isProven(assurance) && !startedBy?.principal) {
+    return `who requested this run is not proven (it was started by "${startedBy?.identity ?? ''}", and its input names ${requester === null ? 'no requester' : `"${requester}"`}; both are claimed): that somebody else approves is checked against these names only`;
+  }
   if (isKnown) return assurance === 'none' ? 'an empty form names nobody: that it is not the requester who approves is checked only where a name is given, or Temporal\'s CLI or ours sends it' : null;
   return `who requested this run is not known (it was started by "${startedBy?.identity ?? ''}", and its input names no requester): that somebody else approves is not checked`;
 }
+
+const isProven = (assurance: Assurance) => ASSURANCES.indexOf(assurance) > ASSURANCES.indexOf('claimed');
 
 /** The user in the identities that Temporal's CLI and ours give themselves. An SDK's own begins with the number of a process. */
 function userOf(identity: string): string | undefined {
   return /^(?:temporal-cli:|runbook\/)(.+)@[^@]*$/.exec(identity)?.[1];
 }
 
+/** Why a decision on this plan is not one on the plan of the gate; null where it is, or names none. */
+export function otherPlan({ name, planHash: present }: Pick<GateView, 'name' | 'planHash'>, planHash: string | undefined): string | null {
+  if (planHash === undefined || namesPlan(planHash, present)) return null;
+  return `the plan that was seen (${planHash.slice(0, 12)}) is not the plan of gate "${name}" (${present.slice(0, 12)}); look at it again and decide on the new one`;
+}
+
 /** Why a decision does not count at this gate, as a sentence that says what to do; null when it counts. */
 export function refusal(gate: GateView, proposal: Proposal): string | null {
   const { policy, people } = gate;
-  if (proposal.planHash !== undefined && !namesPlan(proposal.planHash, gate.planHash)) {
-    return `the plan that was seen (${proposal.planHash.slice(0, 12)}) is not the plan of gate "${gate.name}" (${gate.planHash.slice(0, 12)}); look at it again and decide on the new one`;
-  }
+  const other = otherPlan(gate, proposal.planHash);
+  if (other !== null) return other;
+  if (proposal.by !== null && !isName(proposal.by)) return `there is nothing in its name that people can see; ${howToBeNamed('claimed', proposal)}`;
   if (ASSURANCES.indexOf(proposal.assurance) < ASSURANCES.indexOf(policy.assurance)) {
     return `gate "${gate.name}" asks for assurance "${policy.assurance}" and this decision has "${proposal.assurance}"; ${howToBeNamed(policy.assurance, proposal)}`;
   }
   const places = placesOf(gate, proposal);
+  const outsider = notOneOfThose(gate, proposal, places);
+  if (outsider !== null) return outsider;
+  const counted = gate.decisions.filter((past) => past.counted);
+  const earlier = counted.some((past) => (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by, people)));
+  if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once${proposal.decision === 'reject' ? ', and an approval is not taken back: to stop the run, abort it (`runbook abort WORKFLOW_ID`)' : ''}`;
+  const delegated = proposal.by === null ? undefined : counted.find((past) => samePerson(past.onBehalfOf, proposal.by, people));
+  if (delegated) return `${delegated.by} has already decided for ${proposal.by} at gate "${gate.name}"; each person counts once`;
+  if (proposal.key && counted.some((past) => past.key === proposal.key)) {
+    return `the key ${proposal.key} has already decided at gate "${gate.name}"; each key counts once, whomever the allowed-signers file names for it`;
+  }
+  if (free(gate, standing(gate, proposal, places)).length === 0) {
+    return `${places[0]?.onBehalfOf}, for whom ${proposal.by} would decide, has already decided at gate "${gate.name}"; each person counts once`;
+  }
+  const shared = counted.map((past) => sharedName(past, proposal)).find((name) => name !== undefined);
+  if (proposal.decision === 'approve' && shared !== undefined) {
+    return `${shared} has already decided at gate "${gate.name}"; each person counts once, and a decision without a name counts as that of the user whose client sent it`;
+  }
+  return null;
+}
+
+/** Why somebody is none of those who decide at this gate, or has asked for what is decided; null where neither is so. */
+function notOneOfThose(gate: GateView, proposal: Proposal, places: readonly Place[]): string | null {
+  const { policy, people } = gate;
   const [place] = places;
   if (place === undefined) {
     return `${proposal.by ?? 'an unnamed person'} may not decide at gate "${gate.name}"; one of ${approversAt(policy, gate.openedAtMs, proposal.atMs).join(', ')} must${laterOf(gate, proposal)}`;
@@ -70,19 +107,15 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
       return `${approver} would decide for ${place.onBehalfOf}, who requested or started this run and may not approve it at gate "${gate.name}"; ask somebody else`;
     }
   }
-  const counted = gate.decisions.filter((past) => past.counted);
-  const earlier = counted.some((past) => (past.by === null ? proposal.by === null : samePerson(past.by, proposal.by, people)));
-  if (earlier) return `${proposal.by ?? 'an unnamed person'} has already decided at gate "${gate.name}"; each person counts once`;
-  const delegated = proposal.by === null ? undefined : counted.find((past) => samePerson(past.onBehalfOf, proposal.by, people));
-  if (delegated) return `${delegated.by} has already decided for ${proposal.by} at gate "${gate.name}"; each person counts once`;
-  if (free(gate, standing(gate, proposal, places)).length === 0) {
-    return `${place.onBehalfOf}, for whom ${proposal.by} would decide, has already decided at gate "${gate.name}"; each person counts once`;
-  }
-  const shared = counted.map((past) => sharedName(past, proposal)).find((name) => name !== undefined);
-  if (proposal.decision === 'approve' && shared !== undefined) {
-    return `${shared} has already decided at gate "${gate.name}"; each person counts once, and a decision without a name counts as that of the user whose client sent it`;
-  }
   return null;
+}
+
+/** Why somebody may not extend this gate: only those may who can approve there. Null where they may. */
+export function refusalToExtend(gate: GateView, by: string, atMs: number): string | null {
+  if (!isName(by)) return 'there is nothing in the name that people can see; say who extends it';
+  const proposal: Proposal = { decision: 'approve', by, assurance: 'claimed', channel: 'update', identity: null, atMs };
+  const reason = notOneOfThose(gate, proposal, placesOf(gate, proposal));
+  return reason === null ? null : `only who can approve at gate "${gate.name}" can extend it: ${reason}`;
 }
 
 /** Whose place a decision that counts takes, where that is not the sender's own. */

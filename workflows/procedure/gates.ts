@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/workflow';
 import type { GateEvent, GatePolicy } from '../../contracts/gate.ts';
 import type { GateRecord } from '../../contracts/evidence.ts';
 import { answerInbox, identify } from './decisions.ts';
-import { gateOutcome } from './gate-policy.ts';
+import { gateOutcome, requesterUnchecked } from './gate-policy.ts';
 import { keepEvent, policyOf } from './gate-record.ts';
 import { inOrder, nextRung } from './ladder.ts';
 import { notify } from './notify.ts';
@@ -14,7 +14,7 @@ import { instantOf, waitUntil } from './wait.ts';
 export interface GateOptions {
   /** Looks once more, after people have decided, and lets the state hold the plan as it would be made now. */
   recheck?: (() => Promise<void>) | undefined;
-  /** Who asks for what this gate decides, where that is somebody else than whoever asked for the run. */
+  /** Who asks for what this gate decides, beside whoever asked for the run. */
   requester?: string | null;
 }
 
@@ -33,6 +33,8 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
   };
   state.record.gates.push(record);
   state.openGate = gate;
+  const unchecked = requesterUnchecked(policy, state.record);
+  if (unchecked !== null) noteEvent(gate, 'requesterUnchecked', unchecked);
   setAttributes(state, { RunbookAwaitingApproval: true });
   enterPhase(state, `gate: ${name}`);
   notify(state, { kind: 'gateOpened', gate, channels: policy.notify ?? [] });
@@ -40,18 +42,19 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
     record.outcome = await decide(state, gate, recheck);
   } finally {
     state.openGate = undefined;
-    answerInbox(gate, `gate "${name}" closed meanwhile`);
+    answerInbox(state, gate);
     record.closedAt = instantOf(Date.now());
     state.spans.push({ name, kind: 'gate', startedAtMs: openedAtMs, finishedAtMs: Date.now() });
     setAttributes(state, { RunbookAwaitingApproval: false });
   }
   showDetails(state);
   if (record.outcome === 'expired' && record.onExpiry === 'reject') throw ApplicationFailure.nonRetryable(`gate "${name}" expired at ${instantOf(gate.expiresAtMs)} without enough approvals`, 'REJECTED');
-  if (record.outcome === 'rejected') throw ApplicationFailure.nonRetryable(rejectedBy(record), 'REJECTED');
+  if (record.outcome === 'rejected') throw ApplicationFailure.nonRetryable(rejectedBy(gate), 'REJECTED');
 }
 
-function rejectedBy({ name, decisions }: GateRecord): string {
+function rejectedBy({ name, expiresAtMs, record: { decisions } }: OpenGate): string {
   const no = decisions.filter((decision) => decision.counted && decision.decision === 'reject');
+  if (no.length === 0) return `gate "${name}" expired at ${instantOf(expiresAtMs)}, and its plan had become another one, on which nobody has looked; start another run`;
   const said = no.map(({ by, comment }) => `${by ?? 'an unnamed person'}${comment ? `: ${comment}` : ''}`);
   return `gate "${name}" was rejected by ${said.join('; ')}`;
 }
@@ -59,21 +62,38 @@ function rejectedBy({ name, decisions }: GateRecord): string {
 async function decide(state: RunState, gate: OpenGate, recheck: GateOptions['recheck']): Promise<'approved' | 'rejected' | 'expired'> {
   const { record } = gate;
   for (;;) {
+    await judgeInbox(state, gate);
     const outcome = gateOutcome(gate.policy, record.decisions);
     if (outcome === 'rejected') return outcome;
-    if (outcome === 'approved' && !(await hasDrifted(state, gate, recheck))) return outcome;
+    if (outcome === 'approved') {
+      if (await hasDrifted(state, gate, recheck)) continue;
+      // The gate was open while it looked: who said no meanwhile has said it in time.
+      await judgeInbox(state, gate);
+      return gateOutcome(gate.policy, record.decisions) === 'rejected' ? 'rejected' : 'approved';
+    }
     const rung = nextRung(gate.policy, gate);
     const before = gate.changes;
     const somethingCame = await waitUntil(() => gate.inbox.length > 0 || gate.changes > before, rung.atMs - Date.now(), LABELS[rung.kind](gate));
-    // In the order in which they came, each looked at as it is: who comes first may leave no place for the next.
-    while (gate.inbox[0]) {
-      await identify(state, gate, gate.inbox[0]);
-      gate.inbox.shift();
-    }
     if (somethingCame) continue;
-    if (rung.kind === 'expire') return (await hasDrifted(state, gate, recheck)) && gate.record.onExpiry === 'approve' ? 'rejected' : 'expired';
+    if (rung.kind === 'expire') return expire(state, gate, recheck);
     climb(state, gate, rung);
   }
+}
+
+/** In the order in which they came, each looked at as it is: who comes first may leave no place for the next. */
+async function judgeInbox(state: RunState, gate: OpenGate): Promise<void> {
+  while (gate.inbox[0]) {
+    await identify(state, gate, gate.inbox[0]);
+    gate.inbox.shift();
+  }
+}
+
+/** Where an expired gate lets the run go on, nobody has agreed to a plan that became another one: then it does not. */
+async function expire(state: RunState, gate: OpenGate, recheck: GateOptions['recheck']): Promise<'rejected' | 'expired'> {
+  // It has expired, also where looking once more fails, and the run with it.
+  gate.record.outcome = 'expired';
+  if (gate.record.onExpiry === 'reject') return 'expired';
+  return (await hasDrifted(state, gate, recheck)) ? 'rejected' : 'expired';
 }
 
 const LABELS = {
@@ -115,6 +135,7 @@ async function hasDrifted(state: RunState, gate: OpenGate, recheck: GateOptions[
   const changed = Object.keys({ ...before.parts, ...state.boundParts }).filter((name) => before.parts[name] !== state.boundParts[name]);
   const what = `the plan changed from ${before.hash.slice(0, 12)} to ${hash.slice(0, 12)} (${changed.join(', ')})`;
   gate.record.planHash = hash;
+  gate.planShownAtMs = Date.now();
   for (const decision of gate.record.decisions.filter(({ counted }) => counted)) {
     decision.counted = false;
     decision.reason = `void since ${what}; look at the new plan and decide on it`;

@@ -7,6 +7,16 @@ export const read = proxyActivities<KernelActivities>({
   retry: { initialInterval: '200ms', maximumInterval: '30s' },
 });
 
+/**
+ * `read` of what somebody sent: an answer takes ten seconds at most and is never a failure. Where none comes in this time
+ * (no worker stays alive, or one hangs), that one message is refused: nothing that anybody can send may hold up a gate.
+ */
+export const readMessage = proxyActivities<Pick<KernelActivities, 'verifySignature'>>({
+  startToCloseTimeout: '30s',
+  scheduleToCloseTimeout: '10m',
+  retry: { initialInterval: '200ms', maximumInterval: '30s' },
+});
+
 /** `idempotentWrite`: the same call again changes nothing; evidence must be written however long the disk is away, within a day. */
 export const write = proxyActivities<KernelActivities>({
   startToCloseTimeout: '1m',

@@ -22,6 +22,8 @@ export interface PendingDecision {
   signature?: string | undefined;
   /** Whether the client put the hash in, and not whoever decided. */
   planHashFilledIn?: boolean | undefined;
+  /** When the run took it. */
+  receivedAtMs: number;
   /** Whether it named its gate. */
   named: boolean;
   /** What became of it. `refused`: why it does not count. */
@@ -32,12 +34,14 @@ export interface OpenGate extends LadderState {
   name: string;
   policy: GatePolicy;
   record: GateRecord;
+  /** When the gate began to show another plan than the one it opened with; absent as long as it has not. */
+  planShownAtMs?: number;
   inbox: PendingDecision[];
   /** Whether its plan is looked at once more after people have decided. */
   rechecks?: boolean;
   /** Rises with what operators change of the gate. */
   changes: number;
-  /** Who asked for what is decided here; absent where that is who asked for the run. */
+  /** Who asked for what is decided here, beside whoever asked for the run; absent where nobody else did. */
   requester?: string | null;
 }
 

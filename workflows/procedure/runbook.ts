@@ -125,7 +125,7 @@ function registerHandlers(state: RunState): void {
   setHandler(defineUpdate<{ gate: string; outcome: string; by: string | null }, [Decide]>(UPDATES.decide), (input) => receiveDecide(state, input), {
     validator: (input) => {
       const parsed = decideSchema.safeParse(input);
-      if (!parsed.success) throw ApplicationFailure.nonRetryable(`decide takes { gate, decision: "approve" | "reject", by, comment?, planHash?, signature? } with ${LIMITS_IN_WORDS}`, 'INVALID_INPUT');
+      if (!parsed.success) throw ApplicationFailure.nonRetryable(`decide takes { gate, decision: "approve" | "reject", by, comment?, planHash?, signature? } (by can be left out of one that is signed) with ${LIMITS_IN_WORDS}`, 'INVALID_INPUT');
       validateDecide(state, parsed.data);
     },
     description: 'Decide at a gate and learn at once whether it counts.',
@@ -147,7 +147,7 @@ function registerHandlers(state: RunState): void {
     validator: (update) => validateSkip(state, update), description: 'Go on without the step that waits, where its runbook allows that: { "step", "by", "reason" }.',
   });
   setHandler(defineUpdate<{ gate: string; expiresAt: string }, [ExtendDeadline]>(UPDATES.extendDeadline), (update) => extendDeadline(state, update), {
-    validator: (update) => validateExtension(state, update), description: 'Move the expiry of the open gate: { "gate", "until" }.',
+    validator: (update) => validateExtension(state, update), description: 'Move the expiry of the open gate to a later time: { "gate", "until", "by" }.',
   });
   // A workflow id can be used again: what another owner's guardian says is not for this run. Nor is what a former life was told.
   const isOurs = (owner: Owner, asking: string | undefined, asked: string | undefined) =>

@@ -1,4 +1,4 @@
-import { proxyActivities, sleep } from '@temporalio/workflow';
+import { ApplicationFailure, proxyActivities, sleep } from '@temporalio/workflow';
 import { z } from 'zod';
 import { defineRunbook } from '../../../contracts/runbook.ts';
 import { runbook } from '../../../workflows/procedure/runbook.ts';
@@ -12,7 +12,7 @@ export { notification } from '../../../workflows/notification/workflow.ts';
 /** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
 export const Toy = defineRunbook({
   type: 'toy', title: 'writes two files', targetField: 'database', sharesTargetWith: [], gates: ['start'],
-  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), looksFirst: z.boolean().default(false), undoTellsInput: z.boolean().default(false) }),
+  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), looksFirst: z.boolean().default(false), undoTellsInput: z.boolean().default(false), recheck: z.strictObject({ ms: z.number(), finds: z.enum(['the same', 'another plan', 'nothing']) }).optional() }),
 });
 
 const act = proxyActivities<ToyActivities>({ startToCloseTimeout: '1m', heartbeatTimeout: '2s', retry: { maximumAttempts: 2, initialInterval: '50ms' } });
@@ -22,7 +22,14 @@ const toy = runbook(Toy, async (run, input) => {
   run.verdictWhenFailing(['BACKUP_DAMAGED'], { restore: 'unsound', rto: null, rpo: null });
   // Steps that create nothing, before the target is taken.
   for (const name of input.looksFirst ? ['look', 'look again'] : []) await run.step(name, () => sleep(1_000));
-  await run.gate('start');
+  const { recheck } = input;
+  await run.gate('start', recheck ? {
+    recheck: async () => {
+      await sleep(recheck.ms);
+      if (recheck.finds === 'another plan') run.plan({ writes: ['one', 'two', 'three'] });
+      if (recheck.finds === 'nothing') throw ApplicationFailure.nonRetryable('the backup is gone', 'NOT_FOUND');
+    },
+  } : {});
   const fence = await run.own({ title: 'toy box', taskQueue: 'runbooks', input: { root: input.root }, open: 'openToyPlace', close: 'closeToyPlace', prove: 'proveToyAbsent' });
   for (const name of ['one', 'two']) {
     const file = { root: input.root, fence, name, fail: false, failsOnce: input.failsOnce && name === 'one', whenCancelled: input.whenCancelled, stallMs: input.stallMs };
