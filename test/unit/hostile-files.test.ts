@@ -65,7 +65,7 @@ it.each([['conf', configure], ['conf', () => writeAccess(drill, [])], ['log', ()
 });
 
 describe.each<[string, (path: string) => void]>([
-  ['a pipe that nobody writes to', (path) => { execFileSync('mkfifo', [path]); }],
+  ['a pipe that nobody writes to', (path) => { execFileSync('sh', ['-c', 'mkfifo "$1"', 'sh', path]); }],
   ['a link to what has no end', (path) => symlinkSync('/dev/zero', path)],
 ])('%s', (_what, put) => {
   /** What hangs takes a thread of Node for good, and there are four. */
