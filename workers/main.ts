@@ -37,10 +37,10 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     const [{ workers, client, loaded }, { configuration, warnings, file }] = await Promise.all([creating, configured]);
     for (const warning of warnings) options.log(`warning: ${warning}`);
     const onStuck = (place: string, error: Error) => options.log(`warning: ${place}, left by a lost run, could not be removed: ${error.message}`);
-    const sweep = () => sweepAll({ client, configuration, onStuck }).then(
+    const sweep = onlyOne(() => sweepAll({ client, configuration, onStuck }).then(
       (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
       (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
-    );
+    ));
     const copy = () => copyLate(configuration).then((lines) => lines.forEach((line) => options.log(line)), (error: Error) => options.log(`warning: evidence could not be copied: ${error.message}`));
     const timers: NodeJS.Timeout[] = [];
     const begin = () => {
@@ -81,6 +81,12 @@ async function sweepAll(tools: SweepTools): Promise<string[]> {
 async function copyLate(configuration: SweepTools['configuration']): Promise<string[]> {
   if (configuration.evidence.copies.length === 0) return [];
   return (await import('./worker-parts.ts')).sendLateCopies(configuration);
+}
+
+/** Does nothing while it is still under way: what one that hangs waits for would keep the next ones waiting, too. */
+export function onlyOne(work: () => Promise<void>): () => Promise<void> {
+  let underWay: Promise<void> | undefined;
+  return () => underWay ??= work().finally(() => { underWay = undefined; });
 }
 
 async function packageVersion(): Promise<string> {

@@ -68,7 +68,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const owner = binaries.runAs ?? null;
       const isolation = await requireIsolation(owner, production, drills.network);
       const prepared = await prepareDrill({
-        ...place, drillsDirectory: place.directory, layout, point: base, wal: await continuity(base, plan.declaredAt, plan.archive.lastSegment),
+        ...place, drillsDirectory: place.directory, allDrills: drills.directory, layout, point: base, wal: await continuity(base, plan.declaredAt, plan.archive.lastSegment),
         binDirectory: binaries.binDirectory, owner, isolation, production, until: askedInstant(plan),
         reserveBytes: drills.reserve, bytesPerSecond: drills.copyBytesPerSecond, settings: drills.settings, preloadLibraries: drills.preloadLibraries, priority: drills.priority, signal, onProgress,
       });

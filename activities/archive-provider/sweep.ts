@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
+import { readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { z } from 'zod';
@@ -8,6 +8,7 @@ import { ownerSchema } from '../../contracts/ledger.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { PART } from '../archive/write-durably.ts';
+import { readSmallFile } from '../drill/hostile-files.ts';
 import { PLACE_RECORD } from './drill-place.ts';
 
 /** Much longer than making a place and writing its record takes. */
@@ -100,7 +101,7 @@ async function sweepPlace(place: string, kind: PlaceKind, tools: SweepTools): Pr
 async function readRecord(place: string, { nameOf }: Pick<PlaceKind, 'nameOf'>): Promise<(PlaceRecord & { openedAtMs: number }) | undefined> {
   const file = join(place, PLACE_RECORD);
   try {
-    const record = placeRecord.safeParse(JSON.parse(await readFile(file, 'utf8'))).data;
+    const record = placeRecord.safeParse(JSON.parse(await readSmallFile(file))).data;
     if (!record || basename(place) !== nameOf(record)) return undefined;
     return { ...record, openedAtMs: (await stat(file)).mtimeMs };
   } catch (error) {

@@ -3,7 +3,7 @@
 // build, and Node 20 starts no TypeScript. Copies files while hashing them; speaks with `copy-files.ts` over IPC.
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
@@ -14,7 +14,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 const BUFFER_BYTES = 1024 * 1024;
 // Shared 64-bit slots: the next file, bytes done, and when (in µs) the next bytes may flow under a throttle.
 const [NEXT_FILE, BYTES_DONE, FLOWS_AT] = [0, 1, 2];
-const { O_RDONLY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL } = fs.constants;
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL } = fs.constants;
 
 if (isMainThread) startProcess();
 else copyShare(workerData);
@@ -22,7 +22,8 @@ else copyShare(workerData);
 function startProcess() {
   // Nobody waits for the copy any more: the next attempt begins cleanly, so end at once, threads included.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
-  setPriority(10);
+  // A worker that is nicer than that already may not be less so, unless it is root.
+  setPriority(Math.max(10, getPriority()));
   process.once('message', (request) => {
     run(/** @type {CopyRequest} */ (request)).then(
       (files) => process.send?.({ done: files }, () => process.exit(0)),
@@ -39,7 +40,7 @@ async function run(request) {
   for (const directory of request.directories) {
     // Never recursive: a stalled predecessor must not bring back a drill that was destroyed meanwhile.
     fs.mkdirSync(directory, { mode: 0o700 });
-    if (request.owner) fs.chownSync(directory, request.owner.uid, request.owner.gid);
+    if (request.owner) giveAway(directory, request.owner);
   }
   const shared = new SharedArrayBuffer(24);
   const slots = new BigInt64Array(shared);
@@ -62,6 +63,20 @@ async function run(request) {
     clearInterval(watch);
   }
   return results;
+}
+
+/**
+ * The very directory that was made, and not what a link in its place leads to.
+ * @param {string} directory
+ * @param {{ uid: number, gid: number }} owner
+ */
+function giveAway(directory, owner) {
+  const made = fs.openSync(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    fs.fchownSync(made, owner.uid, owner.gid);
+  } finally {
+    fs.closeSync(made);
+  }
 }
 
 /**
@@ -120,8 +135,8 @@ function copyOne(job, request, slots, buffer, reflink) {
       fs.closeSync(source);
       // What counts is what the restored server will read.
       source = fs.openSync(job.target, O_RDONLY | O_NOFOLLOW);
-      fs.chmodSync(job.target, 0o600);
-      if (request.owner) fs.chownSync(job.target, request.owner.uid, request.owner.gid);
+      fs.fchmodSync(source, 0o600);
+      if (request.owner) fs.fchownSync(source, request.owner.uid, request.owner.gid);
     } else {
       target = fs.openSync(job.target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
       if (request.owner) fs.fchownSync(target, request.owner.uid, request.owner.gid);

@@ -1,6 +1,7 @@
-import { readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { readdir, realpath, rm } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import type { BackupFiles } from '../../contracts/recovery-point.ts';
+import { readSmallFile, replaceFile } from '../drill/hostile-files.ts';
 import { endProcess, identifyProcess, type ProcessIdentity } from '../drill/processes.ts';
 import { removeTrees } from '../drill/remove-trees.ts';
 import { copyFiles } from './copy-files.ts';
@@ -56,7 +57,7 @@ export async function copyVerified(args: VerifiedCopyArgs): Promise<{ files: num
     onProgress: args.onProgress,
     onStarted: async (pid) => {
       const identity = await identifyProcess(pid);
-      if (identity) await writeFile(join(target, RECORD), JSON.stringify(identity), { mode: 0o600 });
+      if (identity) await replaceFile(join(target, RECORD), JSON.stringify(identity), { mode: 0o600 });
     },
   });
   await rm(join(target, RECORD), { force: true });
@@ -114,7 +115,7 @@ async function refuseExtraFiles(root: string, files: BackupFiles): Promise<void>
 
 /** Ends an attempt that lost its worker but not its life, for instance one that was stopped and continued. */
 async function endPredecessor(args: { target: string; marker: { name: string; value: string } }): Promise<void> {
-  const text = await readFile(join(args.target, RECORD), 'utf8').catch(() => undefined);
+  const text = await readSmallFile(join(args.target, RECORD)).catch(() => undefined);
   if (text === undefined) return;
   let identity: ProcessIdentity;
   try {

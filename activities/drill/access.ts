@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { withDrillClient } from './client.ts';
 import { type Drill, drillPaths } from './drill.ts';
+import { replaceFile } from './hostile-files.ts';
 
 /** How long a server may take to read its configuration once more. */
 const RELOAD_MS = 10_000;
@@ -13,11 +13,11 @@ const RELOAD_MS = 10_000;
 export async function writeAccess(drill: Pick<Drill, 'directory'>, roleNames: readonly string[]): Promise<void> {
   const paths = drillPaths(drill.directory);
   const user = userInfo().username;
-  await writeFile(join(paths.conf, 'pg_hba.conf'), 'local all all peer map=drill\n', { mode: 0o644 });
+  await replaceFile(join(paths.conf, 'pg_hba.conf'), 'local all all peer map=drill\n', { mode: 0o644 });
   // A leading slash would make a name a regular expression, and a name may not span lines.
   const plain = roleNames.filter((name) => !name.startsWith('/') && !/[\r\n]/.test(name));
   const lines = plain.map((name) => `drill ${identQuote(user)} ${identQuote(name)}\n`);
-  await writeFile(join(paths.conf, 'pg_ident.conf'), lines.join(''), { mode: 0o644 });
+  await replaceFile(join(paths.conf, 'pg_ident.conf'), lines.join(''), { mode: 0o644 });
 }
 
 /**

@@ -1,8 +1,8 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecoverySettings } from '../../contracts/recovery-point.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { DRILL_PORT, type Drill, drillPaths } from './drill.ts';
+import { replaceFile } from './hostile-files.ts';
 import { freeBytes } from './space.ts';
 
 /** Where recovery stops: before a position (then it waits), or at the end of the WAL that is there (then it promotes). */
@@ -62,7 +62,7 @@ export async function writeConfiguration(drill: Drill, goal: RecoveryGoal): Prom
   }
   const all = { temp_file_limit: temporaryFileLimit(drill, await freeBytes(drill)), ...drill.settings, ...fixedSettings(drill, goal), ...own };
   const lines = Object.entries(all).map(([name, value]) => `${name} = '${quote(value)}'\n`);
-  await writeFile(join(paths.conf, 'postgresql.conf'), lines.join(''), { mode: 0o644 });
+  await replaceFile(join(paths.conf, 'postgresql.conf'), lines.join(''), { mode: 0o644 });
 }
 
 function fixedSettings(drill: Drill, goal: RecoveryGoal): Record<string, string> {

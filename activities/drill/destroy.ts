@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { lookAt } from '../archive/look-at.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { type DrillOwnership, drillMarker, drillPaths, refuseForeignDrill, refuseProductionPath } from './drill.ts';
+import { readSmallFile } from './hostile-files.ts';
 import { refuseOpenToOthers } from './private-place.ts';
 import { findProcesses, sendSignal, untilGone } from './processes.ts';
 import { removeTrees } from './remove-trees.ts';
@@ -100,14 +101,24 @@ const [SHM_UID, SHM_CUID] = [7, 9];
 
 /** Line 7 of postmaster.pid: key and id of the segment that guards the data directory. */
 async function readSharedMemoryIds(directory: string): Promise<number[]> {
-  const text = await readFile(join(drillPaths(directory).data, 'postmaster.pid'), 'utf8').catch(() => '');
-  const [key, id] = (text.split('\n')[6] ?? '').trim().split(/\s+/).map(Number);
-  if (key === undefined || id === undefined || !(key > 0) || Number.isNaN(id)) return [];
+  const text = await readSmallFile(join(drillPaths(directory).data, 'postmaster.pid')).catch(() => '');
+  const [key, id] = (text.split('\n')[6] ?? '').trim().split(/\s+/);
+  if (!isWhole(key) || !isWhole(id) || keyOf(key) === 0n) return [];
   // The copy writes that file. It must be there with the same key, and the copy's user's, who made it too: of no other may root remove anything.
   const owner = (await lookAt(drillPaths(directory).data))?.uid;
   const memory = await readFile('/proc/sysvipc/shm', 'utf8').catch(() => '');
-  const here = memory.split('\n').slice(1).map((line) => line.trim().split(/\s+/).map(Number));
-  return here.some((fields) => fields[0] === key && fields[1] === id && fields[SHM_UID] === owner && fields[SHM_CUID] === owner) ? [id] : [];
+  const here = memory.split('\n').slice(1).map((line) => line.trim().split(/\s+/)).filter(([itsKey]) => isWhole(itsKey));
+  const isThere = here.some((fields) => keyOf(fields[0] ?? '') === keyOf(key) && fields[1] === id && Number(fields[SHM_UID]) === owner && Number(fields[SHM_CUID]) === owner);
+  return isThere ? [Number(id)] : [];
+}
+
+function isWhole(text: string | undefined): text is string {
+  return text !== undefined && /^-?\d{1,20}$/.test(text);
+}
+
+/** PostgreSQL writes it as an unsigned long, the kernel as what it is: 32 bits with a sign. */
+function keyOf(text: string): bigint {
+  return BigInt.asIntN(32, BigInt(text));
 }
 
 async function removeSharedMemory(id: number): Promise<void> {

@@ -1,9 +1,10 @@
-import { lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { RecoveryPoint, RecoverySettings } from '../../contracts/recovery-point.ts';
 import type { ArchiveLayout } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { PART, writeDurably } from '../archive/write-durably.ts';
+import { readSmallFile } from './hostile-files.ts';
 
 /** How far the host let us cut the restored server off. */
 export interface Isolation {
@@ -30,6 +31,8 @@ export interface Drill {
   isolation: Isolation;
   /** Production's socket directories, data, tablespaces and archive. */
   hiddenPaths: string[];
+  /** Where other drills lie, to be hidden but for this one; `null` where that cannot be. */
+  hiddenDrills: string | null;
   recoverySettings: RecoverySettings;
   /** Extra settings of the restored server; never ones that isolate it. */
   settings: Record<string, string>;
@@ -54,6 +57,8 @@ export interface DrillPaths {
   wal: string;
   socket: string;
   conf: string;
+  /** What is mounted for its server. */
+  mounts: string;
   log: string;
   logFile: string;
   marker: string;
@@ -66,6 +71,7 @@ export function drillPaths(directory: string): DrillPaths {
     wal: join(directory, 'wal'),
     socket: join(directory, 's'),
     conf: join(directory, 'conf'),
+    mounts: join(directory, 'conf', 'mounts'),
     log: join(directory, 'log'),
     logFile: join(directory, 'log', 'server.log'),
     marker: join(directory, 'drill.json'),
@@ -96,7 +102,7 @@ export async function refuseForeignDrill(directory: string, owner: DrillOwnershi
   if (!info.isDirectory()) throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} is not a directory of a drill.`);
   const { marker } = drillPaths(directory);
   if ((await readdir(directory)).every((name) => name === `${basename(marker)}${PART}`)) return;
-  const text = await readFile(marker, 'utf8').catch(() => undefined);
+  const text = await readSmallFile(marker).catch(() => undefined);
   if (text === undefined || !isOurs(text, owner) || basename(directory) !== owner.name) {
     throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} does not carry the marker of run ${owner.run} with fence ${owner.fence}; it is left alone.`);
   }

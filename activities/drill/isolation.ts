@@ -21,20 +21,22 @@ export function mountSource(name: string): string {
   return `drill:${name}`;
 }
 
-// $1 is the name of the mounts, $2 the number of paths to hide; the command follows them. A missing path is nothing to
-// hide. The drill's shared memory is its own, so none of it can be left behind; and where memory runs out, the drill goes
-// before production.
+// $1 is the name of the mounts, $2 the directory of the drill, whose table of mounts is followed, or nothing; the command
+// follows them. The paths of the table are taken as they are, since relative ones mean what was there before. The drill's
+// shared memory is its own, so none of it can be left behind; and where memory runs out, the drill goes before production.
+// At last something is put upon the root: whose root is not the topmost one may make no user namespace, in which it could
+// leave these mounts.
 const HIDE = `
 set -e
-source=$1; count=$2; shift 2
-while [ "$count" -gt 0 ]; do
-  if [ -d "$1" ]; then mount -t tmpfs -o ro,size=16k,mode=0555 "$source" "$1"
-  elif [ -e "$1" ]; then mount --bind /dev/null "$1"
-  fi
-  shift; count=$((count - 1))
-done
+source=$1; directory=$2; shift 2
+if [ -n "$directory" ]; then
+  cd "$directory"
+  mount -c -a -T ./conf/mounts
+  cd "$directory"
+fi
 if [ -d /dev/shm ]; then mount -t tmpfs -o mode=1777 "$source" /dev/shm; fi
 echo 500 > /proc/self/oom_score_adj || true
+mount -t tmpfs -o ro,size=16k,mode=0555 "$source" /
 exec "$@"`;
 
 /** What a host allows: probed by really doing it, once per process. */
@@ -42,10 +44,10 @@ export async function probeIsolation(owner: Owner | null): Promise<Isolation> {
   if (process.platform !== 'linux') return none(`network namespaces exist on Linux only, and this is ${process.platform}`);
   for (const tool of ['unshare', 'setpriv', 'mount']) if (!findOnPath(tool)) return none(`this host has no "${tool}" (package util-linux)`);
   const full: Isolation = { network: 'isolated', mounts: 'isolated', reason: null };
-  const failure = await tryRun(isolatedCommand({ isolation: full, name: 'probe', owner, hide: [], command: ['true'] }));
+  const failure = await tryRun(isolatedCommand({ isolation: full, name: 'probe', directory: null, owner, command: ['true'] }));
   if (failure === null) return full;
   const networkOnly: Isolation = { network: 'isolated', mounts: 'notIsolated', reason: `this host forbids private mounts: ${failure}` };
-  const second = await tryRun(isolatedCommand({ isolation: networkOnly, name: 'probe', owner, hide: [], command: ['true'] }));
+  const second = await tryRun(isolatedCommand({ isolation: networkOnly, name: 'probe', directory: null, owner, command: ['true'] }));
   if (second === null) return networkOnly;
   return none(`this host forbids network namespaces: ${second}`);
 }
@@ -61,8 +63,8 @@ async function tryRun(command: string[]): Promise<string | null> {
   );
 }
 
-/** Puts a command into the namespaces that the host allows, as the drill's user. The process keeps its id throughout. */
-export function isolatedCommand(args: { isolation: Isolation; name: string; owner: Owner | null; hide: readonly string[]; command: readonly string[] }): string[] {
+/** Puts a command into the namespaces that the host allows, as the drill's user, with the mounts of `writeMounts`. The process keeps its id throughout. */
+export function isolatedCommand(args: { isolation: Isolation; name: string; directory: string | null; owner: Owner | null; command: readonly string[] }): string[] {
   const { isolation, owner, command } = args;
   if (isolation.network === 'notIsolated') {
     return owner && findOnPath('setpriv') ? [...DROP_AS_ROOT(owner), ...command] : [...command];
@@ -72,8 +74,19 @@ export function isolatedCommand(args: { isolation: Isolation; name: string; owne
   if (isolation.mounts === 'notIsolated') return ['unshare', ...asUser, '--net', '--', ...drop, ...command];
   return [
     'unshare', ...asUser, '--net', '--ipc', '--mount', '--propagation', 'private', '--',
-    'sh', '-c', HIDE, 'sh', mountSource(args.name), String(args.hide.length), ...args.hide, ...drop, ...command,
+    'sh', '-c', HIDE, 'sh', mountSource(args.name), args.directory ?? '', ...drop, ...command,
   ];
+}
+
+/** Where other drills lie, if that can be hidden: not where something lies there that the drill needs. Its own directory is put back. */
+export async function chooseHiddenDrills(drills: string, needed: readonly string[]): Promise<string | null> {
+  const [real = '', ...others] = await Promise.all([drills, ...needed].map((path) => realpath(path)));
+  return others.some((one) => isWithin(one, real)) ? null : real;
+}
+
+/** By the letters of two whole paths. */
+export function isWithin(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
 }
 
 /**
@@ -82,7 +95,7 @@ export function isolatedCommand(args: { isolation: Isolation; name: string; owne
  */
 export async function chooseHiddenPaths(args: { production: readonly string[]; sockets: readonly { directory: string; port: number }[]; needed: readonly string[] }): Promise<string[]> {
   const needed = await Promise.all(args.needed.map((path) => realpath(path)));
-  const holdsNeeded = (path: string) => needed.some((one) => one === path || one.startsWith(path === '/' ? '/' : `${path}/`));
+  const holdsNeeded = (path: string) => needed.some((one) => isWithin(one, path));
   const chosen = new Set<string>();
   for (const path of args.production) {
     const real = await realpath(path).catch(() => undefined);

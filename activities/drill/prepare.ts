@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { copyFiles } from '../archive/copy-files.ts';
@@ -11,7 +11,8 @@ import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { writeAccess } from './access.ts';
 import { raiseRecoverySettings } from './configuration.ts';
 import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, productionPathsOf, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
-import { chooseHiddenPaths } from './isolation.ts';
+import { replaceFile } from './hostile-files.ts';
+import { chooseHiddenDrills, chooseHiddenPaths } from './isolation.ts';
 import { endProcessesOf } from './processes.ts';
 import { removeTrees } from './remove-trees.ts';
 import { writeRecoverySignal } from './recover.ts';
@@ -20,6 +21,8 @@ export interface PrepareDrillArgs {
   name: string;
   /** Its parent, made by the caller; never made here. */
   drillsDirectory: string;
+  /** Where all drills of this host lie, if not in `drillsDirectory` itself: hidden from the copy but for its own. */
+  allDrills?: string;
   run: string;
   fence: string;
   layout: ArchiveLayout;
@@ -105,15 +108,18 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   }
   await arrangeData(args, paths);
   await writeAccess({ directory }, [...new Set([point.bootstrapSuperuser, ...point.roleNames])]);
+  // Last: until then nobody but the worker's user comes in, other drills' copies neither, which may run as the same user as this one will.
+  await letThrough(directory, owner);
 
   const hiddenPaths = await chooseHiddenPaths({
     production: [...production, ...(args.production?.paths ?? [])],
     sockets: [...point.sourceSocketDirectories.map((path) => ({ directory: path, port: point.sourcePort })), ...(args.production?.sockets ?? [])],
     needed: [directory, args.binDirectory, dirname(dirname(args.binDirectory))],
   });
+  const hiddenDrills = await chooseHiddenDrills(args.allDrills ?? args.drillsDirectory, [args.binDirectory, dirname(dirname(args.binDirectory))]);
   const drill: Drill = {
     name: args.name, directory, run: args.run, fence: args.fence, binDirectory: args.binDirectory, serverMajor: point.serverMajor, owner,
-    superuser: point.bootstrapSuperuser, maintenanceDatabase: point.databases.find(({ extensions }) => extensions !== null)?.name ?? 'template1', isolation: args.isolation, hiddenPaths, recoverySettings: raiseRecoverySettings(point.settings, wal.parameterChanges),
+    superuser: point.bootstrapSuperuser, maintenanceDatabase: point.databases.find(({ extensions }) => extensions !== null)?.name ?? 'template1', isolation: args.isolation, hiddenPaths, hiddenDrills, recoverySettings: raiseRecoverySettings(point.settings, wal.parameterChanges),
     reserveBytes: args.reserveBytes,
     settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [], priority: args.priority ?? 'normal',
   };
@@ -146,7 +152,6 @@ async function makeDirectory(args: PrepareDrillArgs, directory: string): Promise
   }
   await writeMarker(directory, args);
   await chmod(directory, 0o700);
-  await letThrough(directory, args.owner);
 }
 
 /** Lets the server's user look into a directory of ours and change nothing there: neither its files nor the directories in it. */
@@ -174,19 +179,16 @@ async function copyWal(args: PrepareDrillArgs, paths: DrillPaths): Promise<void>
 
 async function arrangeData(args: PrepareDrillArgs, paths: DrillPaths): Promise<void> {
   const { owner, point } = args;
-  const label = join(paths.data, 'backup_label');
+  const ofServer = { mode: 0o600, owner };
   args.signal?.throwIfAborted();
-  await writeFile(label, await readBackupLabel(args), { mode: 0o600 });
+  await replaceFile(join(paths.data, 'backup_label'), await readBackupLabel(args), ofServer);
   for (const { oid } of point.tablespaces) {
     const link = join(paths.data, 'pg_tblspc', oid);
     await symlink(join(paths.tablespaces, oid), link);
   }
   // It is read whatever the configuration file says, and would bring back production's settings.
-  await rm(join(paths.data, 'postgresql.auto.conf'), { force: true });
-  await writeFile(join(paths.data, 'postgresql.auto.conf'), '', { mode: 0o600 });
-  await writeRecoverySignal({ directory: dirname(paths.data) });
-  if (!owner) return;
-  for (const path of [label, join(paths.data, 'postgresql.auto.conf'), join(paths.data, 'recovery.signal')]) await chown(path, owner.uid, owner.gid);
+  await replaceFile(join(paths.data, 'postgresql.auto.conf'), '', ofServer);
+  await writeRecoverySignal({ directory: dirname(paths.data), owner });
 }
 
 /** A socket's path has 107 bytes at most on Linux, 103 on macOS. */

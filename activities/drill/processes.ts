@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, readlink } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { mountSource } from './isolation.ts';
+import { openToOthers } from './private-place.ts';
 
 const run = promisify(execFile);
 
@@ -57,8 +58,9 @@ export async function endProcess(args: { identity: ProcessIdentity; marker: { na
  * the rest. A person's shell or editor that works there is none.
  * Sees only what this user may see; root and the drill's own user see all of them. Linux only; elsewhere empty.
  */
-export async function findProcesses(args: { marker: { name: string; value: string }; directory: string }): Promise<ProcessIdentity[]> {
+export async function findProcesses({ marker, directory }: { marker: { name: string; value: string }; directory: string }): Promise<ProcessIdentity[]> {
   if (process.platform !== 'linux') return [];
+  const args = { marker, directory: await asTheKernelNames(directory) };
   const pids = (await readdir('/proc')).map(Number).filter((pid) => Number.isInteger(pid) && pid > 1 && pid !== process.pid);
   const found: ProcessIdentity[] = [];
   // Not all at once: a process whose files cannot be opened for want of descriptors would go unseen.
@@ -67,6 +69,21 @@ export async function findProcesses(args: { marker: { name: string; value: strin
     found.push(...some.filter((identity) => identity !== undefined));
   }
   return found;
+}
+
+/**
+ * A drill's directory without the links that lead to it: working directories are told without. Not where others could
+ * have put one of those: it might lead to production's directory, and production's processes would be ended.
+ */
+async function asTheKernelNames(directory: string): Promise<string> {
+  const parent = dirname(directory);
+  const open = await openToOthers(parent).catch((error: Error) => error.message);
+  return open === undefined ? join(await resolveLinks(parent), basename(directory)) : directory;
+}
+
+/** As far as it is there: of a drill that was removed, what is above it. */
+async function resolveLinks(path: string): Promise<string> {
+  return realpath(path).catch(async () => (dirname(path) === path ? path : join(await resolveLinks(dirname(path)), basename(path))));
 }
 
 async function isOfDrill(pid: number, { marker, directory }: Parameters<typeof findProcesses>[0]): Promise<boolean> {

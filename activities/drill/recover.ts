@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lookAt } from '../archive/look-at.ts';
 import { type OnProgress, RecoveryFailure } from '../archive/recovery-failure.ts';
@@ -7,6 +7,7 @@ import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { renewAccess } from './access.ts';
 import { writeConfiguration } from './configuration.ts';
 import { type Drill, drillMarker, drillPaths } from './drill.ts';
+import { readSmallFile, replaceFile } from './hostile-files.ts';
 import { endProcessesOf } from './processes.ts';
 import { explainPause, readInsufficientSetting, storageFailure } from './explain-server.ts';
 import { readLogFrom, timeOfLine } from './server-log.ts';
@@ -14,6 +15,9 @@ import { findServer, isAtGoal, readState, type RecoveryState, removeEmptyLocks, 
 
 /** The largest page header: a position right behind one means the same as the page's beginning. */
 const PAGE_HEADER = 40n;
+
+/** A line for each promotion that the source ever had. */
+const HISTORY_BYTES = 1_048_576;
 
 export interface RecoverArgs {
   drill: Drill;
@@ -114,7 +118,7 @@ async function readEndOfRecovery(drill: Drill, timeline: number): Promise<{ lsn:
   const names = (await readdir(directory)).filter((name) => /^[0-9A-F]{8}\.history$/.test(name)).sort();
   for (const name of names.reverse()) {
     const next = Number.parseInt(name, 16);
-    const last = parseHistory(next, await readFile(join(directory, name), 'utf8')).ancestors.at(-1);
+    const last = parseHistory(next, await readSmallFile(join(directory, name), HISTORY_BYTES)).ancestors.at(-1);
     if (last?.timeline === timeline && name === historyFileName(next)) return { lsn: last.endLsn, timeline: next };
   }
   throw new RecoveryFailure('RECOVERY_FAILED', `The restored server runs, but did not branch off timeline ${timeline}.`);
@@ -167,6 +171,6 @@ function reportTo(args: RecoverArgs, goal: string, look: (replayed: bigint) => v
 }
 
 /** Marks a copy as one to be recovered from its archive. */
-export async function writeRecoverySignal(drill: Pick<Drill, 'directory'>): Promise<void> {
-  await writeFile(join(drillPaths(drill.directory).data, 'recovery.signal'), '', { mode: 0o600 });
+export async function writeRecoverySignal(drill: Pick<Drill, 'directory' | 'owner'>): Promise<void> {
+  await replaceFile(join(drillPaths(drill.directory).data, 'recovery.signal'), '', { mode: 0o600, owner: drill.owner });
 }

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { openRegularFile } from './hostile-files.ts';
 
 /** What a server said since `offset`. */
 export interface LogTail {
@@ -7,7 +7,7 @@ export interface LogTail {
 }
 
 export async function readLogFrom(path: string, offset: number): Promise<LogTail> {
-  const file = await open(path, 'r').catch(() => undefined);
+  const file = await openRegularFile(path).catch(() => undefined);
   if (!file) return { text: '', end: offset };
   try {
     const { size } = await file.stat();
@@ -45,7 +45,7 @@ export async function readLifeFrom(path: string, offset: number): Promise<Server
 
 /** A file's whole lines from an offset on, many at a time, one character for each byte. */
 async function* linesFrom(path: string, offset: number): AsyncGenerator<{ lines: string; start: number }> {
-  const file = await open(path, 'r').catch(() => undefined);
+  const file = await openRegularFile(path).catch(() => undefined);
   if (!file) return;
   try {
     const buffer = Buffer.allocUnsafe(CHUNK);

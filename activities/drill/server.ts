@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findOnPath } from '../archive/copy-files.ts';
@@ -9,7 +9,9 @@ import { withDrillClient } from './client.ts';
 import { isolationSettings, type RecoveryGoal } from './configuration.ts';
 import { DRILL_PORT, DRILL_VARIABLE, type Drill, drillPaths } from './drill.ts';
 import { explainEnd, explainPause, explainRefusal } from './explain-server.ts';
+import { openToAppend, readSmallFile } from './hostile-files.ts';
 import { isolatedCommand } from './isolation.ts';
+import { writeMounts } from './mounts.ts';
 import { commandOf, identifyProcess, isAlive, type ProcessIdentity, sendSignal, untilGone } from './processes.ts';
 import { freeBytes, notEnoughSpace } from './space.ts';
 
@@ -40,12 +42,13 @@ export interface RecoveryState {
  */
 export async function startServer(drill: Drill): Promise<StartedServer> {
   const paths = drillPaths(drill.directory);
-  const log = await open(paths.logFile, 'a', 0o600);
+  const log = await openToAppend(paths.logFile, 0o600);
   try {
     const logOffset = (await log.stat()).size;
+    await writeMounts(drill);
     const overrides = Object.entries({ config_file: join(paths.conf, 'postgresql.conf'), ...isolationSettings(drill) });
     const command = [...gentle(drill), ...isolatedCommand({
-      isolation: drill.isolation, name: drill.name, owner: drill.owner, hide: drill.hiddenPaths,
+      isolation: drill.isolation, name: drill.name, directory: drill.directory, owner: drill.owner,
       command: [join(drill.binDirectory, 'postgres'), '-D', paths.data, ...overrides.flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     })];
     const child = spawn(command[0] as string, command.slice(1), {
@@ -78,7 +81,7 @@ function gentle({ priority }: Pick<Drill, 'priority'>): string[] {
 
 /** The drill's running server, found by its own lock file. */
 export async function findServer(drill: Pick<Drill, 'directory'>): Promise<ProcessIdentity | undefined> {
-  const text = await readFile(join(drillPaths(drill.directory).data, 'postmaster.pid'), 'utf8').catch(() => '');
+  const text = await readSmallFile(join(drillPaths(drill.directory).data, 'postmaster.pid')).catch(() => '');
   const identity = await identifyProcess(Number(text.split('\n')[0]));
   if (!identity) return undefined;
   // The number may belong to another process by now.
@@ -170,7 +173,7 @@ export async function waitForServer(args: {
 
 /** What the server's lock file says of it in its eighth line: `starting`, `standby`, `ready` or `stopping`. */
 async function readStatus(drill: Pick<Drill, 'directory'>, { pid }: ProcessIdentity): Promise<string | undefined> {
-  const lines = (await readFile(join(drillPaths(drill.directory).data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+  const lines = (await readSmallFile(join(drillPaths(drill.directory).data, 'postmaster.pid')).catch(() => '')).split('\n');
   return Number(lines[0]) === pid ? lines[7]?.trim() : undefined;
 }
 

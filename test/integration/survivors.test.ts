@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { withDrillClient } from '../../activities/drill/client.ts';
 import { destroyDrill, proveAbsent } from '../../activities/drill/destroy.ts';
-import { drillMarker, writeMarker } from '../../activities/drill/drill.ts';
+import { drillMarker, drillPaths, writeMarker } from '../../activities/drill/drill.ts';
 import { isAlive, identifyProcess } from '../../activities/drill/processes.ts';
 import { recoverToEnd } from '../../activities/drill/recover.ts';
 import { removeTrees } from '../../activities/drill/remove-trees.ts';
@@ -30,12 +30,16 @@ describe('what a function that was restored starts and takes out of the drill', 
   const pidOf = (command: string) => readdirSync('/proc').filter((name) => /^\d+$/.test(name))
     .find((pid) => { try { return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === `${command.replaceAll(' ', '\0')}\0`; } catch { return false; } });
 
-  it.each([['of its environment, session and directory', ''], ['and of its namespaces', 'unshare --user --map-current-user --net --mount ']])('is found without anything %s, in the proof as well, and ended with it', async (_what, leave) => {
+  it('is found without anything of its environment, session and directory, in the proof as well, and ended with it', async () => {
     const { drill, wal } = await drillOf(source, point);
     expect(drill.isolation.mounts).toBe('isolated');
     await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
-    const command = `sleep 60${process.pid}${leave.length}`;
-    await withDrillClient(drill, 'postgres', (client) => client.query(`COPY (SELECT 1) TO PROGRAM 'cd /; env -i setsid ${leave}${command} >/dev/null 2>&1 </dev/null &'`));
+    const command = `sleep 60${process.pid}`;
+    const leave = 'unshare --user --map-current-user --net --mount';
+    const inNamespaces = withDrillClient(drill, 'postgres', (client) => client.query(`COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; ${leave} true'`));
+    await expect(inNamespaces, 'nor of its mounts, since it cannot leave them').rejects.toMatchObject({ code: '38000' });
+    expect(readFileSync(drillPaths(drill.directory).logFile, 'utf8')).toContain('unshare failed: Operation not permitted');
+    await withDrillClient(drill, 'postgres', (client) => client.query(`COPY (SELECT 1) TO PROGRAM 'cd /; env -i setsid ${command} >/dev/null 2>&1 </dev/null &'`));
     await expect.poll(() => pidOf(command), { timeout: 10_000 }).toBeDefined();
     const survivor = await identifyProcess(Number(pidOf(command)));
     await stopDrill({ drill, mode: 'immediate' });
@@ -94,13 +98,15 @@ describe('a tree of the server\'s user', () => {
 describe('a segment of shared memory that the copy names in its lock file', () => {
   const segments = () => readFileSync('/proc/sysvipc/shm', 'utf8').split('\n').slice(1).map((line) => line.trim().split(/\s+/).map(Number));
 
-  it.each([['its user\'s', SERVER, false, true], ['somebody else\'s', { uid: 61_236, gid: 61_236 }, false, false], ['its user\'s, while it has such memory of its own', SERVER, true, false]])('is removed with it only where it is the copy\'s: %s', async (_whose, user, hasOwnIpc, isRemoved) => {
+  it.each([
+    ['its user\'s', SERVER, { sign: 1, hasOwnIpc: false, isRemoved: true }], ['its user\'s, with a key that has a sign', SERVER, { sign: -1, hasOwnIpc: false, isRemoved: true }],
+    ['somebody else\'s', { uid: 61_236, gid: 61_236 }, { sign: 1, hasOwnIpc: false, isRemoved: false }], ['its user\'s, while it has such memory of its own', SERVER, { sign: 1, hasOwnIpc: true, isRemoved: false }],
+  ])('is removed with it only where it is the copy\'s: %s', async (_whose, user, { sign, hasOwnIpc, isRemoved }) => {
     if (!isRoot) return;
     const root = mkdtempSync(join(tmpdir(), 'drb-shm-'));
     onTestFinished(() => rmSync(root, { recursive: true, force: true }));
     let made: number[] | undefined;
-    // PostgreSQL's keys are positive, these are anything.
-    while (!made || (made[0] ?? 0) <= 0) {
+    while (!made || Math.sign(made[0] ?? 0) !== sign) {
       const { stdout } = await promisify(execFile)('ipcmk', ['-M', '4096'], { ...user, cwd: '/' });
       const id = Number(/\d+/.exec(stdout)?.[0]);
       onTestFinished(() => { execFileSync('sh', ['-c', `ipcrm -m ${id} 2>/dev/null || true`]); });
@@ -110,7 +116,8 @@ describe('a segment of shared memory that the copy names in its lock file', () =
     const data = join(root, 'd-1', 'data');
     mkdirSync(data, { recursive: true });
     await writeMarker(join(root, 'd-1'), { name: 'd-1', run: 'r', fence: '1' });
-    writeFileSync(join(data, 'postmaster.pid'), `0\n${data}\n0\n5432\n\n\n${key} ${id}\n`);
+    // As an unsigned long, as PostgreSQL writes it.
+    writeFileSync(join(data, 'postmaster.pid'), `0\n${data}\n0\n5432\n\n\n${BigInt.asUintN(64, BigInt(key ?? 0))} ${id}\n`);
     chownSync(data, SERVER.uid, SERVER.gid);
     await destroyDrill({ name: 'd-1', run: 'r', fence: '1', drillsDirectory: root, productionPaths: [], hasOwnIpc });
     expect(segments().some((segment) => segment[1] === id)).toBe(!isRemoved);

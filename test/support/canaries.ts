@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { isolationSettings, writeConfiguration } from '../../activities/drill/configuration.ts';
 import { type Drill, DRILL_VARIABLE, drillPaths } from '../../activities/drill/drill.ts';
 import { isolatedCommand } from '../../activities/drill/isolation.ts';
+import { writeMounts } from '../../activities/drill/mounts.ts';
 import { identifyProcess } from '../../activities/drill/processes.ts';
 import { waitForServer } from '../../activities/drill/server.ts';
 
@@ -40,8 +41,9 @@ export async function startWithout(drill: Drill, changed: Record<string, string>
   const paths = drillPaths(drill.directory);
   await writeConfiguration(drill, { timeline: 1, stopBeforeLsn: null, then: 'promote' });
   const settings = { config_file: join(paths.conf, 'postgresql.conf'), ...isolationSettings(drill), ...changed };
+  await writeMounts(drill);
   const [command = '', ...args] = isolatedCommand({
-    isolation: drill.isolation, name: drill.name, owner: drill.owner, hide: drill.hiddenPaths,
+    isolation: drill.isolation, name: drill.name, directory: drill.directory, owner: drill.owner,
     command: [join(drill.binDirectory, 'postgres'), '-D', paths.data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
   });
   const child = spawn(command, args, { cwd: drill.directory, detached: true, stdio: 'ignore', env: { PATH: process.env['PATH'] ?? '', LANG: 'C', [DRILL_VARIABLE]: drill.name } });
