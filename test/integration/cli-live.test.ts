@@ -77,7 +77,7 @@ it('pause holds a run before its next step, resume lets it go on, reject ends it
   expect((await runbook('approve', id, '--by', 'anna')).code).toBe(0);
   await until('paused', async () => /paused before/.test((await runbook('status', id)).out));
   await sleep(1_000);
-  expect((await runbook('status', id)).out).toMatch(/paused before: copy/);
+  expect((await runbook('status', id)).out).toMatch(/paused before: taking the target/);
   const watcher = begin('runbook', ['watch', id]);
   await until('the watcher to speak', () => watcher.said().includes('paused'));
   // Ctrl-C ends the watcher and leaves the run alive.

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
@@ -38,7 +39,7 @@ describe('a plan that has changed meanwhile', () => {
     expect(decisions.map(({ counted, reason }) => [counted, reason])).toEqual([[false, expect.stringContaining('void since the plan changed') as string], [false, TOO_SOON], [false, TOO_SOON]]);
     await expect(decide(run)).rejects.toMatchObject({ cause: { message: TOO_SOON } });
     // Who names the new plan has seen it.
-    expect(await decide(run, { planHash })).toMatchObject({ outcome: 'approved' });
+    expect(await decide(run, { planHash })).toMatchObject({ outcome: ENOUGH_APPROVALS });
     await run.handle.result();
     expect((await run.evidence()).gates[0]?.outcome).toBe('approved');
   });

@@ -91,7 +91,7 @@ describe('a run with a gate', () => {
     await gateOpens(run);
     for (let sent = 0; sent < 100; sent += 1) await run.handle.signal('resume');
     await run.handle.executeUpdate('extendDeadline', { args: [{ gate: 'start', until: new Date(Date.now() + 3_600_000).toISOString(), by: 'ben' }] });
-    await expect(run.handle.executeUpdate('extendDeadline', { args: [{ gate: 'none', until: new Date(Date.now() + 3_600_000).toISOString() }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('is not open') as string } });
+    await expect(run.handle.executeUpdate('extendDeadline', { args: [{ gate: 'none', until: new Date(Date.now() + 3_600_000).toISOString(), by: 'ben' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('is not open') as string } });
     await new Client({ connection: environment.client.connection, identity: 'temporal-cli:anna@db1' }).workflow.getHandle(run.handle.workflowId).signal('abort');
     await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'ABORTED' } });
     const { operations, operationsLeftOut, gates: [gate] } = await run.evidence();

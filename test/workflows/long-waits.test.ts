@@ -16,9 +16,9 @@ beforeEach(async () => {
 });
 afterEach(() => time.stop());
 
-async function startToy() {
+async function startToy(input: Record<string, unknown> = {}) {
   await time.startWorker(configuration);
-  const handle = await time.startToy();
+  const handle = await time.startToy(input);
   await vi.waitUntil(async () => (await handle.query<Progress>('progress')).openGate, { timeout: 10_000 });
   const evidence = async (): Promise<Evidence> => {
     const found = await time.evidenceOf(handle, configuration);
@@ -49,13 +49,14 @@ it('a gate that nobody answers for 3 days ends the run as rejected, with evidenc
 
 // The time-skipping server has been seen to stand still here, never to say something else: the run is then tried again.
 it('a run that owns its target and is paused for good is ended and torn down when its lease of 30 days is over', { retry: 2 }, async () => {
-  const run = await startToy();
-  await run.handle.signal('pause');
+  const run = await startToy({ stallMs: 2_000 });
   await run.handle.signal('approve', { gate: 'start', by: 'anna' });
   // Before time passes: the server would skip to the end of the gate.
-  await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'paused before: write one', { timeout: 10_000 });
+  await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'write one', { timeout: 10_000 });
+  await run.handle.signal('pause');
+  await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'paused before: write two', { timeout: 10_000 });
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER' } });
   const evidence = await run.evidence();
-  expect(evidence).toMatchObject({ outcome: 'timedOut', steps: [], teardown: { outcome: 'done', provenAbsent: true } });
+  expect(evidence).toMatchObject({ outcome: 'timedOut', steps: [{ name: 'write one', outcome: 'done' }], compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true } });
   expect(daysBetween(evidence.startedAt, evidence.finishedAt)).toBeCloseTo(30, 1);
 });

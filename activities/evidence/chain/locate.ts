@@ -4,8 +4,8 @@ import { CHAIN_HEADER, CLOSE, COVERED, HEADER, labelOf, LISTS, SINGLES } from '.
 
 /** Which entry a place in the text of evidence belongs to, for people, also where the text is no longer JSON. */
 export function locate(text: string, offset: number): string {
-  // Where the text is broken between two parts, or in a name, it may be either.
-  const near = [nearest(text, offset, -1), nearest(text, offset, 1)].filter((name) => name !== undefined);
+  // Where the text is broken between two parts, or in a name, it may be either: what stands before ended early, perhaps.
+  const near = [nearest(text, offset - 1, -1), nearest(text, offset, 1)].filter((name) => name !== undefined);
   return [...new Set(near)].join(' or ') || 'the file';
 }
 
