@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
@@ -6,6 +6,7 @@ import { lookAt } from '../archive/look-at.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { destroyDrill, endDrill, proveAbsent } from '../drill/destroy.ts';
+import { readSmallFile } from '../drill/hostile-files.ts';
 import { refuseOpenToOthers } from '../drill/private-place.ts';
 import type { PreparedDrill } from '../drill/prepare.ts';
 import { ApplicationFailure } from '@temporalio/common';
@@ -96,9 +97,12 @@ export async function rememberDrill(place: DrillPlace, drill: PreparedDrill): Pr
   await writeDurably(join(place.directory, 'prepared.json'), JSON.stringify(drill));
 }
 
+/** More than a drill of any number of tablespaces comes to. */
+const PREPARED_BYTES = 4 * 2 ** 20;
+
 /** What {@link rememberDrill} kept. Throws `FENCED` when the place is gone. */
 export async function recallDrill(place: DrillPlace): Promise<PreparedDrill> {
-  const text = await readFile(join(place.directory, 'prepared.json'), 'utf8').catch((cause: Error) => {
+  const text = await readSmallFile(join(place.directory, 'prepared.json'), PREPARED_BYTES).catch((cause: Error) => {
     throw ApplicationFailure.create({ message: `the drill in ${place.directory} is gone; its fence was revoked`, type: 'FENCED', nonRetryable: true, cause });
   });
   return prepared.parse(JSON.parse(text));
