@@ -2,7 +2,10 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Take minutes and say so by nothing that a fresh clone could know: begun last, they would keep everything waiting. */
-const LONGEST = [/samples\/faults/, /integration\/backup\.test/, /integration\/dr-test\.test/, /integration\/dr-test-broken\.test/, /alone\/measurements/];
+const LONGEST = [
+  /samples\/faults/, /integration\/backup\.test/, /integration\/kernel-adversity/, /integration\/dr-test\.test/, /integration\/random-steering/, /integration\/recovery-points/, /integration\/kernel-resets/,
+  /integration\/dr-test-broken\.test/, /integration\/dr-test-refusals/, /alone\/measurements/,
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
