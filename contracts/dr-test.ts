@@ -74,4 +74,6 @@ export interface DrillPlan {
   sourceSilence: string | null;
   /** When planning was scheduled, by Temporal's clock, and when it began and ended, by that of the host that will drill. */
   clocks: { scheduledAt: string; beganAt: string; endedAt: string };
+  /** The instant of the declaration by the clock of that host: what was published later, or archived, is none of the drill's. Plans of older code have none. */
+  publishedUntil?: string;
 }

@@ -37,20 +37,22 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     const [{ workers, client, loaded }, { configuration, warnings, file }] = await Promise.all([creating, configured]);
     for (const warning of warnings) options.log(`warning: ${warning}`);
     const onStuck = (place: string, error: Error) => options.log(`warning: ${place}, left by a lost run, could not be removed: ${error.message}`);
-    const sweep = onlyOne(() => sweepAll({ client, configuration, onStuck }).then(
+    // Each by itself: a repository on a mount whose server is gone must not keep drills that run.
+    const sweeps = SWEEPS.map((kind) => onlyOne(() => sweepOne(kind, { client, configuration, onStuck }).then(
       (removed) => removed.forEach((one) => options.log(`removed what a lost run left here: ${one}`)),
       (error: Error) => options.log(`warning: what lost runs left here could not be removed: ${error.message}`),
-    ));
+    )));
+    const sweep = () => sweeps.forEach((one) => void one());
     const copy = () => copyLate(configuration).then((lines) => lines.forEach((line) => options.log(line)), (error: Error) => options.log(`warning: evidence could not be copied: ${error.message}`));
     const timers: NodeJS.Timeout[] = [];
     const begin = () => {
       // Not before they poll and have their activities: whoever waits for this line starts a run next, or measures.
       options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
       // Not awaited: it must not keep new runs waiting. Again, since a guardian may give this host up while it comes back.
-      void sweep();
+      sweep();
       void copy();
       keepCompiled();
-      timers.push(setInterval(() => void sweep(), SWEEP_EVERY_MS), setInterval(() => void copy(), COPY_EVERY_MS));
+      timers.push(setInterval(sweep, SWEEP_EVERY_MS), setInterval(() => void copy(), COPY_EVERY_MS));
     };
     const running = workers.map((worker) => worker.run());
     // Workers without activities must not take the tasks of those that have them.
@@ -72,10 +74,11 @@ async function loadConfigurationLate(file: string | undefined) {
 }
 
 /** What lost runs left: drills, and backups that were never published. Loaded late: nobody waits for it at the start. */
-async function sweepAll(tools: SweepTools): Promise<string[]> {
-  const { sweepAbandonedPlaces, sweepAbandonedBackups } = await import('./worker-parts.ts');
-  return [...await sweepAbandonedPlaces(tools), ...await sweepAbandonedBackups(tools)];
+async function sweepOne(kind: typeof SWEEPS[number], tools: SweepTools): Promise<string[]> {
+  return (await import('./worker-parts.ts'))[kind](tools);
 }
+
+const SWEEPS = ['sweepAbandonedPlaces', 'sweepAbandonedBackups'] as const;
 
 /** Loaded late as well, and not at all where there are no copies. */
 async function copyLate(configuration: SweepTools['configuration']): Promise<string[]> {

@@ -10,6 +10,8 @@ export interface PlanDrillInput {
   declaredAt: string;
   /** That it was left out, and is the start of the run by Temporal's clock: all that is published by then was there. A run of older code does not say. */
   isDeclaredAtStart?: boolean;
+  /** What a plan of this run held already: by when something had to be published. Measured anew, the same backup might be too late. */
+  publishedUntil?: string | undefined;
   /** Start of the run: a disaster cannot have been declared after it. */
   startedAt: string;
   owner: Owner;

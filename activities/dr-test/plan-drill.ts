@@ -26,7 +26,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const beganAt = new Date().toISOString();
   refuseDeclaredLater(input);
   const { source, sourceSilence } = await describeSource(input, { settings, resolvePassword, signal });
-  const publishedUntil = publishedUntilMs(input, input.isDeclaredAtStart === true ? await hostAheadMs() : 0);
+  const publishedUntil = input.publishedUntil === undefined ? publishedUntilMs(input, input.isDeclaredAtStart === true ? await hostAheadMs() : 0) : Date.parse(input.publishedUntil);
   const { point, passedOver } = await choosePoint(provider, input, { publishedUntil, skewSeconds: source?.clockSkewSeconds ?? 0 });
   // What arrived in the archive did so by this host's clock, as what was published.
   const supply = await provider.supply(point.id, new Date(publishedUntil).toISOString());
@@ -61,6 +61,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     creates: { directory: provider.describePlace(input.owner), leaseMs: input.leaseMs },
     objectives: settings.objectives, checks: settings.checks, probe: settings.probe ?? null, heartbeat: settings.heartbeat ?? null, allowNotProven: settings.allowNotProven,
     notVerified, source, sourceSilence, clocks: { scheduledAt: scheduledAt.toISOString(), beganAt, endedAt: new Date().toISOString() },
+    publishedUntil: new Date(publishedUntil).toISOString(),
   };
 }
 

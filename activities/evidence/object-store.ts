@@ -28,6 +28,7 @@ export function objectStore(settings: ObjectStoreSettings, { answerMs = ANSWER_M
   const keyOf = (name: string) => [...folders, name].join('/');
   let opened: Promise<Opened> | undefined;
   let isHonoured = false;
+  let unfit: ObjectStoreProblem | undefined;
 
   /** One request. What hangs is given up and ended. */
   async function ask<T>(send: (opened: Opened, abortSignal: AbortSignal) => Promise<T>): Promise<T> {
@@ -69,10 +70,12 @@ export function objectStore(settings: ObjectStoreSettings, { answerMs = ANSWER_M
     get,
     async putIfAbsent(name, text) {
       if (isHonoured) return put(name, text);
+      // It stays what it was found to be, also where the next name is there already.
+      if (unfit) throw unfit;
       // Servers that do not know the condition overwrite without a word. Its own text, put twice, shows that and harms nothing.
       if (await get(name) !== undefined) return false;
       const isOurs = await put(name, text);
-      if (await put(name, text) || await get(name) === undefined) throw new ObjectStoreProblem('its server does not honour If-None-Match, so it would overwrite evidence; take another server, or take it out of evidence.copies');
+      if (await put(name, text) || await get(name) === undefined) throw unfit = new ObjectStoreProblem('its server does not honour If-None-Match, so it would overwrite evidence; take another server, or take it out of evidence.copies');
       isHonoured = true;
       return isOurs;
     },

@@ -1,7 +1,7 @@
 import type { temporal } from '@temporalio/proto';
 import type { OperationRecord } from '../../contracts/evidence.ts';
 import { UPDATES } from '../../contracts/messages.ts';
-import { identityOf, senderOf } from './run-history.ts';
+import { identityOf, sendersIn } from './run-history.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 type Sender = Pick<OperationRecord, 'identity' | 'principal'>;
@@ -13,18 +13,29 @@ const UNKNOWN: Sender = { identity: null, principal: null };
  * notes of each kind are the first of them: the n-th `pause` by signal is the n-th signal of that name.
  */
 export function withSenders(operations: readonly OperationRecord[], events: HistoryEvent[]): OperationRecord[] {
-  const waiting = new Map<string, Sender[]>();
-  for (const [kind, sender] of messagesOf(events)) waiting.set(kind, [...(waiting.get(kind) ?? []), sender]);
-  return operations.map((operation) => ({ ...operation, ...(waiting.get(`${operation.channel} ${operation.operation}`)?.shift() ?? UNKNOWN) }));
+  const sent = new Map<string, Sender[]>();
+  for (const [kind, sender] of messagesOf(events)) {
+    const before = sent.get(kind);
+    if (before) before.push(sender);
+    else sent.set(kind, [sender]);
+  }
+  const taken = new Map<string, number>();
+  return operations.map((operation) => {
+    const kind = `${operation.channel} ${operation.operation}`;
+    const ordinal = taken.get(kind) ?? 0;
+    taken.set(kind, ordinal + 1);
+    return { ...operation, ...(sent.get(kind)?.[ordinal] ?? UNKNOWN) };
+  });
 }
 
 function messagesOf(events: HistoryEvent[]): [string, Sender][] {
+  const senderOf = sendersIn(events);
   const requests = new Map(events.flatMap(({ workflowExecutionUpdateAdmittedEventAttributes: admitted }) => (admitted?.request ? [[admitted.request.meta?.updateId, admitted.request] as const] : [])));
   // What a handler refused after all was not done, and is not noted.
   const refused = new Set(events.flatMap(({ workflowExecutionUpdateCompletedEventAttributes: completed }) => (completed?.outcome?.failure ? [completed.meta?.updateId] : [])));
   return events.flatMap((event): [string, Sender][] => {
     const signal = event.workflowExecutionSignaledEventAttributes;
-    if (signal) return [[`signal ${signal.signalName}`, { identity: identityOf(signal), principal: senderOf(event, events) }]];
+    if (signal) return [[`signal ${signal.signalName}`, { identity: identityOf(signal), principal: senderOf(event) }]];
     const accepted = event.workflowExecutionUpdateAcceptedEventAttributes;
     // A reset writes down the request by itself, and names it when it is accepted.
     const request = accepted?.acceptedRequest ?? requests.get(accepted?.protocolInstanceId ?? '');

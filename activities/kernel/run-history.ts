@@ -135,7 +135,7 @@ export async function identifyDecision(client: Client, input: IdentifyDecisionIn
   return {
     atMs,
     identity: (event.workflowExecutionSignaledEventAttributes?.identity ?? '').slice(0, KEPT_IDENTITY),
-    principal: senderOf(event, events),
+    principal: sendersIn(events)(event),
     beforeGateWasVisible: visible !== undefined && atMs < millis(visible.eventTime),
   };
 }
@@ -170,14 +170,21 @@ function principalOf({ principal }: HistoryEvent): string | null {
  * came after its point, under the name of whoever resets; and one without a name, which another workflow sent, gets that
  * of the worker with whose task it was written down. Neither is its sender.
  */
-export function senderOf(signal: HistoryEvent, events: HistoryEvent[]): string | null {
+export function sendersIn(events: readonly HistoryEvent[]): (signal: HistoryEvent) => string | null {
   const isReset = (event: HistoryEvent) => Boolean(event.workflowTaskFailedEventAttributes?.baseRunId);
-  const before = events.slice(0, events.indexOf(signal));
-  const reset = before.findLastIndex(isReset);
-  const isRepeated = reset !== -1 && !before.slice(reset).some((event) => event.workflowTaskScheduledEventAttributes);
-  const workers = events.filter((event) => event.workflowTaskCompletedEventAttributes ?? (event.workflowTaskFailedEventAttributes && !isReset(event))).map(principalOf);
-  const principal = principalOf(signal);
-  return isRepeated || workers.includes(principal) ? null : principal;
+  const workers = new Set(events.filter((event) => event.workflowTaskCompletedEventAttributes ?? (event.workflowTaskFailedEventAttributes && !isReset(event))).map(principalOf));
+  // In one pass: anybody can send a run any number of signals, and who reads its history must not stand still for them.
+  const repeated = new Set<HistoryEvent>();
+  let isBehindReset = false;
+  for (const event of events) {
+    if (isReset(event)) isBehindReset = true;
+    else if (event.workflowTaskScheduledEventAttributes) isBehindReset = false;
+    else if (isBehindReset && event.workflowExecutionSignaledEventAttributes) repeated.add(event);
+  }
+  return (signal) => {
+    const principal = principalOf(signal);
+    return repeated.has(signal) || workers.has(principal) ? null : principal;
+  };
 }
 
 function millis(time: Timestamp | { seconds?: unknown; nanos?: number | null } | null | undefined): number {

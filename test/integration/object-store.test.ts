@@ -181,6 +181,9 @@ describe.skipIf(!isGoThere)(`evidence on a real S3 server${isGoThere ? '' : ' (s
     const store = objectStore({ ...settings, s3: 's3://bucket', endpoint: careless.endpoint });
     expect([await store.putIfAbsent('a.json', 'second'), objects.get('/bucket/a.json')]).toEqual([false, 'first']);
     await expect(store.putIfAbsent('b.json', 'b')).rejects.toThrow('does not honour If-None-Match');
+    // Tried again, with a name that is there by now and one that is not: it stays what it was found to be.
+    for (const name of ['b.json', 'c.json']) await expect(store.putIfAbsent(name, 'again')).rejects.toThrow('does not honour If-None-Match');
+    expect([...objects.keys()]).toEqual(['/bucket/a.json', '/bucket/b.json']);
   });
 
   it('is given up when its server accepts and says nothing, or half of something, and nothing stays open; other copies are made', async () => {

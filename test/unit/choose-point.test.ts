@@ -11,6 +11,7 @@ import type { RecoveryProvider, UsableManifest } from '../../activities/dr-test/
 import { backupId } from '../../activities/kernel/names.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
+import { bindingOf } from '../../workflows/dr-test/binding.ts';
 import { describedBackup, publishDescription } from '../support/described-backup.ts';
 
 const DECLARED = '2026-01-02T00:00:00.000Z';
@@ -65,6 +66,14 @@ describe('a disaster that is declared by the start of the run', () => {
     expect(notVerified.open).toEqual([expect.stringContaining('b2 has no manifest')]);
     expect((await plan(ahead, { id: 'm', manifest: { databases: [{ database: 'shop', lsn: '0/5000060', takenAt: '2026-01-01T00:02:00.000Z', tables: [] }], notVerified: [] } } as unknown as UsableManifest)).notVerified.byDesign)
       .toContain(`shop, what was committed after 0/5000060 (2026-01-01T00:02:00.000Z): replayed up to the end of the archive (${b2.publishedAt}), not compared`);
+  });
+
+  it('keeps what it was given when it is looked at once more, whatever the clocks say by then', async () => {
+    publishDescription(backups, describedBackup(b2));
+    const first = await plan(ahead);
+    const again = { ...ahead, hostAheadMs: 5, recoveryPoint: { id: first.recoveryPoint.id } };
+    await expect(plan(again)).rejects.toMatchObject({ type: 'NOT_FOUND' });
+    expect(bindingOf(await plan({ ...again, publishedUntil: first.publishedUntil }))).toEqual(bindingOf(first));
   });
 
   it('gets it also where it is the only one, and names a newer one that cannot be read', async () => {

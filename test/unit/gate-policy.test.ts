@@ -186,6 +186,12 @@ describe('who asked for a run', () => {
     expect(requesterUnchecked(proven, { requester: 'rita', startedBy: startedBy('', 'ben') })).toBeNull();
     expect(refusal(view({ policy: proven, requesters: requestersOf(scheduled) }), { decision: 'approve', by: 'rita', assurance: assurance as 'principal' })).toContain('may not approve');
   });
+  it('is said not to be proven of whoever brought an input, where a name has to be', () => {
+    const known = { requester: null, startedBy: startedBy('', 'ben') };
+    expect(requesterUnchecked(policy({ assurance: 'principal' }), known, 'zoe')).toContain('"zoe", is claimed and not proven');
+    expect(requesterUnchecked(policy(), known, 'zoe')).toBeNull();
+    expect(requesterUnchecked(policy({ assurance: 'principal', requesterMayApprove: true }), known, 'zoe')).toBeNull();
+  });
   it('is said not to be known where the gate relies on it', () => {
     const unknown = { requester: null, startedBy: startedBy('4711@db1') };
     expect(requesterUnchecked(policy(), unknown)).toContain('started by "4711@db1"');

@@ -1,4 +1,4 @@
-import { DrTest, type DrTestResult } from '../../contracts/dr-test.ts';
+import { DrTest, type DrillPlan, type DrTestResult } from '../../contracts/dr-test.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import type { CompareResult, Replay } from '../../activities/dr-test/drill-activities.ts';
@@ -28,7 +28,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.checks(checks);
     run.verdict(verdictSoFar(run.allChecks));
   };
-  const makePlan = (recoveryPoint: typeof input.recoveryPoint, taskQueue?: string) => readOn(run.settings, taskQueue).planDrill({ database, recoveryPoint, depth: input.depth, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs });
+  const makePlan = (recoveryPoint: typeof input.recoveryPoint, before?: DrillPlan) => readOn(run.settings, before?.taskQueue).planDrill({ database, recoveryPoint, publishedUntil: before?.publishedUntil, depth: input.depth, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs });
   let plan = await run.step('plan', () => makePlan(input.recoveryPoint), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
@@ -43,7 +43,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
   await run.gate('start', {
     recheck: async () => {
       // On the host that people approved: another one would plan for itself, and void what they decided.
-      plan = await makePlan(chosen, plan.taskQueue);
+      plan = await makePlan(chosen, plan);
       run.plan(plan, bindingOf(plan));
     },
   });

@@ -34,10 +34,12 @@ export function requestersOf({ requester, startedBy }: Pick<RunRecord, 'requeste
   return [requester, startedBy?.principal, identity, userOf(identity)].filter((name): name is string => typeof name === 'string' && name.trim() !== '');
 }
 
-/** What people have to know of a gate that the requester may not approve, where that cannot be checked; null elsewhere. */
-export function requesterUnchecked({ requesterMayApprove, assurance }: GatePolicy, { requester, startedBy }: Pick<RunRecord, 'requester' | 'startedBy'>): string | null {
+/** What people have to know of a gate that the requester may not approve, where that cannot be checked; null elsewhere. `beside`: who else asked for what it decides. */
+export function requesterUnchecked({ requesterMayApprove, assurance }: GatePolicy, { requester, startedBy }: Pick<RunRecord, 'requester' | 'startedBy'>, beside?: string | null): string | null {
   const isKnown = requester !== null || startedBy?.principal || userOf(startedBy?.identity ?? '') !== undefined;
   if (requesterMayApprove) return null;
+  // An update brings no better name than one that anybody may write.
+  if (beside !== undefined && isProven(assurance)) return `who asked for this, "${beside ?? ''}", is claimed and not proven: that somebody else approves is checked against that name only`;
   // Where a name has to be proven, one that anybody may write keeps nobody from approving under a proven one.
   if (isKnown && isProven(assurance) && !startedBy?.principal) {
     return `who requested this run is not proven (it was started by "${startedBy?.identity ?? ''}", and its input names ${requester === null ? 'no requester' : `"${requester}"`}; both are claimed): that somebody else approves is checked against these names only`;

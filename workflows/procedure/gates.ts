@@ -33,7 +33,7 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
   };
   state.record.gates.push(record);
   state.openGate = gate;
-  const unchecked = requesterUnchecked(policy, state.record);
+  const unchecked = requesterUnchecked(policy, state.record, requester);
   if (unchecked !== null) noteEvent(gate, 'requesterUnchecked', unchecked);
   setAttributes(state, { RunbookAwaitingApproval: true });
   enterPhase(state, `gate: ${name}`);

@@ -60,7 +60,7 @@ export function progressOf(state: RunState): Progress {
 /** What people have to know who decide at the open gate. */
 function notesOf(state: RunState): string[] {
   const { openGate, record } = state;
-  return [correctionInWords(state), openGate && requesterUnchecked(openGate.policy, record)].filter((note) => typeof note === 'string');
+  return [correctionInWords(state), openGate && requesterUnchecked(openGate.policy, record, openGate.requester)].filter((note) => typeof note === 'string');
 }
 
 /** Who has what the run waits for. */
