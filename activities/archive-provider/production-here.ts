@@ -1,10 +1,9 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { archiveLayout, listRecoveryPoints } from '../archive/layout.ts';
-import { type Isolation, productionPathsOf, usersOf } from '../drill/drill.ts';
+import { type Isolation, productionPathsOf, socketFile, usersOf } from '../drill/drill.ts';
 import { inTurn } from '../kernel/in-turn.ts';
 import { serverUser } from '../postgres/server-user.ts';
 
@@ -40,7 +39,7 @@ export async function productionHere({ databases }: Pick<Configuration, 'databas
     const { paths, newest } = found;
     return { paths, sockets: [...sockets, ...(newest?.sourceSocketDirectories ?? []).map((directory) => ({ directory, port: newest?.sourcePort ?? port }))], unanswered: [] };
   }));
-  const sockets = new Map(all.flatMap((one) => one.sockets).map((socket) => [socketPath(socket), socket]));
+  const sockets = new Map(all.flatMap((one) => one.sockets).map((socket) => [socketFile(socket.directory, socket.port), socket]));
   // Of a usual place only what is there: another server's directory is not production's.
   const found = await Promise.all([...sockets].map(async ([path, socket]) => ((await lookAt(path).catch(() => undefined)) ? [socket] : [])));
   return { paths: [...new Set(all.flatMap(({ paths }) => paths))], sockets: found.flat(), unanswered: all.flatMap(({ unanswered }) => unanswered) };
@@ -76,9 +75,5 @@ export async function notAsWhom(ofSource: readonly string[], here: ProductionHer
 
 /** Paths by whose owners it is told to whom something of production belongs. */
 function ownedPaths({ paths, sockets }: ProductionHere): string[] {
-  return [...paths, ...sockets.map(socketPath)];
-}
-
-function socketPath({ directory, port }: ProductionHere['sockets'][number]): string {
-  return join(directory, `.s.PGSQL.${port}`);
+  return [...paths, ...sockets.map(({ directory, port }) => socketFile(directory, port))];
 }

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findOnPath, searchPath } from './host-programs.ts';
 import { type OnProgress, RecoveryFailure } from './recovery-failure.ts';
 
 /** Sent to the copying process. Directories are made in order and not recursively. */
@@ -80,7 +79,7 @@ function startCopyProcess(marker: CopyFilesArgs['marker']): ChildProcess {
   const idle = findOnPath('ionice');
   const command = [...(idle ? [idle, '-c', '3'] : []), process.execPath, PROGRAM];
   // Only what the program needs: passwords in our environment are none of its business.
-  const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'] ?? '', ...(marker ? { [marker.name]: marker.value } : {}) };
+  const env: NodeJS.ProcessEnv = { PATH: searchPath() ?? '', ...(marker ? { [marker.name]: marker.value } : {}) };
   return spawn(command[0] as string, command.slice(1), { env, cwd: '/', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
 }
 
@@ -103,20 +102,4 @@ function converse(child: ChildProcess, args: CopyFilesArgs): Promise<CopiedFile[
     const threads = args.threads ?? Math.max(2, Math.min(8, availableParallelism()));
     child.send({ ...request, threads } satisfies CopyRequest);
   });
-}
-
-/** The full path of a program, or `undefined` where this host has none. */
-export function findOnPath(name: string): string | undefined {
-  for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
-    const path = join(directory, name);
-    try {
-      if (directory !== '') {
-        accessSync(path, constants.X_OK);
-        return path;
-      }
-    } catch {
-      // Not in this one.
-    }
-  }
-  return undefined;
 }

@@ -26,7 +26,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const beganAt = new Date().toISOString();
   refuseDeclaredLater(input);
   const { source, sourceSilence } = await describeSource(input, { settings, resolvePassword, signal });
-  const publishedUntil = input.publishedUntil === undefined ? publishedUntilMs(input, input.isDeclaredAtStart === true ? await hostAheadMs() : 0) : Date.parse(input.publishedUntil);
+  const publishedUntil = await publishedUntilMs(input, hostAheadMs);
   const { point, passedOver } = await choosePoint(provider, input, { publishedUntil, skewSeconds: source?.clockSkewSeconds ?? 0 });
   // What arrived in the archive did so by this host's clock, as what was published.
   const supply = await provider.supply(point.id, new Date(publishedUntil).toISOString());
@@ -76,8 +76,9 @@ function refuseDeclaredLater({ declaredAt, startedAt }: PlanDrillInput): void {
  * that somebody gave is one of this host's. One that nobody gave is Temporal's, which this host may be ahead of, or behind;
  * by no more than that, since this may have waited for hours, in which others published.
  */
-function publishedUntilMs({ declaredAt, isDeclaredAtStart = false }: PlanDrillInput, hostAheadMs: number): number {
-  return Date.parse(declaredAt) + (isDeclaredAtStart ? Math.round(hostAheadMs) : 0);
+async function publishedUntilMs({ declaredAt, isDeclaredAtStart = false, publishedUntil }: PlanDrillInput, hostAheadMs: PlanningDependencies['hostAheadMs']): Promise<number> {
+  if (publishedUntil !== undefined) return Date.parse(publishedUntil);
+  return Date.parse(declaredAt) + (isDeclaredAtStart ? Math.round(await hostAheadMs()) : 0);
 }
 
 /** The point to restore, and those that could not be considered. Only one that is asked for by its id must be readable. */

@@ -3,7 +3,7 @@ import type { Client } from 'pg';
 import { lookAt } from '../archive/look-at.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { type ConnectionGuard, type GuardedConfig, withClient } from '../postgres/source.ts';
-import { DRILL_PORT, type Drill, drillPaths } from './drill.ts';
+import { DRILL_PORT, type Drill, drillPaths, socketFile } from './drill.ts';
 import { holdSocket } from './held-socket.ts';
 
 type Reached = Pick<Drill, 'directory' | 'owner' | 'serverMajor' | 'superuser' | 'maintenanceDatabase'>;
@@ -19,7 +19,7 @@ const HELD = 'h';
 function guardOf(drill: Reached): ConnectionGuard {
   const { directory, owner } = drill;
   const { socket, data } = drillPaths(directory);
-  const file = join(socket, `.s.PGSQL.${DRILL_PORT}`);
+  const file = socketFile(socket);
   const refuse = (why: string) => { throw new RecoveryFailure('NOT_OUR_DRILL', `What answers in the place of the restored copy is not the copy: ${why}. Something in it may have put that there; nothing was asked of it.`); };
   const guard: ConnectionGuard = {
     async beforeConnecting() {
@@ -37,7 +37,7 @@ function guardOf(drill: Reached): ConnectionGuard {
     async hold(signal) {
       await guard.beforeConnecting();
       const held = await holdSocket(file, join(directory, HELD));
-      const isOther = (await lookAt(join(held.host, `.s.PGSQL.${DRILL_PORT}`)))?.isSocket() === false;
+      const isOther = (await lookAt(socketFile(held.host)))?.isSocket() === false;
       if (isOther) refuse(`${file} was no socket when it was to be held`);
       // What is held is one server's for good: whose it is needs to be asked once.
       await withClient({ ...drillClientConfig(drill, { database: drill.maintenanceDatabase }), host: held.host }, () => Promise.resolve(), signal);

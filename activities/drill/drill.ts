@@ -44,6 +44,11 @@ export interface Drill {
 }
 
 export const DRILL_PORT = 5432;
+
+/** The socket of a server that listens on a port, in one of its socket directories. */
+export function socketFile(directory: string, port: number = DRILL_PORT): string {
+  return join(directory, `.s.PGSQL.${port}`);
+}
 /** Set in the environment of every process of a drill. */
 export const DRILL_VARIABLE = 'DURABLE_RUNBOOKS_DRILL';
 

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { realpath, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { findOnPath } from '../archive/copy-files.ts';
-import type { Isolation } from './drill.ts';
+import { findOnPath } from '../archive/host-programs.ts';
+import { type Isolation, socketFile } from './drill.ts';
 
 const run = promisify(execFile);
 
@@ -105,7 +105,7 @@ export async function chooseHiddenPaths(args: { production: readonly string[]; s
     const real = await realpath(directory).catch(() => undefined);
     if (real === undefined) continue;
     if (!holdsNeeded(real) && real !== '/tmp' && real !== dirname('/tmp')) chosen.add(real);
-    else if (await stat(join(real, `.s.PGSQL.${port}`)).then(() => true, () => false)) chosen.add(join(real, `.s.PGSQL.${port}`));
+    else if (await stat(socketFile(real, port)).then(() => true, () => false)) chosen.add(socketFile(real, port));
   }
   // A path inside one that is hidden is gone already, and cannot be mounted on.
   return [...chosen].filter((path) => ![...chosen].some((other) => other !== path && path.startsWith(`${other}/`))).sort();

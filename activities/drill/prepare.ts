@@ -10,7 +10,7 @@ import { scanArchivedWal } from '../archive/wal-scan.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { writeAccess } from './access.ts';
 import { raiseRecoverySettings } from './configuration.ts';
-import { DRILL_PORT, type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, productionPathsOf, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
+import { type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, productionPathsOf, refuseForeignDrill, refuseProductionPath, socketFile, writeMarker } from './drill.ts';
 import { replaceFile } from './hostile-files.ts';
 import { chooseHiddenDrills, chooseHiddenPaths } from './isolation.ts';
 import { endProcessesOf } from './processes.ts';
@@ -194,6 +194,6 @@ async function arrangeData(args: PrepareDrillArgs, paths: DrillPaths): Promise<v
 /** A socket's path has 107 bytes at most on Linux, 103 on macOS. */
 function refuseLongSocket(paths: DrillPaths): void {
   const limit = process.platform === 'darwin' ? 103 : 107;
-  const length = Buffer.byteLength(join(paths.socket, `.s.PGSQL.${DRILL_PORT}.lock`));
+  const length = Buffer.byteLength(`${socketFile(paths.socket)}.lock`);
   if (length > limit) throw new RecoveryFailure('UNFIT_HOST', `The path of the drill's socket is ${length} bytes long and ${limit} are allowed: configure a shorter directory for drills.`);
 }

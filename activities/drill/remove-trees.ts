@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { findOnPath } from '../archive/copy-files.ts';
+import { findOnPath, searchPath } from '../archive/host-programs.ts';
 import { lookAt } from '../archive/look-at.ts';
 
 /** Longer than any tree takes; whoever it belongs to may have stopped the process that empties it. */
@@ -19,7 +19,7 @@ const AT_ONCE = 100;
  */
 export async function removeTrees(paths: readonly string[], { marker, signal }: { marker: { name: string; value: string }; signal?: AbortSignal | undefined }): Promise<void> {
   const us = process.getuid?.();
-  const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', [marker.name]: marker.value };
+  const env = { PATH: searchPath() ?? '/usr/bin:/bin', LC_ALL: 'C', [marker.name]: marker.value };
   const run = (options: readonly string[], trees: readonly Tree[], user?: Tree) =>
     promisify(execFile)(findOnPath('rm') ?? 'rm', [...options, '--', ...trees.map(({ path }) => path)], { ...(user ? { uid: user.uid, gid: user.gid } : {}), env, cwd: '/', signal, killSignal: 'SIGKILL', timeout: EMPTYING_MS });
   for (let from = 0; from < paths.length; from += AT_ONCE) {

@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { readFile, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findOnPath } from '../archive/copy-files.ts';
+import { findOnPath, libraryPath, searchPath } from '../archive/host-programs.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { withDrillClient } from './client.ts';
 import { isolationSettings, type RecoveryGoal } from './configuration.ts';
-import { DRILL_PORT, DRILL_VARIABLE, type Drill, drillPaths } from './drill.ts';
+import { DRILL_VARIABLE, type Drill, drillPaths, socketFile } from './drill.ts';
 import { explainEnd, explainPause, explainRefusal } from './explain-server.ts';
 import { openToAppend, readSmallFile } from './hostile-files.ts';
 import { isolatedCommand } from './isolation.ts';
@@ -51,12 +51,13 @@ export async function startServer(drill: Drill): Promise<StartedServer> {
       isolation: drill.isolation, name: drill.name, directory: drill.directory, owner: drill.owner,
       command: [join(drill.binDirectory, 'postgres'), '-D', paths.data, ...overrides.flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     })];
+    const libraries = libraryPath();
     const child = spawn(command[0] as string, command.slice(1), {
       cwd: drill.directory, detached: true, stdio: ['ignore', log.fd, log.fd],
       // Nothing of our environment: it may hold passwords, and PG* variables that lead to production.
       env: {
-        PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: 'C', [DRILL_VARIABLE]: drill.name,
-        ...(process.env['LD_LIBRARY_PATH'] ? { LD_LIBRARY_PATH: process.env['LD_LIBRARY_PATH'] } : {}),
+        PATH: searchPath() ?? '/usr/bin:/bin', LANG: 'C', [DRILL_VARIABLE]: drill.name,
+        ...(libraries === undefined ? {} : { LD_LIBRARY_PATH: libraries }),
       },
     });
     const failed = new Promise<never>((_, reject) => child.once('error', reject));
@@ -98,7 +99,7 @@ export async function findServer(drill: Pick<Drill, 'directory'>): Promise<Proce
  */
 export async function removeEmptyLocks(drill: Pick<Drill, 'directory'>): Promise<void> {
   const { data, socket } = drillPaths(drill.directory);
-  for (const file of [join(data, 'postmaster.pid'), join(socket, `.s.PGSQL.${DRILL_PORT}.lock`)]) {
+  for (const file of [join(data, 'postmaster.pid'), `${socketFile(socket)}.lock`]) {
     if ((await lookAt(file))?.size === 0) await rm(file, { force: true });
   }
 }

@@ -1,7 +1,7 @@
 import type { EvidenceFiles } from '../kernel/kernel-activities.ts';
 import { patientStore } from './patient-store.ts';
 import { BY_HEAD, type EvidenceStore, type StoredName } from './store.ts';
-import { within } from './within.ts';
+import { within } from '../kernel/within.ts';
 
 /** As long as a store may take for one copy: a share that hangs must not keep the others waiting. */
 const COPY_MS = 20_000;

@@ -1,4 +1,3 @@
-import type { Evidence } from '../../contracts/evidence.ts';
 import { newestEvidence } from './newest-evidence.ts';
 import type { EvidenceStore } from './store.ts';
 
@@ -6,14 +5,12 @@ import type { EvidenceStore } from './store.ts';
 const LOOK_AT = 10;
 
 /** How many seconds undoing each step took in the newest evidence that knows it. */
-export async function lastUndone(store: Pick<EvidenceStore, 'list' | 'get'>, of: { runbook: string; target: string }): Promise<Record<string, number>> {
+export async function lastUndone(store: EvidenceStore, of: { runbook: string; target: string }): Promise<Record<string, number>> {
   const seconds: Record<string, number> = {};
-  for await (const evidence of newestEvidence(store, { ...of, lookAt: LOOK_AT })) {
-    for (const [step, took] of undoneIn(evidence)) seconds[step] ??= took;
+  for await (const { compensations } of newestEvidence(store, { ...of, lookAt: LOOK_AT })) {
+    for (const { step, outcome, startedAt, finishedAt } of compensations) {
+      if (outcome === 'done') seconds[step] ??= (Date.parse(finishedAt) - Date.parse(startedAt)) / 1_000;
+    }
   }
   return seconds;
-}
-
-function undoneIn({ compensations }: Evidence): [string, number][] {
-  return compensations.filter(({ outcome }) => outcome === 'done').map(({ step, startedAt, finishedAt }) => [step, (Date.parse(finishedAt) - Date.parse(startedAt)) / 1_000]);
 }

@@ -3,7 +3,7 @@ import type * as Sdk from '@aws-sdk/client-s3';
 import type { ObjectStoreSettings } from '../../contracts/evidence-copies.ts';
 import { explainObjectStore, ObjectStoreProblem } from './object-store-errors.ts';
 import type { EvidenceStore, StoredName } from './store.ts';
-import { within } from './within.ts';
+import { within } from '../kernel/within.ts';
 
 /** As long as one request may take with the SDK's own retries: less than what `copies.ts` gives a copy, so that its reason is told. */
 const ANSWER_MS = 15_000;
@@ -11,6 +11,8 @@ const ANSWER_MS = 15_000;
 const CONNECT_MS = 3_000;
 /** How often a put is tried while others put the same name: S3 answers 409 then, and asks for another try. */
 const TRIES_IN_CONFLICT = 6;
+
+const NOT_HONOURED = 'its server does not honour If-None-Match, so it would overwrite evidence; take another server, or take it out of evidence.copies';
 
 /** What is spoken with: the SDK's commands, and a client. */
 interface Opened { sdk: typeof Sdk; client: Sdk.S3Client }
@@ -27,8 +29,8 @@ export function objectStore(settings: ObjectStoreSettings, { answerMs = ANSWER_M
   const [bucket = '', ...folders] = location.slice('s3://'.length).split('/');
   const keyOf = (name: string) => [...folders, name].join('/');
   let opened: Promise<Opened> | undefined;
-  let isHonoured = false;
-  let unfit: ObjectStoreProblem | undefined;
+  /** Whether its server keeps to the condition; not known before the first put. It stays what it was found to be. */
+  let isHonoured: boolean | undefined;
 
   /** One request. What hangs is given up and ended. */
   async function ask<T>(send: (opened: Opened, abortSignal: AbortSignal) => Promise<T>): Promise<T> {
@@ -70,13 +72,12 @@ export function objectStore(settings: ObjectStoreSettings, { answerMs = ANSWER_M
     get,
     async putIfAbsent(name, text) {
       if (isHonoured) return put(name, text);
-      // It stays what it was found to be, also where the next name is there already.
-      if (unfit) throw unfit;
+      if (isHonoured === false) throw new ObjectStoreProblem(NOT_HONOURED);
       // Servers that do not know the condition overwrite without a word. Its own text, put twice, shows that and harms nothing.
       if (await get(name) !== undefined) return false;
       const isOurs = await put(name, text);
-      if (await put(name, text) || await get(name) === undefined) throw unfit = new ObjectStoreProblem('its server does not honour If-None-Match, so it would overwrite evidence; take another server, or take it out of evidence.copies');
-      isHonoured = true;
+      isHonoured = !await put(name, text) && await get(name) !== undefined;
+      if (!isHonoured) throw new ObjectStoreProblem(NOT_HONOURED);
       return isOurs;
     },
     async list(folder) {

@@ -1,3 +1,4 @@
+import { shortHash } from '../../contracts/deciding.ts';
 import type { Evidence, GateRecord } from '../../contracts/evidence.ts';
 import type { EarlierRun } from './earlier-runs.ts';
 import { block, code, table, text } from './markdown.ts';
@@ -29,7 +30,7 @@ function aboutGate(gate: GateRecord): string[] {
   const policy = policyWords(gate);
   return [
     `### Gate ${text(gate.name)}`,
-    `**${gate.outcome}**, open ${gate.openedAt} to ${gate.closedAt ?? 'the end'}, plan ${code(gate.planHash.slice(0, 12))}${expiry === null ? '' : `; ${expiry}`}`,
+    `**${gate.outcome}**, open ${gate.openedAt} to ${gate.closedAt ?? 'the end'}, plan ${code(shortHash(gate.planHash))}${expiry === null ? '' : `; ${expiry}`}`,
     ...(policy === null ? [] : [text(policy)]),
     ...(gate.events.length === 0 ? [] : [table(['when', 'the gate was', 'detail'], gate.events.map((entry) => [text(entry.at), EVENT_WORDS[entry.event], text(entry.detail)]))]),
     ...(gate.eventsLeftOut > 0 ? [`${gate.eventsLeftOut} more events, reminders mostly, are not listed.`] : []),

@@ -1,3 +1,4 @@
+import { shortHash } from '../../contracts/deciding.ts';
 import type { Evidence, GateRecord } from '../../contracts/evidence.ts';
 import type { Decision } from '../../contracts/gate.ts';
 import { formatSeconds, html, numeral, readable, secondsBetween, word, type Markup } from './report-format.ts';
@@ -5,7 +6,7 @@ import { formatSeconds, html, numeral, readable, secondsBetween, word, type Mark
 /** Each gate: what it did by itself and operators to it, who decided, how well that is known, and what it was worth. */
 export function renderGates({ gates }: Evidence): Markup {
   if (gates.length === 0) return html`<h2>Gates</h2><p class="soft">No gate was opened.</p>`;
-  return html`<h2>Gates</h2>${gates.map((gate) => html`<p><b>${gate.name}</b> ${word(gate.outcome)} · open ${gate.openedAt} to ${gate.closedAt ?? 'the end'}${gate.closedAt !== null && html` (${formatSeconds(secondsBetween(gate.openedAt, gate.closedAt))})`} · plan <code>${gate.planHash.slice(0, 12)}</code>${expiryWords(gate) && html` · ${expiryWords(gate)}`}${policyWords(gate) && html` · ${policyWords(gate)}`}</p>
+  return html`<h2>Gates</h2>${gates.map((gate) => html`<p><b>${gate.name}</b> ${word(gate.outcome)} · open ${gate.openedAt} to ${gate.closedAt ?? 'the end'}${gate.closedAt !== null && html` (${formatSeconds(secondsBetween(gate.openedAt, gate.closedAt))})`} · plan <code>${shortHash(gate.planHash)}</code>${expiryWords(gate) && html` · ${expiryWords(gate)}`}${policyWords(gate) && html` · ${policyWords(gate)}`}</p>
 ${renderEvents(gate)}
 ${gate.decisions.length === 0 ? html`<p class="soft">Nobody decided.</p>` : html`<table class="stack"><tr><th>when</th><th>decision</th><th>by</th><th>assurance</th><th>sent as</th><th>counted</th><th>comment</th></tr>
 ${gate.decisions.map((decision) => html`<tr><td>${decision.at}</td><td>${decision.decision}</td><td>${deciderOf(decision)}</td><td data-label="assurance">${decision.assurance}${decision.key !== null && html` <code>${decision.key}</code>`}</td><td data-label="sent as">${decision.channel}${decision.identity && html` from ${decision.identity}`}${planWords(decision) && html`; ${planWords(decision)}`}</td><td data-label="counted"> ${decision.counted ? html`<span class="word ok">yes</span>` : html`<span class="word unsure">no</span> ${decision.reason}`}</td><td class="long">${decision.comment}</td></tr>`)}</table>`}${gate.decisionsLeftOut > 0 && html`<p class="soft">${gate.decisionsLeftOut} more were refused.</p>`}`)}`;

@@ -20,7 +20,7 @@ import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
 import { describeLock, endedLock, findFormerLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { withSenders } from './operation-senders.ts';
-import { eventsOf, findWrittenEvidence, identifyDecision, identifyUpdate, readLedger, readStarter } from './run-history.ts';
+import { findWrittenEvidence, identifyDecision, identifyUpdate, ledgerOf, readLedger, readLives, readStarter } from './run-history.ts';
 import { verifySignature } from './verify-signature.ts';
 
 export interface KernelDependencies {
@@ -39,9 +39,9 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
   const writer = createEvidenceWriter({ store, copies: copyStores(configuration), sign: signHead });
   /** The run itself sees neither its activities' attempts nor who sent a message; its history does. */
   const withHistory = async (owner: Owner | undefined, evidence: UncountedEvidence): Promise<Evidence> => {
-    const ledger = owner && await readLedger(client, owner).catch(ignoreNotFound);
-    const events = owner && evidence.operations.length > 0 ? await eventsOf(client, evidence.workflowId, evidence.runId).catch(ignoreNotFound) : undefined;
-    return { ...evidence, operations: withSenders(evidence.operations, events ?? []), steps: evidence.steps.map((step) => ({ ...step, attempts: ledger?.attempts[step.name] ?? step.attempts ?? (step.outcome === 'skipped' ? 0 : 1) })) };
+    const lives = owner && await readLives(client, owner).catch(ignoreNotFound);
+    const ledger = lives && ledgerOf(lives);
+    return { ...evidence, operations: withSenders(evidence.operations, lives?.histories.get(evidence.runId) ?? []), steps: evidence.steps.map((step) => ({ ...step, attempts: ledger?.attempts[step.name] ?? step.attempts ?? (step.outcome === 'skipped' ? 0 : 1) })) };
   };
   return {
     async describeRun({ runbook, target, gates, run }) {

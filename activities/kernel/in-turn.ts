@@ -1,4 +1,4 @@
-import { within } from '../evidence/within.ts';
+import { within } from './within.ts';
 
 /** The calls to one place. `last` ends with the newest of them; `isStuck`: one that nobody waits for any more has not come back. */
 interface Lane { last: Promise<unknown>; isStuck: boolean }

@@ -19,13 +19,7 @@ export function withSenders(operations: readonly OperationRecord[], events: Hist
     if (before) before.push(sender);
     else sent.set(kind, [sender]);
   }
-  const taken = new Map<string, number>();
-  return operations.map((operation) => {
-    const kind = `${operation.channel} ${operation.operation}`;
-    const ordinal = taken.get(kind) ?? 0;
-    taken.set(kind, ordinal + 1);
-    return { ...operation, ...(sent.get(kind)?.[ordinal] ?? UNKNOWN) };
-  });
+  return operations.map((operation) => ({ ...operation, ...(sent.get(`${operation.channel} ${operation.operation}`)?.shift() ?? UNKNOWN) }));
 }
 
 function messagesOf(events: HistoryEvent[]): [string, Sender][] {

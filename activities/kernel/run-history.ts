@@ -31,7 +31,15 @@ const UNKNOWN_ACTIVITIES_MS = 60_000;
  * be undone, and the others can.
  */
 export async function readLedger(client: Client, owner: Owner): Promise<Ledger> {
-  const histories: HistoryEvent[][] = [];
+  return ledgerOf(await readLives(client, owner));
+}
+
+/** What the server still knows of a run and of those that it was reset or continued from. `histories`: by run id, the oldest first. */
+export interface Lives { histories: ReadonlyMap<string, HistoryEvent[]>; lost: readonly string[]; newestStartedAtMs: number | undefined }
+
+/** Reads every history of a run's lives once; see {@link readLedger}. */
+export async function readLives(client: Client, owner: Owner): Promise<Lives> {
+  const histories: [string, HistoryEvent[]][] = [];
   const seen = new Set<string>();
   const lost: string[] = [];
   // The workflow id may be somebody else's by now.
@@ -44,7 +52,7 @@ export async function readLedger(client: Client, owner: Owner): Promise<Ledger> 
       lost.push(runId as string);
       return [];
     });
-    histories.unshift(events);
+    histories.unshift([runId, events]);
     for (const earlier of earlierRuns(events)) {
       if (seen.has(earlier)) continue;
       seen.add(earlier);
@@ -52,17 +60,22 @@ export async function readLedger(client: Client, owner: Owner): Promise<Ledger> 
     }
     if (toRead.length === 0) break;
   }
+  return { histories: new Map(histories), lost, newestStartedAtMs: newest?.startTime.getTime() };
+}
+
+/** The ledger that is in the histories of a run's lives. */
+export function ledgerOf({ histories, lost, newestStartedAtMs }: Lives): Ledger {
   const entries = new Map<string, LedgerEntry>();
   const attempts: Record<string, number> = {};
   // A former life ended when the present one began.
-  const closedForMs = newest ? Date.now() - newest.startTime.getTime() : 0;
+  const closedForMs = newestStartedAtMs === undefined ? 0 : Date.now() - newestStartedAtMs;
   let mayActForMs = lost.length > 0 ? Math.max(UNKNOWN_ACTIVITIES_MS - closedForMs, 0) : 0;
-  for (const events of histories) mayActForMs = Math.max(mayActForMs, collect(events, entries, attempts));
-  return { entries: [...entries.values()], mayActForMs, attempts, lost };
+  for (const events of histories.values()) mayActForMs = Math.max(mayActForMs, collect(events, entries, attempts));
+  return { entries: [...entries.values()], mayActForMs, attempts, lost: [...lost] };
 }
 
-/** All events of a run. @throws WorkflowNotFoundError for a history that the server no longer has; the SDK leaves that as gRPC says it */
-export async function eventsOf(client: Client, workflowId: string, runId: string | undefined): Promise<HistoryEvent[]> {
+/** @throws WorkflowNotFoundError for a history that the server no longer has; the SDK leaves that as gRPC says it */
+async function eventsOf(client: Client, workflowId: string, runId: string | undefined): Promise<HistoryEvent[]> {
   try {
     const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
     return events ?? [];
@@ -134,7 +147,7 @@ export async function identifyDecision(client: Client, input: IdentifyDecisionIn
   const visible = opening === -1 ? undefined : events.slice(opening).find((candidate) => candidate.workflowTaskCompletedEventAttributes);
   return {
     atMs,
-    identity: (event.workflowExecutionSignaledEventAttributes?.identity ?? '').slice(0, KEPT_IDENTITY),
+    identity: identityOf(event.workflowExecutionSignaledEventAttributes),
     principal: sendersIn(events)(event),
     beforeGateWasVisible: visible !== undefined && atMs < millis(visible.eventTime),
   };
@@ -145,8 +158,7 @@ export async function identifyUpdate(client: Client, { workflowId, runId, update
   const events = await eventsOf(client, workflowId, runId);
   const event = events.find(({ workflowExecutionUpdateAcceptedEventAttributes: accepted }) => accepted?.acceptedRequest?.meta?.updateId === updateId || accepted?.protocolInstanceId === updateId);
   if (!event) throw new Error(`update ${updateId} is not in the history of ${workflowId} yet`);
-  const identity = event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.meta?.identity ?? '';
-  return { atMs: millis(event.eventTime), identity: identity.slice(0, KEPT_IDENTITY), principal: null };
+  return { atMs: millis(event.eventTime), identity: identityOf(event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.meta), principal: null };
 }
 
 /** Reads who started a run from its first event: unlike the requester in the input, nobody can leave that out. */
@@ -154,7 +166,7 @@ export async function readStarter(client: Client, run: { workflowId: string; run
   const { history } = await client.workflowService.getWorkflowExecutionHistory({ namespace: client.options.namespace, execution: run, maximumPageSize: 1 });
   const [event] = history?.events ?? [];
   if (!event?.workflowExecutionStartedEventAttributes) throw new Error(`the history of ${run.workflowId} does not begin with its start`);
-  return { identity: (event.workflowExecutionStartedEventAttributes.identity ?? '').slice(0, KEPT_IDENTITY), principal: principalOf(event) };
+  return { identity: identityOf(event.workflowExecutionStartedEventAttributes), principal: principalOf(event) };
 }
 
 /** Type of the name under which the server calls itself: what a batch job or a schedule does carries it, whoever asked for that. */

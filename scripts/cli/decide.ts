@@ -1,5 +1,6 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { approvalStatement, type ApprovalStatement } from '../../contracts/approval.ts';
+import { shortHash } from '../../contracts/deciding.ts';
 import { namesPlan, PLAN_HASH } from '../../contracts/gate.ts';
 import { QUERIES, SIGNALS, UPDATES, type Decide, type Progress } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
@@ -50,7 +51,7 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
     const open = progress.openGate;
     if (!open) throw new CommandError(EXIT.usage, `no gate of "${workflowId}" is open (it is at: ${progress.phase}); nothing was sent`);
     if (seen !== undefined && !namesPlan(seen, open.planHash)) {
-      throw new CommandError(EXIT.usage, `the plan of gate "${open.name}" is ${open.planHash.slice(0, 12)}, not ${seen.slice(0, 12)}; look at it again with: ${ourCommand(options, 'status', workflowId)}`);
+      throw new CommandError(EXIT.usage, `the plan of gate "${open.name}" is ${shortHash(open.planHash)}, not ${shortHash(seen)}; look at it again with: ${ourCommand(options, 'status', workflowId)}`);
     }
     const message: Decide = {
       gate: options.gate ?? open.name, decision,

@@ -7,17 +7,16 @@ import { CommandError, EXIT } from './exit.ts';
 /** Evidence and the file that holds it. */
 export interface StoredEvidence { file: string; evidence: Evidence }
 
-/** Reads one file, also one from which values were redacted. @throws CommandError with a sentence when it is not evidence */
-export async function readEvidence(file: string): Promise<Evidence> {
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+/** The bytes of a file that people name. @throws CommandError with a sentence when it cannot be read */
+export async function readBytes(file: string): Promise<Uint8Array> {
+  return readFile(file).catch((cause: NodeJS.ErrnoException) => {
     throw new CommandError(EXIT.usage, `${file} cannot be read (${cause.code ?? cause.message})`, { cause });
   });
-  return parseEvidence(text, file);
 }
 
-/** @throws CommandError with a sentence when it is not evidence */
-export function parseEvidence(text: string, file: string): Evidence {
-  const { evidence, problem } = viewOf(jsonOf(text));
+/** Evidence for people, also where values were redacted. @throws CommandError with a sentence when it is none */
+export function parseEvidence(bytes: Uint8Array, file: string): Evidence {
+  const { evidence, problem } = viewOf(jsonOf(new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)));
   if (evidence) return evidence;
   throw new CommandError(EXIT.usage, `${file} is not the evidence of a run${problem ? ` (${problem.path.join('.') || 'file'}: ${problem.message})` : ''}; give its .json file`);
 }
@@ -32,7 +31,7 @@ export async function listEvidence(directory: string): Promise<{ found: StoredEv
   const unreadable: string[] = [];
   for (const name of names.filter((candidate) => candidate.endsWith('.json'))) {
     const file = join(directory, name);
-    const evidence = await readEvidence(file).catch(() => undefined);
+    const evidence = await readBytes(file).then((bytes) => parseEvidence(bytes, file)).catch(() => undefined);
     if (evidence) found.push({ file, evidence });
     else unreadable.push(file);
   }

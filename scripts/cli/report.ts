@@ -1,4 +1,4 @@
-import { access, readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { redact } from '../../activities/evidence/chain/redact.ts';
 import { textOf } from '../../activities/evidence/chain/seal.ts';
@@ -14,7 +14,7 @@ import { sealSchema, sha256Schema } from '../../contracts/chain.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { loadConfiguration } from '../../workers/config.ts';
-import { listEvidence, parseEvidence, readEvidence, type StoredEvidence } from './evidence-files.ts';
+import { listEvidence, parseEvidence, readBytes } from './evidence-files.ts';
 import { renderText } from './evidence-text.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
@@ -27,8 +27,9 @@ export interface ReportOptions extends TemporalOptions { redact?: string[]; form
 /** `runbook report`: the evidence of a file, the newest of a workflow id or run id, or the one with a head; with the runs before it. Ends with 1 where the file is not as it was written. */
 export async function report(fileOrId: string, options: ReportOptions): Promise<ExitCode> {
   const format = formatOf(options);
-  const { file, evidence, text, store = directoryStore(homeOf(file)) } = await find(fileOrId, options);
-  const bytes = text === undefined ? await readFile(file) : new TextEncoder().encode(text);
+  const { file, bytes = await readBytes(file), store = directoryStore(homeOf(file)) } = await find(fileOrId, options);
+  // What is shown is made of the very bytes that are verified.
+  const evidence = parseEvidence(bytes, file);
   if (options.redact) {
     process.stdout.write(withoutValues(JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>, options.redact));
     return EXIT.done;
@@ -65,20 +66,20 @@ function homeOf(file: string): string {
   return basename(directory) === BY_HEAD ? dirname(directory) : directory;
 }
 
-/** `text`, `store`: where it is not a file of the directory that it lies in. */
-interface Found extends StoredEvidence { text?: string; store?: EvidenceStore }
+/** Where the evidence is. `bytes`, `store`: where it is not a file of the directory that it lies in. */
+interface Found { file: string; bytes?: Uint8Array; store?: EvidenceStore }
 
 async function find(fileOrId: string, { config, ...flags }: TemporalOptions): Promise<Found> {
   // The report lies beside the evidence: either names the run.
   const file = resolve(fileOrId).replace(/\.html$/, '.json');
-  if (await access(file).then(() => true, () => false)) return { file, evidence: await readEvidence(file) };
+  if (await access(file).then(() => true, () => false)) return { file };
   if (/\.(json|html)$/.test(fileOrId)) throw new CommandError(EXIT.usage, `there is no file ${fileOrId}`);
   const { configuration } = await loadConfiguration(config);
   if (sha256Schema.safeParse(fileOrId.toLowerCase()).success) return findByHead(fileOrId.toLowerCase(), configuration.evidence);
   const { found } = await listEvidence(configuration.evidence.directory);
   const stored = found.find(({ evidence }) => evidence.workflowId === fileOrId || evidence.runId === fileOrId);
   if (!stored) throw new CommandError(EXIT.usage, `there is no evidence of "${fileOrId}" in ${configuration.evidence.directory}; a run writes it when it ends, \`${ourCommand(flags, 'status', fileOrId)}\` shows where it is`);
-  return stored;
+  return { file: stored.file };
 }
 
 /** Here, or in a copy. */
@@ -88,7 +89,7 @@ async function findByHead(head: string, evidence: Configuration['evidence']): Pr
   for (const store of stores) {
     const text = await store.get(nameByHead(head)).catch((error: Error) => { failures.push(`${store.location} could not be looked at: ${error.message}`); });
     const file = store.locate(nameByHead(head));
-    if (text !== undefined) return { file, text, evidence: parseEvidence(text, file), store };
+    if (text !== undefined) return { file, bytes: new TextEncoder().encode(text), store };
   }
   throw new CommandError(EXIT.usage, [`there is no evidence with this head in ${stores.map(({ location }) => location).join(', ')}; evidence of older versions is not kept by its head`, ...failures].join('\n'));
 }

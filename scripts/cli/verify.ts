@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { isSignedBy } from '../../activities/evidence/chain/sign.ts';
 import { verifyChain, type Verification } from '../../activities/evidence/chain/verify.ts';
 import { FLAW_WORDS } from '../../activities/evidence/standing.ts';
+import { readBytes } from './evidence-files.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { coloured, plain, print } from './output.ts';
@@ -14,7 +14,7 @@ type Authentication = 'head' | 'signature' | null;
 /** `runbook verify`: recomputes the chain of a file of evidence. Needs no server and no configuration. */
 export async function verify(file: string, options: VerifyOptions): Promise<ExitCode> {
   if (options.head !== undefined && !/^[0-9a-f]{64}$/i.test(options.head)) throw new CommandError(EXIT.usage, '--head takes the 64 digits that the result of the workflow, or the report, names as head');
-  const bytes = await read(file);
+  const bytes = await readBytes(file);
   const verification = verifyChain(bytes);
   const { authenticated, refusal } = await authenticate(verification, options);
   const isGood = verification.flaws.length === 0 && refusal === null;
@@ -34,7 +34,7 @@ export async function verify(file: string, options: VerifyOptions): Promise<Exit
 }
 
 async function authenticate({ flaws, head, signature }: Verification, { head: wanted, key }: VerifyOptions): Promise<{ authenticated: Authentication; refusal: string | null }> {
-  const pem = key === undefined ? undefined : new TextDecoder().decode(await read(key));
+  const pem = key === undefined ? undefined : new TextDecoder().decode(await readBytes(key));
   let authenticated: Authentication = null;
   if (head === null || flaws.length > 0) return { authenticated, refusal: null };
   if (pem !== undefined) {
@@ -53,10 +53,4 @@ async function authenticate({ flaws, head, signature }: Verification, { head: wa
     authenticated ??= 'head';
   }
   return { authenticated, refusal: null };
-}
-
-async function read(file: string): Promise<Uint8Array> {
-  return readFile(file).catch((cause: NodeJS.ErrnoException) => {
-    throw new CommandError(EXIT.usage, `${file} cannot be read (${cause.code ?? cause.message})`, { cause });
-  });
 }

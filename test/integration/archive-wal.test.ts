@@ -10,6 +10,7 @@ import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { segmentFileName } from '../../activities/archive/wal.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
 import { chmodSync, chownSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { spying, without } from '../support/altered-client.ts';
 import { createPrivateDirectory, runAs, type Server, startCluster } from '../support/postgres.ts';
 
 const MB = 1024 * 1024;
@@ -248,24 +249,6 @@ describe('PostgreSQL of the package', () => {
 async function identify(client: Client): Promise<string> {
   const { rows: [row] } = await client.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()');
   return row?.id ?? '';
-}
-
-/** The same client, on a server that does not have this segment. */
-function without(client: Client, segment: string): Client {
-  return new Proxy(client, {
-    get: (target, name) => (name !== 'query' ? Reflect.get(target, name) as unknown : (sql: string, values: unknown[] = []) =>
-      target.query(sql, values.map((value) => (value === `pg_wal/${segment}` ? 'pg_wal/none' : value)))),
-  });
-}
-
-/** The same client, which says when a piece of WAL is read through it. */
-function spying(client: Client, onRead: (values: readonly unknown[]) => void): Client {
-  return new Proxy(client, {
-    get: (target, name) => (name !== 'query' ? Reflect.get(target, name) as unknown : (sql: string, values?: unknown[]) => {
-      if (sql.includes('pg_read_binary_file')) onRead(values ?? []);
-      return target.query(sql, values);
-    }),
-  });
 }
 
 const waldump = spawnSync('sh', ['-c', 'ls /usr/lib/postgresql/15/bin/pg_waldump'], { encoding: 'utf8' }).stdout.trim();

@@ -1,15 +1,14 @@
-import { randomUUID } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApplicationFailure, RawValue } from '@temporalio/common';
+import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
-import { INTERNAL, SIGNALS, type Progress } from '../../contracts/messages.ts';
-import { NOTHING_SETTLED, type RunRecord } from '../../contracts/record.ts';
+import { INTERNAL, type Progress } from '../../contracts/messages.ts';
+import { NOTHING_SETTLED } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { startToy, until } from '../support/toy-runs.ts';
+import { acting, startToy, until } from '../support/toy-runs.ts';
 
 /** Longer than a healthy run of these tests, short enough to wait for. */
 const LEASE_MS = 6_000;
@@ -29,10 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => environment.stop());
 
-async function start(input: Record<string, unknown> = {}) {
-  const run = await startToy(environment, input);
-  return { ...run, acting: () => until(async () => (await run.journal()).length > 0, 'the first step began') };
-}
+const start = (input: Record<string, unknown> = {}) => startToy(environment, input);
 
 const holders = () => environment.client.workflow.getHandle(lockId('shop')).query<{ holders: { guardianId: string }[]; waiting: unknown[] }>('holders');
 
@@ -98,7 +94,7 @@ it('a pause before the target is taken lasts as long as a lease at most', async 
 
 it('tears down after an abort only when the activities of the run have ended', async () => {
   const run = await start({ stallMs: 60_000 });
-  await run.acting();
+  await acting(run);
   await run.handle.signal('abort', { by: 'ben' });
   await run.handle.result().catch(() => undefined);
   const events = (await run.handle.fetchHistory()).events ?? [];
@@ -108,80 +104,9 @@ it('tears down after an abort only when the activities of the run have ended', a
   expect(finish).toBeGreaterThan(ended);
 });
 
-it('an internal signal with an empty form, to the run, its guardian or the lock, changes nothing', async () => {
-  const run = await start({ stallMs: 1_500 });
-  await run.acting();
-  for (const signal of [INTERNAL.owned, INTERNAL.settled, INTERNAL.overdue]) await run.handle.signal(signal);
-  for (const signal of [INTERNAL.granted, INTERNAL.finish, INTERNAL.take]) await run.guardian.signal(signal);
-  const lock = environment.client.workflow.getHandle(lockId('shop'));
-  for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal);
-  for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal, { guardianId: 7 });
-  await run.handle.result();
-  await run.guardian.result();
-  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
-  expect(await holders()).toMatchObject({ holders: [], waiting: [] });
-});
-
-/** Arguments that the SDK cannot decode, or decodes to bytes: the web UI's forms and Temporal's CLI send the first. */
-const UNREADABLE = [['json/protobuf', '{}'], ['no such encoding', ''], ['json/plain', 'not JSON'], ['binary/plain', 'bytes'], ['', '']] as const;
-const payloadOf = ([encoding, data]: (typeof UNREADABLE)[number]) => RawValue.fromPayload({ metadata: encoding === '' ? {} : { encoding: Buffer.from(encoding) }, data: Buffer.from(data) });
-
-it.each([
-  [UNREADABLE[0], 'its encoding is "json/protobuf"'], [UNREADABLE[2], 'it is no JSON'], [UNREADABLE[3], 'its encoding is "binary/plain"'], [UNREADABLE[4], 'it names no encoding'],
-] as const)('a run that is started with an argument that cannot be decoded (%j) fails at once', async (argument, reason) => {
-  const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [payloadOf(argument)], workflowRunTimeout: '10s' });
-  await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: `the input of toy cannot be read: ${reason}; give one JSON object, with the encoding json/plain` } });
-});
-
-it.each([
-  ['lock', lockId('other'), [{ nextFence: 'x' }], 'nextFence: must be a number; holders: must be a list; waiting: must be a list'],
-  ['lock', lockId('other'), [payloadOf(UNREADABLE[0])], 'cannot be read'],
-  ['guardian', 'guardian/x', [], 'owner: must be a JSON object'],
-  ['guardian', 'guardian/x', [null], 'owner: must be a JSON object'],
-])('a %s that is started by hand with what is no input of one fails at once, and its id %s is free again', async (type, workflowId, args, problem) => {
-  const handle = await environment.client.workflow.start(type, { workflowId, taskQueue: 'runbooks', args, workflowRunTimeout: '10s' });
-  await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: expect.stringContaining(problem) as string } });
-});
-
-it('a message that cannot be decoded stops nobody: the run says so, its guardian and the lock drop it', async () => {
-  const run = await start({ stallMs: 1_500 });
-  await run.acting();
-  const lock = environment.client.workflow.getHandle(lockId('shop'));
-  for (const argument of UNREADABLE.map(payloadOf)) {
-    for (const signal of [SIGNALS.approve, INTERNAL.owned, INTERNAL.settled, INTERNAL.overdue]) await run.handle.signal(signal, argument);
-    for (const signal of [INTERNAL.granted, INTERNAL.finish, INTERNAL.take]) await run.guardian.signal(signal, argument);
-    for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal, argument);
-  }
-  await expect(run.handle.executeUpdate('pause', { args: [payloadOf(UNREADABLE[0])] })).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT' } });
-  expect((await run.handle.query<RunRecord>('record')).refused).toEqual(UNREADABLE.map(() => expect.stringContaining('its argument is not { gate?, by?, comment?, planHash?, signature? }') as string));
-  await run.handle.result();
-  await run.guardian.result();
-  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
-  expect(await holders()).toMatchObject({ holders: [], waiting: [] });
-});
-
-it('a run with the longest id that the server takes has a guardian, too', async () => {
-  const run = await startToy(environment, {}, environment.client, { workflowId: 'ü'.repeat(500), workflowRunTimeout: '20s' });
-  await run.handle.result();
-  await run.guardian.result();
-  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
-});
-
-it('a settlement that the guardian of another owner reports is no proof for this run', async () => {
-  const run = await start({ stallMs: 1_500 });
-  await run.acting();
-  const foreign = { workflowId: run.handle.workflowId, firstExecutionRunId: randomUUID() };
-  const claim = { compensations: [], teardown: { outcome: 'done', provenAbsent: true, leaseExpiresAt: null, destroyed: ['not ours'], proofs: [] } };
-  await run.handle.signal(INTERNAL.settled, { owner: foreign, ...claim });
-  await run.handle.signal(INTERNAL.settled, claim);
-  await run.handle.result();
-  await run.guardian.result();
-  expect((await run.evidence()).teardown).toMatchObject({ outcome: 'done', provenAbsent: true, destroyed: ['one', 'two'] });
-});
-
 it('cancelling the lock makes it forget nothing', async () => {
   const run = await start({ stallMs: 1_000 });
-  await run.acting();
+  await acting(run);
   await environment.client.workflow.getHandle(lockId('shop')).cancel();
   expect((await holders()).holders).toHaveLength(1);
   await run.handle.result();
@@ -191,7 +116,7 @@ it('cancelling the lock makes it forget nothing', async () => {
 
 it('a guardian that is cancelled with its run still tears down, and gives the lock back', async () => {
   const run = await start({ stallMs: 60_000 });
-  await run.acting();
+  await acting(run);
   await run.guardian.cancel();
   await run.handle.cancel();
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'CANCELLED' } });
@@ -204,7 +129,7 @@ it('a guardian that is cancelled with its run still tears down, and gives the lo
 
 it('a guardian that is cancelled alone goes on watching: a run that is then ended by force is undone', async () => {
   const run = await start({ stallMs: 60_000 });
-  await run.acting();
+  await acting(run);
   await run.guardian.cancel();
   await run.handle.terminate('test');
   await run.guardian.result();
@@ -214,7 +139,7 @@ it('a guardian that is cancelled alone goes on watching: a run that is then ende
 
 it.each([['that succeeded otherwise', {}, 'TEARDOWN_FAILED'], ['that failed before', { failAt: 'two' }, 'PREFLIGHT']])('a run %s and whose teardown failed says so loudly, with the cause, and what was looked at', async (_title, input, type) => {
   const run = await start({ stallMs: 1_000, ...input });
-  await run.acting();
+  await acting(run);
   await writeFile(path.join(run.root, 'immutable'), '');
   const left = expect.stringContaining("closeToyPlace: the box cannot be removed: EPERM: operation not permitted, unlink 'one'") as string;
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type, details: [{ verdict: { restore: null }, teardown: { outcome: 'failed', provenAbsent: false, left } }] } });
@@ -227,7 +152,7 @@ it.each([['that succeeded otherwise', {}, 'TEARDOWN_FAILED'], ['that failed befo
 
 it('what could not be removed, and cannot be looked at either, is not proven to be gone', async () => {
   const run = await start({ stallMs: 1_000 });
-  await run.acting();
+  await acting(run);
   for (const trouble of ['immutable', 'stale']) await writeFile(path.join(run.root, trouble), '');
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'TEARDOWN_FAILED' } });
   await run.guardian.result();
@@ -236,7 +161,7 @@ it('what could not be removed, and cannot be looked at either, is not proven to 
 
 it('what removing ended with is said, also where two looks then find nothing', async () => {
   const run = await start({ stallMs: 1_000 });
-  await run.acting();
+  await acting(run);
   await writeFile(path.join(run.root, 'complains'), '');
   await run.handle.result();
   await run.guardian.result();
@@ -263,7 +188,7 @@ it('a record that nobody can be asked for now is asked for again, before evidenc
 
 it('a run that cannot write its evidence keeps nobody else from the target', async () => {
   const run = await start({ stallMs: 1_000 });
-  await run.acting();
+  await acting(run);
   const evidence = path.join(environment.root, 'evidence');
   const aside = `${evidence}.aside`;
   await rename(evidence, aside).catch(() => undefined);
@@ -299,7 +224,7 @@ it('a lock that cannot be given back keeps neither the run from its evidence nor
 
 it('a run whose guardian is ended by force ends with evidence that does not claim a teardown', async () => {
   const run = await start({ stallMs: 1_500 });
-  await run.acting();
+  await acting(run);
   await run.guardian.terminate('test');
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'TEARDOWN_FAILED' } });
   const evidence = await run.evidence();

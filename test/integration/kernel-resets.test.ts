@@ -6,7 +6,7 @@ import type { Evidence } from '../../contracts/evidence.ts';
 import { lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+import { acting, gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
 beforeAll(async () => {
@@ -17,7 +17,6 @@ afterAll(() => environment.stop());
 
 /** Of the target without a gate. */
 const start = (input: Record<string, unknown> = {}) => startToy(environment, { database: 'free', ...input });
-const acting = (run: ToyRun) => until(async () => (await run.journal()).length > 0, 'the first step began');
 const newest = ({ handle }: ToyRun) => environment.client.workflow.getHandle(handle.workflowId);
 const holders = (target: string) => environment.client.workflow.getHandle(lockId(target)).query<{ holders: { guardianId: string; fence: number }[]; waiting: unknown[] }>('holders');
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
 import { drillPlace, recallDrill } from '../../activities/archive-provider/drill-place.ts';
-import { findOnPath } from '../../activities/archive/copy-files.ts';
+import { findOnPath } from '../../activities/archive/host-programs.ts';
 import type { DrillPlaceCall, DrillRef } from '../../activities/dr-test/drill-activities.ts';
 import { drillPaths } from '../../activities/drill/drill.ts';
 import { probeIsolation } from '../../activities/drill/isolation.ts';

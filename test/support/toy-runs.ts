@@ -52,6 +52,9 @@ export async function until(condition: () => Promise<boolean>, what: string): Pr
 
 export const gateOpens = ({ handle }: ToyRun): Promise<void> => until(async () => (await handle.query<Progress>('progress')).openGate !== null, 'the gate is open');
 
+/** Waits until an activity of its first step acts. */
+export const acting = ({ journal }: ToyRun): Promise<void> => until(async () => (await journal()).length > 0, 'the first step began');
+
 /** Resets a run to the first workflow task that it completed, or to the last; its new life has another run id. */
 export async function reset({ client }: KernelEnvironment, { handle }: ToyRun, to: 'first' | 'last'): Promise<string> {
   const { events } = await handle.fetchHistory();

@@ -37,13 +37,11 @@ export function receiveSignal(state: RunState, signal: 'approve' | 'reject', pay
 /** Validator of the `decide` update: throws a sentence that says what to do, before anything enters history. */
 export function validateDecide(state: RunState, input: Decide): void {
   const gate = state.openGate;
-  const reason = whyNotHere(gate, input) ?? (gate ? tooSoon(gate, { ...input, named: true }, { atMs: Date.now() }) ?? tooLate(gate, Date.now()) ?? refusalAtBest(viewOf(state, gate), { ...input, by: input.by ?? null }, { channel: 'update', identity: null, atMs: Date.now() }) : null);
+  if (!gate) throw refused('no gate is open; see `runbook status`');
+  if (input.gate !== gate.name) throw refused(`gate "${input.gate}" is not open; the open gate is "${gate.name}"`);
+  const atMs = Date.now();
+  const reason = untimely(gate, { ...input, named: true }, { atMs }) ?? refusalAtBest(viewOf(state, gate), { ...input, by: input.by ?? null }, { channel: 'update', identity: null, atMs });
   if (reason !== null) throw refused(reason);
-}
-
-function whyNotHere(gate: OpenGate | undefined, input: Decide): string | null {
-  if (!gate) return 'no gate is open; see `runbook status`';
-  return input.gate === gate.name ? null : `gate "${input.gate}" is not open; the open gate is "${gate.name}"`;
 }
 
 /**
@@ -71,9 +69,9 @@ export async function receiveDecide(state: RunState, input: Decide): Promise<{ g
 }
 
 /** What a gate has come to with the last decision: that enough approved is not yet that it passes. */
-function answerFor({ policy, record, rechecks }: OpenGate): string {
+function answerFor({ policy, record, recheck }: OpenGate): string {
   const outcome = gateOutcome(policy, record.decisions);
-  return outcome === 'approved' && rechecks ? ENOUGH_APPROVALS : outcome;
+  return outcome === 'approved' && recheck ? ENOUGH_APPROVALS : outcome;
 }
 
 /** Answers whoever still waits at a gate that has closed, and notes what they sent: nobody looks any more at who that was. */
@@ -83,6 +81,11 @@ export function answerInbox(state: RunState, gate: OpenGate): void {
     pending.answer = { refused: reason, by: pending.by };
     state.noteRefusal(`${pending.decision} at ${instantOf(pending.receivedAtMs)}: ${reason}; it was sent by ${pending.by ?? 'an unnamed person'}`);
   }
+}
+
+/** Why a decision came before its plan could be read, or after the gate had expired. */
+function untimely(gate: OpenGate, decision: Parameters<typeof tooSoon>[1], event: Parameters<typeof tooSoon>[2]): string | null {
+  return tooSoon(gate, decision, event) ?? tooLate(gate, event.atMs);
 }
 
 /** By when it was sent, not by when somebody could look at it: no worker may have been up for hours. */
@@ -113,16 +116,16 @@ export async function identify(state: RunState, gate: OpenGate, pending: Pending
     : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...pending.event }) };
   const sent = { channel: 'signal' in pending.event ? 'signal' : 'update', identity: event.identity } as const;
   const view = viewOf(state, gate);
-  const untimely = tooSoon(gate, pending, event) ?? tooLate(gate, event.atMs);
+  const wrongTime = untimely(gate, pending, event);
   // What would not count with the best of signatures is refused without a look at it.
-  const hopeless = pending.signature === undefined ? null : untimely ?? refusalAtBest(view, pending, { ...sent, atMs: event.atMs });
+  const hopeless = pending.signature === undefined ? null : wrongTime ?? refusalAtBest(view, pending, { ...sent, atMs: event.atMs });
   const signed = pending.signature === undefined || hopeless !== null ? undefined : await checkSignature(pending.signature, statementOf(state, gate, pending));
   const signer = signed?.refused === null ? signed.principals.find((principal) => samePerson(principal, pending.by, state.people)) ?? signed.principals[0] ?? null : null;
   const assurance: Assurance = signer !== null ? 'signature' : event.principal !== null ? 'principal' : pending.by !== null ? 'claimed' : 'none';
   const proposal = { decision: pending.decision, by: signer ?? event.principal ?? pending.by, assurance, ...sent };
   const key = signed?.refused === null ? signed.key : null;
   const judged = { ...proposal, atMs: event.atMs, planHash: pending.planHash, key };
-  const reason = hopeless ?? signed?.refused ?? untimely ?? refusal(view, judged);
+  const reason = hopeless ?? signed?.refused ?? wrongTime ?? refusal(view, judged);
   addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, planSeen: planSeen(pending), key }, reason);
   pending.answer = { refused: reason, by: proposal.by };
 }

@@ -1,3 +1,4 @@
+import { shortHash } from '../../contracts/deciding.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import { ASSURANCES, namesPlan, type Assurance, type Decision, type GatePolicy } from '../../contracts/gate.ts';
 import { delegatorsOf, isName, samePerson, type People } from '../../contracts/people.ts';
@@ -35,11 +36,11 @@ export function requestersOf({ requester, startedBy }: Pick<RunRecord, 'requeste
 }
 
 /** What people have to know of a gate that the requester may not approve, where that cannot be checked; null elsewhere. `beside`: who else asked for what it decides. */
-export function requesterUnchecked({ requesterMayApprove, assurance }: GatePolicy, { requester, startedBy }: Pick<RunRecord, 'requester' | 'startedBy'>, beside?: string | null): string | null {
+export function requesterUnchecked({ requesterMayApprove, assurance }: GatePolicy, { requester, startedBy }: Pick<RunRecord, 'requester' | 'startedBy'>, beside?: string): string | null {
   const isKnown = requester !== null || startedBy?.principal || userOf(startedBy?.identity ?? '') !== undefined;
   if (requesterMayApprove) return null;
   // An update brings no better name than one that anybody may write.
-  if (beside !== undefined && isProven(assurance)) return `who asked for this, "${beside ?? ''}", is claimed and not proven: that somebody else approves is checked against that name only`;
+  if (beside !== undefined && isProven(assurance)) return `who asked for this, "${beside}", is claimed and not proven: that somebody else approves is checked against that name only`;
   // Where a name has to be proven, one that anybody may write keeps nobody from approving under a proven one.
   if (isKnown && isProven(assurance) && !startedBy?.principal) {
     return `who requested this run is not proven (it was started by "${startedBy?.identity ?? ''}", and its input names ${requester === null ? 'no requester' : `"${requester}"`}; both are claimed): that somebody else approves is checked against these names only`;
@@ -58,7 +59,7 @@ function userOf(identity: string): string | undefined {
 /** Why a decision on this plan is not one on the plan of the gate; null where it is, or names none. */
 export function otherPlan({ name, planHash: present }: Pick<GateView, 'name' | 'planHash'>, planHash: string | undefined): string | null {
   if (planHash === undefined || namesPlan(planHash, present)) return null;
-  return `the plan that was seen (${planHash.slice(0, 12)}) is not the plan of gate "${name}" (${present.slice(0, 12)}); look at it again and decide on the new one`;
+  return `the plan that was seen (${shortHash(planHash)}) is not the plan of gate "${name}" (${shortHash(present)}); look at it again and decide on the new one`;
 }
 
 /** Why a decision does not count at this gate, as a sentence that says what to do; null when it counts. */

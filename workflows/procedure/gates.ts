@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow';
+import { shortHash } from '../../contracts/deciding.ts';
 import type { GateEvent, GatePolicy } from '../../contracts/gate.ts';
 import type { GateRecord } from '../../contracts/evidence.ts';
 import { answerInbox, identify } from './decisions.ts';
@@ -15,7 +16,7 @@ export interface GateOptions {
   /** Looks once more, after people have decided, and lets the state hold the plan as it would be made now. */
   recheck?: (() => Promise<void>) | undefined;
   /** Who asks for what this gate decides, beside whoever asked for the run. */
-  requester?: string | null;
+  requester?: string;
 }
 
 /**
@@ -29,7 +30,7 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
   const gate: OpenGate = {
     name, policy, record, openedAtMs, expiresAtMs: openedAtMs + policy.expiresAfter, toldAtMs: openedAtMs, escalated: 0, inbox: [], changes: 0,
     ...(requester === undefined ? {} : { requester }),
-    rechecks: recheck !== undefined,
+    recheck,
   };
   state.record.gates.push(record);
   state.openGate = gate;
@@ -39,7 +40,7 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
   enterPhase(state, `gate: ${name}`);
   notify(state, { kind: 'gateOpened', gate, channels: policy.notify ?? [] });
   try {
-    record.outcome = await decide(state, gate, recheck);
+    record.outcome = await decide(state, gate);
   } finally {
     state.openGate = undefined;
     answerInbox(state, gate);
@@ -59,14 +60,14 @@ function rejectedBy({ name, expiresAtMs, record: { decisions } }: OpenGate): str
   return `gate "${name}" was rejected by ${said.join('; ')}`;
 }
 
-async function decide(state: RunState, gate: OpenGate, recheck: GateOptions['recheck']): Promise<'approved' | 'rejected' | 'expired'> {
+async function decide(state: RunState, gate: OpenGate): Promise<'approved' | 'rejected' | 'expired'> {
   const { record } = gate;
   for (;;) {
     await judgeInbox(state, gate);
     const outcome = gateOutcome(gate.policy, record.decisions);
     if (outcome === 'rejected') return outcome;
     if (outcome === 'approved') {
-      if (await hasDrifted(state, gate, recheck)) continue;
+      if (await hasDrifted(state, gate)) continue;
       // The gate was open while it looked: who said no meanwhile has said it in time.
       await judgeInbox(state, gate);
       return gateOutcome(gate.policy, record.decisions) === 'rejected' ? 'rejected' : 'approved';
@@ -75,7 +76,7 @@ async function decide(state: RunState, gate: OpenGate, recheck: GateOptions['rec
     const before = gate.changes;
     const somethingCame = await waitUntil(() => gate.inbox.length > 0 || gate.changes > before, rung.atMs - Date.now(), LABELS[rung.kind](gate));
     if (somethingCame) continue;
-    if (rung.kind === 'expire') return expire(state, gate, recheck);
+    if (rung.kind === 'expire') return expire(state, gate);
     climb(state, gate, rung);
   }
 }
@@ -89,11 +90,11 @@ async function judgeInbox(state: RunState, gate: OpenGate): Promise<void> {
 }
 
 /** Where an expired gate lets the run go on, nobody has agreed to a plan that became another one: then it does not. */
-async function expire(state: RunState, gate: OpenGate, recheck: GateOptions['recheck']): Promise<'rejected' | 'expired'> {
+async function expire(state: RunState, gate: OpenGate): Promise<'rejected' | 'expired'> {
   // It has expired, also where looking once more fails, and the run with it.
   gate.record.outcome = 'expired';
   if (gate.record.onExpiry === 'reject') return 'expired';
-  return (await hasDrifted(state, gate, recheck)) ? 'rejected' : 'expired';
+  return (await hasDrifted(state, gate)) ? 'rejected' : 'expired';
 }
 
 const LABELS = {
@@ -126,14 +127,14 @@ export function noteEvent(gate: OpenGate, event: GateEvent['event'], detail: str
  * Whether the plan is another one by now. Then what people decided on is not what would be done: their decisions are void,
  * and the gate shows the new plan.
  */
-async function hasDrifted(state: RunState, gate: OpenGate, recheck: GateOptions['recheck']): Promise<boolean> {
-  if (!recheck) return false;
+async function hasDrifted(state: RunState, gate: OpenGate): Promise<boolean> {
+  if (!gate.recheck) return false;
   const before = { hash: gate.record.planHash, parts: state.boundParts };
-  await recheck();
+  await gate.recheck();
   const hash = state.record.planHash ?? '';
   if (hash === before.hash) return false;
   const changed = Object.keys({ ...before.parts, ...state.boundParts }).filter((name) => before.parts[name] !== state.boundParts[name]);
-  const what = `the plan changed from ${before.hash.slice(0, 12)} to ${hash.slice(0, 12)} (${changed.join(', ')})`;
+  const what = `the plan changed from ${shortHash(before.hash)} to ${shortHash(hash)} (${changed.join(', ')})`;
   gate.record.planHash = hash;
   gate.planShownAtMs = Date.now();
   for (const decision of gate.record.decisions.filter(({ counted }) => counted)) {

@@ -1,6 +1,7 @@
 import { setCurrentDetails, upsertSearchAttributes, log } from '@temporalio/workflow';
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../../contracts/search-attributes.ts';
+import { shortHash } from '../../contracts/deciding.ts';
 import { refusalLines, type CompensationView, type Progress } from '../../contracts/messages.ts';
 import { correctionInWords } from './corrections.ts';
 import { requesterUnchecked } from './gate-policy.ts';
@@ -83,7 +84,7 @@ export function showDetails(state: RunState): void {
   if (openGate) {
     const { policy } = openGate;
     const approvers = approversAt(policy, openGate.openedAtMs, Date.now());
-    lines.push(`Waiting at gate **${inline(openGate.name)}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${openGate.record.planHash.slice(0, 12)}\`. `
+    lines.push(`Waiting at gate **${inline(openGate.name)}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${shortHash(openGate.record.planHash)}\`. `
       + `Needs ${policy.quorum} of ${approvers.length > 0 ? inline(approvers.join(', ')) : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
   }
   for (const { runbook, workflowId, since } of state.lock?.holders ?? []) lines.push(`- the target is held by ${inline(runbook)} ${inline(workflowId)} since ${since}`);

@@ -37,12 +37,12 @@ export interface OpenGate extends LadderState {
   /** When the gate began to show another plan than the one it opened with; absent as long as it has not. */
   planShownAtMs?: number;
   inbox: PendingDecision[];
-  /** Whether its plan is looked at once more after people have decided. */
-  rechecks?: boolean;
+  /** Looks at its plan once more, after people have decided. */
+  recheck?: (() => Promise<void>) | undefined;
   /** Rises with what operators change of the gate. */
   changes: number;
   /** Who asked for what is decided here, beside whoever asked for the run; absent where nobody else did. */
-  requester?: string | null;
+  requester?: string;
 }
 
 /** What an operator makes of a step that waits. */

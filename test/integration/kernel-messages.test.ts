@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { RawValue } from '@temporalio/common';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { lockId } from '../../contracts/guardian.ts';
+import { INTERNAL, SIGNALS } from '../../contracts/messages.ts';
+import type { RunRecord } from '../../contracts/record.ts';
+import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { acting, startToy } from '../support/toy-runs.ts';
+
+/** What anybody who can reach the server can send: it changes nothing, and stops nobody. */
+let environment: KernelEnvironment;
+beforeAll(async () => {
+  environment = await startKernelEnvironment();
+  await environment.startWorker();
+});
+afterAll(() => environment.stop());
+
+const start = (input: Record<string, unknown> = {}) => startToy(environment, input);
+
+const holders = () => environment.client.workflow.getHandle(lockId('shop')).query<{ holders: { guardianId: string }[]; waiting: unknown[] }>('holders');
+
+it('an internal signal with an empty form, to the run, its guardian or the lock, changes nothing', async () => {
+  const run = await start({ stallMs: 1_500 });
+  await acting(run);
+  for (const signal of [INTERNAL.owned, INTERNAL.settled, INTERNAL.overdue]) await run.handle.signal(signal);
+  for (const signal of [INTERNAL.granted, INTERNAL.finish, INTERNAL.take]) await run.guardian.signal(signal);
+  const lock = environment.client.workflow.getHandle(lockId('shop'));
+  for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal);
+  for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal, { guardianId: 7 });
+  await run.handle.result();
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
+  expect(await holders()).toMatchObject({ holders: [], waiting: [] });
+});
+
+/** Arguments that the SDK cannot decode, or decodes to bytes: the web UI's forms and Temporal's CLI send the first. */
+const UNREADABLE = [['json/protobuf', '{}'], ['no such encoding', ''], ['json/plain', 'not JSON'], ['binary/plain', 'bytes'], ['', '']] as const;
+const payloadOf = ([encoding, data]: (typeof UNREADABLE)[number]) => RawValue.fromPayload({ metadata: encoding === '' ? {} : { encoding: Buffer.from(encoding) }, data: Buffer.from(data) });
+
+it.each([
+  [UNREADABLE[0], 'its encoding is "json/protobuf"'], [UNREADABLE[2], 'it is no JSON'], [UNREADABLE[3], 'its encoding is "binary/plain"'], [UNREADABLE[4], 'it names no encoding'],
+] as const)('a run that is started with an argument that cannot be decoded (%j) fails at once', async (argument, reason) => {
+  const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [payloadOf(argument)], workflowRunTimeout: '10s' });
+  await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: `the input of toy cannot be read: ${reason}; give one JSON object, with the encoding json/plain` } });
+});
+
+it.each([
+  ['lock', lockId('other'), [{ nextFence: 'x' }], 'nextFence: must be a number; holders: must be a list; waiting: must be a list'],
+  ['lock', lockId('other'), [payloadOf(UNREADABLE[0])], 'cannot be read'],
+  ['guardian', 'guardian/x', [], 'owner: must be a JSON object'],
+  ['guardian', 'guardian/x', [null], 'owner: must be a JSON object'],
+])('a %s that is started by hand with what is no input of one fails at once, and its id %s is free again', async (type, workflowId, args, problem) => {
+  const handle = await environment.client.workflow.start(type, { workflowId, taskQueue: 'runbooks', args, workflowRunTimeout: '10s' });
+  await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: expect.stringContaining(problem) as string } });
+});
+
+it('a message that cannot be decoded stops nobody: the run says so, its guardian and the lock drop it', async () => {
+  const run = await start({ stallMs: 1_500 });
+  await acting(run);
+  const lock = environment.client.workflow.getHandle(lockId('shop'));
+  for (const argument of UNREADABLE.map(payloadOf)) {
+    for (const signal of [SIGNALS.approve, INTERNAL.owned, INTERNAL.settled, INTERNAL.overdue]) await run.handle.signal(signal, argument);
+    for (const signal of [INTERNAL.granted, INTERNAL.finish, INTERNAL.take]) await run.guardian.signal(signal, argument);
+    for (const signal of [INTERNAL.request, INTERNAL.release]) await lock.signal(signal, argument);
+  }
+  await expect(run.handle.executeUpdate('pause', { args: [payloadOf(UNREADABLE[0])] })).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT' } });
+  expect((await run.handle.query<RunRecord>('record')).refused).toEqual(UNREADABLE.map(() => expect.stringContaining('its argument is not { gate?, by?, comment?, planHash?, signature? }') as string));
+  await run.handle.result();
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
+  expect(await holders()).toMatchObject({ holders: [], waiting: [] });
+});
+
+it('a run with the longest id that the server takes has a guardian, too', async () => {
+  const run = await startToy(environment, {}, environment.client, { workflowId: 'ü'.repeat(500), workflowRunTimeout: '20s' });
+  await run.handle.result();
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
+});
+
+it('a settlement that the guardian of another owner reports is no proof for this run', async () => {
+  const run = await start({ stallMs: 1_500 });
+  await acting(run);
+  const foreign = { workflowId: run.handle.workflowId, firstExecutionRunId: randomUUID() };
+  const claim = { compensations: [], teardown: { outcome: 'done', provenAbsent: true, leaseExpiresAt: null, destroyed: ['not ours'], proofs: [] } };
+  await run.handle.signal(INTERNAL.settled, { owner: foreign, ...claim });
+  await run.handle.signal(INTERNAL.settled, claim);
+  await run.handle.result();
+  await run.guardian.result();
+  expect((await run.evidence()).teardown).toMatchObject({ outcome: 'done', provenAbsent: true, destroyed: ['one', 'two'] });
+});
