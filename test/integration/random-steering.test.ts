@@ -67,12 +67,17 @@ afterAll(async () => {
 
 interface Schedule { target: string; input: Record<string, unknown>; deeds: { deed: Deed; afterMs: number }[] }
 
+/** What is left to chance alone shows nothing in some small samples: ends go round, and so do deaths. */
 function scheduleOf(random: () => number, index: number): Schedule {
-  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+  const below = (limit: number): number => Math.floor(random() * limit);
+  const pick = <T>(from: readonly T[]): T => from[below(from.length)] as T;
   // Deaths are for everybody; ends come late, or nothing else would ever happen.
   const harmless: Deed[] = ['pause', 'resume', 'retry', 'retry with input', 'skip', 'kill'];
-  const deeds = Array.from({ length: 1 + Math.floor(random() * 6) }, () => ({ deed: random() < 0.7 ? pick(harmless) : pick(DEEDS), afterMs: Math.floor(random() * 700) }));
-  return { target: `t${index % AT_ONCE}`, input: { stallMs: Math.floor(random() * 900), failAt: pick([undefined, 'one', 'two']), failsOnce: random() < 0.2, whenCancelled: pick(['end', 'go on']) }, deeds };
+  const deeds = Array.from({ length: 1 + below(6) }, () => ({ deed: random() < 0.7 ? pick(harmless) : pick(DEEDS), afterMs: below(700) }));
+  const end = ([undefined, 'abort', 'cancel', 'terminate'] as const)[index % 4];
+  if (end !== undefined) deeds.splice(below(deeds.length + 1), 0, { deed: end, afterMs: below(700) });
+  if (index % 3 === 2) deeds.splice(below(deeds.length + 1), 0, { deed: 'kill', afterMs: below(700) });
+  return { target: `t${index % AT_ONCE}`, input: { stallMs: below(900), failAt: pick([undefined, 'one', 'two']), failsOnce: random() < 0.2, whenCancelled: pick(['end', 'go on']) }, deeds };
 }
 
 /** What does not come at the right time is refused, which is right: what counts is how it ends. */
