@@ -44,7 +44,7 @@ export default defineConfig({
         test: {
           name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
           // Each file starts servers and databases of its own, and waits for time-outs most of the while.
-          maxWorkers: 3, sequence: { groupOrder: 3 },
+          maxWorkers: 4, sequence: { groupOrder: 3 },
         },
       },
       {

@@ -8,7 +8,7 @@ import { BENCH_ROWS, LIMITS, type BenchName, type RowName } from '../bench/limit
 
 const program = fileURLToPath(new URL('../../dist/test/bench/main.js', import.meta.url));
 
-it.each<[BenchName, string, string[]]>([
+it.concurrent.each<[BenchName, string, string[]]>([
   ['dr-test', 'on a tiny database', ['--size', '1MB', '--window', '1']],
   ['kernel', 'with a few runs', ['--runs', '20']],
 ])('the bench %s produces every row %s, and leaves no file behind; whether limits are met is not for a busy machine to say', async (bench, _, options) => {
