@@ -3,7 +3,7 @@ import type { finishSchema, guardianInputSchema, overdueSchema, ownedSchema, set
 import type { Owner } from './ledger.ts';
 import { shortWorkflowId } from './workflow-id.ts';
 
-/** Input of the guardian workflow. It starts with the run, before that wants anything: the lock is asked for with {@link Take}. */
+/** Input of the guardian workflow. It is started before its run wants anything of it: the lock is asked for with {@link Take}. */
 export type GuardianInput = z.output<typeof guardianInputSchema>;
 
 /** Run to guardian: take the target, and open this place. */

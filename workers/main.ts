@@ -11,6 +11,8 @@ import { temporalConnectOptions, type TemporalFlags } from './temporal-connectio
 
 /** How often drills are looked for that nobody guards any more. */
 const SWEEP_EVERY_MS = 60_000;
+/** How often runs are looked for that were ended by force before they had a guardian: people wait for their evidence. */
+const LOOK_FOR_ENDS_EVERY_MS = 10_000;
 /** How often copies of evidence are made up for: a share may have been away for longer than runs wait for it. */
 const COPY_EVERY_MS = 3_600_000;
 
@@ -44,15 +46,17 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     )));
     const sweep = () => sweeps.forEach((one) => void one());
     const copy = () => copyLate(configuration).then((lines) => lines.forEach((line) => options.log(line)), (error: Error) => options.log(`warning: evidence could not be copied: ${error.message}`));
+    const lookForEnds = onlyOne(endsOf({ client, configuration, log: options.log }));
     const timers: NodeJS.Timeout[] = [];
     const begin = () => {
       // Not before they poll and have their activities: whoever waits for this line starts a run next, or measures.
       options.log(`worker ready: ${address}, namespace ${namespace}, task queues ${workers.map((worker) => worker.options.taskQueue).join(' and ')}, configuration ${file}`);
       // Not awaited: it must not keep new runs waiting. Again, since a guardian may give this host up while it comes back.
       sweep();
+      void lookForEnds();
       void copy();
       keepCompiled();
-      timers.push(setInterval(sweep, SWEEP_EVERY_MS), setInterval(() => void copy(), COPY_EVERY_MS));
+      timers.push(setInterval(sweep, SWEEP_EVERY_MS), setInterval(() => void lookForEnds(), LOOK_FOR_ENDS_EVERY_MS), setInterval(() => void copy(), COPY_EVERY_MS));
     };
     const running = workers.map((worker) => worker.run());
     // Workers without activities must not take the tasks of those that have them.
@@ -76,6 +80,23 @@ async function loadConfigurationLate(file: string | undefined) {
 /** What lost runs left: drills, and backups that were never published. Loaded late: nobody waits for it at the start. */
 async function sweepOne(kind: typeof SWEEPS[number], tools: SweepTools): Promise<string[]> {
   return (await import('./worker-parts.ts'))[kind](tools);
+}
+
+/** Looks for runs without a guardian. Never fails; says once that it does not work, and not every ten seconds. */
+function endsOf({ client, configuration, log }: Pick<SweepTools, 'client' | 'configuration'> & { log: (line: string) => void }): () => Promise<void> {
+  let watch: (() => Promise<string[]>) | undefined;
+  let said = '';
+  return async () => {
+    try {
+      watch ??= (await import('./worker-parts.ts')).createEndWatch({ client, configuration });
+      for (const workflowId of await watch()) log(`gave ${workflowId}, which was ended by force before it had one, a guardian for its evidence`);
+      said = '';
+    } catch (error) {
+      const problem = `warning: runs that were ended by force cannot be looked for, and get no evidence meanwhile: ${(error as Error).message}`;
+      if (problem !== said) log(problem);
+      said = problem;
+    }
+  };
 }
 
 const SWEEPS = ['sweepAbandonedPlaces', 'sweepAbandonedBackups'] as const;

@@ -3,6 +3,7 @@
  * thread longer than the thread needs to start.
  */
 export { createActivities } from '../activities/create-activities.ts';
+export { createEndWatch } from '../activities/kernel/unguarded-ends.ts';
 export { sweepAbandonedPlaces } from '../activities/archive-provider/sweep-places.ts';
 export { sendLateCopies } from '../activities/evidence/late-copies.ts';
 export { sweepAbandonedBackups } from '../activities/backup/sweep-incoming.ts';

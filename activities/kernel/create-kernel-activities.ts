@@ -20,7 +20,7 @@ import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
 import { describeLock, endedLock, findFormerLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { withSenders } from './operation-senders.ts';
-import { findWrittenEvidence, identifyDecision, identifyUpdate, ledgerOf, readLedger, readLives, readStarter } from './run-history.ts';
+import { findWrittenEvidence, identifyDecision, identifyUpdate, ledgerOf, neverBegan, readLedger, readLives, readStarter } from './run-history.ts';
 import { verifySignature } from './verify-signature.ts';
 
 export interface KernelDependencies {
@@ -117,10 +117,12 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       if (existing) return existing;
       const handle = client.workflow.getHandle(owner.workflowId, runId);
       // A closed run still answers queries; one whose code cannot be replayed leaves only what the guardian knows.
-      const record = await handle.query<RunRecord>(QUERIES.record).catch(unlessItMayPass);
+      const unbegun = await neverBegan(client, owner.workflowId, runId).catch(ignoreNotFound) === true;
+      const record = unbegun ? undefined : await handle.query<RunRecord>(QUERIES.record).catch(unlessItMayPass);
+      const whyUnknown = unbegun ? 'the run was ended before it began' : 'the history of the run could not be replayed';
       const finishedAtMs = end?.closedAtMs ?? Date.now();
       const failure = known ?? (outcome === 'succeeded' ? null : { type: outcome.toUpperCase(), message: `the run ended without writing its evidence (${end?.status ?? outcome}); its guardian ${guardianId(owner)} wrote this` });
-      const evidence = evidenceOf(record ?? unknownRecord({ runbook, target, owner, codeVersion, startedAtMs: (await startOf(client, owner.workflowId, runId)) ?? finishedAtMs }), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
+      const evidence = evidenceOf(record ?? unknownRecord({ whyUnknown, runbook, target, owner, codeVersion, startedAtMs: (await startOf(client, owner.workflowId, runId)) ?? finishedAtMs }), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
       evidence.steps = evidence.steps.map((step) => (step.outcome === 'running' ? { ...step, outcome: 'cancelled', finishedAt: evidence.finishedAt } : step));
       evidence.gates = evidence.gates.map((gate) => (gate.outcome === 'open' ? { ...gate, outcome: 'cancelled', closedAt: evidence.finishedAt } : gate));
       const whole = await withHistory(owner, evidence);
@@ -191,9 +193,9 @@ async function startOf(client: Client, workflowId: string, runId: string): Promi
   return description?.startTime.getTime();
 }
 
-function unknownRecord({ runbook, target, owner, codeVersion, startedAtMs }: Pick<RunRecord, 'runbook' | 'owner' | 'codeVersion' | 'startedAtMs'> & { target: string }): RunRecord {
+function unknownRecord({ whyUnknown, runbook, target, owner, codeVersion, startedAtMs }: Pick<RunRecord, 'runbook' | 'owner' | 'codeVersion' | 'startedAtMs'> & { target: string; whyUnknown: string }): RunRecord {
   return {
     runbook, target, requester: null, startedBy: null, reason: null, startedAtMs, codeVersion, plan: null, planHash: null, steps: [], gates: [], operations: [], checks: [],
-    notVerified: { open: ['the history of the run could not be replayed'], byDesign: [] }, recovery: null, verdict: { restore: null, rto: null, rpo: null }, refused: [], refusedLeftOut: 0, owner, guardianId: guardianId(owner),
+    notVerified: { open: [whyUnknown], byDesign: [] }, recovery: null, verdict: { restore: null, rto: null, rpo: null }, refused: [], refusedLeftOut: 0, owner, guardianId: guardianId(owner),
   };
 }

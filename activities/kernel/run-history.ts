@@ -85,6 +85,11 @@ async function eventsOf(client: Client, workflowId: string, runId: string | unde
   }
 }
 
+/** Whether a run ended before any of its tasks came to its end: it knows nothing, and the server does not ask it. */
+export async function neverBegan(client: Client, workflowId: string, runId: string): Promise<boolean> {
+  return !(await eventsOf(client, workflowId, runId)).some((event) => event.workflowTaskCompletedEventAttributes);
+}
+
 /**
  * Where a run wrote its evidence, on whatever host that was; undefined when it never did. Its own history says so: a
  * directory would only say it of this host.

@@ -27,5 +27,5 @@ export const LIMITS: Readonly<Record<RowName, Limit>> = {
   cliHelp: { kind: 'seconds', atMost: 0.15, title: 'runbook --help' },
   stepEvents: { kind: 'ratio', atMost: 1.3, title: 'history events that a step adds / that its activity adds in a bare workflow' },
   stepBytes: { kind: 'ratio', atMost: 1.3, title: 'history bytes that a step adds / that its activity adds in a bare workflow' },
-  gateMemory: { kind: 'ratio', atMost: 1.3, title: "a worker's memory for a run at a gate and its guardian / for a bare workflow on a condition" },
+  gateMemory: { kind: 'ratio', atMost: 1.3, title: "a worker's memory for a run that waits at a gate / for a bare workflow on a condition" },
 };

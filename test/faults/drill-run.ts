@@ -12,7 +12,8 @@ export interface PendingActivity { id: string; type: string; started: boolean; a
 
 const PAUSED = /^paused before: (.*)$/;
 
-const GUARDIAN_STARTS_WITHIN_MS = 3_000;
+/** A worker looks every ten seconds for runs that were ended by force before they had a guardian, and may have to start first. */
+const GUARDIAN_STARTS_WITHIN_MS = 30_000;
 
 /** One run of dr-test that is led to the point where a fault shall strike. It begins paused before its first step. */
 export class DrillRun {
@@ -118,8 +119,8 @@ export class DrillRun {
     const end = Date.now() + withinMs;
     try {
       const status = await statusWhenClosed(this.handle, end);
-      // The server may not have come to start it when its run was ended at once; it does so all the same.
-      for (const patient = Date.now() + GUARDIAN_STARTS_WITHIN_MS; await this.guardianStatus() === undefined && Date.now() < patient;) await sleep(50);
+      const byForce = status === 'TERMINATED' || status === 'TIMED_OUT';
+      for (const patient = Date.now() + (byForce ? GUARDIAN_STARTS_WITHIN_MS : 0); await this.guardianStatus() === undefined && Date.now() < patient;) await sleep(50);
       await statusWhenClosed(this.guardian, end);
       return status ?? 'GONE';
     } finally {

@@ -77,6 +77,12 @@ describe('a run without a gate', () => {
     expect(await run.evidence()).toMatchObject({ target: database, requester: 'carol', outcome: 'failed', failure: { type: 'NOT_FOUND' }, chain: { codeVersion: 'test' } });
   });
 
+  it('a step with something to undo, before the run has taken its target, fails the run before it acts: nobody would undo it', async () => {
+    const run = await start({ undoesUnowned: true });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'CONFIGURATION', message: expect.stringContaining('has to call run.own before') as string } });
+    expect((await run.evidence()).steps).toEqual([]);
+  });
+
   it.each(['terminate', 'cancel', 'abort', 'time-out'] as const)('after %s in the middle of a step undoes it, leaves nothing and frees the lock', async (how) => {
     const run = await start({ stallMs: 60_000 }, environment.client, how === 'time-out' ? { workflowExecutionTimeout: '4s' } : {});
     await until(async () => (await run.journal()).includes('begin one'), 'the first step began');

@@ -6,6 +6,7 @@ import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
 import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
+import { createEndWatch } from '../../activities/kernel/unguarded-ends.ts';
 import { createNotifyActivities } from '../../activities/notify/create-notify-activities.ts';
 import type { NotifyActivities } from '../../activities/notify/notify-activities.ts';
 import { configurationSchema, type Configuration } from '../../contracts/configuration.ts';
@@ -13,6 +14,7 @@ import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
 import { resolveSecret } from '../../workers/config.ts';
+import { onlyOne } from '../../workers/main.ts';
 import { registerSearchAttributes } from '../../workers/search-attributes.ts';
 import { toyActivities } from './toy/activities.ts';
 
@@ -25,6 +27,8 @@ export interface KernelEnvironment {
   /** @param instead activities that take the place of the kernel's own, or of the toy's */
   startWorker(instead?: Partial<KernelActivities & NotifyActivities & typeof toyActivities>): Promise<{ worker: Worker; stop(): Promise<void> }>;
   evidence(): Promise<Evidence[]>;
+  /** Ends the looking for runs that were ended by force before they had a guardian, which a worker's process does. */
+  stopLooking(): void;
   stop(): Promise<void>;
 }
 
@@ -88,6 +92,10 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
   const configuration = toyConfiguration(root, gates, lease, further, other);
   const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
   const workers: (() => Promise<void>)[] = [];
+  const watchEnds = createEndWatch({ client, configuration });
+  const lookForEnds = onlyOne(() => watchEnds().then(() => undefined, () => undefined));
+  // As a worker's process does, which waits longer.
+  const looks = setInterval(() => void lookForEnds(), 500);
   const kernelActivities = (evidence = configuration.evidence) => createKernelActivities({ client: new Client({ connection: native }), configuration: { ...configuration, evidence }, codeVersion: 'test', searchAttributes });
   return {
     server, client, root,
@@ -109,7 +117,10 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
       return { worker, stop };
     },
     evidence: () => readEvidence(configuration),
+    stopLooking: () => clearInterval(looks),
     async stop() {
+      clearInterval(looks);
+      await lookForEnds();
       for (const stop of workers) await stop();
       await native.close();
       await connection.close();

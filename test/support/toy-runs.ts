@@ -55,12 +55,13 @@ export const gateOpens = ({ handle }: ToyRun): Promise<void> => until(async () =
 /** Waits until an activity of its first step acts. */
 export const acting = ({ journal }: ToyRun): Promise<void> => until(async () => (await journal()).length > 0, 'the first step began');
 
-/** Resets a run to the first workflow task that it completed, or to the last; its new life has another run id. */
+/** Resets a run, its newest life, to the first workflow task that it completed, or to the last; its new life has another run id. */
 export async function reset({ client }: KernelEnvironment, { handle }: ToyRun, to: 'first' | 'last'): Promise<string> {
-  const { events } = await handle.fetchHistory();
+  const newest = client.workflow.getHandle(handle.workflowId);
+  const { events } = await newest.fetchHistory();
   const completed = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
   const { runId } = await client.workflowService.resetWorkflowExecution({
-    namespace: 'default', workflowExecution: { workflowId: handle.workflowId, runId: handle.firstExecutionRunId },
+    namespace: 'default', workflowExecution: { workflowId: handle.workflowId, runId: (await newest.describe()).runId },
     reason: 'test', workflowTaskFinishEventId: completed.at(to === 'first' ? 0 : -1)?.eventId ?? null, requestId: randomUUID(),
   });
   return runId;

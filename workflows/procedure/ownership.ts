@@ -3,7 +3,6 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput, type Take } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { Place } from '../../contracts/ledger.ts';
-import type { RunbookContract } from '../../contracts/runbook.ts';
 import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
 import { read } from './kernel-activities.ts';
 import { enterPhase, showDetails } from './presentation.ts';
@@ -11,17 +10,26 @@ import type { RunState } from './run-state.ts';
 import { waitLooking } from './wait.ts';
 
 /**
- * Starts the guardian with the run, so that also a run that is terminated while it plans or waits for people gets its
- * evidence. Not awaited: nothing may be created before {@link takeOwnership}, which does.
+ * Whether a run of this target may wait at a gate, for months even. Then its guardian is not started before it is needed: it
+ * would take as much of the memory of workers as the run itself. Ended by force until then, the run has created nothing, and
+ * workers see to its evidence.
  */
-export function guardFromTheStart(state: RunState, contract: RunbookContract): void {
-  state.guarded = startGuardian(state, contract);
-  // Whoever awaits it meets the failure.
-  state.guarded.catch(() => undefined);
+export function waitsForPeople({ settings }: RunState): boolean {
+  return Object.keys(settings?.gates ?? {}).length > 0;
 }
 
-async function startGuardian(state: RunState, contract: RunbookContract): Promise<void> {
-  const { settings, record } = state;
+/** Starts the guardian, once. It need not be awaited: nothing may be created before {@link takeOwnership}, which does. */
+export function guard(state: RunState): Promise<void> {
+  if (!state.guarded) {
+    state.guarded = startGuardian(state);
+    // Whoever awaits it meets the failure.
+    state.guarded.catch(() => undefined);
+  }
+  return state.guarded;
+}
+
+async function startGuardian(state: RunState): Promise<void> {
+  const { settings, record, contract } = state;
   if (!settings) throw ApplicationFailure.nonRetryable('the run has no settings yet', 'CONFIGURATION');
   const id = guardianId(record.owner);
   record.guardianId = id;
@@ -47,7 +55,7 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
   enterPhase(state, 'waiting for the lock');
   const startedAtMs = Date.now();
   const told = await CancellationScope.nonCancellable(async () => {
-    await state.guarded;
+    await guard(state);
     state.asking.take = uuid4();
     return tell(state, INTERNAL.take, { place, asking: state.asking.take, runId: workflowInfo().runId } satisfies Take);
   });

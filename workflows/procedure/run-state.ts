@@ -1,7 +1,7 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
 import type { LockView } from '../../activities/kernel/kernel-activities.ts';
-import type { RunSettings } from '../../contracts/runbook.ts';
+import type { RunbookContract, RunSettings } from '../../contracts/runbook.ts';
 import { UNKNOWN_VERSION, type RunRecord, type Settlement } from '../../contracts/record.ts';
 import type { GateRecord, OperationRecord, Verdict } from '../../contracts/evidence.ts';
 import type { GatePolicy } from '../../contracts/gate.ts';
@@ -82,6 +82,7 @@ export const KEPT_REFUSALS = 50;
 
 /** Everything the kernel keeps of one run; plain data but for the scope of the body. */
 export class RunState {
+  readonly contract: RunbookContract;
   readonly record: RunRecord;
   settings: RunSettings | undefined;
   phase = 'starting';
@@ -103,7 +104,7 @@ export class RunState {
   readonly spans: Span[] = [];
   readonly undo: RegisteredUndo[] = [];
   readonly signalsSeen = { approve: 0, reject: 0 };
-  /** Set when the guardian is started with the run; resolves once it exists. */
+  /** Set when the guardian is started, which it is once; resolves when it exists. */
   guarded: Promise<void> | undefined;
   /** What the run last asked its guardian for: only the answers to that are for it. See `asking` of the messages. */
   readonly asking: { take?: string; finish?: string } = {};
@@ -115,10 +116,11 @@ export class RunState {
   readonly verdictsWhenFailing = new Map<string, Verdict>();
   readonly bodyScope = new CancellationScope();
 
-  constructor(runbook: string) {
+  constructor(contract: RunbookContract) {
     const info = workflowInfo();
+    this.contract = contract;
     this.record = {
-      runbook,
+      runbook: contract.type,
       target: null,
       requester: null,
       startedBy: null,

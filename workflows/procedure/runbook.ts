@@ -9,7 +9,7 @@ import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts
 import type { Outcome } from '../../contracts/evidence.ts';
 import { closeRun } from './close.ts';
 import { onInternalSignal } from './internal-signal.ts';
-import { guardFromTheStart } from './ownership.ts';
+import { guard, waitsForPeople } from './ownership.ts';
 import { read } from './kernel-activities.ts';
 import { receiveDecide, receiveSignal, validateDecide } from './decisions.ts';
 import { extendDeadline, validateExtension } from './extend-deadline.ts';
@@ -34,7 +34,7 @@ export function runbook<Input extends z.ZodType, Result extends object>(
   body: (run: Run, input: z.output<Input>) => Promise<Conclusion<Result>>,
 ): (input?: unknown) => Promise<Result & RunEnding> {
   return async (rawInput) => {
-    const state = new RunState(contract.type);
+    const state = new RunState(contract);
     registerHandlers(state);
     refuseRepetition();
     const input = parseInput(contract, rawInput);
@@ -46,7 +46,7 @@ export function runbook<Input extends z.ZodType, Result extends object>(
     try {
       conclusion = await state.bodyScope.run(async () => {
         await adoptSettings(state, contract, input);
-        guardFromTheStart(state, contract);
+        if (!waitsForPeople(state)) void guard(state);
         return body(new Run(state), input);
       });
       // Who was told that the run ends must not find that it went on: the last activity may have come to its end all the same.

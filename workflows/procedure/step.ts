@@ -32,6 +32,8 @@ export interface StepOptions<T, Input = undefined> {
 
 /** Runs one named unit of a run, and what operators make of it: see `Run.step`. */
 export async function runStep<T, Input>(state: RunState, name: string, work: (input: Input) => Promise<T>, options: StepOptions<T, Input>): Promise<T> {
+  // A mistake of the page, seen with its first run: without the target, nobody would undo it.
+  if (options.undo && state.owned?.fence === undefined) throw ApplicationFailure.nonRetryable(`step "${name}" has something to undo, and the run has not taken its target: its page has to call run.own before`, 'CONFIGURATION');
   let input = options.input?.value as Input;
   for (;;) {
     // Also before it is tried again: an operator who mends one thing does not end the pause of another.

@@ -4,7 +4,6 @@ import { TASK_QUEUE } from '../../../contracts/search-attributes.ts';
 import { ratioOutcome } from '../outcome.ts';
 import type { KernelRowGroup } from './row.ts';
 import type { BundleName, Stage } from './stage.ts';
-import { UNGUARDED } from './targets.ts';
 import type { MeasuredWorker } from './worker.ts';
 
 /** So many are started at once: more would only wait for each other. */
@@ -18,29 +17,25 @@ interface Contender {
   bundle: BundleName;
   workflowType: string;
   input: object[];
-  /** How many workflows a worker holds for each. */
-  cachedEach: number;
   /** Where the server knows that they wait, how it is asked. */
   waiting?: string;
 }
 
-const atGate = (database: string, cachedEach: number): Contender => ({ bundle: 'kernel', workflowType: 'bench-gate', input: [{ database, requester: 'carol' }], cachedEach, waiting: "RunbookPhase = 'gate: start'" });
 const CONTENDERS = {
-  run: atGate('shop', 2),
-  bare: { bundle: 'kernel', workflowType: 'bareWait', input: [], cachedEach: 1 },
-  unguarded: atGate(UNGUARDED, 1),
-  alone: { bundle: 'bare', workflowType: 'bareWait', input: [], cachedEach: 1 },
+  run: { bundle: 'kernel', workflowType: 'bench-gate', input: [{ database: 'shop', requester: 'carol' }], waiting: "RunbookPhase = 'gate: start'" },
+  bare: { bundle: 'kernel', workflowType: 'bareWait', input: [] },
+  alone: { bundle: 'bare', workflowType: 'bareWait', input: [] },
 } as const satisfies Record<string, Contender>;
 
 /**
- * Memory that a worker's process takes for runs that wait at a gate, each with its guardian, against bare workflows of the
- * same bundle that wait on a condition. All stay in its cache.
+ * Memory that a worker's process takes for runs that wait at a gate, against bare workflows of the same bundle that wait on a
+ * condition. All stay in its cache, and nothing else does: a run has its guardian from when it takes its target.
  */
 export const gateMemory: KernelRowGroup = {
   names: ['gateMemory'],
   async measure({ stage, settings }) {
-    const samples: Record<keyof typeof CONTENDERS, number[]> = { run: [], bare: [], unguarded: [], alone: [] };
-    const kibEach: Record<keyof typeof CONTENDERS, string> = { run: '', bare: '', unguarded: '', alone: '' };
+    const samples: Record<keyof typeof CONTENDERS, number[]> = { run: [], bare: [], alone: [] };
+    const kibEach: Record<keyof typeof CONTENDERS, string> = { run: '', bare: '', alone: '' };
     for (let repetition = 0; repetition < settings.repetitions; repetition += 1) {
       for (const name of Object.keys(CONTENDERS) as (keyof typeof CONTENDERS)[]) {
         const grown = await growth(stage, CONTENDERS[name], settings.runs);
@@ -49,10 +44,10 @@ export const gateMemory: KernelRowGroup = {
         stage.log(`  ${name} ${repetition + 1}: ${kibEach[name]}`);
       }
     }
-    return [ratioOutcome('gateMemory', { name: 'run and guardian', samples: samples.run }, { name: 'bare', samples: samples.bare }, {
+    return [ratioOutcome('gateMemory', { name: 'run', samples: samples.run }, { name: 'bare', samples: samples.bare }, {
       unit: 'KiB',
       notes: [
-        `${settings.runs} of each; run and guardian: ${kibEach.run}`, `run whose guardian has ended: ${kibEach.unguarded}`, `bare, same bundle: ${kibEach.bare}`, `bare, in a bundle of its own: ${kibEach.alone}`,
+        `${settings.runs} of each; run: ${kibEach.run}`, `bare, same bundle: ${kibEach.bare}`, `bare, in a bundle of its own: ${kibEach.alone}`,
       ],
     })];
   },
@@ -61,7 +56,7 @@ export const gateMemory: KernelRowGroup = {
 /** By how many KiB a process grew for each of `runs`. */
 async function growth(stage: Stage, contender: Contender, runs: number): Promise<{ resident: number; workflowHeap: number; mainHeap: number }> {
   return stage.onServer(async ({ client, startWorker }) => {
-    const worker = await startWorker(contender.bundle, { taskQueues: [TASK_QUEUE], maxCachedWorkflows: (runs + WARM_UP) * 2 + 100 });
+    const worker = await startWorker(contender.bundle, { taskQueues: [TASK_QUEUE], maxCachedWorkflows: runs + WARM_UP + 100 });
     await startWaiting(client, worker, contender, { from: 0, to: WARM_UP });
     const before = await worker.memory();
     await startWaiting(client, worker, contender, { from: WARM_UP, to: WARM_UP + runs });
@@ -72,7 +67,7 @@ async function growth(stage: Stage, contender: Contender, runs: number): Promise
 }
 
 /** Starts those of these numbers, and resolves when all up to `to` wait and are in the worker's memory. */
-async function startWaiting(client: Client, worker: MeasuredWorker, { workflowType, input, cachedEach, waiting }: Contender, { from, to }: { from: number; to: number }): Promise<void> {
+async function startWaiting(client: Client, worker: MeasuredWorker, { workflowType, input, waiting }: Contender, { from, to }: { from: number; to: number }): Promise<void> {
   let next = from;
   await Promise.all(Array.from({ length: AT_ONCE }, async () => {
     while (next < to) {
@@ -80,11 +75,11 @@ async function startWaiting(client: Client, worker: MeasuredWorker, { workflowTy
       next += 1;
       await client.workflow.start(workflowType, { workflowId: `bench/${number}`, taskQueue: TASK_QUEUE, args: input });
       // The server is faster than the worker: far behind, the worker's tasks would time out.
-      if (number % AT_ONCE === 0) await reach(() => worker.cached(), (number - 10 * AT_ONCE) * cachedEach);
+      if (number % AT_ONCE === 0) await reach(() => worker.cached(), number - 10 * AT_ONCE);
     }
   }));
   if (waiting !== undefined) await reach(async () => (await client.workflow.count(waiting)).count, to);
-  await reach(() => worker.cached(), to * cachedEach);
+  await reach(() => worker.cached(), to);
 }
 
 /** A worker that makes no progress for so long has failed, and has said why. */

@@ -8,7 +8,6 @@ import { startTemporalServer } from '../../../scripts/embedded/temporal-server.t
 import { built } from '../stage/run.ts';
 import { startMeasuredWorker, type MeasuredWorker } from './worker.ts';
 import type { WorkerSettings } from './worker-process.ts';
-import { UNGUARDED } from './targets.ts';
 
 /** What the rows of the kernel's bench run on. */
 export interface Stage {
@@ -80,5 +79,5 @@ function configurationIn(root: string): unknown {
     connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root },
     gates: { start: { approvers: ['anna', 'ben'], quorum: 2, assurance: 'claimed', expiresAfter: '2d' } },
   };
-  return { version: 1, evidence: { directory: join(root, 'evidence') }, databases: { shop: gated, [UNGUARDED]: gated } };
+  return { version: 1, evidence: { directory: join(root, 'evidence') }, databases: { shop: gated } };
 }

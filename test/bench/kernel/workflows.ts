@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { defineRunbook } from '../../../contracts/runbook.ts';
-import { guardian as kernelGuardian } from '../../../workflows/guardian/workflow.ts';
 import { runbook } from '../../../workflows/procedure/runbook.ts';
-import { UNGUARDED } from './targets.ts';
 import { host, workOf } from './work.ts';
 
+export { guardian } from '../../../workflows/guardian/workflow.ts';
 export { lock } from '../../../workflows/lock/workflow.ts';
 export { notification } from '../../../workflows/notification/workflow.ts';
 export { bareWait } from './bare-workflows.ts';
@@ -34,7 +33,3 @@ const benchGate = runbook(BenchGate, async (run) => {
   return { result: {} };
 });
 export { benchSteps as 'bench-steps', benchGate as 'bench-gate' };
-
-export async function guardian(input?: { target?: string }): Promise<unknown> {
-  return input?.target === UNGUARDED ? undefined : kernelGuardian(input);
-}

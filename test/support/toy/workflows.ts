@@ -12,7 +12,7 @@ export { notification } from '../../../workflows/notification/workflow.ts';
 /** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
 export const Toy = defineRunbook({
   type: 'toy', title: 'writes two files', targetField: 'database', sharesTargetWith: [], gates: ['start'],
-  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), looksFirst: z.boolean().default(false), undoTellsInput: z.boolean().default(false), recheck: z.strictObject({ ms: z.number(), finds: z.enum(['the same', 'another plan', 'nothing']) }).optional() }),
+  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), looksFirst: z.boolean().default(false), undoTellsInput: z.boolean().default(false), undoesUnowned: z.boolean().default(false), recheck: z.strictObject({ ms: z.number(), finds: z.enum(['the same', 'another plan', 'nothing']) }).optional() }),
 });
 
 const act = proxyActivities<ToyActivities>({ startToCloseTimeout: '1m', heartbeatTimeout: '2s', retry: { maximumAttempts: 2, initialInterval: '50ms' } });
@@ -30,6 +30,7 @@ const toy = runbook(Toy, async (run, input) => {
       if (recheck.finds === 'nothing') throw ApplicationFailure.nonRetryable('the backup is gone', 'NOT_FOUND');
     },
   } : {});
+  if (input.undoesUnowned) await run.step('write nothing', () => sleep(1), { undo: { id: 'nothing', title: 'nothing', when: 'failure', call: { activity: 'undoToy', input: {}, taskQueue: 'runbooks', startToCloseMs: 10_000 } } });
   const fence = await run.own({ title: 'toy box', taskQueue: 'runbooks', input: { root: input.root }, open: 'openToyPlace', close: 'closeToyPlace', prove: 'proveToyAbsent' });
   for (const name of ['one', 'two']) {
     const file = { root: input.root, fence, name, fail: false, failsOnce: input.failsOnce && name === 'one', whenCancelled: input.whenCancelled, stallMs: input.stallMs };
