@@ -3,9 +3,12 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Take minutes and say so by nothing that a fresh clone could know: begun last, they would keep everything waiting. */
 const LONGEST = [
-  /samples\/faults/, /integration\/backup\.test/, /integration\/kernel-adversity/, /integration\/dr-test\.test/, /integration\/random-steering/, /integration\/recovery-points/, /integration\/kernel-resets/,
+  /samples\/faults/, /samples\/bench/, /integration\/backup\.test/, /integration\/kernel-adversity/, /integration\/dr-test\.test/, /integration\/random-steering/, /integration\/recovery-points/, /integration\/kernel-resets/, /samples\/soak/, /integration\/cli-live/, /integration\/locks/,
   /integration\/dr-test-broken\.test/, /integration\/dr-test-refusals/, /alone\/measurements/,
 ];
+
+/** Each file starts servers and databases of its own, and waits for time-outs most of the while. */
+const BUSY = { maxWorkers: 4, sequence: { groupOrder: 1 } };
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -15,8 +18,8 @@ class LongestFirst extends BaseSequencer {
 }
 
 /**
- * Kinds of test, run one kind after the other: real servers must not compete with CPU-bound tests for time, and what
- * measures time must not compete with anything.
+ * Kinds of test: what is bound by the processor comes first, then all that is busy with real servers, several files at a
+ * time, and last what measures time, which must not compete with anything.
  * `npm test -- --project unit` runs one kind. `npm test` leaves out `browser`, which needs a browser: `npm run browser`.
  */
 export default defineConfig({
@@ -25,46 +28,26 @@ export default defineConfig({
     silent: 'passed-only',
     reporters: ['default'],
     passWithNoTests: true,
+    globalSetup: ['test/support/bundles-of-this-run.ts'],
     sequence: { sequencer: LongestFirst },
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000, sequence: { groupOrder: 0 } } },
-      {
-        test: {
-          name: 'workflows', include: ['test/workflows/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000,
-          sequence: { groupOrder: 1 },
-        },
-      },
-      {
-        test: {
-          name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000,
-          sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        test: {
-          name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
-          // Each file starts servers and databases of its own, and waits for time-outs most of the while.
-          maxWorkers: 4, sequence: { groupOrder: 3 },
-        },
-      },
-      {
-        test: {
-          // What has an npm script of its own for the whole: each is busy with several drills at once.
-          name: 'samples', include: ['test/samples/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 120_000,
-          maxWorkers: 2, sequence: { groupOrder: 4 },
-        },
-      },
+      { test: { name: 'workflows', include: ['test/workflows/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, ...BUSY } },
+      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, ...BUSY } },
+      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000, ...BUSY } },
+      // What has an npm script of its own for the whole: each is busy with several drills at once.
+      { test: { name: 'samples', include: ['test/samples/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 120_000, ...BUSY } },
       {
         test: {
           // Next to busy ones these would measure something else. Each waits most of the time, so two do not.
           name: 'alone', include: ['test/alone/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
-          maxWorkers: 2, sequence: { groupOrder: 5 },
+          maxWorkers: 2, sequence: { groupOrder: 2 },
         },
       },
       {
         test: {
           name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000,
-          fileParallelism: false, sequence: { groupOrder: 6 },
+          fileParallelism: false, sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -1,9 +1,9 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundle } from '@temporalio/worker';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
 import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
 import { createEndWatch } from '../../activities/kernel/unguarded-ends.ts';
@@ -16,6 +16,7 @@ import { startTemporalServer, type TemporalServer } from '../../scripts/embedded
 import { resolveSecret } from '../../workers/config.ts';
 import { onlyOne } from '../../workers/main.ts';
 import { registerSearchAttributes } from '../../workers/search-attributes.ts';
+import { BUNDLES } from './bundles-of-this-run.ts';
 import { toyActivities } from './toy/activities.ts';
 
 export interface KernelEnvironment {
@@ -50,8 +51,23 @@ export function toyConfiguration(root: string, gates: Record<string, unknown>, l
   });
 }
 
-/** The toy runbook with its guardian and lock, as a worker takes it. */
-export function bundleToy(): Promise<WorkflowBundleWithSourceMap> {
+/** The toy runbook with its guardian and lock, as a worker takes it. Made once for a run of the tests: that takes seconds of both cores. */
+export async function bundleToy(): Promise<WorkflowBundle> {
+  const directory = process.env[BUNDLES];
+  const file = directory === undefined ? undefined : path.join(directory, 'toy.js');
+  const made = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined);
+  if (made !== undefined) return { code: made };
+  const bundled = await makeToyBundle();
+  if (file !== undefined) {
+    // Several files may make it at once, and none may read half of it.
+    const own = `${file}.${process.pid}`;
+    await writeFile(own, bundled.code);
+    await rename(own, file);
+  }
+  return bundled;
+}
+
+function makeToyBundle(): Promise<WorkflowBundle> {
   return bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('./toy/workflows.ts', import.meta.url)),
     workflowInterceptorModules: [fileURLToPath(new URL('../../workflows/procedure/step-header.ts', import.meta.url))],
@@ -61,7 +77,7 @@ export function bundleToy(): Promise<WorkflowBundleWithSourceMap> {
 }
 
 /** One bundle does for all environments of a test file. */
-let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
+let bundle: Promise<WorkflowBundle> | undefined;
 
 /** Every piece of evidence that was written, checked against its schema. */
 export async function readEvidence({ evidence: { directory } }: Configuration): Promise<Evidence[]> {
