@@ -8,7 +8,7 @@ const LONGEST = [
 ];
 
 /** Each file starts servers and databases of its own, and waits for time-outs most of the while. */
-const BUSY = { maxWorkers: 4, sequence: { groupOrder: 1 } };
+const BUSY = { maxWorkers: 5, sequence: { groupOrder: 2 } };
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -32,8 +32,9 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000, sequence: { groupOrder: 0 } } },
-      { test: { name: 'workflows', include: ['test/workflows/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, ...BUSY } },
-      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, ...BUSY } },
+      // A server that skips time gives up when its start takes five seconds.
+      { test: { name: 'workflows', include: ['test/workflows/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, sequence: { groupOrder: 1 } } },
+      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, sequence: { groupOrder: 1 } } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000, ...BUSY } },
       // What has an npm script of its own for the whole: each is busy with several drills at once.
       { test: { name: 'samples', include: ['test/samples/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 120_000, ...BUSY } },
@@ -41,13 +42,13 @@ export default defineConfig({
         test: {
           // Next to busy ones these would measure something else. Each waits most of the time, so two do not.
           name: 'alone', include: ['test/alone/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
-          maxWorkers: 2, sequence: { groupOrder: 2 },
+          maxWorkers: 2, sequence: { groupOrder: 3 },
         },
       },
       {
         test: {
           name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000,
-          fileParallelism: false, sequence: { groupOrder: 3 },
+          fileParallelism: false, sequence: { groupOrder: 4 },
         },
       },
     ],

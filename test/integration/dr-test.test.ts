@@ -8,11 +8,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applicationName } from '../../activities/kernel/names.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
-import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { withClient } from '../../activities/postgres/source.ts';
 import { hostName } from '../../workers/host.ts';
+import { awaitGuardian } from '../support/await-guardian.ts';
 import { BY_DESIGN } from '../support/by-design.ts';
 import { problemsByPublishedSchema } from '../support/published-schema.ts';
 
@@ -37,8 +37,8 @@ async function startDrill(input: Record<string, unknown> = {}) {
   await phase(/^gate/);
   await handle.signal('approve', { gate: 'start', by: 'anna' });
   const evidence = async (): Promise<Evidence> => {
-    const guardian = demo.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId }));
-    await guardian.result();
+    await handle.result().catch(() => undefined);
+    await awaitGuardian(demo.client, handle);
     const directory = join(demo.root, 'evidence');
     const all = await Promise.all((await readdir(directory)).filter((name) => name.endsWith('.json')).map(async (name) => evidenceSchema.parse(JSON.parse(await readFile(join(directory, name), 'utf8')))));
     const found = all.filter((one) => one.workflowId === handle.workflowId);

@@ -2,11 +2,9 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
-import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
-import { NOTHING_SETTLED } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { acting, startToy, until } from '../support/toy-runs.ts';
 
@@ -167,24 +165,6 @@ it('what removing ended with is said, also where two looks then find nothing', a
   await run.guardian.result();
   expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { outcome: 'done', provenAbsent: true, failure: expect.stringContaining('something else was not') as string, proofs: [{ found: [] }, { found: [] }] } });
 });
-
-it('a record that nobody can be asked for now is asked for again, before evidence is written without it', async () => {
-  const nobodyWorks = await startKernelEnvironment();
-  try {
-    const { handle } = await startToy(nobodyWorks);
-    await handle.terminate('test');
-    const owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
-    const end = { status: 'terminated', runId: handle.firstExecutionRunId, closedAtMs: Date.now() } as const;
-    const activities = nobodyWorks.kernelActivities(path.join(nobodyWorks.root, 'evidence'));
-    const write = (attempt: number) => new MockActivityEnvironment({ attempt }).run(() => activities.writeEvidenceOfDeadRun({ owner, runbook: 'toy', target: 'shop', outcome: 'terminated', end, settlement: NOTHING_SETTLED }));
-    await expect(write(1)).rejects.toThrow('Failed to query Workflow');
-    expect(await nobodyWorks.evidence()).toEqual([]);
-    await write(10);
-    expect((await nobodyWorks.evidence()).map(({ outcome }) => outcome)).toEqual(['terminated']);
-  } finally {
-    await nobodyWorks.stop();
-  }
-}, 60_000);
 
 it('a run that cannot write its evidence keeps nobody else from the target', async () => {
   const run = await start({ stallMs: 1_000 });

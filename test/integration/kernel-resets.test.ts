@@ -1,10 +1,12 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
+import { NOTHING_SETTLED } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { acting, gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -120,6 +122,29 @@ it.concurrent('a run that is deleted while it acts is torn down, and its guardia
   expect(Date.parse(evidence.startedAt)).toBeLessThanOrEqual(Date.parse(evidence.finishedAt));
   expect((await holders('free')).holders).toEqual([]);
 }, 120_000);
+
+it.concurrent('a record that nobody can be asked for now is asked for again, before evidence is written without it', async () => {
+  // Only after a minute the server says that nobody is there to be asked.
+  const nobodyWorks = await startKernelEnvironment();
+  try {
+    const working = await nobodyWorks.startWorker();
+    const run = await startToy(nobodyWorks, { stallMs: 60_000 });
+    const { handle } = run;
+    await acting(run);
+    await working.stop();
+    await handle.terminate('test');
+    const owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
+    const end = { status: 'terminated', runId: handle.firstExecutionRunId, closedAtMs: Date.now() } as const;
+    const activities = nobodyWorks.kernelActivities(path.join(nobodyWorks.root, 'evidence'));
+    const write = (attempt: number) => new MockActivityEnvironment({ attempt }).run(() => activities.writeEvidenceOfDeadRun({ owner, runbook: 'toy', target: 'shop', outcome: 'terminated', end, settlement: NOTHING_SETTLED }));
+    await expect(write(1)).rejects.toThrow('Failed to query Workflow');
+    expect(await nobodyWorks.evidence()).toEqual([]);
+    await write(10);
+    expect((await nobodyWorks.evidence()).map(({ outcome }) => outcome)).toEqual(['terminated']);
+  } finally {
+    await nobodyWorks.stop();
+  }
+}, 150_000);
 
 it.concurrent('a guardian that is ended by force while it waits leaves the queue, and those behind it go on', async () => {
   const { client } = environment;

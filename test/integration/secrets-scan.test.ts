@@ -7,10 +7,10 @@ import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { withClient } from '../../activities/postgres/source.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
-import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { NOTIFICATION_TYPE } from '../../contracts/notification.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { awaitGuardian } from '../support/await-guardian.ts';
 import { copyDamaged } from '../support/damaged-copy.ts';
 import { takeBackup } from '../support/drill-run.ts';
 import { filePlaces, placesOf, workflowPlaces } from '../support/places.ts';
@@ -41,7 +41,7 @@ const gateOpens = (run: Run) => until(async () => (await progressOf(run)).openGa
 /** Waits for the run, and for what looks after it. */
 async function end(run: Run): Promise<void> {
   await run.result().catch(() => undefined);
-  await environment.client.workflow.getHandle(guardianId({ workflowId: run.workflowId, firstExecutionRunId: run.firstExecutionRunId })).result();
+  await awaitGuardian(environment.client, run);
 }
 async function evidenceOf({ workflowId }: Pick<Run, 'workflowId'>): Promise<Evidence> {
   const directory = join(environment.root, 'evidence');
@@ -104,7 +104,7 @@ it('no history, description or answer of any workflow holds a secret or a value 
   const { workflow } = environment.client;
   await until(async () => (await workflow.count(`WorkflowType = '${NOTIFICATION_TYPE}' AND ExecutionStatus = 'Running'`)).count === 0, 'all messages are delivered, or given up');
   const { places, types } = await workflowPlaces(environment.client);
-  expect(Object.fromEntries(types)).toMatchObject({ backup: 1, manifest: 1, 'dr-test': 4, guardian: 6, lock: 2 });
+  expect(Object.fromEntries(types)).toMatchObject({ backup: 1, manifest: 1, 'dr-test': 4, guardian: 5, lock: 2 });
   expect(types.get(NOTIFICATION_TYPE)).toBeGreaterThan(6);
   expect(scan(places).map(sentenceOf)).toEqual([]);
 });

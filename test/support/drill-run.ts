@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowFailedError } from '@temporalio/client';
 import type { BackupResult } from '../../contracts/backup.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
-import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import type { DemoEnvironment } from '../../scripts/demo/environment.ts';
+import { awaitGuardian } from './await-guardian.ts';
 
 /** What tests need of an environment to drive the workflows in it. */
 export type Driven = Pick<DemoEnvironment, 'client'>;
@@ -53,13 +53,8 @@ export async function runDrill({ client }: Driven, input: Record<string, unknown
   })();
   const { file, failure } = await ended.finally(() => { running = false; });
   await approved;
-  await client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result().catch(unlessItHasNone);
+  await awaitGuardian(client, handle);
   return { evidence: evidenceSchema.parse(JSON.parse(await readFile(file, 'utf8'))), failure };
-}
-
-/** A run that never took its target needed none. */
-function unlessItHasNone(error: unknown): void {
-  if (!(error instanceof WorkflowNotFoundError)) throw error;
 }
 
 function failed(error: unknown): { file: string; failure: string } {

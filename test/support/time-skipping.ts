@@ -11,8 +11,8 @@ import type { KernelActivities, RunEnd } from '../../activities/kernel/kernel-ac
 import { latestRun } from '../../activities/kernel/run-end.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
-import { guardianId } from '../../contracts/guardian.ts';
 import { resolveTimeSkippingServer } from '../../scripts/embedded/time-skipping.ts';
+import { awaitGuardian } from './await-guardian.ts';
 import { bundleToy, readEvidence } from './kernel-environment.ts';
 import { toyActivities } from './toy/activities.ts';
 
@@ -66,9 +66,10 @@ export async function startTimeSkipping(lookEvery: '30m' | '5 days'): Promise<Ti
       };
     },
     startToy: async (input = {}) => environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')), ...input }] }),
-    async evidenceOf({ workflowId, firstExecutionRunId }, configuration) {
-      await environment.client.workflow.getHandle(guardianId({ workflowId, firstExecutionRunId })).result();
-      return (await readEvidence(configuration)).filter((one) => one.workflowId === workflowId);
+    async evidenceOf(handle, configuration) {
+      await handle.result().catch(() => undefined);
+      await awaitGuardian(environment.client, handle);
+      return (await readEvidence(configuration)).filter((one) => one.workflowId === handle.workflowId);
     },
     async stop() {
       await stopWorker();

@@ -12,11 +12,11 @@ import type { NotifyActivities } from '../../activities/notify/notify-activities
 import { latestRun } from '../../activities/kernel/run-end.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
-import { guardianId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import type { NotificationInput } from '../../contracts/notification.ts';
 import { resolveTimeSkippingServer } from '../../scripts/embedded/time-skipping.ts';
+import { awaitGuardian } from '../support/await-guardian.ts';
 import { bundleToy, readEvidence, toyConfiguration } from '../support/kernel-environment.ts';
 import { toyActivities } from '../support/toy/activities.ts';
 
@@ -71,7 +71,8 @@ async function startToy(gates: Record<string, unknown>, each: Record<string, unk
     handle, progress,
     decide: (by: string, decision = 'approve') => handle.executeUpdate('decide', { args: [{ gate: 'start', decision, by }] }),
     evidence: async (): Promise<Evidence> => {
-      await environment.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result();
+      await handle.result().catch(() => undefined);
+      await awaitGuardian(environment.client, handle);
       return (await readEvidence(configuration)).find((one) => one.workflowId === handle.workflowId)!;
     },
   };
