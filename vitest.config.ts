@@ -8,7 +8,7 @@ const LONGEST = [
 ];
 
 /** Each file starts servers and databases of its own, and waits for time-outs most of the while. */
-const BUSY = { maxWorkers: 5, sequence: { groupOrder: 2 } };
+const BUSY = { maxWorkers: 4, sequence: { groupOrder: 2 } };
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

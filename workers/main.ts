@@ -88,7 +88,8 @@ function endsOf({ client, configuration, log }: Pick<SweepTools, 'client' | 'con
   let said = '';
   return async () => {
     try {
-      watch ??= (await import('./worker-parts.ts')).createEndWatch({ client, configuration });
+      const { createEndWatch, RUNBOOKS } = await import('./worker-parts.ts');
+      watch ??= createEndWatch({ client, configuration, types: Object.keys(RUNBOOKS) });
       for (const workflowId of await watch()) log(`gave ${workflowId}, which was ended by force before it had one, a guardian for its evidence`);
       said = '';
     } catch (error) {

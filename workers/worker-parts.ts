@@ -4,6 +4,7 @@
  */
 export { createActivities } from '../activities/create-activities.ts';
 export { createEndWatch } from '../activities/kernel/unguarded-ends.ts';
+export { RUNBOOKS } from '../contracts/runbooks.ts';
 export { sweepAbandonedPlaces } from '../activities/archive-provider/sweep-places.ts';
 export { sendLateCopies } from '../activities/evidence/late-copies.ts';
 export { sweepAbandonedBackups } from '../activities/backup/sweep-incoming.ts';

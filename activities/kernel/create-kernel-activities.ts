@@ -193,7 +193,7 @@ async function startOf(client: Client, workflowId: string, runId: string): Promi
   return description?.startTime.getTime();
 }
 
-function unknownRecord({ whyUnknown, runbook, target, owner, codeVersion, startedAtMs }: Pick<RunRecord, 'runbook' | 'owner' | 'codeVersion' | 'startedAtMs'> & { target: string; whyUnknown: string }): RunRecord {
+function unknownRecord({ whyUnknown, runbook, target, owner, codeVersion, startedAtMs }: Pick<RunRecord, 'runbook' | 'owner' | 'codeVersion' | 'startedAtMs'> & { target: string | null; whyUnknown: string }): RunRecord {
   return {
     runbook, target, requester: null, startedBy: null, reason: null, startedAtMs, codeVersion, plan: null, planHash: null, steps: [], gates: [], operations: [], checks: [],
     notVerified: { open: [whyUnknown], byDesign: [] }, recovery: null, verdict: { restore: null, rto: null, rpo: null }, refused: [], refusedLeftOut: 0, owner, guardianId: guardianId(owner),

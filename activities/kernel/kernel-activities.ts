@@ -41,7 +41,7 @@ export interface Ledger {
 export interface EvidenceFiles { evidence: string; report: string; head: string | null }
 
 /** A run that may not have written its evidence. `failure`: why its guardian ended it, where it did. */
-export interface DeadRun { owner: Owner; runbook: string; target: string; outcome: Outcome; failure?: { type: FailureType; message: string }; end: RunEnd | null; settlement: Settlement }
+export interface DeadRun { owner: Owner; runbook: string; target: string | null; outcome: Outcome; failure?: { type: FailureType; message: string }; end: RunEnd | null; settlement: Settlement }
 
 /** What the kernel needs of the world. All are safe to call twice. */
 export interface KernelActivities {

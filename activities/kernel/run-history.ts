@@ -1,3 +1,4 @@
+import { GUARDIAN_TYPE } from '../../contracts/guardian.ts';
 import { isGrpcServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
@@ -88,6 +89,15 @@ async function eventsOf(client: Client, workflowId: string, runId: string | unde
 /** Whether a run ended before any of its tasks came to its end: it knows nothing, and the server does not ask it. */
 export async function neverBegan(client: Client, workflowId: string, runId: string): Promise<boolean> {
   return !(await eventsOf(client, workflowId, runId)).some((event) => event.workflowTaskCompletedEventAttributes);
+}
+
+/** Whether a run has started its own guardian, in this life or in what a reset copied from a former one. One that is forgotten had none that anybody could miss. */
+export async function hadGuardian(client: Client, workflowId: string, runId: string): Promise<boolean> {
+  const events = await eventsOf(client, workflowId, runId).catch((error: unknown) => {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    return [];
+  });
+  return events.some((event) => event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowType?.name === GUARDIAN_TYPE);
 }
 
 /**

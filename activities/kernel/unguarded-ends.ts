@@ -1,70 +1,77 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo } from '@temporalio/client';
 import type { Configuration } from '../../contracts/configuration.ts';
-import { GUARDIAN_TYPE, guardianId, LOCK_TYPE, type GuardianInput } from '../../contracts/guardian.ts';
+import { GUARDIAN_TYPE, guardianId, type GuardianInput } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
-import { NOTIFICATION_TYPE } from '../../contracts/notification.ts';
+import { isOver } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { latestRun } from './run-end.ts';
+import { hadGuardian } from './run-history.ts';
 
-/** A server may list what has ended later than it ended. */
-const LISTED_LATE_MS = 10 * 60_000;
+/**
+ * Runs that ended longer ago are left to the doctor: a server may forget, after a day at the soonest and half an hour later
+ * or earlier, that somebody has seen to one already.
+ */
+const LOOK_BACK_MS = 20 * 3_600_000;
+
+/** `types`: of the runbooks that there are. Whatever else ended on their queue, by a mistyped name too, is none of ours. */
+export interface EndWatchInput { client: Client; configuration: Pick<Configuration, 'lease' | 'notifications'>; types: readonly string[] }
 
 /**
  * Gives each run that was ended by force before it had a guardian (while it waited for people, or before it had begun) one
- * that sees to its evidence, as it would have had one if it had taken its target. What it returns is called again and again: the first
- * time it looks at all that the server still knows, then at what ended since. Resolves to the workflow ids of those runs.
- * Any number of workers may do the same. Throws what the server refuses.
+ * that sees to its evidence. What it returns is called again and again, and resolves to the workflow ids of the runs that got
+ * one. Any number of workers may do the same. Throws what the server refuses first, when it has tried all.
  */
-export function createEndWatch({ client, configuration }: { client: Client; configuration: Pick<Configuration, 'lease' | 'notifications'> }): () => Promise<string[]> {
-  let sinceMs: number | undefined;
+export function createEndWatch(input: EndWatchInput): () => Promise<string[]> {
   let seenTo = new Set<string>();
   return async () => {
-    const beganMs = Date.now();
     const given: string[] = [];
     const seen = new Set<string>();
-    for await (const run of endedByForce(client, sinceMs)) {
-      if (!seenTo.has(run.runId) && await giveGuardian(client, run, configuration)) given.push(run.workflowId);
-      seen.add(run.runId);
+    const failures: Error[] = [];
+    for await (const run of endedByForce(input)) {
+      const became = seenTo.has(run.runId) ? 'seen to' : await giveGuardian(run, input).catch((error: Error) => void failures.push(error));
+      if (became === 'given') given.push(run.workflowId);
+      // What failed, and what somebody is at, is looked at once more.
+      if (became === 'given' || became === 'seen to') seen.add(run.runId);
     }
-    // Not before all was looked at: what failed on the way is looked at once more.
-    [sinceMs, seenTo] = [beganMs - LISTED_LATE_MS, seen];
+    seenTo = seen;
+    if (failures[0]) throw failures[0];
     return given;
   };
 }
 
-function endedByForce(client: Client, sinceMs: number | undefined): AsyncIterable<WorkflowExecutionInfo> {
-  const ours = [GUARDIAN_TYPE, LOCK_TYPE, NOTIFICATION_TYPE].map((type) => `WorkflowType != '${type}'`).join(' AND ');
-  const since = sinceMs === undefined ? '' : ` AND CloseTime >= '${new Date(sinceMs).toISOString()}'`;
-  return client.workflow.list({ query: `TaskQueue = '${TASK_QUEUE}' AND ExecutionStatus IN ('Terminated', 'TimedOut') AND ${ours}${since}` });
+function endedByForce({ client, types }: EndWatchInput): AsyncIterable<WorkflowExecutionInfo> {
+  const ours = types.map((type) => `'${type}'`).join(', ');
+  const since = new Date(Date.now() - LOOK_BACK_MS).toISOString();
+  return client.workflow.list({ query: `WorkflowType IN (${ours}) AND TaskQueue = '${TASK_QUEUE}' AND ExecutionStatus IN ('Terminated', 'TimedOut') AND CloseTime > '${since}'` });
 }
 
-/** Whether it had none, and got one. */
-async function giveGuardian(client: Client, { workflowId, runId, type, closeTime }: WorkflowExecutionInfo, { lease, notifications }: Pick<Configuration, 'lease' | 'notifications'>): Promise<boolean> {
+async function giveGuardian({ workflowId, runId, type, closeTime }: WorkflowExecutionInfo, { client, configuration: { lease, notifications } }: EndWatchInput): Promise<'given' | 'seen to' | 'somebody is at it'> {
+  // What a run's own guardian has to do, no other can. Where that was ended by force, the doctor names the run.
+  if (await hadGuardian(client, workflowId, runId)) return 'seen to';
   const run = await describe(client, workflowId, runId);
-  // One that goes on in what it was reset to has not ended.
-  if (!run || run.raw.workflowExtendedInfo?.resetRunId) return false;
+  if (!run) return 'seen to';
   const owner: Owner = { workflowId, firstExecutionRunId: run.raw.workflowExecutionInfo?.firstRunId || runId };
+  // One that goes on in what it was reset to has not ended.
+  if ((await latestRun(client, owner))?.runId !== runId) return 'seen to';
   const guardian = await describe(client, guardianId(owner));
-  if (guardian && !isOfAFormerLife(guardian, closeTime)) return false;
+  if (guardian && !isOver(guardian.status.name)) return 'somebody is at it';
+  // One of before was a former life's: this one began later, by a reset.
+  if (guardian && closeTime && guardian.startTime >= closeTime) return 'seen to';
   const target = run.searchAttributes['RunbookTarget']?.[0];
   const input: GuardianInput = {
-    owner, runbook: type, target: typeof target === 'string' ? target : 'unknown', sharesTargetWith: [], lease: { maximumMs: lease.maximum, hostLossMs: lease.hostLoss }, priority: 'normal', alarm: notifications.alarm,
+    // Empty: the run did not come to know its target.
+    owner, runbook: type, target: typeof target === 'string' ? target : '', sharesTargetWith: [], lease: { maximumMs: lease.maximum, hostLossMs: lease.hostLoss }, priority: 'normal', alarm: notifications.alarm, forEvidence: true,
   };
   try {
-    await client.workflow.start(GUARDIAN_TYPE, { workflowId: guardianId(owner), taskQueue: TASK_QUEUE, args: [input], staticSummary: `guardian of ${workflowId}, which was ended by force before it had one` });
-    return true;
+    await client.workflow.start(GUARDIAN_TYPE, {
+      workflowId: guardianId(owner), taskQueue: TASK_QUEUE, args: [input], workflowIdReusePolicy: guardian ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE', staticSummary: 'writes the evidence of a run that was ended by force before it had a guardian',
+    });
+    return 'given';
   } catch (error) {
     // Another worker was faster.
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return 'somebody is at it';
     throw error;
   }
-}
-
-/**
- * A guardian that did its work before this end: a life that began later, by a reset, had none. One that was itself ended by
- * force did not do its work, and another in its place would know nothing of what it guarded: the doctor names that run.
- */
-function isOfAFormerLife({ status, closeTime }: WorkflowExecutionDescription, runClosed: Date | undefined): boolean {
-  return status.name === 'COMPLETED' && closeTime !== undefined && runClosed !== undefined && closeTime < runClosed;
 }
 
 /** Undefined when the server does not know it. */

@@ -17,7 +17,9 @@ const LOOKED_FOR = 1_000;
 const ASKED = 100;
 /** So many runs are told; the rest is counted. */
 const TOLD = 10;
-/** A run that was refused, or ended before it began, has no more: started, one task of three events, and its end. */
+/** Workers see to the evidence of what was ended by force; until then nobody needs to hear that there is none. */
+const SEEN_TO_WITHIN_MS = 60_000;
+/** A run that was refused has no more: started, one task of three events, and its end. */
 const EVENTS_OF_NOTHING = 5;
 
 /** Runs that are over, whose evidence is on none of this host's stores: once the server forgets them, nobody may know what they did. */
@@ -29,7 +31,7 @@ export async function examineUnkept(connected: Pick<Connected, 'client' | 'names
     let looked = 0;
     for await (const run of closedRuns(connected)) {
       looked += 1;
-      if (!kept.has(namesOf(run).evidence) && run.historyLength > EVENTS_OF_NOTHING) unkept.push(run);
+      if (!kept.has(namesOf(run).evidence) && mayHaveEvidence(run)) unkept.push(run);
       if (looked === LOOKED_FOR) break;
     }
     const ours: WorkflowExecutionInfo[] = [];
@@ -40,6 +42,11 @@ export async function examineUnkept(connected: Pick<Connected, 'client' | 'names
     findings.skipped(NAME, `the server does not list its runs, or the evidence cannot be listed: ${messageOf(error)}`);
   }
   return findings.all;
+}
+
+function mayHaveEvidence({ status, historyLength, closeTime }: WorkflowExecutionInfo): boolean {
+  const byForce = status.name === 'TERMINATED' || status.name === 'TIMED_OUT';
+  return byForce ? Date.now() - (closeTime?.getTime() ?? 0) > SEEN_TO_WITHIN_MS : historyLength > EVENTS_OF_NOTHING;
 }
 
 function tell(findings: Findings, runs: readonly WorkflowExecutionInfo[], retention: number | null): void {

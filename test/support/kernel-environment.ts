@@ -29,7 +29,7 @@ export interface KernelEnvironment {
   startWorker(instead?: Partial<KernelActivities & NotifyActivities & typeof toyActivities>): Promise<{ worker: Worker; stop(): Promise<void> }>;
   evidence(): Promise<Evidence[]>;
   /** Ends the looking for runs that were ended by force before they had a guardian, which a worker's process does. */
-  stopLooking(): void;
+  stopLooking(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -108,10 +108,14 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
   const configuration = toyConfiguration(root, gates, lease, further, other);
   const searchAttributes = await registerSearchAttributes(connection, 'default', () => undefined);
   const workers: (() => Promise<void>)[] = [];
-  const watchEnds = createEndWatch({ client, configuration });
-  const lookForEnds = onlyOne(() => watchEnds().then(() => undefined, () => undefined));
+  const watchEnds = createEndWatch({ client, configuration, types: ['toy'] });
+  const lookForEnds = onlyOne(() => watchEnds().then(() => undefined, (error: unknown) => console.error('looking for ends:', error)));
   // As a worker's process does, which waits longer.
   const looks = setInterval(() => void lookForEnds(), 500);
+  const stopLooking = async () => {
+    clearInterval(looks);
+    await lookForEnds();
+  };
   const kernelActivities = (evidence = configuration.evidence) => createKernelActivities({ client: new Client({ connection: native }), configuration: { ...configuration, evidence }, codeVersion: 'test', searchAttributes });
   return {
     server, client, root,
@@ -133,10 +137,9 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
       return { worker, stop };
     },
     evidence: () => readEvidence(configuration),
-    stopLooking: () => clearInterval(looks),
+    stopLooking,
     async stop() {
-      clearInterval(looks);
-      await lookForEnds();
+      await stopLooking();
       for (const stop of workers) await stop();
       await native.close();
       await connection.close();

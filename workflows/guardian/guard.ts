@@ -20,9 +20,9 @@ const phaseQuery = defineQuery<string>('phase');
 /** After the run was asked to end, it has this long, or another lease where that is shorter, before it is ended by force. */
 const END_GRACE_MS = 60_000;
 /**
- * While its run plans or waits for people or the lock, a guardian only looks now and then whether it lives: to watch takes
- * one of a worker's places and one of the server's long polls, and any number of runs may wait. What dies then has created nothing.
- * A look is some eleven events: once an hour, a gate may stay open for months before the history is too long.
+ * While its run plans or waits for the lock, a guardian only looks now and then whether it lives: to watch takes one of a
+ * worker's places and one of the server's long polls, and any number of runs may wait. What dies then has created nothing.
+ * A look is some eleven events: once an hour, a run may be paused for months before the history is too long.
  */
 const RUN_LOOKS = { firstMs: 2_000, lastMs: 60 * 60_000, summary: 'look whether the run still lives' };
 /** Healthy runs have no activity in flight when they settle; a dead run's may still be scheduled somewhere. */
@@ -94,6 +94,8 @@ export class Guard {
   }
 
   async #awaitTake(): Promise<Phase> {
+    // One that lives was reset meanwhile: it starts a guardian of its own, with what only it knows.
+    if (this.#input.forEvidence) return (await this.#run.lives()) ? 'done' : 'giving the target back';
     await waitLooking(() => this.#taken !== undefined || this.#isOver, () => this.#run.lives(), RUN_LOOKS);
     return this.#taken ? 'waiting for the lock' : 'giving the target back';
   }
@@ -175,7 +177,7 @@ export class Guard {
     // A run that was ended by force after its body had finished did not get to write its own.
     const byForce = end.status === 'terminated' || end.status === 'timedOut' ? end.status : undefined;
     const byUs = byForce && this.#overdueBecause !== undefined && this.#endedByUsAtMs !== undefined && end.closedAtMs >= this.#endedByUsAtMs ? { outcome: 'timedOut', failure: { type: 'LEASE_OVER', message: this.#overdueBecause } } as const : undefined;
-    await write.writeEvidenceOfDeadRun({ owner, runbook, target, outcome: byForce ?? this.#outcome, ...byUs, end, settlement: this.#settlement });
+    await write.writeEvidenceOfDeadRun({ owner, runbook, target: target === '' ? null : target, outcome: byForce ?? this.#outcome, ...byUs, end, settlement: this.#settlement });
     await this.#run.stopWatching();
     // Not before there is evidence. A guardian that failed is seen, and the lock gives up one that is gone.
     if (this.#notReleased) throw this.#notReleased;

@@ -2,7 +2,7 @@ import { workflowInfo } from '@temporalio/workflow';
 import { endOf, evidenceOf, leftBehind, NOTHING_SETTLED, type End, type TeardownResult } from '../../contracts/record.ts';
 import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts';
 import { write } from './kernel-activities.ts';
-import { settleThroughGuardian } from './ownership.ts';
+import { guard, settleThroughGuardian } from './ownership.ts';
 import { enterPhase, setAttributes } from './presentation.ts';
 import type { RunState } from './run-state.ts';
 import { givenUp } from './undo-entries.ts';
@@ -23,6 +23,13 @@ export async function closeRun(state: RunState, bodyEnd: End): Promise<Closed> {
   const files = await write.writeEvidence({
     owner: state.record.owner,
     evidence: evidenceOf(state.record, { outcome, failure, settlement, runId: workflowInfo().runId, finishedAtMs: Date.now(), writtenBy: 'run' }),
+  }).catch(async (error: unknown) => {
+    // Nobody else would try once more for a run that never needed a guardian.
+    if (state.settings && !state.guarded) {
+      await guard(state);
+      await settleThroughGuardian(state, { outcome });
+    }
+    throw error;
   });
   setAttributes(state, { RunbookOutcome: outcome });
   enterPhase(state, outcome);
