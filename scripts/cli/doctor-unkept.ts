@@ -23,7 +23,7 @@ const SEEN_TO_WITHIN_MS = 60_000;
 const EVENTS_OF_NOTHING = 5;
 
 /** Runs that are over, whose evidence is on none of this host's stores: once the server forgets them, nobody may know what they did. */
-export async function examineUnkept(connected: Pick<Connected, 'client' | 'namespace'>, configuration: Pick<Configuration, 'evidence'>): Promise<Finding[]> {
+export async function examineUnkept(connected: Pick<Connected, 'client' | 'namespace'>, configuration: Pick<Configuration, 'evidence'>, nowMs = Date.now()): Promise<Finding[]> {
   const findings = new Findings('evidence');
   try {
     const kept = await keptNames(configuration);
@@ -31,7 +31,7 @@ export async function examineUnkept(connected: Pick<Connected, 'client' | 'names
     let looked = 0;
     for await (const run of closedRuns(connected)) {
       looked += 1;
-      if (!kept.has(namesOf(run).evidence) && mayHaveEvidence(run)) unkept.push(run);
+      if (!kept.has(namesOf(run).evidence) && mayHaveEvidence(run, nowMs)) unkept.push(run);
       if (looked === LOOKED_FOR) break;
     }
     const ours: WorkflowExecutionInfo[] = [];
@@ -44,9 +44,9 @@ export async function examineUnkept(connected: Pick<Connected, 'client' | 'names
   return findings.all;
 }
 
-function mayHaveEvidence({ status, historyLength, closeTime }: WorkflowExecutionInfo): boolean {
+function mayHaveEvidence({ status, historyLength, closeTime }: WorkflowExecutionInfo, nowMs: number): boolean {
   const byForce = status.name === 'TERMINATED' || status.name === 'TIMED_OUT';
-  return byForce ? Date.now() - (closeTime?.getTime() ?? 0) > SEEN_TO_WITHIN_MS : historyLength > EVENTS_OF_NOTHING;
+  return byForce ? nowMs - (closeTime?.getTime() ?? 0) > SEEN_TO_WITHIN_MS : historyLength > EVENTS_OF_NOTHING;
 }
 
 function tell(findings: Findings, runs: readonly WorkflowExecutionInfo[], retention: number | null): void {

@@ -89,14 +89,14 @@ describe('runs whose evidence is not here', () => {
     for (const part of ['"dr-test"', '"backup"', '"manifest"', '"Terminated"']) expect(connected.queries[0]).toContain(part);
   });
 
-  it('are none where evidence lies here or in a copy, the run did nothing, went on elsewhere, is forgotten, or has its guardian at work', async () => {
+  it('are none where evidence lies here or in a copy, the run did nothing, ended just now, went on elsewhere, is forgotten, or has its guardian at work', async () => {
     const workflowId = sampleEvidence().workflowId;
     await write('evidence', 'here');
     await write('copy', 'copied');
     const connected = server([
-      run('here', { workflowId }), run('copied', { workflowId }), run('refused', { historyLength: 5 }), run('was reset'), run('guarded'),
+      run('here', { workflowId }), run('copied', { workflowId }), run('refused', { historyLength: 5, status: { name: 'FAILED' } }), run('just now', { closeTime: new Date() }), run('was reset'), run('guarded'),
     ], { described: { 'was reset': { raw: { workflowExtendedInfo: { resetRunId: 'next' } } }, [guardianId({ workflowId: 'dr-test/orders/x', firstExecutionRunId: 'guarded' })]: { status: { name: 'RUNNING' } } } });
-    expect(await examineUnkept(connected, configured('copy', 'not mounted'))).toMatchObject([{ outcome: 'ok', detail: expect.stringContaining('none among the 5 newest') as string }]);
+    expect(await examineUnkept(connected, configured('copy', 'not mounted'))).toMatchObject([{ outcome: 'ok', detail: expect.stringContaining('none among the 6 newest') as string }]);
     expect(connected.asked).not.toContain('here');
   });
 
