@@ -16,7 +16,7 @@ export const cliHelp: RowGroup = {
         if (!(await execute(process.execPath, [built('scripts/cli/main.js'), '--help'])).includes('Usage: runbook')) throw new Error('runbook --help did not print its usage');
       } },
       { name: 'node', run: async () => void (await execute(process.execPath, ['-e', '0'])) },
-    ], { repetitions: settings.repetitions * 4, warmUps: 2 });
+    ], { repetitions: settings.repetitions * 4, warmUps: settings.repetitions > 1 ? 2 : 0 });
     return [secondsOutcome('cliHelp', samples.get('help') ?? [], { others: [{ name: 'node -e 0', samples: samples.get('node') ?? [] }] })];
   },
 };
@@ -36,7 +36,7 @@ export const workerStart: RowGroup = {
       return worker.readySeconds;
     };
     // The server is told the search attributes, and disks are warm, before anything counts.
-    const samples = await interleave([{ name: 'start', run: start() }, { name: 'bare', run: start('test/bench/baselines/bare-worker.js') }], { repetitions: settings.repetitions, warmUps: 2 });
+    const samples = await interleave([{ name: 'start', run: start() }, { name: 'bare', run: start('test/bench/baselines/bare-worker.js') }], { repetitions: settings.repetitions, warmUps: settings.repetitions > 1 ? 2 : 0 });
     return [secondsOutcome('workerStart', samples.get('start') ?? [], { others: [{ name: 'the SDK alone, same bundle', samples: samples.get('bare') ?? [] }], notes: [`Node ${process.versions.node}`] })];
   },
 };
