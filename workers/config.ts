@@ -5,6 +5,7 @@ import { signer } from '../activities/evidence/chain/sign.ts';
 import type { SecretSource } from '../activities/notify/channel-access.ts';
 import type { Signature } from '../contracts/chain.ts';
 import { configurationSchema, type Configuration, type ConnectionSettings } from '../contracts/configuration.ts';
+import { environment } from './config-environment.ts';
 import { describeIssues, unknownGates, unresolvedAliases } from './config-errors.ts';
 import { resolvePaths } from './config-paths.ts';
 import { ConfigurationError } from './configuration-error.ts';
@@ -37,7 +38,7 @@ export async function loadConfiguration(file?: string): Promise<LoadedConfigurat
 
 /** Which file {@link loadConfiguration} reads. */
 export function configurationFile(file?: string): string {
-  return resolve(file ?? (process.env['RUNBOOKS_CONFIG'] || DEFAULT_FILE));
+  return resolve(file ?? (environment['RUNBOOKS_CONFIG'] || DEFAULT_FILE));
 }
 
 /**
@@ -122,7 +123,7 @@ async function readSecret({ file, env }: SecretSource, what: string): Promise<st
     if (secret === '') throw new ConfigurationError(`the ${what} file ${file} is empty; put the ${what} there`);
     return secret;
   }
-  const secret = env === undefined ? undefined : process.env[env];
+  const secret = env === undefined ? undefined : environment[env];
   if (!secret) throw new ConfigurationError(`the environment variable ${env}, which the configuration names as ${what}, is not set; set it for this process`);
   return secret;
 }
@@ -146,5 +147,5 @@ export async function evidenceSigner({ evidence: { signingKey } }: Configuration
 
 /** What of our environment the application probe's command gets: enough to find programs, and no secret. */
 export function probeEnvironment(): Record<string, string> {
-  return Object.fromEntries(['PATH', 'HOME'].map((name) => [name, process.env[name] ?? '']));
+  return Object.fromEntries(['PATH', 'HOME'].map((name) => [name, environment[name] ?? '']));
 }

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { HOST_NAME } from '../contracts/search-attributes.ts';
+import { environment } from './config-environment.ts';
 import { ConfigurationError } from './configuration-error.ts';
 
 /**
@@ -9,7 +10,7 @@ import { ConfigurationError } from './configuration-error.ts';
  * @throws ConfigurationError when RUNBOOKS_HOST is no name
  */
 export function hostName(): string {
-  const name = process.env['RUNBOOKS_HOST'] || hostname();
+  const name = environment['RUNBOOKS_HOST'] || hostname();
   if (!HOST_NAME.test(name)) throw new ConfigurationError(`RUNBOOKS_HOST is "${name}"; use letters, digits, dots, _ and -, as in a host's name`);
   return name;
 }

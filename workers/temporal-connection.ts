@@ -1,4 +1,5 @@
 import type { ClientConnectConfig } from '@temporalio/envconfig';
+import { environment } from './config-environment.ts';
 import { ConfigurationError } from './configuration-error.ts';
 
 /** What flags may say about the connection to Temporal; profiles and TEMPORAL_… variables fill in the rest. */
@@ -38,5 +39,5 @@ export async function temporalConnectOptions(flags: TemporalFlags = {}): Promise
 }
 
 function definedVariables(): Record<string, string> {
-  return Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

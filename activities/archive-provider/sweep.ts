@@ -1,6 +1,6 @@
 import { readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { z } from 'zod';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { guardianId } from '../../contracts/guardian.ts';
@@ -9,6 +9,7 @@ import { isOver } from '../../contracts/run-status.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { PART } from '../archive/write-durably.ts';
 import { readSmallFile } from '../drill/hostile-files.ts';
+import { describeIfKnown } from '../kernel/describe-if-known.ts';
 import { PLACE_RECORD } from './drill-place.ts';
 
 /** Much longer than making a place and writing its record takes. */
@@ -134,10 +135,7 @@ async function fateOf({ owner, openedAtMs }: { owner: PlaceRecord['owner']; open
 }
 
 async function guardianOf(owner: PlaceRecord['owner'], client: Client): Promise<Guardian> {
-  try {
-    return isOver((await client.workflow.getHandle(guardianId(owner)).describe()).status.name) ? 'closed' : 'running';
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return 'unknown';
-    throw error;
-  }
+  const guardian = await describeIfKnown(client, guardianId(owner));
+  if (!guardian) return 'unknown';
+  return isOver(guardian.status.name) ? 'closed' : 'running';
 }

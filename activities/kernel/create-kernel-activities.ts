@@ -16,11 +16,12 @@ import { copyStores } from '../evidence/copy-stores.ts';
 import { directoryStore } from '../evidence/directory-store.ts';
 import { createEvidenceWriter } from '../evidence/evidence-writer.ts';
 import { lastUndone } from '../evidence/last-undone.ts';
+import { describeIfKnown } from './describe-if-known.ts';
 import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
 import { describeLock, endedLock, findFormerLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { withSenders } from './operation-senders.ts';
-import { findWrittenEvidence, identifyDecision, identifyUpdate, ledgerOf, neverBegan, readLedger, readLives, readStarter } from './run-history.ts';
+import { identifyDecision, identifyUpdate, ledgerOf, lookAtLife, readLedger, readLives, readStarter } from './run-history.ts';
 import { verifySignature } from './verify-signature.ts';
 
 export interface KernelDependencies {
@@ -86,12 +87,8 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     },
     async findDeadGuardians({ guardianIds }) {
       const states = await Promise.all(guardianIds.map(async (id) => {
-        try {
-          return isOver((await client.workflow.getHandle(id).describe()).status.name) ? id : undefined;
-        } catch (error) {
-          ignoreNotFound(error);
-          return id;
-        }
+        const guardian = await describeIfKnown(client, id);
+        return guardian && !isOver(guardian.status.name) ? undefined : id;
       }));
       return states.filter((id) => id !== undefined);
     },
@@ -111,18 +108,18 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     async writeEvidenceOfDeadRun({ owner, runbook, target, outcome, failure: known, end, settlement }) {
       const left = timeLeft();
       const runId = end?.runId || (await latestRun(client, owner))?.runId || owner.firstExecutionRunId;
-      const written = await findWrittenEvidence(client, owner.workflowId, runId).catch(ignoreNotFound);
+      const life = await lookAtLife(client, owner.workflowId, runId).catch(ignoreNotFound);
       // On this host also evidence whose writer died before the server knew of it.
-      const existing = written ?? await whileThereIsTime(left, () => writer.finish(owner.workflowId, runId));
+      const existing = life?.written ?? await whileThereIsTime(left, () => writer.finish(owner.workflowId, runId));
       if (existing) return existing;
       const handle = client.workflow.getHandle(owner.workflowId, runId);
       // A closed run still answers queries; one whose code cannot be replayed leaves only what the guardian knows.
-      const unbegun = await neverBegan(client, owner.workflowId, runId).catch(ignoreNotFound) === true;
+      const unbegun = life?.hasBegun === false;
       const record = unbegun ? undefined : await handle.query<RunRecord>(QUERIES.record).catch(unlessItMayPass);
       const whyUnknown = unbegun ? 'the run was ended before it began' : 'the history of the run could not be replayed';
       const finishedAtMs = end?.closedAtMs ?? Date.now();
       const failure = known ?? (outcome === 'succeeded' ? null : { type: outcome.toUpperCase(), message: `the run ended without writing its evidence (${end?.status ?? outcome}); its guardian ${guardianId(owner)} wrote this` });
-      const evidence = evidenceOf(record ?? unknownRecord({ whyUnknown, runbook, target, owner, codeVersion, startedAtMs: (await startOf(client, owner.workflowId, runId)) ?? finishedAtMs }), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
+      const evidence = evidenceOf(record ?? unknownRecord({ whyUnknown, runbook, target, owner, codeVersion, startedAtMs: (await describeIfKnown(client, owner.workflowId, runId))?.startTime.getTime() ?? finishedAtMs }), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
       evidence.steps = evidence.steps.map((step) => (step.outcome === 'running' ? { ...step, outcome: 'cancelled', finishedAt: evidence.finishedAt } : step));
       evidence.gates = evidence.gates.map((gate) => (gate.outcome === 'open' ? { ...gate, outcome: 'cancelled', closedAt: evidence.finishedAt } : gate));
       const whole = await withHistory(owner, evidence);
@@ -185,12 +182,6 @@ function onlyTarget(configuration: Configuration): string {
 function ignoreNotFound(error: unknown): undefined {
   if (!(error instanceof WorkflowNotFoundError)) throw error;
   return undefined;
-}
-
-/** When a run started; undefined when the server no longer has it. */
-async function startOf(client: Client, workflowId: string, runId: string): Promise<number | undefined> {
-  const description = await client.workflow.getHandle(workflowId, runId).describe().catch(ignoreNotFound);
-  return description?.startTime.getTime();
 }
 
 function unknownRecord({ whyUnknown, runbook, target, owner, codeVersion, startedAtMs }: Pick<RunRecord, 'runbook' | 'owner' | 'codeVersion' | 'startedAtMs'> & { target: string | null; whyUnknown: string }): RunRecord {

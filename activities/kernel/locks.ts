@@ -3,6 +3,7 @@ import { lockId } from '../../contracts/guardian.ts';
 import { lockStateSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { isOver } from '../../contracts/run-status.ts';
+import { describeIfKnown } from './describe-if-known.ts';
 import type { LockState, LockView } from './kernel-activities.ts';
 
 /** Of gRPC. */
@@ -23,13 +24,8 @@ export async function describeLock(client: Client, target: string): Promise<Lock
 
 /** The run of a lock that was ended, and that a request is about to begin anew; undefined where it lives, or there was none. The server knows at once, lists only later. */
 export async function endedLock(client: Client, target: string): Promise<string | undefined> {
-  try {
-    const { status, runId } = await client.workflow.getHandle(lockId(target)).describe();
-    return isOver(status.name) ? runId : undefined;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
+  const lock = await describeIfKnown(client, lockId(target));
+  return lock && isOver(lock.status.name) ? lock.runId : undefined;
 }
 
 /**

@@ -1,7 +1,8 @@
 import { Context } from '@temporalio/activity';
-import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import type { Owner } from '../../contracts/ledger.ts';
+import { describeIfKnown } from './describe-if-known.ts';
 import type { RunEnd } from './kernel-activities.ts';
 
 const { HistoryEventFilterType } = proto.temporal.api.enums.v1;
@@ -46,15 +47,10 @@ async function askForClose(client: Client, workflowId: string, runId: string): P
 
 /** Describes the newest run of an owner; undefined when it is gone, or its workflow id belongs to somebody else now. */
 export async function latestRun(client: Client, owner: Owner): Promise<WorkflowExecutionDescription | undefined> {
-  try {
-    const description = await client.workflow.getHandle(owner.workflowId).describe();
-    const first = description.raw.workflowExecutionInfo?.firstRunId;
-    if (first === owner.firstExecutionRunId || description.runId === owner.firstExecutionRunId) return description;
-    return await client.workflow.getHandle(owner.workflowId, owner.firstExecutionRunId).describe();
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
+  const description = await describeIfKnown(client, owner.workflowId);
+  const first = description?.raw.workflowExecutionInfo?.firstRunId;
+  if (!description || first === owner.firstExecutionRunId || description.runId === owner.firstExecutionRunId) return description;
+  return describeIfKnown(client, owner.workflowId, owner.firstExecutionRunId);
 }
 
 /** Of a run that the server no longer has. */

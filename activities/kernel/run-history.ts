@@ -1,9 +1,9 @@
-import { GUARDIAN_TYPE } from '../../contracts/guardian.ts';
 import { isGrpcServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import { latestRun } from './run-end.ts';
 import { stepOf } from './step-of.ts';
+import { GUARDIAN_TYPE } from '../../contracts/guardian.ts';
 import type { StartedBy } from '../../contracts/evidence.ts';
 import type { LedgerEntry, Owner } from '../../contracts/ledger.ts';
 import type { DecisionEvent, EvidenceFiles, IdentifyDecisionInput, IdentifyUpdateInput, UpdateEvent, KernelActivities, Ledger } from './kernel-activities.ts';
@@ -86,31 +86,28 @@ async function eventsOf(client: Client, workflowId: string, runId: string | unde
   }
 }
 
-/** Whether a run ended before any of its tasks came to its end: it knows nothing, and the server does not ask it. */
-export async function neverBegan(client: Client, workflowId: string, runId: string): Promise<boolean> {
-  return !(await eventsOf(client, workflowId, runId)).some((event) => event.workflowTaskCompletedEventAttributes);
+/** What one life of a run did, as its own history says. */
+export interface Life {
+  /** Where it wrote its evidence, on whatever host that was, which a directory would only say of its own; undefined when it never did. */
+  written: EvidenceFiles | undefined;
+  /** False where none of its tasks came to an end: it knows nothing, and the server does not ask it. */
+  hasBegun: boolean;
+  /** Whether it started its own guardian, or what a reset copied from a former life did. */
+  hadGuardian: boolean;
 }
 
-/** Whether a run has started its own guardian, in this life or in what a reset copied from a former one. One that is forgotten had none that anybody could miss. */
-export async function hadGuardian(client: Client, workflowId: string, runId: string): Promise<boolean> {
-  const events = await eventsOf(client, workflowId, runId).catch((error: unknown) => {
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-    return [];
-  });
-  return events.some((event) => event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowType?.name === GUARDIAN_TYPE);
-}
-
-/**
- * Where a run wrote its evidence, on whatever host that was; undefined when it never did. Its own history says so: a
- * directory would only say it of this host.
- */
-export async function findWrittenEvidence(client: Client, workflowId: string, runId: string): Promise<EvidenceFiles | undefined> {
+/** @throws WorkflowNotFoundError when the server no longer has its history */
+export async function lookAtLife(client: Client, workflowId: string, runId: string): Promise<Life> {
   const events = await eventsOf(client, workflowId, runId);
   const writing = new Set(events.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === WRITE_EVIDENCE).map((event) => String(event.eventId)));
   const written = events.map((event) => event.activityTaskCompletedEventAttributes).find((completed) => completed && writing.has(String(completed.scheduledEventId)));
   const [result] = written?.result?.payloads ?? [];
-  // Older code wrote none.
-  return result ? { head: null, ...defaultPayloadConverter.fromPayload<Omit<EvidenceFiles, 'head'>>(result) } : undefined;
+  return {
+    // Older code wrote none.
+    written: result ? { head: null, ...defaultPayloadConverter.fromPayload<Omit<EvidenceFiles, 'head'>>(result) } : undefined,
+    hasBegun: events.some((event) => event.workflowTaskCompletedEventAttributes),
+    hadGuardian: events.some((event) => event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowType?.name === GUARDIAN_TYPE),
+  };
 }
 
 /** What a client called itself, as far as evidence keeps it. */

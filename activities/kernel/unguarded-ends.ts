@@ -1,11 +1,12 @@
-import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, type Client, type WorkflowExecutionInfo } from '@temporalio/client';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { GUARDIAN_TYPE, guardianId, type GuardianInput } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { describeIfKnown } from './describe-if-known.ts';
 import { latestRun } from './run-end.ts';
-import { hadGuardian } from './run-history.ts';
+import { lookAtLife } from './run-history.ts';
 
 /**
  * Runs that ended longer ago are left to the doctor: a server may forget, after a day at the soonest and half an hour later
@@ -46,14 +47,14 @@ function endedByForce({ client, types }: EndWatchInput): AsyncIterable<WorkflowE
 }
 
 async function giveGuardian({ workflowId, runId, type, closeTime }: WorkflowExecutionInfo, { client, configuration: { lease, notifications } }: EndWatchInput): Promise<'given' | 'seen to' | 'somebody is at it'> {
-  // What a run's own guardian has to do, no other can. Where that was ended by force, the doctor names the run.
-  if (await hadGuardian(client, workflowId, runId)) return 'seen to';
-  const run = await describe(client, workflowId, runId);
+  const run = await describeIfKnown(client, workflowId, runId);
   if (!run) return 'seen to';
   const owner: Owner = { workflowId, firstExecutionRunId: run.raw.workflowExecutionInfo?.firstRunId || runId };
   // One that goes on in what it was reset to has not ended.
   if ((await latestRun(client, owner))?.runId !== runId) return 'seen to';
-  const guardian = await describe(client, guardianId(owner));
+  // What a run's own guardian has to do, no other can. Where that was ended by force, the doctor names the run.
+  if ((await lookAtLife(client, workflowId, runId)).hadGuardian) return 'seen to';
+  const guardian = await describeIfKnown(client, guardianId(owner));
   if (guardian && !isOver(guardian.status.name)) return 'somebody is at it';
   // One of before was a former life's: this one began later, by a reset.
   if (guardian && closeTime && guardian.startTime >= closeTime) return 'seen to';
@@ -72,12 +73,4 @@ async function giveGuardian({ workflowId, runId, type, closeTime }: WorkflowExec
     if (error instanceof WorkflowExecutionAlreadyStartedError) return 'somebody is at it';
     throw error;
   }
-}
-
-/** Undefined when the server does not know it. */
-async function describe(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | undefined> {
-  return client.workflow.getHandle(workflowId, runId).describe().catch((error: unknown) => {
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-    return undefined;
-  });
 }

@@ -1,8 +1,9 @@
-import { WorkflowNotFoundError, type WorkflowExecutionInfo } from '@temporalio/client';
+import type { WorkflowExecutionInfo } from '@temporalio/client';
 import { copyStores } from '../../activities/evidence/copy-stores.ts';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { formatSeconds } from '../../activities/evidence/report-format.ts';
 import { namesOf } from '../../activities/evidence/store.ts';
+import { describeIfKnown } from '../../activities/kernel/describe-if-known.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import { isOver } from '../../contracts/run-status.ts';
@@ -76,10 +77,8 @@ function closedRuns({ client }: Pick<Connected, 'client'>): AsyncIterable<Workfl
 
 /** Not a run that goes on in what it was reset to, nor one whose guardian is still at it. */
 async function shouldHaveEvidence({ client }: Pick<Connected, 'client'>, { workflowId, runId }: WorkflowExecutionInfo): Promise<boolean> {
-  const described = await client.workflow.getHandle(workflowId, runId).describe().catch((error: unknown) => {
-    // Forgotten since it was listed.
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-  });
+  const described = await describeIfKnown(client, workflowId, runId);
+  // Forgotten since it was listed.
   if (!described || described.raw.workflowExtendedInfo?.resetRunId) return false;
   const firstExecutionRunId = described.raw.workflowExecutionInfo?.firstRunId || runId;
   // One that had none, or whose guardian is forgotten already, had time enough.

@@ -16,6 +16,7 @@ import type { Settlement } from '../../contracts/record.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { startWorkerProcess } from '../faults/worker-process.ts';
+import { awaitGuardian } from '../support/await-guardian.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
 
 let demo: DemoEnvironment;
@@ -128,7 +129,7 @@ it('a host that the configuration names is the one that plans and works, whichev
   try {
     await handle.result();
     expect(await handle.query('plan')).toMatchObject({ plan: { taskQueue: 'runbooks@elsewhere' } });
-    await demo.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result();
+    await awaitGuardian(demo.client, handle);
   } finally {
     await elsewhere.signal('SIGTERM');
   }

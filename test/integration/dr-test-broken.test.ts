@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { evidenceSchema } from '../../contracts/evidence.ts';
-import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import { damageBackup, damageKinds, loudDamageKinds, readColdTables, silentDamageKinds, type DamageKind } from '../../scripts/demo/damage.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
+import { awaitGuardian } from '../support/await-guardian.ts';
 import { runDrill } from '../support/drill-run.ts';
 
 let demo: DemoEnvironment;
@@ -71,7 +71,7 @@ describe('dr-test on a broken backup, which it is not told', () => {
     await vi.waitUntil(async () => (await handle.query<RunRecord>('record')).checks.some((check) => check.outcome === 'failed'), { timeout: 60_000, interval: 20 });
     await (how === 'abort' ? handle.signal('abort') : handle.terminate('test'));
     await handle.result().catch(() => undefined);
-    await demo.client.workflow.getHandle(guardianId({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result();
+    await awaitGuardian(demo.client, handle);
     const directory = join(demo.root, 'evidence');
     const name = (await readdir(directory)).find((file) => file.startsWith(handle.workflowId.replaceAll('/', '_')) && file.endsWith('.json')) ?? 'none';
     const evidence = evidenceSchema.parse(JSON.parse(await readFile(join(directory, name), 'utf8')));

@@ -52,18 +52,22 @@ export function toyConfiguration(root: string, gates: Record<string, unknown>, l
 }
 
 /** The toy runbook with its guardian and lock, as a worker takes it. Made once for a run of the tests: that takes seconds of both cores. */
-export async function bundleToy(): Promise<WorkflowBundle> {
+export function bundleToy(): Promise<WorkflowBundle> {
+  return (bundle ??= takeOrMakeBundle());
+}
+let bundle: Promise<WorkflowBundle> | undefined;
+
+async function takeOrMakeBundle(): Promise<WorkflowBundle> {
   const directory = process.env[BUNDLES];
-  const file = directory === undefined ? undefined : path.join(directory, 'toy.js');
-  const made = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined);
+  if (directory === undefined) return makeToyBundle();
+  const file = path.join(directory, 'toy.js');
+  const made = await readFile(file, 'utf8').catch(() => undefined);
   if (made !== undefined) return { code: made };
   const bundled = await makeToyBundle();
-  if (file !== undefined) {
-    // Several files may make it at once, and none may read half of it.
-    const own = `${file}.${process.pid}`;
-    await writeFile(own, bundled.code);
-    await rename(own, file);
-  }
+  // Several files may make it at once, and none may read half of it.
+  const own = `${file}.${process.pid}`;
+  await writeFile(own, bundled.code);
+  await rename(own, file);
   return bundled;
 }
 
@@ -75,9 +79,6 @@ function makeToyBundle(): Promise<WorkflowBundle> {
     preloadModules: [fileURLToPath(new URL('../../workflows/procedure/shared-modules.ts', import.meta.url))],
   });
 }
-
-/** One bundle does for all environments of a test file. */
-let bundle: Promise<WorkflowBundle> | undefined;
 
 /** Every piece of evidence that was written, checked against its schema. */
 export async function readEvidence({ evidence: { directory } }: Configuration): Promise<Evidence[]> {
@@ -121,9 +122,8 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
     server, client, root,
     kernelActivities: (directory) => kernelActivities({ ...configuration.evidence, directory }),
     async startWorker(instead = {}) {
-      bundle ??= bundleToy();
       const worker = await Worker.create({
-        connection: native, taskQueue: 'runbooks', workflowBundle: await bundle,
+        connection: native, taskQueue: 'runbooks', workflowBundle: await bundleToy(),
         activities: { ...kernelActivities(), ...createNotifyActivities({ configuration, namespace: 'default', resolveSecret }), ...toyActivities, ...instead },
         shutdownGraceTime: '100ms', shutdownForceTime: '2s',
       });

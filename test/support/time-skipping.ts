@@ -33,9 +33,6 @@ export interface TimeSkipping {
   stop(): Promise<void>;
 }
 
-/** One does for all of a file. */
-let bundle: ReturnType<typeof bundleToy> | undefined;
-
 /** `lookEvery`: this server's time stands still while an activity is at work, so that one which watches has to be many short looks. */
 export async function startTimeSkipping(lookEvery: '30m' | '5 days'): Promise<TimeSkipping> {
   const root = await mkdtemp(path.join(tmpdir(), 'time-skipping-'));
@@ -55,7 +52,7 @@ export async function startTimeSkipping(lookEvery: '30m' | '5 days'): Promise<Ti
     async startWorker(configuration, instead = {}) {
       await stopWorker();
       const worker = await Worker.create({
-        connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await (bundle ??= bundleToy()),
+        connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await bundleToy(),
         activities: { ...kernelActivities(configuration), ...toyActivities, awaitRunEnd, ...instead },
       });
       const running = worker.run();

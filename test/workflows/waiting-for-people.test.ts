@@ -31,8 +31,6 @@ let worker: Worker | undefined;
 let running: Promise<void> | undefined;
 let root: string;
 let told: NotificationInput[];
-/** One does for all. */
-let bundle: ReturnType<typeof bundleToy> | undefined;
 
 beforeEach(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'gate-ladder-'));
@@ -61,7 +59,7 @@ async function startToy(gates: Record<string, unknown>, each: Record<string, unk
   const kernelActivities = createKernelActivities({ client, configuration, codeVersion: 'test', searchAttributes: [] });
   const deliver: NotifyActivities['deliver'] = async (input) => void told.push(input);
   worker = await Worker.create({
-    connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await (bundle ??= bundleToy()),
+    connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await bundleToy(),
     activities: { ...kernelActivities, ...toyActivities, deliver, awaitRunEnd: ({ owner }: { owner: Owner }) => lookForRunEnd(client, owner) },
   });
   running = worker.run();
