@@ -29,6 +29,14 @@ export function guardianId(owner: Owner): string {
   return shortWorkflowId(`guardian/${owner.workflowId}/`, owner.firstExecutionRunId);
 }
 
+/**
+ * Workflow id of what writes the evidence of a run that was ended by force before it had a guardian: of each life its own,
+ * so that what a run is reset to never takes it for its guardian.
+ */
+export function evidenceWriterId({ workflowId, runId }: { workflowId: string; runId: string }): string {
+  return shortWorkflowId(`evidence/${workflowId}/`, runId);
+}
+
 /** Workflow id of a target's lock. */
 export function lockId(target: string): string {
   return `lock/${target}`;

@@ -56,6 +56,21 @@ export const NOTHING_SETTLED: Settlement = {
   teardown: { outcome: 'notNeeded', provenAbsent: true, leaseExpiresAt: null, destroyed: [], failure: null, proofs: [] },
 };
 
+/** The settlement of a run that owned nothing, and of whose former lives nobody knows whether they did. `at`: now, as RFC 3339. */
+export function settledAsFarAsKnown(lost: readonly string[], at: string): Settlement {
+  if (lost.length === 0) return NOTHING_SETTLED;
+  const failure = 'the server no longer has the histories of former lives of this run, so nobody knows what those had created';
+  return { compensations: lost.map((runId) => unknownToUndo(runId, at)), teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
+}
+
+/** People have to look: nobody else can. */
+export function unknownToUndo(runId: string, at: string): CompensationRecord {
+  return {
+    id: `history of ${runId}`, step: 'unknown', title: `undo what run ${runId} registered`, outcome: 'failed', startedAt: at, finishedAt: at,
+    detail: 'the server no longer has its history, so nobody knows whether there was anything; look by hand for what its runbook does',
+  };
+}
+
 /** What a run may have left behind, in words; null when everything is undone and proven to be gone. */
 export function leftBehind({ compensations, teardown }: Pick<Settlement, 'compensations' | 'teardown'>): string | null {
   const left = compensations.filter(({ outcome }) => outcome === 'failed').map(({ title, detail }) => `this was not done: ${title}${detail === null ? '' : ` (${detail})`}`);

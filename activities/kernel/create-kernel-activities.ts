@@ -17,6 +17,7 @@ import { directoryStore } from '../evidence/directory-store.ts';
 import { createEvidenceWriter } from '../evidence/evidence-writer.ts';
 import { lastUndone } from '../evidence/last-undone.ts';
 import { describeIfKnown } from './describe-if-known.ts';
+import { findFormerGuardian } from './former-guardian.ts';
 import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
 import { describeLock, endedLock, findFormerLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
@@ -92,6 +93,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       }));
       return states.filter((id) => id !== undefined);
     },
+    findFormerGuardian: (input) => findFormerGuardian(client, input),
     findRunEnd: ({ owner }) => findRunEnd(client, owner),
     awaitRunEnd: ({ owner }) => awaitRunEnd(client, owner),
     async endRun({ owner, how, reason }) {
@@ -118,7 +120,8 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       const record = unbegun ? undefined : await handle.query<RunRecord>(QUERIES.record).catch(unlessItMayPass);
       const whyUnknown = unbegun ? 'the run was ended before it began' : 'the history of the run could not be replayed';
       const finishedAtMs = end?.closedAtMs ?? Date.now();
-      const failure = known ?? (outcome === 'succeeded' ? null : { type: outcome.toUpperCase(), message: `the run ended without writing its evidence (${end?.status ?? outcome}); its guardian ${guardianId(owner)} wrote this` });
+      const writtenBy = Context.current().info.workflowExecution?.workflowId ?? guardianId(owner);
+      const failure = known ?? (outcome === 'succeeded' ? null : { type: outcome.toUpperCase(), message: `the run ended without writing its evidence (${end?.status ?? outcome}); ${writtenBy} wrote this` });
       const evidence = evidenceOf(record ?? unknownRecord({ whyUnknown, runbook, target, owner, codeVersion, startedAtMs: (await describeIfKnown(client, owner.workflowId, runId))?.startTime.getTime() ?? finishedAtMs }), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
       evidence.steps = evidence.steps.map((step) => (step.outcome === 'running' ? { ...step, outcome: 'cancelled', finishedAt: evidence.finishedAt } : step));
       evidence.gates = evidence.gates.map((gate) => (gate.outcome === 'open' ? { ...gate, outcome: 'cancelled', closedAt: evidence.finishedAt } : gate));

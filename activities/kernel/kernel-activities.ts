@@ -43,6 +43,9 @@ export interface EvidenceFiles { evidence: string; report: string; head: string 
 /** A run that may not have written its evidence. `failure`: why its guardian ended it, where it did. */
 export interface DeadRun { owner: Owner; runbook: string; target: string | null; outcome: Outcome; failure?: { type: FailureType; message: string }; end: RunEnd | null; settlement: Settlement }
 
+/** `none`: there was none, or it has settled everything. `lost`: former lives whose histories the server no longer has, where no guardian is known either. */
+export interface FormerGuardian { state: 'none' | 'lives' | 'endedByForce'; lost: string[] }
+
 /** What the kernel needs of the world. All are safe to call twice. */
 export interface KernelActivities {
   describeRun(input: { runbook: string; target: string | undefined; gates: readonly string[]; run: { workflowId: string; runId: string } }): Promise<RunSettings>;
@@ -58,6 +61,8 @@ export interface KernelActivities {
   releaseLock(input: { target: string; guardianId: string }): Promise<void>;
   /** Which of these guardians no longer run, so that the lock can be taken from them. */
   findDeadGuardians(input: { guardianIds: string[] }): Promise<string[]>;
+  /** What a life of a run that has no guardian of its own must not deny at its end: what a former life did, and who undoes that. */
+  findFormerGuardian(input: { owner: Owner; runId: string }): Promise<FormerGuardian>;
   /** Looks once: null while the run lives. */
   findRunEnd(input: { owner: Owner }): Promise<RunEnd | null>;
   /** Watches until the run has ended; each that watches takes one of a worker's places for activities. */

@@ -92,8 +92,6 @@ export interface Life {
   written: EvidenceFiles | undefined;
   /** False where none of its tasks came to an end: it knows nothing, and the server does not ask it. */
   hasBegun: boolean;
-  /** Whether it started its own guardian, or what a reset copied from a former life did. */
-  hadGuardian: boolean;
 }
 
 /** @throws WorkflowNotFoundError when the server no longer has its history */
@@ -106,8 +104,12 @@ export async function lookAtLife(client: Client, workflowId: string, runId: stri
     // Older code wrote none.
     written: result ? { head: null, ...defaultPayloadConverter.fromPayload<Omit<EvidenceFiles, 'head'>>(result) } : undefined,
     hasBegun: events.some((event) => event.workflowTaskCompletedEventAttributes),
-    hadGuardian: events.some((event) => event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowType?.name === GUARDIAN_TYPE),
   };
+}
+
+/** Whether a life started its own guardian, or what a reset copied from a former life did. */
+export function hadGuardian(events: readonly HistoryEvent[]): boolean {
+  return events.some((event) => event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowType?.name === GUARDIAN_TYPE);
 }
 
 /** What a client called itself, as far as evidence keeps it. */

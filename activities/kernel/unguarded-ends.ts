@@ -1,12 +1,13 @@
 import { WorkflowExecutionAlreadyStartedError, type Client, type WorkflowExecutionInfo } from '@temporalio/client';
 import type { Configuration } from '../../contracts/configuration.ts';
-import { GUARDIAN_TYPE, guardianId, type GuardianInput } from '../../contracts/guardian.ts';
+import { evidenceWriterId, GUARDIAN_TYPE, guardianId, type GuardianInput } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { describeIfKnown } from './describe-if-known.ts';
+import { wasEndedByForce } from './former-guardian.ts';
 import { latestRun } from './run-end.ts';
-import { lookAtLife } from './run-history.ts';
+import { hadGuardian, readLives } from './run-history.ts';
 
 /**
  * Runs that ended longer ago are left to the doctor: a server may forget, after a day at the soonest and half an hour later
@@ -19,7 +20,7 @@ export interface EndWatchInput { client: Client; configuration: Pick<Configurati
 
 /**
  * Gives each run that was ended by force before it had a guardian (while it waited for people, or before it had begun) one
- * that sees to its evidence. What it returns is called again and again, and resolves to the workflow ids of the runs that got
+ * that sees to its evidence alone. What it returns is called again and again, and resolves to the workflow ids of the runs that got
  * one. Any number of workers may do the same. Throws what the server refuses first, when it has tried all.
  */
 export function createEndWatch(input: EndWatchInput): () => Promise<string[]> {
@@ -29,7 +30,7 @@ export function createEndWatch(input: EndWatchInput): () => Promise<string[]> {
     const seen = new Set<string>();
     const failures: Error[] = [];
     for await (const run of endedByForce(input)) {
-      const became = seenTo.has(run.runId) ? 'seen to' : await giveGuardian(run, input).catch((error: Error) => void failures.push(error));
+      const became = seenTo.has(run.runId) ? 'seen to' : await giveWriter(run, input).catch((error: Error) => void failures.push(error));
       if (became === 'given') given.push(run.workflowId);
       // What failed, and what somebody is at, is looked at once more.
       if (became === 'given' || became === 'seen to') seen.add(run.runId);
@@ -46,18 +47,22 @@ function endedByForce({ client, types }: EndWatchInput): AsyncIterable<WorkflowE
   return client.workflow.list({ query: `WorkflowType IN (${ours}) AND TaskQueue = '${TASK_QUEUE}' AND ExecutionStatus IN ('Terminated', 'TimedOut') AND CloseTime > '${since}'` });
 }
 
-async function giveGuardian({ workflowId, runId, type, closeTime }: WorkflowExecutionInfo, { client, configuration: { lease, notifications } }: EndWatchInput): Promise<'given' | 'seen to' | 'somebody is at it'> {
+async function giveWriter({ workflowId, runId, type }: WorkflowExecutionInfo, { client, configuration: { lease, notifications } }: EndWatchInput): Promise<'given' | 'seen to' | 'somebody is at it'> {
   const run = await describeIfKnown(client, workflowId, runId);
   if (!run) return 'seen to';
   const owner: Owner = { workflowId, firstExecutionRunId: run.raw.workflowExecutionInfo?.firstRunId || runId };
   // One that goes on in what it was reset to has not ended.
   if ((await latestRun(client, owner))?.runId !== runId) return 'seen to';
-  // What a run's own guardian has to do, no other can. Where that was ended by force, the doctor names the run.
-  if ((await lookAtLife(client, workflowId, runId)).hadGuardian) return 'seen to';
-  const guardian = await describeIfKnown(client, guardianId(owner));
+  const [guardian, writer] = await Promise.all([describeIfKnown(client, guardianId(owner)), describeIfKnown(client, evidenceWriterId({ workflowId, runId }))]);
+  if (writer) return isOver(writer.status.name) ? 'seen to' : 'somebody is at it';
   if (guardian && !isOver(guardian.status.name)) return 'somebody is at it';
-  // One of before was a former life's: this one began later, by a reset.
-  if (guardian && closeTime && guardian.startTime >= closeTime) return 'seen to';
+  // What a run's own guardian has to do, no other can, and where that was ended by force, the doctor names the run. Only one
+  // that had settled a former life before this one began has nothing to do with it.
+  if (guardian && (wasEndedByForce(guardian.status.name) || !guardian.closeTime || guardian.closeTime > run.startTime)) return 'seen to';
+  // Histories are long, and therefore last. A guardian that the server has forgotten is in one of them.
+  const { histories } = await readLives(client, owner);
+  const withGuardian = [...histories].filter(([, events]) => hadGuardian(events)).map(([of]) => of);
+  if (guardian ? withGuardian.includes(runId) : withGuardian.length > 0) return 'seen to';
   const target = run.searchAttributes['RunbookTarget']?.[0];
   const input: GuardianInput = {
     // Empty: the run did not come to know its target.
@@ -65,7 +70,7 @@ async function giveGuardian({ workflowId, runId, type, closeTime }: WorkflowExec
   };
   try {
     await client.workflow.start(GUARDIAN_TYPE, {
-      workflowId: guardianId(owner), taskQueue: TASK_QUEUE, args: [input], workflowIdReusePolicy: guardian ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE', staticSummary: 'writes the evidence of a run that was ended by force before it had a guardian',
+      workflowId: evidenceWriterId({ workflowId, runId }), taskQueue: TASK_QUEUE, args: [input], workflowIdReusePolicy: 'REJECT_DUPLICATE', staticSummary: 'writes the evidence of a run that was ended by force before it had a guardian',
     });
     return 'given';
   } catch (error) {

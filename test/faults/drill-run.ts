@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowNotFoundError, type Client, type WorkflowHandle, type WorkflowHandleWithSignaledRunId } from '@temporalio/client';
 import { DrTest } from '../../contracts/dr-test.ts';
-import { guardianId } from '../../contracts/guardian.ts';
+import { evidenceWriterId, guardianId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
@@ -21,6 +21,8 @@ export class DrillRun {
   readonly owner: Owner;
   readonly handle: WorkflowHandle;
   readonly guardian: WorkflowHandle;
+  /** Instead of a guardian, where the run was ended by force before it had one. */
+  readonly #evidenceWriter: WorkflowHandle;
   #driving: AbortController | undefined;
   #driven: Promise<void> | undefined;
 
@@ -29,6 +31,7 @@ export class DrillRun {
     this.owner = { workflowId: started.workflowId, firstExecutionRunId: started.signaledRunId };
     this.handle = client.workflow.getHandle(started.workflowId);
     this.guardian = client.workflow.getHandle(guardianId(this.owner));
+    this.#evidenceWriter = client.workflow.getHandle(evidenceWriterId({ workflowId: started.workflowId, runId: started.signaledRunId }));
   }
 
   static async start(client: Client): Promise<DrillRun> {
@@ -114,14 +117,14 @@ export class DrillRun {
     }));
   }
 
-  /** Waits until the run and its guardian are closed; gives how the run ended. */
+  /** Waits until the run and its guardian, or what writes its evidence instead, are closed; gives how the run ended. */
   async ended(withinMs: number): Promise<string> {
     const end = Date.now() + withinMs;
     try {
       const status = await statusWhenClosed(this.handle, end);
       const byForce = status === 'TERMINATED' || status === 'TIMED_OUT';
       for (const patient = Date.now() + (byForce ? GUARDIAN_STARTS_WITHIN_MS : 0); await this.guardianStatus() === undefined && Date.now() < patient;) await sleep(50);
-      await statusWhenClosed(this.guardian, end);
+      for (const handle of [this.guardian, this.#evidenceWriter]) await statusWhenClosed(handle, end);
       return status ?? 'GONE';
     } finally {
       this.#driving?.abort();
@@ -130,7 +133,7 @@ export class DrillRun {
   }
 
   async guardianStatus(): Promise<string | undefined> {
-    return statusOf(this.guardian);
+    return (await statusOf(this.guardian)) ?? statusOf(this.#evidenceWriter);
   }
 
   /** What history says of the run's phases and activities. */

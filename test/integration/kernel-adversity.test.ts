@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { acting, startToy, until } from '../support/toy-runs.ts';
+import { acting, gateOpens, reset, startToy, until } from '../support/toy-runs.ts';
 
 /** Longer than a healthy run of these tests, short enough to wait for. */
 const LEASE_MS = 6_000;
@@ -15,7 +15,7 @@ let environment: KernelEnvironment;
 /** While it is set, no lock is given back. */
 let releaseRefused: string | undefined;
 beforeAll(async () => {
-  environment = await startKernelEnvironment({}, { maximum: `${LEASE_MS / 1000}s` });
+  environment = await startKernelEnvironment({}, { maximum: `${LEASE_MS / 1000}s` }, { gated: { start: { assurance: 'none', requesterMayApprove: true } } });
   const real = environment.kernelActivities(path.join(environment.root, 'evidence'));
   await environment.startWorker({
     releaseLock: async (input) => {
@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => environment.stop());
 
-const start = (input: Record<string, unknown> = {}) => startToy(environment, input);
+const start = (input: Record<string, unknown> = {}) => startToy(environment, { database: 'shop', ...input });
 
 const holders = () => environment.client.workflow.getHandle(lockId('shop')).query<{ holders: { guardianId: string }[]; waiting: unknown[] }>('holders');
 
@@ -52,6 +52,17 @@ it('a run whose lease is over is asked to end, undoes, and says why', async () =
   expect(evidence).toMatchObject({ outcome: 'timedOut', failure: { type: 'LEASE_OVER' }, teardown: { outcome: 'done', provenAbsent: true } });
   expect(evidence.compensations.map((entry) => entry.id)).toEqual(['one']);
   expect((await holders()).holders).toEqual([]);
+});
+
+it('one that was reset to its gate, while its former life held the target, is asked, too', async () => {
+  const run = await start({ database: 'gated', stallMs: 120_000 });
+  await gateOpens(run);
+  await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+  await acting(run);
+  await reset(environment, run, 'first');
+  await expect(environment.client.workflow.getHandle(run.handle.workflowId).result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER', message: 'its lease is over' } });
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'timedOut', chain: { writtenBy: 'run' }, compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true } });
 });
 
 it('a run whose last step goes on to its end when its lease is over does not succeed', async () => {

@@ -1,24 +1,29 @@
-import { ApplicationFailure, WorkflowNotFoundError } from '@temporalio/client';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { ApplicationFailure, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { describeIfKnown } from '../../activities/kernel/describe-if-known.ts';
 import { createEndWatch } from '../../activities/kernel/unguarded-ends.ts';
+import { evidenceWriterId } from '../../contracts/guardian.ts';
 import { startKernelEnvironment, toyConfiguration, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { acting, gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
 let working: Awaited<ReturnType<KernelEnvironment['startWorker']>>;
 beforeAll(async () => {
-  environment = await startKernelEnvironment({ start: { assurance: 'none', requesterMayApprove: true } }, {}, { free: {} });
+  const gates = { start: { assurance: 'none', requesterMayApprove: true } };
+  // A lock notices only after a while that a guardian was ended by force: who does that has a target alone.
+  environment = await startKernelEnvironment(gates, {}, { free: {}, own: gates, other: gates, last: {} });
   working = await environment.startWorker();
 });
 afterAll(() => environment.stop());
 
 const start = (input: Record<string, unknown> = {}, options = {}) => startToy(environment, { database: 'shop', ...input }, undefined, options);
-const guardianOf = ({ guardian }: ToyRun) => guardian.describe().catch((error: unknown) => {
-  if (!(error instanceof WorkflowNotFoundError)) throw error;
-  return undefined;
-});
+const guardianOf = ({ guardian }: ToyRun) => describeIfKnown(environment.client, guardian.workflowId);
+/** Of its first life, where no other is named. */
+const writerOf = ({ handle: { workflowId, firstExecutionRunId } }: ToyRun, runId = firstExecutionRunId) => describeIfKnown(environment.client, evidenceWriterId({ workflowId, runId }));
 /** Waits until workers have seen to it. */
-const seenTo = (run: ToyRun) => until(async () => (await guardianOf(run))?.status.name === 'COMPLETED', 'a guardian came and went');
+const seenTo = (run: ToyRun, runId?: string) => until(async () => (await writerOf(run, runId))?.status.name === 'COMPLETED', 'its evidence was seen to');
 /** Waits until the server lists its newest end. */
 const listed = ({ handle: { workflowId } }: { handle: { workflowId: string } }) => until(async () => (await environment.client.workflow.count(`WorkflowId = '${workflowId}' AND ExecutionStatus = 'Terminated'`)).count > 0, 'the server lists it');
 const watchOf = () => createEndWatch({ client: environment.client, configuration: toyConfiguration(environment.root, {}, {}), types: ['toy'] });
@@ -59,7 +64,7 @@ it('one that cannot write its evidence leaves that to a guardian', async () => {
   await gateOpens(run);
   await run.handle.signal('reject', { gate: 'start', by: 'anna' });
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { message: expect.stringContaining('Activity') as string } });
-  await seenTo(run);
+  await run.guardian.result();
   expect(await run.evidence()).toMatchObject({ outcome: 'rejected', gates: [{ outcome: 'rejected' }], chain: { writtenBy: 'guardian' } });
   await working.stop();
   working = await environment.startWorker();
@@ -68,14 +73,14 @@ it('one that cannot write its evidence leaves that to a guardian', async () => {
 it('one that goes on in what it was reset to gets none; the new life, ended by force at its gate, gets evidence of its own', async () => {
   const run = await start();
   await gateOpens(run);
-  await reset(environment, run, 'first');
+  const second = await reset(environment, run, 'first');
   const newest = environment.client.workflow.getHandle(run.handle.workflowId);
   const open = (what: string) => until(async () => ((await newest.query<{ openGate: object | null }>('progress').catch(() => undefined))?.openGate ?? null) !== null, what);
   await open('the gate is open again');
   await listed(run);
-  expect([await look(), await guardianOf(run)]).toEqual([[], undefined]);
+  expect([await look(), await guardianOf(run), await writerOf(run)]).toEqual([[], undefined, undefined]);
   await newest.terminate('test');
-  await seenTo(run);
+  await seenTo(run, second);
   expect((await evidenceOf(run)).map(({ outcome }) => outcome)).toEqual(['terminated']);
   const again = await reset(environment, run, 'first');
   await open('the gate is open once more');
@@ -91,6 +96,96 @@ it('where the own guardian of a run was ended by force, no other claims that the
   await run.handle.terminate('test');
   await listed(run);
   expect([await look(), await evidenceOf(run), (await guardianOf(run))?.status.name]).toEqual([[], [], 'TERMINATED']);
+});
+
+/** A run that acted, and was reset to its gate: its former life did something, and its new one has no guardian of its own. */
+async function actedAndReset(database = 'shop'): Promise<{ run: ToyRun; newest: WorkflowHandle; runId: string }> {
+  const run = await start({ database, stallMs: 60_000 });
+  await gateOpens(run);
+  await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+  await acting(run);
+  const runId = await reset(environment, run, 'first');
+  const newest = environment.client.workflow.getHandle(run.handle.workflowId);
+  await until(async () => ((await newest.query<{ openGate: object | null }>('progress').catch(() => undefined))?.openGate ?? null) !== null, 'the gate is open again');
+  return { run, newest, runId };
+}
+
+it('a run that acted, and is rejected after a reset to its gate, has undone what it did', async () => {
+  const { run, newest } = await actedAndReset();
+  await newest.signal('reject', { gate: 'start', by: 'anna' });
+  await newest.result().catch(() => undefined);
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({
+    outcome: 'rejected', chain: { writtenBy: 'run' }, compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true },
+  });
+  expect(await run.undone()).toEqual(['one']);
+});
+
+it('where that guardian was ended by force, such a run does not claim that there was nothing', async () => {
+  const { run, newest } = await actedAndReset('own');
+  await run.guardian.terminate('test');
+  await newest.signal('reject', { gate: 'start', by: 'anna' });
+  await newest.result().catch(() => undefined);
+  expect(await run.evidence()).toMatchObject({ outcome: 'rejected', teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('nobody has looked') as string } });
+});
+
+it('where both were ended by force, nobody claims it for them', async () => {
+  const { run, newest, runId } = await actedAndReset('other');
+  await run.guardian.terminate('test');
+  await newest.terminate('test');
+  await until(async () => (await environment.client.workflow.count(`RunId = '${runId}' AND ExecutionStatus = 'Terminated'`)).count > 0, 'the server lists it');
+  expect([await look(), await evidenceOf(run), await writerOf(run, runId)]).toEqual([[], [], undefined]);
+});
+
+it('the guardian of the former life, which undid it, is the only one to write it down', async () => {
+  const { run, newest, runId } = await actedAndReset();
+  await newest.terminate('test');
+  await run.guardian.result();
+  await until(async () => (await environment.client.workflow.count(`RunId = '${runId}' AND ExecutionStatus = 'Terminated'`)).count > 0, 'the server lists it');
+  expect([await look(), await writerOf(run, runId)]).toEqual([[], undefined]);
+  expect(await run.evidence()).toMatchObject({ outcome: 'terminated', compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true } });
+});
+
+it('while evidence cannot be written, what the run was reset to goes its own way', async () => {
+  const directory = path.join(environment.root, 'evidence');
+  const run = await start();
+  await gateOpens(run);
+  await rename(directory, `${directory}.aside`);
+  await writeFile(directory, 'no directory');
+  try {
+    await run.handle.terminate('test');
+    await until(async () => (await writerOf(run))?.status.name === 'RUNNING', 'its evidence is being written');
+    await reset(environment, run, 'first');
+    const newest = environment.client.workflow.getHandle(run.handle.workflowId);
+    await until(async () => ((await newest.query<{ openGate: object | null }>('progress').catch(() => undefined))?.openGate ?? null) !== null, 'the gate is open again');
+    await newest.signal('approve', { gate: 'start', by: 'anna' });
+    await until(async () => (await run.journal()).includes('begin two'), 'the new life took the target');
+  } finally {
+    await rm(directory);
+    await rename(`${directory}.aside`, directory);
+  }
+  await environment.client.workflow.getHandle(run.handle.workflowId).result();
+  await run.guardian.result();
+  expect((await evidenceOf(run)).find(({ outcome }) => outcome === 'succeeded')).toMatchObject({ teardown: { outcome: 'done', provenAbsent: true } });
+});
+
+it('one that is reset while the guardian of its former life cannot write evidence is told to start anew', async () => {
+  const directory = path.join(environment.root, 'evidence');
+  const run = await start({ database: 'last', stallMs: 60_000 });
+  await acting(run);
+  await rename(directory, `${directory}.aside`);
+  await writeFile(directory, 'no directory');
+  try {
+    await run.handle.terminate('test');
+    await until(async () => await run.guardian.query<string>('phase') === 'seeing to the evidence', 'its guardian has undone everything');
+    await reset(environment, run, 'first');
+    const newest = environment.client.workflow.getHandle(run.handle.workflowId);
+    await until(async () => (await newest.query<{ phase: string }>('progress').catch(() => undefined))?.phase === 'evidence', 'it was told');
+  } finally {
+    await rm(directory);
+    await rename(`${directory}.aside`, directory);
+  }
+  await expect(environment.client.workflow.getHandle(run.handle.workflowId).result()).rejects.toMatchObject({ cause: { type: 'UNAVAILABLE', message: expect.stringContaining('start another run') as string } });
 });
 
 it('whatever else ends on the queue, by a mistyped name too, is none of ours', async () => {

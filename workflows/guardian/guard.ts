@@ -3,7 +3,7 @@ import type { Outcome } from '../../contracts/evidence.ts';
 import type { Finish, GuardianInput, Overdue, Owned, Settled, Take } from '../../contracts/guardian.ts';
 import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
-import { leftBehind, NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
+import { leftBehind, NOTHING_SETTLED, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
 import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read, write } from '../procedure/kernel-activities.ts';
 import { send } from '../procedure/notify.ts';
@@ -95,7 +95,11 @@ export class Guard {
 
   async #awaitTake(): Promise<Phase> {
     // One that lives was reset meanwhile: it starts a guardian of its own, with what only it knows.
-    if (this.#input.forEvidence) return (await this.#run.lives()) ? 'done' : 'giving the target back';
+    if (this.#input.forEvidence) {
+      if (await this.#run.lives()) return 'done';
+      this.#settlement = settledAsFarAsKnown((await read.readLedger({ owner: this.#input.owner })).lost ?? [], instantOf(Date.now()));
+      return 'giving the target back';
+    }
     await waitLooking(() => this.#taken !== undefined || this.#isOver, () => this.#run.lives(), RUN_LOOKS);
     return this.#taken ? 'waiting for the lock' : 'giving the target back';
   }
@@ -162,12 +166,16 @@ export class Guard {
     ]);
     if (released.status === 'rejected') this.#notReleased = released.reason as Error;
     // A run that was reset after all this asks again: without an answer both would wait for ever.
-    while (this.#run.end === undefined) {
+    await this.#answerUntil(() => this.#run.end !== undefined);
+    return 'seeing to the evidence';
+  }
+
+  async #answerUntil(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
       if (this.#unanswered.take) await this.#answerTake({ refused: 'the guardian of this run has torn down and given the target back already; start another run' });
       if (this.#unanswered.finish) await this.#answerFinish();
-      await condition(() => this.#run.end !== undefined || this.#unanswered.take !== undefined || this.#unanswered.finish !== undefined);
+      await condition(() => isOver() || this.#unanswered.take !== undefined || this.#unanswered.finish !== undefined);
     }
-    return 'seeing to the evidence';
   }
 
   async #record(): Promise<Phase> {
@@ -177,7 +185,10 @@ export class Guard {
     // A run that was ended by force after its body had finished did not get to write its own.
     const byForce = end.status === 'terminated' || end.status === 'timedOut' ? end.status : undefined;
     const byUs = byForce && this.#overdueBecause !== undefined && this.#endedByUsAtMs !== undefined && end.closedAtMs >= this.#endedByUsAtMs ? { outcome: 'timedOut', failure: { type: 'LEASE_OVER', message: this.#overdueBecause } } as const : undefined;
-    await write.writeEvidenceOfDeadRun({ owner, runbook, target: target === '' ? null : target, outcome: byForce ?? this.#outcome, ...byUs, end, settlement: this.#settlement });
+    let isWritten = false;
+    const writing = write.writeEvidenceOfDeadRun({ owner, runbook, target: target === '' ? null : target, outcome: byForce ?? this.#outcome, ...byUs, end, settlement: this.#settlement });
+    // The disk may be away for a day, and who is reset meanwhile is to be told, too.
+    await Promise.all([writing.finally(() => { isWritten = true; }), this.#answerUntil(() => isWritten)]);
     await this.#run.stopWatching();
     // Not before there is evidence. A guardian that failed is seen, and the lock gives up one that is gone.
     if (this.#notReleased) throw this.#notReleased;

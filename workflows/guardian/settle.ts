@@ -1,7 +1,7 @@
 import { ActivityFailure, proxyActivities, sleep, TimeoutFailure } from '@temporalio/workflow';
 import type { Outcome, CompensationRecord, Teardown } from '../../contracts/evidence.ts';
 import type { AbsenceProof, ActivityCall, LedgerEntry, Owner, Place } from '../../contracts/ledger.ts';
-import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
+import { NOTHING_SETTLED, unknownToUndo, type Settlement } from '../../contracts/record.ts';
 import { isHostTaskQueue } from '../../contracts/search-attributes.ts';
 import { instantOf } from '../procedure/wait.ts';
 
@@ -29,21 +29,12 @@ export interface SettleInput {
  * closed, which revokes the fence, and its absence is proven twice. Never throws: what failed is in the result.
  */
 export async function settle(input: SettleInput): Promise<Settlement> {
-  const compensations: CompensationRecord[] = input.lost.map(unknownToUndo);
+  const compensations: CompensationRecord[] = input.lost.map((runId) => unknownToUndo(runId, instantOf(Date.now())));
   for (const entry of toUndo(input.entries, input.outcome, input.undoAnyway)) compensations.push(await undo(entry, input.hostLossMs));
   if (!input.place) {
     return { ...NOTHING_SETTLED, compensations };
   }
   return { compensations, teardown: await tearDown(input, input.place) };
-}
-
-/** People have to look: nobody else can. */
-function unknownToUndo(runId: string): CompensationRecord {
-  const at = instantOf(Date.now());
-  return {
-    id: `history of ${runId}`, step: 'unknown', title: `undo what run ${runId} registered`, outcome: 'failed', startedAt: at, finishedAt: at,
-    detail: 'the server no longer has its history, so nobody knows whether there was anything; look by hand for what its runbook does',
-  };
 }
 
 /** Newest first; a step that ran twice registered one entry. On success only what is never kept, and what `undoAnyway` names. */

@@ -11,6 +11,7 @@ const LABELS: Record<keyof KernelActivities, string> = {
   describeLock: 'look who holds the target',
   releaseLock: 'release the lock of the target',
   findDeadGuardians: 'look whether guardians still live',
+  findFormerGuardian: 'look who undoes what was done before a reset',
   findRunEnd: 'look whether the run still lives',
   awaitRunEnd: 'watch until the run ends',
   endRun: 'end the run',

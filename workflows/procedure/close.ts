@@ -17,7 +17,8 @@ export async function closeRun(state: RunState, bodyEnd: End): Promise<Closed> {
   state.paused = false;
   state.isEnding = true;
   const undoAnyway = givenUp(state);
-  const settlement = (await settleThroughGuardian(state, { outcome: bodyEnd.outcome, ...(undoAnyway.length > 0 ? { undoAnyway } : {}) })) ?? NOTHING_SETTLED;
+  const settled = await settleThroughGuardian(state, { outcome: bodyEnd.outcome, ...(undoAnyway.length > 0 ? { undoAnyway } : {}) });
+  const settlement = settled ?? NOTHING_SETTLED;
   const { outcome, failure } = endOf(bodyEnd, settlement);
   enterPhase(state, 'evidence');
   const files = await write.writeEvidence({
@@ -25,7 +26,7 @@ export async function closeRun(state: RunState, bodyEnd: End): Promise<Closed> {
     evidence: evidenceOf(state.record, { outcome, failure, settlement, runId: workflowInfo().runId, finishedAtMs: Date.now(), writtenBy: 'run' }),
   }).catch(async (error: unknown) => {
     // Nobody else would try once more for a run that never needed a guardian.
-    if (state.settings && !state.guarded) {
+    if (state.settings && !settled) {
       await guard(state);
       await settleThroughGuardian(state, { outcome });
     }

@@ -3,11 +3,12 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput, type Take } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { Place } from '../../contracts/ledger.ts';
-import { NOTHING_SETTLED, type Settlement } from '../../contracts/record.ts';
+import type { Teardown } from '../../contracts/evidence.ts';
+import { NOTHING_SETTLED, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
 import { read } from './kernel-activities.ts';
 import { enterPhase, showDetails } from './presentation.ts';
 import type { RunState } from './run-state.ts';
-import { waitLooking } from './wait.ts';
+import { instantOf, waitLooking } from './wait.ts';
 
 /**
  * Whether a run of this target may wait at a gate, for months even. Then its guardian is not started before it is needed: it
@@ -65,7 +66,7 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
     return lives(state);
   };
   if (!told || !(await waitLooking(() => state.owned !== undefined, lookWhoHolds, LOCK_LOOKS))) {
-    throw ApplicationFailure.nonRetryable(`${GONE}; nothing was created`, 'UNAVAILABLE');
+    throw ApplicationFailure.nonRetryable(`the guardian of this run has ended, so that nothing was created; start another run`, 'UNAVAILABLE');
   }
   state.lock = null;
   state.spans.push({ name: 'waiting for the lock', kind: 'lock', startedAtMs, finishedAtMs: Date.now() });
@@ -74,23 +75,34 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
   return fence;
 }
 
-/** Tells the guardian that the body has ended, and waits until everything is undone and its absence proven. */
+/**
+ * Tells the guardian that the body has ended, and waits until everything is undone and its absence proven. Undefined where
+ * there is none and nothing to undo: a run that was reset to where it had none finds that of its former life.
+ */
 export async function settleThroughGuardian(state: RunState, finish: Omit<Finish, 'asking'>): Promise<Settlement | undefined> {
-  const id = state.record.guardianId;
-  if (id === null) return undefined;
+  const { owner } = state.record;
+  if (!state.guarded) {
+    const former = await read.findFormerGuardian({ owner, runId: workflowInfo().runId });
+    if (former.state === 'endedByForce') return nobodySettled({ outcome: 'failed', failure: NOBODY_LOOKED });
+    if (former.state === 'none') return former.lost.length > 0 ? settledAsFarAsKnown(former.lost, instantOf(Date.now())) : undefined;
+    state.record.guardianId = guardianId(owner);
+  }
   await state.guarded;
   enterPhase(state, 'tearing down');
   state.asking.finish = uuid4();
   const told = await tell(state, INTERNAL.finish, { ...finish, asking: state.asking.finish } satisfies Finish);
   if (told && (await waitLooking(() => state.settlement !== undefined, () => lives(state), GUARDIAN_LOOKS))) return state.settlement;
   // It was ended by force. What the run has on its host goes when that host's worker finds that nobody guards it.
-  const ending = state.owned?.fence === undefined
-    ? { outcome: 'notNeeded', failure: GONE } as const
-    : { outcome: 'failed', failure: `${GONE}; nobody has looked, and the worker of the host removes what is left there` } as const;
+  return nobodySettled(state.guarded && state.owned?.fence === undefined ? { outcome: 'notNeeded', failure: GONE } : { outcome: 'failed', failure: NOBODY_LOOKED });
+}
+
+function nobodySettled(ending: Pick<Teardown, 'outcome' | 'failure'>): Settlement {
   return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, ...ending, provenAbsent: false } };
 }
 
 const GONE = 'the guardian of this run was ended by force';
+const NOBODY_LOOKED = `${GONE}; nobody has looked, and the worker of the host removes what is left there`;
+
 /** A look is eleven events: once a minute, a wait of days for a lock would fill the history until the server ends the run. */
 const GUARDIAN_LOOKS = { firstMs: 60_000, lastMs: 30 * 60_000, summary: 'look whether the guardian still lives' };
 

@@ -156,7 +156,8 @@ function registerHandlers(state: RunState): void {
     if (isOurs(owner, asking, state.asking.take)) state.owned = { fence, refused, leaseExpiresAtMs };
   });
   onInternalSignal(INTERNAL.overdue, overdueSchema, ({ owner, asking, reason }) => {
-    if (!isOurs(owner, asking, state.asking.take)) return;
+    // The lease is of all lives: one that was reset to before it asked for anything holds the target all the same.
+    if (!isOurs(owner, state.asking.take === undefined ? undefined : asking, state.asking.take)) return;
     state.overdue ??= reason;
     state.bodyScope.cancel();
   });
