@@ -32,7 +32,8 @@ const startOn = (database: string, stallMs: number) => startToy(environment, { d
 
 beforeAll(async () => {
   places = [];
-  environment = await startKernelEnvironment({}, {}, { crm: {}, wiki: {} });
+  // A server suggests to continue as new after 4,096 events otherwise: so few grants come to that here, and often.
+  environment = await startKernelEnvironment({}, {}, { crm: {}, wiki: {} }, {}, { dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 400 } });
 });
 afterAll(() => environment.stop());
 
@@ -86,22 +87,22 @@ describe('20 runs on 3 targets, killed at random', () => {
   }, 240_000);
 });
 
-/** Enough for one continue-as-new. The issue's 5,000 take minutes: LOCK_GRANTS=5000 npm test -- --project integration locks */
-const GRANTS = Number(process.env['LOCK_GRANTS'] ?? 700);
+/** Enough for several continue-as-new. The issue's 5,000 take minutes: LOCK_GRANTS=5000 npm test -- --project integration locks */
+const GRANTS = Number(process.env['LOCK_GRANTS'] ?? 300);
 
 it(`${GRANTS} grants through one lock: each once, in order, through every continue-as-new`, async () => {
   const worker = await environment.startWorker();
   const { client } = environment;
   const id = lockId(`busy-${randomUUID()}`);
   await client.workflow.start('lock', { workflowId: id, taskQueue: 'runbooks' });
-  const first = (await client.workflow.getHandle(id).describe()).runId;
   const contenders = await Promise.all(Array.from({ length: 10 }, (_, index) => client.workflow.start('contender', { workflowId: `contender/${index}/${randomUUID()}`, taskQueue: 'runbooks', args: [{ lockId: id, turns: GRANTS / 10 }] })));
   const fences = (await Promise.all(contenders.map((handle) => handle.result() as Promise<number[]>)));
   for (const own of fences) expect(own).toEqual(own.toSorted((a, b) => a - b));
   const all = fences.flat().sort((a, b) => a - b);
   expect([all.length, new Set(all).size, all.at(-1)! - all[0]!]).toEqual([GRANTS, GRANTS, GRANTS - 1]);
-  const now = await client.workflow.getHandle(id).describe();
-  expect(now.runId).not.toBe(first);
+  const runs = new Set<string>();
+  for await (const { runId } of client.workflow.list({ query: `WorkflowId = '${id}'` })) runs.add(runId);
+  expect(runs.size, 'executions of the lock').toBeGreaterThan(3);
   await until(async () => ((await client.workflow.getHandle(id).query<{ holders: unknown[] }>('holders')).holders.length) === 0, 'nobody holds it');
   await worker.stop();
 }, 600_000);

@@ -86,9 +86,9 @@ export async function readEvidence({ evidence: { directory } }: Configuration): 
   return Promise.all(names.map(async (name) => evidenceSchema.parse(JSON.parse(await readFile(path.join(directory, name), 'utf8')))));
 }
 
-async function startEmbedded(root: string): Promise<TemporalServer> {
+async function startEmbedded(root: string, dynamicConfig: Record<string, number>): Promise<TemporalServer> {
   const cli = await resolveTemporalCli({ log: () => undefined });
-  return startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
+  return startTemporalServer({ cliPath: cli.path, searchAttributes: {}, dynamicConfig, logFile: path.join(root, 'server.log') });
 }
 
 /** Where the toy runs, in place of an embedded server. */
@@ -98,11 +98,10 @@ export interface Site {
   metadata: Record<string, string>;
 }
 
-/** A real server and the toy runbook on it. */
-export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}, other: OtherSettings = {}, site?: Site): Promise<KernelEnvironment> {
+/** A real server and the toy runbook on it. @param site a server that is there already, or what an embedded one is to be told */
+export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}, other: OtherSettings = {}, site: Site | { dynamicConfig: Record<string, number> } = { dynamicConfig: {} }): Promise<KernelEnvironment> {
   const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
-  const server = site?.server ?? await startEmbedded(root);
-  const { metadata = {} } = site ?? {};
+  const { server, metadata } = 'server' in site ? site : { server: await startEmbedded(root, site.dynamicConfig), metadata: {} };
   const connection = await Connection.connect({ address: server.address, metadata });
   const client = new Client({ connection });
   const native = await NativeConnection.connect({ address: server.address, metadata });
