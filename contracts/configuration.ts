@@ -26,12 +26,15 @@ const archiveProviderSchema = z.strictObject({
   walDirectory: z.string(),
 });
 
+/** What is said of a number that YAML reads otherwise than PostgreSQL writes it: 1234.50 becomes 1234.5. */
+export const NUMBER_AS_WRITTEN = 'put it in quotes, as PostgreSQL writes it: this number is read as another text';
+
 export const checkSettingSchema = z.strictObject({
   name: z.string().min(1),
   database: z.string().optional(),
   sql: z.string().min(1),
   /** The text of the first column of the first row. */
-  expect: z.union([z.string(), z.number().transform(String), z.boolean().transform(String)]),
+  expect: z.union([z.string(), z.number().refine(Number.isSafeInteger, NUMBER_AS_WRITTEN).transform(String), z.boolean().transform(String)]),
 });
 export type CheckSetting = z.output<typeof checkSettingSchema>;
 

@@ -33,7 +33,7 @@ export const FAILURE_TYPES = [
   'FENCED',
   /** The file system would have run full. */
   'DISK_FULL',
-  /** The manifest could not be taken within the limits that protect production. */
+  /** The manifest could not be taken within the limits that protect production, or not at all. */
   'MANIFEST_GAVE_UP',
   /** The source or a tool does not answer; trying again may help. */
   'UNAVAILABLE',

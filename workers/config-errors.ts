@@ -1,7 +1,7 @@
 import type { Document, LineCounter } from 'yaml';
 import { isMap, isPair, isScalar, visit } from 'yaml';
 import { z } from 'zod';
-import { configurationSchema } from '../contracts/configuration.ts';
+import { configurationSchema, NUMBER_AS_WRITTEN } from '../contracts/configuration.ts';
 import { RUNBOOKS } from '../contracts/runbooks.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -30,11 +30,28 @@ export function unresolvedAliases(document: Document): { name: string; offset: n
   return found;
 }
 
+/** Whole numbers that a check expects and that are not written as PostgreSQL writes them, such as 1.0 or 0123: once read, nothing tells. `value`: as below. */
+export function numbersReadOtherwise(value: unknown, document: Document): Issue[] {
+  const databases = membersOf(value, 'databases');
+  return namesOf(databases).flatMap((database) => namesOf(membersOf(membersOf(databases, database), 'checks')).flatMap((index): Issue[] => {
+    const path = ['databases', database, 'checks', Number(index), 'expect'];
+    const node = document.getIn(path, true);
+    const isOther = isScalar(node) && Number.isSafeInteger(node.value) && node.source !== String(node.value);
+    return isOther ? [{ code: 'custom', input: node.source, path, message: NUMBER_AS_WRITTEN }] : [];
+  }));
+}
+
+function membersOf(group: unknown, name: string): unknown {
+  return typeof group === 'object' && group !== null && Object.hasOwn(group, name) ? (group as Record<string, unknown>)[name] : undefined;
+}
+
+function namesOf(group: unknown): string[] {
+  return typeof group === 'object' && group !== null ? Object.keys(group) : [];
+}
+
 /** Policies of gates that no runbook has: nobody would ever be asked. `value`: the file as it was read, valid or not. */
 export function unknownGates(value: unknown): Issue[] {
   const known = [...new Set(Object.values(RUNBOOKS).flatMap(({ gates }) => gates))];
-  const membersOf = (group: unknown, name: string): unknown => (typeof group === 'object' && group !== null && Object.hasOwn(group, name) ? (group as Record<string, unknown>)[name] : undefined);
-  const namesOf = (group: unknown): string[] => (typeof group === 'object' && group !== null ? Object.keys(group) : []);
   const databases = membersOf(value, 'databases');
   return namesOf(databases).flatMap((database) => namesOf(membersOf(membersOf(databases, database), 'gates')).filter((gate) => !known.includes(gate)).map((gate): Issue => ({
     code: 'invalid_key', origin: 'record', input: gate, path: ['databases', database, 'gates', gate], message: '',

@@ -6,7 +6,7 @@ import type { SecretSource } from '../activities/notify/channel-access.ts';
 import type { Signature } from '../contracts/chain.ts';
 import { configurationSchema, type Configuration, type ConnectionSettings } from '../contracts/configuration.ts';
 import { environment } from './config-environment.ts';
-import { describeIssues, unknownGates, unresolvedAliases } from './config-errors.ts';
+import { describeIssues, numbersReadOtherwise, unknownGates, unresolvedAliases } from './config-errors.ts';
 import { resolvePaths } from './config-paths.ts';
 import { ConfigurationError } from './configuration-error.ts';
 
@@ -60,7 +60,7 @@ export function parseConfiguration(text: string, file: string): Configuration {
   if (broken.length > 0) throw new ConfigurationError(broken.join('\n'));
   const value = valueOf(document, file) ?? {};
   const parsed = configurationSchema.safeParse(value);
-  const issues = [...(parsed.success ? [] : parsed.error.issues), ...unknownGates(value)];
+  const issues = [...(parsed.success ? [] : parsed.error.issues), ...unknownGates(value), ...numbersReadOtherwise(value, document)];
   if (!parsed.success || issues.length > 0) throw new ConfigurationError(describeIssues(issues, document, lines, file).join('\n'));
   return parsed.data;
 }

@@ -4,8 +4,8 @@ import { withClient } from '../postgres/source.ts';
 
 type Address = (database: string) => ClientConfig;
 
-/** A collation, or the default of a database: the version that indexes were built with, and the one that its host has. */
-interface Version { name: string; built: string; actual: string | null }
+/** A collation, or the default of a database: the version that indexes were built with, and the one that its host has. How its name is quoted is the server's choice, so that `key` tells which it is. */
+interface Version { key: string; name: string; built: string; actual: string | null }
 
 /**
  * Whether the collations of the copy are those that its indexes were built with. With another version, text indexes may
@@ -28,7 +28,7 @@ export async function checkCollations(copy: Address, source: Address | null, dat
     for (const version of found) {
       const described = describe(database, version);
       differing.push(described);
-      const original = atSource?.find((one) => one.name === version.name);
+      const original = atSource?.find((one) => one.key === version.key);
       if (!original) unexplained.push(described);
       else if (original.actual !== version.actual) otherHost.push(`${described}, at the source ${original.actual ?? 'none'}`);
       else if (original.built !== version.built) outdated.push(described);
@@ -48,7 +48,7 @@ export async function checkCollations(copy: Address, source: Address | null, dat
  * collation, and of the default one no dependency is kept. Values of jsonb are sorted by the default, and composite ones by
  * the collations of their fields; where such are indexed, those of all columns count.
  */
-const USED = String.raw`used.oid IN (
+const USED = `used.oid IN (
   WITH kept AS (SELECT i.* FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relpersistence = 'p'),
   sorted AS (
     SELECT coalesce(nullif(t.typbasetype, 0), t.oid) AS type, coalesce(e.typcategory, t.typcategory) AS category
@@ -58,20 +58,20 @@ const USED = String.raw`used.oid IN (
   UNION ALL SELECT unnest(partcollation::oid[]) FROM pg_partitioned_table
   UNION ALL SELECT found[1]::oid FROM (
     SELECT concat(indexprs, indpred) FROM kept UNION ALL SELECT partexprs::text FROM pg_partitioned_table UNION ALL SELECT conbin::text FROM pg_constraint WHERE conrelid <> 0
-  ) AS expression (tree), regexp_matches(tree, ':[a-z_]*coll(?:id|Oid|ation)s? (?:\(o )?(\d+)', 'g') AS found
+  ) AS expression (tree), regexp_matches(tree, ':[a-z_]*coll(?:id|Oid|ation)s? (?:[(]o )?([0-9]+)', 'g') AS found
   UNION ALL SELECT '"default"'::regcollation::oid WHERE EXISTS (SELECT FROM sorted WHERE type IN ('jsonb'::regtype, 'jsonb[]'::regtype))
   UNION ALL SELECT attcollation FROM pg_attribute WHERE EXISTS (SELECT FROM sorted WHERE category = 'C'))`;
 
 async function readVersions(address: Address, database: string, which: string): Promise<Version[]> {
   return withClient(address(database), async (client) => {
     const { rows } = await client.query<Version>(
-      `SELECT format('%I.%I', collnamespace::regnamespace::text, collname) AS name, collversion AS built, pg_collation_actual_version(oid) AS actual
+      `SELECT concat_ws('.', (SELECT nspname FROM pg_namespace n WHERE n.oid = collnamespace), collname) AS key, format('%I.%I', collnamespace::regnamespace::text, collname) AS name, collversion AS built, pg_collation_actual_version(oid) AS actual
          FROM pg_collation AS used WHERE collversion IS NOT NULL AND collencoding IN (-1, (SELECT encoding FROM pg_database WHERE datname = current_database())) AND ${which}`);
     const { rows: [version] } = await client.query<{ number: string }>(`SELECT current_setting('server_version_num') AS number`);
     if (Number(version?.number) < 150_000) return rows;
     // What is sorted by the default of its database has the collation "default", which has no version itself.
     const { rows: own } = await client.query<Version>(
-      `SELECT format('database %I', datname) AS name, datcollversion AS built, pg_database_collation_actual_version(d.oid) AS actual
+      `SELECT 'database' AS key, format('database %I', datname) AS name, datcollversion AS built, pg_database_collation_actual_version(d.oid) AS actual
          FROM pg_database d, pg_collation AS used WHERE datname = current_database() AND datcollversion IS NOT NULL AND used.oid = '"default"'::regcollation AND ${which}`);
     return [...rows, ...own];
   });

@@ -1,10 +1,14 @@
 import { ApplicationFailure } from '@temporalio/common';
+import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { sqlState } from '../manifest/errors.ts';
 import { withClient } from '../postgres/source.ts';
 import { hasBrokenOff, UNREACHABLE_CODES } from '../postgres/unreachable.ts';
 import { drillSource, type DrillSource } from './drill-source.ts';
 import type { PlanDrillInput } from './drill-activities.ts';
+import { findBeats, NoInstants } from './heartbeat.ts';
+
+interface AskedSource extends DrillSource { settings: Pick<DatabaseSettings, 'connection' | 'heartbeat'>; signal: AbortSignal }
 
 /**
  * What the source says of itself, or why it is silent. A source that does not answer is no reason not to drill: the
@@ -13,11 +17,11 @@ import type { PlanDrillInput } from './drill-activities.ts';
  * @throws ApplicationFailure `CONFIGURATION`, naming the setting
  */
 export async function describeSource(
-  input: Pick<PlanDrillInput, 'database' | 'owner'>, { settings, signal, ...how }: DrillSource & { signal: AbortSignal },
+  input: Pick<PlanDrillInput, 'database' | 'owner'>, { settings, signal, ...how }: AskedSource,
 ): Promise<Pick<DrillPlan, 'source' | 'sourceSilence'>> {
   const config = await drillSource({ settings, ...how }, input.owner);
   try {
-    return await withClient(config(), async (client) => {
+    const described = await withClient(config(), async (client) => {
       const before = Date.now();
       const { rows: [row] } = await client.query<{ lsn: string; id: string; now: string }>(
         `SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END)::text AS lsn,
@@ -26,14 +30,26 @@ export async function describeSource(
       if (!row) throw new Error('the source said nothing of itself');
       return { source: { lsn: row.lsn, systemIdentifier: row.id, clockSkewSeconds: Math.round(Number(row.now) - middle) / 1000 }, sourceSilence: null };
     }, signal);
+    const { heartbeat } = settings;
+    if (heartbeat) await withClient(config(heartbeat.database), (client) => findBeats(client, heartbeat), signal).catch(onlyMistake(`databases.${input.database}.heartbeat`, signal));
+    return described;
   } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof ApplicationFailure) throw error;
     if (isSilence(error)) return { source: null, sourceSilence: reasonOf(error) };
     const { user, database } = settings.connection;
     const setting = settingOf(error, `databases.${input.database}.connection`);
     if (setting === undefined) throw error;
     throw ApplicationFailure.nonRetryable(`The source of ${input.database} refuses user "${user}" on database "${database}" (${reasonOf(error)}); correct ${setting}.`, 'CONFIGURATION');
   }
+}
+
+/** What else is wrong with a heartbeat is told where it is read: it is no reason not to drill. */
+function onlyMistake(setting: string, signal: AbortSignal): (error: unknown) => void {
+  return (error) => {
+    signal.throwIfAborted();
+    if (error instanceof NoInstants) throw ApplicationFailure.nonRetryable(`At the source ${error.message} in ${setting}.`, 'CONFIGURATION');
+  };
 }
 
 /** Cut off (08), out of resources such as connections (53), shutting down or starting (57P), ill (58, XX). */

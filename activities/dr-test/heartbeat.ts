@@ -29,17 +29,40 @@ export const BEFORE_END_MS = COMMIT_DELAY_MS;
 /** There is no table of the configured name. */
 export class NoHeartbeatTable extends Error {}
 
+/** The column is of a type from which no instant can be read. */
+export class NoInstants extends Error {}
+
+/** Type OID of timestamptz. */
+const TIMESTAMPTZ = 1184;
+
 /**
- * Reads the latest beat, at most `until` (in the clock of the server that wrote it). The column holds a timestamp with time zone.
+ * Finds the table, and looks at its column; gives both as they are named in SQL.
  * @throws NoHeartbeatTable
+ * @throws NoInstants where the column holds no timestamps with time zone: what others mean depends on the TimeZone of whoever reads
  */
-export async function readBeat(client: Client, { table, column }: HeartbeatSetting, until: Date | null): Promise<number | null> {
+export async function findBeats(client: Client, { table, column }: HeartbeatSetting): Promise<{ from: string; column: string }> {
   const { rows: [found] } = await client.query<{ name: string }>(
     `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)`, [table]);
   if (!found) throw new NoHeartbeatTable(`there is no heartbeat table ${table}`);
   const name = client.escapeIdentifier(column);
+  // Reads nothing, and has the type underneath domains.
+  const { fields: [field] } = await client.query(`SELECT max(${name}) FROM ${found.name} LIMIT 0`);
+  if (field?.dataTypeID !== TIMESTAMPTZ) {
+    const { rows: [type] } = await client.query<{ name: string }>('SELECT format_type($1, NULL) AS name', [field?.dataTypeID ?? null]);
+    throw new NoInstants(`the column "${column}" of the heartbeat table ${table} is of type ${type?.name ?? 'unknown'}, whose instant depends on the time zone of whoever reads it; make it timestamptz, or name one that is`);
+  }
+  return { from: found.name, column: name };
+}
+
+/**
+ * Reads the latest beat, at most `until` (in the clock of the server that wrote it).
+ * @throws NoHeartbeatTable
+ * @throws NoInstants
+ */
+export async function readBeat(client: Client, setting: HeartbeatSetting, until: Date | null): Promise<number | null> {
+  const { from, column } = await findBeats(client, setting);
   const { rows: [beat] } = await client.query<{ ms: string | null }>(
-    `SELECT (extract(epoch FROM max(${name})::timestamptz) * 1000)::text AS ms FROM ${found.name} WHERE $1::timestamptz IS NULL OR ${name} <= $1::timestamptz`, [until?.toISOString() ?? null]);
+    `SELECT (extract(epoch FROM max(${column})) * 1000)::text AS ms FROM ${from} WHERE $1::timestamptz IS NULL OR ${column} <= $1::timestamptz`, [until?.toISOString() ?? null]);
   const ms = beat?.ms ?? null;
   return ms === null ? null : Number(ms);
 }

@@ -7,7 +7,7 @@ import { conditionOf } from './condition.ts';
 import { isOfSource, isSilence, reasonOf } from './describe-source.ts';
 import { drillSource, type DrillSource } from './drill-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
-import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, readBeat } from './heartbeat.ts';
+import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, NoInstants, readBeat } from './heartbeat.ts';
 import type { LostCommits, RecoveryProvider } from './provider.ts';
 
 export interface LossDependencies extends DrillSource {
@@ -95,9 +95,11 @@ async function withHeartbeat(
   const copyMs = await withClient(copyConfig, (client) => readBeat(client, setting, null), signal).catch((error: unknown) => {
     signal.throwIfAborted();
     // Of a copy that is gone the heartbeat says nothing: this is tried again.
-    if (!(error instanceof NoHeartbeatTable) && saysNothingOfTheData(error)) throw error;
+    if (!(error instanceof NoHeartbeatTable || error instanceof NoInstants) && saysNothingOfTheData(error)) throw error;
     return error as Error;
   });
+  // A mistake in the configuration, or a table that had another column then. The plan refuses it where the source answers; here all has been measured, and is worth more than a second account.
+  if (copyMs instanceof NoInstants) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'skipped', detail: `says nothing: in the restored copy ${copyMs.message}` }] };
   // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
   if (copyMs instanceof Error) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'failed', detail: `could not be read in the restored copy: ${whyUnread(copyMs, setting)}` }] };
   let sourceTrouble: string | null = null;

@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { QueryArrayConfig } from 'pg';
 import type { CheckSetting } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
-import { limitReached, queryCanceled, saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
+import { limitReached, queryCanceled, saysNothingOfTheData, sqlState, transactionTimeout } from '../manifest/errors.ts';
 import { type GuardedConfig, withClient } from '../postgres/source.ts';
 import { conditionOf } from './condition.ts';
 
@@ -37,7 +37,7 @@ export async function runOwnChecks(address: (database: string) => GuardedConfig,
     } catch (error) {
       signal.throwIfAborted();
       const code = sqlState(error);
-      if (code === queryCanceled) results.push({ name: check.name, outcome: 'skipped', detail: `did not finish: it was cancelled, or took longer than ${CHECK_TIMEOUT_MS / 60_000} minutes` });
+      if (code === queryCanceled || code === transactionTimeout) results.push({ name: check.name, outcome: 'skipped', detail: `did not finish: it was cancelled, or took longer than ${CHECK_TIMEOUT_MS / 60_000} minutes` });
       else if (code === limitReached) results.push({ name: check.name, outcome: 'skipped', detail: 'did not finish: it needs more temporary files than the drill may have; raise temp_file_limit in drills.settings' });
       else if (LIBRARY_LEFT_OUT.test((error as Error).message)) results.push({ name: check.name, outcome: 'skipped', detail: 'needs a library that a drill does not load; name it in drills.preloadLibraries' });
       else if (saysNothingOfTheData(error)) throw error;

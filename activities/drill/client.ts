@@ -65,7 +65,12 @@ export function drillClientConfig(
   const options: Record<string, string> = {
     session_preload_libraries: '',
     local_preload_libraries: '',
-    ...(drill.serverMajor >= 17 ? { event_triggers: 'off' } : {}),
+    ...(drill.serverMajor >= 17 ? { event_triggers: 'off', transaction_timeout: '0' } : {}),
+    statement_timeout: '0',
+    lock_timeout: '0',
+    standard_conforming_strings: 'on',
+    quote_all_identifiers: 'off',
+    role: 'none',
     default_transaction_isolation: 'read\\ committed',
     default_transaction_read_only: 'off',
     idle_session_timeout: '0',

@@ -1,3 +1,4 @@
+import { isOfUsers } from './of-users.ts';
 import { quickDigest, slowDigestOf, slowDigestOfAll, type ReadableSecrets } from './secrets.ts';
 
 /** How one kind of object is read: a query for `identity` (for people) and `definition` (hashed, never kept). */
@@ -9,7 +10,6 @@ export interface CatalogQuery { kind: string; sql: string; minimumVersion?: numb
  * So columns of those types are turned into numbers or left out, and what changes without a change of definition
  * (statistics, horizons, file numbers, what is updated in place) is left out too.
  */
-const notSystem = `n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'`;
 const ofTable = `JOIN pg_class c ON c.oid = %.relid JOIN pg_namespace n ON n.oid = c.relnamespace`;
 const relationKind = `CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
   WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index' WHEN 'I' THEN 'index' WHEN 'f' THEN 'foreign table' ELSE 'composite type' END`;
@@ -28,7 +28,7 @@ const inSchema = (kind: string, table: string, prefix: string, functions: string
   sql: `SELECT format('%I.%I', n.nspname, x.${prefix}name) AS identity,
     ((to_jsonb(x) - ARRAY[${[...functions, ...without].map((name) => `'${name}'`).join()}]::text[])
       || jsonb_build_object(${functions.map((name) => `'${name}', x.${name}::oid`).join()}))::text AS definition
-    FROM ${table} x JOIN pg_namespace n ON n.oid = x.${prefix}namespace WHERE ${notSystem}`,
+    FROM ${table} x JOIN pg_namespace n ON n.oid = x.${prefix}namespace WHERE ${isOfUsers('x.oid')}`,
 });
 
 /** What one database defines. */
@@ -36,45 +36,45 @@ export const databaseQueries: readonly CatalogQuery[] = [
   { kind: 'schema', sql: `SELECT format('%I', nspname) AS identity, (to_jsonb(n) - 'nspacl')::text AS definition FROM pg_namespace n WHERE nspname !~ '^pg_(toast_)?temp_'` },
   { kind: '', sql: `SELECT ${relationKind} AS kind, ${label} AS identity,
       ((to_jsonb(c) - ${volatileOfClass} - 'reloptions') || jsonb_build_object('reloptions', c.reloptions::text))::text AS definition
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relpersistence <> 't' AND c.relkind <> 't' AND ${notSystem}` },
-  { kind: 'index', sql: `SELECT ${label} AS identity, (to_jsonb(i) - 'indcheckxmin')::text AS definition FROM pg_index i ${onTable('i.indexrelid')} WHERE c.relpersistence <> 't' AND ${notSystem}` },
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relpersistence <> 't' AND c.relkind <> 't' AND ${isOfUsers('c.oid')}` },
+  { kind: 'index', sql: `SELECT ${label} AS identity, (to_jsonb(i) - 'indcheckxmin')::text AS definition FROM pg_index i ${onTable('i.indexrelid')} WHERE c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'column', sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity,
       concat_ws('|', a.attnum, a.atttypid, a.atttypmod, a.attndims, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated, a.attislocal, a.attinhcount,
         a.attcollation, a.attstorage, a.attoptions, a.attmissingval::text, coalesce(a.attstattarget, -1), ${quickDigest('a.attfdwoptions::text')}) AS definition
-    FROM pg_attribute a ${onTable('a.attrelid')} WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't' AND ${notSystem}` },
+    FROM pg_attribute a ${onTable('a.attrelid')} WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'column', minimumVersion: 140000, sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity, a.attcompression::text AS definition
-    FROM pg_attribute a ${onTable('a.attrelid')} WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attcompression <> '' AND c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't' AND ${notSystem}` },
+    FROM pg_attribute a ${onTable('a.attrelid')} WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attcompression <> '' AND c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'index', sql: `SELECT ${label} AS identity, concat_ws('|', a.attnum, coalesce(a.attstattarget, -1), a.attoptions::text) AS definition
-    FROM pg_attribute a ${onTable('a.attrelid')} WHERE (a.attoptions IS NOT NULL OR coalesce(a.attstattarget, -1) <> -1) AND c.relkind IN ('i', 'I') AND c.relpersistence <> 't' AND ${notSystem}` },
+    FROM pg_attribute a ${onTable('a.attrelid')} WHERE (a.attoptions IS NOT NULL OR coalesce(a.attstattarget, -1) <> -1) AND c.relkind IN ('i', 'I') AND c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'default', sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity, d.adbin::text AS definition
-    FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum ${onTable('d.adrelid')} WHERE c.relpersistence <> 't' AND ${notSystem}` },
+    FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum ${onTable('d.adrelid')} WHERE c.relpersistence <> 't' AND ${isOfUsers('d.oid')}` },
   { kind: 'constraint', sql: `SELECT format('%I on %s', x.conname, CASE WHEN c.oid IS NOT NULL THEN ${label} ELSE format('%I.%I', n2.nspname, t.typname) END) AS identity, to_jsonb(x)::text AS definition
     FROM pg_constraint x LEFT JOIN (pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace) ON c.oid = x.conrelid
     LEFT JOIN (pg_type t JOIN pg_namespace n2 ON n2.oid = t.typnamespace) ON t.oid = x.contypid
-    WHERE (c.oid IS NOT NULL AND c.relpersistence <> 't' AND ${notSystem}) OR (t.oid IS NOT NULL AND n2.nspname !~ '^pg_|^information_schema$')` },
-  { kind: 'trigger', sql: `SELECT format('%I on %s', x.tgname, ${label}) AS identity, to_jsonb(x)::text AS definition FROM pg_trigger x ${onTable('x.tgrelid')} WHERE c.relpersistence <> 't' AND ${notSystem}` },
-  { kind: 'rule', sql: `SELECT format('%I on %s', x.rulename, ${label}) AS identity, to_jsonb(x)::text AS definition FROM pg_rewrite x ${onTable('x.ev_class')} WHERE c.relpersistence <> 't' AND ${notSystem}` },
+    WHERE (c.oid IS NOT NULL AND c.relpersistence <> 't' AND ${isOfUsers('x.oid')}) OR (t.oid IS NOT NULL AND ${isOfUsers('x.oid', 'n2')})` },
+  { kind: 'trigger', sql: `SELECT format('%I on %s', x.tgname, ${label}) AS identity, to_jsonb(x)::text AS definition FROM pg_trigger x ${onTable('x.tgrelid')} WHERE c.relpersistence <> 't' AND ${isOfUsers('x.oid')}` },
+  { kind: 'rule', sql: `SELECT format('%I on %s', x.rulename, ${label}) AS identity, to_jsonb(x)::text AS definition FROM pg_rewrite x ${onTable('x.ev_class')} WHERE c.relpersistence <> 't' AND ${isOfUsers('x.oid')}` },
   { kind: 'policy', sql: `SELECT format('%I on %s', x.polname, ${label}) AS identity, to_jsonb(x)::text AS definition FROM pg_policy x ${onTable('x.polrelid')}` },
-  { kind: 'inheritance', sql: `SELECT format('%s of %s', ${label}, x.inhparent) AS identity, to_jsonb(x)::text AS definition FROM pg_inherits x ${onTable('x.inhrelid')} WHERE c.relpersistence <> 't' AND ${notSystem}` },
-  { kind: 'partitioning', sql: `SELECT ${label} AS identity, to_jsonb(x)::text AS definition FROM pg_partitioned_table x ${onTable('x.partrelid')} WHERE c.relpersistence <> 't' AND ${notSystem}` },
-  { kind: 'sequence', sql: `SELECT ${label} AS identity, to_jsonb(x)::text AS definition FROM pg_sequence x ${onTable('x.seqrelid')} WHERE c.relpersistence <> 't' AND ${notSystem}` },
+  { kind: 'inheritance', sql: `SELECT format('%s of %s', ${label}, x.inhparent) AS identity, to_jsonb(x)::text AS definition FROM pg_inherits x ${onTable('x.inhrelid')} WHERE c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
+  { kind: 'partitioning', sql: `SELECT ${label} AS identity, to_jsonb(x)::text AS definition FROM pg_partitioned_table x ${onTable('x.partrelid')} WHERE c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
+  { kind: 'sequence', sql: `SELECT ${label} AS identity, to_jsonb(x)::text AS definition FROM pg_sequence x ${onTable('x.seqrelid')} WHERE c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'function', sql: `SELECT format('%I.%I(%s)', n.nspname, p.proname, ${arguments_}) AS identity,
       ((to_jsonb(p) - ARRAY['proacl', 'prosupport']) || jsonb_build_object('prosupport', p.prosupport::oid))::text AS definition
-    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ${notSystem}` },
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ${isOfUsers('p.oid')}` },
   { kind: 'aggregate', sql: `SELECT format('%I.%I(%s)', n.nspname, p.proname, ${arguments_}) AS identity,
       concat_ws('|', x.aggkind, x.aggnumdirectargs, x.aggtransfn::oid, x.aggfinalfn::oid, x.aggcombinefn::oid, x.aggserialfn::oid, x.aggdeserialfn::oid, x.aggmtransfn::oid,
         x.aggminvtransfn::oid, x.aggmfinalfn::oid, x.aggsortop, x.aggtranstype, x.aggtransspace, x.aggmtranstype, coalesce(x.agginitval, '(null)'), coalesce(x.aggminitval, '(null)')) AS definition
-    FROM pg_aggregate x JOIN pg_proc p ON p.oid = x.aggfnoid::oid JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ${notSystem}` },
+    FROM pg_aggregate x JOIN pg_proc p ON p.oid = x.aggfnoid::oid JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ${isOfUsers('p.oid')}` },
   { kind: 'type', sql: `SELECT format('%I.%I', n.nspname, t.typname) AS identity,
       ((to_jsonb(t) - ARRAY['typacl','typinput','typoutput','typreceive','typsend','typmodin','typmodout','typanalyze','typsubscript'])
        || jsonb_build_array(t.typinput::oid, t.typoutput::oid, t.typreceive::oid, t.typsend::oid, t.typmodin::oid, t.typmodout::oid, t.typanalyze::oid))::text AS definition
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-    WHERE ${notSystem} AND t.typtype IN ('b', 'd', 'e', 'r', 'm', 'p') AND NOT (t.typcategory = 'A' AND t.typelem <> 0)` },
+    WHERE ${isOfUsers('t.oid')} AND t.typtype IN ('b', 'd', 'e', 'r', 'm', 'p') AND NOT (t.typcategory = 'A' AND t.typelem <> 0)` },
   { kind: 'enum label', sql: `SELECT format('%I.%I: %L', n.nspname, t.typname, x.enumlabel) AS identity, to_jsonb(x)::text AS definition
     FROM pg_enum x JOIN pg_type t ON t.oid = x.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace` },
   { kind: 'range type', sql: `SELECT format('%I.%I', n.nspname, t.typname) AS identity,
       concat_ws('|', x.rngsubtype, x.rngcollation, x.rngsubopc, x.rngcanonical::oid, x.rngsubdiff::oid) AS definition
-    FROM pg_range x JOIN pg_type t ON t.oid = x.rngtypid JOIN pg_namespace n ON n.oid = t.typnamespace WHERE ${notSystem}` },
+    FROM pg_range x JOIN pg_type t ON t.oid = x.rngtypid JOIN pg_namespace n ON n.oid = t.typnamespace WHERE ${isOfUsers('t.oid')}` },
   plain('extension', 'pg_extension', `format('%I %s', x.extname, x.extversion)`),
   plain('event trigger', 'pg_event_trigger', `format('%I', x.evtname)`),
   plain('publication', 'pg_publication', `format('%I', x.pubname)`),
@@ -104,7 +104,7 @@ export const databaseQueries: readonly CatalogQuery[] = [
   inSchema('statistics', 'pg_statistic_ext', 'stx'),
   inSchema('text search configuration', 'pg_ts_config', 'cfg'),
   { kind: 'text search configuration', sql: `SELECT format('%I.%I', n.nspname, x.cfgname) AS identity, string_agg(concat_ws('|', m.maptokentype, m.mapseqno, m.mapdict), ',' ORDER BY m.maptokentype, m.mapseqno) AS definition
-    FROM pg_ts_config_map m JOIN pg_ts_config x ON x.oid = m.mapcfg JOIN pg_namespace n ON n.oid = x.cfgnamespace WHERE ${notSystem} GROUP BY 1` },
+    FROM pg_ts_config_map m JOIN pg_ts_config x ON x.oid = m.mapcfg JOIN pg_namespace n ON n.oid = x.cfgnamespace WHERE ${isOfUsers('x.oid')} GROUP BY 1` },
   inSchema('text search template', 'pg_ts_template', 'tmpl', ['tmplinit', 'tmpllexize']),
   inSchema('text search dictionary', 'pg_ts_dict', 'dict'),
   inSchema('text search parser', 'pg_ts_parser', 'prs', ['prsstart', 'prstoken', 'prsend', 'prsheadline', 'prslextype']),
@@ -112,7 +112,9 @@ export const databaseQueries: readonly CatalogQuery[] = [
   { kind: 'function in family', sql: `SELECT format('%s for %s, %s in %I.%I', x.amprocnum, x.amproclefttype, x.amprocrighttype, n.nspname, f.opfname) AS identity, concat_ws('|', x.oid, f.opfmethod, x.amproc::oid) AS definition
     FROM pg_amproc x JOIN pg_opfamily f ON f.oid = x.amprocfamily JOIN pg_namespace n ON n.oid = f.opfnamespace WHERE x.oid >= 16384` },
   { kind: 'transform', sql: `SELECT format('for %s in %I', x.trftype, l.lanname) AS identity, concat_ws('|', x.oid, x.trffromsql::oid, x.trftosql::oid) AS definition FROM pg_transform x JOIN pg_language l ON l.oid = x.trflang` },
-  { kind: 'comment', sql: `SELECT format('%s/%s/%s', x.classoid, x.objoid, x.objsubid) AS identity, x.description AS definition FROM pg_description x WHERE x.objoid >= 16384` },
+  // Of what initdb made, thousands have a comment of its own; people write theirs on these few.
+  { kind: 'comment', sql: `SELECT format('%s/%s/%s', x.classoid, x.objoid, x.objsubid) AS identity, x.description AS definition FROM pg_description x
+    WHERE x.objoid >= 16384 OR x.classoid IN ('pg_namespace'::regclass, 'pg_extension'::regclass, 'pg_language'::regclass, 'pg_largeobject'::regclass)` },
   { kind: 'security label', sql: `SELECT format('%I on %s/%s/%s', x.provider, x.classoid, x.objoid, x.objsubid) AS identity, x.label AS definition FROM pg_seclabel x` },
 ];
 
@@ -124,7 +126,7 @@ export const globalQueries: readonly CatalogQuery[] = [
     FROM pg_db_role_setting x LEFT JOIN pg_roles r ON r.oid = x.setrole LEFT JOIN pg_database d ON d.oid = x.setdatabase` },
   plain('database', 'pg_database', `format('%I', x.datname)`, ['datacl', 'datfrozenxid', 'datminmxid', 'dathasloginevt']),
   plain('tablespace', 'pg_tablespace', `format('%I', x.spcname)`, ['spcacl']),
-  { kind: 'shared comment', sql: `SELECT format('%s/%s', x.classoid, x.objoid) AS identity, x.description AS definition FROM pg_shdescription x WHERE x.objoid >= 16384` },
+  { kind: 'shared comment', sql: `SELECT format('%s/%s', x.classoid, x.objoid) AS identity, x.description AS definition FROM pg_shdescription x` },
   { kind: 'shared security label', sql: `SELECT format('%I on %s/%s', x.provider, x.classoid, x.objoid) AS identity, x.label AS definition FROM pg_shseclabel x` },
 ];
 

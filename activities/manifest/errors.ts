@@ -1,6 +1,6 @@
 /** Why no manifest could be taken or compared; activities classify by this, never by the message. */
 export type ManifestErrorType =
-  | 'unavailable' | 'cancelled' | 'permission' | 'locked' | 'slotBlocked' | 'snapshotTooOld' | 'tooMuchWalRetained' | 'neverQuiet' | 'undecodable' | 'wrongDatabase';
+  | 'unavailable' | 'cancelled' | 'permission' | 'locked' | 'slotBlocked' | 'snapshotTooOld' | 'tooMuchWalRetained' | 'neverQuiet' | 'undecodable' | 'unreadable' | 'wrongDatabase';
 
 /** An error of the manifest engine, with a `type` to branch on and one clear sentence that says what to change. */
 export class ManifestError extends Error {
@@ -30,6 +30,8 @@ export const limitReached = '53400';
 export const undecodable: ReadonlySet<string> = new Set(['22021', '22P05']);
 /** By statement_timeout, or by somebody. */
 export const queryCanceled = '57014';
+/** By transaction_timeout, which ends the connection too. */
+export const transactionTimeout = '25P04';
 
 /**
  * The connection or the server went away (08, 57), the host has no disk, memory or connection left (53), its storage
@@ -40,6 +42,18 @@ const HOST_TROUBLE = /^(08|57|53|58030|55P03)/;
 /** Whether PostgreSQL said that the connection or the host failed, not the statement. */
 export function isHostTrouble(error: unknown): boolean {
   return HOST_TROUBLE.test(sqlState(error));
+}
+
+/**
+ * What a statement cannot be right with, however often it is tried: something that PostgreSQL does not have (0A, 42), a
+ * value that a function refuses (21, 22, 2F, 38, 39, P0), a size beyond its limits (54). Not so damage, which is worth an alarm.
+ */
+const REFUSED_FOR_GOOD = /^(0A|2[12F]|3[89]|42|54|P0)/;
+
+/** Whether PostgreSQL cannot read something as it is asked to, now and later, though nothing is damaged. */
+export function cannotBeRead(error: unknown): boolean {
+  const state = sqlState(error);
+  return REFUSED_FOR_GOOD.test(state) && state !== insufficientPrivilege && !definitionMoved.has(state) && !undecodable.has(state);
 }
 
 /** Whether a query failed for a reason that says nothing about the data it read, so that it is to be tried again. */

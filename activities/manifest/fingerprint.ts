@@ -10,7 +10,7 @@ export interface Column {
   isDomain: boolean;
   /** b base, e enum, c composite, r range, m multirange */
   typeKind: string;
-  /** Quoted and qualified; null when the type, or one within it (an element, a field), has none. */
+  /** Quoted and qualified; null when the type, or one within it (an element, a field), has none, or one that takes another type. */
   sendFunction: string | null;
   /** The binary form holds object ids of types that users made. */
   sendsUserOids: boolean;

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import type { Bucket, TableManifest } from '../../contracts/manifest.ts';
 import { cutRange, joinBuckets, planRanges, type PageRange, type TableSize } from './buckets.ts';
-import { lockNotAvailable, sqlState } from './errors.ts';
+import { ManifestError, cannotBeRead, lockNotAvailable, sqlState } from './errors.ts';
 import { Pace } from './pace.ts';
 import { measureTable, readBucket } from './read-bucket.ts';
 import { pause } from './snapshot.ts';
@@ -38,7 +38,9 @@ const BURST_BYTES = 2 ** 20;
  * @param onTableDone called as soon as a table was read, so that a lock on it can be let go
  */
 export async function readTables(options: {
-  workers: readonly Client[]; tables: readonly Table[]; bucketBytes: number; dutyCycle: number; signal: AbortSignal;
+  database: string; workers: readonly Client[]; tables: readonly Table[]; bucketBytes: number; dutyCycle: number; signal: AbortSignal;
+  /** Nothing can change meanwhile. */
+  isPaused?: boolean;
   /** Reading all should not take longer: it rests less rather than pass this. */
   finishWithinMs: number;
   /** The connection that already holds a table locked, and so must read it. */
@@ -86,7 +88,13 @@ export async function readTables(options: {
         throwIfAborted(signal);
         // After the first race the numbers are worthless; only more races are looked for, so that the next attempt knows all.
         if (moved.size > 0) return;
-        const result = await readBucket(client, table, burst, 'fingerprintAndBounds', bucket);
+        const result = await readBucket(client, table, burst, 'fingerprintAndBounds', bucket).catch((error: unknown) => {
+          if (!cannotBeRead(error)) throw error;
+          // A column that got another type since the snapshot: at a new position it is read as what it is then, and held.
+          if (!isHeld && options.isPaused !== true) return 'moved' as const;
+          // What PostgreSQL says of it may hold values of a row, and is not passed on.
+          throw new ManifestError('unreadable', `PostgreSQL cannot read table ${table.label} of database ${options.database} (SQLSTATE ${sqlState(error)}): it can be backed up, but not compared exactly`);
+        });
         if (result === 'moved') { moved.add(table); return; }
         unread.shift();
         const { keyFrom, keyTo } = result.bucket;

@@ -39,7 +39,7 @@ export const SALT = '{salt}';
 const MOST_DIGESTS = 200;
 
 const slowDigest = (text: string): string =>
-  `(WITH RECURSIVE round(i, h) AS (SELECT 1, sha256(convert_to('${SALT}' || (${text}), 'UTF8')) UNION ALL SELECT i + 1, sha256(h || '\\x${SALT}'::bytea) FROM round WHERE i < ${ROUNDS})
+  `(WITH RECURSIVE round(i, h) AS (SELECT 1, sha256(convert_to('${SALT}' || (${text}), 'UTF8')) UNION ALL SELECT i + 1, sha256(h || decode('${SALT}', 'hex')) FROM round WHERE i < ${ROUNDS})
     SELECT encode(h, 'hex') FROM round WHERE i = ${ROUNDS})`;
 
 /** SQL: a digest of a column `x.…` of `table` that may hold passwords in clear, slow to guess; NULL without a value, and where all are digested together. */

@@ -16,6 +16,9 @@ function fixedSettings(limits: SessionLimits): [string, string][] {
     ['search_path', 'pg_catalog'],
     ['TimeZone', 'UTC'], ['DateStyle', 'ISO, YMD'], ['IntervalStyle', 'iso_8601'], ['bytea_output', 'hex'],
     ['extra_float_digits', '3'], ['xmloption', 'content'], ['lc_monetary', 'C'],
+    ['quote_all_identifiers', 'off'], ['standard_conforming_strings', 'on'],
+    // Serializable and deferrable, each question would wait for others to end.
+    ['default_transaction_isolation', 'read committed'],
     // A policy must fail the reading, not thin it out silently.
     ['row_security', 'off'],
     // One process per connection: the number of connections is the limit that the operator set.
@@ -62,7 +65,10 @@ export class Sessions {
   async openReplication(database: string, lockTimeoutMs: number): Promise<Client> {
     const config = { ...this.#connect(database), application_name: this.#applicationName, replication: 'database',
       options: `-c lock_timeout=${Math.trunc(lockTimeoutMs)} -c client_connection_check_interval=1000 -c idle_in_transaction_session_timeout=0` };
-    return this.#start(config);
+    const client = await this.#start(config);
+    // Its transaction is open until all have its snapshot. Servers before 17 do not know this setting, and would refuse it as an option.
+    await client.query(`SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'`);
+    return client;
   }
 
   async close(...clients: Client[]): Promise<void> {

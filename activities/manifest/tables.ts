@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { escapeIdentifier, type Client } from 'pg';
 import { rowHash, type Column } from './fingerprint.ts';
+import { isOfUsers } from './of-users.ts';
 
 /** A relation with contents of its own, as the snapshot sees it, and how it is read. */
 export interface Table {
@@ -53,8 +54,7 @@ WITH RECURSIVE relation AS (
   SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relfilenode, c.relpages, c.relam
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE (c.relkind IN ('r', 'f') OR (c.relkind = 'm' AND c.relispopulated)) AND c.relpersistence <> 't'
-    AND (n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-         OR (n.nspname = 'pg_catalog' AND c.relname IN ('pg_largeobject', 'pg_largeobject_metadata')))
+    AND ((${isOfUsers('c.oid')}) OR (n.nspname = 'pg_catalog' AND c.relname IN ('pg_largeobject', 'pg_largeobject_metadata')))
 ), base AS (
   SELECT t.oid AS start, t.oid, t.typtype, t.typbasetype FROM pg_type t
   UNION ALL
@@ -72,12 +72,13 @@ WITH RECURSIVE relation AS (
   SELECT p.whole FROM without_send w JOIN part p ON p.oid = w.oid
 ), final AS (
   SELECT b.start, t.typname, tn.nspname, t.typtype, b.start <> b.oid AS is_domain,
-    CASE WHEN t.oid NOT IN (SELECT oid FROM without_send) THEN format('%I.%I', pn.nspname, p.proname) END AS send,
+    -- A few borrow the function of another type, as refcursor does that of text, which SQL cannot call with them.
+    CASE WHEN t.oid NOT IN (SELECT oid FROM without_send) AND (argument.oid = t.oid OR argument.typtype = 'p') THEN format('%I.%I', pn.nspname, p.proname) END AS send,
     -- array_send, record_send and range_send write the OIDs of the types inside
     (t.typtype = 'c' OR (e.oid IS NOT NULL AND e.oid >= 16384)) AS user_oids
   FROM base b JOIN pg_type t ON t.oid = b.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace
   LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
-  LEFT JOIN pg_proc p ON p.oid = t.typsend::oid LEFT JOIN pg_namespace pn ON pn.oid = p.pronamespace
+  LEFT JOIN pg_proc p ON p.oid = t.typsend::oid LEFT JOIN pg_namespace pn ON pn.oid = p.pronamespace LEFT JOIN pg_type argument ON argument.oid = p.proargtypes[0]
   WHERE b.typtype <> 'd'
 )
 SELECT r.oid::int8::float8 AS oid, r.nspname AS schema, r.relname AS name, format('%I.%I', r.nspname, r.relname) AS label, r.relkind AS kind,

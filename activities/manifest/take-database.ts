@@ -134,7 +134,7 @@ async function attemptDatabase(
     const dropped = options.withGlobals ? [...await invalidDatabases(reader)].filter(([oid]) => !invalidBefore.has(oid)) : [];
     if (dropped.length > 0) return { tables: [], dropped: dropped.map(([, name]) => name) };
     const reading = await readTables({
-      workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
+      database, isPaused: options.source === 'pausedStandby', workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
       onTableDone: async (table) => locks?.release(table),
       onProgress: (tablesProgress) => options.onProgress({ phase: 'tables', database, attempt, ...tablesProgress }),
     });

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { checkSettingSchema } from '../../contracts/configuration.ts';
 import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
 import { probe } from '../../activities/dr-test/probe.ts';
+import { drillClientConfig } from '../../activities/drill/client.ts';
 import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { freeLoopbackPort } from '../../scripts/embedded/free-port.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
@@ -65,8 +66,21 @@ describe("the owner's checks", () => {
     expect(await runOwnChecks(() => server.config(), [checkSettingSchema.parse({ name: 'mine', sql, expect: '1' })], { database: 'postgres', signal, hasFailed: true })).toMatchObject([{ name: 'mine', outcome: 'skipped' }]);
   });
 
-  it('have no answer when they take too long', async () => {
-    expect(await run(`SELECT fails('57014')`, '1')).toEqual([{ name: 'mine', outcome: 'skipped', detail: expect.stringContaining('5 minutes') as string }]);
+  it.each(['57014', '25P04'])('have no answer when they take too long (%s)', async (state) => {
+    expect(await run(`SELECT fails('${state}')`, '1')).toEqual([{ name: 'mine', outcome: 'skipped', detail: expect.stringContaining('5 minutes') as string }]);
+  });
+
+  it('run as they would without what the restored catalog sets of limits and of how SQL is read', async () => {
+    const major = Math.floor((await server.withClient('postgres', async (client) => (await client.query<{ n: number }>(`SELECT current_setting('server_version_num')::int AS n`)).rows[0]?.n ?? 0)) / 10_000);
+    const settings = { statement_timeout: '100ms', lock_timeout: '100ms', standard_conforming_strings: 'off', quote_all_identifiers: 'on', role: 'pg_monitor', ...(major >= 17 ? { transaction_timeout: '100ms' } : {}) };
+    await server.withClient('postgres', async (client) => {
+      await client.query('CREATE DATABASE settled');
+      for (const [name, value] of Object.entries(settings)) await client.query(`ALTER DATABASE settled SET ${name} = '${value}'`);
+    });
+    const { options } = drillClientConfig({ directory: '/nowhere', owner: null, serverMajor: major, superuser: 'postgres', maintenanceDatabase: 'postgres' }, { database: 'settled' });
+    const config = { ...server.config('settled'), options };
+    const checks = [['slow', 'SELECT 1 FROM pg_sleep(0.4)', '1'], ['backslash', String.raw`SELECT '\d'`, String.raw`\d`], ['name', `SELECT format('%I', 'a')`, 'a'], ['role', 'SELECT current_user', 'postgres']].map(([name = '', sql = '', expected = '']) => ({ name, sql, expect: expected }));
+    expect(await runOwnChecks(() => config, checks, { database: 'settled', signal })).toEqual(checks.map(({ name }) => ({ name, outcome: 'passed', detail: 'as expected' })));
   });
 
   it('have no answer when they need more temporary files than the drill may have', async () => {

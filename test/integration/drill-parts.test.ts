@@ -13,8 +13,8 @@ const used = useHangingGateway();
 
 describe('describeSource', () => {
   const signal = new AbortController().signal;
-  const describeWith = (connection: Record<string, unknown>, patienceMs?: number) => {
-    const settings = databaseSchema.parse({ connection: connectionSchema.parse({ host: used.server.socketDirectory, port: used.server.port, ...connection }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } });
+  const describeWith = (connection: Record<string, unknown>, patienceMs?: number, heartbeat?: object) => {
+    const settings = databaseSchema.parse({ heartbeat, connection: connectionSchema.parse({ host: used.server.socketDirectory, port: used.server.port, ...connection }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } });
     return describeSource({ database: 'shop', owner: { workflowId: 'w', firstExecutionRunId: 'r' } as never }, { settings, resolvePassword: () => Promise.resolve(undefined), signal, patienceMs });
   };
   const runSql = (...statements: string[]) => used.server.withClient('postgres', async (client) => { for (const sql of statements) await client.query(sql); });
@@ -40,6 +40,19 @@ describe('describeSource', () => {
     const { host, port } = used.gateway.config();
     used.gateway.isHung = true;
     expect(await describeWith({ host, port, sslmode: 'disable' }, 500)).toEqual({ source: null, sourceSilence: 'Query read timeout' });
+  });
+
+  it('refuses a heartbeat that means another instant to each reader, wherever it is, and nothing else of one', async () => {
+    await runSql('CREATE DATABASE beating');
+    await used.server.withClient('beating', (client) => client.query('CREATE DOMAIN instant AS timestamptz; CREATE DOMAIN exact AS instant; CREATE TABLE beats (zoned timestamptz, domained exact, plain timestamp, day date, epoch bigint)'));
+    const withColumn = (column: string, table = 'beats', database = 'beating') => describeWith({}, undefined, { table, column, database });
+    const types = [['plain', 'timestamp without time zone'], ['day', 'date'], ['epoch', 'bigint']] as const;
+    for (const [column, type] of types) {
+      await expect(withColumn(column)).rejects.toMatchObject({
+        type: 'CONFIGURATION', nonRetryable: true, message: `At the source the column "${column}" of the heartbeat table beats is of type ${type}, whose instant depends on the time zone of whoever reads it; make it timestamptz, or name one that is in databases.shop.heartbeat.`,
+      });
+    }
+    for (const asked of [withColumn('zoned'), withColumn('domained'), withColumn('nothing'), withColumn('zoned', 'nothing'), withColumn('zoned', 'beats', 'nothing')]) expect(await asked).toMatchObject({ sourceSilence: null });
   });
 
   it('says why one is silent: nobody there, no room', async () => {
@@ -87,8 +100,10 @@ describe('collation versions', () => {
       await run('sorts', `CREATE TABLE names (id int, name text COLLATE "de-x-icu", plain text); ${sql}`);
       await spoil('sorts', 'true');
       await run('postgres', `UPDATE pg_database SET datcollversion = 'old' WHERE datname = 'sorts'`);
-      const [check] = await checkCollations(at('sorts'), null, ['shop']);
-      expect(check).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(expected) as string });
+      for (const options of ['', '-c standard_conforming_strings=off']) {
+        const [check] = await checkCollations(() => ({ ...at('sorts')(), options }), null, ['shop']);
+        expect(check).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(expected) as string });
+      }
     } finally {
       await run('postgres', 'DROP DATABASE sorts');
     }
@@ -114,6 +129,9 @@ describe('collation versions', () => {
 
   it('that the source differs in as well are its own, and no finding of the restore', async () => {
     await spoil('origin');
+    // However the source reads a backslash, and writes names.
+    const settled = () => ({ ...at('origin')(), options: '-c quote_all_identifiers=on -c standard_conforming_strings=off' });
+    expect(await checkCollations(at('restored'), settled, ['shop'])).toMatchObject([{ outcome: 'passed' }]);
     expect(await checkCollations(at('restored'), at('origin'), ['shop'])).toMatchObject([{ outcome: 'passed', detail: expect.stringMatching(/^as at the source, whose own indexes may be wrong: shop: /) as string }]);
   });
 });
@@ -184,6 +202,19 @@ describe('the heartbeat', () => {
     expect((await measure({})).checks).toMatchObject([{ outcome: 'skipped', detail: expect.stringContaining('neither') as string }]);
     await sql('copy', 'DROP TABLE beat');
     expect((await measure({})).checks).toMatchObject([{ outcome: 'failed', detail: expect.stringContaining('there is no heartbeat table beat') as string }]);
+  });
+
+  it('says nothing where its column holds no instants in the copy, nor where it holds none at the source', async () => {
+    const withoutZone = (database: string) => sql(database, `ALTER TABLE beat ALTER at TYPE timestamp; ALTER DATABASE ${database} SET timezone = 'Asia/Tokyo'`);
+    const skipped = (detail: RegExp) => [{ name: 'heartbeat beat', outcome: 'skipped', detail: expect.stringMatching(detail) as string }];
+    await sql('postgres', beat(0.5));
+    await sql('copy', beat(10));
+    await withoutZone('copy');
+    expect(await measure({})).toMatchObject({ rpaSeconds: 9, checks: skipped(/^says nothing: in the restored copy the column "at" of the heartbeat table beat is of type timestamp without time zone/) });
+    await sql('copy', 'ALTER TABLE beat ALTER at TYPE timestamptz');
+    await withoutZone('postgres');
+    expect(await measure({})).toMatchObject({ rpaSeconds: 9, checks: skipped(/could not be read at the source: the column "at"/) });
+    for (const database of ['postgres', 'copy']) await sql(database, `ALTER DATABASE ${database} RESET timezone`);
   });
 
   it('is not asked of a source that hung while its WAL was read, of which the loss is not known then', async () => {

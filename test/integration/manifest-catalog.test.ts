@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
+import { Sessions } from '../../activities/manifest/session.ts';
 import { listTables } from '../../activities/manifest/tables.ts';
 import { takeManifest } from '../../activities/manifest/take-manifest.ts';
+import { classify } from '../../activities/temporal/classify.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
 
@@ -100,4 +102,112 @@ test('a composite type with a part that has no binary form is read as text, howe
     await run('UPDATE c SET (g, d, r, ra, p, pa) = (SELECT g, d, r, ra, p, pa FROM kept) WHERE id = 7; DROP TABLE kept', 'composites');
   }
   expect((await compare(manifest, 'composites')).differences).toEqual([]);
+}, 60_000);
+
+test('what users put into the schemas of the system is compared as any other', async () => {
+  await run('CREATE DATABASE extended');
+  await run(`
+    CREATE TABLE node (id int PRIMARY KEY, host text CHECK (host <> '')); INSERT INTO node SELECT i, 'host ' || i FROM generate_series(1, 10) i; ALTER TABLE node SET SCHEMA pg_catalog;
+    CREATE FUNCTION pg_catalog.node_version() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TYPE pg_catalog.node_role AS ENUM ('main'); CREATE DOMAIN pg_catalog.node_name AS text CONSTRAINT named CHECK (VALUE <> '');
+    CREATE OPERATOR pg_catalog.=== (FUNCTION = int4eq, LEFTARG = int4, RIGHTARG = int4);
+    CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER noted INSTEAD OF UPDATE ON information_schema.tables FOR EACH ROW EXECUTE FUNCTION noted();
+    CREATE TABLE information_schema.sizes AS SELECT 1 AS a; CREATE UNLOGGED TABLE information_schema.passing (a int)`, 'extended');
+  const manifest = await take(['extended']);
+  const [database] = manifest.databases;
+  const system = database?.tables.filter(({ schema }) => schema !== 'public').map(({ schema, name }) => `${schema}.${name}`).sort();
+  expect(system).toEqual(['information_schema.sizes', 'pg_catalog.node', 'pg_catalog.pg_largeobject', 'pg_catalog.pg_largeobject_metadata']);
+  expect(manifest.notVerified).toContainEqual(expect.objectContaining({ what: 'unlogged table information_schema.passing', byDesign: true }));
+  // What initdb made is none of it: there are thousands, and they are the same in every cluster of a version.
+  expect(database?.catalog.filter(([kind]) => kind === 'function').map(([, identity]) => identity).sort()).toEqual(['pg_catalog.node_version()', 'public.noted()']);
+  expect((await compare(manifest, 'extended')).differences).toEqual([]);
+  await run(`
+    UPDATE pg_catalog.node SET host = 'other' WHERE id = 7; DELETE FROM information_schema.sizes; ALTER TABLE pg_catalog.node DROP CONSTRAINT node_host_check;
+    CREATE OR REPLACE FUNCTION pg_catalog.node_version() RETURNS int LANGUAGE sql AS 'SELECT 2'; DROP TYPE pg_catalog.node_role; ALTER DOMAIN pg_catalog.node_name DROP CONSTRAINT named;
+    DROP OPERATOR pg_catalog.=== (int4, int4); DROP TRIGGER noted ON information_schema.tables`, 'extended');
+  const { differences } = await compare(manifest, 'extended');
+  expect(differences.map((difference) => difference.kind === 'rows' ? `rows of ${difference.table}` : difference.kind === 'catalog' ? `${difference.object} ${difference.identity} ${difference.change}` : difference.kind).sort()).toEqual([
+    'constraint named on pg_catalog.node_name missing', 'constraint node_host_check on pg_catalog.node missing', 'enum label pg_catalog.node_role: \'main\' missing', 'function pg_catalog.node_version() changed',
+    'operator pg_catalog."===" missing', 'rows of information_schema.sizes', 'rows of pg_catalog.node', 'table pg_catalog.node changed', 'trigger noted on information_schema.tables missing', 'type pg_catalog.node_role missing',
+  ]);
+}, 60_000);
+
+test('comments on what initdb made are compared where people write them', async () => {
+  await run('CREATE DATABASE commented');
+  await run(`COMMENT ON SCHEMA public IS 'ours'; COMMENT ON EXTENSION plpgsql IS 'ours'; COMMENT ON ROLE postgres IS 'ours'`, 'commented');
+  const manifest = await take(['commented']);
+  expect((await compare(manifest, 'commented')).differences).toEqual([]);
+  await run(`COMMENT ON SCHEMA public IS 'other'; COMMENT ON EXTENSION plpgsql IS NULL; COMMENT ON ROLE postgres IS NULL`, 'commented');
+  expect((await compare(manifest, 'commented')).differences.map((difference) => difference.kind === 'catalog' ? [difference.object, difference.change] : [])).toEqual([['comment', 'changed'], ['comment', 'missing'], ['shared comment', 'missing']]);
+});
+
+test('a type that borrows the binary form of another is read as text', async () => {
+  await run('CREATE DATABASE borrowed');
+  await run(`
+    CREATE DOMAIN pointer AS refcursor; CREATE TYPE holding AS (r refcursor);
+    CREATE TABLE b (id int PRIMARY KEY, r refcursor, p pointer, h holding, ra refcursor[], t text); INSERT INTO b SELECT i, ('c' || i)::refcursor, ('p' || i)::refcursor, row(('h' || i)::refcursor)::holding, ARRAY['a' || i]::refcursor[], 't' FROM generate_series(1, 10) i`, 'borrowed');
+  const manifest = await take(['borrowed']);
+  expect((await compare(manifest, 'borrowed')).differences).toEqual([]);
+  for (const [column, value] of [['r', `'C7'`], ['p', `'P7'`], ['h', `row('H7')::holding`], ['ra', `ARRAY['A7']::refcursor[]`]] as const) {
+    await run(`BEGIN; CREATE TABLE kept AS SELECT * FROM b WHERE id = 7; UPDATE b SET ${column} = ${value} WHERE id = 7; COMMIT`, 'borrowed');
+    expect((await compare(manifest, 'borrowed')).differences).toContainEqual(expect.objectContaining({ kind: 'rows', table: 'public.b' }));
+    await run(`UPDATE b SET ${column} = (SELECT ${column} FROM kept) WHERE id = 7; DROP TABLE kept`, 'borrowed');
+  }
+}, 60_000);
+
+test('settings of the source alone change nothing of what is read', async () => {
+  await run('CREATE DATABASE settled');
+  await run(`
+    CREATE TABLE s (a text, b regclass, c interval, d xml); INSERT INTO s VALUES ('x', 's', '1 day', '<a/>');
+    CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (host 'one')`, 'settled');
+  const options = ['quote_all_identifiers=on', 'standard_conforming_strings=off', 'escape_string_warning=on', 'default_transaction_isolation=serializable', 'default_transaction_deferrable=on', 'transform_null_equals=on', 'array_nulls=off',
+    'backslash_quote=off', 'xmlbinary=hex', 'enable_seqscan=off', 'enable_tidscan=off', 'default_text_search_config=simple', 'timezone=Asia/Tokyo'].map((setting) => `-c ${setting}`).join(' ');
+  const manifest = await server.withClient('settled', async (other) => {
+    // What is serializable, deferrable and read-only begins when no such transaction is open.
+    await other.query('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT FROM s');
+    return takeManifest({ connect: (database) => ({ ...server.config(database), options }), databases: ['settled'], applicationName: 'manifest-test', signal: live() });
+  });
+  expect((await compare(manifest, 'settled')).differences).toEqual([]);
+}, 20_000);
+
+test('no limit of the database ends the transaction that exports a snapshot', async () => {
+  const sessions = new Sessions({ connect: (database) => server.config(database), applicationName: 'manifest-test', limits: { statementTimeoutMs: 0, lockTimeoutMs: 0 }, signal: live() });
+  try {
+    await run('CREATE DATABASE hasty');
+    const { rows } = await run(`SELECT name FROM pg_settings WHERE name IN ('transaction_timeout', 'idle_in_transaction_session_timeout')`);
+    for (const { name } of rows as { name: string }[]) await run(`ALTER DATABASE hasty SET ${name} = '100ms'`);
+    const exporter = await sessions.openReplication('hasty', 1000);
+    for (const { name } of rows as { name: string }[]) expect((await exporter.query(`SHOW ${name}`)).rows).toEqual([{ [name]: '0' }]);
+  } finally { await sessions.closeAll(); }
+});
+
+test('what PostgreSQL refuses to read of a table gives up the manifest, not the backup, and shows no value', async () => {
+  await run('CREATE DATABASE refused');
+  // The send function of this type takes no value of it, as that of an extension may.
+  await run(`
+    CREATE TYPE odd; CREATE FUNCTION odd_in(cstring) RETURNS odd IMMUTABLE STRICT LANGUAGE internal AS 'textin'; CREATE FUNCTION odd_out(odd) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'textout';
+    CREATE FUNCTION odd_send(odd) RETURNS bytea IMMUTABLE STRICT LANGUAGE internal AS 'uuid_send'; CREATE TYPE odd (INPUT = odd_in, OUTPUT = odd_out, SEND = odd_send, LIKE = text);
+    CREATE FUNCTION fails(o odd) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN RAISE EXCEPTION 'secret %', o::text; END $$;
+    UPDATE pg_type SET typsend = 'fails(odd)'::regprocedure WHERE typname = 'odd';
+    CREATE TABLE o (a odd); INSERT INTO o VALUES ('hidden')`, 'refused');
+  const error: unknown = await take(['refused']).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ type: 'unreadable', message: expect.stringMatching(/^PostgreSQL cannot read table public\.o of database refused \(SQLSTATE P0001\)/) as string });
+  expect(String(error)).not.toMatch(/secret|hidden/);
+  expect(classify(error)).toMatchObject({ type: 'MANIFEST_GAVE_UP', nonRetryable: true });
+});
+
+test('a column that gets another type without a rewrite while others are read is read anew as what it is then', async () => {
+  await run('CREATE DATABASE retyped');
+  // Its values need no rewrite to be text, as those of citext.
+  await run(`
+    CREATE TYPE plain; CREATE FUNCTION plain_in(cstring) RETURNS plain IMMUTABLE STRICT LANGUAGE internal AS 'textin'; CREATE FUNCTION plain_out(plain) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'textout';
+    CREATE FUNCTION plain_send(plain) RETURNS bytea IMMUTABLE STRICT LANGUAGE internal AS 'textsend'; CREATE TYPE plain (INPUT = plain_in, OUTPUT = plain_out, SEND = plain_send, LIKE = text, COLLATABLE = true);
+    CREATE CAST (plain AS text) WITHOUT FUNCTION AS IMPLICIT; CREATE TABLE p (a plain); INSERT INTO p VALUES ('x'); CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 10000); ANALYZE`, 'retyped');
+  let altering: Promise<unknown> | undefined;
+  const manifest = await takeManifest({
+    connect: (database) => server.config(database), databases: ['retyped'], applicationName: 'manifest-test', signal: live(), limits: { dutyCycle: 0.05, connections: 1 },
+    onProgress: ({ phase }) => { if (phase === 'tables') altering ??= run('ALTER TABLE p ALTER a TYPE text', 'retyped'); },
+  });
+  await altering;
+  expect(manifest.cost.restarts).toEqual([expect.stringContaining('public.p')]);
+  expect((await compare(manifest, 'retyped')).differences).toEqual([]);
 }, 60_000);

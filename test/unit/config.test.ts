@@ -52,6 +52,15 @@ describe('evidenceSigner', () => {
 });
 
 describe('parseConfiguration', () => {
+  it('takes a number that a check expects only where YAML reads what PostgreSQL writes', () => {
+    const withChecks = (expected: readonly string[]) => `${MINIMAL}    checks:\n${expected.map((value, index) => `      - { name: c${index}, sql: SELECT 1, expect: ${value} }\n`).join('')}`;
+    const [database] = Object.values(parseConfiguration(withChecks(['0', '-17', '9007199254740991', '"1234.50"', '"0123"', 'true', '1_000']), 'r.yaml').databases);
+    expect(database?.checks.map(({ expect: expected }) => expected)).toEqual(['0', '-17', '9007199254740991', '1234.50', '0123', 'true', '1_000']);
+    const others = ['1234.50', '1.5', '1.0', '0123', '0x1F', '0o17', '1e3', '+5', '-0', '12345678901234567890'];
+    const errors = errorsOf(withChecks(others));
+    expect(errors).toEqual(others.map((_, index) => expect.stringMatching(new RegExp(`^r\\.yaml:${index + 7}:\\d+: databases\\.orders\\.checks\\.${index}\\.expect: put it in quotes, as PostgreSQL writes it`)) as string));
+  });
+
   it('refuses a probe with a user or a password in its URL, and does not repeat it', () => {
     const errors = errorsOf(`${MINIMAL}    probe: { url: 'https://ops:s3cr3t@app.example.com/health' }\n`);
     expect(errors.join()).toContain('leave user and password out of the URL');

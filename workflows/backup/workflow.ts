@@ -26,7 +26,7 @@ export const backup = runbook(Backup, async (run) => {
   return { result };
 });
 
-/** A manifest that would have cost production too much leaves a backup that is as good as one of a source that can give none. */
+/** A manifest that would have cost production too much, or cannot be read, leaves a backup that is as good as one of a source that can give none. */
 function whyGivenUp(error: unknown): { noManifest: string } {
   const { type, message } = describeFailure(error as TemporalFailure);
   if (type !== ('MANIFEST_GAVE_UP' satisfies FailureType)) throw error;
