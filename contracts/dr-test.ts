@@ -16,6 +16,8 @@ export const drTestInputSchema = z.strictObject({
   depth: z.enum(['quick', 'standard']).default('standard'),
   /** When the (real or assumed) disaster was declared: RTA and RPA count from here. Default: start of the run. */
   declaredAt: instant.optional(),
+  /** As in the configuration, for this run. Default: what the configuration says. */
+  allowNotProven: z.boolean().optional(),
   reason: z.string().max(500).optional(),
   requester: z.string().max(100).optional(),
 });

@@ -126,6 +126,6 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
   };
 }
 
-function pointOf({ id, startedAt, stoppedAt, publishedAt, sizeBytes, timeline, serverVersion }: RecoveryPoint): Point {
-  return { id, beganAt: new Date(startedAt).toISOString(), completeAt: new Date(stoppedAt).toISOString(), availableAt: new Date(publishedAt ?? stoppedAt).toISOString(), sizeBytes, timeline, serverVersion };
+function pointOf({ id, startedAt, stoppedAt, publishedAt, sizeBytes, timeline, serverVersion, systemIdentifier }: RecoveryPoint): Point {
+  return { id, beganAt: new Date(startedAt).toISOString(), completeAt: new Date(stoppedAt).toISOString(), availableAt: new Date(publishedAt ?? stoppedAt).toISOString(), sizeBytes, timeline, serverVersion, systemIdentifier };
 }

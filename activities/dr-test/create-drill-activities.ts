@@ -15,6 +15,7 @@ import { measureHostAhead } from './host-clock.ts';
 import { checkInstant } from './instant-check.ts';
 import { measureLoss } from './measure-loss.ts';
 import { runOwnChecks } from './own-checks.ts';
+import { otherCluster } from './other-cluster.ts';
 import { planDrill } from './plan-drill.ts';
 import { checkPreparedTransactions } from './prepared-check.ts';
 import { probe } from './probe.ts';
@@ -95,8 +96,10 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       const address = await bringUp(drill, signal);
       const fallback = defaultDatabase(drill.database);
       const manifest = plan.manifest && await providerOf(drill.database).readManifest(drill.recoveryPointId, plan.manifest.id);
+      const foreign = plan.source && otherCluster(await providerOf(drill.database).find(drill.recoveryPointId), plan.source.systemIdentifier);
       const found = [
-        ...await checkCollations(address, plan.source && await sourceOf(drill), plan.manifest?.databases.map(({ name }) => name) ?? [fallback]),
+        // Another cluster's indexes say nothing of the copy's.
+        ...await checkCollations(address, plan.source && foreign === null ? await sourceOf(drill) : null, plan.manifest?.databases.map(({ name }) => name) ?? [fallback]),
         await checkPreparedTransactions(address, fallback, { manifest, replayed: { lastCommitAt: recovered.lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
         ...await checkInstant({ drill, plan, recovered }, { settings: settingsOf(drill.database), resolvePassword, provider: providerOf(drill.database), signal }),
       ];

@@ -8,6 +8,8 @@ export interface PlanDrillInput {
   recoveryPoint: 'latest' | 'random' | { id: string } | { time: string };
   depth: 'quick' | 'standard';
   declaredAt: string;
+  /** Outranks the configuration's. */
+  allowNotProven?: boolean | undefined;
   /** That it was left out, and is the start of the run by Temporal's clock: all that is published by then was there. A run of older code does not say. */
   isDeclaredAtStart?: boolean;
   /** What a plan of this run held already: by when something had to be published. Measured anew, the same backup might be too late. */

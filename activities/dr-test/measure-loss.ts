@@ -8,15 +8,15 @@ import { isOfSource, isSilence, reasonOf } from './describe-source.ts';
 import { drillSource, type DrillSource } from './drill-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
 import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, NoInstants, readBeat } from './heartbeat.ts';
-import type { LostCommits, RecoveryProvider } from './provider.ts';
+import { otherCluster, systemIdentifierOf } from './other-cluster.ts';
+import type { LostCommits, Point, RecoveryProvider } from './provider.ts';
 
 export interface LossDependencies extends DrillSource {
-  provider: Pick<RecoveryProvider, 'lostCommits'>;
+  provider: Pick<RecoveryProvider, 'find' | 'lostCommits'>;
   signal: AbortSignal;
 }
 
 export interface MeasuringDependencies extends LossDependencies {
-  provider: Pick<RecoveryProvider, 'find' | 'lostCommits'>;
   /** Brings the copy up where its server is gone, and says how to reach it. */
   copy: () => Promise<(database: string) => ClientConfig>;
 }
@@ -30,27 +30,50 @@ export async function measureLoss(input: MeasureLossInput, dependencies: Measuri
   const { drill, plan, recovered, declarationSkewSeconds } = input;
   // Commit times are the source's clock; the instant of the disaster is ours, or Temporal's where the run began with it.
   const until = new Date(Date.parse(plan.declaredAt) + (declarationSkewSeconds + (plan.source?.clockSkewSeconds ?? 0)) * 1000);
-  const { lost, silence } = await lostUntil(until, input, dependencies);
+  const { lost, silence, foreign } = await lostUntil(until, input, dependencies);
   const { beganAt } = await dependencies.provider.find(drill.recoveryPointId);
-  const account = accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence });
+  const account = foreign === null
+    ? accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence })
+    // Not even a bound: of what this source has committed, none of its own is in the copy.
+    : { rpaSeconds: null, lostTransactions: null, method: `${foreign}: what the source would lose is not known` };
   const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
-  return plan.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: silence === null }) : result;
+  return plan.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: silence === null, foreign }) : result;
 }
 
-/** What the source committed until an instant of its clock and the copy does not have; `silence` is why it could not be asked itself, or null. */
-export async function lostUntil(until: Date, { drill, plan, recovered }: Pick<MeasureLossInput, 'drill' | 'plan' | 'recovered'>, dependencies: LossDependencies): Promise<{ lost: LostCommits; silence: string | null }> {
+interface KnownLoss {
+  lost: LostCommits;
+  /** Why the source could not be asked itself, or null. */
+  silence: string | null;
+  /** That it is another cluster than the recovery point's, which says nothing of the loss; or null. */
+  foreign: string | null;
+}
+
+/** What the source committed until an instant of its clock and the copy does not have. */
+export async function lostUntil(until: Date, { drill, plan, recovered }: Pick<MeasureLossInput, 'drill' | 'plan' | 'recovered'>, dependencies: LossDependencies): Promise<KnownLoss> {
   const { settings, provider, signal } = dependencies;
+  const ofForeign = (foreign: string): KnownLoss => ({ lost: { commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'archive', unread: foreign }, silence: null, foreign });
+  const asked = plan.source && { point: await provider.find(drill.recoveryPointId), planned: plan.source.systemIdentifier };
+  const foreign = asked && otherCluster(asked.point, asked.planned);
+  if (foreign !== null) return ofForeign(foreign);
   const query = { endLsn: recovered.endLsn, until, signal };
   const config = await drillSource(dependencies, drill.owner);
   let silence = `the source did not answer${plan.sourceSilence === null ? '' : `: ${plan.sourceSilence}`}`;
-  const live = plan.source === null ? undefined : await withClient(config(), (source) => provider.lostCommits(drill, { ...query, source }), signal).catch((error: unknown) => {
+  const live = asked === null ? undefined : await withClient(config(), async (source): Promise<KnownLoss> => {
+    // Another server may answer there since the plan was made.
+    const since = await nowForeign(asked.point, source);
+    return since === null ? { lost: await provider.lostCommits(drill, { ...query, source }), silence: null, foreign: null } : ofForeign(since);
+  }, signal).catch((error: unknown) => {
     signal.throwIfAborted();
     // A hiccup of the archive passes, and the number is exact when this is tried again.
     if (!isOfSource(error)) throw error;
     silence = silenceOf(error, settings.connection.user);
     return undefined;
   });
-  return live ? { lost: live, silence: null } : { lost: await provider.lostCommits(drill, { ...query, source: null }), silence };
+  return live ?? { lost: await provider.lostCommits(drill, { ...query, source: null }), silence, foreign: null };
+}
+
+async function nowForeign(point: Point, source: Client): Promise<string | null> {
+  return point.systemIdentifier === null ? null : otherCluster(point, await systemIdentifierOf(source));
 }
 
 /** Why its WAL could not be read through the source. One that answers is not dead, and must not read like one. */
@@ -84,7 +107,7 @@ function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime, silence }: 
 
 async function withHeartbeat(
   result: LossResult,
-  { input: { recovered, drill, plan }, dependencies, until, sourceAnswered }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean },
+  { input: { recovered, drill, plan }, dependencies, until, sourceAnswered, foreign }: { input: MeasureLossInput; dependencies: MeasuringDependencies; until: Date; sourceAnswered: boolean; foreign: string | null },
 ): Promise<LossResult> {
   const { settings, copy, signal } = dependencies;
   // As it was approved, and not as the configuration may say by now.
@@ -102,7 +125,8 @@ async function withHeartbeat(
   if (copyMs instanceof NoInstants) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'skipped', detail: `says nothing: in the restored copy ${copyMs.message}` }] };
   // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
   if (copyMs instanceof Error) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'failed', detail: `could not be read in the restored copy: ${whyUnread(copyMs, setting)}` }] };
-  let sourceTrouble: string | null = null;
+  // Another cluster's heart says nothing of this copy.
+  let sourceTrouble = foreign;
   const source = await drillSource(dependencies, drill.owner);
   const lastRecoveredMs = recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt);
   const readSource = async (client: Client) => ({
@@ -110,7 +134,7 @@ async function withHeartbeat(
     sourceAtEndMs: lastRecoveredMs === null ? null : await readBeat(client, setting, new Date(lastRecoveredMs - BEFORE_END_MS)),
   });
   const nothing = { sourceMs: null, sourceAtEndMs: null };
-  const beats = !sourceAnswered ? nothing : await withClient(source(database), readSource, signal).catch((error: unknown) => {
+  const beats = !sourceAnswered || foreign !== null ? nothing : await withClient(source(database), readSource, signal).catch((error: unknown) => {
     signal.throwIfAborted();
     // Whatever is wrong at the source, it says nothing of what was restored.
     sourceTrouble = whyUnread(error, setting);

@@ -10,6 +10,8 @@ import type { PlanDrillInput } from './drill-activities.ts';
 import { reasonsOf } from './findings.ts';
 import { predict } from './predict.ts';
 import { describeSource } from './describe-source.ts';
+import { notInManifest } from './not-in-manifest.ts';
+import { OTHER_CLUSTER_REMEDY, otherCluster } from './other-cluster.ts';
 import type { Point, RecoveryProvider, Supply, UnusablePoint } from './provider.ts';
 
 export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string; signal: AbortSignal;
@@ -38,6 +40,10 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const notVerified = usable
     ? reasonsOf(usable.manifest.notVerified)
     : { open: [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`], byDesign: [] };
+  if (usable) notVerified.open.push(...notInManifest(settings, usable));
+  // What it restores may be sound, and is no proof that the source could be restored.
+  const other = source && otherCluster(point, source.systemIdentifier);
+  if (other !== null) notVerified.open.push(`${other}: nothing here says that the source can be restored; ${OTHER_CLUSTER_REMEDY}`);
   if (usable) notVerified.byDesign.push('entries of indexes: only definitions are compared, and not that each entry is one of its table');
   const archiveEnd = `the end of the archive (${supply.reachesUntil})`;
   const end = recoverTo ? `${recoverTo.time}, or ${archiveEnd} where what it holds ends before that` : archiveEnd;
@@ -59,7 +65,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     manifest: usable ? { id: usable.id, databases: usable.manifest.databases.map(({ database, lsn, tables }) => ({ name: database, lsn, tables: tables.length })) } : null,
     predicted: { bytes, ...predict(bytes, await pastDrills(input.database)) },
     creates: { directory: provider.describePlace(input.owner), leaseMs: input.leaseMs },
-    objectives: settings.objectives, checks: settings.checks, probe: settings.probe ?? null, heartbeat: settings.heartbeat ?? null, allowNotProven: settings.allowNotProven,
+    objectives: settings.objectives, checks: settings.checks, probe: settings.probe ?? null, heartbeat: settings.heartbeat ?? null, allowNotProven: input.allowNotProven ?? settings.allowNotProven,
     notVerified, source, sourceSilence, clocks: { scheduledAt: scheduledAt.toISOString(), beganAt, endedAt: new Date().toISOString() },
     publishedUntil: new Date(publishedUntil).toISOString(),
   };

@@ -20,6 +20,8 @@ export interface Point {
   /** Of the source's history; 1 where the tool knows no timelines. */
   timeline: number;
   serverVersion: string;
+  /** Of the cluster that it was taken of, as the source's `pg_control_system()` says it; null where the tool does not know. */
+  systemIdentifier: string | null;
 }
 
 /** What should be a point, or a manifest, and cannot be read. `failure` is what asking for it throws. */

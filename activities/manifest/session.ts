@@ -1,6 +1,6 @@
-import { Client } from 'pg';
+import { Client, escapeIdentifier } from 'pg';
 import { connectGuarded, cut, disconnect, type GuardedConfig } from '../postgres/source.ts';
-import { ManifestError } from './errors.ts';
+import { insufficientPrivilege, ManifestError, sqlState } from './errors.ts';
 
 /** Opens connections, one `ClientConfig` per database; where they lead and how they authenticate is the caller's business. */
 export type Connect = (database: string) => GuardedConfig;
@@ -50,7 +50,12 @@ export class Sessions {
 
   /** A connection for SQL, its settings fixed. */
   async open(database: string): Promise<Client> {
-    const client = await this.#start({ ...this.#connect(database), application_name: this.#applicationName });
+    const config = this.#connect(database);
+    const client = await this.#start({ ...config, application_name: this.#applicationName }).catch((error: unknown) => {
+      if (sqlState(error) !== insufficientPrivilege) throw error;
+      // Of all privileges a database alone is asked for before there is a session.
+      throw new ManifestError('permission', `${(error as Error).message}: GRANT CONNECT ON DATABASE ${escapeIdentifier(database)} TO ${escapeIdentifier(config.user ?? 'its role')}`, { cause: error });
+    });
     const settings = fixedSettings(this.#limits);
     // Joined with pg_settings, so that a server that does not know one yet is not asked for it.
     await client.query(

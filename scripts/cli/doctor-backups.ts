@@ -4,6 +4,7 @@ import { lookAtHost, MOVE_DRILLS, withinProduction } from '../../activities/arch
 import { type ArchiveLayout, archiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
 import { findAbove, productionPathsOf } from '../../activities/drill/drill.ts';
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
+import { OTHER_CLUSTER_REMEDY, otherCluster } from '../../activities/dr-test/other-cluster.ts';
 import type { Supply } from '../../activities/dr-test/provider.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
@@ -30,6 +31,8 @@ export async function examineBackups(settings: DatabaseSettings, configuration: 
       needed = newest.serverMajor;
       if (age > OLD_BACKUP_S) findings.warning('recovery point', `the newest, ${newest.id}, is ${formatSeconds(age)} old`, 'take one with `runbook start backup`, or see why backups stopped');
       else findings.ok('recovery point', `the newest, ${newest.id}, is ${formatSeconds(age)} old (${formatBytes(newest.sizeBytes)})`);
+      const other = facts ? otherCluster(newest, facts.systemIdentifier) : null;
+      if (other !== null) findings.problem('recovery point', `${other}: a drill of it says nothing of the source, and is not proven`, OTHER_CLUSTER_REMEDY);
       await examinePreflight(newest, { settings, layout, configuration }, findings);
     } else findings.problem('recovery point', `there is none in ${repository}`, 'take one with `runbook start backup`');
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { Client } from 'pg';
+import { type Client, escapeIdentifier } from 'pg';
 import { identifyServer, type RunningServer, whatElseLiesThere } from '../../activities/archive/source-host.ts';
 import { insufficientPrivilege, sqlState } from '../../activities/manifest/errors.ts';
 import { sourceConfig, withClient } from '../../activities/postgres/source.ts';
@@ -44,6 +44,7 @@ export async function examineSource(settings: DatabaseSettings, findings: Findin
       await examineWal(client, findings);
       const archiver = await examineArchiver(client, findings);
       await examineRole(client, findings);
+      await examineDatabases(client, findings);
       await examineFiles(client, settings.host, findings);
       return { major, ...archiver };
     });
@@ -68,6 +69,7 @@ export function adviceFor(code: string | undefined, message: string): string {
     case '28P01': return 'correct the password in connection.passwordFile or passwordEnv';
     case '28000': return "add a line for this user and host to the source's pg_hba.conf, or correct connection.user";
     case '3D000': return 'correct connection.database';
+    case '42501': return 'GRANT CONNECT ON DATABASE connection.database TO connection.user, or correct them';
     default: return 'correct connection.host, port, user, database or sslmode';
   }
 }
@@ -120,6 +122,14 @@ async function examineRole(client: Client, findings: Findings): Promise<void> {
   await examineFunctions(client, quoted, findings);
 }
 
+/** A manifest is taken of every database that takes connections and is no template; where one is closed to the role there is none. */
+async function examineDatabases(client: Client, findings: Findings): Promise<void> {
+  const { rows } = await client.query<{ name: string; role: string }>(`
+    SELECT datname AS name, current_user::text AS role FROM pg_database
+    WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2 AND NOT has_database_privilege(oid, 'CONNECT') ORDER BY datname`);
+  for (const { name, role } of rows) findings.problem('role', `may not connect to database "${name}", so that no manifest can be taken`, `GRANT CONNECT ON DATABASE ${escapeIdentifier(name)} TO ${escapeIdentifier(role)}`);
+}
+
 /** A base backup copies the source's files from the host of the worker that takes it. */
 async function examineFiles(client: Client, host: string | undefined, findings: Findings): Promise<void> {
   if (isElsewhere(host)) return findings.skipped('data directory', `backups are taken on ${host}: run this there`);
@@ -141,7 +151,9 @@ async function examineFunctions(client: Client, quoted: string, findings: Findin
   const { rows } = await client.query<{ name: string }>(`
     SELECT p.oid::regprocedure::text AS name FROM pg_proc p
     WHERE pronamespace = 'pg_catalog'::regnamespace AND NOT has_function_privilege(p.oid, 'EXECUTE')
-      AND (proname IN ('pg_backup_start', 'pg_backup_stop', 'pg_start_backup', 'pg_stop_backup', 'pg_switch_wal', 'pg_create_restore_point')
+      AND (proname IN ('pg_backup_start', 'pg_backup_stop', 'pg_start_backup', 'pg_switch_wal', 'pg_create_restore_point')
+        -- Of version 14; its other one, without arguments, ends backups that are taken another way.
+        OR proname = 'pg_stop_backup' AND pronargs > 0
         OR p.oid = 'pg_read_binary_file(text, bigint, bigint, boolean)'::regprocedure)
     ORDER BY 1`);
   for (const { name } of rows) {

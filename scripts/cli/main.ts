@@ -90,6 +90,7 @@ withTemporal(add('start <type>', 'start a run', async () => (await import('./sta
   .option('-d, --database <name>', 'database of the configuration')
   .option('--recovery-point <which>', 'latest, random, an id, or an instant such as 2026-11-21T03:00:00Z')
   .option('--depth <depth>', 'quick or standard')
+  .option('--allow-not-proven', 'let it succeed although something could not be compared')
   .option('--declared-at <instant>', 'when the disaster was declared (default: start of the run)')
   .option('--reason <text>', 'why; goes into the evidence')
   .option('--requester <name>', 'who asks for it (default: the user of this system)')

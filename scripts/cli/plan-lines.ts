@@ -12,7 +12,7 @@ const drillPlan = z.object({
   manifest: z.object({ databases: z.array(z.object({ name: z.string(), tables: z.number() })) }).nullable(),
   predicted: z.object({ bytes: z.number(), seconds: z.number(), from: z.string() }),
   creates: z.object({ directory: z.string(), leaseMs: z.number() }),
-  checks: z.array(z.unknown()), probe: z.unknown(),
+  checks: z.array(z.unknown()), probe: z.unknown(), allowNotProven: z.boolean().optional(),
   notVerified: z.object({ open: z.array(z.string()) }),
 });
 type ToldPlan = z.output<typeof drillPlan>;
@@ -24,7 +24,7 @@ type ToldPlan = z.output<typeof drillPlan>;
 export function planLines(plan: unknown, nowMs: number): string[] {
   const parsed = drillPlan.safeParse(plan);
   if (!parsed.success) return [];
-  const { recoveryPoint, recoverTo, declaredAt, provider, archive, predicted, creates, taskQueue, notVerified } = parsed.data;
+  const { recoveryPoint, recoverTo, declaredAt, provider, archive, predicted, creates, taskQueue, notVerified, allowNotProven } = parsed.data;
   const row = (name: string, text: string) => `${name.padEnd(9)} ${plain(text)}`;
   return [
     row('restores', `${recoveryPoint.id} (${provider}), taken ${recoveryPoint.takenAt}, ${formatSeconds((nowMs - Date.parse(recoveryPoint.takenAt)) / 1_000)} ago`),
@@ -34,6 +34,7 @@ export function planLines(plan: unknown, nowMs: number): string[] {
     row('expires', `with the run, which ends at the latest ${formatSeconds(creates.leaseMs / 1_000)} after it gets the target`),
     row('compares', comparedBy(parsed.data)),
     ...notVerified.open.map((reason) => row('leaves', `not verified: ${reason}`)),
+    ...(allowNotProven ? [row('allows', 'that something is not compared: the run succeeds all the same')] : []),
   ];
 }
 

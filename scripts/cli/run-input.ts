@@ -11,6 +11,7 @@ export interface InputFlags {
   database?: string;
   recoveryPoint?: string;
   depth?: string;
+  allowNotProven?: boolean;
   declaredAt?: string;
   reason?: string;
   requester?: string;
@@ -31,7 +32,7 @@ export function buildInput(contract: RunbookContract, flags: InputFlags, systemU
   const input: Record<string, unknown> = { ...parseInput(flags.input) };
   if (flags.database !== undefined) input[contract.targetField] = flags.database;
   if (flags.recoveryPoint !== undefined) input['recoveryPoint'] = recoveryPointOf(flags.recoveryPoint);
-  for (const field of ['depth', 'declaredAt', 'reason', 'requester'] as const) if (flags[field] !== undefined) input[field] = flags[field];
+  for (const field of ['depth', 'allowNotProven', 'declaredAt', 'reason', 'requester'] as const) if (flags[field] !== undefined) input[field] = flags[field];
   // Without a requester, nobody could tell who must not approve.
   input['requester'] ??= systemUser;
   const parsed = contract.input.safeParse(input);

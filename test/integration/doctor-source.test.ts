@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { takeBaseBackup } from '../../activities/archive/base-backup.ts';
+import { takeManifest } from '../../activities/manifest/take-manifest.ts';
 import { parseSegmentFileName, segmentFileName } from '../../activities/archive/wal.ts';
 import { databaseSchema, type DatabaseSettings } from '../../contracts/configuration.ts';
 import { segmentsBehind } from '../../scripts/cli/doctor-archive-lag.ts';
@@ -46,6 +47,21 @@ test('a role that may not read settings is told, since it cannot ask where the d
     expect(await problems()).toEqual([['role', 'runbook may not ask where the data directory is, which a backup copies', 'GRANT pg_read_all_settings TO "runbook"']]);
   } finally {
     await execute('GRANT pg_read_all_settings TO runbook');
+  }
+});
+
+test('a database that the role may not connect to is named, since no manifest can be taken of the cluster', async () => {
+  await execute('CREATE DATABASE hr');
+  await execute('REVOKE CONNECT ON DATABASE hr FROM PUBLIC');
+  try {
+    expect(await problems()).toEqual([['role', 'may not connect to database "hr", so that no manifest can be taken', 'GRANT CONNECT ON DATABASE "hr" TO "runbook"']]);
+    const take = () => takeManifest({ connect: (database) => ({ ...source.server.config(database), user: 'runbook' }), applicationName: 'test', signal: new AbortController().signal });
+    await expect(take()).rejects.toMatchObject({ type: 'permission', message: 'permission denied for database "hr": GRANT CONNECT ON DATABASE "hr" TO "runbook"' });
+    await execute('GRANT CONNECT ON DATABASE "hr" TO "runbook"');
+    expect((await take()).databases.map(({ database }) => database)).toContain('hr');
+    expect(await problems()).toEqual([]);
+  } finally {
+    await execute('DROP DATABASE hr');
   }
 });
 

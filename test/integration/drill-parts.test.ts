@@ -148,15 +148,15 @@ describe('the heartbeat', () => {
   afterEach(() => sql('postgres', 'ALTER ROLE measurer SUPERUSER CONNECTION LIMIT -1'));
 
   /** Measures with one server as both: `postgres` is the source's database, `copy` the restored one. */
-  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => used.server.config('copy'), skew = 0, asked = () => undefined, source = used.server.config(), patienceMs }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig; skew?: number; asked?: (until: Date) => void; source?: ClientConfig; patienceMs?: number }) => measureLoss({
+  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => used.server.config('copy'), skew = 0, asked = () => undefined, source = used.server.config(), patienceMs, systemIdentifier = null, planned = '1' }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig; skew?: number; asked?: (until: Date) => void; source?: ClientConfig; patienceMs?: number; systemIdentifier?: string | null; planned?: string }) => measureLoss({
     declarationSkewSeconds: skew,
     drill: { owner: { workflowId: 'w', firstExecutionRunId: 'r' } } as never, recovered: { endLsn: '0/1', lastCommitAt: new Date(until.getTime() - 9500).toISOString(), stoppedBeforeLater: false, replaySeconds: 0, promotionSeconds: 0, repeatedSeconds: 0 },
-    plan: { declaredAt: until.toISOString(), heartbeat: { table: 'beat', column: 'at', every: 2000 }, source: { lsn: '0/2', systemIdentifier: '1', clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
+    plan: { declaredAt: until.toISOString(), heartbeat: { table: 'beat', column: 'at', every: 2000 }, source: { lsn: '0/2', systemIdentifier: planned, clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
   }, {
     settings: databaseSchema.parse({ connection: connectionSchema.parse({ host: source.host, port: source.port, user: 'measurer', sslmode: 'disable' }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } }),
     resolvePassword: () => Promise.resolve(undefined), signal: new AbortController().signal, copy: () => Promise.resolve(copy), patienceMs,
     provider: {
-      find: () => Promise.resolve({ beganAt: '2026-11-21T02:00:00.000Z' } as never),
+      find: () => Promise.resolve({ id: 'b1', beganAt: '2026-11-21T02:00:00.000Z', systemIdentifier } as never),
       lostCommits: async (_drill, query) => {
         asked(query.until);
         if (query.source === null) return { commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'archive', unread: null };
@@ -165,6 +165,17 @@ describe('the heartbeat', () => {
         return { commits: 3, maintenance: 0, lastCommitAt: new Date(until.getTime() - 500).toISOString(), knownFrom: 'source', unread: null, ...lost };
       },
     },
+  });
+
+  it('of another cluster than the recovery point\'s says nothing, nor does its WAL: what would be lost is not known', async () => {
+    for (const database of ['postgres', 'copy']) await sql(database, beat(0.5));
+    const refuse = () => { throw new Error('the WAL of another cluster was asked'); };
+    // As the plan knew, and as it has become since.
+    for (const planned of ['8', '7']) {
+      const { rpaSeconds, lostTransactions, method, checks } = await measure({ systemIdentifier: '7', planned, asked: refuse });
+      expect([rpaSeconds, lostTransactions, method]).toEqual([null, null, expect.stringMatching(/^recovery point b1 is of cluster 7, and the source is cluster \d+: what the source would lose is not known/)]);
+      expect(checks).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/nothing to hold it against.*b1 is of cluster 7/) as string }]);
+    }
   });
 
   it('agrees with the WAL', async () => {

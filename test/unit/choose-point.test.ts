@@ -110,6 +110,12 @@ it.each([
   await expect(plan({ ...over, recoveryPoint: { id: 'b2' } })).rejects.toMatchObject({ type: 'NOT_FOUND', message: refusal });
 });
 
+it('whether a drill may succeed that is not proven, the input says before the configuration, which says no here', async () => {
+  expect((await plan()).allowNotProven).toBe(false);
+  expect((await plan({ allowNotProven: true })).allowNotProven).toBe(true);
+  expect(bindingOf(await plan({ allowNotProven: true }))).not.toEqual(bindingOf(await plan()));
+});
+
 it('what this host archived before the declaration is not late, however far its clock is ahead', async () => {
   const usable = { id: 'm', manifest: { databases: [{ database: 'shop', lsn: '0/5000060', takenAt: '2026-01-01T00:02:00.000Z', tables: [] }], notVerified: [] } } as unknown as UsableManifest;
   const { recoveryPoint, notVerified } = await plan({ isDeclaredAtStart: true, hostAheadMs: 3_600_000 }, usable);

@@ -112,6 +112,10 @@ describe('the plan at a gate', () => {
     expect(lines).toContain('leaves    not verified: rows: no manifest');
     expect(lines).not.toContain('\u001B');
   });
+  it('says that the run may succeed without a proof, where whoever started it asked for that', () => {
+    expect(told({ ...plan, allowNotProven: true }).at(-1)).toBe('  allows    that something is not compared: the run succeeds all the same');
+    expect(told({ ...plan, allowNotProven: false })).toEqual(told(plan));
+  });
   it.each([null, undefined, 'text', { writes: ['one'] }, { ...plan, creates: { directory: '/x', expiresAt: 'then' } }])('says nothing of %j', (other) => {
     expect(told(other)).toEqual([]);
   });

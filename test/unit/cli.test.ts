@@ -82,6 +82,7 @@ describe('buildInput', () => {
     const input = buildInput(DrTest, { input: '{"database":"a","reason":"r"}', database: 'b', recoveryPoint: '2026-11-21T03:00:00Z' }, 'carol');
     expect(input).toEqual({ database: 'b', reason: 'r', recoveryPoint: { time: '2026-11-21T03:00:00Z' }, requester: 'carol' });
     expect(buildInput(DrTest, { input: '{"requester":"dave"}', recoveryPoint: 'base-1' }, 'carol')).toEqual({ requester: 'dave', recoveryPoint: { id: 'base-1' } });
+    expect(buildInput(DrTest, { allowNotProven: true }, 'carol')).toEqual({ allowNotProven: true, requester: 'carol' });
   });
 
   it.each([['{', /not JSON/], ['[]', /must be a JSON object/], ['{"dept":"quick"}', /there is no "dept"; there are database, .*depth/], ['{"depth":"deep"}', /depth: must be "quick" or "standard"/],

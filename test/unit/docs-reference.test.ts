@@ -21,6 +21,14 @@ it('the how-to gives the archive script that the demo runs, and that is tested w
   expect(page).toContain(`archive_command = '/usr/local/bin/archive-wal "%p" "%f"'`);
 });
 
+it('the how-to grants what a backup calls, on each version', () => {
+  const code = readFileSync(join(ROOT, 'activities/archive/base-backup.ts'), 'utf8');
+  const calls = [...code.matchAll(/major >= 15 \? '(pg_\w+)\(.*' : '(pg_\w+)\(/g)].flatMap(([, now = '', before = '']) => [now, before]);
+  expect(calls).toHaveLength(4);
+  const granted = [...pageAt('docs/how-to/drill-your-own-database.md').matchAll(/GRANT EXECUTE ON FUNCTION ([^;]*);/g)].map(([, functions]) => functions).join(' ');
+  expect(calls.filter((name) => !granted.includes(name))).toEqual([]);
+});
+
 describe('the reference', () => {
   it('of the configuration has every key of the schema, and no other', () => {
     const documented = tableKeys(reference('configuration')).filter((key) => !/^[A-Z]/.test(key));

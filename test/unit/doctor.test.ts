@@ -105,13 +105,13 @@ describe('a drill of the newest backup', () => {
     major = Number.parseInt((await findPostgres()).version, 10);
     probed.mockResolvedValue({ network: 'isolated', mounts: 'isolated', reason: null });
   });
-  async function examined(point: RecoveryPoint) {
+  async function examined(point: RecoveryPoint, facts?: SourceFacts) {
     publishDescription(join(root, 'repository', 'backups'), point);
     for (const file of ['files.json', 'backup_label', 'tablespace_map']) await writeFile(join(root, 'repository', 'backups', point.id, file), TEXT);
     await writeFile(join(root, 'wal', segmentFileName({ timeline: 1, segmentNumber: 32n, segmentSize: 2 ** 20 })), Buffer.alloc(2 ** 20));
     const findings = new Findings('shop');
     const { configuration, settings } = configurationOf();
-    await examineBackups(settings, configuration, undefined, findings);
+    await examineBackups(settings, configuration, facts, findings);
     return findings.all;
   }
   const database = { name: 'shop', oid: '1', encoding: 'UTF8', localeProvider: 'libc' as const, collationVersion: '1', sizeBytes: 1, extensions: [{ name: 'no_such_extension', version: '1' }] };
@@ -121,6 +121,15 @@ describe('a drill of the newest backup', () => {
     expect(found.filter(({ outcome }) => outcome !== 'ok' && outcome !== 'warning')).toEqual([]);
     expect(found).toContainEqual(expect.objectContaining({ name: 'disk space', outcome: 'ok', detail: expect.stringContaining('WAL counted twice') as string }));
     expect(existsSync(join(root, 'drills'))).toBe(false);
+  });
+
+  it('is a problem where the backup is of another cluster than the source', async () => {
+    const of = async (systemIdentifier: string) => (await examined(described({ systemIdentifier: '7' }), { major, lastArchived: null, segmentSize: 2 ** 20, systemIdentifier })).filter(({ outcome }) => outcome === 'problem');
+    expect(await of('7')).toEqual([]);
+    expect(await of('8')).toEqual([{
+      about: 'shop', name: 'recovery point', outcome: 'problem', detail: 'recovery point b1 is of cluster 7, and the source is cluster 8: a drill of it says nothing of the source, and is not proven',
+      todo: 'correct connection or provider.repository, or, where the cluster was made anew (pg_upgrade, initdb), take a backup of it',
+    }]);
   });
 
   it.each([

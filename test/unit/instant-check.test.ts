@@ -13,7 +13,7 @@ function check(lost: Partial<LostCommits>, { recoverTo = { time } as { time: str
     recovered: { endLsn: '0/1', lastCommitAt, stoppedBeforeLater, replaySeconds: 0, promotionSeconds: 0, repeatedSeconds: 0 },
   }, {
     settings: { connection: connectionSchema.parse({}) }, resolvePassword: () => Promise.resolve(undefined), signal: new AbortController().signal,
-    provider: { lostCommits: (_drill, { until }) => { asked.push(until); return Promise.resolve({ commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'disk', unread: null, ...lost }); } },
+    provider: { find: () => Promise.reject(new Error('not of a silent source')), lostCommits: (_drill, { until }) => { asked.push(until); return Promise.resolve({ commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'disk', unread: null, ...lost }); } },
   });
   return found.then((checks) => ({ checks, asked }));
 }

@@ -28,7 +28,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.checks(checks);
     run.verdict(verdictSoFar(run.allChecks));
   };
-  const makePlan = (recoveryPoint: typeof input.recoveryPoint, before?: DrillPlan) => readOn(run.settings, before?.taskQueue).planDrill({ database, recoveryPoint, publishedUntil: before?.publishedUntil, depth: input.depth, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs });
+  const makePlan = (recoveryPoint: typeof input.recoveryPoint, before?: DrillPlan) => readOn(run.settings, before?.taskQueue).planDrill({ database, recoveryPoint, publishedUntil: before?.publishedUntil, depth: input.depth, allowNotProven: input.allowNotProven, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs });
   let plan = await run.step('plan', () => makePlan(input.recoveryPoint), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
@@ -45,6 +45,8 @@ export const drTest = runbook(DrTest, async (run, input) => {
       // On the host that people approved: another one would plan for itself, and void what they decided.
       plan = await makePlan(chosen, plan);
       run.plan(plan, bindingOf(plan));
+      // Of a source that answers only now, or another one that does, more may be known.
+      run.notVerified(plan.notVerified);
     },
   });
   const fence = await run.own({ title: 'drill', taskQueue: plan.taskQueue, input: { database }, open: 'openDrillPlace', close: 'closeDrillPlace', prove: 'proveDrillAbsent' });
