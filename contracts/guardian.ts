@@ -29,6 +29,11 @@ export function guardianId(owner: Owner): string {
   return shortWorkflowId(`guardian/${owner.workflowId}/`, owner.firstExecutionRunId);
 }
 
+/** Workflow id of what writes the evidence of a run that was ended by force before it had a guardian. */
+export function evidenceWriterId(run: { workflowId: string; runId: string }): string {
+  return shortWorkflowId(`evidence/${run.workflowId}/`, run.runId);
+}
+
 /** Workflow id of a target's lock. */
 export function lockId(target: string): string {
   return `lock/${target}`;
