@@ -15,7 +15,11 @@ let server: Server;
 const run = (sql: string): Promise<unknown> => server.withClient('postgres', (client) => client.query(sql));
 const { compare } = manifestsOf(() => server);
 
-beforeAll(async () => { server = await startCluster({ logical: true, settings: { wal_keep_size: '1GB' } }); }, 60_000);
+beforeAll(async () => {
+  server = await startCluster({ logical: true, settings: { wal_keep_size: '1GB' } });
+  // As the documentation makes it: it may look at locks, and end what it does itself.
+  await run(`CREATE ROLE backup LOGIN REPLICATION PASSWORD 'backup' IN ROLE pg_read_all_data, pg_read_all_settings`);
+}, 60_000);
 afterAll(() => server.stop());
 beforeEach(() => run(`
   DROP TABLE IF EXISTS large, small;
@@ -30,7 +34,7 @@ function take(before: (query: { text: string; client: Client; run: (text: string
     client.query = changed as never;
   };
   return takeManifest({
-    connect: (database) => ({ ...server.config(database), guard: { beforeConnecting: async () => undefined, onceConnected, hold: () => Promise.reject(new Error('no program')) } }),
+    connect: (database) => ({ ...server.config(database), user: 'backup', password: 'backup', guard: { beforeConnecting: async () => undefined, onceConnected, hold: () => Promise.reject(new Error('no program')) } }),
     databases: ['postgres'], applicationName: 'manifest-test', signal: new AbortController().signal, limits: { connections: 1, bucketBytes: 16 * 1024, maxBlockingMs: LIMIT_MS },
   });
 }
