@@ -49,6 +49,8 @@ const manifestLimitsSchema = z.strictObject({
   connections: z.number().int().min(1).max(32).default(1),
   statementTimeout: durationMs.default(10 * 60_000),
   lockTimeout: durationMs.default(2_000),
+  /** How long others may wait for a lock that the reading has; then it gives way to them. */
+  maxBlocking: durationMs.default(5_000),
   maxXminAge: durationMs.default(30 * 60_000),
   maxRetainedWal: sizeBytes.default(8 * 2 ** 30),
   /** Share of time spent reading; below 1 it pauses after each megabyte and spares production, as long as half of `maxXminAge` suffices. */

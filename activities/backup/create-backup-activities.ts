@@ -71,7 +71,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
       await endSessions(config(), applicationName(backup.owner));
       const manifest = await takeManifest({
         connect: config, database: connection.database, applicationName: applicationName(backup.owner), signal,
-        limits: { connections: limits.connections, statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout, maxXminAgeMs: limits.maxXminAge, maxRetainedWalBytes: limits.maxRetainedWal, dutyCycle: limits.dutyCycle },
+        limits: { connections: limits.connections, statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout, maxBlockingMs: limits.maxBlocking, maxXminAgeMs: limits.maxXminAge, maxRetainedWalBytes: limits.maxRetainedWal, dutyCycle: limits.dutyCycle },
         onProgress: (progress) => onProgress({ phase: `${progress.phase} of ${progress.database}`, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal }),
       });
       const { manifest: file } = backupPaths(join(placeOf(backup), backup.part ?? ''));

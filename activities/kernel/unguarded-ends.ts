@@ -13,7 +13,7 @@ import { hadGuardian, readLives } from './run-history.ts';
  * Runs that ended longer ago are left to the doctor: a server may forget, after a day at the soonest and half an hour later
  * or earlier, that somebody has seen to one already.
  */
-const LOOK_BACK_MS = 20 * 3_600_000;
+export const LOOK_BACK_MS = 20 * 3_600_000;
 
 /** `types`: of the runbooks that there are. Whatever else ended on their queue, by a mistyped name too, is none of ours. */
 export interface EndWatchInput { client: Client; configuration: Pick<Configuration, 'lease' | 'notifications'>; types: readonly string[] }

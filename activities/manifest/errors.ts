@@ -1,6 +1,6 @@
 /** Why no manifest could be taken or compared; activities classify by this, never by the message. */
 export type ManifestErrorType =
-  | 'unavailable' | 'cancelled' | 'permission' | 'locked' | 'slotBlocked' | 'snapshotTooOld' | 'tooMuchWalRetained' | 'neverQuiet' | 'undecodable' | 'unreadable' | 'wrongDatabase';
+  | 'unavailable' | 'cancelled' | 'permission' | 'locked' | 'slotBlocked' | 'snapshotTooOld' | 'tooMuchWalRetained' | 'neverQuiet' | 'inTheWay' | 'undecodable' | 'unreadable' | 'wrongDatabase';
 
 /** An error of the manifest engine, with a `type` to branch on and one clear sentence that says what to change. */
 export class ManifestError extends Error {

@@ -5,7 +5,9 @@ export interface ManifestLimits {
   statementTimeoutMs: number;
   /** How long a lock may be waited for: whoever comes after us in the queue waits as long. */
   lockTimeoutMs: number;
-  /** How long a snapshot may hold back vacuum, and a table that raced before may stay locked; then the reading gives up. */
+  /** How long others may wait for a lock that the reading has; then it gives way. */
+  maxBlockingMs: number;
+  /** How long a snapshot may hold back vacuum, and a table that raced before may stay locked while nobody waits for it; then the reading gives up. */
   maxXminAgeMs: number;
   /** How much WAL the slot may hold back; then the reading gives up. */
   maxRetainedWalBytes: number;
@@ -23,6 +25,7 @@ export const defaultLimits: ManifestLimits = {
   connections: 2,
   statementTimeoutMs: 300_000,
   lockTimeoutMs: 500,
+  maxBlockingMs: 5_000,
   maxXminAgeMs: 3_600_000,
   maxRetainedWalBytes: 4 * 1024 ** 3,
   dutyCycle: 1,

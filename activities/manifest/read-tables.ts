@@ -1,7 +1,8 @@
 import type { Client } from 'pg';
 import type { Bucket, TableManifest } from '../../contracts/manifest.ts';
 import { cutRange, joinBuckets, planRanges, type PageRange, type TableSize } from './buckets.ts';
-import { ManifestError, cannotBeRead, lockNotAvailable, sqlState } from './errors.ts';
+import { ManifestError, cannotBeRead, lockNotAvailable, queryCanceled, sqlState } from './errors.ts';
+import type { GiveWay } from './give-way.ts';
 import { Pace } from './pace.ts';
 import { measureTable, readBucket } from './read-bucket.ts';
 import { pause } from './snapshot.ts';
@@ -45,9 +46,11 @@ export async function readTables(options: {
   finishWithinMs: number;
   /** The connection that already holds a table locked, and so must read it. */
   lockerOf: (table: Table) => Client | undefined;
+  /** Which tables are left out since others wait for them, and whether a statement was cancelled for others. */
+  way: Pick<GiveWay, 'isAbandoned' | 'wasCancelled'>;
   onProgress: (progress: ReadProgress) => void; onTableDone: (table: Table) => Promise<void>;
 }): Promise<TablesReading> {
-  const { signal } = options;
+  const { signal, way } = options;
   const queue = new WorkQueue<Client>();
   const readings = new Map<Table, { bytes: number; expected: number; buckets: Bucket[]; furthest: (bigint | null)[] }>();
   const moved = new Set<Table>();
@@ -55,16 +58,23 @@ export async function readTables(options: {
   let longestLockMs = 0;
 
   /** Runs work that needs a lock; when somebody holds the table it is tried again later, with patience from the first refusal on. */
-  const locking = (work: Task<Client>, refused?: { since: number; times: number }): Task<Client> => async (client) => {
+  const locking = (table: Table, work: Task<Client>, refused?: { since: number; times: number }): Task<Client> => async (client) => {
     throwIfAborted(signal);
+    if (way.isAbandoned(table)) return;
     try {
       await work(client);
     } catch (error) {
       throwIfAborted(signal);
+      // Its connection may have been ended for that.
+      if (way.isAbandoned(table)) return;
+      if (sqlState(error) === queryCanceled && way.wasCancelled(client)) {
+        queue.add([locking(table, work)]);
+        return;
+      }
       const { since, times } = { since: refused?.since ?? performance.now(), times: (refused?.times ?? 0) + 1 };
       if (sqlState(error) !== lockNotAvailable || (times >= lockRefusals && performance.now() - since > lockPatienceMs)) throw error;
       await pause(50, signal);
-      queue.add([locking(work, { since, times })]);
+      queue.add([locking(table, work, { since, times })]);
     }
   };
   const pace = new Pace({ dutyCycle: options.dutyCycle, connections: options.workers.length, finishWithinMs: options.finishWithinMs });
@@ -76,7 +86,7 @@ export async function readTables(options: {
     let unread: PageRange[] | undefined;
     let bytesEach = 0;
     let bucket: Bucket | undefined;
-    return locking(async (client) => {
+    return locking(table, async (client) => {
       const reading = readings.get(table);
       if (!reading) return;
       if (unread === undefined) {
@@ -114,7 +124,7 @@ export async function readTables(options: {
     });
   };
 
-  const plan = (table: Table): Task<Client> => locking(async (client) => {
+  const plan = (table: Table): Task<Client> => locking(table, async (client) => {
     const size = await measureTable(client, table);
     if (size === 'moved') { moved.add(table); return; }
     const ranges = planRanges(table, size, options.bucketBytes);
@@ -134,9 +144,13 @@ export async function readTables(options: {
   // What is held locked comes first; then the largest.
   const held = options.tables.flatMap((table) => { const locker = options.lockerOf(table); return locker ? [{ table, locker }] : []; });
   const heldTables = new Set(held.map(({ table }) => table));
-  const sizes = await Promise.all(held.map(({ table, locker }) => measureTable(locker, table)));
+  const sizes = await Promise.all(held.map(({ table, locker }) => measureTable(locker, table).catch((error: unknown) => {
+    if (way.isAbandoned(table)) return 'abandoned' as const;
+    throw error;
+  })));
   held.forEach(({ table, locker }, index) => {
     const size = sizes[index];
+    if (size === 'abandoned') return;
     if (size === undefined || size === 'moved') moved.add(table);
     else queue.add([readHeld(table, locker, size)]);
   });
@@ -146,7 +160,7 @@ export async function readTables(options: {
   await queue.run(options.workers);
 
   const owners = new Map<number, { owner: string; furthest: bigint | null }>();
-  const manifests = moved.size > 0 ? [] : [...readings].map(([table, reading]) => {
+  const manifests = moved.size > 0 ? [] : [...readings].filter(([table]) => !way.isAbandoned(table)).map(([table, reading]) => {
     table.owned.forEach(({ sequenceOid, column }, index) => owners.set(sequenceOid, { owner: `${table.label}.${column}`, furthest: reading.furthest[index] ?? null }));
     return toManifest(table, reading);
   });

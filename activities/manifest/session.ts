@@ -106,6 +106,17 @@ export class Sessions {
   }
 }
 
+/**
+ * Reads in a transaction that goes on, and lets go of the locks that this takes on the catalog: whoever rewrites that meanwhile
+ * would wait for them until all tables are read, and everybody else behind.
+ */
+export async function releasingLocks<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  await client.query('SAVEPOINT catalog');
+  const result = await work();
+  await client.query('ROLLBACK TO SAVEPOINT catalog; RELEASE SAVEPOINT catalog');
+  return result;
+}
+
 /** Throws the reason of the abort when it is one of ours, `cancelled` otherwise. */
 export function throwIfAborted(signal: AbortSignal): void {
   if (!signal.aborted) return;

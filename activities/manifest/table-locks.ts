@@ -14,8 +14,8 @@ const maxLockers = 8;
  * Holds ACCESS SHARE on the tables that were rewritten during an earlier attempt, from the moment after the log
  * position until each is read: without it a table that is truncated all the time would never be read in time.
  *
- * That lasts as long as reading the table does, bounded by `maxXminAgeMs` alone. Readers and writers go on meanwhile; but a
- * TRUNCATE or ALTER TABLE waits, and whoever comes after it waits behind it.
+ * That lasts as long as reading the table does. Readers and writers go on meanwhile; but a TRUNCATE or ALTER TABLE waits, and
+ * whoever comes after it waits behind it, so that it is let go where somebody does for too long (`give-way.ts`).
  *
  * Not from before the position: a TRUNCATE that waits for our lock has a transaction, which the slot would wait for.
  * And whoever holds the lock must also do the reading: any other connection would queue up behind that TRUNCATE.
@@ -68,6 +68,20 @@ export class TableLocks {
     if (!locker) return;
     locker.left.delete(keyOf(table));
     if (locker.left.size === 0) await this.#end(locker);
+  }
+
+  /** The connections that hold tables. */
+  get clients(): Client[] { return this.#lockers.map(({ client }) => client); }
+
+  /** What one of them still has to read. */
+  tablesOf(client: Client): TableName[] {
+    return [...this.#lockers.find((locker) => locker.client === client)?.left.values() ?? []];
+  }
+
+  /** Ends a connection at once, also while it reads. */
+  async letGo(client: Client): Promise<void> {
+    const locker = this.#lockers.find((entry) => entry.client === client);
+    if (locker) await this.#end(locker);
   }
 
   async releaseAll(): Promise<void> {

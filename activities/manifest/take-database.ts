@@ -3,6 +3,7 @@ import type { CatalogObject, DatabaseManifest, ManifestCost, NotVerified } from 
 import { readDatabaseCatalog, readGlobals } from './catalog.ts';
 import { ManifestError, lockNotAvailable, sqlState, undecodable } from './errors.ts';
 import { lockedAcross } from './exclusive-locks.ts';
+import { GiveWay, type Abandoned } from './give-way.ts';
 import { watchCost, type CostWatch } from './guard.ts';
 import { invalidDatabases } from './invalid-databases.ts';
 import type { ManifestLimits } from './limits.ts';
@@ -11,10 +12,10 @@ import { SequencePatience } from './sequence-patience.ts';
 import { positionsBefore } from './sequence-watch.ts';
 import { describeSequences, listSequences, readPositions, withoutBound, type SequencePosition } from './sequences.ts';
 import { readableSecrets } from './secrets.ts';
-import type { Sessions } from './session.ts';
+import { releasingLocks, type Sessions } from './session.ts';
 import { exportSnapshot } from './snapshot.ts';
 import { TableLocks, keyOf, type LockableTable } from './table-locks.ts';
-import { listTables, ownedByFilled, type TableList } from './tables.ts';
+import { listTables, ownedByFilled, type Table, type TableList } from './tables.ts';
 import type { ManifestProgress } from './progress.ts';
 
 export interface DatabaseReading {
@@ -48,11 +49,13 @@ interface Raced { tables: (LockableTable & { label: string })[]; sequences?: str
 /** Reads one database at one log position; starts again at a new one as often as tables are rewritten, sequences restarted or databases dropped meanwhile. */
 export async function takeDatabase(options: TakeDatabaseOptions): Promise<DatabaseReading> {
   const raced = new Map<string, LockableTable>();
+  // For all attempts: who has waited once is not made to wait again.
+  const abandoned: Abandoned = new Map();
   const patience = new SequencePatience(options.limits.maxXminAgeMs / 2);
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
     options.cost.attempts += 1;
     const started = performance.now();
-    const reading = await attemptDatabase(options, { attempt, raced: [...raced.values()], sequencesMayRace: patience.isOver });
+    const reading = await attemptDatabase(options, { attempt, raced: [...raced].flatMap(([key, table]) => (abandoned.has(key) ? [] : [table])), abandoned, sequencesMayRace: patience.isOver });
     if ('manifest' in reading) return reading;
     const { tables, sequences = [], dropped = [] } = reading;
     if (sequences.length > 0) patience.gaveUp(performance.now() - started);
@@ -70,7 +73,7 @@ export async function takeDatabase(options: TakeDatabaseOptions): Promise<Databa
 interface Position { lsn: string; locks: TableLocks | undefined; locked: ReadonlySet<number>; before: ReadonlyMap<number, SequencePosition> }
 
 async function attemptDatabase(
-  options: TakeDatabaseOptions, { attempt, raced, sequencesMayRace }: { attempt: number; raced: LockableTable[]; sequencesMayRace: boolean },
+  options: TakeDatabaseOptions, { attempt, raced, abandoned, sequencesMayRace }: { attempt: number; raced: LockableTable[]; abandoned: Abandoned; sequencesMayRace: boolean },
 ): Promise<DatabaseReading | Raced> {
   const { sessions, database, limits, stopping, cost } = options;
   const { signal } = stopping;
@@ -81,6 +84,7 @@ async function attemptDatabase(
   const workers = await Promise.all(Array.from({ length: limits.connections }, open));
   let guard: CostWatch | undefined;
   let locks: TableLocks | undefined;
+  const way = new GiveWay({ control, workers, limitMs: limits.maxBlockingMs, abandoned, stopping });
   try {
     options.onProgress({ phase: 'position', ...progress });
     guard = watchCost({ control, limits, cost, stopping });
@@ -103,6 +107,8 @@ async function attemptDatabase(
       const { result: { result: exported, before }, locked } = await lockedAcross(idle, signal, () => positionsBefore(control, signal, () =>
         exportSnapshot(sessions, { database, signal, onSlot: (name) => guard?.watchSlot(name), waitMs: limits.maxXminAgeMs / 2 })));
       const importInto = async (client: Client): Promise<void> => { await client.query(`SET TRANSACTION SNAPSHOT '${exported.snapshot.replaceAll("'", "''")}'`); };
+      // Where nothing is replayed, as on a paused standby, nobody can want more than to read.
+      way.start(lockers);
       await lockers.lockAndImport(importInto);
       for (const worker of workers) {
         await worker.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -117,24 +123,26 @@ async function attemptDatabase(
     const reader = workers[0];
     if (!reader) throw new Error('no connection to read with');
     const takenAt = new Date().toISOString();
-    const list = await listTables(reader, options.serverVersionNum);
+    const ofCatalog = <T>(work: () => Promise<T>): Promise<T> => releasingLocks(reader, work);
+    const list = await ofCatalog(() => listTables(reader, options.serverVersionNum));
+    const toRead = list.tables.filter((table) => !way.isAbandoned(table));
     // A copy that is paused at this position could not read them.
-    const lockedAtPosition = list.tables.filter((table) => position.locked.has(table.oid));
+    const lockedAtPosition = toRead.filter((table) => position.locked.has(table.oid));
     if (lockedAtPosition.length > 0) return { tables: lockedAtPosition };
-    const sequences = await listSequences(reader);
+    const sequences = await ofCatalog(() => listSequences(reader));
     const after = await readPositions(control, sequences);
-    const judged = ownedByFilled(list.tables);
+    const judged = ownedByFilled(toRead);
     const unbound = withoutBound(sequences, position.before, after).filter(({ oid }) => !judged.has(oid));
     const racing = new Set([...unbound, ...sequences.filter(({ oid }) => position.locked.has(oid))]);
     if (racing.size > 0 && options.source === 'slot' && !sequencesMayRace) return { tables: [], sequences: [...racing].map(({ schema, name }) => `${schema}.${name}`) };
-    const secrets = await readableSecrets(reader);
+    const secrets = await ofCatalog(() => readableSecrets(reader));
     const catalogOptions = { serverVersionNum: options.serverVersionNum, salt: options.salt, secrets: secrets.readable };
     // Before the tables: the sooner after the position, the fewer databases are dropped in between.
-    const globals = options.withGlobals ? await readGlobals(reader, catalogOptions) : [];
-    const dropped = options.withGlobals ? [...await invalidDatabases(reader)].filter(([oid]) => !invalidBefore.has(oid)) : [];
+    const globals = options.withGlobals ? await ofCatalog(() => readGlobals(reader, catalogOptions)) : [];
+    const dropped = options.withGlobals ? [...await ofCatalog(() => invalidDatabases(reader))].filter(([oid]) => !invalidBefore.has(oid)) : [];
     if (dropped.length > 0) return { tables: [], dropped: dropped.map(([, name]) => name) };
     const reading = await readTables({
-      database, isPaused: options.source === 'pausedStandby', workers, tables: list.tables, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
+      database, isPaused: options.source === 'pausedStandby', workers, tables: toRead, way, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
       onTableDone: async (table) => locks?.release(table),
       onProgress: (tablesProgress) => options.onProgress({ phase: 'tables', database, attempt, ...tablesProgress }),
     });
@@ -143,11 +151,11 @@ async function attemptDatabase(
     if (reading.moved.length > 0) return { tables: reading.moved };
 
     options.onProgress({ phase: 'catalog', ...progress });
-    const catalog = await readDatabaseCatalog(reader, catalogOptions);
+    const catalog = await ofCatalog(() => readDatabaseCatalog(reader, catalogOptions));
     return {
       manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, mayRead: secrets.readable },
       globals,
-      notVerified: [...notVerified(database, list, sequences), ...secrets.hidden.filter((entry) => options.withGlobals || entry.database !== null)],
+      notVerified: [...notVerified(database, list, sequences), ...leftOut(database, list.tables, abandoned), ...secrets.hidden.filter((entry) => options.withGlobals || entry.database !== null)],
     };
   } catch (error) {
     if (sqlState(error) === lockNotAvailable && !signal.aborted) {
@@ -160,6 +168,7 @@ async function attemptDatabase(
     throw error;
   } finally {
     guard?.stop();
+    way.stop();
     await locks?.releaseAll();
     if (locks) cost.longestLockMs = Math.max(cost.longestLockMs, locks.longestMs);
     await sessions.close(...clients);
@@ -175,4 +184,12 @@ function notVerified(database: string, list: TableList, sequences: readonly { sc
     ...unlogged.map(({ schema, name }) => ({ database, what: `unlogged sequence ${schema}.${name}`, why: 'not recoverable by design: it starts anew after a restore', byDesign: true })),
     ...cycling.map(({ schema, name }) => ({ database, what: `position of sequence ${schema}.${name}`, why: 'it cycles, so no position of it lies behind another', byDesign: true })),
   ];
+}
+
+/** Tables that others waited for. What a sequence must be beyond is read with its table. */
+function leftOut(database: string, tables: readonly Table[], abandoned: Abandoned): NotVerified[] {
+  return tables.flatMap((table) => {
+    const why = abandoned.get(keyOf(table));
+    return why === undefined ? [] : [{ database, what: `contents of ${table.label}${table.owned.length > 0 ? ', and whether its sequences lie beyond them' : ''}`, why, byDesign: false }];
+  });
 }

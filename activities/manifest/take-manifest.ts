@@ -28,7 +28,7 @@ export interface TakeManifestOptions {
  * Nothing is written. Takes two connections more than `limits.connections`; a third, and a temporary replication slot, for
  * the moment in which the position is fixed; and up to eight after tables raced, until those are read.
  * @throws {ManifestError} `unavailable` when the server can give no exact position (the caller lists it as not verified),
- *   `snapshotTooOld`, `tooMuchWalRetained`, `slotBlocked`, `locked` when a limit ended it, `neverQuiet` when tables were rewritten
+ *   `snapshotTooOld`, `tooMuchWalRetained`, `slotBlocked`, `locked`, `inTheWay` when a limit ended it, `neverQuiet` when tables were rewritten
  *   in every attempt, `undecodable` when a database holds bytes that are no text, `unreadable` when a type of a table cannot be read, `permission`, `cancelled`
  */
 export async function takeManifest(options: TakeManifestOptions): Promise<Manifest> {

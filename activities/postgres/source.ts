@@ -82,6 +82,12 @@ export async function disconnect(client: Client): Promise<void> {
   await client.end().catch(() => undefined).finally(() => clearTimeout(late));
 }
 
+/** Which process of the server serves a connection. */
+export function backendPid(client: Client): number {
+  // pg has no public way to ask.
+  return (client as unknown as { processID: number }).processID;
+}
+
 /** Closes a connection at once, whatever it is doing: `end` waits for the server. */
 export function cut(client: Client): void {
   // pg has no public way to do it.

@@ -62,7 +62,10 @@ it('counts a rejection that arrives while it looks once more, and takes nothing 
   await run.handle.signal('reject', { gate: 'start', by: 'anna' });
   await run.handle.signal('reject', { gate: 'start', by: 'ben', comment: 'STOP' });
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: 'gate "start" was rejected by ben: STOP' } });
-  const { gates: [gate], refused } = await run.evidence();
+  const { gates: [gate], refused, steps: [step] } = await run.evidence();
+  // Not a wait for people: it is a step, for as long as it took.
+  expect(step).toMatchObject({ name: 'plan once more', outcome: 'done', attempts: 1, summary: 'the plan is the same' });
+  expect(Date.parse(step?.finishedAt ?? '') - Date.parse(step?.startedAt ?? '')).toBeGreaterThanOrEqual(2_500);
   expect(gate).toMatchObject({ outcome: 'rejected', decisions: [{ by: 'anna', decision: 'approve', counted: true }, { by: 'anna', counted: false }, { by: 'ben', decision: 'reject', counted: true }] });
   expect(refused).toEqual([expect.stringContaining('anna has already decided at gate "start"; each person counts once, and an approval is not taken back: to stop the run, abort it (`runbook abort WORKFLOW_ID`)')]);
 });

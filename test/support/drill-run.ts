@@ -26,6 +26,8 @@ export interface RunDrillOptions {
   holdGateMs?: number;
   /** Called while the gate is open, before it is approved. */
   atGate?: () => Promise<void>;
+  /** Called right before the approval is sent. */
+  atApproval?: () => void;
 }
 
 /** Takes a backup by its workflow. */
@@ -35,7 +37,7 @@ export async function takeBackup({ client }: Driven, database = 'shop'): Promise
 
 /** Runs `dr-test` to its end, approves at its gate if it has one, and waits until its guardian has ended, too. */
 export async function runDrill({ client }: Driven, input: Record<string, unknown> = {}, options: RunDrillOptions = {}): Promise<EndedDrill> {
-  const { database = 'shop', holdGateMs = 0, atGate } = options;
+  const { database = 'shop', holdGateMs = 0, atGate, atApproval } = options;
   const handle = await client.workflow.start('dr-test', { workflowId: `dr-test/${database}/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database, requester: 'test', ...input }] });
   const ended = handle.result().then((result) => ({ file: (result as { evidence: string }).evidence, failure: undefined }), (error: unknown) => failed(error));
   let running = true;
@@ -45,6 +47,7 @@ export async function runDrill({ client }: Driven, input: Record<string, unknown
       if (progress?.openGate) {
         await atGate?.();
         await sleep(holdGateMs);
+        atApproval?.();
         await handle.signal('approve', { gate: progress.openGate.name, by: 'anna' });
         return;
       }

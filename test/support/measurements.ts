@@ -14,7 +14,7 @@ export const phase = (recovery: Recovery, name: string) => recovery.phases.find(
 /** Fails where a measurement is not what it should be. */
 export const near = (actual: number | null, expected: number) => expect(Math.abs((actual ?? Number.NaN) - expected), `${actual} against ${expected}`).toBeLessThanOrEqual(WITHIN);
 /** What a phase is made of, in the evidence's own list of steps. */
-const STEPS_OF: Record<string, RegExp> = { locating: /^(plan|pre-flight)$/, copying: /^copy$/, checks: /^own checks$/, probe: /^application probe$/ };
+const STEPS_OF: Record<string, RegExp> = { locating: /^(plan|plan once more|pre-flight)$/, copying: /^copy$/, checks: /^own checks$/, probe: /^application probe$/ };
 /** Orchestration is what is left over, so that sums prove nothing: every other phase must be its steps, and little must be left. */
 export function addsUp(evidence: Evidence): void {
   const recovery = recoveryOf(evidence);

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { createEvidenceWriter } from '../../activities/evidence/evidence-writer.ts';
 import { nameByHead, namesOf } from '../../activities/evidence/store.ts';
-import { guardianId } from '../../contracts/guardian.ts';
+import { evidenceWriterId, guardianId } from '../../contracts/guardian.ts';
 import { examineCopies } from '../../scripts/cli/doctor-copies.ts';
 import { examineUnkept } from '../../scripts/cli/doctor-unkept.ts';
 import { sampleEvidence } from './report-fixture.ts';
@@ -86,7 +86,7 @@ describe('runs whose evidence is not here', () => {
       { outcome: 'warning', detail: expect.stringMatching(/run old, .*still knows it for 30 min/) as string },
       { outcome: 'warning', about: 'evidence', detail: expect.stringMatching(/the evidence of dr-test\/orders\/x \(run young, terminated\) is on none of this host's stores; the server still knows it for 2 d 2[23] h/) as string, todo: expect.stringContaining('temporal workflow show --workflow-id dr-test/orders/x --run-id young --output json') as string },
     ]);
-    for (const part of ['"dr-test"', '"backup"', '"manifest"', '"Terminated"']) expect(connected.queries[0]).toContain(part);
+    for (const part of ['"dr-test"', '"backup"', '"manifest"', '"Terminated"', 'TaskQueue = "runbooks"']) expect(connected.queries[0]).toContain(part);
   });
 
   it('are none where evidence lies here or in a copy, the run did nothing, ended just now, went on elsewhere, is forgotten, or has its guardian at work', async () => {
@@ -94,10 +94,26 @@ describe('runs whose evidence is not here', () => {
     await write('evidence', 'here');
     await write('copy', 'copied');
     const connected = server([
-      run('here', { workflowId }), run('copied', { workflowId }), run('refused', { historyLength: 5, status: { name: 'FAILED' } }), run('just now', { closeTime: new Date() }), run('was reset'), run('guarded'),
-    ], { described: { 'was reset': { raw: { workflowExtendedInfo: { resetRunId: 'next' } } }, [guardianId({ workflowId: 'dr-test/orders/x', firstExecutionRunId: 'guarded' })]: { status: { name: 'RUNNING' } } } });
-    expect(await examineUnkept(connected, configured('copy', 'not mounted'))).toMatchObject([{ outcome: 'ok', detail: expect.stringContaining('none among the 6 newest') as string }]);
+      run('here', { workflowId }), run('copied', { workflowId }), run('refused', { historyLength: 5, status: { name: 'FAILED' } }), run('just now', { closeTime: new Date() }), run('was reset'), run('guarded'), run('being written'),
+    ], { described: { 'was reset': { raw: { workflowExtendedInfo: { resetRunId: 'next' } } }, [guardianId({ workflowId: 'dr-test/orders/x', firstExecutionRunId: 'guarded' })]: { status: { name: 'RUNNING' } }, [evidenceWriterId({ workflowId: 'dr-test/orders/x', runId: 'being written' })]: { status: { name: 'RUNNING' } } } });
+    expect(await examineUnkept(connected, configured('copy', 'not mounted'))).toMatchObject([{ outcome: 'ok', detail: expect.stringContaining('none among the 7 newest') as string }]);
     expect(connected.asked).not.toContain('here');
+  });
+
+  it('are told with what names the file: a result, or what wrote it in the place of a run that has none', async () => {
+    const [byGuardian, byWriter] = [guardianId({ workflowId: 'dr-test/orders/x', firstExecutionRunId: 'guarded' }), evidenceWriterId({ workflowId: 'dr-test/orders/x', runId: 'unguarded' })];
+    const over = { status: { name: 'COMPLETED' } };
+    const todos = async (...runs: object[]) => (await examineUnkept(server(runs, { described: { [byGuardian]: over, [byWriter]: over } }), configured())).map(({ todo }) => todo);
+    expect(await todos(run('failed', { status: { name: 'FAILED' } }))).toEqual([expect.stringContaining('`temporal workflow result --workflow-id dr-test/orders/x --run-id failed` names the file') as string]);
+    for (const [runId, writer] of [['guarded', byGuardian], ['unguarded', byWriter]] as const) {
+      expect(await todos(run(runId))).toEqual([expect.stringMatching(new RegExp(`\`temporal workflow show --workflow-id ${writer} --output json\` names the file, in the result of the activity writeEvidenceOfDeadRun; where there is none, keep the history: .*--run-id ${runId} `)) as string]);
+    }
+  });
+
+  it('that were ended by force are told to get evidence from a worker as long as one looks for them', async () => {
+    const before = (hours: number) => run('alone', { closeTime: new Date(Date.now() - hours * HOUR_MS) });
+    expect(await examineUnkept(server([before(19)]), configured())).toMatchObject([{ todo: expect.stringMatching(/^start a worker within 20 h of its end, where none is up: it writes the evidence; where there is none, keep/) as string }]);
+    expect(await examineUnkept(server([before(21)]), configured())).toMatchObject([{ todo: expect.stringMatching(/^copy it here from the host that wrote it; where there is none, keep/) as string }]);
   });
 
   it('are looked for among the thousand newest, asked about a hundred times, and told ten at a time', async () => {
@@ -106,7 +122,7 @@ describe('runs whose evidence is not here', () => {
     const connected = server(runs);
     const findings = await examineUnkept(connected, configured());
     expect(taken).toBeLessThanOrEqual(1_000);
-    expect(connected.asked).toHaveLength(200);
+    expect(connected.asked).toHaveLength(300);
     expect(findings).toHaveLength(11);
     expect(findings[10]).toMatchObject({ detail: '990 more are without, closed later' });
   });

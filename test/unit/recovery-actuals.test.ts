@@ -41,6 +41,14 @@ describe('recoveryActuals', () => {
     expect(actuals.rtaWithoutWaitSeconds).toBe(62.5);
     expect(actuals.rtaWithoutComparisonSeconds).toBe(55);
   });
+  it('counts what a gate looked at once more as the machine\'s time, not as people\'s', () => {
+    const of = (...gate: [kind: Span['kind'], name: string, seconds: number][]) => {
+      clock = start;
+      const looked = recoveryActuals({ ...input, timeline: [span('plan', 2), ...gate.map(([kind, name, seconds]) => span(name, seconds, kind)), span('copy', 10)] });
+      return { ...Object.fromEntries(looked.phases.map(({ name, seconds }) => [name, seconds])), rta: looked.rtaSeconds, withoutWait: looked.rtaWithoutWaitSeconds, sum: looked.phases.reduce((sum, { seconds }) => sum + seconds, 0) };
+    };
+    expect(of(['gate', 'start', 20], ['step', 'plan once more', 3.5], ['gate', 'start', 0.5])).toMatchObject({ 'human wait': 20.5, locating: 5.5, orchestration: 0, rta: 66, withoutWait: 45.5, sum: 66 });
+  });
   it('has phases that add up to the RTA', () => {
     expect(actuals.phases.reduce((sum, phase) => sum + phase.seconds, 0)).toBeCloseTo(actuals.rtaSeconds, 6);
     expect(Object.fromEntries(actuals.phases.map((phase) => [phase.name, phase.seconds]))).toEqual({

@@ -5,7 +5,7 @@ import type { Span } from '../procedure/run-state.ts';
 
 /** Phases of a recovery in the order in which people think of them. */
 const PHASE_OF_STEP: readonly [RegExp, string][] = [
-  [/^(plan|pre-flight)$/, 'locating'],
+  [/^(plan|plan once more|pre-flight)$/, 'locating'],
   [/^copy$/, 'copying'],
   [/^replay/, 'replaying'],
   [/^compare/, 'comparison'],

@@ -8,6 +8,7 @@ import { keepEvent, policyOf } from './gate-record.ts';
 import { inOrder, nextRung } from './ladder.ts';
 import { notify } from './notify.ts';
 import { enterPhase, setAttributes, showDetails } from './presentation.ts';
+import { endWait, lookOnceMore } from './recheck.ts';
 import type { OpenGate, RunState } from './run-state.ts';
 import { instantOf, waitUntil } from './wait.ts';
 
@@ -28,7 +29,7 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
   const openedAtMs = Date.now();
   const record: GateRecord = { name, outcome: 'open', openedAt: instantOf(openedAtMs), closedAt: null, planHash: state.record.planHash ?? '', decisions: [], decisionsLeftOut: 0, events: [], eventsLeftOut: 0, onExpiry: policy.onExpiry ?? 'reject', policy: policyOf(policy, openedAtMs) };
   const gate: OpenGate = {
-    name, policy, record, openedAtMs, expiresAtMs: openedAtMs + policy.expiresAfter, toldAtMs: openedAtMs, escalated: 0, inbox: [], changes: 0,
+    name, policy, record, openedAtMs, waitsSinceMs: openedAtMs, expiresAtMs: openedAtMs + policy.expiresAfter, toldAtMs: openedAtMs, escalated: 0, inbox: [], changes: 0,
     ...(requester === undefined ? {} : { requester }),
     recheck,
   };
@@ -42,10 +43,10 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
   try {
     record.outcome = await decide(state, gate);
   } finally {
+    endWait(state, Date.now());
     state.openGate = undefined;
     answerInbox(state, gate);
     record.closedAt = instantOf(Date.now());
-    state.spans.push({ name, kind: 'gate', startedAtMs: openedAtMs, finishedAtMs: Date.now() });
     setAttributes(state, { RunbookAwaitingApproval: false });
   }
   showDetails(state);
@@ -130,7 +131,7 @@ export function noteEvent(gate: OpenGate, event: GateEvent['event'], detail: str
 async function hasDrifted(state: RunState, gate: OpenGate): Promise<boolean> {
   if (!gate.recheck) return false;
   const before = { hash: gate.record.planHash, parts: state.boundParts };
-  await gate.recheck();
+  await lookOnceMore(state, gate);
   const hash = state.record.planHash ?? '';
   if (hash === before.hash) return false;
   const changed = Object.keys({ ...before.parts, ...state.boundParts }).filter((name) => before.parts[name] !== state.boundParts[name]);

@@ -37,6 +37,8 @@ export interface OpenGate extends LadderState {
   /** When the gate began to show another plan than the one it opened with; absent as long as it has not. */
   planShownAtMs?: number;
   inbox: PendingDecision[];
+  /** Since when it waits for people: it does not while its plan is looked at once more. */
+  waitsSinceMs: number;
   /** Looks at its plan once more, after people have decided. */
   recheck?: (() => Promise<void>) | undefined;
   /** Rises with what operators change of the gate. */

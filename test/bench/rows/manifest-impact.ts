@@ -86,7 +86,7 @@ async function manifestOf({ config, database, port, superuser }: Production): Pr
   const manifest = await takeManifest({
     connect: (name) => ({ host: '127.0.0.1', port, user: superuser.user, password: superuser.password, database: name }), databases: [database], applicationName: 'bench manifest',
     signal: new AbortController().signal,
-    limits: { connections: limits.connections, statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout, maxXminAgeMs: limits.maxXminAge, maxRetainedWalBytes: limits.maxRetainedWal, dutyCycle: limits.dutyCycle },
+    limits: { connections: limits.connections, statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout, maxBlockingMs: limits.maxBlocking, maxXminAgeMs: limits.maxXminAge, maxRetainedWalBytes: limits.maxRetainedWal, dutyCycle: limits.dutyCycle },
   });
   if (!manifest.databases[0]?.tables.length) throw new Error(`the manifest of ${database} at ${config.host} has no tables`);
 }
