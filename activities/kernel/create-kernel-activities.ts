@@ -2,14 +2,14 @@ import { Context, log } from '@temporalio/activity';
 import { ApplicationFailure, QueryNotRegisteredError, QueryRejectedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Signature } from '../../contracts/chain.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
-import { guardianId, LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
+import { guardianId, lockId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import { INTERNAL, QUERIES } from '../../contracts/messages.ts';
 import { endOf, evidenceOf, UNKNOWN_VERSION, type RunRecord, type UncountedEvidence } from '../../contracts/record.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { KERNEL_GATES, type GatePolicy } from '../../contracts/gate.ts';
 import { membersOf, type Groups } from '../../contracts/people.ts';
-import { TASK_QUEUE, type SearchAttributeName } from '../../contracts/search-attributes.ts';
+import type { SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { CopyFailure } from '../evidence/copies.ts';
 import { copyStores } from '../evidence/copy-stores.ts';
@@ -19,7 +19,7 @@ import { lastUndone } from '../evidence/last-undone.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import { findFormerGuardian } from './former-guardian.ts';
 import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
-import { describeLock, endedLock, findFormerLock } from './locks.ts';
+import { describeLock, endedLock, findFormerLock, tellLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { withSenders } from './operation-senders.ts';
 import { identifyDecision, identifyUpdate, ledgerOf, lookAtLife, readLedger, readLives, readStarter } from './run-history.ts';
@@ -75,16 +75,17 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     identifyUpdate: (input) => identifyUpdate(client, input),
     verifySignature: (input) => verifySignature({ ...input, allowedSigners: configuration.approvals.allowedSigners }),
     async requestLock({ target, request }) {
-      const ended = await endedLock(client, target);
-      await client.workflow.signalWithStart(LOCK_TYPE, {
-        ...(ended === undefined ? {} : { args: [null, ended] }),
-        workflowId: lockId(target), taskQueue: TASK_QUEUE, signal: INTERNAL.request, signalArgs: [request], staticSummary: `lock of ${target}`,
-      });
+      await tellLock(client, target, await endedLock(client, target), INTERNAL.request, request);
     },
     findFormerLock: ({ lockId: id, ...which }) => findFormerLock(client, id, which),
     describeLock: ({ target }) => describeLock(client, target),
     async releaseLock({ target, guardianId: id }) {
-      await client.workflow.getHandle(lockId(target)).signal(INTERNAL.release, { guardianId: id }).catch(ignoreNotFound);
+      await client.workflow.getHandle(lockId(target)).signal(INTERNAL.release, { guardianId: id }).catch(async (error: unknown) => {
+        ignoreNotFound(error);
+        // One that was ended by force has those in it who wait, and they look only now and then: it is begun anew for them.
+        const ended = await endedLock(client, target);
+        if (ended !== undefined) await tellLock(client, target, ended, INTERNAL.release, { guardianId: id });
+      });
     },
     async findDeadGuardians({ guardianIds }) {
       const states = await Promise.all(guardianIds.map(async (id) => {

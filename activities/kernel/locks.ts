@@ -1,8 +1,9 @@
 import { isGrpcServiceError, QueryNotRegisteredError, ServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { lockId } from '../../contracts/guardian.ts';
+import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { lockStateSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { isOver } from '../../contracts/run-status.ts';
+import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import type { LockState, LockView } from './kernel-activities.ts';
 
@@ -26,6 +27,14 @@ export async function describeLock(client: Client, target: string): Promise<Lock
 export async function endedLock(client: Client, target: string): Promise<string | undefined> {
   const lock = await describeIfKnown(client, lockId(target));
   return lock && isOver(lock.status.name) ? lock.runId : undefined;
+}
+
+/** Signals a lock, and begins one where there is none. `ended`: the run of the one before it, whose state it goes on with. */
+export async function tellLock(client: Client, target: string, ended: string | undefined, signal: string, message: object): Promise<void> {
+  await client.workflow.signalWithStart(LOCK_TYPE, {
+    ...(ended === undefined ? {} : { args: [null, ended] }),
+    workflowId: lockId(target), taskQueue: TASK_QUEUE, signal, signalArgs: [message], staticSummary: `lock of ${target}`,
+  });
 }
 
 /**

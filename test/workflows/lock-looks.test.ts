@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { WorkflowNotFoundError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { KernelActivities, LockState } from '../../activities/kernel/kernel-activities.ts';
 import { latestRun } from '../../activities/kernel/run-end.ts';
@@ -96,6 +96,25 @@ it('a lock that is ended before it has learnt what the one before it held does n
   const { holders, waiting, nextFence } = await stateOf('shop');
   expect([holders.map(({ guardianId: id, fence }) => [id, fence]), waiting.map(({ guardianId: id }) => id), nextFence]).toEqual([[[holder, before?.fence]], [second, third], 3]);
 }, 180_000);
+
+it('a lock that is ended by force while somebody waits goes on with them when its holder lets go, and not when they look', async () => {
+  const real = time.kernelActivities(configuration);
+  await startWorker({ findFormerLock: (input) => (input.runId === undefined ? Promise.resolve(null) : real.findFormerLock(input)) });
+  const [holder, next] = [await startDummy(), await startDummy()];
+  const ask = (id: string) => real.requestLock({ target: 'wiki', request: { guardianId: id, owner: { workflowId: id, firstExecutionRunId: id }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' } });
+  await ask(holder);
+  await ask(next);
+  await vi.waitUntil(async () => (await stateOf('wiki')).waiting.length === 1, { timeout: 30_000 });
+  await time.environment.client.workflow.getHandle(lockId('wiki')).terminate('by a person');
+  await real.releaseLock({ target: 'wiki', guardianId: holder });
+  await vi.waitUntil(async () => (await stateOf('wiki')).holders[0]?.guardianId === next, { timeout: 30_000 });
+  expect(await stateOf('wiki')).toMatchObject({ holders: [{ guardianId: next, fence: 2 }], waiting: [] });
+}, 120_000);
+
+it('a release to a lock that never was begins none', async () => {
+  await time.kernelActivities(configuration).releaseLock({ target: 'nobody', guardianId: 'guardian/x' });
+  await expect(time.environment.client.workflow.getHandle(lockId('nobody')).describe()).rejects.toThrow(WorkflowNotFoundError);
+});
 
 it('a run that ends while its guardian looks whether it lives has ended, whatever the look saw', async () => {
   configuration = toyConfiguration(time.root, {}, { maximum: '4s' });
