@@ -2,3 +2,8 @@
 export function isOver(status: string): boolean {
   return status !== 'RUNNING' && status !== 'PAUSED';
 }
+
+/** Whether a workflow with this status was ended from outside, so that its own code had no say in it. */
+export function wasEndedByForce(status: string): boolean {
+  return status === 'TERMINATED' || status === 'TIMED_OUT';
+}

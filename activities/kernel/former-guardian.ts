@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
-import { isOver } from '../../contracts/run-status.ts';
+import { isOver, wasEndedByForce } from '../../contracts/run-status.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import type { FormerGuardian } from './kernel-activities.ts';
 import { readLedger } from './run-history.ts';
@@ -11,12 +11,8 @@ export async function findFormerGuardian(client: Client, { owner, runId }: { own
   // It was never reset.
   if (runId === owner.firstExecutionRunId) return { state: 'none', lost: [] };
   const guardian = await describeIfKnown(client, guardianId(owner));
+  // One that failed has settled all the same: it fails when all else is done.
   if (guardian) return { state: !isOver(guardian.status.name) ? 'lives' : wasEndedByForce(guardian.status.name) ? 'endedByForce' : 'none', lost: [] };
   const { entries, lost = [] } = await readLedger(client, owner);
   return { state: entries.length > 0 ? 'endedByForce' : 'none', lost };
-}
-
-/** Whether a guardian with this status did not get to settle. One that failed has: it does so when all else is done. */
-export function wasEndedByForce(status: string): boolean {
-  return status === 'TERMINATED' || status === 'TIMED_OUT';
 }

@@ -23,7 +23,7 @@ export async function describeLock(client: Client, target: string): Promise<Lock
   };
 }
 
-/** The run of a lock that was ended, and that a request is about to begin anew; undefined where it lives, or there was none. The server knows at once, lists only later. */
+/** The run of a lock that was ended, and that a request or a release is about to begin anew; undefined where it lives, or there was none. The server knows at once, lists only later. */
 export async function endedLock(client: Client, target: string): Promise<string | undefined> {
   const lock = await describeIfKnown(client, lockId(target));
   return lock && isOver(lock.status.name) ? lock.runId : undefined;

@@ -2,10 +2,9 @@ import { WorkflowExecutionAlreadyStartedError, type Client, type WorkflowExecuti
 import type { Configuration } from '../../contracts/configuration.ts';
 import { evidenceWriterId, GUARDIAN_TYPE, guardianId, type GuardianInput } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
-import { isOver } from '../../contracts/run-status.ts';
+import { isOver, wasEndedByForce } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { describeIfKnown } from './describe-if-known.ts';
-import { wasEndedByForce } from './former-guardian.ts';
 import { latestRun } from './run-end.ts';
 import { hadGuardian, readLives } from './run-history.ts';
 

@@ -1,10 +1,8 @@
 import type { Client } from 'pg';
+import { FIRST_OF_USERS } from './of-users.ts';
 
 /** Somebody who waits for a relation (by oid) that one of ours has locked. */
 export interface Waiter { relation: number; pid: number; seconds: number; blockedBy: number[] }
-
-/** PostgreSQL's FirstNormalObjectId: what lies below is the system's own. */
-const FIRST_OF_USERS = 16_384;
 
 /** What a waiter waits for: a table, also where it is an index of it, or something of the system's own catalog. */
 export interface Wanted { schema: string; name: string; isOfSystem: boolean }

@@ -7,7 +7,7 @@ import { describeIfKnown } from '../../activities/kernel/describe-if-known.ts';
 import { LOOK_BACK_MS } from '../../activities/kernel/unguarded-ends.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { evidenceWriterId, guardianId } from '../../contracts/guardian.ts';
-import { isOver } from '../../contracts/run-status.ts';
+import { isOver, wasEndedByForce } from '../../contracts/run-status.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import type { Connected } from './connect.ts';
@@ -54,11 +54,7 @@ export async function examineUnkept(connected: Pick<Connected, 'client' | 'names
 }
 
 function mayHaveEvidence(run: WorkflowExecutionInfo, nowMs: number): boolean {
-  return wasEndedByForce(run) ? nowMs - closedAtMs(run) > SEEN_TO_WITHIN_MS : run.historyLength > EVENTS_OF_NOTHING;
-}
-
-function wasEndedByForce({ status }: WorkflowExecutionInfo): boolean {
-  return status.name === 'TERMINATED' || status.name === 'TIMED_OUT';
+  return wasEndedByForce(run.status.name) ? nowMs - closedAtMs(run) > SEEN_TO_WITHIN_MS : run.historyLength > EVENTS_OF_NOTHING;
 }
 
 function closedAtMs({ closeTime }: WorkflowExecutionInfo): number {
@@ -79,7 +75,7 @@ function tell(findings: Findings, unkept: readonly Unkept[], retention: number |
 /** A run that was ended by force has no result: what wrote its evidence is another workflow, and it may be still to come. */
 function whereToFindIt(run: WorkflowExecutionInfo, writer: Unkept['writer']): string {
   const copy = 'copy it here from the host that wrote it';
-  if (!wasEndedByForce(run)) return `${copy}: \`temporal workflow result ${idsOf(run)}\` names the file`;
+  if (!wasEndedByForce(run.status.name)) return `${copy}: \`temporal workflow result ${idsOf(run)}\` names the file`;
   if (writer) return `${copy}: \`temporal workflow show --workflow-id ${quote(writer)} --output json\` names the file, in the result of the activity writeEvidenceOfDeadRun`;
   const isSeenTo = writer === null && Date.now() - closedAtMs(run) < LOOK_BACK_MS;
   return isSeenTo ? `start a worker within ${LOOK_BACK_MS / 3_600_000} h of its end, where none is up: it writes the evidence` : copy;

@@ -5,6 +5,7 @@ import { DrTest } from '../../contracts/dr-test.ts';
 import { evidenceWriterId, guardianId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { Progress } from '../../contracts/messages.ts';
+import { wasEndedByForce } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { readTimeline, type Timeline } from './timeline.ts';
 
@@ -122,7 +123,7 @@ export class DrillRun {
     const end = Date.now() + withinMs;
     try {
       const status = await statusWhenClosed(this.handle, end);
-      const byForce = status === 'TERMINATED' || status === 'TIMED_OUT';
+      const byForce = status !== undefined && wasEndedByForce(status);
       for (const patient = Date.now() + (byForce ? GUARDIAN_STARTS_WITHIN_MS : 0); await this.guardianStatus() === undefined && Date.now() < patient;) await sleep(50);
       for (const handle of [this.guardian, this.#evidenceWriter]) await statusWhenClosed(handle, end);
       return status ?? 'GONE';

@@ -1,11 +1,11 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
-import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { startKernelEnvironment, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { acting, gateOpens, reset, startToy, until } from '../support/toy-runs.ts';
 
 /** Longer than a healthy run of these tests, short enough to wait for. */
@@ -180,21 +180,14 @@ it('what removing ended with is said, also where two looks then find nothing', a
 it('a run that cannot write its evidence keeps nobody else from the target', async () => {
   const run = await start({ stallMs: 1_000 });
   await acting(run);
-  const evidence = path.join(environment.root, 'evidence');
-  const aside = `${evidence}.aside`;
-  await rename(evidence, aside).catch(() => undefined);
-  await writeFile(evidence, 'no directory');
-  try {
+  await withoutEvidenceDirectory(environment, async () => {
     await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'evidence', { timeout: 10_000 });
     await vi.waitUntil(async () => (await holders()).holders.length === 0, { timeout: 10_000 });
     expect((await run.handle.describe()).status.name).toBe('RUNNING');
     // What is over can neither be aborted nor wait: nobody is told that it will.
     await expect(run.handle.executeUpdate('abort', { args: [{ by: 'ben' }] })).rejects.toMatchObject({ cause: { message: 'the run is ending (it is at: evidence); abort changes nothing any more' } });
     await run.handle.signal('pause');
-  } finally {
-    await rm(evidence);
-    await rename(aside, evidence).catch(() => undefined);
-  }
+  });
   await run.handle.result();
   expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', operations: [] });
 });

@@ -1,4 +1,3 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
@@ -7,7 +6,7 @@ import type { Evidence } from '../../contracts/evidence.ts';
 import { lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
 import { NOTHING_SETTLED } from '../../contracts/record.ts';
-import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { startKernelEnvironment, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { acting, gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
@@ -55,17 +54,10 @@ it('a run that was over is reset to its beginning: it takes the target anew, and
 it('a run that is reset after everything was torn down is told so, and does not wait for ever', async () => {
   const run = await start({ stallMs: 1_000 });
   await acting(run);
-  const directory = path.join(environment.root, 'evidence');
-  await rename(directory, `${directory}.aside`).catch(() => undefined);
-  await writeFile(directory, 'no directory');
-  let runId: string;
-  try {
+  const runId = await withoutEvidenceDirectory(environment, async () => {
     await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'evidence', { timeout: 10_000 });
-    runId = await reset(environment, run, 'first');
-  } finally {
-    await rm(directory);
-    await rename(`${directory}.aside`, directory).catch(() => undefined);
-  }
+    return reset(environment, run, 'first');
+  });
   await expect(newest(run).result()).rejects.toMatchObject({ cause: { type: 'UNAVAILABLE', message: expect.stringContaining('torn down and given the target back already; start another run') as string } });
   await run.guardian.result();
   expect((await evidenceOf(run, runId)).outcome).toBe('failed');

@@ -1,11 +1,9 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { ApplicationFailure, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { describeIfKnown } from '../../activities/kernel/describe-if-known.ts';
 import { createEndWatch } from '../../activities/kernel/unguarded-ends.ts';
 import { evidenceWriterId } from '../../contracts/guardian.ts';
-import { startKernelEnvironment, toyConfiguration, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { startKernelEnvironment, toyConfiguration, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { acting, gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
@@ -30,6 +28,9 @@ const watchOf = () => createEndWatch({ client: environment.client, configuration
 /** As a worker that has just started. */
 const look = () => watchOf()();
 const evidenceOf = async ({ handle: { workflowId } }: ToyRun) => (await environment.evidence()).filter((one) => one.workflowId === workflowId);
+
+/** Waits until the gate is open in a new life, which may not have begun yet. */
+const opensAgain = (newest: WorkflowHandle) => until(async () => ((await newest.query<{ openGate: object | null }>('progress').catch(() => undefined))?.openGate ?? null) !== null, 'the gate is open again');
 
 it('a run that waits for people has no guardian; ended by force there, it gets one, and with it evidence', async () => {
   const run = await start({ requester: 'carol' });
@@ -75,15 +76,14 @@ it('one that goes on in what it was reset to gets none; the new life, ended by f
   await gateOpens(run);
   const second = await reset(environment, run, 'first');
   const newest = environment.client.workflow.getHandle(run.handle.workflowId);
-  const open = (what: string) => until(async () => ((await newest.query<{ openGate: object | null }>('progress').catch(() => undefined))?.openGate ?? null) !== null, what);
-  await open('the gate is open again');
+  await opensAgain(newest);
   await listed(run);
   expect([await look(), await guardianOf(run), await writerOf(run)]).toEqual([[], undefined, undefined]);
   await newest.terminate('test');
   await seenTo(run, second);
   expect((await evidenceOf(run)).map(({ outcome }) => outcome)).toEqual(['terminated']);
   const again = await reset(environment, run, 'first');
-  await open('the gate is open once more');
+  await opensAgain(newest);
   await newest.terminate('test');
   await until(async () => (await evidenceOf(run)).length === 2, 'the life after a guardian has evidence, too');
   expect((await evidenceOf(run)).map(({ runId }) => runId)).toContain(again);
@@ -106,7 +106,7 @@ async function actedAndReset(database = 'shop'): Promise<{ run: ToyRun; newest: 
   await acting(run);
   const runId = await reset(environment, run, 'first');
   const newest = environment.client.workflow.getHandle(run.handle.workflowId);
-  await until(async () => ((await newest.query<{ openGate: object | null }>('progress').catch(() => undefined))?.openGate ?? null) !== null, 'the gate is open again');
+  await opensAgain(newest);
   return { run, newest, runId };
 }
 
@@ -147,44 +147,32 @@ it('the guardian of the former life, which undid it, is the only one to write it
 });
 
 it('while evidence cannot be written, what the run was reset to goes its own way', async () => {
-  const directory = path.join(environment.root, 'evidence');
   const run = await start();
   await gateOpens(run);
-  await rename(directory, `${directory}.aside`);
-  await writeFile(directory, 'no directory');
-  try {
+  await withoutEvidenceDirectory(environment, async () => {
     await run.handle.terminate('test');
     await until(async () => (await writerOf(run))?.status.name === 'RUNNING', 'its evidence is being written');
     await reset(environment, run, 'first');
     const newest = environment.client.workflow.getHandle(run.handle.workflowId);
-    await until(async () => ((await newest.query<{ openGate: object | null }>('progress').catch(() => undefined))?.openGate ?? null) !== null, 'the gate is open again');
+    await opensAgain(newest);
     await newest.signal('approve', { gate: 'start', by: 'anna' });
     await until(async () => (await run.journal()).includes('begin two'), 'the new life took the target');
-  } finally {
-    await rm(directory);
-    await rename(`${directory}.aside`, directory);
-  }
+  });
   await environment.client.workflow.getHandle(run.handle.workflowId).result();
   await run.guardian.result();
   expect((await evidenceOf(run)).find(({ outcome }) => outcome === 'succeeded')).toMatchObject({ teardown: { outcome: 'done', provenAbsent: true } });
 });
 
 it('one that is reset while the guardian of its former life cannot write evidence is told to start anew', async () => {
-  const directory = path.join(environment.root, 'evidence');
   const run = await start({ database: 'last', stallMs: 60_000 });
   await acting(run);
-  await rename(directory, `${directory}.aside`);
-  await writeFile(directory, 'no directory');
-  try {
+  await withoutEvidenceDirectory(environment, async () => {
     await run.handle.terminate('test');
     await until(async () => await run.guardian.query<string>('phase') === 'seeing to the evidence', 'its guardian has undone everything');
     await reset(environment, run, 'first');
     const newest = environment.client.workflow.getHandle(run.handle.workflowId);
     await until(async () => (await newest.query<{ phase: string }>('progress').catch(() => undefined))?.phase === 'evidence', 'it was told');
-  } finally {
-    await rm(directory);
-    await rename(`${directory}.aside`, directory);
-  }
+  });
   await expect(environment.client.workflow.getHandle(run.handle.workflowId).result()).rejects.toMatchObject({ cause: { type: 'UNAVAILABLE', message: expect.stringContaining('start another run') as string } });
 });
 

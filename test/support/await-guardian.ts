@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { evidenceWriterId, guardianId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
+import { wasEndedByForce } from '../../contracts/run-status.ts';
 
 /** Workers look every ten seconds for runs that were ended by force before they had a guardian. */
 const GIVEN_WITHIN_MS = 30_000;
@@ -12,7 +13,7 @@ const GIVEN_WITHIN_MS = 30_000;
  */
 export async function awaitGuardian(client: Client, { workflowId, firstExecutionRunId }: Owner): Promise<void> {
   const { status, runId } = await client.workflow.getHandle(workflowId).describe();
-  const byForce = status.name === 'TERMINATED' || status.name === 'TIMED_OUT';
+  const byForce = wasEndedByForce(status.name);
   const ended = (id: string) => client.workflow.getHandle(id).result().then(() => true, (error: unknown) => {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     return false;

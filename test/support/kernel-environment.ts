@@ -147,3 +147,18 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
     },
   };
 }
+
+/** Does something while no evidence can be written: where its directory should be lies a file. */
+export async function withoutEvidenceDirectory<T>({ root }: Pick<KernelEnvironment, 'root'>, work: () => Promise<T>): Promise<T> {
+  const directory = path.join(root, 'evidence');
+  const aside = `${directory}.aside`;
+  // Where nothing was written yet there is none.
+  await rename(directory, aside).catch(() => undefined);
+  await writeFile(directory, 'no directory');
+  try {
+    return await work();
+  } finally {
+    await rm(directory);
+    await rename(aside, directory).catch(() => undefined);
+  }
+}

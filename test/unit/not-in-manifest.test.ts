@@ -9,7 +9,7 @@ function said(settings: Record<string, unknown>, notVerified: NotVerified[] = []
   const parsed = databaseSchema.parse({ connection: { database: 'shop' }, provider: { kind: 'archive', repository: '/r', walDirectory: '/w' }, ...settings });
   return notInManifest(parsed, { id: 'backup', manifest: { databases: [{ database: 'shop' }], notVerified } } as unknown as UsableManifest);
 }
-const TODO = 'take a backup, or a manifest: runbook start manifest';
+const REMEDY = 'take a backup, or a manifest: runbook start manifest';
 
 it('says nothing where the manifest holds what the configuration names', () => {
   expect(said({})).toEqual([]);
@@ -17,11 +17,11 @@ it('says nothing where the manifest holds what the configuration names', () => {
 });
 
 it('names each database that it lacks once, with all that name it', () => {
-  expect(said({ connection: { database: 'late' } })).toEqual([`database late (connection.database): manifest backup does not hold it, so nothing of it is compared; ${TODO}`]);
+  expect(said({ connection: { database: 'late' } })).toEqual([`database late (connection.database): manifest backup does not hold it, so nothing of it is compared; ${REMEDY}`]);
   const check = { name: 'totals', sql: 'SELECT 1', expect: '1', database: 'books' };
   expect(said({ checks: [check], heartbeat: { table: 'beat', column: 'at', database: 'books' }, probe: { command: ['ask'], database: 'web' } })).toEqual([
-    `database books (check totals, heartbeat.database): manifest backup does not hold it, so nothing of it is compared; ${TODO}`,
-    `database web (probe.database): manifest backup does not hold it, so nothing of it is compared; ${TODO}`,
+    `database books (check totals, heartbeat.database): manifest backup does not hold it, so nothing of it is compared; ${REMEDY}`,
+    `database web (probe.database): manifest backup does not hold it, so nothing of it is compared; ${REMEDY}`,
   ]);
 });
 

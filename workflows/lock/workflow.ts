@@ -18,7 +18,7 @@ const HOLDER_CHECK_MS = 30_000;
 /**
  * The lock of one target. It lives for ever, continues as new when its history grows, and hands out fence numbers that
  * only rise. A grant is a signal to the guardian; a guardian that is gone when granted is removed at once. One that was
- * ended by force is begun anew by the next request, and goes on with what it held.
+ * ended by force is begun anew by the next request or release, and goes on with what it held.
  */
 export async function lock(carried?: unknown, formerRunId?: unknown): Promise<void> {
   const state = carried === undefined || carried === null ? undefined : parseInput({ type: LOCK_TYPE, input: lockStateSchema }, carried);

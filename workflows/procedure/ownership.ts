@@ -66,7 +66,7 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
     return lives(state);
   };
   if (!told || !(await waitLooking(() => state.owned !== undefined, lookWhoHolds, LOCK_LOOKS))) {
-    throw ApplicationFailure.nonRetryable(`the guardian of this run has ended, so that nothing was created; start another run`, 'UNAVAILABLE');
+    throw ApplicationFailure.nonRetryable('the guardian of this run has ended, so that nothing was created; start another run', 'UNAVAILABLE');
   }
   state.lock = null;
   state.spans.push({ name: 'waiting for the lock', kind: 'lock', startedAtMs, finishedAtMs: Date.now() });
