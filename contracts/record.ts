@@ -63,6 +63,12 @@ export function settledAsFarAsKnown(lost: readonly string[], at: string): Settle
   return { compensations: lost.map((runId) => unknownToUndo(runId, at)), teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
 }
 
+/** The settlement of a run that acted, and whose guardian is gone. */
+export function nobodySettled(): Settlement {
+  const failure = 'the guardian of this run was ended by force; nobody has looked, and the worker of the host removes what is left there';
+  return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
+}
+
 /** People have to look: nobody else can. */
 export function unknownToUndo(runId: string, at: string): CompensationRecord {
   return {

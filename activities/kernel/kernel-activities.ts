@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { lockRequestSchema, lockStateSchema } from '../../contracts/internal-messages.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
-import type { LedgerEntry, Owner } from '../../contracts/ledger.ts';
+import type { LedgerEntry, Owner, Place } from '../../contracts/ledger.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import type { Settlement, UncountedEvidence } from '../../contracts/record.ts';
 
@@ -43,8 +43,15 @@ export interface EvidenceFiles { evidence: string; report: string; head: string 
 /** A run that may not have written its evidence. `failure`: why its guardian ended it, where it did. */
 export interface DeadRun { owner: Owner; runbook: string; target: string | null; outcome: Outcome; failure?: { type: FailureType; message: string }; end: RunEnd | null; settlement: Settlement }
 
-/** `none`: there was none, or it has settled everything. `lost`: former lives whose histories the server no longer has, where no guardian is known either. */
-export interface FormerGuardian { state: 'none' | 'lives' | 'endedByForce'; lost: string[] }
+/** What a run took and nobody has settled. `fence`: under which its place was opened, where the run was told. `byFormerLife`: the life that there is now does not know of it. */
+export interface Unsettled { place: Place | null; fence?: number; byFormerLife: boolean }
+
+/**
+ * Who guarded a run and its former lives. `none`: there was nobody, or all is settled. `unsettled`: what a guardian did not
+ * come to, which one that is begun anew does; null where nobody can know. `left`: what the last that settled could not do.
+ * `lost`: former lives whose histories the server no longer has, where no guardian is known either.
+ */
+export interface FormerGuardian { state: 'none' | 'lives' | 'endedByForce'; unsettled: Unsettled | null; left: Settlement | null; lost: string[] }
 
 /** What the kernel needs of the world. All are safe to call twice. */
 export interface KernelActivities {
@@ -61,8 +68,8 @@ export interface KernelActivities {
   releaseLock(input: { target: string; guardianId: string }): Promise<void>;
   /** Which of these guardians no longer run, so that the lock can be taken from them. */
   findDeadGuardians(input: { guardianIds: string[] }): Promise<string[]>;
-  /** What a life of a run that has no guardian of its own must not deny at its end: what a former life did, and who undoes that. */
-  findFormerGuardian(input: { owner: Owner; runId: string }): Promise<FormerGuardian>;
+  /** What the end of a run must not deny: what it and its former lives did, and who undoes that. `besides`: the guardian's run that asks, where one does. */
+  findFormerGuardian(input: { owner: Owner; besides?: string }): Promise<FormerGuardian>;
   /** Looks once: null while the run lives. */
   findRunEnd(input: { owner: Owner }): Promise<RunEnd | null>;
   /** Watches until the run has ended; each that watches takes one of a worker's places for activities. */

@@ -45,12 +45,24 @@ async function askForClose(client: Client, workflowId: string, runId: string): P
   });
 }
 
-/** Describes the newest run of an owner; undefined when it is gone, or its workflow id belongs to somebody else now. */
+/** Describes the newest run of an owner, also where its workflow id belongs to somebody else now; undefined when it is gone. */
 export async function latestRun(client: Client, owner: Owner): Promise<WorkflowExecutionDescription | undefined> {
   const description = await describeIfKnown(client, owner.workflowId);
-  const first = description?.raw.workflowExecutionInfo?.firstRunId;
-  if (!description || first === owner.firstExecutionRunId || description.runId === owner.firstExecutionRunId) return description;
-  return describeIfKnown(client, owner.workflowId, owner.firstExecutionRunId);
+  if (!description || isLifeOf(owner, description)) return description;
+  let newest = await describeIfKnown(client, owner.workflowId, owner.firstExecutionRunId);
+  // What each was reset to last. A server that has forgotten one of them still has what that one was made of.
+  for (let next = newest; next; next = await resetOf(client, next)) newest = next;
+  return newest;
+}
+
+/** Whether a run is one of an owner's lives: the first, or what one of them was reset to. */
+export function isLifeOf(owner: Owner, { runId, raw }: WorkflowExecutionDescription): boolean {
+  return runId === owner.firstExecutionRunId || raw.workflowExecutionInfo?.firstRunId === owner.firstExecutionRunId;
+}
+
+async function resetOf(client: Client, { workflowId, raw }: WorkflowExecutionDescription): Promise<WorkflowExecutionDescription | undefined> {
+  const runId = raw.workflowExtendedInfo?.resetRunId;
+  return runId ? describeIfKnown(client, workflowId, runId) : undefined;
 }
 
 /** Of a run that the server no longer has. */

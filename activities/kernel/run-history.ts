@@ -1,7 +1,9 @@
 import { isGrpcServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
-import { latestRun } from './run-end.ts';
+import { describeIfKnown } from './describe-if-known.ts';
+import { listed } from './listed.ts';
+import { isLifeOf, latestRun } from './run-end.ts';
 import { stepOf } from './step-of.ts';
 import { GUARDIAN_TYPE } from '../../contracts/guardian.ts';
 import type { StartedBy } from '../../contracts/evidence.ts';
@@ -41,27 +43,49 @@ export interface Lives { histories: ReadonlyMap<string, HistoryEvent[]>; lost: r
 /** Reads every history of a run's lives once; see {@link readLedger}. */
 export async function readLives(client: Client, owner: Owner): Promise<Lives> {
   const histories: [string, HistoryEvent[]][] = [];
-  const seen = new Set<string>();
   const lost: string[] = [];
   // The workflow id may be somebody else's by now.
   const newest = await latestRun(client, owner);
   if (!newest) lost.push(owner.firstExecutionRunId);
-  const toRead: (string | undefined)[] = newest ? [newest.runId] : [];
-  for (let runId = toRead.shift(); runId !== undefined && histories.length < 100; runId = toRead.shift()) {
-    const events = await eventsOf(client, owner.workflowId, runId).catch((error: unknown) => {
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
-      lost.push(runId as string);
-      return [];
-    });
-    histories.unshift([runId, events]);
-    for (const earlier of earlierRuns(events)) {
+  const toRead = newest ? [newest.runId, ...(await besides(client, owner, newest.runId))] : [];
+  const seen = new Set(toRead);
+  for (let runId = toRead.shift(); runId !== undefined && histories.length < MOST_LIVES; runId = toRead.shift()) {
+    const events = await historyIfKnown(client, owner.workflowId, runId);
+    if (!events) lost.push(runId);
+    histories.push([runId, events ?? []]);
+    for (const earlier of earlierRuns(events ?? [])) {
       if (seen.has(earlier)) continue;
       seen.add(earlier);
       toRead.push(earlier);
     }
-    if (toRead.length === 0) break;
   }
+  const began = new Map(histories.map(([runId, events]) => [runId, beganMs(events)]));
+  histories.sort(([a], [b]) => (began.get(a) ?? 0) - (began.get(b) ?? 0));
   return { histories: new Map(histories), lost, newestStartedAtMs: newest?.startTime.getTime() };
+}
+
+/** More than anybody resets a run. */
+const MOST_LIVES = 100;
+
+/**
+ * Lives that no history of the newest names: of a run that is reset once more, the server tells the new life nothing of what
+ * the run had been reset to before. They are in its list of workflows, which is a little behind: one that acted has been in it for long.
+ */
+async function besides(client: Client, owner: Owner, newest: string): Promise<string[]> {
+  if (newest === owner.firstExecutionRunId) return [];
+  const found: string[] = [];
+  for await (const { runId } of listed(client, `WorkflowId = '${owner.workflowId.replaceAll("'", "''")}'`)) {
+    if (found.length === MOST_LIVES) break;
+    const run = runId === newest ? undefined : await describeIfKnown(client, owner.workflowId, runId);
+    if (run && isLifeOf(owner, run)) found.push(runId);
+  }
+  return found;
+}
+
+/** When what is its own of a life's history began: what comes before its reset is a copy. */
+function beganMs(events: readonly HistoryEvent[]): number {
+  const reset = events.findLast((event) => event.workflowTaskFailedEventAttributes?.baseRunId);
+  return millis((reset ?? events[0])?.eventTime);
 }
 
 /** The ledger that is in the histories of a run's lives. */
@@ -84,6 +108,14 @@ async function eventsOf(client: Client, workflowId: string, runId: string | unde
     if (!isGrpcServiceError(error) || error.code !== GRPC_NOT_FOUND) throw error;
     throw new WorkflowNotFoundError(error.details || 'the server no longer has this history', workflowId, runId);
   }
+}
+
+/** Undefined where the server no longer has it. */
+export async function historyIfKnown(client: Client, workflowId: string, runId: string): Promise<HistoryEvent[] | undefined> {
+  return eventsOf(client, workflowId, runId).catch((error: unknown) => {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    return undefined;
+  });
 }
 
 /** What one life of a run did, as its own history says. */
@@ -213,6 +245,7 @@ export function sendersIn(events: readonly HistoryEvent[]): (signal: HistoryEven
   };
 }
 
-function millis(time: Timestamp | { seconds?: unknown; nanos?: number | null } | null | undefined): number {
+/** Of a protobuf timestamp, or a duration. */
+export function millis(time: Timestamp | { seconds?: unknown; nanos?: number | null } | null | undefined): number {
   return time ? Number(time.seconds ?? 0) * 1000 + Math.floor((time.nanos ?? 0) / 1e6) : 0;
 }

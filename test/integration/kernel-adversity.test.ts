@@ -5,6 +5,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
+import { toyActivities } from '../support/toy/activities.ts';
 import { startKernelEnvironment, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { acting, gateOpens, reset, startToy, until } from '../support/toy-runs.ts';
 
@@ -14,6 +15,8 @@ const LEASE_MS = 6_000;
 let environment: KernelEnvironment;
 /** While it is set, no lock is given back. */
 let releaseRefused: string | undefined;
+/** While it is true, no place can be closed yet. */
+let closingWaits = false;
 beforeAll(async () => {
   environment = await startKernelEnvironment({}, { maximum: `${LEASE_MS / 1000}s` }, { gated: { start: { assurance: 'none', requesterMayApprove: true } } });
   const real = environment.kernelActivities(path.join(environment.root, 'evidence'));
@@ -21,6 +24,10 @@ beforeAll(async () => {
     releaseLock: async (input) => {
       if (releaseRefused !== undefined) throw ApplicationFailure.nonRetryable(releaseRefused);
       await real.releaseLock(input);
+    },
+    closeToyPlace: async (input) => {
+      if (closingWaits) throw new Error('not yet');
+      return toyActivities.closeToyPlace(input);
     },
   });
 });
@@ -206,14 +213,28 @@ it('a lock that cannot be given back keeps neither the run from its evidence nor
   await letGo();
 }, 90_000);
 
-it('a run whose guardian is ended by force ends with evidence that does not claim a teardown', async () => {
+it('a run whose guardian is ended by force begins it anew at its end: what is for a failure is kept, and its place is gone', async () => {
   const run = await start({ stallMs: 1_500 });
   await acting(run);
   await run.guardian.terminate('test');
-  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'TEARDOWN_FAILED' } });
-  const evidence = await run.evidence();
-  expect(evidence.teardown).toMatchObject({ outcome: 'failed', provenAbsent: false, proofs: [], failure: expect.stringContaining('guardian of this run was ended by force') as string });
+  await run.handle.result();
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', chain: { writtenBy: 'run' }, compensations: [], teardown: { outcome: 'done', provenAbsent: true, destroyed: ['one', 'two'] } });
+  expect(await run.undone()).toEqual([]);
+  expect((await holders()).holders).toEqual([]);
 });
+
+it('one whose guardian is ended by force again and again ends with evidence that does not claim a teardown', async () => {
+  const run = await start({ stallMs: 1_500 });
+  await acting(run);
+  closingWaits = true;
+  await run.guardian.terminate('test');
+  await until(async () => await run.guardian.query<string>('phase').catch(() => '') === 'settling', 'there is one again');
+  await run.guardian.terminate('test');
+  closingWaits = false;
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'TEARDOWN_FAILED' } });
+  expect((await run.evidence()).teardown).toMatchObject({ outcome: 'failed', provenAbsent: false, proofs: [], failure: expect.stringContaining('guardian of this run was ended by force') as string });
+}, 90_000);
 
 it('an undo that any worker can do waits until there is one again, for however long a host may be silent', async () => {
   const alone = await startKernelEnvironment({}, { hostLoss: '2s' });

@@ -11,7 +11,7 @@ let working: Awaited<ReturnType<KernelEnvironment['startWorker']>>;
 beforeAll(async () => {
   const gates = { start: { assurance: 'none', requesterMayApprove: true } };
   // A lock notices only after a while that a guardian was ended by force: who does that has a target alone.
-  environment = await startKernelEnvironment(gates, {}, { free: {}, own: gates, other: gates, last: {} });
+  environment = await startKernelEnvironment(gates, {}, { free: {}, own: gates, other: gates, both: gates, last: {} });
   working = await environment.startWorker();
 });
 afterAll(() => environment.stop());
@@ -121,16 +121,29 @@ it('a run that acted, and is rejected after a reset to its gate, has undone what
   expect(await run.undone()).toEqual(['one']);
 });
 
-it('where that guardian was ended by force, such a run does not claim that there was nothing', async () => {
+it('where that guardian was ended by force, it is begun anew and undoes it', async () => {
   const { run, newest } = await actedAndReset('own');
   await run.guardian.terminate('test');
   await newest.signal('reject', { gate: 'start', by: 'anna' });
   await newest.result().catch(() => undefined);
-  expect(await run.evidence()).toMatchObject({ outcome: 'rejected', teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('nobody has looked') as string } });
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'rejected', chain: { writtenBy: 'run' }, compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true } });
+  expect(await run.undone()).toEqual(['one']);
 });
 
+it('where the server has forgotten that guardian, such a run does not claim that there was nothing', async () => {
+  const { run, newest } = await actedAndReset('other');
+  const { runId } = await run.guardian.describe();
+  await run.guardian.terminate('test');
+  await environment.client.workflowService.deleteWorkflowExecution({ namespace: 'default', workflowExecution: { workflowId: run.guardian.workflowId, runId } });
+  await vi.waitUntil(async () => await guardianOf(run) === undefined, { timeout: 90_000, interval: 200 });
+  await newest.signal('reject', { gate: 'start', by: 'anna' });
+  await newest.result().catch(() => undefined);
+  expect(await run.evidence()).toMatchObject({ outcome: 'rejected', teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('nobody has looked') as string } });
+}, 120_000);
+
 it('where both were ended by force, nobody claims it for them', async () => {
-  const { run, newest, runId } = await actedAndReset('other');
+  const { run, newest, runId } = await actedAndReset('both');
   await run.guardian.terminate('test');
   await newest.terminate('test');
   await until(async () => (await environment.client.workflow.count(`RunId = '${runId}' AND ExecutionStatus = 'Terminated'`)).count > 0, 'the server lists it');

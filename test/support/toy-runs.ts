@@ -55,14 +55,14 @@ export const gateOpens = ({ handle }: ToyRun): Promise<void> => until(async () =
 /** Waits until an activity of its first step acts. */
 export const acting = ({ journal }: ToyRun): Promise<void> => until(async () => (await journal()).length > 0, 'the first step began');
 
-/** Resets a run, its newest life, to the first workflow task that it completed, or to the last; its new life has another run id. */
-export async function reset({ client }: KernelEnvironment, { handle }: ToyRun, to: 'first' | 'last'): Promise<string> {
-  const newest = client.workflow.getHandle(handle.workflowId);
-  const { events } = await newest.fetchHistory();
+/** Resets a run, its newest life or another, to the first workflow task that it completed, or to the last; its new life has another run id. */
+export async function reset({ client }: KernelEnvironment, { handle }: ToyRun, to: 'first' | 'last', life?: string): Promise<string> {
+  const runId = life ?? (await client.workflow.getHandle(handle.workflowId).describe()).runId;
+  const { events } = await client.workflow.getHandle(handle.workflowId, runId).fetchHistory();
   const completed = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
-  const { runId } = await client.workflowService.resetWorkflowExecution({
-    namespace: 'default', workflowExecution: { workflowId: handle.workflowId, runId: (await newest.describe()).runId },
+  const made = await client.workflowService.resetWorkflowExecution({
+    namespace: 'default', workflowExecution: { workflowId: handle.workflowId, runId },
     reason: 'test', workflowTaskFinishEventId: completed.at(to === 'first' ? 0 : -1)?.eventId ?? null, requestId: randomUUID(),
   });
-  return runId;
+  return made.runId;
 }

@@ -3,7 +3,8 @@ import type { Outcome } from '../../contracts/evidence.ts';
 import type { Finish, GuardianInput, Overdue, Owned, Settled, Take } from '../../contracts/guardian.ts';
 import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
-import { leftBehind, NOTHING_SETTLED, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
+import type { Unsettled } from '../../activities/kernel/kernel-activities.ts';
+import { leftBehind, nobodySettled, NOTHING_SETTLED, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
 import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read, write } from '../procedure/kernel-activities.ts';
 import { send } from '../procedure/notify.ts';
@@ -53,6 +54,8 @@ export class Guard {
   #told = 0;
   #leaseExpiresAtMs = 0;
   #settlement: Settlement = NOTHING_SETTLED;
+  /** What the guardian before this one had not settled, where the run took nothing from this one. */
+  #inherited: Unsettled | undefined;
   /** Why the target could not be given back. */
   #notReleased: Error | undefined;
 
@@ -101,7 +104,18 @@ export class Guard {
       return 'giving the target back';
     }
     await waitLooking(() => this.#taken !== undefined || this.#isOver, () => this.#run.lives(), RUN_LOOKS);
-    return this.#taken ? 'waiting for the lock' : 'giving the target back';
+    return this.#taken || (await this.#inherits()) ? 'waiting for the lock' : 'giving the target back';
+  }
+
+  /**
+   * Whether this guardian is begun anew, for a run that is over before it took its target, and has to settle what the guardian
+   * before it did not come to: it takes the target for that, as the run did then. What nobody can settle is in the settlement.
+   */
+  async #inherits(): Promise<boolean> {
+    const former = await read.findFormerGuardian({ owner: this.#input.owner, besides: workflowInfo().runId });
+    this.#inherited = former.unsettled ?? undefined;
+    this.#settlement = former.left ?? (former.state === 'none' ? settledAsFarAsKnown(former.lost, instantOf(Date.now())) : nobodySettled());
+    return this.#inherited !== undefined;
   }
 
   async #awaitLock(): Promise<Phase> {
@@ -114,9 +128,16 @@ export class Guard {
       if (await this.#run.lives() && !this.#fence) await ask();
       return this.#run.end === undefined;
     };
-    const inTime = await waitLooking(() => this.#fence !== undefined || this.#isOver, lives, RUN_LOOKS, requestedAtMs + lease.maximumMs);
-    if (!inTime && !this.#isOver) await this.#endOverdueRun(`it waited for the lock of ${target} for as long as a lease lasts`);
-    return this.#fence === undefined ? 'giving the target back' : 'guarding';
+    const waitsUntilMs = requestedAtMs + lease.maximumMs;
+    if (!this.#inherited) {
+      const inTime = await waitLooking(() => this.#fence !== undefined || this.#isOver, lives, RUN_LOOKS, waitsUntilMs);
+      if (!inTime && !this.#isOver) await this.#endOverdueRun(`it waited for the lock of ${target} for as long as a lease lasts`);
+      if (this.#fence !== undefined) return 'guarding';
+      if (!(await this.#inherits())) return 'giving the target back';
+    }
+    // Others may act on the target meanwhile, and what is undone under their hands is worse than what is undone late.
+    const isOurs = await waitLooking(() => this.#fence !== undefined, () => ask().then(() => true), RUN_LOOKS, waitsUntilMs);
+    return isOurs ? 'guarding' : 'giving the target back';
   }
 
   async #holdTarget(): Promise<Phase> {
@@ -138,7 +159,9 @@ export class Guard {
     // A dead run's activities may not know yet: they learn it with their next heartbeat. A living run has waited for its own.
     if (ledger.mayActForMs > 0) await sleep(ledger.mayActForMs, { summary: 'until the activities of the run can no longer act' });
     this.#settlement = await settle({
-      owner, outcome: this.#outcome, undoAnyway: this.#finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [], place: this.#taken?.place ?? null, fence: this.#fence as number, leaseExpiresAtMs: this.#leaseExpiresAtMs,
+      // A life that did without what a former one had begun has not finished that.
+      owner, outcome: this.#inherited?.byFormerLife && this.#outcome === 'succeeded' ? 'failed' : this.#outcome, undoAnyway: this.#finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [],
+      place: (this.#inherited ?? this.#taken)?.place ?? null, fence: this.#inherited?.fence ?? (this.#fence as number), leaseExpiresAtMs: this.#leaseExpiresAtMs,
       hostLossMs: lease.hostLossMs, proofGapMs: this.#finished && ledger.mayActForMs === 0 ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
     });
     this.#raiseAlarm();
@@ -161,7 +184,7 @@ export class Guard {
     this.#run.watch();
     // Nothing of the run acts any more. Evidence may wait for its disk for a day, and the next run must not wait with it.
     const [released] = await Promise.allSettled([
-      this.#taken && write.releaseLock({ target: this.#input.target, guardianId: this.#self }),
+      (this.#taken ?? this.#inherited) && write.releaseLock({ target: this.#input.target, guardianId: this.#self }),
       this.#finished && !this.#run.end && this.#answerFinish(),
     ]);
     if (released.status === 'rejected') this.#notReleased = released.reason as Error;

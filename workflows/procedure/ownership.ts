@@ -3,8 +3,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput, type Take } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { Place } from '../../contracts/ledger.ts';
-import type { Teardown } from '../../contracts/evidence.ts';
-import { NOTHING_SETTLED, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
+import { nobodySettled, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
 import { read } from './kernel-activities.ts';
 import { enterPhase, showDetails } from './presentation.ts';
 import type { RunState } from './run-state.ts';
@@ -66,7 +65,7 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
     return lives(state);
   };
   if (!told || !(await waitLooking(() => state.owned !== undefined, lookWhoHolds, LOCK_LOOKS))) {
-    throw ApplicationFailure.nonRetryable('the guardian of this run has ended, so that nothing was created; start another run', 'UNAVAILABLE');
+    throw ApplicationFailure.nonRetryable('the guardian of this run has ended before it took the target; start another run', 'UNAVAILABLE');
   }
   state.lock = null;
   state.spans.push({ name: 'waiting for the lock', kind: 'lock', startedAtMs, finishedAtMs: Date.now() });
@@ -77,31 +76,37 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
 
 /**
  * Tells the guardian that the body has ended, and waits until everything is undone and its absence proven. Undefined where
- * there is none and nothing to undo: a run that was reset to where it had none finds that of its former life.
+ * there is none and nothing to undo: a run that was reset to where it had none finds that of its former life. One that was
+ * ended by force before it had settled is begun anew.
  */
 export async function settleThroughGuardian(state: RunState, finish: Omit<Finish, 'asking'>): Promise<Settlement | undefined> {
   const { owner } = state.record;
-  if (!state.guarded) {
-    const former = await read.findFormerGuardian({ owner, runId: workflowInfo().runId });
-    if (former.state === 'endedByForce') return nobodySettled({ outcome: 'failed', failure: NOBODY_LOOKED });
-    if (former.state === 'none') return former.lost.length > 0 ? settledAsFarAsKnown(former.lost, instantOf(Date.now())) : undefined;
+  const { runId } = workflowInfo();
+  // One that was never reset, and has none, did nothing.
+  if (!state.guarded && runId === owner.firstExecutionRunId) return undefined;
+  const settlement = state.guarded && (await askToSettle(state, finish));
+  if (settlement) return settlement;
+  const former = await read.findFormerGuardian({ owner });
+  if (former.state === 'none') return former.left ?? (former.lost.length > 0 ? settledAsFarAsKnown(former.lost, instantOf(Date.now())) : undefined);
+  if (former.state === 'lives') {
     state.record.guardianId = guardianId(owner);
+  } else {
+    if (former.unsettled === null || !state.settings) return nobodySettled();
+    state.guarded = undefined;
+    void guard(state);
   }
+  return (await askToSettle(state, finish)) ?? nobodySettled();
+}
+
+/** Undefined where the guardian is gone, or goes without an answer. */
+async function askToSettle(state: RunState, finish: Omit<Finish, 'asking'>): Promise<Settlement | undefined> {
   await state.guarded;
   enterPhase(state, 'tearing down');
   state.asking.finish = uuid4();
   const told = await tell(state, INTERNAL.finish, { ...finish, asking: state.asking.finish } satisfies Finish);
-  if (told && (await waitLooking(() => state.settlement !== undefined, () => lives(state), GUARDIAN_LOOKS))) return state.settlement;
-  // It was ended by force. What the run has on its host goes when that host's worker finds that nobody guards it.
-  return nobodySettled(state.guarded && state.owned?.fence === undefined ? { outcome: 'notNeeded', failure: GONE } : { outcome: 'failed', failure: NOBODY_LOOKED });
+  if (told) await waitLooking(() => state.settlement !== undefined, () => lives(state), GUARDIAN_LOOKS);
+  return state.settlement;
 }
-
-function nobodySettled(ending: Pick<Teardown, 'outcome' | 'failure'>): Settlement {
-  return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, ...ending, provenAbsent: false } };
-}
-
-const GONE = 'the guardian of this run was ended by force';
-const NOBODY_LOOKED = `${GONE}; nobody has looked, and the worker of the host removes what is left there`;
 
 /** A look is eleven events: once a minute, a wait of days for a lock would fill the history until the server ends the run. */
 const GUARDIAN_LOOKS = { firstMs: 60_000, lastMs: 30 * 60_000, summary: 'look whether the guardian still lives' };
