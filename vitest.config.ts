@@ -3,8 +3,9 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Take minutes and say so by nothing that a fresh clone could know: begun last, they would keep everything waiting. */
 const LONGEST = [
-  /samples\/faults/, /samples\/bench/, /integration\/backup\.test/, /integration\/kernel-adversity/, /integration\/dr-test\.test/, /integration\/random-steering/, /integration\/recovery-points/, /integration\/kernel-resets/, /samples\/soak/, /integration\/cli-live/, /integration\/locks/,
-  /integration\/dr-test-broken\.test/, /integration\/dr-test-refusals/, /alone\/measurements/,
+  /samples\/faults/, /integration\/backup\.test/, /integration\/kernel-adversity/, /integration\/dr-test\.test/, /integration\/locks/, /integration\/dr-test-broken\.test/, /integration\/recovery-points/, /integration\/kernel-resets/,
+  /integration\/cli-live/, /samples\/bench/, /integration\/unguarded-ends/, /integration\/dr-test-refusals/, /integration\/dr-test-broken-catalog/, /integration\/kernel\.test/, /samples\/soak/, /integration\/random-steering/,
+  /integration\/other-cluster/, /integration\/former-lives/, /integration\/cli-refusals/, /integration\/drill-server/, /integration\/public-schema/, /integration\/embedded-server/, /alone\/measurements/,
 ];
 
 /** Each file starts servers and databases of its own, and waits for time-outs most of the while. */
