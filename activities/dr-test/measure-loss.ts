@@ -1,8 +1,8 @@
-import type { Client, ClientConfig } from 'pg';
+import type { Client } from 'pg';
 import type { HeartbeatSetting } from '../../contracts/configuration.ts';
 import { heartbeatCheckName } from '../../contracts/asked-checks.ts';
 import { saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
-import { withClient } from '../postgres/source.ts';
+import { type GuardedConfig, withClient } from '../postgres/source.ts';
 import { conditionOf } from './condition.ts';
 import { isOfSource, isSilence, reasonOf } from './describe-source.ts';
 import { drillSource, type DrillSource } from './drill-source.ts';
@@ -18,7 +18,7 @@ export interface LossDependencies extends DrillSource {
 
 export interface MeasuringDependencies extends LossDependencies {
   /** Brings the copy up where its server is gone, and says how to reach it. */
-  copy: () => Promise<(database: string) => ClientConfig>;
+  copy: () => Promise<(database: string) => GuardedConfig>;
 }
 
 /**
@@ -114,7 +114,7 @@ async function withHeartbeat(
   const setting = plan.heartbeat;
   if (!setting) return result;
   const database = setting.database ?? settings.connection.database;
-  const copyConfig = (await copy())(database);
+  const copyConfig = { ...(await copy())(database), searchPath: 'ofDatabase' as const };
   const copyMs = await withClient(copyConfig, (client) => readBeat(client, setting, null), signal).catch((error: unknown) => {
     signal.throwIfAborted();
     // Of a copy that is gone the heartbeat says nothing: this is tried again.
@@ -134,7 +134,7 @@ async function withHeartbeat(
     sourceAtEndMs: lastRecoveredMs === null ? null : await readBeat(client, setting, new Date(lastRecoveredMs - BEFORE_END_MS)),
   });
   const nothing = { sourceMs: null, sourceAtEndMs: null };
-  const beats = !sourceAnswered || foreign !== null ? nothing : await withClient(source(database), readSource, signal).catch((error: unknown) => {
+  const beats = !sourceAnswered || foreign !== null ? nothing : await withClient({ ...source(database), searchPath: 'ofDatabase' }, readSource, signal).catch((error: unknown) => {
     signal.throwIfAborted();
     // Whatever is wrong at the source, it says nothing of what was restored.
     sourceTrouble = whyUnread(error, setting);

@@ -55,6 +55,26 @@ describe('describeSource', () => {
     for (const asked of [withColumn('zoned'), withColumn('domained'), withColumn('nothing'), withColumn('zoned', 'nothing'), withColumn('zoned', 'beats', 'nothing')]) expect(await asked).toMatchObject({ sourceSilence: null });
   });
 
+  it('refuses a view in the place of a heartbeat, and runs nothing of it', async () => {
+    await runSql('CREATE DATABASE seen');
+    await used.server.withClient('seen', (client) => client.query(`CREATE FUNCTION fails() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE EXCEPTION 'it ran'; END $$; CREATE VIEW beats AS SELECT now() AS at WHERE fails()`));
+    await expect(describeWith({}, undefined, { table: 'beats', column: 'at', database: 'seen' })).rejects.toMatchObject({
+      type: 'CONFIGURATION', message: expect.stringMatching(/^At the source the heartbeat table beats is none, but a view .*; name the table itself in databases\.shop\.heartbeat\.$/) as string,
+    });
+  });
+
+  it('waits for nobody who has the heartbeat locked', async () => {
+    await runSql('CREATE DATABASE held');
+    await used.server.withClient('held', async (holder) => {
+      await holder.query('CREATE TABLE beats (at timestamptz, plain timestamp)');
+      await holder.query('BEGIN; LOCK TABLE beats IN ACCESS EXCLUSIVE MODE');
+      const withColumn = (column: string) => describeWith({}, 2_000, { table: 'beats', column, database: 'held' });
+      expect(await withColumn('at')).toMatchObject({ sourceSilence: null });
+      await expect(withColumn('plain')).rejects.toMatchObject({ type: 'CONFIGURATION' });
+      await holder.query('ROLLBACK');
+    });
+  });
+
   it('says why one is silent: nobody there, no room', async () => {
     expect(await describeWith({ host: '127.0.0.1', port: 1 })).toMatchObject({ source: null, sourceSilence: expect.stringContaining('ECONNREFUSED') as string });
     await runSql('CREATE ROLE crowded LOGIN CONNECTION LIMIT 0');
@@ -122,8 +142,9 @@ describe('collation versions', () => {
 
   it('of another library than the source has are no finding of the backup, and not passed either', async () => {
     await run('postgres', 'CREATE DATABASE elsewhere TEMPLATE origin');
-    await run('elsewhere', `CREATE SCHEMA host; CREATE FUNCTION host.pg_collation_actual_version(oid) RETURNS text LANGUAGE sql AS $$ SELECT 'other' $$; UPDATE pg_collation SET collversion = 'other' WHERE collname = 'sorting'`);
-    await run('postgres', 'ALTER DATABASE elsewhere SET search_path = host, pg_catalog, public');
+    // Only a superuser can: what a database's owner has by the same name, before PostgreSQL's own in its search path, is not asked.
+    await run('elsewhere', `ALTER FUNCTION pg_catalog.pg_collation_actual_version RENAME TO pg_collation_version_of_this_host;
+      CREATE FUNCTION pg_catalog.pg_collation_actual_version(oid) RETURNS text LANGUAGE sql AS $$ SELECT 'other' $$; UPDATE pg_collation SET collversion = 'other' WHERE collname = 'sorting'`);
     expect(await checkCollations(at('restored'), at('elsewhere'), ['shop'])).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/^this host sorts by another library than the source's: shop: public\.sorting \(built with old, here .*\), at the source other; set postgres\.binDirectory/) as string }]);
   });
 

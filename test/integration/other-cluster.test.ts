@@ -3,12 +3,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { withClient } from '../../activities/postgres/source.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
 import { archiveUpToNow } from '../support/wal-segments.ts';
+import { withClient } from '../support/user-clients.ts';
 
 /** Drills of a backup that is as it should be, under a configuration that names something that it does not hold. */
 let demo: DemoEnvironment;

@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { parse, stringify } from 'yaml';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
-import { withClient } from '../../activities/postgres/source.ts';
 import { endDrills } from '../../scripts/demo/environment.ts';
 import { writeConfigurationFile } from '../../scripts/demo/configuration-file.ts';
 import { startProduction, type Production } from '../../scripts/demo/production.ts';
@@ -17,6 +16,7 @@ import { startWorkerProcess } from '../faults/worker-process.ts';
 import { plantRows, unmistakable, type PlantedRows } from './planted-rows.ts';
 import { startReceiver, type Receiver } from './receiver.ts';
 import type { Planted } from './secret-forms.ts';
+import { withClient } from './user-clients.ts';
 
 /** Everything real, from nothing, with secrets and rows that cannot be mistaken for anything else. */
 export interface PlantedEnvironment {
