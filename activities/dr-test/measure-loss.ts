@@ -8,7 +8,7 @@ import { isOfSource, isSilence, reasonOf } from './describe-source.ts';
 import { drillSource, type DrillSource } from './drill-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
 import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, NoInstants, readBeat } from './heartbeat.ts';
-import { otherCluster, systemIdentifierOf } from './other-cluster.ts';
+import { otherCluster, provesNothing, systemIdentifierOf } from './other-cluster.ts';
 import type { LostCommits, Point, RecoveryProvider } from './provider.ts';
 
 export interface LossDependencies extends DrillSource {
@@ -31,12 +31,13 @@ export async function measureLoss(input: MeasureLossInput, dependencies: Measuri
   // Commit times are the source's clock; the instant of the disaster is ours, or Temporal's where the run began with it.
   const until = new Date(Date.parse(plan.declaredAt) + (declarationSkewSeconds + (plan.source?.clockSkewSeconds ?? 0)) * 1000);
   const { lost, silence, foreign } = await lostUntil(until, input, dependencies);
-  const { beganAt } = await dependencies.provider.find(drill.recoveryPointId);
+  const point = await dependencies.provider.find(drill.recoveryPointId);
+  const other = foreign ?? (plan.source === null ? await foreignByNow(point, input, dependencies) : null);
   const account = foreign === null
-    ? accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence })
+    ? accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt: point.beganAt, until, toATime: plan.recoverTo !== null, silence })
     // Not even a bound: of what this source has committed, none of its own is in the copy.
     : { rpaSeconds: null, lostTransactions: null, method: `${foreign}: what the source would lose is not known` };
-  const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
+  const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [], notVerified: { open: other === null ? [] : [provesNothing(other)], byDesign: [] } };
   return plan.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: silence === null, foreign }) : result;
 }
 
@@ -70,6 +71,17 @@ export async function lostUntil(until: Date, { drill, plan, recovered }: Pick<Me
     return undefined;
   });
   return live ?? { lost: await provider.lostCommits(drill, { ...query, source: null }), silence, foreign: null };
+}
+
+/** Of a source that was silent when the plan was made: whether another one answers there by now. What the dead one has lost is counted all the same. */
+async function foreignByNow(point: Point, { drill }: Pick<MeasureLossInput, 'drill'>, dependencies: LossDependencies): Promise<string | null> {
+  const { signal } = dependencies;
+  const config = await drillSource(dependencies, drill.owner);
+  return withClient(config(), (source) => nowForeign(point, source), signal).catch((error: unknown) => {
+    signal.throwIfAborted();
+    if (!isOfSource(error)) throw error;
+    return null;
+  });
 }
 
 async function nowForeign(point: Point, source: Client): Promise<string | null> {
