@@ -161,7 +161,7 @@ async function withHeartbeat(
   return { ...result, method: result.method + words, checks: [...result.checks, check] };
 }
 
-/** The table is of users, or a view on theirs: what PostgreSQL says of it may hold values of rows. */
+/** The table is of users: what PostgreSQL says of it may hold values of rows. */
 function whyUnread(error: unknown, { column }: HeartbeatSetting): string {
   return sqlState(error) === '' ? reasonOf(error) : `PostgreSQL refused to read its column "${column}" (${conditionOf(error)})`;
 }

@@ -103,6 +103,7 @@ export async function startPlantedEnvironment(): Promise<PlantedEnvironment> {
       judged: {
         connection: { ...connection, user: 'reader', passwordEnv: 'PLANTED_PASSWORD' }, provider: { ...provider, repository: damaged }, gates,
         checks: checks.map((sql, index) => ({ name: `runs into a value (${index})`, sql, expect: 'something else' })),
+        // PostgreSQL refuses to read that column.
         heartbeat: { table: 'planted.beats', column: 'at' }, probe: { command: ['false'] },
       },
       mistaken: { connection: { ...connection, user: 'postgres', passwordFile: await keep('mistaken', passwords.mistaken) }, provider, failedSteps: { wait: '2m' } },
