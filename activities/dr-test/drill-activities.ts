@@ -46,7 +46,15 @@ export interface MeasureLossInput {
   /** How far the host of the drill is ahead of the clock that the plan's `declaredAt` was read from. */
   declarationSkewSeconds: number;
 }
-export interface LossResult { rpaSeconds: number | null; lostTransactions: number | null; method: string; clockSkewSeconds: number | null; checks: Check[] }
+export interface LossResult {
+  rpaSeconds: number | null;
+  lostTransactions: number | null;
+  method: string;
+  clockSkewSeconds: number | null;
+  checks: Check[];
+  /** What was only found out by then. A worker of older code beside ours does not say. */
+  notVerified?: NotVerifiedReasons;
+}
 
 /** What a restore test does on the host of the drill. Implementations differ by backup tool; the workflow does not. */
 export interface DrillActivities {

@@ -2,6 +2,8 @@ import type { Client } from 'pg';
 import type { HeartbeatSetting } from '../../contracts/configuration.ts';
 import { heartbeatCheckName } from '../../contracts/asked-checks.ts';
 import type { Check } from '../../contracts/evidence.ts';
+import { areOfTheirTypes } from '../manifest/only-if.ts';
+import { OWN_SEARCH_PATH } from '../postgres/search-path.ts';
 
 /** What the heartbeat table said, in the source's clock. */
 export interface HeartbeatReadings {
@@ -29,29 +31,47 @@ export const BEFORE_END_MS = COMMIT_DELAY_MS;
 /** There is no table of the configured name. */
 export class NoHeartbeatTable extends Error {}
 
-/** The column is of a type from which no instant can be read. */
+/** From what has that name no instants can be read: the column is of another type, or it is no table. */
 export class NoInstants extends Error {}
 
 /** Type OID of timestamptz. */
 const TIMESTAMPTZ = 1184;
+/** Ordinary, partitioned, materialized. */
+const TABLES: ReadonlySet<string> = new Set(['r', 'p', 'm']);
 
 /**
- * Finds the table, and looks at its column; gives both as they are named in SQL.
+ * Finds the table as the database's own search path has it, and looks at its column; gives both as they are named in SQL.
+ * Locks nothing: whoever has the table locked keeps nobody waiting here.
+ * @param client a connection with that search path (`searchPath: 'ofDatabase'`), which has ours afterwards
  * @throws NoHeartbeatTable
- * @throws NoInstants where the column holds no timestamps with time zone: what others mean depends on the TimeZone of whoever reads
+ * @throws NoInstants where the column holds no timestamps with time zone: what others mean depends on the TimeZone of whoever reads; and where it is a view
  */
 export async function findBeats(client: Client, { table, column }: HeartbeatSetting): Promise<{ from: string; column: string }> {
-  const { rows: [found] } = await client.query<{ name: string }>(
-    `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)`, [table]);
+  await client.query('RESET search_path');
+  // The one statement under a path that is not ours names the schema of all that it calls.
+  const { rows: [named] } = await client.query<{ oid: string | null }>('SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid', [table]);
+  await client.query(`SET search_path = ${OWN_SEARCH_PATH}`);
+  // Its owner may put a view there at any time. Where the server does not know this yet, the look below has to do.
+  await client.query(`SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`);
+  const { rows: [found] } = await client.query<{ name: string; kind: string }>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1`, [named?.oid ?? null]);
   if (!found) throw new NoHeartbeatTable(`there is no heartbeat table ${table}`);
-  const name = client.escapeIdentifier(column);
-  // Reads nothing, and has the type underneath domains.
-  const { fields: [field] } = await client.query(`SELECT max(${name}) FROM ${found.name} LIMIT 0`);
-  if (field?.dataTypeID !== TIMESTAMPTZ) {
-    const { rows: [type] } = await client.query<{ name: string }>('SELECT format_type($1, NULL) AS name', [field?.dataTypeID ?? null]);
-    throw new NoInstants(`the column "${column}" of the heartbeat table ${table} is of type ${type?.name ?? 'unknown'}, whose instant depends on the time zone of whoever reads it; make it timestamptz, or name one that is`);
+  if (!TABLES.has(found.kind)) throw new NoInstants(`the heartbeat table ${table} is none, but a view or the like, which runs functions of its owner with the rights of whoever reads it; name the table itself`);
+  const type = await typeOf(client, { table: named?.oid ?? null, column });
+  if (type && type.oid !== TIMESTAMPTZ) {
+    throw new NoInstants(`the column "${column}" of the heartbeat table ${table} is of type ${type.name}, whose instant depends on the time zone of whoever reads it; make it timestamptz, or name one that is`);
   }
-  return { from: found.name, column: name };
+  return { from: found.name, column: client.escapeIdentifier(column) };
+}
+
+/** The type underneath all domains; undefined without such a column, which is told where it is read. */
+async function typeOf(client: Client, { table, column }: { table: string | null; column: string }): Promise<{ oid: number; name: string } | undefined> {
+  const { rows: [type] } = await client.query<{ oid: number; name: string }>(
+    `WITH RECURSIVE type AS (
+       SELECT t.oid, t.typtype, t.typbasetype FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = $1 AND a.attname = $2 AND NOT a.attisdropped
+       UNION ALL SELECT t.oid, t.typtype, t.typbasetype FROM type JOIN pg_type t ON t.oid = type.typbasetype WHERE type.typtype = 'd')
+     SELECT oid::int8::float8 AS oid, format_type(oid, NULL) AS name FROM type WHERE typtype <> 'd'`, [table, column]);
+  return type;
 }
 
 /**
@@ -62,7 +82,8 @@ export async function findBeats(client: Client, { table, column }: HeartbeatSett
 export async function readBeat(client: Client, setting: HeartbeatSetting, until: Date | null): Promise<number | null> {
   const { from, column } = await findBeats(client, setting);
   const { rows: [beat] } = await client.query<{ ms: string | null }>(
-    `SELECT (extract(epoch FROM max(${column})) * 1000)::text AS ms FROM ${from} WHERE $1::timestamptz IS NULL OR ${column} <= $1::timestamptz`, [until?.toISOString() ?? null]);
+    `SELECT (extract(epoch FROM max(${column})) * 1000)::text AS ms FROM ${from}
+     WHERE ${areOfTheirTypes([{ column, type: 'timestamptz' }])} AND ($1::timestamptz IS NULL OR ${column} <= $1::timestamptz)`, [until?.toISOString() ?? null]);
   const ms = beat?.ms ?? null;
   return ms === null ? null : Number(ms);
 }

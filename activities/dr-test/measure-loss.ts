@@ -1,14 +1,14 @@
-import type { Client, ClientConfig } from 'pg';
+import type { Client } from 'pg';
 import type { HeartbeatSetting } from '../../contracts/configuration.ts';
 import { heartbeatCheckName } from '../../contracts/asked-checks.ts';
 import { saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
-import { withClient } from '../postgres/source.ts';
+import { type GuardedConfig, withClient } from '../postgres/source.ts';
 import { conditionOf } from './condition.ts';
 import { isOfSource, isSilence, reasonOf } from './describe-source.ts';
 import { drillSource, type DrillSource } from './drill-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
 import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, NoInstants, readBeat } from './heartbeat.ts';
-import { otherCluster, systemIdentifierOf } from './other-cluster.ts';
+import { otherCluster, provesNothing, systemIdentifierOf } from './other-cluster.ts';
 import type { LostCommits, Point, RecoveryProvider } from './provider.ts';
 
 export interface LossDependencies extends DrillSource {
@@ -18,7 +18,7 @@ export interface LossDependencies extends DrillSource {
 
 export interface MeasuringDependencies extends LossDependencies {
   /** Brings the copy up where its server is gone, and says how to reach it. */
-  copy: () => Promise<(database: string) => ClientConfig>;
+  copy: () => Promise<(database: string) => GuardedConfig>;
 }
 
 /**
@@ -31,12 +31,13 @@ export async function measureLoss(input: MeasureLossInput, dependencies: Measuri
   // Commit times are the source's clock; the instant of the disaster is ours, or Temporal's where the run began with it.
   const until = new Date(Date.parse(plan.declaredAt) + (declarationSkewSeconds + (plan.source?.clockSkewSeconds ?? 0)) * 1000);
   const { lost, silence, foreign } = await lostUntil(until, input, dependencies);
-  const { beganAt } = await dependencies.provider.find(drill.recoveryPointId);
+  const point = await dependencies.provider.find(drill.recoveryPointId);
+  const other = foreign ?? (plan.source === null ? await foreignByNow(point, input, dependencies) : null);
   const account = foreign === null
-    ? accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt, until, toATime: plan.recoverTo !== null, silence })
+    ? accountOf({ lost, lastRecoveredAt: recovered.lastCommitAt, beganAt: point.beganAt, until, toATime: plan.recoverTo !== null, silence })
     // Not even a bound: of what this source has committed, none of its own is in the copy.
     : { rpaSeconds: null, lostTransactions: null, method: `${foreign}: what the source would lose is not known` };
-  const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [] };
+  const result: LossResult = { ...account, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null, checks: [], notVerified: { open: other === null ? [] : [provesNothing(other)], byDesign: [] } };
   return plan.heartbeat ? withHeartbeat(result, { input, dependencies, until, sourceAnswered: silence === null, foreign }) : result;
 }
 
@@ -70,6 +71,17 @@ export async function lostUntil(until: Date, { drill, plan, recovered }: Pick<Me
     return undefined;
   });
   return live ?? { lost: await provider.lostCommits(drill, { ...query, source: null }), silence, foreign: null };
+}
+
+/** Of a source that was silent when the plan was made: whether another one answers there by now. What the dead one has lost is counted all the same. */
+async function foreignByNow(point: Point, { drill }: Pick<MeasureLossInput, 'drill'>, dependencies: LossDependencies): Promise<string | null> {
+  const { signal } = dependencies;
+  const config = await drillSource(dependencies, drill.owner);
+  return withClient(config(), (source) => nowForeign(point, source), signal).catch((error: unknown) => {
+    signal.throwIfAborted();
+    if (!isOfSource(error)) throw error;
+    return null;
+  });
 }
 
 async function nowForeign(point: Point, source: Client): Promise<string | null> {
@@ -114,7 +126,7 @@ async function withHeartbeat(
   const setting = plan.heartbeat;
   if (!setting) return result;
   const database = setting.database ?? settings.connection.database;
-  const copyConfig = (await copy())(database);
+  const copyConfig = { ...(await copy())(database), searchPath: 'ofDatabase' as const };
   const copyMs = await withClient(copyConfig, (client) => readBeat(client, setting, null), signal).catch((error: unknown) => {
     signal.throwIfAborted();
     // Of a copy that is gone the heartbeat says nothing: this is tried again.
@@ -134,7 +146,7 @@ async function withHeartbeat(
     sourceAtEndMs: lastRecoveredMs === null ? null : await readBeat(client, setting, new Date(lastRecoveredMs - BEFORE_END_MS)),
   });
   const nothing = { sourceMs: null, sourceAtEndMs: null };
-  const beats = !sourceAnswered || foreign !== null ? nothing : await withClient(source(database), readSource, signal).catch((error: unknown) => {
+  const beats = !sourceAnswered || foreign !== null ? nothing : await withClient({ ...source(database), searchPath: 'ofDatabase' }, readSource, signal).catch((error: unknown) => {
     signal.throwIfAborted();
     // Whatever is wrong at the source, it says nothing of what was restored.
     sourceTrouble = whyUnread(error, setting);
@@ -149,7 +161,7 @@ async function withHeartbeat(
   return { ...result, method: result.method + words, checks: [...result.checks, check] };
 }
 
-/** The table is of users, or a view on theirs: what PostgreSQL says of it may hold values of rows. */
+/** The table is of users: what PostgreSQL says of it may hold values of rows. */
 function whyUnread(error: unknown, { column }: HeartbeatSetting): string {
   return sqlState(error) === '' ? reasonOf(error) : `PostgreSQL refused to read its column "${column}" (${conditionOf(error)})`;
 }

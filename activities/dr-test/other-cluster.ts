@@ -19,3 +19,8 @@ export function otherCluster({ id, systemIdentifier }: Pick<Point, 'id' | 'syste
 
 /** What to do about that. */
 export const OTHER_CLUSTER_REMEDY = 'correct connection or provider.repository, or, where the cluster was made anew (pg_upgrade, initdb), take a backup of it';
+
+/** Why a restore is not proven then, from {@link otherCluster}: what it restores may be sound, and is no proof that the source could be restored. */
+export function provesNothing(other: string): string {
+  return `${other}: nothing here says that the source can be restored; ${OTHER_CLUSTER_REMEDY}`;
+}

@@ -55,7 +55,7 @@ export async function runOwnChecks(address: (database: string) => GuardedConfig,
 }
 
 async function holds({ sql, expect }: CheckSetting, config: GuardedConfig, signal: AbortSignal): Promise<boolean> {
-  return withClient(config, async (client) => {
+  return withClient({ ...config, searchPath: 'ofDatabase' }, async (client) => {
     await client.query('BEGIN READ ONLY');
     await client.query(`SET LOCAL statement_timeout = ${CHECK_TIMEOUT_MS}`);
     // The extended protocol takes one statement only: a second one could end the transaction that may not write.

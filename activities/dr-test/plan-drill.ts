@@ -11,7 +11,7 @@ import { reasonsOf } from './findings.ts';
 import { predict } from './predict.ts';
 import { describeSource } from './describe-source.ts';
 import { notInManifest } from './not-in-manifest.ts';
-import { OTHER_CLUSTER_REMEDY, otherCluster } from './other-cluster.ts';
+import { otherCluster, provesNothing } from './other-cluster.ts';
 import type { Point, RecoveryProvider, Supply, UnusablePoint } from './provider.ts';
 
 export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string; signal: AbortSignal;
@@ -41,9 +41,8 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     ? reasonsOf(usable.manifest.notVerified)
     : { open: [`rows and definitions: recovery point ${point.id} has no manifest${recoverTo ? ` from before ${recoverTo.time}` : ''}`], byDesign: [] };
   if (usable) notVerified.open.push(...notInManifest(settings, usable));
-  // What it restores may be sound, and is no proof that the source could be restored.
   const other = source && otherCluster(point, source.systemIdentifier);
-  if (other !== null) notVerified.open.push(`${other}: nothing here says that the source can be restored; ${OTHER_CLUSTER_REMEDY}`);
+  if (other !== null) notVerified.open.push(provesNothing(other));
   if (usable) notVerified.byDesign.push('entries of indexes: only definitions are compared, and not that each entry is one of its table');
   const archiveEnd = `the end of the archive (${supply.reachesUntil})`;
   const end = recoverTo ? `${recoverTo.time}, or ${archiveEnd} where what it holds ends before that` : archiveEnd;

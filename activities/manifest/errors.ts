@@ -20,8 +20,11 @@ export function sqlState(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' && SQLSTATE.test(error.code) ? error.code : '';
 }
 
-/** Table, schema, column or type went away or another took its name: definitions moved while we read. */
-export const definitionMoved: ReadonlySet<string> = new Set(['42P01', '3F000', '42703', '42704']);
+/**
+ * Table, schema, column or type went away or another took its name: definitions moved while we read. A column is of another type
+ * (42804), it is no table any more (42809), but a view, which the session is told to refuse, or a materialized view without contents (55000).
+ */
+export const definitionMoved: ReadonlySet<string> = new Set(['42P01', '3F000', '42703', '42704', '42804', '42809', '55000']);
 export const lockNotAvailable = '55P03';
 export const insufficientPrivilege = '42501';
 /** A limit of the configuration was reached, such as temp_file_limit. */

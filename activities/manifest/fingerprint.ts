@@ -1,3 +1,5 @@
+import { areOfTheirTypes } from './only-if.ts';
+
 /** What is known of a column, as read from the catalog under the snapshot. */
 export interface Column {
   name: string;
@@ -12,6 +14,8 @@ export interface Column {
   typeKind: string;
   /** Quoted and qualified; null when the type, or one within it (an element, a field), has none, or one that takes another type. */
   sendFunction: string | null;
+  /** That function takes any type of a kind, as array_send does. */
+  sendsAny: boolean;
   /** The binary form holds object ids of types that users made. */
   sendsUserOids: boolean;
 }
@@ -40,11 +44,36 @@ export function rowHash(columns: readonly Column[], quote: (name: string) => str
   };
 }
 
+/** What must be so of the columns, in SQL, for the expression of {@link rowHash} to run no function of users; undefined where nothing need be. */
+export function typeCondition(columns: readonly Column[], quote: (name: string) => string, serverVersionNum: number): string | undefined {
+  return areOfTheirTypes(columns.filter((column) => takesItsTypeOnly(column, serverVersionNum)).map((column) => ({ column: quote(column.name), type: column.baseType })));
+}
+
+/** Date and boolean have hash functions of their own from 18 on only. */
+function nativeHashOf({ builtin }: Column, serverVersionNum: number): string | undefined {
+  return serverVersionNum < 180000 && /^(date|bool)$/.test(builtin) ? undefined : nativeHash[builtin];
+}
+
+/** Of these two the type says that they are no arrays, and the functions for arrays that they are. */
+const VECTORS: readonly string[] = ['oidvector', 'int2vector'];
+const AS_THEY_ARE: readonly string[] = ['int8', 'text', 'varchar', 'json', 'xml', 'bytea'];
+
+/** Whether what is called with the value takes PostgreSQL's own type of the column, and so whatever can be cast to it. */
+function takesItsTypeOnly(column: Column, serverVersionNum: number): boolean {
+  if (column.builtin === '' || VECTORS.includes(column.builtin)) return false;
+  return nativeHashOf(column, serverVersionNum) !== undefined || AS_THEY_ARE.includes(column.builtin)
+    || (!column.sendsAny && column.sendFunction?.startsWith('pg_catalog.') === true);
+}
+
 function columnHash(column: Column, quoted: string, serverVersionNum: number): string {
+  return takesItsTypeOnly(column, serverVersionNum) ? hashOfOwnType(column, quoted, serverVersionNum) : hashOfAnyType(column, quoted, serverVersionNum);
+}
+
+/** Of a type of PostgreSQL's own, by functions for that type; see {@link typeCondition}. */
+function hashOfOwnType(column: Column, quoted: string, serverVersionNum: number): string {
   const seed = column.position;
   const value = column.isDomain ? `${quoted}::${column.baseType}` : quoted;
-  // Date and boolean have hash functions of their own from 18 on only.
-  const native = serverVersionNum < 180000 && /^(date|bool)$/.test(column.builtin) ? undefined : nativeHash[column.builtin];
+  const native = nativeHashOf(column, serverVersionNum);
   if (native) return `${native}(${value}, ${seed})`;
   switch (column.builtin) {
     case 'int8':
@@ -54,12 +83,29 @@ function columnHash(column: Column, quoted: string, serverVersionNum: number): s
       return `hashtextextended(${value}::text COLLATE "C", ${seed})`;
     case 'bytea':
       return byteaHash(value, seed, serverVersionNum);
-    case '_aclitem':
-      return `hash_array_extended(${value}, ${seed})`;
+    default:
+      // float8send and numeric_send keep -0 and the scale; bpcharsend keeps blanks.
+      return byteaHash(`${column.sendFunction}(${value})`, seed, serverVersionNum);
   }
-  // float8send and numeric_send keep -0 and the scale; bpcharsend keeps blanks; enum_send is the label.
-  if (column.sendFunction) return byteaHash(`${column.sendFunction}(${value})`, seed, serverVersionNum);
-  return `hashtextextended(${value}::text COLLATE "C", ${seed})`;
+}
+
+/**
+ * Of a type that users or extensions made, or that has no functions of its own to be called with. No function and no type
+ * is named that others may replace, and nothing is cast: a cast of users is code of theirs, and may leave out of a value what it likes.
+ */
+function hashOfAnyType(column: Column, quoted: string, serverVersionNum: number): string {
+  const seed = column.position;
+  if (column.builtin === '_aclitem') return `hash_array_extended(${quoted}, ${seed})`;
+  // What is said of nothing is nothing, and not an empty text. A composite value is something, whatever is in it.
+  const ofValue = (said: string): string => `CASE WHEN num_nonnulls(${quoted}) > 0 THEN ${said} END`;
+  // By the output function of the type.
+  if (column.sendFunction === null) return ofValue(`hashtextextended(format('%s', ${quoted}) COLLATE "C", ${seed})`);
+  if (VECTORS.includes(column.builtin)) return byteaHash(`array_send(${quoted})`, seed, serverVersionNum);
+  // enum_send is the label; of a domain it takes none.
+  const isDomainOverEnum = column.isDomain && column.typeKind === 'e';
+  if (column.sendsAny && !isDomainOverEnum) return byteaHash(`${column.sendFunction}(${quoted})`, seed, serverVersionNum);
+  // By the send function of the type. The number of columns, its type and its length come before it.
+  return byteaHash(ofValue(`substr(record_send(row(${quoted})), 13)`), seed, serverVersionNum);
 }
 
 function byteaHash(value: string, seed: number, serverVersionNum: number): string {

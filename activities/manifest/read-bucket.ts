@@ -2,6 +2,7 @@ import { escapeIdentifier, type Client, type QueryResult } from 'pg';
 import type { Bucket } from '../../contracts/manifest.ts';
 import type { PageRange, TableSize } from './buckets.ts';
 import { definitionMoved, sqlState } from './errors.ts';
+import { onlyIf, quotedName } from './only-if.ts';
 import type { Table, TableKey } from './tables.ts';
 
 export interface BucketReading {
@@ -19,13 +20,14 @@ export type ReadDepth = 'count' | 'fingerprint' | 'fingerprintAndBounds';
  *
  * The lock lasts for this range only: rolling back to a savepoint releases it, while the snapshot stays. Under the
  * lock it is certain whether the file is still the one that the snapshot means: TRUNCATE, a rewriting ALTER and
- * REFRESH put another in its place, which the snapshot would read as it is now.
+ * REFRESH put another in its place, which the snapshot would read as it is now. Where it is not, nothing is read: what is
+ * called so by now may be a view, which runs functions of its owner with our rights.
  * @param known what of the same bucket was read before: the bounds that are returned are those of both together
  * @returns 'moved' when the table was rewritten, dropped or renamed since the snapshot
  */
 export async function readBucket(client: Client, table: Table, range: PageRange, depth: ReadDepth, known?: Bucket): Promise<BucketReading | 'moved'> {
   // One round trip. The values in it are numbers and quoted identifiers of ours: a simple query takes no parameters.
-  const text = `SAVEPOINT bucket; ${table.lock}; ${sameFileQuery(table)}; ${bucketQuery(table, range, depth, known)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`;
+  const text = `SAVEPOINT bucket; ${table.lock}; ${onlyIf(isSameFile(table))}; ${bucketQuery(table, range, depth, known)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`;
   const started = performance.now();
   let results: QueryResult<Record<string, unknown>>[];
   try {
@@ -36,8 +38,7 @@ export async function readBucket(client: Client, table: Table, range: PageRange,
     throw error;
   }
   const lockMs = performance.now() - started;
-  if (results[2]?.rows[0]?.['same'] !== true) return 'moved';
-  const row = results[3]?.rows[0] ?? {};
+  const row = results.at(-3)?.rows[0] ?? {};
   return {
     bucket: {
       ...range,
@@ -54,11 +55,11 @@ export async function readBucket(client: Client, table: Table, range: PageRange,
 /** Whether the table is still what the snapshot says, and how many pages it has now; nothing of its contents is read. */
 export async function measureTable(client: Client, table: Table): Promise<TableSize | 'moved'> {
   try {
-    const size = [`pg_relation_size(${table.oid}) AS bytes`, `pg_table_size(${table.oid}) AS total`, `current_setting('block_size') AS block`];
+    const size = `pg_relation_size(${table.oid}) AS bytes, pg_table_size(${table.oid}) AS total, current_setting('block_size') AS block`;
     const results = await client.query(
-      `SAVEPOINT bucket; ${table.lock}; ${sameFileQuery(table, ...size)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`,
+      `SAVEPOINT bucket; ${table.lock}; SELECT ${isSameFile(table)} AS same, ${size}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`,
     ) as unknown as QueryResult<{ same: boolean; bytes: string; total: string; block: string }>[];
-    const row = results[2]?.rows[0];
+    const row = results.at(-3)?.rows[0];
     if (!row?.same) return 'moved';
     return { pages: Number(row.bytes) / Number(row.block), bytes: Number(row.total) };
   } catch (error) {
@@ -69,9 +70,8 @@ export async function measureTable(client: Client, table: Table): Promise<TableS
 }
 
 /** pg_class answers as of the snapshot, the functions as of now; by oid, so that a table of the same name is another one. */
-function sameFileQuery(table: Table, ...more: string[]): string {
-  const name = `'${`${escapeIdentifier(table.schema)}.${escapeIdentifier(table.name)}`.replaceAll("'", "''")}'`;
-  return `SELECT ${[`coalesce(to_regclass(${name})::oid = ${table.oid} AND pg_relation_filenode(${table.oid}) = ${table.relfilenode}, false) AS same`, ...more].join(', ')}`;
+function isSameFile(table: Table): string {
+  return `coalesce(to_regclass(${quotedName(table)})::oid = ${table.oid} AND pg_relation_filenode(${table.oid}) = ${table.relfilenode}, false)`;
 }
 
 function bucketQuery(table: Table, range: PageRange, depth: ReadDepth, known?: Bucket): string {
@@ -85,6 +85,7 @@ function bucketQuery(table: Table, range: PageRange, depth: ReadDepth, known?: B
     table.owned.forEach((owned, index) => columns.push(`${owned.ascending ? 'max' : 'min'}(${escapeIdentifier(owned.column)})::text AS o${index}`));
   }
   const where = [
+    ...(table.typeCondition === undefined ? [] : [table.typeCondition]),
     ...(range.fromPage > 0 ? [`ctid >= '(${range.fromPage},0)'::tid`] : []),
     ...(range.toPage !== null ? [`ctid < '(${range.toPage},0)'::tid`] : []),
   ];

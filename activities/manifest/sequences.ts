@@ -1,6 +1,7 @@
-import { escapeIdentifier, type Client } from 'pg';
+import { escapeIdentifier, type Client, type QueryResult } from 'pg';
 import type { SequenceManifest } from '../../contracts/manifest.ts';
 import { definitionMoved, lockNotAvailable, sqlState } from './errors.ts';
+import { areOfTheirTypes, onlyIf, quotedName } from './only-if.ts';
 
 /** Where a sequence stands: what the next call will give, and in which file that was found. */
 export interface SequencePosition { next: bigint; filenode: string }
@@ -50,11 +51,14 @@ const LOOKS_AT_A_FILE = 10;
 
 async function readPosition(client: Client, sequence: SequenceRow): Promise<SequencePosition | undefined> {
   const increment = BigInt(sequence.increment);
+  // Nothing can lock a sequence, and what is called so by now may run functions of its owner.
+  const text = `${onlyIf(`to_regclass(${quotedName(sequence)})::oid = ${sequence.oid}`)};
+    SELECT last_value::text, is_called, pg_relation_filenode(${sequence.oid})::text AS filenode FROM ${escapeIdentifier(sequence.schema)}.${escapeIdentifier(sequence.name)}
+    WHERE ${areOfTheirTypes([{ column: 'last_value', type: 'int8' }, { column: 'is_called', type: 'bool' }])}`;
   for (let look = 1; ; look += 1) {
     try {
-      const { rows: [row] } = await client.query<{ last_value: string; is_called: boolean; filenode: string }>(
-        `SELECT last_value::text, is_called, pg_relation_filenode($1::oid)::text AS filenode FROM ${escapeIdentifier(sequence.schema)}.${escapeIdentifier(sequence.name)}`,
-        [String(sequence.oid)]);
+      const results = await client.query(text) as unknown as QueryResult<{ last_value: string; is_called: boolean; filenode: string }>[];
+      const row = results.at(-1)?.rows[0];
       if (row) return { next: BigInt(row.last_value) + (row.is_called ? increment : 0n), filenode: row.filenode };
       // An emptied file that was measured before it was read has no row.
       if (look >= LOOKS_AT_A_FILE) return undefined;

@@ -1,5 +1,6 @@
-import { Client, escapeIdentifier } from 'pg';
-import { connectGuarded, cut, disconnect, type GuardedConfig } from '../postgres/source.ts';
+import { escapeIdentifier, type Client } from 'pg';
+import { OWN_SEARCH_PATH } from '../postgres/search-path.ts';
+import { clientFor, connectGuarded, cut, disconnect, type GuardedConfig } from '../postgres/source.ts';
 import { insufficientPrivilege, ManifestError, sqlState } from './errors.ts';
 
 /** Opens connections, one `ClientConfig` per database; where they lead and how they authenticate is the caller's business. */
@@ -13,7 +14,9 @@ export interface SessionLimits {
 /** Everything that changes how a value is written or hashed, or that could end our session behind our back. */
 function fixedSettings(limits: SessionLimits): [string, string][] {
   return [
-    ['search_path', 'pg_catalog'],
+    ['search_path', OWN_SEARCH_PATH],
+    // What has taken the place of a table would run functions of its owner with our rights. Servers of 2024 and later know this one.
+    ['restrict_nonsystem_relation_kind', 'view, foreign-table'],
     ['TimeZone', 'UTC'], ['DateStyle', 'ISO, YMD'], ['IntervalStyle', 'iso_8601'], ['bytea_output', 'hex'],
     ['extra_float_digits', '3'], ['xmloption', 'content'], ['lc_monetary', 'C'],
     ['quote_all_identifiers', 'off'], ['standard_conforming_strings', 'on'],
@@ -68,8 +71,9 @@ export class Sessions {
 
   /** A connection that speaks the replication protocol, on which slots are made. */
   async openReplication(database: string, lockTimeoutMs: number): Promise<Client> {
-    const config = { ...this.#connect(database), application_name: this.#applicationName, replication: 'database',
-      options: `-c lock_timeout=${Math.trunc(lockTimeoutMs)} -c client_connection_check_interval=1000 -c idle_in_transaction_session_timeout=0` };
+    const given = this.#connect(database);
+    const config = { ...given, application_name: this.#applicationName, replication: 'database',
+      options: `${given.options ?? ''} -c lock_timeout=${Math.trunc(lockTimeoutMs)} -c client_connection_check_interval=1000 -c idle_in_transaction_session_timeout=0` };
     const client = await this.#start(config);
     // Its transaction is open until all have its snapshot. Servers before 17 do not know this setting, and would refuse it as an option.
     await client.query(`SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'`);
@@ -91,9 +95,7 @@ export class Sessions {
 
   async #start(config: GuardedConfig): Promise<Client> {
     throwIfAborted(this.#signal);
-    const client = new Client(config);
-    // A lost connection also rejects the query under way; without a listener it would end the process.
-    client.on('error', () => undefined);
+    const client = clientFor(config);
     this.#open.add(client);
     try {
       await connectGuarded(client, config);

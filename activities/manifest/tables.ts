@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { escapeIdentifier, type Client } from 'pg';
-import { rowHash, type Column } from './fingerprint.ts';
+import { rowHash, typeCondition, type Column } from './fingerprint.ts';
 import { isOfUsers } from './of-users.ts';
+import { onlyIf, quotedName } from './only-if.ts';
 
 /** A relation with contents of its own, as the snapshot sees it, and how it is read. */
 export interface Table {
@@ -16,6 +17,8 @@ export interface Table {
   lock: string;
   relfilenode: string;
   expression: string;
+  /** Belongs beside the expression in a query: refuses columns that are of another type by now. */
+  typeCondition: string | undefined;
   /** Hash of the expression and of what its columns mean. */
   method: string;
   portable: boolean;
@@ -42,7 +45,7 @@ interface RelationRow {
   is_heap: boolean; key: TableKey | null; columns: ColumnRow[]; owned: { column: string; ascending: boolean; sequenceOid: number }[];
 }
 interface ColumnRow {
-  name: string; type: string; type_schema: string; kind: string; is_domain: boolean; send: string | null; user_oids: boolean;
+  name: string; type: string; type_schema: string; kind: string; is_domain: boolean; send: string | null; sends_any: boolean; user_oids: boolean;
 }
 
 /**
@@ -74,6 +77,7 @@ WITH RECURSIVE relation AS (
   SELECT b.start, t.typname, tn.nspname, t.typtype, b.start <> b.oid AS is_domain,
     -- A few borrow the function of another type, as refcursor does that of text, which SQL cannot call with them.
     CASE WHEN t.oid NOT IN (SELECT oid FROM without_send) AND (argument.oid = t.oid OR argument.typtype = 'p') THEN format('%I.%I', pn.nspname, p.proname) END AS send,
+    coalesce(argument.typtype = 'p', false) AS sends_any,
     -- array_send, record_send and range_send write the OIDs of the types inside
     (t.typtype = 'c' OR (e.oid IS NOT NULL AND e.oid >= 16384)) AS user_oids
   FROM base b JOIN pg_type t ON t.oid = b.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace
@@ -89,7 +93,7 @@ SELECT r.oid::int8::float8 AS oid, r.nspname AS schema, r.relname AS name, forma
      AND f.nspname = 'pg_catalog' AND f.typname IN ('int2', 'int4', 'int8', 'date', 'timestamp', 'timestamptz')
    ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1) AS key,
   coalesce((SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'type', f.typname, 'type_schema', f.nspname, 'kind', f.typtype,
-      'is_domain', f.is_domain, 'send', f.send, 'user_oids', f.user_oids) ORDER BY a.attnum)
+      'is_domain', f.is_domain, 'send', f.send, 'sends_any', f.sends_any, 'user_oids', f.user_oids) ORDER BY a.attnum)
    FROM pg_attribute a JOIN final f ON f.start = a.atttypid
    WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'), '[]') AS columns,
   coalesce((SELECT jsonb_agg(jsonb_build_object('column', a.attname, 'ascending', s.seqincrement > 0, 'sequenceOid', s.seqrelid::int8) ORDER BY s.seqrelid)
@@ -127,6 +131,7 @@ function toTable(row: RelationRow, serverVersionNum: number): Table {
     isDomain: column.is_domain,
     typeKind: column.kind,
     sendFunction: column.send,
+    sendsAny: column.sends_any,
     sendsUserOids: column.user_oids,
   }));
   const { sql, portable } = rowHash(columns, escapeIdentifier, serverVersionNum);
@@ -134,10 +139,11 @@ function toTable(row: RelationRow, serverVersionNum: number): Table {
   return {
     oid: row.oid, schema: row.schema, name: row.name, label: row.label,
     from,
-    // LOCK TABLE refuses materialized views; a query without rows takes the same lock.
-    lock: row.kind === 'm' ? `SELECT FROM ${from} LIMIT 0` : `LOCK TABLE ${from} IN ACCESS SHARE MODE`,
+    // LOCK TABLE refuses materialized views; a query without rows takes the same lock. Of a view, which has no file, it would run functions.
+    lock: row.kind === 'm' ? `${onlyIf(`pg_relation_filenode(to_regclass(${quotedName(row)})) IS NOT NULL`)}; SELECT FROM ${from} LIMIT 0` : `LOCK TABLE ${from} IN ACCESS SHARE MODE`,
     relfilenode: row.relfilenode,
     expression: sql,
+    typeCondition: typeCondition(columns, escapeIdentifier, serverVersionNum),
     method: createHash('sha256').update(`${sql}\n${columns.map((column) => column.baseType).join()}`).digest('hex').slice(0, 16),
     portable, key: row.key, owned: row.owned, isHeap: row.is_heap, estimatedPages: row.pages,
   };

@@ -1,5 +1,6 @@
 import { Client, type ClientConfig } from 'pg';
 import type { ConnectionSettings } from '../../contracts/configuration.ts';
+import { withOwnSearchPath } from './search-path.ts';
 import { Unreachable, unreachable } from './unreachable.ts';
 
 /** Finds the password that a connection refers to; undefined when it refers to none. */
@@ -19,7 +20,19 @@ export interface HeldAddress {
   /** To be asked once the program is done: throws where it may have led elsewhere all the same. */
   confirm: () => Promise<void>;
 }
-export type GuardedConfig = ClientConfig & { guard?: ConnectionGuard };
+export type GuardedConfig = ClientConfig & {
+  guard?: ConnectionGuard;
+  /** What the database sets decides what names mean, and not our own search path: for what users wrote, which runs in no other way. */
+  searchPath?: 'ofDatabase';
+};
+
+/** A client for one connection, which is not opened yet. Every connection to a database that people own is made by this. */
+export function clientFor(config: GuardedConfig): Client {
+  const client = new Client(config.searchPath === 'ofDatabase' ? config : withOwnSearchPath(config));
+  // A connection that is cut while idle would otherwise end the process.
+  client.on('error', () => undefined);
+  return client;
+}
 
 /** Connects, and holds the connection to its guard, if it has one. Every connection that can have one is opened with this. */
 export async function connectGuarded(client: Client, { guard }: GuardedConfig): Promise<void> {
@@ -45,14 +58,12 @@ export async function sourceConfig(connection: ConnectionSettings, resolvePasswo
 }
 
 /**
- * Connects, works, and disconnects; an abort cuts the connection, which fails the query that is under way. Throws
+ * Connects, works, and disconnects, with names looked up in pg_catalog alone; an abort cuts the connection, which fails the query that is under way. Throws
  * {@link Unreachable} where nobody answers.
  */
 export async function withClient<T>(config: GuardedConfig, work: (client: Client) => Promise<T>, signal?: AbortSignal): Promise<T> {
   signal?.throwIfAborted();
-  const client = new Client(config);
-  // A connection that is cut while idle would otherwise end the process.
-  client.on('error', () => undefined);
+  const client = clientFor(config);
   // The goodbye makes it one that we ended; who waits for it may wait for ever.
   const abort = () => {
     void client.end().catch(() => undefined);

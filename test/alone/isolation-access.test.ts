@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { withDrillClient } from '../../activities/drill/client.ts';
 import { destroyDrill } from '../../activities/drill/destroy.ts';
 import { DRILL_PORT, drillPaths } from '../../activities/drill/drill.ts';
 import { recoverToEnd } from '../../activities/drill/recover.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
+import { withDrillClient } from '../support/user-clients.ts';
 
 const isRoot = process.getuid?.() === 0;
 /** Somebody else of this host: neither the worker's user nor the server's. */

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
-import { withClient } from '../../activities/postgres/source.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { writeConfigurationFile } from '../../scripts/demo/configuration-file.ts';
 import { loadShop } from '../../scripts/demo/load.ts';
@@ -13,6 +12,7 @@ import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
 import { archiveUpToNow } from '../support/wal-segments.ts';
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
+import { withClient } from '../support/user-clients.ts';
 
 /** Everything that faults strike, from nothing: a server that keeps its state, a small production, a backup, a worker. */
 export interface Environment {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { withClient } from '../../activities/postgres/source.ts';
 import type { Environment } from './environment.ts';
+import { withClient } from '../support/user-clients.ts';
 
 /** What a drill must leave as it was. */
 export type SourceState = Record<string, string>;

@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { withDrillClient } from '../../activities/drill/client.ts';
 import { destroyDrill } from '../../activities/drill/destroy.ts';
 import type { Drill } from '../../activities/drill/drill.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
@@ -8,6 +7,7 @@ import { freeBytes } from '../../activities/drill/space.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, restartWith, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
+import { withDrillClient } from '../support/user-clients.ts';
 
 /** What standby settings the source has when it is backed up, and later. */
 const before = { max_connections: 30, max_worker_processes: 9, max_wal_senders: 7, max_prepared_transactions: 11, max_locks_per_transaction: 70 };

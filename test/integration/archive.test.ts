@@ -6,14 +6,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { takeBaseBackup } from '../../activities/archive/base-backup.ts';
 import { backupPaths, listRecoveryPoints } from '../../activities/archive/layout.ts';
 import { scanWal, readSegmentsFrom } from '../../activities/archive/wal-scan.ts';
-import { drillClientConfig, withDrillClient } from '../../activities/drill/client.ts';
+import { drillClientConfig } from '../../activities/drill/client.ts';
 import { destroyDrill, proveAbsent } from '../../activities/drill/destroy.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
 import { stopDrill } from '../../activities/drill/server.ts';
-import { withClient } from '../../activities/postgres/source.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, archiveNow, backUp, continuity, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
+import { withClient, withDrillClient } from '../support/user-clients.ts';
 
 let source: ArchivedSource;
 let point: RecoveryPoint;

@@ -9,7 +9,6 @@ import { parse, stringify } from 'yaml';
 import { publishBackup } from '../../activities/archive/base-backup.ts';
 import { archiveLayout, readRecoveryPoint } from '../../activities/archive/layout.ts';
 import { applicationName } from '../../activities/kernel/names.ts';
-import { withClient } from '../../activities/postgres/source.ts';
 import { evidenceSchema } from '../../contracts/evidence.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Settlement } from '../../contracts/record.ts';
@@ -18,6 +17,7 @@ import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/e
 import { startWorkerProcess } from '../faults/worker-process.ts';
 import { awaitGuardian } from '../support/await-guardian.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
+import { withClient } from '../support/user-clients.ts';
 
 let demo: DemoEnvironment;
 let backupId: string;

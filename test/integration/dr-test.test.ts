@@ -10,11 +10,11 @@ import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
-import { withClient } from '../../activities/postgres/source.ts';
 import { hostName } from '../../workers/host.ts';
 import { awaitGuardian } from '../support/await-guardian.ts';
 import { BY_DESIGN } from '../support/by-design.ts';
 import { problemsByPublishedSchema } from '../support/published-schema.ts';
+import { withClient } from '../support/user-clients.ts';
 
 let demo: DemoEnvironment;
 

@@ -55,6 +55,26 @@ describe('describeSource', () => {
     for (const asked of [withColumn('zoned'), withColumn('domained'), withColumn('nothing'), withColumn('zoned', 'nothing'), withColumn('zoned', 'beats', 'nothing')]) expect(await asked).toMatchObject({ sourceSilence: null });
   });
 
+  it('refuses a view in the place of a heartbeat, and runs nothing of it', async () => {
+    await runSql('CREATE DATABASE seen');
+    await used.server.withClient('seen', (client) => client.query(`CREATE FUNCTION fails() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE EXCEPTION 'it ran'; END $$; CREATE VIEW beats AS SELECT now() AS at WHERE fails()`));
+    await expect(describeWith({}, undefined, { table: 'beats', column: 'at', database: 'seen' })).rejects.toMatchObject({
+      type: 'CONFIGURATION', message: expect.stringMatching(/^At the source the heartbeat table beats is none, but a view .*; name the table itself in databases\.shop\.heartbeat\.$/) as string,
+    });
+  });
+
+  it('waits for nobody who has the heartbeat locked', async () => {
+    await runSql('CREATE DATABASE held');
+    await used.server.withClient('held', async (holder) => {
+      await holder.query('CREATE TABLE beats (at timestamptz, plain timestamp)');
+      await holder.query('BEGIN; LOCK TABLE beats IN ACCESS EXCLUSIVE MODE');
+      const withColumn = (column: string) => describeWith({}, 2_000, { table: 'beats', column, database: 'held' });
+      expect(await withColumn('at')).toMatchObject({ sourceSilence: null });
+      await expect(withColumn('plain')).rejects.toMatchObject({ type: 'CONFIGURATION' });
+      await holder.query('ROLLBACK');
+    });
+  });
+
   it('says why one is silent: nobody there, no room', async () => {
     expect(await describeWith({ host: '127.0.0.1', port: 1 })).toMatchObject({ source: null, sourceSilence: expect.stringContaining('ECONNREFUSED') as string });
     await runSql('CREATE ROLE crowded LOGIN CONNECTION LIMIT 0');
@@ -122,8 +142,9 @@ describe('collation versions', () => {
 
   it('of another library than the source has are no finding of the backup, and not passed either', async () => {
     await run('postgres', 'CREATE DATABASE elsewhere TEMPLATE origin');
-    await run('elsewhere', `CREATE SCHEMA host; CREATE FUNCTION host.pg_collation_actual_version(oid) RETURNS text LANGUAGE sql AS $$ SELECT 'other' $$; UPDATE pg_collation SET collversion = 'other' WHERE collname = 'sorting'`);
-    await run('postgres', 'ALTER DATABASE elsewhere SET search_path = host, pg_catalog, public');
+    // Only a superuser can: what a database's owner has by the same name, before PostgreSQL's own in its search path, is not asked.
+    await run('elsewhere', `ALTER FUNCTION pg_catalog.pg_collation_actual_version RENAME TO pg_collation_version_of_this_host;
+      CREATE FUNCTION pg_catalog.pg_collation_actual_version(oid) RETURNS text LANGUAGE sql AS $$ SELECT 'other' $$; UPDATE pg_collation SET collversion = 'other' WHERE collname = 'sorting'`);
     expect(await checkCollations(at('restored'), at('elsewhere'), ['shop'])).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/^this host sorts by another library than the source's: shop: public\.sorting \(built with old, here .*\), at the source other; set postgres\.binDirectory/) as string }]);
   });
 
@@ -148,10 +169,10 @@ describe('the heartbeat', () => {
   afterEach(() => sql('postgres', 'ALTER ROLE measurer SUPERUSER CONNECTION LIMIT -1'));
 
   /** Measures with one server as both: `postgres` is the source's database, `copy` the restored one. */
-  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => used.server.config('copy'), skew = 0, asked = () => undefined, source = used.server.config(), patienceMs, systemIdentifier = null, planned = '1' }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig; skew?: number; asked?: (until: Date) => void; source?: ClientConfig; patienceMs?: number; systemIdentifier?: string | null; planned?: string }) => measureLoss({
+  const measure = ({ lost = {}, meanwhile = '', copy = (): ClientConfig => used.server.config('copy'), skew = 0, asked = () => undefined, source = used.server.config(), patienceMs, systemIdentifier = null, planned = '1' }: { lost?: Partial<LostCommits>; meanwhile?: string; copy?: () => ClientConfig; skew?: number; asked?: (until: Date) => void; source?: ClientConfig; patienceMs?: number; systemIdentifier?: string | null; planned?: string | null }) => measureLoss({
     declarationSkewSeconds: skew,
     drill: { owner: { workflowId: 'w', firstExecutionRunId: 'r' } } as never, recovered: { endLsn: '0/1', lastCommitAt: new Date(until.getTime() - 9500).toISOString(), stoppedBeforeLater: false, replaySeconds: 0, promotionSeconds: 0, repeatedSeconds: 0 },
-    plan: { declaredAt: until.toISOString(), heartbeat: { table: 'beat', column: 'at', every: 2000 }, source: { lsn: '0/2', systemIdentifier: planned, clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
+    plan: { declaredAt: until.toISOString(), heartbeat: { table: 'beat', column: 'at', every: 2000 }, source: planned === null ? null : { lsn: '0/2', systemIdentifier: planned, clockSkewSeconds: 0 }, sourceSilence: null, recoverTo: null } as never,
   }, {
     settings: databaseSchema.parse({ connection: connectionSchema.parse({ host: source.host, port: source.port, user: 'measurer', sslmode: 'disable' }), provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } }),
     resolvePassword: () => Promise.resolve(undefined), signal: new AbortController().signal, copy: () => Promise.resolve(copy), patienceMs,
@@ -172,10 +193,19 @@ describe('the heartbeat', () => {
     const refuse = () => { throw new Error('the WAL of another cluster was asked'); };
     // As the plan knew, and as it has become since.
     for (const planned of ['8', '7']) {
-      const { rpaSeconds, lostTransactions, method, checks } = await measure({ systemIdentifier: '7', planned, asked: refuse });
+      const { rpaSeconds, lostTransactions, method, checks, notVerified } = await measure({ systemIdentifier: '7', planned, asked: refuse });
+      expect(notVerified?.open).toEqual([expect.stringMatching(/^recovery point b1 is of cluster 7, and the source is cluster \d+: nothing here says that the source can be restored/)]);
       expect([rpaSeconds, lostTransactions, method]).toEqual([null, null, expect.stringMatching(/^recovery point b1 is of cluster 7, and the source is cluster \d+: what the source would lose is not known/)]);
       expect(checks).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/nothing to hold it against.*b1 is of cluster 7/) as string }]);
     }
+  });
+
+  it('of another cluster that answers where nobody did when the plan was made takes nothing from what was measured, and proves nothing', async () => {
+    const planned = null;
+    expect(await measure({ systemIdentifier: '7', planned })).toMatchObject({ rpaSeconds: 9.5, notVerified: { open: [expect.stringContaining('is of cluster 7, and the source is cluster')] } });
+    const { rows: [same] } = await used.server.withClient('postgres', (client) => client.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()'));
+    for (const systemIdentifier of [same?.id ?? '', null]) expect(await measure({ systemIdentifier, planned })).toMatchObject({ rpaSeconds: 9.5, notVerified: { open: [] } });
+    expect(await measure({ systemIdentifier: '7', planned, source: { host: '127.0.0.1', port: 1 } })).toMatchObject({ rpaSeconds: 9.5, notVerified: { open: [] } });
   });
 
   it('agrees with the WAL', async () => {

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { renewAccess } from '../../activities/drill/access.ts';
-import { withDrillClient } from '../../activities/drill/client.ts';
 import { writeConfiguration } from '../../activities/drill/configuration.ts';
 import { destroyDrill } from '../../activities/drill/destroy.ts';
 import { type Drill, drillMarker, drillPaths, writeMarker } from '../../activities/drill/drill.ts';
@@ -18,6 +17,7 @@ import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, backUp, drillOf, productionPaths, startBackedUpSource, DRILL_NAME } from '../support/archived-source.ts';
 import { createWalkableDirectory } from '../support/postgres.ts';
 import { archiveUpToNow } from '../support/wal-segments.ts';
+import { withDrillClient } from '../support/user-clients.ts';
 
 let source: ArchivedSource;
 let point: RecoveryPoint;

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { drillClientConfig, withDrillClient } from '../../activities/drill/client.ts';
+import { drillClientConfig } from '../../activities/drill/client.ts';
 import { destroyDrill } from '../../activities/drill/destroy.ts';
 import { type Drill, drillPaths } from '../../activities/drill/drill.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 import { type Canary, hashTree, listenForContact, startWithout } from '../support/canaries.ts';
+import { withDrillClient } from '../support/user-clients.ts';
 
 // Each layer of the drill's isolation alone: the namespaces, which would hide all others, are switched off unless they
 // are what is looked at, and each canary is heard singing when its layer is taken away.

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { withClient } from '../../activities/postgres/source.ts';
 import { hashTree } from '../support/canaries.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
 import { type MeasuredSource, startMeasuredSource } from '../support/measured-source.ts';
+import { withClient } from '../support/user-clients.ts';
 
 let source: MeasuredSource;
 beforeAll(async () => {

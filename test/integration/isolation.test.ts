@@ -3,12 +3,12 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { withDrillClient } from '../../activities/drill/client.ts';
 import { destroyDrill, proveAbsent } from '../../activities/drill/destroy.ts';
 import type { PreparedDrill } from '../../activities/drill/prepare.ts';
 import { recoverToEnd } from '../../activities/drill/recover.ts';
 import { findServer } from '../../activities/drill/server.ts';
 import { type ArchivedSource, archiveNow, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
+import { withDrillClient } from '../support/user-clients.ts';
 
 let source: ArchivedSource;
 let prepared: PreparedDrill;

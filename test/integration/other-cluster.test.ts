@@ -1,14 +1,16 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type NetConnectOpts } from 'node:net';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { withClient } from '../../activities/postgres/source.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
 import { archiveUpToNow } from '../support/wal-segments.ts';
+import { withClient } from '../support/user-clients.ts';
 
 /** Drills of a backup that is as it should be, under a configuration that names something that it does not hold. */
 let demo: DemoEnvironment;
@@ -28,6 +30,9 @@ beforeAll(async () => {
   const at = (port: number) => ({ connection: { host: '127.0.0.1', port, user: 'postgres', database: 'postgres', sslmode: 'disable' as const } });
   configuration.databases['elsewhere'] = { ...target, ...at(elsewhere.port) };
   configuration.databases['silent'] = { ...target, ...at(silentPort), gates: shop.gates };
+  configuration.databases['corrected'] = { ...target, connection: { ...shop.connection, host: '127.0.0.1', port: silentPort }, gates: shop.gates };
+  // The probe comes right before the loss is measured.
+  configuration.databases['moved'] = { ...target, connection: { ...shop.connection, host: '127.0.0.1', port: silentPort }, probe: { command: ['touch', exchanged()], timeout: '10s' } as never };
   configuration.databases['late'] = { ...target, connection: { ...shop.connection, database: 'late' } };
   await writeFile(demo.configurationFile, stringify(configuration));
   await demo.endWorker('SIGTERM');
@@ -38,7 +43,8 @@ beforeAll(async () => {
     await client.query(collation);
     await client.query(`UPDATE pg_collation SET collversion = 'old' WHERE collname = 'sorting'`);
   });
-  const { database } = shop.connection;
+  const { database, user } = shop.connection;
+  if (user !== elsewhere.superuser) await elsewhere.withClient('postgres', (client) => client.query(`CREATE ROLE "${user}" SUPERUSER LOGIN`));
   await elsewhere.withClient('postgres', (client) => client.query(`CREATE DATABASE ${database}`));
   await elsewhere.withClient(database, (client) => client.query(collation));
   backup = (await takeBackup(demo)).id;
@@ -70,16 +76,52 @@ it('a backup of another cluster than the source may restore, which proves nothin
   expect(evidence.recovery).toMatchObject({ rpaSeconds: null, lostTransactions: null, rpaMethod: expect.stringMatching(other) as string });
 }, 120_000);
 
+/** Leads whoever connects to where it says by then. */
+const gatewayTo = (where: () => NetConnectOpts) => createServer((socket) => {
+  const onwards = connect(where());
+  for (const end of [socket, onwards]) end.on('error', () => { socket.destroy(); onwards.destroy(); });
+  socket.pipe(onwards).pipe(socket);
+});
+/** A file that is there once another server has taken the place of the source. */
+const exchanged = () => join(dirname(demo.configurationFile), 'exchanged');
+const toElsewhere = () => ({ host: '127.0.0.1', port: elsewhere.port });
+const toProduction = () => ({ path: `${demo.production.socketDirectory}/.s.PGSQL.${demo.production.port}` });
+const OTHER = expect.stringMatching(/is of cluster \d+, and the source is cluster/) as string;
+
 it('so does one of a source that answers only when people have decided', async () => {
-  const gateway = createServer((socket) => {
-    const onwards = connect(elsewhere.port, '127.0.0.1');
-    for (const end of [socket, onwards]) end.on('error', () => { socket.destroy(); onwards.destroy(); });
-    socket.pipe(onwards).pipe(socket);
-  });
+  const gateway = gatewayTo(toElsewhere);
   try {
     const { evidence } = await runDrill(demo, {}, { database: 'silent', atGate: async () => { await once(gateway.listen(silentPort, '127.0.0.1'), 'listening'); } });
     expect(evidence.notVerified).toContainEqual(expect.stringContaining('and the source is cluster'));
     expect(evidence.verdict.restore).toBe('notProven');
+  } finally {
+    gateway.close();
+  }
+}, 120_000);
+
+it('a connection that is corrected while people decide leaves no reason behind that was true of the wrong one', async () => {
+  let isCorrected = false;
+  const gateway = gatewayTo(() => isCorrected ? toProduction() : toElsewhere());
+  await once(gateway.listen(silentPort, '127.0.0.1'), 'listening');
+  try {
+    const { evidence, failure } = await runDrill(demo, {}, { database: 'corrected', atGate: () => { isCorrected = true; return Promise.resolve(); } });
+    expect(failure).toBeUndefined();
+    expect(evidence.notVerified).not.toContainEqual(OTHER);
+    expect(evidence.verdict.restore).toBe('sound');
+  } finally {
+    gateway.close();
+  }
+}, 120_000);
+
+it('another cluster that has taken the place of the source by the time that the loss is measured proves nothing either', async () => {
+  const gateway = gatewayTo(() => existsSync(exchanged()) ? toElsewhere() : toProduction());
+  await once(gateway.listen(silentPort, '127.0.0.1'), 'listening');
+  try {
+    const { evidence, failure } = await runDrill(demo, {}, { database: 'moved' });
+    expect(failure).toMatch(/^not everything could be compared: .*is of cluster/);
+    expect(evidence.notVerified).toContainEqual(OTHER);
+    expect(evidence.verdict.restore).toBe('notProven');
+    expect(evidence.recovery).toMatchObject({ rpaSeconds: null, rpaMethod: OTHER });
   } finally {
     gateway.close();
   }

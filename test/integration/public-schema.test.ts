@@ -11,11 +11,11 @@ import type { Evidence } from '../../contracts/evidence.ts';
 import { DRILL_VARIABLE } from '../../activities/drill/drill.ts';
 import { findProcesses, sendSignal } from '../../activities/drill/processes.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
-import { withClient } from '../../activities/postgres/source.ts';
 import { startProduction, type Production } from '../../scripts/demo/production.ts';
 import { freeLoopbackPort, requireFreeLoopbackPort } from '../../scripts/embedded/free-port.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { BY_DESIGN } from '../support/by-design.ts';
+import { withClient } from '../support/user-clients.ts';
 
 // The schema is that of graphile-worker (MIT), as its package makes it: this project had no hand in it, and knows nothing
 // of it. Only the configuration file says which database is meant.

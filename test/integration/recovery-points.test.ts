@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { withClient } from '../../activities/postgres/source.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
 import { archived, archiveUpToNow, closeSegment } from '../support/wal-segments.ts';
+import { withClient } from '../support/user-clients.ts';
 
 let demo: DemoEnvironment;
 let first: string;

@@ -5,7 +5,6 @@ import { appendFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { withClient } from '../../activities/postgres/source.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { NOTIFICATION_TYPE } from '../../contracts/notification.ts';
@@ -19,6 +18,7 @@ import { SHOWN_KEYS } from '../support/planted-rows.ts';
 import { formsOf, scannerFor, sentenceOf, type Leak, type Place, type Planted } from '../support/secret-forms.ts';
 import { until } from '../support/toy-runs.ts';
 import { watchProcesses } from '../support/watch-processes.ts';
+import { withClient } from '../support/user-clients.ts';
 
 let environment: PlantedEnvironment;
 let processes: Awaited<ReturnType<typeof watchProcesses>>;

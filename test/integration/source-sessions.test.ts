@@ -1,8 +1,8 @@
 import { Client } from 'pg';
 import { expect, it } from 'vitest';
 import { endSourceSessions, lookForSourceSessions } from '../../activities/postgres/run-sessions.ts';
-import { withClient } from '../../activities/postgres/source.ts';
 import { useHangingGateway } from '../support/hanging-gateway.ts';
+import { withClient } from '../support/user-clients.ts';
 
 const NAME = 'runbook dr-test-1';
 const used = useHangingGateway();

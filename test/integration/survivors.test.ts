@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { withDrillClient } from '../../activities/drill/client.ts';
 import { destroyDrill, proveAbsent } from '../../activities/drill/destroy.ts';
 import { drillMarker, drillPaths, writeMarker } from '../../activities/drill/drill.ts';
 import { isAlive, identifyProcess } from '../../activities/drill/processes.ts';
@@ -14,6 +13,7 @@ import { removeTrees } from '../../activities/drill/remove-trees.ts';
 import { stopDrill } from '../../activities/drill/server.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, drillOf, productionPaths, startBackedUpSource, DRILL_NAME } from '../support/archived-source.ts';
+import { withDrillClient } from '../support/user-clients.ts';
 
 const isRoot = process.getuid?.() === 0;
 /** As whom the server of a copy would run. */

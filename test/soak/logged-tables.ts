@@ -1,6 +1,6 @@
 import type { Manifest } from '../../contracts/manifest.ts';
 import type { ConnectionConfig } from '../../scripts/demo/production.ts';
-import { withClient } from '../../activities/postgres/source.ts';
+import { withClient } from '../support/user-clients.ts';
 
 /**
  * Everything of a database that has rows and is logged, by a query of our own: what a manifest must hold. Call it while

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { manifestSchema, type Manifest } from '../../contracts/manifest.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
-import { withClient } from '../../activities/postgres/source.ts';
 import { archiveLayout, readRecoveryPoint } from '../../activities/archive/layout.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { writerKindNames } from '../../scripts/demo/writers.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
 import { loggedTablesAt, readLoggedTables } from './logged-tables.ts';
 import { raceKinds, raceSchema, startRacers, type Race, type RaceKind } from './racers.ts';
+import { withClient } from '../support/user-clients.ts';
 
 /** One healthy drill, and what raced its manifest. */
 export interface SoakDrill {

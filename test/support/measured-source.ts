@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Client } from 'pg';
 import { parse, stringify } from 'yaml';
-import { withClient } from '../../activities/postgres/source.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { archived, archiveUpToNow, closeSegment } from './wal-segments.ts';
+import { withClient } from './user-clients.ts';
 
 /** A source in which nothing commits but what the test commits, and whose WAL is archived only when the test says so. */
 export interface MeasuredSource extends DemoEnvironment {

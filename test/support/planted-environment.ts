@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { parse, stringify } from 'yaml';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
-import { withClient } from '../../activities/postgres/source.ts';
 import { endDrills } from '../../scripts/demo/environment.ts';
 import { writeConfigurationFile } from '../../scripts/demo/configuration-file.ts';
 import { startProduction, type Production } from '../../scripts/demo/production.ts';
@@ -17,6 +16,7 @@ import { startWorkerProcess } from '../faults/worker-process.ts';
 import { plantRows, unmistakable, type PlantedRows } from './planted-rows.ts';
 import { startReceiver, type Receiver } from './receiver.ts';
 import type { Planted } from './secret-forms.ts';
+import { withClient } from './user-clients.ts';
 
 /** Everything real, from nothing, with secrets and rows that cannot be mistaken for anything else. */
 export interface PlantedEnvironment {
@@ -103,6 +103,7 @@ export async function startPlantedEnvironment(): Promise<PlantedEnvironment> {
       judged: {
         connection: { ...connection, user: 'reader', passwordEnv: 'PLANTED_PASSWORD' }, provider: { ...provider, repository: damaged }, gates,
         checks: checks.map((sql, index) => ({ name: `runs into a value (${index})`, sql, expect: 'something else' })),
+        // PostgreSQL refuses to read that column.
         heartbeat: { table: 'planted.beats', column: 'at' }, probe: { command: ['false'] },
       },
       mistaken: { connection: { ...connection, user: 'postgres', passwordFile: await keep('mistaken', passwords.mistaken) }, provider, failedSteps: { wait: '2m' } },

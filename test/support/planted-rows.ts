@@ -36,7 +36,7 @@ export async function plantRows(client: Client): Promise<PlantedRows> {
     CREATE TABLE planted.by_list (kind text PRIMARY KEY) PARTITION BY HASH (kind);
     CREATE TABLE planted.by_list_1 PARTITION OF planted.by_list FOR VALUES WITH (MODULUS 1, REMAINDER 0); INSERT INTO planted.by_list VALUES (${text(listed)});
     CREATE MATERIALIZED VIEW planted.seen AS SELECT body, made FROM planted.letters;
-    CREATE VIEW planted.beats AS SELECT (doc->>'at')::timestamptz AS at FROM planted.letters WHERE doc IS NOT NULL;
+    CREATE TABLE planted.beats (beat timestamptz); INSERT INTO planted.beats VALUES (now());
     SELECT lo_from_bytea(0, ${bytes(large)});
     CREATE FUNCTION planted.says() RETURNS int LANGUAGE plpgsql AS $$ DECLARE said text; BEGIN
       SELECT body INTO said FROM planted.letters ORDER BY id LIMIT 1;

@@ -6,7 +6,7 @@ import { WorkQueue } from '../../activities/manifest/work-queue.ts';
 
 const column = (builtin: string, position: number, more: Partial<Column> = {}): Column => ({
   name: `c${position}`, position, builtin, baseType: `pg_catalog.${builtin}`, isDomain: false, typeKind: 'b',
-  sendFunction: `pg_catalog.${builtin}send`, sendsUserOids: false, ...more,
+  sendFunction: `pg_catalog.${builtin}send`, sendsAny: false, sendsUserOids: false, ...more,
 });
 const quote = (name: string): string => `"${name}"`;
 
@@ -18,7 +18,7 @@ describe('the fingerprint of a row', () => {
 
   test('sends floats and numerics, falls back to text without a send function, and says when it holds object ids', () => {
     expect(rowHash([column('float8', 1)], quote, 180000).sql).toContain('pg_catalog.float8send("c1")');
-    expect(rowHash([column('pg_node_tree', 1, { sendFunction: null })], quote, 180000).sql).toContain('::text COLLATE "C"');
+    expect(rowHash([column('pg_node_tree', 1, { sendFunction: null })], quote, 180000).sql).toContain(`format('%s', "c1") COLLATE "C"`);
     expect(rowHash([column('', 1, { sendsUserOids: true })], quote, 180000).portable).toBe(false);
   });
 

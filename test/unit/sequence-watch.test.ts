@@ -6,10 +6,10 @@ import { positionsBefore } from '../../activities/manifest/sequence-watch.ts';
 /** A server with one sequence, whose log and sequence go one further with each reading: at reading n the log ends at n. */
 function busyServer(): { client: Client; readings: () => number } {
   let readings = 0;
-  const query = async (sql: string): Promise<{ rows: unknown[] }> => {
+  const query = async (sql: string): Promise<unknown> => {
     if (sql.includes('pg_current_wal_insert_lsn')) return { rows: [{ lsn: `0/${readings.toString(16).toUpperCase()}` }] };
     if (sql.includes('FROM pg_sequence')) { readings += 1; return { rows: [{ oid: 1, schema: 's', name: 'q', increment: '1', cycles: false, filenode: '10', persistence: 'p' }] }; }
-    return { rows: [{ last_value: String(readings), is_called: false, filenode: '10' }] };
+    return [{ rows: [] }, { rows: [{ last_value: String(readings), is_called: false, filenode: '10' }] }];
   };
   return { client: { query } as unknown as Client, readings: () => readings };
 }

@@ -43,10 +43,11 @@ export const drTest = runbook(DrTest, async (run, input) => {
   await run.gate('start', {
     recheck: async () => {
       // On the host that people approved: another one would plan for itself, and void what they decided.
-      plan = await makePlan(chosen, plan);
+      const before = plan;
+      plan = await makePlan(chosen, before);
       run.plan(plan, bindingOf(plan));
-      // Of a source that answers only now, or another one that does, more may be known.
-      run.notVerified(plan.notVerified);
+      // Of a source that answers only now, or another one that does, more may be known, and what was wrong may be corrected.
+      run.notVerified(plan.notVerified, { insteadOf: before.notVerified });
     },
   });
   const fence = await run.own({ title: 'drill', taskQueue: plan.taskQueue, input: { database }, open: 'openDrillPlace', close: 'closeDrillPlace', prove: 'proveDrillAbsent' });
@@ -84,6 +85,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
   record(loss.checks);
   // A second account of what was lost. What was restored is proven, or not, without it.
   run.notVerified({ byDesign: unanswered(loss.checks) });
+  run.notVerified(loss.notVerified ?? {});
   const recovery = recoveryActuals({ plan, startedAtMs: run.startedAtMs, timeline: run.timeline, recovered, replays, loss, hostClockSkew: skew });
   run.measure(recovery);
   const { verdict, failure } = judge(plan, run.allChecks, run.openQuestions, recovery);

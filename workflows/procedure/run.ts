@@ -70,9 +70,13 @@ export class Run {
 
   checks(checks: Check[]): void { this.#state.record.checks.push(...checks); }
 
-  /** What was not verified; each reason is listed once. */
-  notVerified({ open = [], byDesign = [] }: Partial<NotVerifiedReasons>): void {
+  /** What was not verified; each reason is listed once. `insteadOf`: reasons that were given before, by a plan that is another one by now, and do not hold any more. */
+  notVerified({ open = [], byDesign = [] }: Partial<NotVerifiedReasons>, { insteadOf }: { insteadOf?: NotVerifiedReasons } = {}): void {
     const known = this.#state.record.notVerified;
+    if (insteadOf) {
+      known.open = known.open.filter((reason) => !insteadOf.open.includes(reason));
+      known.byDesign = known.byDesign.filter((reason) => !insteadOf.byDesign.includes(reason));
+    }
     for (const reason of open) if (!known.open.includes(reason)) known.open.push(reason);
     for (const reason of byDesign) if (!known.byDesign.includes(reason)) known.byDesign.push(reason);
   }
