@@ -26,7 +26,7 @@ function reading({ readMs, refusals, tables = ['large', 'small'] }: { readMs: nu
     const rows = (row: object) => ({ rows: [row] });
     return Promise.resolve([{}, {}, rows({ same: true, bytes: '8192', total: '8192', block: '8192' }), rows({ n: '1', f: '5' })]);
   };
-  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: () => false }, lockerOf: () => undefined, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
+  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: async () => false }, lockerOf: () => undefined, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
   return readTables({ ...options, workers: [{ query } as unknown as Client], tables: tables.map(tableOf) });
 }
 
