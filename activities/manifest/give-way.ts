@@ -83,7 +83,7 @@ export class GiveWay {
         if (waiters.length > 0) gaveWayAt = performance.now();
       } catch { /* A failed look is no reason to stop: the reading notices a lost server by itself. */ }
       const leastMs = performance.now() - gaveWayAt < LOOK_EVERY_MS ? LOOK_AGAIN_MS : LOOK_EVERY_MS;
-      await pause(Math.min(restAfterLook(lookMs, leastMs), Math.max(LOOK_EVERY_MS, limitMs / 2)), until);
+      await pause(restAfterLook(lookMs, leastMs, Math.max(LOOK_EVERY_MS, limitMs / 2)), until);
     }
   }
 

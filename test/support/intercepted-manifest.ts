@@ -15,7 +15,12 @@ export type Before = (query: { text: string; client: Client; run: (text: string)
 export async function takeIntercepted(server: Server, before: Before, limits: Partial<ManifestLimits> = {}): Promise<Manifest> {
   const onceConnected = async (client: Client): Promise<void> => {
     const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
-    const changed = async (text: unknown, ...more: unknown[]): Promise<unknown> => query(typeof text === 'string' ? await before({ text, client, run: query }) : text, ...more);
+    const changed = async (asked: unknown, ...more: unknown[]): Promise<unknown> => {
+      if (typeof asked === 'string') return query(await before({ text: asked, client, run: query }), ...more);
+      // A prepared one stays what it is.
+      if (typeof asked === 'object' && asked !== null && 'text' in asked) await before({ text: String(asked.text), client, run: query });
+      return query(asked, ...more);
+    };
     client.query = changed as never;
   };
   return takeManifest({
