@@ -26,6 +26,8 @@ export function sqlState(error: unknown): string {
  */
 export const definitionMoved: ReadonlySet<string> = new Set(['42P01', '3F000', '42703', '42704', '42804', '42809', '55000']);
 export const lockNotAvailable = '55P03';
+/** Somebody else has a lock, or would have waited for us while we wait for them (deadlock_detected): it may be free later. */
+export const lockRefused: ReadonlySet<string> = new Set([lockNotAvailable, '40P01']);
 export const insufficientPrivilege = '42501';
 /** A limit of the configuration was reached, such as temp_file_limit. */
 export const limitReached = '53400';

@@ -6,34 +6,50 @@ import { pause } from './snapshot.ts';
 import { keyOf, type TableLocks, type TableName } from './table-locks.ts';
 import { databaseOf, roleOf, wantedBy, whoWaits, type Waiter } from './waiters.ts';
 
-/** Longer than anybody is made to wait by us is `limitMs` and this. */
 const LOOK_EVERY_MS = 1_000;
+/** While somebody to whom we gave way may come upon the next lock of ours. */
+const LOOK_AGAIN_MS = 50;
 /** So often the reading of one bucket makes room and is tried again; then its table is left alone. */
 const MOST_CANCELLATIONS = 3;
+/** What a table is called is not waited for: where the catalog is locked, somebody must make room for others. */
+const LOOK_UP_MS = 200;
 
 /** Tables that are left unread since others waited for them, by {@link keyOf}, and why. */
 export type Abandoned = Map<string, string>;
+
+interface Options { workers: readonly Client[]; limitMs: number; abandoned: Abandoned; stopping: AbortController }
+/** What one look has done already: of several who wait for one table each is in the list. */
+interface Look { cancelled: Set<Client>; counted: Set<string> }
 
 /**
  * Sees to it that nobody waits for our locks for long. ACCESS SHARE lets everybody read and write; but whoever wants to
  * truncate or alter the table waits, all who come after them wait behind, and so a reading could stop production.
  *
  * A table that is kept locked until it is read is let go, and left out. Where the reading of one bucket is in the way, it is
- * cancelled and tried again. For a lock on the system's own catalog there is no such way: then the reading ends.
+ * cancelled and tried again. For a lock on the system's own catalog there is no such way, nor where a command CONCURRENTLY
+ * waits for the transaction that has the snapshot, and others wait behind it: then the reading ends.
+ *
+ * Longer than anybody waits is the limit and the rest between two looks: a second, or half the limit where looks take long.
+ * A transaction that was given way to waits for no further lock of ours.
  */
 export class GiveWay {
-  readonly #options: { control: Client; workers: readonly Client[]; limitMs: number; abandoned: Abandoned; stopping: AbortController };
+  readonly #options: Options;
   readonly #stopped = new AbortController();
-  readonly #cancelled = new Set<Client>();
+  readonly #cancels = new Map<Client, { at: number; sent: Promise<boolean> }>();
   readonly #cancellations = new Map<string, number>();
+  /** Transactions that were given way to. */
+  readonly #favoured = new Set<string>();
 
-  constructor(options: { control: Client; workers: readonly Client[]; limitMs: number; abandoned: Abandoned; stopping: AbortController }) {
+  constructor(options: Options) {
     this.#options = options;
   }
 
-  /** Looks from now on, until it is stopped or the reading is. */
-  start(locks: TableLocks): void {
-    void this.#watch(locks, AbortSignal.any([this.#stopped.signal, this.#options.stopping.signal]));
+  /**
+   * Looks from now on, until it is stopped or the reading is.
+   * @param watcher a connection that nothing else is asked over: nobody makes room while a look waits for something
+   */
+  start(watcher: Client, locks: TableLocks): void {
+    void this.#watch(watcher, locks, AbortSignal.any([this.#stopped.signal, this.#options.stopping.signal]));
   }
 
   stop(): void { this.#stopped.abort(); }
@@ -42,46 +58,88 @@ export class GiveWay {
   isAbandoned(table: TableName): boolean { return this.#options.abandoned.has(keyOf(table)); }
 
   /** Whether what this connection did last was cancelled from here; it is said once. */
-  wasCancelled(client: Client): boolean { return this.#cancelled.delete(client); }
+  async wasCancelled(client: Client): Promise<boolean> {
+    const cancel = this.#cancels.get(client);
+    this.#cancels.delete(client);
+    return await cancel?.sent ?? false;
+  }
 
-  async #watch(locks: TableLocks, until: AbortSignal): Promise<void> {
-    const { control, workers, limitMs } = this.#options;
+  async #watch(watcher: Client, locks: TableLocks, until: AbortSignal): Promise<void> {
+    const { workers, limitMs } = this.#options;
     let database: number | undefined;
+    let gaveWayAt = -Infinity;
     while (!until.aborted) {
-      const started = performance.now();
+      let lookMs = 0;
       try {
-        database ??= await databaseOf(control);
+        if (database === undefined) {
+          await watcher.query(`SET lock_timeout = ${LOOK_UP_MS}`);
+          database = await databaseOf(watcher);
+        }
+        const started = performance.now();
         const pids = [...workers, ...locks.clients].map(backendPid);
-        for (const waiter of await whoWaits(control, { database, longerThanMs: limitMs, pids })) await this.#giveWayTo(waiter, locks);
+        const waiters = await whoWaits(watcher, { database, longerThanMs: limitMs, pids, favoured: [...this.#favoured] }).finally(() => { lookMs = performance.now() - started; });
+        const look: Look = { cancelled: new Set(), counted: new Set() };
+        for (const waiter of waiters) await this.#giveWayTo(waiter, { watcher, locks, look });
+        if (waiters.length > 0) gaveWayAt = performance.now();
       } catch { /* A failed look is no reason to stop: the reading notices a lost server by itself. */ }
-      await pause(restAfterLook(performance.now() - started, LOOK_EVERY_MS), until);
+      const leastMs = performance.now() - gaveWayAt < LOOK_EVERY_MS ? LOOK_AGAIN_MS : LOOK_EVERY_MS;
+      await pause(restAfterLook(lookMs, leastMs, Math.max(LOOK_EVERY_MS, limitMs / 2)), until);
     }
   }
 
-  async #giveWayTo(waiter: Waiter, locks: TableLocks): Promise<void> {
-    const { control, workers, limitMs, abandoned, stopping } = this.#options;
-    const wanted = await wantedBy(control, waiter);
-    if (!wanted) return;
-    const role = await roleOf(control, waiter);
-    const why = `${role === null ? 'a session' : `role ${role}`} (process ${waiter.pid}) waited for ${waiter.seconds.toFixed(1)} s for ${wanted.schema}.${wanted.name}, which the reading had locked; the limit is ${limitMs / 1_000} s (manifest.maxBlocking)`;
-    if (wanted.isOfSystem) {
+  async #giveWayTo(waiter: Waiter, { watcher, locks, look }: { watcher: Client; locks: TableLocks; look: Look }): Promise<void> {
+    const { workers, abandoned, stopping } = this.#options;
+    const isInTheWay = (client: Client): boolean => waiter.blockedBy.includes(backendPid(client));
+    const lockers = locks.clients.filter(isInTheWay);
+    const readers = workers.filter((worker) => isInTheWay(worker) && !look.cancelled.has(worker));
+    // Another one in the list waited for the same.
+    if (lockers.length === 0 && readers.length === 0) return void this.#favoured.add(waiter.transaction);
+    const wanted = await wantedBy(watcher, waiter.relation);
+    const why = await this.#why(watcher, waiter, `${wanted.schema}.${wanted.name}`);
+    this.#favoured.add(waiter.transaction);
+    // Whoever waits for our transaction to end is not helped by the end of a statement.
+    if (wanted.isOfSystem || (waiter.behind !== null && readers.length > 0)) {
       stopping.abort(new ManifestError('inTheWay', `the reading was in the way: ${why}; take the manifest at a quieter time, or allow more`));
       return;
     }
-    const isInTheWay = (client: Client): boolean => waiter.blockedBy.includes(backendPid(client));
-    for (const locker of locks.clients.filter(isInTheWay)) {
+    for (const locker of lockers) {
       // Before its connection ends, so that whoever reads over it knows why.
       for (const table of locks.tablesOf(locker)) abandoned.set(keyOf(table), why);
-      await locks.letGo(locker);
+      await locks.letGo(locker, () => ifInTheWay(watcher, 'pg_terminate_backend', locker, waiter).catch(() => false));
     }
-    for (const worker of workers.filter(isInTheWay)) {
+    for (const worker of readers) {
+      // It may not have noticed the last one yet, and a second one would meet what it does next.
+      if (performance.now() - (this.#cancels.get(worker)?.at ?? -Infinity) < LOOK_EVERY_MS) continue;
+      look.cancelled.add(worker);
+      // Noted before it is asked for: the worker may hear of it earlier than we do.
+      const sent = ifInTheWay(watcher, 'pg_cancel_backend', worker, waiter).catch(() => false);
       const key = keyOf(wanted);
-      const times = (this.#cancellations.get(key) ?? 0) + 1;
-      this.#cancellations.set(key, times);
-      if (times >= MOST_CANCELLATIONS) abandoned.set(key, why);
-      this.#cancelled.add(worker);
-      // Asked once more: it may be at something else by now.
-      await control.query('SELECT pg_cancel_backend($1) WHERE $1 = ANY (pg_blocking_pids($2))', [backendPid(worker), waiter.pid]);
+      const noted = sent.then((wasSent) => {
+        if (wasSent && !look.counted.has(key)) this.#count(key, why);
+        if (wasSent) look.counted.add(key);
+        return wasSent;
+      });
+      this.#cancels.set(worker, { at: performance.now(), sent: noted });
+      if (!await noted) this.#cancels.delete(worker);
     }
   }
+
+  #count(key: string, why: string): void {
+    const times = (this.#cancellations.get(key) ?? 0) + 1;
+    this.#cancellations.set(key, times);
+    if (times >= MOST_CANCELLATIONS) this.#options.abandoned.set(key, why);
+  }
+
+  async #why(watcher: Client, waiter: Waiter, name: string): Promise<string> {
+    const role = await roleOf(watcher, waiter);
+    const again = this.#favoured.has(waiter.transaction) ? ', having waited before,' : '';
+    const through = waiter.behind === null ? 'which the reading had locked' : `behind process ${waiter.behind}, whose command CONCURRENTLY waited for a transaction of the reading to end`;
+    return `${role === null ? 'a session' : `role ${role}`} (process ${waiter.pid})${again} waited for ${waiter.seconds.toFixed(1)} s for ${name}${waiter.behind === null ? ', ' : ' '}${through}; the limit is ${this.#options.limitMs / 1_000} s (manifest.maxBlocking)`;
+  }
+}
+
+/** Signals one of ours, if it is in the way still: it may be at something else by now. Whether it was. */
+async function ifInTheWay(watcher: Client, signal: 'pg_cancel_backend' | 'pg_terminate_backend', client: Client, { pid, behind }: Waiter): Promise<boolean> {
+  const { rows: [row] } = await watcher.query<{ sent: boolean }>(`SELECT ${signal}($1) AS sent WHERE $1 = ANY (pg_blocking_pids($2))`, [backendPid(client), behind ?? pid]);
+  return row?.sent ?? false;
 }

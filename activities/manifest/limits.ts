@@ -1,11 +1,11 @@
 /** How much a reading may ask of the database that it reads. */
 export interface ManifestLimits {
-  /** Connections that read at the same time; two more look after them, one more makes the snapshot, and up to eight hold tables that raced. */
+  /** Connections that read at the same time; three more look after them, one more makes the snapshot, and up to eight hold tables that raced. */
   connections: number;
   statementTimeoutMs: number;
   /** How long a lock may be waited for: whoever comes after us in the queue waits as long. */
   lockTimeoutMs: number;
-  /** How long others may wait for a lock that the reading has; then it gives way. */
+  /** How long a transaction of others may wait for locks that the reading has; then it gives way. */
   maxBlockingMs: number;
   /** How long a snapshot may hold back vacuum, and a table that raced before may stay locked while nobody waits for it; then the reading gives up. */
   maxXminAgeMs: number;

@@ -45,7 +45,7 @@ export class Pace {
 
 const REST_PER_LOOK = 20;
 
-/** How long to rest after a look at production that is repeated while something is waited for: it costs 5 % of the time at most. */
-export function restAfterLook(busyMs: number, leastMs: number): number {
-  return Math.max(leastMs, busyMs * REST_PER_LOOK);
+/** How long to rest after a look at production that is repeated while something is waited for: it costs 5 % of the time at most, unless that would be too rare. */
+export function restAfterLook(busyMs: number, leastMs: number, mostMs = Infinity): number {
+  return Math.min(mostMs, Math.max(leastMs, busyMs * REST_PER_LOOK));
 }

@@ -1,8 +1,9 @@
 import type { Client } from 'pg';
 import type { Bucket, TableManifest } from '../../contracts/manifest.ts';
 import { cutRange, joinBuckets, planRanges, type PageRange, type TableSize } from './buckets.ts';
-import { ManifestError, cannotBeRead, lockNotAvailable, queryCanceled, sqlState } from './errors.ts';
+import { ManifestError, cannotBeRead, lockRefused, queryCanceled, sqlState } from './errors.ts';
 import type { GiveWay } from './give-way.ts';
+import { LockPatience } from './lock-patience.ts';
 import { Pace } from './pace.ts';
 import { measureTable, readBucket } from './read-bucket.ts';
 import { pause } from './snapshot.ts';
@@ -21,11 +22,6 @@ export interface TablesReading {
   longestLockMs: number;
   bytesRead: number;
 }
-
-/** How long a table may stay locked by somebody else before the reading gives up on it. */
-const lockPatienceMs = 60_000;
-/** And how often it must have been found locked: between two tries all other work is done, so that a minute may hold only two. */
-const lockRefusals = 10;
 
 /**
  * How much is read before a rest. While it is read, one of the server's processors is busy with it, and whoever writes
@@ -58,7 +54,7 @@ export async function readTables(options: {
   let longestLockMs = 0;
 
   /** Runs work that needs a lock; when somebody holds the table it is tried again later, with patience from the first refusal on. */
-  const locking = (table: Table, work: Task<Client>, refused?: { since: number; times: number }): Task<Client> => async (client) => {
+  const locking = (table: Table, work: Task<Client>, patience = new LockPatience()): Task<Client> => async (client) => {
     throwIfAborted(signal);
     if (way.isAbandoned(table)) return;
     try {
@@ -67,14 +63,13 @@ export async function readTables(options: {
       throwIfAborted(signal);
       // Its connection may have been ended for that.
       if (way.isAbandoned(table)) return;
-      if (sqlState(error) === queryCanceled && way.wasCancelled(client)) {
+      if (sqlState(error) === queryCanceled && await way.wasCancelled(client)) {
         queue.add([locking(table, work)]);
         return;
       }
-      const { since, times } = { since: refused?.since ?? performance.now(), times: (refused?.times ?? 0) + 1 };
-      if (sqlState(error) !== lockNotAvailable || (times >= lockRefusals && performance.now() - since > lockPatienceMs)) throw error;
+      if (!lockRefused.has(sqlState(error)) || !patience.goesOn()) throw error;
       await pause(50, signal);
-      queue.add([locking(table, work, { since, times })]);
+      queue.add([locking(table, work, patience)]);
     }
   };
   const pace = new Pace({ dutyCycle: options.dutyCycle, connections: options.workers.length, finishWithinMs: options.finishWithinMs });
@@ -146,11 +141,14 @@ export async function readTables(options: {
   const heldTables = new Set(held.map(({ table }) => table));
   const sizes = await Promise.all(held.map(({ table, locker }) => measureTable(locker, table).catch((error: unknown) => {
     if (way.isAbandoned(table)) return 'abandoned' as const;
+    // An index or so of it: it stays held, and is read with patience like any other.
+    if (lockRefused.has(sqlState(error))) return 'refused' as const;
     throw error;
   })));
   held.forEach(({ table, locker }, index) => {
     const size = sizes[index];
     if (size === 'abandoned') return;
+    if (size === 'refused') { queue.add([plan(table)]); return; }
     if (size === undefined || size === 'moved') moved.add(table);
     else queue.add([readHeld(table, locker, size)]);
   });

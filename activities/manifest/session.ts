@@ -113,9 +113,13 @@ export class Sessions {
  * would wait for them until all tables are read, and everybody else behind.
  */
 export async function releasingLocks<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  const release = (): Promise<unknown> => client.query('ROLLBACK TO SAVEPOINT catalog; RELEASE SAVEPOINT catalog');
   await client.query('SAVEPOINT catalog');
-  const result = await work();
-  await client.query('ROLLBACK TO SAVEPOINT catalog; RELEASE SAVEPOINT catalog');
+  const result = await work().catch(async (error: unknown) => {
+    await release().catch(() => undefined);
+    throw error;
+  });
+  await release();
   return result;
 }
 

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { definitionMoved, lockNotAvailable, sqlState } from './errors.ts';
+import { definitionMoved, lockRefused, sqlState } from './errors.ts';
 
 /** A table by the name it had when it raced: after DROP and CREATE the name is what stays. */
 export interface TableName { schema: string; name: string }
@@ -7,8 +7,16 @@ export interface TableName { schema: string; name: string }
 /** One that raced, with the statement that locks it. */
 export interface LockableTable extends TableName { lock: string }
 
+interface Locker { client: Client; left: Map<string, LockableTable>; since: number }
+
 /** More tables than this share connections, and their locks last a little longer. */
 const maxLockers = 8;
+
+/**
+ * How long a connection that holds a table may wait for more. Whoever holds that and waits for ours would be in a deadlock with
+ * us, of which PostgreSQL ends one side once somebody has waited for deadlock_timeout, a second: it must not be theirs.
+ */
+const HOLDER_WAITS_MS = 100;
 
 /**
  * Holds ACCESS SHARE on the tables that were rewritten during an earlier attempt, from the moment after the log
@@ -21,7 +29,7 @@ const maxLockers = 8;
  * And whoever holds the lock must also do the reading: any other connection would queue up behind that TRUNCATE.
  */
 export class TableLocks {
-  readonly #lockers: { client: Client; left: Map<string, LockableTable>; since: number }[] = [];
+  readonly #lockers: Locker[] = [];
   readonly #close: (client: Client) => Promise<void>;
   longestMs = 0;
 
@@ -39,22 +47,28 @@ export class TableLocks {
     return locks;
   }
 
-  /** Locks everything at once and gives the lockers the snapshot that they read under. */
+  /**
+   * Locks everything at once and gives the lockers the snapshot that they read under. What is gone or locked by somebody else
+   * is left to the reading, which tries again; so is what a connection holds that is let go meanwhile.
+   */
   async lockAndImport(importInto: (client: Client) => Promise<void>): Promise<void> {
-    await Promise.all(this.#lockers.map(async (locker) => {
-      locker.since = performance.now();
-      await importInto(locker.client);
-      for (const [key, table] of locker.left) {
-        try {
-          await locker.client.query(`SAVEPOINT held; ${table.lock}; RELEASE SAVEPOINT held`);
-        } catch (error) {
-          await locker.client.query('ROLLBACK TO SAVEPOINT held; RELEASE SAVEPOINT held');
-          // Gone, or locked by somebody else: the reading finds out by itself.
-          locker.left.delete(key);
-          if (sqlState(error) !== lockNotAvailable && !definitionMoved.has(sqlState(error))) throw error;
-        }
+    await Promise.all(this.#lockers.map((locker) => this.#lockAll(locker, importInto).catch((error: unknown) => {
+      if (this.#lockers.includes(locker)) throw error;
+    })));
+  }
+
+  async #lockAll(locker: Locker, importInto: (client: Client) => Promise<void>): Promise<void> {
+    locker.since = performance.now();
+    await importInto(locker.client);
+    for (const [key, table] of locker.left) {
+      try {
+        await locker.client.query(`SAVEPOINT held; ${table.lock}; RELEASE SAVEPOINT held; SET LOCAL lock_timeout = ${HOLDER_WAITS_MS}`);
+      } catch (error) {
+        await locker.client.query('ROLLBACK TO SAVEPOINT held; RELEASE SAVEPOINT held');
+        locker.left.delete(key);
+        if (!lockRefused.has(sqlState(error)) && !definitionMoved.has(sqlState(error))) throw error;
       }
-    }));
+    }
   }
 
   /** The connection that holds the lock on a table and must read it, if there is one. */
@@ -78,21 +92,25 @@ export class TableLocks {
     return [...this.#lockers.find((locker) => locker.client === client)?.left.values() ?? []];
   }
 
-  /** Ends a connection at once, also while it reads. */
-  async letGo(client: Client): Promise<void> {
+  /**
+   * Ends a connection at once, also while it locks or reads.
+   * @param fromOutside ends its process: by itself that notices only after a while that nobody is there any more
+   */
+  async letGo(client: Client, fromOutside: () => Promise<unknown>): Promise<void> {
     const locker = this.#lockers.find((entry) => entry.client === client);
-    if (locker) await this.#end(locker);
+    if (locker) await this.#end(locker, fromOutside);
   }
 
   async releaseAll(): Promise<void> {
     for (let locker = this.#lockers[0]; locker; locker = this.#lockers[0]) await this.#end(locker);
   }
 
-  async #end(locker: { client: Client; left: Map<string, LockableTable>; since: number }): Promise<void> {
+  async #end(locker: Locker, fromOutside?: () => Promise<unknown>): Promise<void> {
     const index = this.#lockers.indexOf(locker);
     if (index < 0) return;
     this.#lockers.splice(index, 1);
     this.longestMs = Math.max(this.longestMs, performance.now() - locker.since);
+    await fromOutside?.();
     await this.#close(locker.client);
   }
 }

@@ -48,6 +48,9 @@ interface ColumnRow {
   name: string; type: string; type_schema: string; kind: string; is_domain: boolean; send: string | null; sends_any: boolean; user_oids: boolean;
 }
 
+/** Tables of pg_catalog that hold what users put there. */
+export const LARGE_OBJECT_TABLES: readonly string[] = ['pg_largeobject', 'pg_largeobject_metadata'];
+
 /**
  * Reads pg_class and its relatives as plain tables: their rows obey the snapshot, while functions such as
  * format_type look past it. Domains are followed to the bottom by the recursive part.
@@ -57,7 +60,7 @@ WITH RECURSIVE relation AS (
   SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relfilenode, c.relpages, c.relam
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE (c.relkind IN ('r', 'f') OR (c.relkind = 'm' AND c.relispopulated)) AND c.relpersistence <> 't'
-    AND ((${isOfUsers('c.oid')}) OR (n.nspname = 'pg_catalog' AND c.relname IN ('pg_largeobject', 'pg_largeobject_metadata')))
+    AND ((${isOfUsers('c.oid')}) OR (n.nspname = 'pg_catalog' AND c.relname IN (${LARGE_OBJECT_TABLES.map((name) => `'${name}'`).join(', ')})))
 ), base AS (
   SELECT t.oid AS start, t.oid, t.typtype, t.typbasetype FROM pg_type t
   UNION ALL

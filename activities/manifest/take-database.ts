@@ -1,18 +1,19 @@
 import type { Client } from 'pg';
 import type { CatalogObject, DatabaseManifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts';
 import { readDatabaseCatalog, readGlobals } from './catalog.ts';
-import { ManifestError, lockNotAvailable, sqlState, undecodable } from './errors.ts';
+import { ManifestError, lockRefused, sqlState, undecodable } from './errors.ts';
 import { lockedAcross } from './exclusive-locks.ts';
 import { GiveWay, type Abandoned } from './give-way.ts';
 import { watchCost, type CostWatch } from './guard.ts';
 import { invalidDatabases } from './invalid-databases.ts';
 import type { ManifestLimits } from './limits.ts';
+import { readingCatalog } from './patient-catalog.ts';
 import { readTables } from './read-tables.ts';
 import { SequencePatience } from './sequence-patience.ts';
 import { positionsBefore } from './sequence-watch.ts';
 import { describeSequences, listSequences, readPositions, withoutBound, type SequencePosition } from './sequences.ts';
 import { readableSecrets } from './secrets.ts';
-import { releasingLocks, type Sessions } from './session.ts';
+import type { Sessions } from './session.ts';
 import { exportSnapshot } from './snapshot.ts';
 import { TableLocks, keyOf, type LockableTable } from './table-locks.ts';
 import { listTables, ownedByFilled, type Table, type TableList } from './tables.ts';
@@ -84,7 +85,7 @@ async function attemptDatabase(
   const workers = await Promise.all(Array.from({ length: limits.connections }, open));
   let guard: CostWatch | undefined;
   let locks: TableLocks | undefined;
-  const way = new GiveWay({ control, workers, limitMs: limits.maxBlockingMs, abandoned, stopping });
+  const way = new GiveWay({ workers, limitMs: limits.maxBlockingMs, abandoned, stopping });
   try {
     options.onProgress({ phase: 'position', ...progress });
     guard = watchCost({ control, limits, cost, stopping });
@@ -102,13 +103,14 @@ async function attemptDatabase(
         // Nothing moves here: what is read now is what was there before.
         return { lsn: rows[0].lsn, locks: undefined, locked: new Set(), before: await readPositions(control, await listSequences(control)) };
       }
+      const watcher = await open();
       const lockers = await TableLocks.prepare({ open, close: async (client) => sessions.close(client), tables: raced });
       const [idle = control] = workers;
       const { result: { result: exported, before }, locked } = await lockedAcross(idle, signal, () => positionsBefore(control, signal, () =>
         exportSnapshot(sessions, { database, signal, onSlot: (name) => guard?.watchSlot(name), waitMs: limits.maxXminAgeMs / 2 })));
       const importInto = async (client: Client): Promise<void> => { await client.query(`SET TRANSACTION SNAPSHOT '${exported.snapshot.replaceAll("'", "''")}'`); };
       // Where nothing is replayed, as on a paused standby, nobody can want more than to read.
-      way.start(lockers);
+      way.start(watcher, lockers);
       await lockers.lockAndImport(importInto);
       for (const worker of workers) {
         await worker.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -123,7 +125,7 @@ async function attemptDatabase(
     const reader = workers[0];
     if (!reader) throw new Error('no connection to read with');
     const takenAt = new Date().toISOString();
-    const ofCatalog = <T>(work: () => Promise<T>): Promise<T> => releasingLocks(reader, work);
+    const ofCatalog = <T>(work: () => Promise<T>): Promise<T> => readingCatalog(reader, { database, way, signal }, work);
     const list = await ofCatalog(() => listTables(reader, options.serverVersionNum));
     const toRead = list.tables.filter((table) => !way.isAbandoned(table));
     // A copy that is paused at this position could not read them.
@@ -158,8 +160,8 @@ async function attemptDatabase(
       notVerified: [...notVerified(database, list, sequences), ...leftOut(database, list.tables, abandoned), ...secrets.hidden.filter((entry) => options.withGlobals || entry.database !== null)],
     };
   } catch (error) {
-    if (sqlState(error) === lockNotAvailable && !signal.aborted) {
-      throw new ManifestError('locked', `a table of database ${database} stayed locked by somebody else: ${(error as Error).message}`, { cause: error });
+    if (lockRefused.has(sqlState(error)) && !signal.aborted) {
+      throw new ManifestError('locked', `a table of database ${database}, or its catalog, stayed locked by somebody else: ${(error as Error).message}`, { cause: error });
     }
     // What PostgreSQL says of it holds bytes of a row, and is not passed on.
     if (undecodable.has(sqlState(error))) {

@@ -25,7 +25,7 @@ export interface TakeManifestOptions {
 /**
  * Reads what every database of a cluster holds, each at one exact log position, while others go on writing.
  *
- * Nothing is written. Takes two connections more than `limits.connections`; a third, and a temporary replication slot, for
+ * Nothing is written. Takes three connections more than `limits.connections`; a fourth, and a temporary replication slot, for
  * the moment in which the position is fixed; and up to eight after tables raced, until those are read.
  * @throws {ManifestError} `unavailable` when the server can give no exact position (the caller lists it as not verified),
  *   `snapshotTooOld`, `tooMuchWalRetained`, `slotBlocked`, `locked`, `inTheWay` when a limit ended it, `neverQuiet` when tables were rewritten

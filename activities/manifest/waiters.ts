@@ -1,8 +1,22 @@
 import type { Client } from 'pg';
 import { FIRST_OF_USERS } from './of-users.ts';
+import { LARGE_OBJECT_TABLES } from './tables.ts';
 
-/** Somebody who waits for a relation (by oid) that one of ours has locked. */
-export interface Waiter { relation: number; pid: number; seconds: number; blockedBy: number[] }
+/** Somebody who waits for a relation (by oid) that one of ours has locked, or who waits behind one that waits for one of ours. */
+export interface Waiter {
+  relation: number;
+  pid: number;
+  /** Name of its transaction, which no other one ever has. */
+  transaction: string;
+  seconds: number;
+  /**
+   * The process of a command CONCURRENTLY that it waits for, where that itself waits for a transaction of ours to end;
+   * null where it waits for one of our locks.
+   */
+  behind: number | null;
+  /** Whom it waits for, or whom the one waits for that it waits behind. */
+  blockedBy: number[];
+}
 
 /** What a waiter waits for: a table, also where it is an index of it, or something of the system's own catalog. */
 export interface Wanted { schema: string; name: string; isOfSystem: boolean }
@@ -14,37 +28,46 @@ export async function databaseOf(client: Client): Promise<number> {
 }
 
 /**
- * Who has waited for longer than this for a lock that one of these backends of ours has, in this database. Everybody may look
- * at locks, while what sessions wait for only some roles may see; who is in whose way is asked of those alone that wait so long.
+ * Who has waited for longer than this for a lock that one of these backends of ours has, in this database, and whoever of these
+ * transactions waits at all. Everybody may look at locks, while what sessions wait for only some roles may see; who is in whose
+ * way is asked of those alone that wait so long.
+ *
+ * Commands CONCURRENTLY wait for transactions that began before, and have a lock SHARE UPDATE EXCLUSIVE meanwhile. That keeps
+ * nobody from reading or writing; but who waits for it keeps others, unless it is for a lock of the same kind.
  *
  * It opens no table of the catalog, and is prepared by the first call: who waits for one of those would keep it waiting, too.
  */
-export async function whoWaits(client: Client, { database, longerThanMs, pids }: { database: number; longerThanMs: number; pids: readonly number[] }): Promise<Waiter[]> {
+export async function whoWaits(client: Client, { database, longerThanMs, pids, favoured }: { database: number; longerThanMs: number; pids: readonly number[]; favoured: readonly string[] }): Promise<Waiter[]> {
   const { rows } = await client.query<Waiter>({
     name: 'who waits',
     text: `WITH waiting AS MATERIALIZED (
-       SELECT relation::int8::float8 AS relation, pid, extract(epoch FROM clock_timestamp() - waitstart)::float8 AS seconds FROM pg_lock_status()
-       WHERE locktype = 'relation' AND NOT granted AND waitstart < clock_timestamp() - $1::float8 * interval '1 millisecond' AND database::int8 IN (0, $2::int8)
-     ), blocked AS MATERIALIZED (SELECT *, pg_blocking_pids(pid) AS "blockedBy" FROM waiting)
-     SELECT * FROM blocked WHERE "blockedBy" && $3::int[]`,
-    values: [longerThanMs, database, pids],
+       SELECT locktype, relation::int8::float8 AS relation, pid, virtualtransaction AS transaction, mode, waitstart, extract(epoch FROM clock_timestamp() - waitstart)::float8 AS seconds FROM pg_lock_status()
+       WHERE NOT granted AND (locktype = 'virtualxid' OR (locktype = 'relation' AND database::int8 IN (0, $2::int8)))
+     ), late AS MATERIALIZED (
+       SELECT relation, pid, transaction, mode <> 'ShareUpdateExclusiveLock' AS "keepsOthers", coalesce(seconds, 0) AS seconds, pg_blocking_pids(pid) AS blockers FROM waiting
+       WHERE locktype = 'relation' AND (waitstart < clock_timestamp() - $1::float8 * interval '1 millisecond' OR transaction = ANY ($4::text[]))
+     ), ending AS MATERIALIZED (
+       SELECT pid, pg_blocking_pids(pid) AS blockers FROM waiting WHERE locktype = 'virtualxid' AND pid IN (SELECT unnest(blockers) FROM late WHERE "keepsOthers")
+     )
+     SELECT relation, pid, transaction, seconds, NULL::int AS behind, blockers AS "blockedBy" FROM late WHERE blockers && $3::int[]
+     UNION ALL
+     SELECT l.relation, l.pid, l.transaction, l.seconds, c.pid, c.blockers FROM late l JOIN ending c ON c.pid = ANY (l.blockers) WHERE l."keepsOthers" AND c.blockers && $3::int[]`,
+    values: [longerThanMs, database, pids, favoured],
   });
   return rows;
 }
 
-/** The table that a waiter waits for; undefined where there is none by now. */
-export async function wantedBy(client: Client, { relation }: Waiter): Promise<Wanted | undefined> {
-  // Where the catalog itself is waited for, it may not say how this is called.
-  const unnamed = { schema: 'pg_catalog', name: `relation ${relation}`, isOfSystem: true };
-  if (relation < FIRST_OF_USERS) {
-    const { rows: [row] } = await client.query<{ name: string }>('SELECT relname AS name FROM pg_class WHERE oid = $1', [relation]).catch(() => ({ rows: [] }));
-    return { ...unnamed, ...row };
-  }
-  const { rows: [row] } = await client.query<Omit<Wanted, 'isOfSystem'>>(
-    `SELECT n.nspname AS schema, c.relname AS name FROM (SELECT $1::oid AS oid) w
+/** The table that a relation (by oid) is, or belongs to. One that has no name by now, or none that is to be had soon, goes by its number. */
+export async function wantedBy(client: Client, relation: number): Promise<Wanted> {
+  // Where the catalog itself is waited for, it may not say how this is called; of a part of it one part less is asked.
+  const { rows: [table] } = await client.query<{ oid: number; name: string; namespace: string }>(
+    `SELECT c.oid::int8::float8 AS oid, c.relname AS name, c.relnamespace::oid::text AS namespace FROM (SELECT $1::oid AS oid) w
      LEFT JOIN pg_index i ON i.indexrelid = w.oid LEFT JOIN pg_class t ON t.reltoastrelid = coalesce(i.indrelid, w.oid)
-     JOIN pg_class c ON c.oid = coalesce(t.oid, i.indrelid, w.oid) JOIN pg_namespace n ON n.oid = c.relnamespace`, [relation]);
-  return row && { ...row, isOfSystem: false };
+     JOIN pg_class c ON c.oid = coalesce(t.oid, i.indrelid, w.oid)`, [relation]).catch(() => ({ rows: [] }));
+  const name = table?.name ?? `relation ${relation}`;
+  if ((table?.oid ?? relation) < FIRST_OF_USERS) return { schema: 'pg_catalog', name, isOfSystem: !LARGE_OBJECT_TABLES.includes(name) };
+  const { rows: [namespace] } = await client.query<{ schema: string }>('SELECT nspname AS schema FROM pg_namespace WHERE oid = $1', [table?.namespace ?? 0]).catch(() => ({ rows: [] }));
+  return { schema: namespace?.schema ?? 'unknown', name, isOfSystem: false };
 }
 
 /** The role of a session, where the server says it. */

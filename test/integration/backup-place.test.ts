@@ -132,3 +132,30 @@ test('a cluster without a database "postgres" gets a manifest: it is asked throu
     await server.stop();
   }
 }, 60_000);
+
+test('what the configuration allows a manifest to keep others waiting is what they wait', async () => {
+  const server = await startCluster({ logical: true });
+  const run = (sql: string) => server.withClient('postgres', (client) => client.query(sql));
+  try {
+    // Eight seconds for one bucket.
+    await run(`
+      CREATE TYPE slow;
+      CREATE FUNCTION slow_in(cstring) RETURNS slow IMMUTABLE STRICT LANGUAGE internal AS 'textin';
+      CREATE FUNCTION slow_out(slow) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'textout';
+      CREATE TYPE slow (INPUT = slow_in, OUTPUT = slow_out, LIKE = text);
+      CREATE FUNCTION slow_send(slow) RETURNS bytea LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN ''; END $$;
+      ALTER TYPE slow SET (SEND = slow_send);
+      CREATE TABLE items (v slow); INSERT INTO items SELECT 'x' FROM generate_series(1, 80)`);
+    const connection = { host: server.socketDirectory, port: server.port, database: 'postgres', user: server.superuser };
+    const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection, provider: { kind: 'archive', repository: root, walDirectory: root }, manifest: { maxBlocking: '300ms' } } } });
+    const activities = createBackupActivities({ configuration, resolvePassword: () => Promise.resolve(undefined) });
+    const taken = new MockActivityEnvironment().run((input: { backup: BackupRef }) => activities.takeManifest(input), { backup: { ...call, id: 'b1', part: 'attempt-1' } });
+    await vi.waitFor(async () => expect((await run(`SELECT FROM pg_locks WHERE relation = 'items'::regclass AND granted`)).rowCount).toBe(1), { timeout: 10_000, interval: 50 });
+    const started = performance.now();
+    await run('ALTER TABLE items ADD COLUMN more int');
+    expect(performance.now() - started).toBeLessThan(300 + 1_000 + 1_000);
+    expect(await taken).toMatchObject({ rows: 80 });
+  } finally {
+    await server.stop();
+  }
+}, 60_000);

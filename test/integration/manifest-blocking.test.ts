@@ -1,15 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { takeManifest } from '../../activities/manifest/take-manifest.ts';
+import type { ManifestLimits } from '../../activities/manifest/limits.ts';
 import { classify } from '../../activities/temporal/classify.ts';
+import { wantedBy } from '../../activities/manifest/waiters.ts';
 import type { Manifest } from '../../contracts/manifest.ts';
+import { CREATE_BACKUP_ROLE, LIMIT_MS, SOON_MS, isBucketOf, tablesOf, takeIntercepted, timed as timedOn, type Before } from '../support/intercepted-manifest.ts';
 import { backUpByCopy, manifestsOf, recoverTo } from '../support/manifest-scenario.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
-
-/** Who waits for a table because of a manifest, waits this long, until the next look, and a little. */
-const LIMIT_MS = 1_000;
-const SOON_MS = LIMIT_MS + 1_000 + 2_000;
 
 let server: Server;
 const run = (sql: string): Promise<unknown> => server.withClient('postgres', (client) => client.query(sql));
@@ -17,8 +14,7 @@ const { compare } = manifestsOf(() => server);
 
 beforeAll(async () => {
   server = await startCluster({ logical: true, settings: { wal_keep_size: '1GB' } });
-  // As the documentation makes it: it may look at locks, and end what it does itself.
-  await run(`CREATE ROLE backup LOGIN REPLICATION PASSWORD 'backup' IN ROLE pg_read_all_data, pg_read_all_settings`);
+  await run(CREATE_BACKUP_ROLE);
 }, 60_000);
 afterAll(() => server.stop());
 beforeEach(() => run(`
@@ -26,26 +22,8 @@ beforeEach(() => run(`
   CREATE TABLE small AS SELECT g AS id FROM generate_series(1, 100) g;
   CREATE TABLE large (id bigserial, v int, filler text); INSERT INTO large (v, filler) SELECT g, repeat('x', 800) FROM generate_series(1, 2000) g`));
 
-/** Takes a manifest; each statement of its connections goes through this first. */
-function take(before: (query: { text: string; client: Client; run: (text: string) => Promise<unknown> }) => Promise<string>): Promise<Manifest> {
-  const onceConnected = async (client: Client): Promise<void> => {
-    const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
-    const changed = async (text: unknown, ...more: unknown[]): Promise<unknown> => query(typeof text === 'string' ? await before({ text, client, run: query }) : text, ...more);
-    client.query = changed as never;
-  };
-  return takeManifest({
-    connect: (database) => ({ ...server.config(database), user: 'backup', password: 'backup', guard: { beforeConnecting: async () => undefined, onceConnected, hold: () => Promise.reject(new Error('no program')) } }),
-    databases: ['postgres'], applicationName: 'manifest-test', signal: new AbortController().signal, limits: { connections: 1, bucketBytes: 16 * 1024, maxBlockingMs: LIMIT_MS },
-  });
-}
-const isBucketOf = (table: string, text: string): boolean => text.includes(`"${table}"`) && text.includes('count(*)');
-/** What somebody does meanwhile, and how long that took. */
-const timed = async (sql: string): Promise<number> => {
-  const started = performance.now();
-  await run(sql);
-  return performance.now() - started;
-};
-const tablesOf = ({ databases: [database] }: Manifest): string[] => database?.tables.map(({ name }) => name).sort() ?? [];
+const take = (before: Before, limits?: Partial<ManifestLimits>): Promise<Manifest> => takeIntercepted(server, before, limits);
+const timed = (sql: string): Promise<number> => timedOn(server, sql);
 
 test('a table that is kept locked until it is read is let go when somebody waits for it, and not verified', async () => {
   const copy = await backUpByCopy(server);
@@ -94,6 +72,17 @@ test('a bucket whose reading keeps somebody waiting is cancelled and read again'
   expect(manifest.notVerified.filter(({ byDesign }) => !byDesign)).toEqual([]);
 });
 
+test('where a look takes long, the next one comes in time all the same', async () => {
+  let meanwhile: Promise<number> | undefined;
+  await take(async ({ text, run: query }) => {
+    if (text.includes('pg_lock_status')) await query('SELECT pg_sleep(0.3)');
+    if (meanwhile || !isBucketOf('large', text)) return text;
+    meanwhile = sleep(300).then(() => timed('ALTER TABLE large ADD COLUMN more int'));
+    return text.replace('; ROLLBACK TO', '; SELECT pg_sleep(8); ROLLBACK TO');
+  });
+  expect(await meanwhile).toBeLessThan(SOON_MS);
+});
+
 test('a table on which that happens again and again is left out', async () => {
   let reads = 0;
   const waits: Promise<number>[] = [];
@@ -133,3 +122,100 @@ test('a reading of the catalog that keeps somebody waiting ends the manifest, an
   expect(classify(error)).toMatchObject({ type: 'MANIFEST_GAVE_UP', nonRetryable: true });
   expect(await meanwhile).toBeLessThan(SOON_MS);
 });
+
+test('several who wait for one bucket are one time that it happened, whoever of several connections reads it', async () => {
+  let reads = 0;
+  const waits: Promise<number>[] = [];
+  const manifest = await take(async ({ text }) => {
+    if (!isBucketOf('large', text) || reads === 2) return text;
+    reads += 1;
+    if (reads === 1) for (const name of ['a', 'b', 'c', 'd']) waits.push(sleep(300).then(() => timed(`ALTER TABLE large ADD COLUMN ${name} int`)));
+    return text.replace('; ROLLBACK TO', '; SELECT pg_sleep(8); ROLLBACK TO');
+  }, { connections: 2 });
+  for (const ms of await Promise.all(waits)) expect(ms).toBeLessThan(SOON_MS);
+  expect(reads).toBe(2);
+  expect(manifest.databases[0]?.tables.find(({ name }) => name === 'large')?.rows).toBe(2000);
+  expect(manifest.notVerified.filter(({ byDesign }) => !byDesign)).toEqual([]);
+});
+
+test('who waits for an index of a table waits for the table', async () => {
+  await run('CREATE INDEX large_v ON large (v)');
+  let reads = 0;
+  const waits: Promise<number>[] = [];
+  const manifest = await take(async ({ text }) => {
+    if (!isBucketOf('large', text) || reads === 4) return text;
+    reads += 1;
+    waits.push(sleep(300).then(() => timed('REINDEX INDEX large_v')));
+    return text.replace('; ROLLBACK TO', '; SELECT pg_sleep(8); ROLLBACK TO');
+  });
+  for (const ms of await Promise.all(waits)) expect(ms).toBeLessThan(SOON_MS);
+  expect(reads).toBe(3);
+  expect(manifest.notVerified.filter(({ byDesign }) => !byDesign)).toMatchObject([{ what: expect.stringContaining('public.large') as string, why: expect.stringContaining('for public.large, ') as string }]);
+});
+
+test.each([
+  ['an index', `'large_v'::regclass`, 'large'],
+  ['where long values are kept', `(SELECT reltoastrelid FROM pg_class WHERE oid = 'large'::regclass)`, 'large'],
+  ['the index of that', `(SELECT i.indexrelid FROM pg_class c JOIN pg_index i ON i.indrelid = c.reltoastrelid WHERE c.oid = 'large'::regclass)`, 'large'],
+  ['large objects', `'pg_largeobject'::regclass`, 'pg_largeobject'],
+  ['the index of large objects', `'pg_largeobject_loid_pn_index'::regclass`, 'pg_largeobject'],
+])('what is waited for is a table of the manifest, also by %s', async (_, oid, name) => {
+  await run('CREATE INDEX large_v ON large (v)');
+  await server.withClient('postgres', async (client) => {
+    const { rows: [row] } = await client.query<{ oid: number }>(`SELECT ${oid}::oid::int8::float8 AS oid`);
+    expect(await wantedBy(client, row?.oid ?? 0)).toMatchObject({ name, isOfSystem: false });
+  });
+});
+
+test('large objects are a table: a reading that keeps somebody waiting for them makes room, and goes on', async () => {
+  let meanwhile: Promise<number> | undefined;
+  const manifest = await take(async ({ text }) => {
+    if (meanwhile || !isBucketOf('pg_largeobject', text)) return text;
+    meanwhile = sleep(300).then(() => timed('BEGIN; LOCK TABLE pg_largeobject IN ACCESS EXCLUSIVE MODE; COMMIT'));
+    return text.replace('; ROLLBACK TO', '; SELECT pg_sleep(8); ROLLBACK TO');
+  });
+  expect(await meanwhile).toBeLessThan(SOON_MS);
+  expect(tablesOf(manifest)).toContain('pg_largeobject');
+});
+
+test('a catalog that somebody keeps locked at the end is read once it is free', async () => {
+  let meanwhile: Promise<number> | undefined;
+  const manifest = await take(async ({ text }) => {
+    if (!meanwhile && text.includes('pg_policy')) {
+      meanwhile = timed('BEGIN; LOCK TABLE pg_policy IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2.5); COMMIT');
+      await sleep(200);
+    }
+    return text;
+  });
+  expect(await meanwhile).toBeGreaterThan(2_000);
+  expect(tablesOf(manifest)).toContain('large');
+});
+
+test('a command CONCURRENTLY waits for the reading, which goes on while it keeps nobody else', async () => {
+  let meanwhile: Promise<number> | undefined;
+  const started = performance.now();
+  const manifest = await take(async ({ text }) => {
+    if (!isBucketOf('large', text)) return text;
+    meanwhile ??= timed('CREATE INDEX CONCURRENTLY large_v ON large (v)');
+    await sleep(40);
+    return text;
+  });
+  expect(performance.now() - started).toBeGreaterThan(LIMIT_MS + 2_000);
+  expect(await meanwhile).toBeGreaterThan(LIMIT_MS + 1_000);
+  expect(manifest.notVerified.filter(({ byDesign }) => !byDesign)).toEqual([]);
+}, 30_000);
+
+test('who waits behind a command CONCURRENTLY that waits for the reading ends the manifest, not a VACUUM, which keeps nobody', async () => {
+  let meanwhile: Promise<number>[] | undefined;
+  const error: unknown = await take(async ({ text }) => {
+    if (!isBucketOf('large', text)) return text;
+    meanwhile ??= [timed('CREATE INDEX CONCURRENTLY large_v ON large (v)'), sleep(300).then(() => timed('VACUUM large')), sleep(3_000).then(() => timed('ALTER TABLE large ADD COLUMN more int')), sleep(3_300).then(() => timed('SELECT count(*) FROM large'))];
+    await sleep(150);
+    return text;
+  }).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ type: 'inTheWay', message: expect.stringMatching(/^the reading was in the way: role \w+ \(process \d+\) waited for [12]\.\d s for public\.large behind process \d+, .*CONCURRENTLY/) as string });
+  const [, vacuum, alter, select] = await Promise.all(meanwhile ?? []);
+  expect(vacuum).toBeGreaterThan(3_000);
+  expect(alter).toBeLessThan(SOON_MS);
+  expect(select).toBeLessThan(SOON_MS);
+}, 30_000);

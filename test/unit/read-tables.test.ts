@@ -10,7 +10,7 @@ const tableOf = (name: string): Table => ({
 });
 
 /** Reading it takes a while; whoever asks for a table is refused as often as `refusals` says. */
-function reading({ readMs, refusals, tables = ['large', 'small'] }: { readMs: number; refusals: Record<string, number>; tables?: string[] }) {
+function reading({ readMs, refusals, tables = ['large', 'small'], code = '55P03' }: { readMs: number; refusals: Record<string, number>; tables?: string[]; code?: string }) {
   let clock = 0;
   vi.spyOn(performance, 'now').mockImplementation(() => clock);
   const query = (text: string): Promise<unknown> => {
@@ -20,13 +20,13 @@ function reading({ readMs, refusals, tables = ['large', 'small'] }: { readMs: nu
     if ((refusals[name] ?? 0) > 0) {
       refusals[name] = (refusals[name] ?? 0) - 1;
       clock += 500;
-      return Promise.reject(Object.assign(new Error(`${name} is locked`), { code: '55P03' }));
+      return Promise.reject(Object.assign(new Error(`${name} is locked`), { code }));
     }
     if (isReading) clock += readMs;
     const rows = (row: object) => ({ rows: [row] });
     return Promise.resolve([{}, {}, isReading ? rows({ n: '1', f: '5' }) : rows({ same: true, bytes: '8192', total: '8192', block: '8192' }), {}, {}]);
   };
-  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: () => false }, lockerOf: () => undefined, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
+  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: async () => false }, lockerOf: () => undefined, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
   return readTables({ ...options, workers: [{ query } as unknown as Client], tables: tables.map(tableOf) });
 }
 
@@ -37,6 +37,11 @@ test('a table that is locked long after the reading began is waited for like any
 
 test('one that is locked twice for a moment, and was not looked at for a minute in between, is waited for', async () => {
   const { manifests } = await reading({ readMs: 90_000, refusals: { small: 2 }, tables: ['small', 'large'] });
+  expect(manifests.map(({ name }) => name).sort()).toEqual(['large', 'small']);
+});
+
+test('one whose lock was refused to end a deadlock is tried again', async () => {
+  const { manifests } = await reading({ readMs: 1, refusals: { small: 2 }, code: '40P01' });
   expect(manifests.map(({ name }) => name).sort()).toEqual(['large', 'small']);
 });
 

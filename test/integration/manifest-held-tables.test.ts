@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from 'pg';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { CREATE_BACKUP_ROLE, SOON_MS, tablesOf, takeIntercepted, timed as timedOn } from '../support/intercepted-manifest.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
+
+/** More than lockers, so that some hold one table while they lock another. */
+const PARTS = 12;
+const names = Array.from({ length: PARTS }, (_, index) => `part_${String(index).padStart(2, '0')}`);
+
+let server: Server;
+const run = (sql: string): Promise<unknown> => server.withClient('postgres', (client) => client.query(sql));
+const timed = (sql: string): Promise<number> => timedOn(server, sql);
+const REWRITE = 'ALTER TABLE whole ALTER v TYPE bigint';
+
+beforeAll(async () => {
+  server = await startCluster({ logical: true });
+  await run(CREATE_BACKUP_ROLE);
+}, 60_000);
+afterAll(() => server.stop());
+beforeEach(() => run(`
+  DROP TABLE IF EXISTS whole, small;
+  CREATE TABLE small AS SELECT g AS id FROM generate_series(1, 100) g;
+  CREATE TABLE whole (id int, v int, filler text) PARTITION BY LIST (id);
+  ${names.map((name, index) => `CREATE TABLE ${name} PARTITION OF whole FOR VALUES IN (${index})`).join('; ')};
+  INSERT INTO whole SELECT g % ${PARTS}, g, repeat('x', 800) FROM generate_series(1, 3000) g`));
+
+/** All parts race once; from then on they are held. */
+function racingOnce(): (text: string) => Promise<boolean> {
+  let raced: Promise<unknown> | undefined;
+  return async (text) => {
+    if (raced || !text.includes('"part_')) return raced !== undefined;
+    raced = run(REWRITE);
+    await raced;
+    return false;
+  };
+}
+const lockedPart = (text: string): string | undefined => /^SAVEPOINT held; LOCK TABLE ONLY "public"\."(part_\d+)"/.exec(text)?.[1];
+
+test('who wants many tables that are held waits once, and not for each of them', async () => {
+  const haveRaced = racingOnce();
+  let meanwhile: Promise<number[]> | undefined;
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    if (await haveRaced(text) && text.includes('"part_') && text.includes('count(*)')) {
+      meanwhile ??= Promise.all([timed('TRUNCATE whole'), sleep(300).then(() => timed('SELECT count(*) FROM part_11'))]);
+      await sleep(400);
+    }
+    return text;
+  });
+  for (const ms of await meanwhile ?? [Infinity]) expect(ms).toBeLessThan(SOON_MS);
+  expect(tablesOf(manifest)).toContain('small');
+  const leftOut = manifest.notVerified.filter(({ byDesign }) => !byDesign);
+  expect(leftOut.length).toBeGreaterThan(2);
+  for (const { why } of leftOut) expect(why).toMatch(/^role \w+ \(process \d+\) waited for [12]\.\d s for public\.part_\d+, which the reading had locked; .*\(manifest\.maxBlocking\)|, having waited before, waited for \d\.\d s for public\.part_/);
+  // Not by a socket that is gone, which the server notices later.
+  expect(server.log()).toContain('terminating connection due to administrator command');
+}, 60_000);
+
+test('one that is let go while it locks more costs its tables, and not the manifest', async () => {
+  const haveRaced = racingOnce();
+  let meanwhile: Promise<number> | undefined;
+  const locked = new Map<Client, string>();
+  const manifest = await takeIntercepted(server, async ({ text, client, run: query }) => {
+    const part = lockedPart(text);
+    if (!await haveRaced(text) || part === undefined) return text;
+    const first = locked.get(client);
+    locked.set(client, first ?? part);
+    if (first !== undefined && !meanwhile) {
+      meanwhile = timed(`TRUNCATE ${first}`);
+      await query('SELECT pg_sleep(6)');
+    }
+    return text;
+  });
+  expect(await meanwhile).toBeLessThan(SOON_MS);
+  expect(manifest.cost.restarts).toHaveLength(1);
+  expect(manifest.notVerified.filter(({ byDesign }) => !byDesign)).toHaveLength(2);
+  expect(tablesOf(manifest).filter((name) => name.startsWith('part_'))).toHaveLength(PARTS - 2);
+}, 60_000);
+
+test('one that holds tables waits for no other long enough for a deadlock', async () => {
+  const haveRaced = racingOnce();
+  let meanwhile: Promise<unknown> | undefined;
+  const locked = new Map<Client, string>();
+  const manifest = await takeIntercepted(server, async ({ text, client }) => {
+    const part = lockedPart(text);
+    if (!await haveRaced(text) || part === undefined) return text;
+    const first = locked.get(client);
+    locked.set(client, first ?? part);
+    if (first !== undefined && !meanwhile) {
+      meanwhile = timed(`BEGIN; LOCK TABLE ${part} IN ACCESS EXCLUSIVE MODE; LOCK TABLE ${first} IN ACCESS EXCLUSIVE MODE; COMMIT`).catch((error: unknown) => error);
+      await sleep(300);
+    }
+    return text;
+  }, { lockTimeoutMs: 3_000, maxBlockingMs: 3_000 });
+  expect(await meanwhile).toBeLessThan(SOON_MS + 2_000);
+  expect(server.log()).not.toContain('deadlock detected');
+  expect(tablesOf(manifest)).toContain('small');
+}, 60_000);
+
+test('nothing else that the reading waits for keeps it from looking who waits', async () => {
+  await run('CREATE SEQUENCE IF NOT EXISTS numbers');
+  const haveRaced = racingOnce();
+  let areHeld = false;
+  let isThrough = false;
+  let meanwhile: Promise<number> | undefined;
+  const manifest = await takeIntercepted(server, async ({ text, run: query }) => {
+    const raced = await haveRaced(text);
+    if (raced && lockedPart(text) !== undefined) areHeld = true;
+    // As where somebody has locked a sequence whose position is read.
+    if (areHeld && !meanwhile && text.includes('last_value')) {
+      await query('SELECT pg_sleep(3)');
+      meanwhile = timed('TRUNCATE part_03').finally(() => { isThrough = true; });
+    }
+    if (meanwhile && !isThrough && text.includes('"part_') && text.includes('count(*)')) await sleep(100);
+    return text;
+  });
+  expect(await meanwhile).toBeLessThan(SOON_MS);
+  expect(tablesOf(manifest)).toContain('small');
+}, 120_000);
+
+test('who waits behind a command CONCURRENTLY that waits for what holds a table costs what that holds, and not the manifest', async () => {
+  await run('CREATE INDEX part_03_v ON part_03 (v)');
+  const haveRaced = racingOnce();
+  let meanwhile: Promise<number[]> | undefined;
+  let isThrough = false;
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    if (await haveRaced(text) && !isThrough && text.includes('"part_') && text.includes('count(*)')) {
+      // Neither of them wants to keep anybody from reading: it is not the lock itself that is in their way.
+      meanwhile ??= Promise.all([timed('DROP INDEX CONCURRENTLY part_03_v'), sleep(300).then(() => timed('CREATE INDEX ON part_03 (id)'))]).finally(() => { isThrough = true; });
+      await sleep(100);
+    }
+    return text;
+  });
+  for (const ms of await meanwhile ?? [Infinity]) expect(ms).toBeLessThan(SOON_MS);
+  // The session holds what it has read until it has read all that it holds.
+  const leftOut = manifest.notVerified.filter(({ byDesign }) => !byDesign);
+  expect(leftOut.length).toBeGreaterThan(0);
+  for (const { why } of leftOut) expect(why).toMatch(/for public\.part_03 behind process \d+, whose command CONCURRENTLY waited/);
+  expect(tablesOf(manifest)).toContain('small');
+}, 60_000);
