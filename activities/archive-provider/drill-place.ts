@@ -46,21 +46,24 @@ export async function openPlace(drillsDirectory: string, call: DrillPlaceCall): 
 }
 
 /**
- * Revokes the fence: destroys the drill and removes its place, without which nothing can be made again.
+ * Revokes the fence: destroys the drill and removes its place, without which nothing can be made again. `refuse` is asked
+ * before each removal, and throws where the place is somebody's again.
  * @throws RecoveryFailure `UNSAFE_PATH`, to be tried again, where others could exchange the place for something else that would be removed; its processes are ended then
  */
-export async function closePlace(drillsDirectory: string, call: DrillPlaceCall, productionPaths: readonly string[]): Promise<string[]> {
+export async function closePlace(drillsDirectory: string, call: DrillPlaceCall, productionPaths: readonly string[], refuse: () => Promise<void> = async () => undefined): Promise<string[]> {
   const place = drillPlace(drillsDirectory, call);
   const destroyed = new Set<string>();
   // Data directory and tablespaces of the source; a place that never got so far has nothing that could be one.
   const { hiddenPaths: hidden, isolation } = await recallDrill(place).then(({ drill }) => drill, () => ({ hiddenPaths: [], isolation: undefined }));
   for (let round = 1; ; round += 1) {
+    await refuse();
     // One that is not there is anybody's to make, and is looked at in the next round.
     const isOurs = await lookAt(place.directory) !== undefined;
     if (isOurs) await refuseOpenToOthers(place.directory).catch((cause: Error) => endAndRefuse(place, cause));
-    const { existed, processesEnded } = await destroyDrill({ ...place, drillsDirectory: place.directory, productionPaths: [...productionPaths, ...hidden], hasOwnIpc: isolation?.mounts === 'isolated' });
+    const { existed, processesEnded } = await destroyDrill({ ...place, drillsDirectory: place.directory, productionPaths: [...productionPaths, ...hidden], hasOwnIpc: isolation?.mounts === 'isolated', refuse });
     if (existed) destroyed.add(`directory ${join(place.directory, place.name)}`);
     if (processesEnded > 0) destroyed.add(`${processesEnded} processes`);
+    await refuse();
     try {
       if (isOurs) {
         for (const name of await readdir(place.directory)) if (name !== place.name) await rm(join(place.directory, name), { force: true });

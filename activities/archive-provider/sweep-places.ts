@@ -27,9 +27,9 @@ export async function sweepAbandonedPlaces(tools: SweepTools): Promise<string[]>
   }
   return sweep(directory, {
     ...kind,
-    close: (record) => {
+    close: (record, refuse) => {
       const provider = databases[record.database]?.provider;
-      return closePlace(directory, record, provider ? [provider.repository, provider.walDirectory] : []);
+      return closePlace(directory, record, provider ? [provider.repository, provider.walDirectory] : [], refuse);
     },
   }, tools);
 }

@@ -26,7 +26,8 @@ export interface PlaceKind {
   /** Names that can be ours, also of one that has no record yet. */
   pattern: RegExp;
   nameOf: (record: PlaceRecord) => string;
-  close: (record: PlaceRecord) => Promise<string[]>;
+  /** `refuse` throws when the guardian lives again, as that of a run does which was reset: to be asked before each removal, which may take minutes. */
+  close: (record: PlaceRecord, refuse: () => Promise<void>) => Promise<string[]>;
   /** False where others could exchange what lies there: then nothing is removed but by `close`, and only records of this user count. Default: true. */
   mayRemove?: boolean;
   /** Names of what closing has put aside to remove it: nobody's any more. */
@@ -95,7 +96,10 @@ async function sweepPlace(place: string, kind: PlaceKind, tools: SweepTools): Pr
     if (mayRemove) await removeUnused(place, kind.pattern);
     return [];
   }
-  return (await fateOf(record, tools)).isAbandoned ? kind.close(record) : [];
+  if (!(await fateOf(record, tools)).isAbandoned) return [];
+  return kind.close(record, async () => {
+    if (await guardianOf(record.owner, tools.client) === 'running') throw new Error('its run was begun anew while this was removed; its guardian removes what is left');
+  });
 }
 
 /** What a place says of itself; undefined for what is none of ours. Throws when it cannot be read, or is half a record. */

@@ -17,6 +17,8 @@ export interface DestroyDrillArgs extends DrillOwnership {
   productionPaths: readonly string[];
   /** The drill's shared memory is in a namespace of its own, and goes with it: what it names by its number out here is another's. */
   hasOwnIpc?: boolean;
+  /** Asked before each removal: throws where this is not to be destroyed any more. */
+  refuse?: (() => Promise<void>) | undefined;
 }
 
 export interface DestroyedDrill {
@@ -29,7 +31,7 @@ export interface DestroyedDrill {
 
 /**
  * Ends a drill's processes and removes its directory. Safe to repeat, and safe to resume: the marker goes last.
- * @throws RecoveryFailure `NOT_OUR_DRILL`, `UNSAFE_PATH`
+ * @throws RecoveryFailure `NOT_OUR_DRILL`, `UNSAFE_PATH`; what `refuse` throws
  */
 export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDrill> {
   const directory = drillDirectory(args);
@@ -49,7 +51,8 @@ export async function destroyDrill(args: DestroyDrillArgs): Promise<DestroyedDri
   const now = info && await lookAt(directory);
   if (now && (now.dev !== info.dev || now.ino !== info.ino)) throw new RecoveryFailure('NOT_OUR_DRILL', `${directory} was exchanged for something else while its processes were ended; nothing was removed.`);
   if (now) {
-    await removeTrees((await readdir(directory)).filter((name) => name !== 'drill.json').map((name) => join(directory, name)), { marker });
+    await removeTrees((await readdir(directory)).filter((name) => name !== 'drill.json').map((name) => join(directory, name)), { marker, refuse: args.refuse });
+    await args.refuse?.();
     await rm(drillPaths(directory).marker, { force: true });
     await rmdir(directory);
   }

@@ -14,10 +14,11 @@ const AT_ONCE = 100;
  * Removes files and directories that may belong to the user of a restored server, of whose processes one may be left. That
  * one could exchange a directory for a link between two steps, which Node's `rm` follows. So a worker that is root first
  * lets that user empty what is his, who can do no more than he can anyway, and removes what is left with the system's
- * `rm`, which goes from directory to directory without following links. `marker` is what a successor finds it by.
+ * `rm`, which goes from directory to directory without following links. `marker` is what a successor finds it by, and ends
+ * it; `refuse` is asked before each attempt, and throws where that is not to be removed any more.
  * @throws what keeps it from removing, or what aborted the signal
  */
-export async function removeTrees(paths: readonly string[], { marker, signal }: { marker: { name: string; value: string }; signal?: AbortSignal | undefined }): Promise<void> {
+export async function removeTrees(paths: readonly string[], { marker, signal, refuse }: { marker: { name: string; value: string }; signal?: AbortSignal | undefined; refuse?: (() => Promise<void>) | undefined }): Promise<void> {
   const us = process.getuid?.();
   const env = { PATH: searchPath() ?? '/usr/bin:/bin', LC_ALL: 'C', [marker.name]: marker.value };
   const run = (options: readonly string[], trees: readonly Tree[], user?: Tree) =>
@@ -29,11 +30,13 @@ export async function removeTrees(paths: readonly string[], { marker, signal }: 
     const others = us === 0 ? found.filter(({ uid }) => uid !== us) : [];
     for (const trees of byOwner(others)) {
       signal?.throwIfAborted();
+      await refuse?.();
       await run(['-rf', '--one-file-system'], trees, trees[0]).catch(() => undefined);
     }
     let left = await treesAt(some);
     for (let attempt = 1; left.length > 0; attempt += 1) {
       signal?.throwIfAborted();
+      await refuse?.();
       await run(['-rf'], left).catch((error: Error) => {
         signal?.throwIfAborted();
         if (attempt >= ATTEMPTS) throw error;

@@ -2,7 +2,7 @@ import { Context, log } from '@temporalio/activity';
 import { ApplicationFailure, QueryNotRegisteredError, QueryRejectedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Signature } from '../../contracts/chain.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
-import { guardianId, lockId } from '../../contracts/guardian.ts';
+import { guardianId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import { INTERNAL, QUERIES } from '../../contracts/messages.ts';
 import { endOf, evidenceOf, UNKNOWN_VERSION, type RunRecord, type UncountedEvidence } from '../../contracts/record.ts';
@@ -19,7 +19,7 @@ import { lastUndone } from '../evidence/last-undone.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import { findFormerGuardian } from './former-guardian.ts';
 import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
-import { describeLock, endedLock, findFormerLock, tellLock } from './locks.ts';
+import { describeLock, findFormerLock, releaseLock, tellLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { withSenders } from './operation-senders.ts';
 import { identifyDecision, identifyUpdate, ledgerOf, lookAtLife, readLedger, readLives, readStarter } from './run-history.ts';
@@ -74,19 +74,10 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     identifyDecision: (input) => identifyDecision(client, input),
     identifyUpdate: (input) => identifyUpdate(client, input),
     verifySignature: (input) => verifySignature({ ...input, allowedSigners: configuration.approvals.allowedSigners }),
-    async requestLock({ target, request }) {
-      await tellLock(client, target, await endedLock(client, target), INTERNAL.request, request);
-    },
+    requestLock: ({ target, request }) => tellLock(client, target, INTERNAL.request, request),
     findFormerLock: ({ lockId: id, ...which }) => findFormerLock(client, id, which),
     describeLock: ({ target }) => describeLock(client, target),
-    async releaseLock({ target, guardianId: id }) {
-      await client.workflow.getHandle(lockId(target)).signal(INTERNAL.release, { guardianId: id }).catch(async (error: unknown) => {
-        ignoreNotFound(error);
-        // One that was ended by force has those in it who wait, and they look only now and then: it is begun anew for them.
-        const ended = await endedLock(client, target);
-        if (ended !== undefined) await tellLock(client, target, ended, INTERNAL.release, { guardianId: id });
-      });
-    },
+    releaseLock: ({ target, guardianId: id }) => releaseLock(client, target, id),
     async findDeadGuardians({ guardianIds }) {
       const states = await Promise.all(guardianIds.map(async (id) => {
         const guardian = await describeIfKnown(client, id);

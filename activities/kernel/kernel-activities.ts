@@ -22,6 +22,12 @@ export type LockRequest = z.output<typeof lockRequestSchema>;
 /** The whole state of a lock. */
 export type LockState = z.output<typeof lockStateSchema>;
 
+/** What a lock heard or did, as its history tells it. `released`: a guardian that let go, or is gone. */
+export type LockEvent = { requested: LockRequest } | { released: string } | { granted: { guardianId: string; fence: number; grantedAtMs: number } };
+
+/** What a former lock held. `since`: what has happened to that, where only the lock's history could say it. */
+export type FormerLock = LockState & { since?: LockEvent[] | undefined };
+
 /** Who holds a target since when, and who waits, in the order in which they get it. */
 export interface LockView { holders: { workflowId: string; runbook: string; since: string }[]; waiting: { workflowId: string; runbook: string; since: string }[] }
 
@@ -61,8 +67,8 @@ export interface KernelActivities {
   /** Whether one of the allowed signers signed exactly this statement, for the namespace of our approvals. */
   verifySignature(input: { statement: string; signature: string }): Promise<VerifiedSignature>;
   requestLock(input: { target: string; request: LockRequest }): Promise<void>;
-  /** What the lock of this workflow id held that was ended last, by `closedByMs` where that is given, or that of `runId`; null where there was none, or the server has forgotten it. */
-  findFormerLock(input: { lockId: string; runId?: string | undefined; closedByMs?: number | undefined }): Promise<LockState | null>;
+  /** What the lock of this workflow id held that was ended last, by `closedByMs` where that is given: that of `runId`, or one that is known to have ended after it. Null where there was none, or the server has forgotten it. */
+  findFormerLock(input: { lockId: string; runId?: string | undefined; closedByMs?: number | undefined }): Promise<FormerLock | null>;
   /** Who holds a target and who waits, as its lock says. */
   describeLock(input: { target: string }): Promise<LockView>;
   releaseLock(input: { target: string; guardianId: string }): Promise<void>;

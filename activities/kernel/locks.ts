@@ -1,14 +1,15 @@
-import { isGrpcServiceError, QueryNotRegisteredError, ServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { isGrpcServiceError, QueryNotRegisteredError, ServiceError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { lockStateSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { describeIfKnown } from './describe-if-known.ts';
-import type { LockState, LockView } from './kernel-activities.ts';
+import type { FormerLock, LockView } from './kernel-activities.ts';
+import { readLock } from './lock-history.ts';
 
 /** Of gRPC. */
-const UNIMPLEMENTED = 12;
+const [INVALID_ARGUMENT, FAILED_PRECONDITION, UNIMPLEMENTED] = [3, 9, 12];
 
 const NOBODY: LockView = { holders: [], waiting: [] };
 
@@ -23,46 +24,87 @@ export async function describeLock(client: Client, target: string): Promise<Lock
   };
 }
 
-/** The run of a lock that was ended, and that a request or a release is about to begin anew; undefined where it lives, or there was none. The server knows at once, lists only later. */
-export async function endedLock(client: Client, target: string): Promise<string | undefined> {
+/**
+ * Signals a lock, and begins one where there is none. One that was ended goes on with what it held.
+ * @throws WorkflowExecutionAlreadyStartedError when it was ended this very moment; to be tried again
+ */
+export async function tellLock(client: Client, target: string, signal: string, message: object): Promise<void> {
+  // The server knows at once, lists only later.
   const lock = await describeIfKnown(client, lockId(target));
-  return lock && isOver(lock.status.name) ? lock.runId : undefined;
-}
-
-/** Signals a lock, and begins one where there is none. `ended`: the run of the one before it, whose state it goes on with. */
-export async function tellLock(client: Client, target: string, ended: string | undefined, signal: string, message: object): Promise<void> {
+  const ended = lock && isOver(lock.status.name) ? lock.runId : undefined;
   await client.workflow.signalWithStart(LOCK_TYPE, {
-    ...(ended === undefined ? {} : { args: [null, ended] }),
+    // One that is ended after this look must not be begun anew by who does not know what it goes on with.
+    ...(ended === undefined ? { workflowIdReusePolicy: 'REJECT_DUPLICATE' } : { args: [null, ended] }),
     workflowId: lockId(target), taskQueue: TASK_QUEUE, signal, signalArgs: [message], staticSummary: `lock of ${target}`,
   });
 }
 
+/** Tells a lock that a guardian holds the target no more, nor waits for it. One that never was is not begun for that. */
+export async function releaseLock(client: Client, target: string, guardianId: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(lockId(target)).signal(INTERNAL.release, { guardianId });
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    // One that was ended by force has those in it who wait, and they look only now and then: it is begun anew for them. One
+    // that somebody else has begun anew by now has this guardian in it, too.
+    if (await describeIfKnown(client, lockId(target))) await tellLock(client, target, INTERNAL.release, { guardianId });
+  }
+}
+
 /**
- * What the newest closed execution of a lock held, of those that were closed by a time, or that of `runId`. A closed workflow still answers queries. One that a person ended with a
- * state that cannot be read is the same as one that the server has forgotten.
+ * What the newest closed execution of a lock held, of those that were closed by a time: that of `runId`, unless one is
+ * listed that was closed after it. A closed workflow still answers queries, mostly. One that a person ended with a state
+ * that cannot be read is the same as one that the server has forgotten.
  */
-export async function findFormerLock(client: Client, id: string, { runId, closedByMs = Infinity }: { runId?: string | undefined; closedByMs?: number | undefined }): Promise<LockState | null> {
-  if (runId !== undefined) return (await stateOf(client, id, runId)) ?? null;
+export async function findFormerLock(client: Client, id: string, { runId, closedByMs = Infinity }: { runId?: string | undefined; closedByMs?: number | undefined }): Promise<FormerLock | null> {
+  const named = runId === undefined ? undefined : await describeNamed(client, id, runId);
+  if (runId !== undefined && !named) return null;
+  // Who begins a lock anew may have been held up since it looked, while another was begun, granted, and was ended.
+  const listed = await newestListed(client, id, closedByMs);
+  const former = listed && listed.closedAtMs > (named?.closeTime?.getTime() ?? 0) ? listed.runId : runId;
+  return former === undefined ? null : (await stateOf(client, id, former)) ?? null;
+}
+
+/** A lock can be begun by hand, with anything in the place of a run: that is one that the server has forgotten. */
+async function describeNamed(client: Client, id: string, runId: string): Promise<WorkflowExecutionDescription | undefined> {
+  try {
+    return await describeIfKnown(client, id, runId);
+  } catch (error) {
+    if (grpcCodeOf(error) !== INVALID_ARGUMENT) throw error;
+    return undefined;
+  }
+}
+
+async function newestListed(client: Client, id: string, closedByMs: number): Promise<{ runId: string; closedAtMs: number } | undefined> {
   const query = `WorkflowId = '${id.replaceAll("'", "''")}' AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew'`;
   let newest: { runId: string; closedAtMs: number } | undefined;
   try {
-    for await (const closed of client.workflow.list({ query })) {
-      const closedAtMs = closed.closeTime?.getTime() ?? 0;
-      if (isOver(closed.status.name) && closedAtMs <= closedByMs && (!newest || closedAtMs > newest.closedAtMs)) newest = { runId: closed.runId, closedAtMs };
+    for await (const { runId, status, startTime, closeTime } of client.workflow.list({ query })) {
+      const closedAtMs = closeTime?.getTime() ?? 0;
+      // None is its own former one, whatever clocks say.
+      const isFormer = closedAtMs <= closedByMs && startTime.getTime() < closedByMs;
+      if (isOver(status.name) && isFormer && (!newest || closedAtMs > newest.closedAtMs)) newest = { runId, closedAtMs };
     }
   } catch (error) {
     // A server without lists, such as the one that skips time, remembers no former lock either.
-    const cause = error instanceof ServiceError ? error.cause : error;
-    if (!isGrpcServiceError(cause) || cause.code !== UNIMPLEMENTED) throw error;
+    if (grpcCodeOf(error) !== UNIMPLEMENTED) throw error;
   }
-  return newest ? (await stateOf(client, id, newest.runId)) ?? null : null;
+  return newest;
 }
 
-async function stateOf(client: Client, id: string, runId: string | undefined): Promise<LockState | undefined> {
+async function stateOf(client: Client, id: string, runId: string | undefined): Promise<FormerLock | undefined> {
   try {
     return lockStateSchema.safeParse(await client.workflow.getHandle(id, runId).query(INTERNAL.holders)).data;
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError || error instanceof QueryNotRegisteredError) return undefined;
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    // For one that was ended before its first task was done, or while its tasks failed, the server never asks a worker; and
+    // not every worker can replay one.
+    if (error instanceof QueryNotRegisteredError || grpcCodeOf(error) === FAILED_PRECONDITION) return readLock(client, id, runId);
     throw error;
   }
+}
+
+function grpcCodeOf(error: unknown): number | undefined {
+  const cause = error instanceof ServiceError ? error.cause : error;
+  return isGrpcServiceError(cause) ? cause.code : undefined;
 }

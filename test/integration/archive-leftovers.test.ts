@@ -12,11 +12,12 @@ import { type Drill, drillMarker, drillPaths, writeMarker } from '../../activiti
 import { findProcesses, identifyProcess, isAlive, type ProcessIdentity, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { recoverToLsnAndPause } from '../../activities/drill/recover.ts';
 import { findServer } from '../../activities/drill/server.ts';
-import { configurationSchema } from '../../contracts/configuration.ts';
+import { configurationSchema, type Configuration } from '../../contracts/configuration.ts';
+import { GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
 import type { DrillPlaceCall } from '../../activities/dr-test/drill-activities.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
-import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
+import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
 import { type ArchivedSource, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 
 const OWNER = { name: DRILL_NAME, run: 'run-1', fence: '1' };
@@ -136,48 +137,99 @@ describe('processes of a drill', () => {
 });
 
 describe('the sweep of abandoned places', () => {
-  it('goes on after a place that it cannot remove, and tells which', async () => {
-    const root = mkdtempSync(join(tmpdir(), 'drb-sweep-'));
+  const owner = { workflowId: 'dr-test/shop/lost', firstExecutionRunId: 'gone' };
+  let root: string;
+  let directory: string;
+  let configuration: Configuration;
+  let server: TemporalServer;
+  let connection: Connection;
+  beforeAll(async () => {
+    const logs = mkdtempSync(join(tmpdir(), 'drb-sweep-log-'));
     const cli = await resolveTemporalCli({ log: () => undefined });
-    const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'server.log') });
-    const connection = await Connection.connect({ address: server.address });
-    try {
-      const directory = join(root, 'drills');
-      const configuration = configurationSchema.parse({
-        version: 1, evidence: { directory: root }, drills: { directory }, lease: { maximum: '1m' },
-        databases: { shop: { connection: {}, provider: { kind: 'archive', repository: join(root, 'backups'), walDirectory: join(root, 'wal') } } },
-      });
-      const made: string[] = [];
-      // The middle of five is sound, whatever order the directory is read in.
-      for (const fence of [1, 2, 3, 4, 5]) {
-        const call: DrillPlaceCall = { database: 'shop', fence, owner: { workflowId: 'dr-test/shop/lost', firstExecutionRunId: 'gone' } };
-        await openPlace(directory, call);
-        const place = drillPlace(directory, call);
-        const record = join(place.directory, PLACE_RECORD);
-        if (fence <= 2) writeFileSync(record, '{"database":"sh');
-        if (fence >= 4) mkdirSync(join(place.directory, place.name, 'of somebody else'), { recursive: true });
-        utimesSync(record, 0, 0);
-        made.push(place.directory);
-        if (fence === 3) {
-          mkdirSync(join(place.directory, place.name));
-          await writeMarker(join(place.directory, place.name), place);
-        }
-      }
-      const stuck: Record<string, string> = {};
-      const client = new Client({ connection });
-      const removed = await sweepAbandonedPlaces({ client, configuration, onStuck: (place, error) => { stuck[place] = error.message; } });
-      expect(removed).toEqual([expect.stringContaining(made[2] as string)]);
-      expect(existsSync(made[2] as string)).toBe(false);
-      expect(new Set(Object.keys(stuck))).toEqual(new Set([made[0], made[1], made[3], made[4]]));
-      const unseen: string[] = [];
-      const found = await findDrills({ client, configuration, onStuck: (place) => { unseen.push(place); } });
-      expect(found.filter(({ isAbandoned }) => isAbandoned).map(({ place }) => place).toSorted()).toEqual([made[3], made[4]]);
-      expect(unseen.toSorted()).toEqual([made[0], made[1]]);
-      expect(stuck[made[3] as string]).toMatch(/does not carry the marker/);
-    } finally {
+    server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(logs, 'server.log') });
+    connection = await Connection.connect({ address: server.address });
+    return async () => {
       await connection.close();
       await server.stop();
-      rmSync(root, { recursive: true, force: true });
+      rmSync(logs, { recursive: true, force: true });
+    };
+  });
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'drb-sweep-'));
+    directory = join(root, 'drills');
+    configuration = configurationSchema.parse({
+      version: 1, evidence: { directory: root }, drills: { directory }, lease: { maximum: '1m' },
+      databases: { shop: { connection: {}, provider: { kind: 'archive', repository: join(root, 'backups'), walDirectory: join(root, 'wal') } } },
+    });
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  it('goes on after a place that it cannot remove, and tells which', async () => {
+    const made: string[] = [];
+    // The middle of five is sound, whatever order the directory is read in.
+    for (const fence of [1, 2, 3, 4, 5]) {
+      const call: DrillPlaceCall = { database: 'shop', fence, owner };
+      await openPlace(directory, call);
+      const place = drillPlace(directory, call);
+      const record = join(place.directory, PLACE_RECORD);
+      if (fence <= 2) writeFileSync(record, '{"database":"sh');
+      if (fence >= 4) mkdirSync(join(place.directory, place.name, 'of somebody else'), { recursive: true });
+      utimesSync(record, 0, 0);
+      made.push(place.directory);
+      if (fence === 3) {
+        mkdirSync(join(place.directory, place.name));
+        await writeMarker(join(place.directory, place.name), place);
+      }
     }
+    const stuck: Record<string, string> = {};
+    const client = new Client({ connection });
+    const removed = await sweepAbandonedPlaces({ client, configuration, onStuck: (place, error) => { stuck[place] = error.message; } });
+    expect(removed).toEqual([expect.stringContaining(made[2] as string)]);
+    expect(existsSync(made[2] as string)).toBe(false);
+    expect(new Set(Object.keys(stuck))).toEqual(new Set([made[0], made[1], made[3], made[4]]));
+    const unseen: string[] = [];
+    const found = await findDrills({ client, configuration, onStuck: (place) => { unseen.push(place); } });
+    expect(found.filter(({ isAbandoned }) => isAbandoned).map(({ place }) => place).toSorted()).toEqual([made[3], made[4]]);
+    expect(unseen.toSorted()).toEqual([made[0], made[1]]);
+    expect(stuck[made[3] as string]).toMatch(/does not carry the marker/);
+  }, 60_000);
+
+  it('stops, however far it has come, when the run of a place is begun anew, and leaves to that run what it makes', async () => {
+    const call: DrillPlaceCall = { database: 'shop', fence: 7, owner };
+    const place = drillPlace(directory, call);
+    const drill = join(place.directory, place.name);
+    const begin = () => new Client({ connection }).workflow.start(GUARDIAN_TYPE, { workflowId: guardianId(owner), taskQueue: 'nobody' });
+    const make = async (what: string) => {
+      await openPlace(directory, call);
+      mkdirSync(join(drill, 'data', 'base'), { recursive: true });
+      await writeMarker(drill, place);
+      writeFileSync(join(drill, 'data', what), '');
+    };
+    const sweepWhile = async (resetAtLook: number) => {
+      const guardian = await begin();
+      await make('old');
+      await guardian.terminate();
+      let looks = 0;
+      const client = new Client({ connection, interceptors: { workflow: [{ async describe(input, next) {
+        looks += 1;
+        if (looks === resetAtLook) {
+          await begin();
+          await make('new');
+        }
+        return next(input);
+      } }] } });
+      const stuck: string[] = [];
+      const removed = await sweepAbandonedPlaces({ client, configuration, onStuck: (_place, error) => { stuck.push(error.message); } });
+      if (looks < resetAtLook) return { looks, removed };
+      expect([existsSync(join(drill, 'data', 'new')), existsSync(join(drill, 'drill.json')), existsSync(join(place.directory, PLACE_RECORD)), removed], `at look ${resetAtLook}`).toEqual([true, true, true, []]);
+      expect(stuck.map((why) => why.includes('begun anew')), `at look ${resetAtLook}`).toEqual(resetAtLook === 1 ? [] : [true]);
+      await new Client({ connection }).workflow.getHandle(guardianId(owner)).terminate();
+      return undefined;
+    };
+    let last: Awaited<ReturnType<typeof sweepWhile>>;
+    for (let resetAtLook = 1; (last = await sweepWhile(resetAtLook)) === undefined;) resetAtLook += 1;
+    // Before the round, before each tree, before the marker, before the place itself.
+    expect(last).toEqual({ looks: 5, removed: [`directory ${drill}`] });
+    expect(existsSync(place.directory)).toBe(false);
   }, 60_000);
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { lockStateSchema } from '../../contracts/internal-messages.ts';
 import type { Priority } from '../../contracts/priority.ts';
-import { adopt, EMPTY_LOCK, enqueue, grantNext, remove, type LockState } from '../../workflows/lock/queue.ts';
+import { adopt, EMPTY_LOCK, enqueue, grantNext, happen, remove, type LockState } from '../../workflows/lock/queue.ts';
 
 const request = (guardianId: string, runbook: string, sharesTargetWith: string[] = [], priority: Priority = 'normal') => ({
   priority,
@@ -40,6 +40,16 @@ describe('the queue of a lock', () => {
     expect(grantNext(remove(begun, 'a'), 2).granted.map(({ guardianId, fence }) => [guardianId, fence])).toEqual([['b', 8]]);
     expect(adopt(since, null, 5)).toEqual({ ...since, nextFence: 5 });
     expect(adopt(since, former, 1_000).nextFence).toBe(1_000);
+  });
+  it('is the same when what happened to it is told by its history', () => {
+    const asked = [request('a', 'x'), request('b', 'x'), request('r', 'x', [], 'recovery')];
+    const first = ask(EMPTY_LOCK, ...asked);
+    const next = grantNext(remove(first.state, 'r'), 2);
+    const granted = ({ granted: [grant] }: typeof first) => ({ granted: { guardianId: grant!.guardianId, fence: grant!.fence, grantedAtMs: grant!.grantedAtMs } });
+    const told = [...asked.map((requested) => ({ requested })), granted(first), granted(first), { released: 'r' }, granted(next)];
+    expect(told.reduce(happen, EMPTY_LOCK)).toEqual(next.state);
+    // What one had asked for whose former lock nobody knows any more.
+    expect(happen(EMPTY_LOCK, granted(next))).toEqual({ ...EMPTY_LOCK, nextFence: 3 });
   });
   it('takes the same request twice as one', () => {
     const { state } = ask(EMPTY_LOCK, request('a', 'dr-test'), request('a', 'dr-test'), request('b', 'dr-test'), request('b', 'dr-test'));

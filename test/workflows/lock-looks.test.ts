@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { WorkflowNotFoundError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type WorkflowClientInterceptor, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
 import type { KernelActivities, LockState } from '../../activities/kernel/kernel-activities.ts';
 import { latestRun } from '../../activities/kernel/run-end.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
@@ -109,6 +110,54 @@ it('a lock that is ended by force while somebody waits goes on with them when it
   await real.releaseLock({ target: 'wiki', guardianId: holder });
   await vi.waitUntil(async () => (await stateOf('wiki')).holders[0]?.guardianId === next, { timeout: 30_000 });
   expect(await stateOf('wiki')).toMatchObject({ holders: [{ guardianId: next, fence: 2 }], waiting: [] });
+}, 120_000);
+
+/** What the kernel does on a host whose calls to the server are altered. */
+const activitiesWith = (interceptor: WorkflowClientInterceptor): KernelActivities => createKernelActivities({
+  client: new Client({ connection: time.environment.connection, interceptors: { workflow: [interceptor] } }), configuration, codeVersion: 'test', searchAttributes: [],
+});
+const asking = (id: string) => ({ target: 'shop', request: { guardianId: id, owner: { workflowId: id, firstExecutionRunId: id }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' as const } });
+
+it('a release is heard by a lock that somebody else begins anew at this very moment, with who releases in it', async () => {
+  const real = time.kernelActivities(configuration);
+  await startWorker({ findFormerLock: (input) => (input.runId === undefined ? Promise.resolve(null) : real.findFormerLock(input)) });
+  const [holder, next] = [await startDummy(), await startDummy()];
+  await real.requestLock(asking(holder));
+  await vi.waitUntil(async () => (await stateOf('shop')).holders.length === 1, { timeout: 30_000 });
+  await time.environment.client.workflow.getHandle(lockId('shop')).terminate('by a person');
+  const overtaken = activitiesWith({ async signal(input, go) {
+    try {
+      await go(input);
+    } catch (error) {
+      await real.requestLock(asking(next));
+      throw error;
+    }
+  } });
+  await overtaken.releaseLock({ target: 'shop', guardianId: holder });
+  await vi.waitUntil(async () => (await stateOf('shop')).holders[0]?.guardianId === next, { timeout: 30_000 });
+  expect(await stateOf('shop')).toMatchObject({ holders: [{ guardianId: next, fence: 2 }], waiting: [] });
+}, 120_000);
+
+it('a lock that is ended between the look whether it lives and the request is not begun anew with nothing', async () => {
+  const real = time.kernelActivities(configuration);
+  // Nothing is listed yet.
+  await startWorker({ findFormerLock: (input) => (input.runId === undefined ? Promise.resolve(null) : real.findFormerLock(input)) });
+  const [holder, next] = [await startDummy(), await startDummy()];
+  await real.requestLock(asking(holder));
+  await vi.waitUntil(async () => (await stateOf('shop')).holders.length === 1, { timeout: 30_000 });
+  const [before] = (await stateOf('shop')).holders;
+  let isEnded = false;
+  const late = activitiesWith({ async describe(input, look) {
+    const seen = await look(input);
+    if (!isEnded) await time.environment.client.workflow.getHandle(lockId('shop')).terminate('by a person');
+    isEnded = true;
+    return seen;
+  } });
+  await expect(late.requestLock(asking(next))).rejects.toThrow(WorkflowExecutionAlreadyStartedError);
+  // As an activity is tried again.
+  await late.requestLock(asking(next));
+  await vi.waitUntil(async () => (await stateOf('shop')).adopting === undefined && (await stateOf('shop')).waiting.length === 1, { timeout: 30_000 });
+  expect(await stateOf('shop')).toMatchObject({ holders: [{ guardianId: holder, fence: before?.fence }], waiting: [{ guardianId: next }] });
 }, 120_000);
 
 it('a release to a lock that never was begins none', async () => {

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { PRIORITIES } from '../../contracts/priority.ts';
-import type { LockRequest, LockState } from '../../activities/kernel/kernel-activities.ts';
+import type { LockEvent, LockRequest, LockState } from '../../activities/kernel/kernel-activities.ts';
 import type { grantSchema } from '../../contracts/internal-messages.ts';
 
 export type Grant = z.output<typeof grantSchema>;
@@ -41,6 +41,20 @@ export function remove(state: LockState, guardianId: string): LockState {
     ...state,
     holders: state.holders.filter((holder) => holder.guardianId !== guardianId),
     waiting: state.waiting.filter((request) => request.guardianId !== guardianId),
+  };
+}
+
+/** What happened to a lock that cannot say itself what came of it. It granted in the order of its queue, and reminds who holds of what he has. */
+export function happen(state: LockState, event: LockEvent): LockState {
+  if ('requested' in event) return enqueue(state, event.requested);
+  if ('released' in event) return remove(state, event.released);
+  const { guardianId, fence, grantedAtMs } = event.granted;
+  const granted = state.waiting.find((request) => request.guardianId === guardianId);
+  return {
+    ...state,
+    nextFence: Math.max(state.nextFence, fence + 1),
+    holders: granted ? [...state.holders, { ...granted, fence, grantedAtMs }] : state.holders,
+    waiting: state.waiting.filter((request) => request !== granted),
   };
 }
 

@@ -6,7 +6,7 @@ import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read } from '../procedure/kernel-activities.ts';
 import { parseInput } from '../procedure/parse-input.ts';
 import { waitUntil } from '../procedure/wait.ts';
-import { adopt, EMPTY_LOCK, enqueue, grantNext, remove, type Grant, type LockState } from './queue.ts';
+import { adopt, EMPTY_LOCK, enqueue, grantNext, happen, remove, type Grant, type LockState } from './queue.ts';
 
 /** Who holds the target since when, and who waits. */
 const holders = defineQuery<LockState>(INTERNAL.holders);
@@ -50,6 +50,8 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
   if (carried === undefined && patched('goes on with what a former lock held')) {
     const { former, firstFence } = await findFormer(workflowId, formerRunId);
     state = released.reduce(remove, adopt(state, former, firstFence));
+    // It may have been ended before it could tell them.
+    toRemind.push(...state.holders.map(({ guardianId }) => guardianId));
   }
   isAdopting = false;
   while (!workflowInfo().continueAsNewSuggested) await round();
@@ -95,9 +97,11 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
  * fence is part of the path of a socket, which has few bytes.
  */
 async function findFormer(lockId: string, runId: string | undefined, closedByMs?: number): Promise<{ former: LockState | null; firstFence: number }> {
-  const former = await read.findFormerLock({ lockId, ...(runId === undefined ? { closedByMs } : { runId }) });
-  if (!former?.adopting) return { former, firstFence: runId !== undefined && former === null ? Math.floor(workflowInfo().startTime.getTime() / 1_000) : 1 };
-  const { adopting, ...since } = former;
+  const found = await read.findFormerLock({ lockId, runId, closedByMs });
+  if (!found) return { former: null, firstFence: runId === undefined ? 1 : Math.floor(workflowInfo().startTime.getTime() / 1_000) };
+  const { adopting, since = [], ...state } = found;
+  if (!adopting) return { former: since.reduce(happen, state), firstFence: 1 };
   const older = await findFormer(lockId, adopting.formerRunId, adopting.startedAtMs);
-  return { former: adopting.released.reduce(remove, adopt(since, older.former, older.firstFence)), firstFence: 1 };
+  const adopted = adopting.released.reduce(remove, adopt(state, older.former, older.firstFence));
+  return { former: since.reduce(happen, adopted), firstFence: 1 };
 }

@@ -1,0 +1,88 @@
+import { defaultPayloadConverter } from '@temporalio/common';
+import { WorkflowNotFoundError, isGrpcServiceError, type Client } from '@temporalio/client';
+import type { temporal } from '@temporalio/proto';
+import { z } from 'zod';
+import { grantedSchema, lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
+import { INTERNAL } from '../../contracts/messages.ts';
+import type { FormerLock, KernelActivities, LockEvent, LockState } from './kernel-activities.ts';
+
+type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
+type Payloads = temporal.api.common.v1.IPayloads | null | undefined;
+
+/** Type of the activity with which a lock looks for guardians that are gone. */
+const LOOK: keyof KernelActivities = 'findDeadGuardians';
+
+/** gRPC's status code NOT_FOUND. */
+const NOT_FOUND = 5;
+
+/** A lock that does not know yet what the one before it held. */
+const NOTHING_YET: LockState = { nextFence: 1, holders: [], waiting: [] };
+
+/**
+ * What a lock held, out of its history: what it was begun with, and what has happened since. Undefined where the server has
+ * forgotten it, or it was begun with something that is no state of a lock.
+ */
+export async function readLock(client: Client, id: string, runId: string | undefined): Promise<FormerLock | undefined> {
+  const events = await eventsOf(client, id, runId);
+  const [first] = events;
+  const begun = first?.workflowExecutionStartedEventAttributes;
+  if (!first || !begun) return undefined;
+  const [carried, formerRunId] = [0, 1].map((index) => argument(begun.input, index));
+  const since = [...eventsIn(events)];
+  if (carried !== undefined && carried !== null) {
+    const state = lockStateSchema.safeParse(carried).data;
+    return state && { ...state, since };
+  }
+  return { ...NOTHING_YET, adopting: { ...(typeof formerRunId === 'string' ? { formerRunId } : {}), startedAtMs: millis(first), released: [] }, since };
+}
+
+async function eventsOf(client: Client, id: string, runId: string | undefined): Promise<HistoryEvent[]> {
+  try {
+    return (await client.workflow.getHandle(id, runId).fetchHistory()).events ?? [];
+  } catch (error) {
+    // The SDK leaves that as gRPC says it.
+    if (error instanceof WorkflowNotFoundError || (isGrpcServiceError(error) && error.code === NOT_FOUND)) return [];
+    throw error;
+  }
+}
+
+/** In the order in which the lock's handlers and its loop took them. */
+function* eventsIn(events: readonly HistoryEvent[]): Generator<LockEvent> {
+  // Who has asked since a look for those that are gone was begun has come back.
+  const looks = new Map<string, Set<string>>();
+  for (const event of events) {
+    const signal = event.workflowExecutionSignaledEventAttributes;
+    const requested = signal?.signalName === INTERNAL.request ? lockRequestSchema.safeParse(argument(signal.input)).data : undefined;
+    if (requested) {
+      for (const asked of looks.values()) asked.add(requested.guardianId);
+      yield { requested };
+    }
+    const released = signal?.signalName === INTERNAL.release ? releaseSchema.safeParse(argument(signal.input)).data : undefined;
+    if (released) yield { released: released.guardianId };
+
+    const told = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
+    const grant = told?.signalName === INTERNAL.granted ? grantedSchema.safeParse(argument(told.input)).data : undefined;
+    if (grant) yield { granted: { guardianId: told?.workflowExecution?.workflowId ?? '', fence: grant.fence, grantedAtMs: millis(event) } };
+    const untold = event.signalExternalWorkflowExecutionFailedEventAttributes;
+    if (untold) yield { released: untold.workflowExecution?.workflowId ?? '' };
+
+    if (event.activityTaskScheduledEventAttributes?.activityType?.name === LOOK) looks.set(String(event.eventId), new Set());
+    const looked = event.activityTaskCompletedEventAttributes;
+    const asked = looks.get(String(looked?.scheduledEventId));
+    if (asked) for (const gone of z.array(z.string()).catch([]).parse(argument(looked?.result))) if (!asked.has(gone)) yield { released: gone };
+  }
+}
+
+/** Anybody can send anything: what cannot be decoded is as nothing. */
+function argument(payloads: Payloads, index = 0): unknown {
+  const payload = payloads?.payloads?.[index];
+  try {
+    return payload ? defaultPayloadConverter.fromPayload(payload) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function millis({ eventTime }: HistoryEvent): number {
+  return Number(eventTime?.seconds ?? 0) * 1000 + Math.floor((eventTime?.nanos ?? 0) / 1e6);
+}

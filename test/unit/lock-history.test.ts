@@ -1,0 +1,39 @@
+import { defaultPayloadConverter } from '@temporalio/common';
+import type { Client } from '@temporalio/client';
+import { expect, it } from 'vitest';
+import { readLock } from '../../activities/kernel/lock-history.ts';
+import { INTERNAL } from '../../contracts/messages.ts';
+
+const payloads = (...values: unknown[]) => ({ payloads: values.map((value) => defaultPayloadConverter.toPayload(value)) });
+const requestOf = (guardianId: string) => ({ guardianId, owner: { workflowId: guardianId, firstExecutionRunId: guardianId }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' });
+const signaled = (signalName: string, ...values: unknown[]) => ({ workflowExecutionSignaledEventAttributes: { signalName, input: payloads(...values) } });
+const asked = (id: string) => signaled(INTERNAL.request, requestOf(id));
+const started = (...input: unknown[]) => ({ workflowExecutionStartedEventAttributes: { input: payloads(...input) } });
+const told = (id: string, fence: number) => ({ signalExternalWorkflowExecutionInitiatedEventAttributes: { signalName: INTERNAL.granted, workflowExecution: { workflowId: id }, input: payloads({ fence }) } });
+const scheduled = (name: string) => ({ activityTaskScheduledEventAttributes: { activityType: { name } } });
+const completed = (scheduledEventId: number, ...result: unknown[]) => ({ activityTaskCompletedEventAttributes: { scheduledEventId, result: payloads(...result) } });
+
+/** What is read out of these events, the first of which is at ten seconds, and each next one a second later. */
+const read = (...events: object[]) => readLock({ workflow: { getHandle: () => ({ fetchHistory: async () => ({ events: events.map((event, index) => ({ eventId: index + 1, eventTime: { seconds: 10 + index, nanos: 0 }, ...event })) }) }) } } as unknown as Client, 'lock/shop', 'run');
+
+it('a lock is what it was begun with, and what has happened since', async () => {
+  const carried = { nextFence: 4, holders: [], waiting: [] };
+  expect(await read(started(carried), asked('a'), told('a', 4), signaled(INTERNAL.release, { guardianId: 'a' }))).toEqual({
+    ...carried, since: [{ requested: requestOf('a') }, { granted: { guardianId: 'a', fence: 4, grantedAtMs: 12_000 } }, { released: 'a' }],
+  });
+  expect(await read(started(null, 'former'), asked('a'))).toEqual({ nextFence: 1, holders: [], waiting: [], adopting: { formerRunId: 'former', startedAtMs: 10_000, released: [] }, since: [{ requested: requestOf('a') }] });
+  expect(await read(started())).toEqual({ nextFence: 1, holders: [], waiting: [], adopting: { startedAtMs: 10_000, released: [] }, since: [] });
+});
+
+it('guardians that could not be told, or were found to be gone, have let go, but for who has asked again since', async () => {
+  const untold = { signalExternalWorkflowExecutionFailedEventAttributes: { workflowExecution: { workflowId: 'x' } } };
+  const lock = await read(started(), untold, asked('b'), scheduled('findDeadGuardians'), asked('c'), scheduled('findFormerLock'), completed(6, ['d']), completed(4, ['a', 'b', 'c']));
+  expect(lock?.since).toEqual([{ released: 'x' }, { requested: requestOf('b') }, { requested: requestOf('c') }, { released: 'a' }, { released: 'b' }]);
+});
+
+it('what anybody could send is nothing', async () => {
+  const encoded = { workflowExecutionSignaledEventAttributes: { signalName: INTERNAL.request, input: { payloads: [{ metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from('{') }] } } };
+  expect((await read(started(), signaled(INTERNAL.request), signaled(INTERNAL.release, 7), signaled('approve', {}), encoded))?.since).toEqual([]);
+  expect(await read(started('no state'))).toBeUndefined();
+  expect(await read()).toBeUndefined();
+});
