@@ -1,4 +1,5 @@
-import { isGrpcServiceError, ServiceError, type Client, type WorkflowExecutionInfo } from '@temporalio/client';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { grpcCodeOf } from './grpc-code.ts';
 
 /** gRPC's status code UNIMPLEMENTED. */
 const UNIMPLEMENTED = 12;
@@ -8,7 +9,6 @@ export async function* listed(client: Client, query: string): AsyncIterable<Work
   try {
     yield* client.workflow.list({ query });
   } catch (error) {
-    const cause = error instanceof ServiceError ? error.cause : error;
-    if (!isGrpcServiceError(cause) || cause.code !== UNIMPLEMENTED) throw error;
+    if (grpcCodeOf(error) !== UNIMPLEMENTED) throw error;
   }
 }

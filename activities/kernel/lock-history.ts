@@ -1,9 +1,10 @@
 import { defaultPayloadConverter } from '@temporalio/common';
-import { WorkflowNotFoundError, isGrpcServiceError, type Client } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 import { z } from 'zod';
 import { grantedSchema, lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
+import { historyIfKnown, millis } from './run-history.ts';
 import type { FormerLock, KernelActivities, LockEvent, LockState } from './kernel-activities.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
@@ -11,9 +12,6 @@ type Payloads = temporal.api.common.v1.IPayloads | null | undefined;
 
 /** Type of the activity with which a lock looks for guardians that are gone. */
 const LOOK: keyof KernelActivities = 'findDeadGuardians';
-
-/** gRPC's status code NOT_FOUND. */
-const NOT_FOUND = 5;
 
 /** A lock that does not know yet what the one before it held. */
 const NOTHING_YET: LockState = { nextFence: 1, holders: [], waiting: [] };
@@ -23,7 +21,7 @@ const NOTHING_YET: LockState = { nextFence: 1, holders: [], waiting: [] };
  * forgotten it, or it was begun with something that is no state of a lock.
  */
 export async function readLock(client: Client, id: string, runId: string | undefined): Promise<FormerLock | undefined> {
-  const events = await eventsOf(client, id, runId);
+  const events = (await historyIfKnown(client, id, runId)) ?? [];
   const [first] = events;
   const begun = first?.workflowExecutionStartedEventAttributes;
   if (!first || !begun) return undefined;
@@ -33,17 +31,7 @@ export async function readLock(client: Client, id: string, runId: string | undef
     const state = lockStateSchema.safeParse(carried).data;
     return state && { ...state, since };
   }
-  return { ...NOTHING_YET, adopting: { ...(typeof formerRunId === 'string' ? { formerRunId } : {}), startedAtMs: millis(first), released: [] }, since };
-}
-
-async function eventsOf(client: Client, id: string, runId: string | undefined): Promise<HistoryEvent[]> {
-  try {
-    return (await client.workflow.getHandle(id, runId).fetchHistory()).events ?? [];
-  } catch (error) {
-    // The SDK leaves that as gRPC says it.
-    if (error instanceof WorkflowNotFoundError || (isGrpcServiceError(error) && error.code === NOT_FOUND)) return [];
-    throw error;
-  }
+  return { ...NOTHING_YET, adopting: { ...(typeof formerRunId === 'string' ? { formerRunId } : {}), startedAtMs: millis(first.eventTime), released: [] }, since };
 }
 
 /** In the order in which the lock's handlers and its loop took them. */
@@ -62,7 +50,7 @@ function* eventsIn(events: readonly HistoryEvent[]): Generator<LockEvent> {
 
     const told = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
     const grant = told?.signalName === INTERNAL.granted ? grantedSchema.safeParse(argument(told.input)).data : undefined;
-    if (grant) yield { granted: { guardianId: told?.workflowExecution?.workflowId ?? '', fence: grant.fence, grantedAtMs: millis(event) } };
+    if (grant) yield { granted: { guardianId: told?.workflowExecution?.workflowId ?? '', fence: grant.fence, grantedAtMs: millis(event.eventTime) } };
     const untold = event.signalExternalWorkflowExecutionFailedEventAttributes;
     if (untold) yield { released: untold.workflowExecution?.workflowId ?? '' };
 
@@ -81,8 +69,4 @@ function argument(payloads: Payloads, index = 0): unknown {
   } catch {
     return undefined;
   }
-}
-
-function millis({ eventTime }: HistoryEvent): number {
-  return Number(eventTime?.seconds ?? 0) * 1000 + Math.floor((eventTime?.nanos ?? 0) / 1e6);
 }

@@ -1,15 +1,17 @@
-import { isGrpcServiceError, QueryNotRegisteredError, ServiceError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import { QueryNotRegisteredError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { lockStateSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { describeIfKnown } from './describe-if-known.ts';
+import { grpcCodeOf } from './grpc-code.ts';
+import { listed } from './listed.ts';
 import type { FormerLock, LockView } from './kernel-activities.ts';
 import { readLock } from './lock-history.ts';
 
 /** Of gRPC. */
-const [INVALID_ARGUMENT, FAILED_PRECONDITION, UNIMPLEMENTED] = [3, 9, 12];
+const [INVALID_ARGUMENT, FAILED_PRECONDITION] = [3, 9];
 
 const NOBODY: LockView = { holders: [], waiting: [] };
 
@@ -60,8 +62,8 @@ export async function findFormerLock(client: Client, id: string, { runId, closed
   const named = runId === undefined ? undefined : await describeNamed(client, id, runId);
   if (runId !== undefined && !named) return null;
   // Who begins a lock anew may have been held up since it looked, while another was begun, granted, and was ended.
-  const listed = await newestListed(client, id, closedByMs);
-  const former = listed && listed.closedAtMs > (named?.closeTime?.getTime() ?? 0) ? listed.runId : runId;
+  const newest = await newestListed(client, id, closedByMs);
+  const former = newest && newest.closedAtMs > (named?.closeTime?.getTime() ?? 0) ? newest.runId : runId;
   return former === undefined ? null : (await stateOf(client, id, former)) ?? null;
 }
 
@@ -76,18 +78,12 @@ async function describeNamed(client: Client, id: string, runId: string): Promise
 }
 
 async function newestListed(client: Client, id: string, closedByMs: number): Promise<{ runId: string; closedAtMs: number } | undefined> {
-  const query = `WorkflowId = '${id.replaceAll("'", "''")}' AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew'`;
   let newest: { runId: string; closedAtMs: number } | undefined;
-  try {
-    for await (const { runId, status, startTime, closeTime } of client.workflow.list({ query })) {
-      const closedAtMs = closeTime?.getTime() ?? 0;
-      // None is its own former one, whatever clocks say.
-      const isFormer = closedAtMs <= closedByMs && startTime.getTime() < closedByMs;
-      if (isOver(status.name) && isFormer && (!newest || closedAtMs > newest.closedAtMs)) newest = { runId, closedAtMs };
-    }
-  } catch (error) {
-    // A server without lists, such as the one that skips time, remembers no former lock either.
-    if (grpcCodeOf(error) !== UNIMPLEMENTED) throw error;
+  for await (const { runId, status, startTime, closeTime } of listed(client, `WorkflowId = '${id.replaceAll("'", "''")}' AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew'`)) {
+    const closedAtMs = closeTime?.getTime() ?? 0;
+    // None is its own former one, whatever clocks say.
+    const isFormer = closedAtMs <= closedByMs && startTime.getTime() < closedByMs;
+    if (isOver(status.name) && isFormer && (!newest || closedAtMs > newest.closedAtMs)) newest = { runId, closedAtMs };
   }
   return newest;
 }
@@ -102,9 +98,4 @@ async function stateOf(client: Client, id: string, runId: string | undefined): P
     if (error instanceof QueryNotRegisteredError || grpcCodeOf(error) === FAILED_PRECONDITION) return readLock(client, id, runId);
     throw error;
   }
-}
-
-function grpcCodeOf(error: unknown): number | undefined {
-  const cause = error instanceof ServiceError ? error.cause : error;
-  return isGrpcServiceError(cause) ? cause.code : undefined;
 }

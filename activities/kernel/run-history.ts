@@ -1,7 +1,8 @@
-import { isGrpcServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import { describeIfKnown } from './describe-if-known.ts';
+import { grpcCodeOf } from './grpc-code.ts';
 import { listed } from './listed.ts';
 import { isLifeOf, latestRun } from './run-end.ts';
 import { stepOf } from './step-of.ts';
@@ -105,13 +106,13 @@ async function eventsOf(client: Client, workflowId: string, runId: string | unde
     const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
     return events ?? [];
   } catch (error) {
-    if (!isGrpcServiceError(error) || error.code !== GRPC_NOT_FOUND) throw error;
-    throw new WorkflowNotFoundError(error.details || 'the server no longer has this history', workflowId, runId);
+    if (grpcCodeOf(error) !== GRPC_NOT_FOUND) throw error;
+    throw new WorkflowNotFoundError((error as Error & { details?: string }).details || 'the server no longer has this history', workflowId, runId);
   }
 }
 
 /** Undefined where the server no longer has it. */
-export async function historyIfKnown(client: Client, workflowId: string, runId: string): Promise<HistoryEvent[] | undefined> {
+export async function historyIfKnown(client: Client, workflowId: string, runId: string | undefined): Promise<HistoryEvent[] | undefined> {
   return eventsOf(client, workflowId, runId).catch((error: unknown) => {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     return undefined;
