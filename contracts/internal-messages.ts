@@ -5,7 +5,7 @@ import { PRIORITIES } from './priority.ts';
 
 /**
  * What a run puts into what it asks its guardian, and gets back with the answer. A reset hands a run the signals of its
- * former life again: only the answer to what this life asked counts. Messages of older code have none.
+ * former life again: only the answer to what this life asked counts. One without answers nothing.
  */
 const askingSchema = z.string().optional();
 
