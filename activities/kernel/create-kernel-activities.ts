@@ -18,6 +18,7 @@ import { createEvidenceWriter } from '../evidence/evidence-writer.ts';
 import { lastUndone } from '../evidence/last-undone.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import { findFormerGuardian } from './former-guardian.ts';
+import { findOverdue } from './guardian-history.ts';
 import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
 import { describeLock, endedLock, findFormerLock, tellLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
@@ -95,6 +96,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       return states.filter((id) => id !== undefined);
     },
     findFormerGuardian: (input) => findFormerGuardian(client, input),
+    findOverdue: ({ owner }) => findOverdue(client, owner),
     findRunEnd: ({ owner }) => findRunEnd(client, owner),
     awaitRunEnd: ({ owner }) => awaitRunEnd(client, owner),
     async endRun({ owner, how, reason }) {

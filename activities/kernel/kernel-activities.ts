@@ -63,6 +63,8 @@ export interface KernelActivities {
   findDeadGuardians(input: { guardianIds: string[] }): Promise<string[]>;
   /** What a life of a run that has no guardian of its own must not deny at its end: what a former life did, and who undoes that. */
   findFormerGuardian(input: { owner: Owner; runId: string }): Promise<FormerGuardian>;
+  /** Why the guardian of a run has told it, or a former life of it, that its lease is over; null where there is no guardian, or it has not. */
+  findOverdue(input: { owner: Owner }): Promise<string | null>;
   /** Looks once: null while the run lives. */
   findRunEnd(input: { owner: Owner }): Promise<RunEnd | null>;
   /** Watches until the run has ended; each that watches takes one of a worker's places for activities. */

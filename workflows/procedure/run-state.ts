@@ -94,6 +94,8 @@ export class RunState {
   abort: OperationRecord | null = null;
   /** Why the run took too long, as its guardian said or as it found out itself; null as long as it did not. */
   overdue: string | null = null;
+  /** How often it was told so in a way that only its guardian can confirm, and has not yet. */
+  overdueDoubts = 0;
   openGate: OpenGate | undefined;
   waitingStep: WaitingStep | undefined;
   /** What of the plan its hash covers, each part by its own hash: what of it has changed can be named. */

@@ -9,6 +9,7 @@ import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts
 import type { Outcome } from '../../contracts/evidence.ts';
 import { closeRun } from './close.ts';
 import { onInternalSignal } from './internal-signal.ts';
+import { receiveOverdue } from './overdue.ts';
 import { guard, waitsForPeople } from './ownership.ts';
 import { read } from './kernel-activities.ts';
 import { receiveDecide, receiveSignal, validateDecide } from './decisions.ts';
@@ -155,13 +156,7 @@ function registerHandlers(state: RunState): void {
   onInternalSignal(INTERNAL.owned, ownedSchema, ({ owner, asking, fence, refused, leaseExpiresAtMs }) => {
     if (isAnswer(owner, asking, state.asking.take)) state.owned = { fence, refused, leaseExpiresAtMs };
   });
-  onInternalSignal(INTERNAL.overdue, overdueSchema, ({ owner, asking, reason }) => {
-    if (owner.firstExecutionRunId !== state.record.owner.firstExecutionRunId) return;
-    // The lease is of all lives: one that was reset to before it asked for anything holds the target all the same.
-    if (state.asking.take !== undefined && asking !== undefined && asking !== state.asking.take) return;
-    state.overdue ??= reason;
-    state.bodyScope.cancel();
-  });
+  onInternalSignal(INTERNAL.overdue, overdueSchema, (message) => receiveOverdue(state, message));
   onInternalSignal(INTERNAL.settled, settledSchema, ({ owner, asking, ...settlement }) => {
     if (isAnswer(owner, asking, state.asking.finish)) state.settlement = settlement;
   });
