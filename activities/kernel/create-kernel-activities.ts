@@ -17,6 +17,7 @@ import { directoryStore } from '../evidence/directory-store.ts';
 import { createEvidenceWriter } from '../evidence/evidence-writer.ts';
 import { lastUndone } from '../evidence/last-undone.ts';
 import { describeIfKnown } from './describe-if-known.ts';
+import { findUnguardedEnd } from './evidence-due.ts';
 import { findFormerGuardian } from './former-guardian.ts';
 import { findOverdue } from './guardian-history.ts';
 import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
@@ -96,6 +97,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       return states.filter((id) => id !== undefined);
     },
     findFormerGuardian: (input) => findFormerGuardian(client, input),
+    findUnguardedEnd: (input) => findUnguardedEnd(client, input),
     findOverdue: ({ owner }) => findOverdue(client, owner),
     findRunEnd: ({ owner }) => findRunEnd(client, owner),
     awaitRunEnd: ({ owner }) => awaitRunEnd(client, owner),
