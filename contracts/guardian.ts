@@ -30,8 +30,8 @@ export function guardianId(owner: Owner): string {
 }
 
 /**
- * Workflow id of what writes the evidence of a run that was ended by force before it had a guardian: of each life its own,
- * so that what a run is reset to never takes it for its guardian.
+ * Workflow id of what writes the evidence of a run that was ended by force and has no guardian: of each life its own, so
+ * that what a run is reset to never takes it for its guardian.
  */
 export function evidenceWriterId({ workflowId, runId }: { workflowId: string; runId: string }): string {
   return shortWorkflowId(`evidence/${workflowId}/`, runId);

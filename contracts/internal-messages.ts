@@ -5,7 +5,7 @@ import { PRIORITIES } from './priority.ts';
 
 /**
  * What a run puts into what it asks its guardian, and gets back with the answer. A reset hands a run the signals of its
- * former life again: only the answer to what this life asked counts. Messages of older code have none.
+ * former life again: only the answer to what this life asked counts. One without answers nothing.
  */
 const askingSchema = z.string().optional();
 
@@ -40,7 +40,7 @@ export const guardianInputSchema = z.object({
   priority: prioritySchema,
   /** Channels that are told when something could not be undone. Runs of older code name none. */
   alarm: z.array(z.string()).default([]),
-  /** For a run that was ended by force before it had a guardian: nothing is to be guarded, only its evidence to be written. */
-  forEvidence: z.boolean().optional(),
+  /** Of this run, which was ended by force and has no guardian, the evidence is to be written; nothing is to be guarded. */
+  forEvidence: z.object({ runId: z.string().min(1) }).optional(),
 });
 export const releaseSchema = z.object({ guardianId: z.string() });

@@ -102,6 +102,20 @@ export interface TeardownResult extends Pick<Teardown, 'outcome' | 'provenAbsent
   left: string | null;
 }
 
+/** Ends the record of steps and gates that were open when their run ended. */
+export function closeOpenEntries({ steps, gates }: Pick<RunRecord, 'steps' | 'gates'>, at: string): void {
+  for (const step of steps) {
+    if (step.outcome !== 'running' && step.outcome !== 'waiting') continue;
+    step.outcome = 'cancelled';
+    step.finishedAt = at;
+  }
+  for (const gate of gates) {
+    if (gate.outcome !== 'open') continue;
+    gate.outcome = 'cancelled';
+    gate.closedAt = at;
+  }
+}
+
 /** Puts the record of a run into the form that evidence has. */
 export function evidenceOf(record: RunRecord, end: End & { settlement: Settlement; runId: string; finishedAtMs: number; writtenBy: 'run' | 'guardian' }): UncountedEvidence {
   return {

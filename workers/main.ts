@@ -11,7 +11,7 @@ import { temporalConnectOptions, type TemporalFlags } from './temporal-connectio
 
 /** How often drills are looked for that nobody guards any more. */
 const SWEEP_EVERY_MS = 60_000;
-/** How often runs are looked for that were ended by force before they had a guardian: people wait for their evidence. */
+/** How often runs are looked for that were ended by force without a guardian: people wait for their evidence. */
 const LOOK_FOR_ENDS_EVERY_MS = 10_000;
 /** How often copies of evidence are made up for: a share may have been away for longer than runs wait for it. */
 const COPY_EVERY_MS = 3_600_000;
@@ -90,7 +90,7 @@ function endsOf({ client, configuration, log }: Pick<SweepTools, 'client' | 'con
     try {
       const { createEndWatch, RUNBOOKS } = await import('./worker-parts.ts');
       watch ??= createEndWatch({ client, configuration, types: Object.keys(RUNBOOKS) });
-      for (const workflowId of await watch()) log(`gave ${workflowId}, which was ended by force before it had one, a guardian for its evidence`);
+      for (const workflowId of await watch()) log(`the evidence of ${workflowId}, which was ended by force and has no guardian, is being written`);
       said = '';
     } catch (error) {
       const problem = `warning: runs that were ended by force cannot be looked for, and get no evidence meanwhile: ${(error as Error).message}`;

@@ -5,7 +5,7 @@ import type { Evidence } from '../../contracts/evidence.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import { INTERNAL, QUERIES } from '../../contracts/messages.ts';
-import { endOf, evidenceOf, UNKNOWN_VERSION, type RunRecord, type UncountedEvidence } from '../../contracts/record.ts';
+import { closeOpenEntries, endOf, evidenceOf, UNKNOWN_VERSION, type RunRecord, type UncountedEvidence } from '../../contracts/record.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { KERNEL_GATES, type GatePolicy } from '../../contracts/gate.ts';
 import { membersOf, type Groups } from '../../contracts/people.ts';
@@ -17,7 +17,9 @@ import { directoryStore } from '../evidence/directory-store.ts';
 import { createEvidenceWriter } from '../evidence/evidence-writer.ts';
 import { lastUndone } from '../evidence/last-undone.ts';
 import { describeIfKnown } from './describe-if-known.ts';
+import { findUnguardedEnd } from './evidence-due.ts';
 import { findFormerGuardian } from './former-guardian.ts';
+import { findOverdue } from './guardian-history.ts';
 import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
 import { describeLock, findFormerLock, releaseLock, tellLock } from './locks.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
@@ -86,6 +88,8 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       return states.filter((id) => id !== undefined);
     },
     findFormerGuardian: (input) => findFormerGuardian(client, input),
+    findUnguardedEnd: (input) => findUnguardedEnd(client, input),
+    findOverdue: ({ owner }) => findOverdue(client, owner),
     findRunEnd: ({ owner }) => findRunEnd(client, owner),
     awaitRunEnd: ({ owner }) => awaitRunEnd(client, owner),
     async endRun({ owner, how, reason }) {
@@ -115,8 +119,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       const writtenBy = Context.current().info.workflowExecution?.workflowId ?? guardianId(owner);
       const failure = known ?? (outcome === 'succeeded' ? null : { type: outcome.toUpperCase(), message: `the run ended without writing its evidence (${end?.status ?? outcome}); ${writtenBy} wrote this` });
       const evidence = evidenceOf(record ?? unknownRecord({ whyUnknown, runbook, target, owner, codeVersion, startedAtMs: (await describeIfKnown(client, owner.workflowId, runId))?.startTime.getTime() ?? finishedAtMs }), { ...endOf({ outcome, failure }, settlement), settlement, runId, finishedAtMs, writtenBy: 'guardian' });
-      evidence.steps = evidence.steps.map((step) => (step.outcome === 'running' ? { ...step, outcome: 'cancelled', finishedAt: evidence.finishedAt } : step));
-      evidence.gates = evidence.gates.map((gate) => (gate.outcome === 'open' ? { ...gate, outcome: 'cancelled', closedAt: evidence.finishedAt } : gate));
+      closeOpenEntries(evidence, evidence.finishedAt);
       const whole = await withHistory(owner, evidence);
       return whileThereIsTime(left, () => writer.write(whole));
     },

@@ -59,6 +59,9 @@ export interface Unsettled { place: Place | null; fence?: number; byFormerLife: 
  */
 export interface FormerGuardian { state: 'none' | 'lives' | 'endedByForce'; unsettled: Unsettled | null; left: Settlement | null; lost: string[] }
 
+/** What there is to say of a run that was ended by force without a guardian. `left`: what the guardian of a former life could not undo; `lost`: former lives whose histories the server no longer has, and of which no guardian is known. */
+export interface UnguardedEnd { left: Settlement | null; lost: readonly string[] }
+
 /** What the kernel needs of the world. All are safe to call twice. */
 export interface KernelActivities {
   describeRun(input: { runbook: string; target: string | undefined; gates: readonly string[]; run: { workflowId: string; runId: string } }): Promise<RunSettings>;
@@ -76,6 +79,10 @@ export interface KernelActivities {
   findDeadGuardians(input: { guardianIds: string[] }): Promise<string[]>;
   /** What the end of a run must not deny: what it and its former lives did, and who undoes that. `besides`: the guardian's run that asks, where one does. */
   findFormerGuardian(input: { owner: Owner; besides?: string }): Promise<FormerGuardian>;
+  /** What the evidence of a run that was ended by force may say without its guardian; null where that is not for another to write: a guardian lives, knew what the run did, or has written it, or the run goes on in what it was reset to. */
+  findUnguardedEnd(input: { owner: Owner; runId: string }): Promise<UnguardedEnd | null>;
+  /** Why the guardian of a run has told it, or a former life of it, that its lease is over; null where there is no guardian, or it has not. */
+  findOverdue(input: { owner: Owner }): Promise<string | null>;
   /** Looks once: null while the run lives. */
   findRunEnd(input: { owner: Owner }): Promise<RunEnd | null>;
   /** Watches until the run has ended; each that watches takes one of a worker's places for activities. */

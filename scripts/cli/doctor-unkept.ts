@@ -4,9 +4,10 @@ import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { formatSeconds } from '../../activities/evidence/report-format.ts';
 import { namesOf } from '../../activities/evidence/store.ts';
 import { describeIfKnown } from '../../activities/kernel/describe-if-known.ts';
+import { whoWrites, type Standing } from '../../activities/kernel/evidence-due.ts';
 import { LOOK_BACK_MS } from '../../activities/kernel/unguarded-ends.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
-import { evidenceWriterId, guardianId } from '../../contracts/guardian.ts';
+import { guardianId } from '../../contracts/guardian.ts';
 import { isOver, wasEndedByForce } from '../../contracts/run-status.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
@@ -25,8 +26,8 @@ const SEEN_TO_WITHIN_MS = 60_000;
 /** A run that was refused has no more: started, one task of three events, and its end. */
 const EVENTS_OF_NOTHING = 5;
 
-/** `writer`: the workflow that saw to its evidence in the run's place and is over, where the server still knows one. Undefined: nobody asked. */
-interface Unkept { run: WorkflowExecutionInfo; writer: string | null | undefined }
+/** `standing`: who writes its evidence in its place, where it was ended by force. Undefined: it wrote its own, or nobody asked. */
+interface Unkept { run: WorkflowExecutionInfo; standing: Standing | undefined }
 
 /** Runs that are over, whose evidence is on none of this host's stores: once the server forgets them, nobody may know what they did. */
 export async function examineUnkept(connected: Pick<Connected, 'client' | 'namespace'>, configuration: Pick<Configuration, 'evidence'>, nowMs = Date.now()): Promise<Finding[]> {
@@ -42,8 +43,8 @@ export async function examineUnkept(connected: Pick<Connected, 'client' | 'names
     }
     const ours: Unkept[] = [];
     for (const [index, run] of unkept.entries()) {
-      const writer = index < ASKED ? await overWriterOf(connected, run) : undefined;
-      if (writer !== 'none is due') ours.push({ run, writer: writer?.workflowId });
+      const standing = index < ASKED ? await standingOf(connected, run) : undefined;
+      if (standing?.state !== 'goes on' && standing?.state !== 'somebody is at it') ours.push({ run, standing });
     }
     if (ours.length === 0) findings.ok(NAME, `there is none among the ${looked} newest that the server knows`);
     else tell(findings, ours, await retentionMs(connected));
@@ -63,22 +64,24 @@ function closedAtMs({ closeTime }: WorkflowExecutionInfo): number {
 
 function tell(findings: Findings, unkept: readonly Unkept[], retention: number | null): void {
   // The one that is forgotten first comes first.
-  for (const { run, writer } of unkept.toSorted((a, b) => closedAtMs(a.run) - closedAtMs(b.run)).slice(0, TOLD)) {
+  for (const { run, standing } of unkept.toSorted((a, b) => closedAtMs(a.run) - closedAtMs(b.run)).slice(0, TOLD)) {
     const left = retention === null ? null : closedAtMs(run) + retention - Date.now();
     const until = left === null ? 'nobody knows how long the server still knows it' : left <= 0 ? 'the server may forget it at any moment' : `the server still knows it for ${formatSeconds(left / 1_000)}`;
     findings.warning(NAME, `the evidence of ${run.workflowId} (run ${run.runId}, ${run.status.name.toLowerCase()}) is on none of this host's stores; ${until}`,
-      `${whereToFindIt(run, writer)}; where there is none, keep the history: \`temporal workflow show ${idsOf(run)} --output json\``);
+      `${whereToFindIt(run, standing)} keep the history: \`temporal workflow show ${idsOf(run)} --output json\``);
   }
   if (unkept.length > TOLD) findings.warning(NAME, `${unkept.length - TOLD} more are without, closed later`, 'set evidence.copies to a place that all hosts with workers share');
 }
 
 /** A run that was ended by force has no result: what wrote its evidence is another workflow, and it may be still to come. */
-function whereToFindIt(run: WorkflowExecutionInfo, writer: Unkept['writer']): string {
+function whereToFindIt(run: WorkflowExecutionInfo, standing: Unkept['standing']): string {
   const copy = 'copy it here from the host that wrote it';
-  if (!wasEndedByForce(run.status.name)) return `${copy}: \`temporal workflow result ${idsOf(run)}\` names the file`;
-  if (writer) return `${copy}: \`temporal workflow show --workflow-id ${quote(writer)} --output json\` names the file, in the result of the activity writeEvidenceOfDeadRun`;
-  const isSeenTo = writer === null && Date.now() - closedAtMs(run) < LOOK_BACK_MS;
-  return isSeenTo ? `start a worker within ${LOOK_BACK_MS / 3_600_000} h of its end, where none is up: it writes the evidence` : copy;
+  const otherwise = '; where there is none,';
+  if (!wasEndedByForce(run.status.name)) return `${copy}: \`temporal workflow result ${idsOf(run)}\` names the file${otherwise}`;
+  if (standing?.state === 'written') return `${copy}: \`temporal workflow show --workflow-id ${quote(standing.by)} --output json\` names the file, in the result of the activity writeEvidenceOfDeadRun${otherwise}`;
+  if (standing?.state === 'nobody' && standing.because !== null) return `nobody writes it: ${standing.because}; look by hand for what it may have left, and`;
+  const isSeenTo = standing?.state === 'due' && Date.now() - closedAtMs(run) < LOOK_BACK_MS;
+  return (isSeenTo ? `start a worker within ${LOOK_BACK_MS / 3_600_000} h of its end, where none is up: it writes the evidence` : copy) + otherwise;
 }
 
 function idsOf({ workflowId, runId }: WorkflowExecutionInfo): string {
@@ -97,23 +100,17 @@ function closedRuns({ client }: Pick<Connected, 'client'>): AsyncIterable<Workfl
   return client.workflow.list({ query: `WorkflowType IN (${types}) AND TaskQueue = "${TASK_QUEUE}" AND ExecutionStatus IN ("Completed", "Failed", "Canceled", "Terminated", "TimedOut")`, pageSize: LOOKED_FOR });
 }
 
-/**
- * Which workflow saw to a run's evidence, besides the run; null where the server knows none. None is due of a run that goes
- * on in what it was reset to, nor while somebody is still at it.
- */
-async function overWriterOf({ client }: Pick<Connected, 'client'>, { workflowId, runId }: WorkflowExecutionInfo): Promise<{ workflowId: string | null } | 'none is due'> {
+/** None is due of a run that goes on in what it was reset to, nor while somebody is still at it. */
+async function standingOf({ client }: Pick<Connected, 'client'>, run: WorkflowExecutionInfo): Promise<Standing | undefined> {
+  // A history that cannot be read keeps nobody from hearing of the others.
+  if (wasEndedByForce(run.status.name)) return whoWrites(client, run).catch(() => undefined);
+  const { workflowId, runId } = run;
   const described = await describeIfKnown(client, workflowId, runId);
   // Forgotten since it was listed.
-  if (!described || described.raw.workflowExtendedInfo?.resetRunId) return 'none is due';
-  const firstExecutionRunId = described.raw.workflowExecutionInfo?.firstRunId || runId;
-  let over: string | null = null;
-  for (const id of [guardianId({ workflowId, firstExecutionRunId }), evidenceWriterId({ workflowId, runId })]) {
-    // One that had none, or whose writer is forgotten already, had time enough.
-    const writer = await client.workflow.getHandle(id).describe().catch(() => undefined);
-    if (writer && !isOver(writer.status.name)) return 'none is due';
-    if (writer) over = id;
-  }
-  return { workflowId: over };
+  if (!described || described.raw.workflowExtendedInfo?.resetRunId) return { state: 'goes on' };
+  // One whose guardian is forgotten already had time enough.
+  const guardian = await describeIfKnown(client, guardianId({ workflowId, firstExecutionRunId: described.raw.workflowExecutionInfo?.firstRunId || runId }));
+  return guardian && !isOver(guardian.status.name) ? { state: 'somebody is at it' } : undefined;
 }
 
 /** How long the server keeps a run after its end; null where it does not say. */

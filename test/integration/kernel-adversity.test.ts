@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -97,6 +98,34 @@ it('a wait for the lock that is longer than a lease ends the run, with evidence 
   expect(await run.evidence()).toMatchObject({ outcome: 'timedOut', steps: [], teardown: { outcome: 'notNeeded' } });
   expect((await holders()).waiting).toEqual([]);
   await letGo();
+});
+
+it('a run that was told so, and has ended, can be reset to its start: what its former life was told does not end the new one', async () => {
+  const letGo = await takeLock();
+  const run = await start();
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER' } });
+  await run.guardian.result();
+  await letGo();
+  const runId = await reset(environment, run, 'first');
+  await environment.client.workflow.getHandle(run.handle.workflowId).result();
+  await environment.client.workflow.getHandle(run.guardian.workflowId).result();
+  expect((await environment.evidence()).find((one) => one.runId === runId)).toMatchObject({ outcome: 'succeeded', teardown: { outcome: 'done', provenAbsent: true } });
+});
+
+it('one whose lease ended while it acted can be reset to its gate, where people decide again; what anybody says of its lease does not end it', async () => {
+  const run = await start({ database: 'gated', stallMs: 120_000 });
+  const newest = environment.client.workflow.getHandle(run.handle.workflowId);
+  await gateOpens(run);
+  await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER' } });
+  await run.guardian.result();
+  const runId = await reset(environment, run, 'first');
+  await until(async () => ((await newest.query<Progress>('progress').catch(() => undefined))?.openGate ?? null) !== null, 'the gate is open again');
+  const owner = { workflowId: run.handle.workflowId, firstExecutionRunId: run.handle.firstExecutionRunId };
+  for (const asking of [{}, { asking: randomUUID() }]) await newest.signal(INTERNAL.overdue, { owner, reason: 'somebody says so', ...asking });
+  await newest.signal('reject', { gate: 'start', by: 'anna' });
+  await expect(newest.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
+  expect((await environment.evidence()).find((one) => one.runId === runId)).toMatchObject({ outcome: 'rejected' });
 });
 
 it('a pause before the target is taken lasts as long as a lease at most', async () => {

@@ -78,14 +78,21 @@ it('a run with the longest id that the server takes has a guardian, too', async 
   expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
 });
 
-it('a settlement that the guardian of another owner reports is no proof for this run', async () => {
+it('a settlement that the guardian of another owner reports, or that answers nothing the run has asked, is no proof for it', async () => {
   const run = await start({ stallMs: 1_500 });
   await acting(run);
-  const foreign = { workflowId: run.handle.workflowId, firstExecutionRunId: randomUUID() };
+  const own = { workflowId: run.handle.workflowId, firstExecutionRunId: run.handle.firstExecutionRunId };
+  const foreign = { ...own, firstExecutionRunId: randomUUID() };
   const claim = { compensations: [], teardown: { outcome: 'done', provenAbsent: true, leaseExpiresAt: null, destroyed: ['not ours'], proofs: [] } };
-  await run.handle.signal(INTERNAL.settled, { owner: foreign, ...claim });
-  await run.handle.signal(INTERNAL.settled, claim);
+  for (const message of [{ owner: foreign }, {}, { owner: own }, { owner: own, asking: randomUUID() }]) await run.handle.signal(INTERNAL.settled, { ...claim, ...message });
   await run.handle.result();
   await run.guardian.result();
   expect((await run.evidence()).teardown).toMatchObject({ outcome: 'done', provenAbsent: true, destroyed: ['one', 'two'] });
+});
+
+it('a fence that answers nothing the run has asked is none', async () => {
+  const run = await start({ looksFirst: true });
+  const owner = { workflowId: run.handle.workflowId, firstExecutionRunId: run.handle.firstExecutionRunId };
+  for (const asking of [{}, { asking: randomUUID() }]) await run.handle.signal(INTERNAL.owned, { owner, fence: 4_711, leaseExpiresAtMs: Date.now(), ...asking });
+  expect((await run.handle.result() as { fence: number }).fence).toBeLessThan(4_711);
 });

@@ -42,6 +42,14 @@ describe('a step that fails, where the configuration lets it wait', () => {
     await expect(retry({})).rejects.toThrow(/completed|not found/i);
   });
 
+  it('is cancelled where the run is ended by force while it waits, as it is where the run ends by itself', async () => {
+    const run = await start({ failAt: 'one' });
+    await waits(run, 'write one');
+    await run.handle.terminate('test');
+    await run.guardian.result();
+    expect((await run.evidence()).steps).toMatchObject([{ name: 'write one', outcome: 'cancelled', finishedAt: expect.any(String) as string }]);
+  });
+
   it('can be skipped where its runbook allows that, which is said under what was not verified', async () => {
     const run = await start({ failAt: 'two' });
     await waits(run, 'write two');

@@ -1,8 +1,10 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { ApplicationFailure, type WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { describeIfKnown } from '../../activities/kernel/describe-if-known.ts';
 import { createEndWatch } from '../../activities/kernel/unguarded-ends.ts';
-import { evidenceWriterId } from '../../contracts/guardian.ts';
+import { evidenceWriterId, GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
 import { startKernelEnvironment, toyConfiguration, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { acting, gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -11,7 +13,7 @@ let working: Awaited<ReturnType<KernelEnvironment['startWorker']>>;
 beforeAll(async () => {
   const gates = { start: { assurance: 'none', requesterMayApprove: true } };
   // A lock notices only after a while that a guardian was ended by force: who does that has a target alone.
-  environment = await startKernelEnvironment(gates, {}, { free: {}, own: gates, other: gates, both: gates, last: {} });
+  environment = await startKernelEnvironment(gates, {}, { free: {}, second: {}, own: gates, other: gates, both: gates, last: {} });
   working = await environment.startWorker();
 });
 afterAll(() => environment.stop());
@@ -85,7 +87,7 @@ it('one that goes on in what it was reset to gets none; the new life, ended by f
   const again = await reset(environment, run, 'first');
   await opensAgain(newest);
   await newest.terminate('test');
-  await until(async () => (await evidenceOf(run)).length === 2, 'the life after a guardian has evidence, too');
+  await until(async () => (await evidenceOf(run)).length === 2, 'the life after one with a writer has evidence, too');
   expect((await evidenceOf(run)).map(({ runId }) => runId)).toContain(again);
 });
 
@@ -96,6 +98,27 @@ it('where the own guardian of a run was ended by force, no other claims that the
   await run.handle.terminate('test');
   await listed(run);
   expect([await look(), await evidenceOf(run), (await guardianOf(run))?.status.name]).toEqual([[], [], 'TERMINATED']);
+  await writeByHand(run);
+  expect(await evidenceOf(run)).toEqual([]);
+});
+
+/** What a worker starts, as somebody may do who can reach the server; waits until it has ended. */
+async function writeByHand({ handle: { workflowId, firstExecutionRunId } }: ToyRun, changes: { workflowId?: string } = {}): Promise<unknown> {
+  const runId = firstExecutionRunId;
+  const input = { owner: { workflowId, firstExecutionRunId }, runbook: 'toy', target: 'shop', sharesTargetWith: [], lease: { maximumMs: 1, hostLossMs: 1 }, forEvidence: { runId } };
+  return environment.client.workflow.execute(GUARDIAN_TYPE, { workflowId: evidenceWriterId({ workflowId, runId }), taskQueue: 'runbooks', args: [input], ...changes });
+}
+
+it('whoever starts what writes evidence by hand gets none before the guardian has settled, and none under another name', async () => {
+  const run = await start({ database: 'second', stallMs: 60_000 });
+  await acting(run);
+  await run.handle.terminate('test');
+  await writeByHand(run);
+  await expect(writeByHand(run, { workflowId: 'mine' })).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: expect.stringContaining('a guardian with this input has to be evidence/toy/') as string } });
+  await expect(writeByHand(run, { workflowId: guardianId(run.handle) })).rejects.toThrow('already started');
+  expect(await evidenceOf(run)).toEqual([]);
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'terminated', compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true } });
 });
 
 /** A run that acted, and was reset to its gate: its former life did something, and its new one has no guardian of its own. */
@@ -157,6 +180,101 @@ it('the guardian of the former life, which undid it, is the only one to write it
   await until(async () => (await environment.client.workflow.count(`RunId = '${runId}' AND ExecutionStatus = 'Terminated'`)).count > 0, 'the server lists it');
   expect([await look(), await writerOf(run, runId)]).toEqual([[], undefined]);
   expect(await run.evidence()).toMatchObject({ outcome: 'terminated', compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true } });
+});
+
+/** The one piece of evidence of a life. */
+async function evidenceOfLife(run: ToyRun, runId: string) {
+  const found = (await evidenceOf(run)).filter((one) => one.runId === runId);
+  expect(found).toHaveLength(1);
+  return found[0];
+}
+
+it('a life at its gate after a guardian that had ended has evidence, too', async () => {
+  const run = await start();
+  await gateOpens(run);
+  await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+  await run.handle.result();
+  await run.guardian.result();
+  const runId = await reset(environment, run, 'first');
+  const newest = environment.client.workflow.getHandle(run.handle.workflowId);
+  await opensAgain(newest);
+  await newest.terminate('test');
+  await seenTo(run, runId);
+  expect(await evidenceOfLife(run, runId)).toMatchObject({ outcome: 'terminated', chain: { writtenBy: 'guardian' }, compensations: [], teardown: { outcome: 'notNeeded', provenAbsent: true } });
+});
+
+/** A run that acted and was ended by force, reset to its gate while its guardian still undoes what it did; that ends before this does. */
+async function resetWhileSettling({ isLeft = false } = {}): Promise<{ run: ToyRun; runId: string }> {
+  const run = await start({ stallMs: 60_000 });
+  await gateOpens(run);
+  await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+  await acting(run);
+  for (const trouble of isLeft ? ['immutable', 'stale'] : []) await writeFile(path.join(run.root, trouble), '');
+  await run.handle.terminate('test');
+  await until(async () => await run.guardian.query<string>('phase') === 'settling', 'its guardian settles');
+  const runId = await reset(environment, run, 'first');
+  const newest = environment.client.workflow.getHandle(run.handle.workflowId);
+  await opensAgain(newest);
+  await run.guardian.result();
+  expect(await evidenceOfLife(run, run.handle.firstExecutionRunId)).toMatchObject({ compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: isLeft ? 'failed' : 'done' } });
+  await newest.terminate('test');
+  return { run, runId };
+}
+
+it('so has one that began while that guardian still settled', async () => {
+  const { run, runId } = await resetWhileSettling();
+  await seenTo(run, runId);
+  expect(await evidenceOfLife(run, runId)).toMatchObject({ outcome: 'terminated', compensations: [], teardown: { outcome: 'notNeeded', provenAbsent: true } });
+});
+
+it('what that guardian could not undo, it does not deny', async () => {
+  const { run, runId } = await resetWhileSettling({ isLeft: true });
+  await seenTo(run, runId);
+  expect(await evidenceOfLife(run, runId)).toMatchObject({ outcome: 'terminated', teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('the box cannot be removed') as string } });
+});
+
+it('where a life acted when its guardian had ended, none that it is reset to denies that', async () => {
+  const run = await start({ stallMs: 60_000 });
+  const newest = environment.client.workflow.getHandle(run.handle.workflowId);
+  await gateOpens(run);
+  await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+  await acting(run);
+  await run.handle.terminate('test');
+  await run.guardian.result();
+  await reset(environment, run, 'last');
+  await until(async () => (await run.journal()).filter((line) => line === 'begin one').length === 2, 'the second life acts');
+  const runId = await reset(environment, run, 'first');
+  await opensAgain(newest);
+  await newest.terminate('test');
+  await until(async () => (await environment.client.workflow.count(`RunId = '${runId}' AND ExecutionStatus = 'Terminated'`)).count > 0, 'the server lists it');
+  expect([await look(), await writerOf(run, runId)]).toEqual([[], undefined]);
+});
+
+it('where what writes evidence is itself ended by force, another does', async () => {
+  const run = await start();
+  await gateOpens(run);
+  await withoutEvidenceDirectory(environment, async () => {
+    await run.handle.terminate('test');
+    const works = () => until(async () => (await writerOf(run))?.status.name === 'RUNNING', 'its evidence is being written');
+    await works();
+    await environment.client.workflow.getHandle((await writerOf(run))!.workflowId).terminate('test');
+    await works();
+  });
+  await seenTo(run);
+  expect(await run.evidence()).toMatchObject({ outcome: 'terminated', chain: { writtenBy: 'guardian' } });
+});
+
+it.each([
+  ['something else that completed', async ({ handle }: ToyRun, workflowId: string) => void await environment.client.workflow.execute('contender', { workflowId, taskQueue: 'runbooks', args: [{ lockId: handle.workflowId, turns: 0 }] })],
+  ['one that refused its input', async (_run: ToyRun, workflowId: string) => void await environment.client.workflow.execute(GUARDIAN_TYPE, { workflowId, taskQueue: 'runbooks', args: [{}] }).catch(() => undefined)],
+  ['one that was started too early', async (run: ToyRun) => void await writeByHand(run)],
+])('%s under the name of what writes a run\'s evidence keeps it from none', async (_title, squat) => {
+  const run = await start();
+  await gateOpens(run);
+  await squat(run, evidenceWriterId({ workflowId: run.handle.workflowId, runId: run.handle.firstExecutionRunId }));
+  await run.handle.terminate('test');
+  await until(async () => (await evidenceOf(run)).length === 1, 'there is evidence');
+  expect(await run.evidence()).toMatchObject({ outcome: 'terminated', chain: { writtenBy: 'guardian' } });
 });
 
 it('while evidence cannot be written, what the run was reset to goes its own way', async () => {
@@ -222,4 +340,16 @@ it('several workers that look at once give one guardian; a run that nobody had b
   const looking = vi.spyOn(client.workflow, 'getHandle');
   expect([await watches[0]!(), looking.mock.calls]).toEqual([[], []]);
   looking.mockRestore();
+});
+
+it('what writes evidence says nothing of another life than its own', async () => {
+  const run = await start();
+  await gateOpens(run);
+  await reset(environment, run, 'first');
+  const newest = environment.client.workflow.getHandle(run.handle.workflowId);
+  await opensAgain(newest);
+  await environment.stopLooking();
+  await newest.terminate('test');
+  await writeByHand(run);
+  expect(await evidenceOf(run)).toEqual([]);
 });

@@ -97,11 +97,14 @@ export class Guard {
   }
 
   async #awaitTake(): Promise<Phase> {
-    // One that lives was reset meanwhile: it starts a guardian of its own, with what only it knows.
     if (this.#input.forEvidence) {
-      if (await this.#run.lives()) return 'done';
-      this.#settlement = settledAsFarAsKnown((await read.readLedger({ owner: this.#input.owner })).lost ?? [], instantOf(Date.now()));
-      return 'giving the target back';
+      const { owner, forEvidence: { runId } } = this.#input;
+      // One that was reset meanwhile goes on, or has ended in another way: what that life did is not known here.
+      if (await this.#run.lives() || this.#run.end?.runId !== runId) return 'done';
+      const unguarded = await read.findUnguardedEnd({ owner, runId });
+      if (!unguarded) return 'done';
+      this.#settlement = unguarded.left ?? settledAsFarAsKnown(unguarded.lost, instantOf(Date.now()));
+      return 'seeing to the evidence';
     }
     await waitLooking(() => this.#taken !== undefined || this.#isOver, () => this.#run.lives(), RUN_LOOKS);
     return this.#taken || (await this.#inherits()) ? 'waiting for the lock' : 'giving the target back';

@@ -1,5 +1,5 @@
-import { CancellationScope } from '@temporalio/workflow';
-import { GUARDIAN_TYPE } from '../../contracts/guardian.ts';
+import { ApplicationFailure, CancellationScope, workflowInfo } from '@temporalio/workflow';
+import { evidenceWriterId, GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
 import { guardianInputSchema } from '../../contracts/internal-messages.ts';
 import type { Settlement } from '../../contracts/record.ts';
 import { parseInput } from '../procedure/parse-input.ts';
@@ -12,6 +12,10 @@ import { Guard } from './guard.ts';
  */
 export async function guardian(rawInput?: unknown): Promise<Settlement> {
   const input = parseInput({ type: GUARDIAN_TYPE, input: guardianInputSchema }, rawInput);
+  const { owner, forEvidence } = input;
+  // Anybody can start one by hand: under another name it would know nothing of the run's own, and contradict it.
+  const id = forEvidence ? evidenceWriterId({ workflowId: owner.workflowId, ...forEvidence }) : guardianId(owner);
+  if (workflowInfo().workflowId !== id) throw ApplicationFailure.nonRetryable(`a ${GUARDIAN_TYPE} with this input has to be ${id}; runs and workers start those that are needed`, 'INVALID_INPUT');
   // A cancel of everything reaches it too, and that is when it is needed.
   return CancellationScope.nonCancellable(() => new Guard(input).run());
 }

@@ -1,10 +1,11 @@
 import { workflowInfo } from '@temporalio/workflow';
-import { endOf, evidenceOf, leftBehind, NOTHING_SETTLED, type End, type TeardownResult } from '../../contracts/record.ts';
+import { closeOpenEntries, endOf, evidenceOf, leftBehind, NOTHING_SETTLED, type End, type TeardownResult } from '../../contracts/record.ts';
 import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts';
 import { write } from './kernel-activities.ts';
 import { guard, settleThroughGuardian } from './ownership.ts';
 import { enterPhase, setAttributes } from './presentation.ts';
 import type { RunState } from './run-state.ts';
+import { instantOf } from './wait.ts';
 import { givenUp } from './undo-entries.ts';
 
 /** A run that is undone and written down. Its end may be another than its body's: {@link endOf}. */
@@ -12,7 +13,7 @@ export interface Closed extends End { files: EvidenceFiles; teardown: TeardownRe
 
 /** Ends a run: undo and tear down through the guardian, then the evidence. */
 export async function closeRun(state: RunState, bodyEnd: End): Promise<Closed> {
-  state.closeOpenEntries(Date.now());
+  closeOpenEntries(state.record, instantOf(Date.now()));
   // Not when the run is told to end: the step that it was paused before would begin.
   state.paused = false;
   state.isEnding = true;

@@ -9,7 +9,6 @@ import type { UndoEntry } from '../../contracts/ledger.ts';
 import type { People } from '../../contracts/people.ts';
 import type { Correction } from './corrections.ts';
 import type { LadderState } from './ladder.ts';
-import { instantOf } from './wait.ts';
 
 /** A decision that waits to be identified, and its sender for an answer where it came as an update. */
 export interface PendingDecision {
@@ -95,6 +94,8 @@ export class RunState {
   abort: OperationRecord | null = null;
   /** Why the run took too long, as its guardian said or as it found out itself; null as long as it did not. */
   overdue: string | null = null;
+  /** How often it was told so in a way that only its guardian can confirm, and has not yet. */
+  overdueDoubts = 0;
   openGate: OpenGate | undefined;
   waitingStep: WaitingStep | undefined;
   /** What of the plan its hash covers, each part by its own hash: what of it has changed can be named. */
@@ -153,19 +154,5 @@ export class RunState {
     const { record } = this;
     if (record.refused.length < KEPT_REFUSALS) record.refused.push(sentence);
     else record.refusedLeftOut += 1;
-  }
-
-  /** Ends the record of steps and gates that were open when the body ended. */
-  closeOpenEntries(nowMs: number): void {
-    for (const step of this.record.steps) {
-      if (step.outcome !== 'running' && step.outcome !== 'waiting') continue;
-      step.outcome = 'cancelled';
-      step.finishedAt = instantOf(nowMs);
-    }
-    for (const gate of this.record.gates) {
-      if (gate.outcome !== 'open') continue;
-      gate.outcome = 'cancelled';
-      gate.closedAt = instantOf(nowMs);
-    }
   }
 }

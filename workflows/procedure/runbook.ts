@@ -9,6 +9,7 @@ import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts
 import type { Outcome } from '../../contracts/evidence.ts';
 import { closeRun } from './close.ts';
 import { onInternalSignal } from './internal-signal.ts';
+import { receiveOverdue } from './overdue.ts';
 import { guard, waitsForPeople } from './ownership.ts';
 import { read } from './kernel-activities.ts';
 import { receiveDecide, receiveSignal, validateDecide } from './decisions.ts';
@@ -149,20 +150,15 @@ function registerHandlers(state: RunState): void {
   setHandler(defineUpdate<{ gate: string; expiresAt: string }, [ExtendDeadline]>(UPDATES.extendDeadline), (update) => extendDeadline(state, update), {
     validator: (update) => validateExtension(state, update), description: 'Move the expiry of the open gate to a later time: { "gate", "until", "by" }.',
   });
-  // A workflow id can be used again: what another owner's guardian says is not for this run. Nor is what a former life was told.
-  const isOurs = (owner: Owner, asking: string | undefined, asked: string | undefined) =>
-    owner.firstExecutionRunId === state.record.owner.firstExecutionRunId && (asking === undefined || asking === asked);
+  // A workflow id can be used again: what another owner's guardian says is not for this run. Nor is what a former life was told, or what nobody asked for.
+  const isAnswer = (owner: Owner, asking: string | undefined, asked: string | undefined) =>
+    owner.firstExecutionRunId === state.record.owner.firstExecutionRunId && asking !== undefined && asking === asked;
   onInternalSignal(INTERNAL.owned, ownedSchema, ({ owner, asking, fence, refused, leaseExpiresAtMs }) => {
-    if (isOurs(owner, asking, state.asking.take)) state.owned = { fence, refused, leaseExpiresAtMs };
+    if (isAnswer(owner, asking, state.asking.take)) state.owned = { fence, refused, leaseExpiresAtMs };
   });
-  onInternalSignal(INTERNAL.overdue, overdueSchema, ({ owner, asking, reason }) => {
-    // The lease is of all lives: one that was reset to before it asked for anything holds the target all the same.
-    if (!isOurs(owner, state.asking.take === undefined ? undefined : asking, state.asking.take)) return;
-    state.overdue ??= reason;
-    state.bodyScope.cancel();
-  });
+  onInternalSignal(INTERNAL.overdue, overdueSchema, (message) => receiveOverdue(state, message));
   onInternalSignal(INTERNAL.settled, settledSchema, ({ owner, asking, ...settlement }) => {
-    if (isOurs(owner, asking, state.asking.finish)) state.settlement = settlement;
+    if (isAnswer(owner, asking, state.asking.finish)) state.settlement = settlement;
   });
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
   setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash, corrections: state.corrections }), { description: 'The plan, corrected inputs that belong to it, and its hash.' });
