@@ -1,7 +1,7 @@
-import { isGrpcServiceError, ServiceError } from '@temporalio/client';
+import { isGrpcServiceError } from '@temporalio/client';
 
-/** gRPC's status code of what the server answers, whether or not the SDK has wrapped it; undefined for any other error. */
+/** gRPC's status code of what the server answers, whether or not the SDK has wrapped it: a worker's own connection throws it as it is. Undefined for any other error. */
 export function grpcCodeOf(error: unknown): number | undefined {
-  const cause = error instanceof ServiceError ? error.cause : error;
-  return isGrpcServiceError(cause) ? cause.code : undefined;
+  const answer = [error, error instanceof Error ? error.cause : undefined].find(isGrpcServiceError);
+  return answer?.code;
 }
