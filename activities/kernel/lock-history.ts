@@ -20,7 +20,7 @@ const NOTHING_YET: LockState = { nextFence: 1, holders: [], waiting: [] };
  * What a lock held, out of its history: what it was begun with, and what has happened since. Undefined where the server has
  * forgotten it, or it was begun with something that is no state of a lock.
  */
-export async function readLock(client: Client, id: string, runId: string | undefined): Promise<FormerLock | undefined> {
+export async function readLock(client: Client, id: string, runId: string): Promise<FormerLock | undefined> {
   const events = (await historyIfKnown(client, id, runId)) ?? [];
   const [first] = events;
   const begun = first?.workflowExecutionStartedEventAttributes;

@@ -93,9 +93,13 @@ async function stateOf(client: Client, id: string, runId: string | undefined): P
     return lockStateSchema.safeParse(await client.workflow.getHandle(id, runId).query(INTERNAL.holders)).data;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
+    const isRefused = grpcCodeOf(error) === FAILED_PRECONDITION;
+    if (!isRefused && !(error instanceof QueryNotRegisteredError)) throw error;
     // For one that was ended before its first task was done, or while its tasks failed, the server never asks a worker; and
-    // not every worker can replay one.
-    if (error instanceof QueryNotRegisteredError || grpcCodeOf(error) === FAILED_PRECONDITION) return readLock(client, id, runId);
-    throw error;
+    // not every worker can replay one. One that lives can be asked later.
+    const lock = await describeIfKnown(client, id, runId);
+    if (lock && isOver(lock.status.name)) return readLock(client, id, lock.runId);
+    if (isRefused) throw error;
+    return undefined;
   }
 }

@@ -90,6 +90,25 @@ it('who came to their turn in a lock that was ended before it could tell them ar
   await until(async () => (await grants()).length > 0, 'the second is told');
 });
 
+it('who lets go and asks again, before a worker comes to the lock, comes to his turn again', async () => {
+  const [again, next] = [await startDummy('again'), await startDummy('next')];
+  await worker.stop();
+  await environment.client.workflow.start(LOCK_TYPE, { workflowId: lockId('shop'), taskQueue: 'runbooks', args: [{ nextFence: 2, holders: [{ ...requestOf(again), fence: 1, grantedAtMs: 1 }], waiting: [] }] });
+  await release(again);
+  await ask(again);
+  worker = await environment.startWorker();
+  await ask(next);
+  expect(await settled(1)).toEqual([[[again, 2]], [next]]);
+  // The same, while the lock does not know yet what the one before it held.
+  await worker.stop();
+  await end();
+  await release(again);
+  await ask(again);
+  worker = await environment.startWorker();
+  await until(async () => (await stateOf()).holders[0]?.guardianId === next, 'the next holds');
+  expect(await settled(1)).toEqual([[[next, 3]], [again]]);
+});
+
 it('a lock that is ended right after it continued as new goes on with what it carried', async () => {
   const [holder, released, next] = [await startDummy('holder'), await startDummy('released'), await startDummy('next')];
   await worker.stop();
@@ -120,6 +139,8 @@ it('a lock that is ended while its tasks fail, so that the server asks nobody fo
   await worker.stop();
   await release(sharer);
   await failTasks(3);
+  // While it lives it may still answer: nobody is told half of it.
+  await expect(activities.describeLock({ target: 'shop' })).rejects.toMatchObject({ cause: { message: expect.stringContaining('Workflow Task in failed state') as string } });
   await end();
   worker = await environment.startWorker();
   await expect(stateOf()).rejects.toMatchObject({ cause: { details: expect.stringContaining('Workflow Task in failed state') as string } });

@@ -1,12 +1,12 @@
-import { CancellationScope, condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, patched, setHandler, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, patched, setDefaultSignalHandler, setHandler, workflowInfo } from '@temporalio/workflow';
+import type { LockEvent } from '../../activities/kernel/kernel-activities.ts';
 import { LOCK_TYPE } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
-import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read } from '../procedure/kernel-activities.ts';
 import { parseInput } from '../procedure/parse-input.ts';
 import { waitUntil } from '../procedure/wait.ts';
-import { adopt, EMPTY_LOCK, enqueue, grantNext, happen, remove, type Grant, type LockState } from './queue.ts';
+import { adopt, EMPTY_LOCK, grantNext, happen, remove, type Grant, type LockState } from './queue.ts';
 
 /** Who holds the target since when, and who waits. */
 const holders = defineQuery<LockState>(INTERNAL.holders);
@@ -29,27 +29,39 @@ export async function lock(carried?: unknown, formerRunId?: unknown): Promise<vo
 async function keep(carried: LockState | undefined, formerRunId: string | undefined): Promise<void> {
   let state = carried ?? EMPTY_LOCK;
   const { workflowId, startTime } = workflowInfo();
-  const released: string[] = [];
+  /** What was heard while it is not known yet what the former lock held. */
+  const heard: LockEvent[] = [];
   let isAdopting = carried === undefined;
   let changed = true;
   // A guardian that was ended by force, and begun again under its id, does not know what it holds.
   let toRemind: string[] = [];
-  onInternalSignal(INTERNAL.request, lockRequestSchema, (wanted) => {
-    toRemind.push(wanted.guardianId);
-    state = enqueue(state, wanted);
+  const hear = (event: LockEvent): void => {
+    state = happen(state, event);
+    if (isAdopting) heard.push(event);
     changed = true;
-  });
-  onInternalSignal(INTERNAL.release, releaseSchema, ({ guardianId }) => {
-    state = remove(state, guardianId);
-    if (isAdopting) released.push(guardianId);
-    changed = true;
+  };
+  // One handler: of the signals that are there before an execution begins, the SDK gives each handler its own, one handler
+  // after the other. Of who lets go and asks again, the asking would come first, and be lost.
+  setDefaultSignalHandler((name, message) => {
+    if (name === INTERNAL.request) {
+      const wanted = lockRequestSchema.safeParse(message).data;
+      if (!wanted) return;
+      toRemind.push(wanted.guardianId);
+      hear({ requested: wanted });
+    } else if (name === INTERNAL.release) {
+      const released = releaseSchema.safeParse(message).data;
+      if (released) hear({ released: released.guardianId });
+    }
   });
   // Who comes after one that is ended before it knows goes on to the one before it.
-  setHandler(holders, () => (isAdopting ? { ...state, adopting: { ...(formerRunId === undefined ? {} : { formerRunId }), startedAtMs: startTime.getTime(), released } } : state));
+  setHandler(holders, () => {
+    const released = heard.flatMap((event) => ('released' in event ? [event.released] : []));
+    return isAdopting ? { ...state, adopting: { ...(formerRunId === undefined ? {} : { formerRunId }), startedAtMs: startTime.getTime(), released } } : state;
+  });
 
   if (carried === undefined && patched('goes on with what a former lock held')) {
     const { former, firstFence } = await findFormer(workflowId, formerRunId);
-    state = released.reduce(remove, adopt(state, former, firstFence));
+    state = heard.reduce(happen, adopt(EMPTY_LOCK, former, firstFence));
     // It may have been ended before it could tell them.
     toRemind.push(...state.holders.map(({ guardianId }) => guardianId));
   }
