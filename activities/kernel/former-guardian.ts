@@ -1,4 +1,3 @@
-import { defaultPayloadConverter } from '@temporalio/common';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 import { GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
@@ -8,6 +7,7 @@ import { INTERNAL } from '../../contracts/messages.ts';
 import { leftBehind, type Settlement } from '../../contracts/record.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { describeIfKnown } from './describe-if-known.ts';
+import { firstArgument } from './first-argument.ts';
 import type { DeadRun, FormerGuardian, KernelActivities, Unsettled } from './kernel-activities.ts';
 import { historyIfKnown, ledgerOf, millis, readLives } from './run-history.ts';
 
@@ -57,7 +57,7 @@ function startedGuardian({ childWorkflowExecutionStartedEventAttributes: started
 /** The place that a run told its guardian to open. */
 function takeIn(event: HistoryEvent): { take: { place: Unsettled['place'] }; atMs: number } | undefined {
   const sent = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
-  const take = sent?.signalName === INTERNAL.take ? takeSchema.safeParse(firstOf(sent.input?.payloads)).data : undefined;
+  const take = sent?.signalName === INTERNAL.take ? takeSchema.safeParse(firstArgument(sent.input)).data : undefined;
   return take && { take, atMs: millis(event.eventTime) };
 }
 
@@ -65,7 +65,7 @@ function takeIn(event: HistoryEvent): { take: { place: Unsettled['place'] }; atM
 function fenceIn(events: readonly HistoryEvent[], sinceMs: number): Pick<Unsettled, 'fence'> {
   const fences = events.flatMap((event) => {
     const received = event.workflowExecutionSignaledEventAttributes;
-    const fence = received?.signalName === INTERNAL.owned && millis(event.eventTime) > sinceMs ? ownedSchema.safeParse(firstOf(received.input?.payloads)).data?.fence : undefined;
+    const fence = received?.signalName === INTERNAL.owned && millis(event.eventTime) > sinceMs ? ownedSchema.safeParse(firstArgument(received.input)).data?.fence : undefined;
     return fence === undefined ? [] : [fence];
   });
   return fences.length === 0 ? {} : { fence: Math.max(...fences) };
@@ -78,14 +78,9 @@ function settlementIn(events: readonly HistoryEvent[]): { settlement: Settlement
   for (const event of events.toReversed()) {
     const sent = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
     const scheduled = event.activityTaskScheduledEventAttributes;
-    const settlement = sent?.signalName === INTERNAL.settled ? settledSchema.safeParse(firstOf(sent.input?.payloads)).data
-      : scheduled?.activityType?.name === WRITE ? (firstOf(scheduled.input?.payloads) as DeadRun).settlement : undefined;
+    const settlement = sent?.signalName === INTERNAL.settled ? settledSchema.safeParse(firstArgument(sent.input)).data
+      : scheduled?.activityType?.name === WRITE ? (firstArgument(scheduled.input) as DeadRun).settlement : undefined;
     if (settlement) return { settlement, atMs: millis(event.eventTime) };
   }
   return undefined;
-}
-
-function firstOf(payloads: temporal.api.common.v1.IPayload[] | null | undefined): unknown {
-  const [payload] = payloads ?? [];
-  return payload ? defaultPayloadConverter.fromPayload(payload) : undefined;
 }

@@ -1,6 +1,4 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
-import { defaultPayloadConverter } from '@temporalio/common';
-import type { temporal } from '@temporalio/proto';
 import { GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
 import { overdueSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
@@ -8,9 +6,9 @@ import { INTERNAL } from '../../contracts/messages.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { describeIfKnown } from './describe-if-known.ts';
+import { firstArgument } from './first-argument.ts';
 import type { DeadRun, KernelActivities } from './kernel-activities.ts';
-
-type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
+import { eventsOf, millis } from './run-history.ts';
 
 /** Evidence that a guardian, or what writes evidence in the place of one, was to write. */
 export interface Writing {
@@ -37,13 +35,13 @@ export async function describeGuardian(client: Client, owner: Owner): Promise<Wo
 
 /** What a guardian was to write, the oldest first. One that is over by itself has come to that. */
 export async function readWritings(client: Client, guardian: WorkflowExecutionDescription): Promise<Writing[]> {
-  const events = await eventsOf(client, guardian);
+  const events = await eventsOf(client, guardian.workflowId, guardian.runId);
   const done = new Set(events.map((event) => String(event.activityTaskCompletedEventAttributes?.scheduledEventId)));
   return events.flatMap((event) => {
     const scheduled = event.activityTaskScheduledEventAttributes;
     if (scheduled?.activityType?.name !== WRITE) return [];
-    const { end, settlement } = firstOf(scheduled.input) as DeadRun;
-    return [{ runId: end?.runId, settlement, begunAtMs: millis(event), isWritten: done.has(String(event.eventId)) }];
+    const { end, settlement } = firstArgument(scheduled.input) as DeadRun;
+    return [{ runId: end?.runId, settlement, begunAtMs: millis(event.eventTime), isWritten: done.has(String(event.eventId)) }];
   });
 }
 
@@ -51,19 +49,6 @@ export async function readWritings(client: Client, guardian: WorkflowExecutionDe
 export async function findOverdue(client: Client, owner: Owner): Promise<string | null> {
   const guardian = await describeGuardian(client, owner);
   if (!guardian || isOver(guardian.status.name)) return null;
-  const told = (await eventsOf(client, guardian)).map((event) => event.signalExternalWorkflowExecutionInitiatedEventAttributes).findLast((sent) => sent?.signalName === INTERNAL.overdue);
-  return told ? overdueSchema.parse(firstOf(told.input)).reason : null;
-}
-
-async function eventsOf(client: Client, { workflowId, runId }: WorkflowExecutionDescription): Promise<HistoryEvent[]> {
-  return (await client.workflow.getHandle(workflowId, runId).fetchHistory()).events ?? [];
-}
-
-function millis({ eventTime }: HistoryEvent): number {
-  return Number(eventTime?.seconds ?? 0) * 1_000 + Math.floor((eventTime?.nanos ?? 0) / 1e6);
-}
-
-function firstOf(input: temporal.api.common.v1.IPayloads | null | undefined): unknown {
-  const [payload] = input?.payloads ?? [];
-  return payload ? defaultPayloadConverter.fromPayload(payload) : undefined;
+  const told = (await eventsOf(client, guardian.workflowId, guardian.runId)).map((event) => event.signalExternalWorkflowExecutionInitiatedEventAttributes).findLast((sent) => sent?.signalName === INTERNAL.overdue);
+  return told ? overdueSchema.parse(firstArgument(told.input)).reason : null;
 }

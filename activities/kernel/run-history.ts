@@ -101,7 +101,7 @@ export function ledgerOf({ histories, lost, newestStartedAtMs }: Lives): Ledger 
 }
 
 /** @throws WorkflowNotFoundError for a history that the server no longer has; the SDK leaves that as gRPC says it */
-async function eventsOf(client: Client, workflowId: string, runId: string | undefined): Promise<HistoryEvent[]> {
+export async function eventsOf(client: Client, workflowId: string, runId: string | undefined): Promise<HistoryEvent[]> {
   try {
     const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
     return events ?? [];
