@@ -48,6 +48,9 @@ export interface Place {
   prove: string;
 }
 
+/** A place, and the fence under which it was opened. */
+export interface HeldPlace { place: Place; fence: number }
+
 /** The arguments that the calls of a place get. */
 export interface PlaceCall { fence: number; owner: Owner; [key: string]: unknown }
 

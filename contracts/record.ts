@@ -69,6 +69,14 @@ export function nobodySettled(): Settlement {
   return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
 }
 
+/** A settlement that does not deny what is `left` of a former life's: what was not proven to be gone then is not proven by what is looked for now. */
+export function besidesLeft(settlement: Settlement, left: Settlement | null): Settlement {
+  if (!left || left.teardown.outcome !== 'failed') return settlement;
+  const { teardown } = settlement;
+  const failure = [teardown.failure, left.teardown.failure].filter((one) => one !== null).join('; ');
+  return { ...settlement, teardown: { ...teardown, outcome: 'failed', provenAbsent: false, failure: failure === '' ? null : failure } };
+}
+
 /** People have to look: nobody else can. */
 export function unknownToUndo(runId: string, at: string): CompensationRecord {
   return {

@@ -30,14 +30,16 @@ const PUT_ASIDE = '.removed';
 
 /**
  * Revokes the fence: removes the place with all that was written in it; returns what that was. It loses its name first:
- * a stalled predecessor that publishes meanwhile must find all of it or nothing, never what is left half way.
+ * a stalled predecessor that publishes meanwhile must find all of it or nothing, never what is left half way. `refuse` is
+ * asked right before that, and throws where the place is somebody's again.
  */
-export async function closeBackupPlace(incoming: string, call: Pick<BackupRef, 'owner' | 'fence'>): Promise<string[]> {
+export async function closeBackupPlace(incoming: string, call: Pick<BackupRef, 'owner' | 'fence'>, refuse: () => Promise<void> = () => Promise.resolve()): Promise<string[]> {
   const place = backupPlace(incoming, call);
   const aside = `${place}${PUT_ASIDE}`;
   const written = [...new Set((await Promise.all([place, aside].map((path) => readdir(path).catch(() => [])))).flat())].filter((name) => !name.startsWith(PLACE_RECORD));
   // An earlier attempt may have come half way.
   await removeAside(aside);
+  await refuse();
   await rename(place, aside).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });

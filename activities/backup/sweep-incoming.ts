@@ -13,7 +13,7 @@ export async function sweepAbandonedBackups(tools: SweepTools): Promise<string[]
       pattern: /^incoming-[0-9a-f]{8}-\d+$/,
       nameOf: ({ owner, fence }) => fenceName('incoming', owner, fence),
       putAside: /^incoming-[0-9a-f]{8}-\d+\.removed$/,
-      close: (record) => closeBackupPlace(incoming, record),
+      close: (record, refuse) => closeBackupPlace(incoming, record, refuse),
     }, tools));
   }
   return removed;

@@ -1,20 +1,24 @@
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
+import type { z } from 'zod';
 import { GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
-import { ownedSchema, settledSchema, takeSchema } from '../../contracts/internal-messages.ts';
-import type { Owner } from '../../contracts/ledger.ts';
+import { grantedSchema, settledSchema, takeSchema } from '../../contracts/internal-messages.ts';
+import type { HeldPlace, Owner } from '../../contracts/ledger.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { leftBehind, type Settlement } from '../../contracts/record.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { describeIfKnown } from './describe-if-known.ts';
-import { firstArgument } from './first-argument.ts';
-import type { DeadRun, FormerGuardian, KernelActivities, Unsettled } from './kernel-activities.ts';
+import { argument } from './argument.ts';
+import type { DeadRun, FormerGuardian, KernelActivities } from './kernel-activities.ts';
 import { historyIfKnown, ledgerOf, millis, readLives } from './run-history.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 
 /** `besides`: the run id of the guardian that asks, where one does. */
 interface Question { owner: Owner; besides?: string | undefined }
+
+/** A guardian that the server knew or knows, from the run's side. */
+interface Started { runId: string; atMs: number }
 
 /**
  * Who guarded what a run and its former lives did, and what of that nobody has settled, out of their histories and those of
@@ -26,49 +30,59 @@ export async function findFormerGuardian(client: Client, { owner, besides }: Que
   if (newest && newest.runId !== besides && !isOver(newest.status.name)) return { state: 'lives', unsettled: null, left: null, lost: [] };
   const lives = await readLives(client, owner);
   const events = [...lives.histories.values()].flat();
-  const guardians = await describeAll(client, id, [...events.flatMap(startedGuardian), ...(newest ? [newest.runId] : [])], besides);
-  const told = await Promise.all(guardians.map(async ({ runId }) => settlementIn(await historyIfKnown(client, id, runId) ?? [])));
-  const last = told.filter((one) => one !== undefined).sort((a, b) => a.atMs - b.atMs).at(-1);
-  const taken = events.map(takeIn).filter((take) => take !== undefined).filter(({ atMs }) => atMs > (last?.atMs ?? 0)).sort((a, b) => a.atMs - b.atMs);
-  const { entries, lost = [] } = ledgerOf(lives);
-  const left = last && leftBehind(last.settlement) !== null ? last.settlement : null;
-  const latest = taken.at(-1);
-  // What came when a guardian was over already reached nobody.
-  if (latest && guardians.some(({ closeTime }) => closeTime && closeTime.getTime() >= latest.atMs)) {
-    const byFormerLife = ![...lives.histories.values()].at(-1)?.some(takeIn);
-    return { state: 'endedByForce', unsettled: { place: latest.take.place, ...fenceIn(events, last?.atMs ?? 0), byFormerLife }, left, lost: [...lost] };
+  const started = [...events.flatMap(startedGuardian), ...(newest ? [{ runId: newest.runId, atMs: newest.startTime.getTime() }] : [])].sort((a, b) => a.atMs - b.atMs);
+  const former = [...new Set(started.map(({ runId }) => runId))].filter((runId) => runId !== besides);
+  const known = new Map<string, HistoryEvent[]>();
+  for (const runId of former) {
+    const history = await historyIfKnown(client, id, runId);
+    if (history) known.set(runId, history);
   }
-  // The server knows what the run did, and none who guarded it: whether that was undone, nobody can say.
-  if (guardians.length === 0 && entries.length > 0) return { state: 'endedByForce', unsettled: null, left, lost: [...lost] };
-  // Guardians are in histories: where one is lost, another may have been.
-  return { state: 'none', unsettled: null, left, lost: guardians.length === 0 ? [...lost] : [] };
-}
-
-async function describeAll(client: Client, id: string, runIds: readonly string[], besides: string | undefined): Promise<WorkflowExecutionDescription[]> {
-  const known = await Promise.all([...new Set(runIds)].filter((runId) => runId !== besides).map((runId) => describeIfKnown(client, id, runId)));
-  return known.filter((one) => one !== undefined);
-}
-
-function startedGuardian({ childWorkflowExecutionStartedEventAttributes: started }: HistoryEvent): string[] {
-  const runId = started?.workflowType?.name === GUARDIAN_TYPE ? started.workflowExecution?.runId : undefined;
-  return runId ? [runId] : [];
-}
-
-/** The place that a run told its guardian to open. */
-function takeIn(event: HistoryEvent): { take: { place: Unsettled['place'] }; atMs: number } | undefined {
-  const sent = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
-  const take = sent?.signalName === INTERNAL.take ? takeSchema.safeParse(firstArgument(sent.input)).data : undefined;
-  return take && { take, atMs: millis(event.eventTime) };
-}
-
-/** The fence that a run was given last. */
-function fenceIn(events: readonly HistoryEvent[], sinceMs: number): Pick<Unsettled, 'fence'> {
-  const fences = events.flatMap((event) => {
-    const received = event.workflowExecutionSignaledEventAttributes;
-    const fence = received?.signalName === INTERNAL.owned && millis(event.eventTime) > sinceMs ? ownedSchema.safeParse(firstArgument(received.input)).data?.fence : undefined;
-    return fence === undefined ? [] : [fence];
+  const told = new Map([...known].map(([runId, history]) => [runId, settlementIn(history)]));
+  const last = [...told.values()].filter((one) => one !== undefined).sort((a, b) => a.atMs - b.atMs).at(-1);
+  const left = last && leftBehind(last.settlement) !== null ? last.settlement : null;
+  const lost = [...(ledgerOf(lives).lost ?? [])];
+  // What a guardian was told to take when the server had it, and has forgotten since: whether that was undone, nobody can say.
+  const isForgotten = events.map(takeIn).some((atMs) => {
+    if (atMs === undefined || atMs <= (last?.atMs ?? 0)) return false;
+    const guardian = started.findLast((one) => one.atMs <= atMs)?.runId;
+    return guardian === undefined || (guardian !== besides && !known.has(guardian));
   });
-  return fences.length === 0 ? {} : { fence: Math.max(...fences) };
+  if (isForgotten) return { state: 'endedByForce', unsettled: null, left, lost };
+  // All of them are over, since only the newest could live. One that began anew has settled what those before it had not.
+  const ended = [...known].filter(([runId, history]) => told.get(runId) === undefined && millis(history.at(-1)?.eventTime) > (last?.atMs ?? 0));
+  const places = ended.map(([, history]) => heldBy(history)).filter((held) => held !== undefined);
+  if (places.length > 0) {
+    const byFormerLife = ![...lives.histories.values()].at(-1)?.some((event) => takeIn(event) !== undefined);
+    return { state: 'endedByForce', unsettled: { places: places.flatMap(({ place, fence }) => (place ? [{ place, fence }] : [])), byFormerLife }, left, lost };
+  }
+  // Guardians are in histories: where one is lost, another may have been.
+  return { state: 'none', unsettled: null, left, lost: known.size === 0 ? lost : [] };
+}
+
+function startedGuardian({ childWorkflowExecutionStartedEventAttributes: started, eventTime }: HistoryEvent): Started[] {
+  const runId = started?.workflowType?.name === GUARDIAN_TYPE ? started.workflowExecution?.runId : undefined;
+  return runId ? [{ runId, atMs: millis(eventTime) }] : [];
+}
+
+/** When a run told its guardian to take the target. */
+function takeIn({ signalExternalWorkflowExecutionInitiatedEventAttributes: sent, eventTime }: HistoryEvent): number | undefined {
+  return sent?.signalName === INTERNAL.take ? millis(eventTime) : undefined;
+}
+
+/** What a guardian held, by what it was sent itself; undefined where it was not granted the target, so that its run could create nothing. */
+function heldBy(history: readonly HistoryEvent[]): { place: HeldPlace['place'] | null; fence: number } | undefined {
+  const take = firstReceived(history, INTERNAL.take, takeSchema);
+  const grant = firstReceived(history, INTERNAL.granted, grantedSchema);
+  return take && grant && { place: take.place, fence: grant.fence };
+}
+
+/** The first signal of this name that is what it should be: as the guardian takes it. */
+function firstReceived<Schema extends z.ZodType>(history: readonly HistoryEvent[], name: string, schema: Schema): z.output<Schema> | undefined {
+  for (const { workflowExecutionSignaledEventAttributes: received } of history) {
+    const message = received?.signalName === name ? schema.safeParse(argument(received.input)) : undefined;
+    if (message?.success) return message.data;
+  }
+  return undefined;
 }
 
 const WRITE: keyof KernelActivities = 'writeEvidenceOfDeadRun';
@@ -78,8 +92,8 @@ function settlementIn(events: readonly HistoryEvent[]): { settlement: Settlement
   for (const event of events.toReversed()) {
     const sent = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
     const scheduled = event.activityTaskScheduledEventAttributes;
-    const settlement = sent?.signalName === INTERNAL.settled ? settledSchema.safeParse(firstArgument(sent.input)).data
-      : scheduled?.activityType?.name === WRITE ? (firstArgument(scheduled.input) as DeadRun).settlement : undefined;
+    const settlement = sent?.signalName === INTERNAL.settled ? settledSchema.safeParse(argument(sent.input)).data
+      : scheduled?.activityType?.name === WRITE ? (argument(scheduled.input) as DeadRun | undefined)?.settlement : undefined;
     if (settlement) return { settlement, atMs: millis(event.eventTime) };
   }
   return undefined;

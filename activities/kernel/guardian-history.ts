@@ -6,7 +6,7 @@ import { INTERNAL } from '../../contracts/messages.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { describeIfKnown } from './describe-if-known.ts';
-import { firstArgument } from './first-argument.ts';
+import { argument } from './argument.ts';
 import type { DeadRun, KernelActivities } from './kernel-activities.ts';
 import { eventsOf, millis } from './run-history.ts';
 
@@ -40,7 +40,7 @@ export async function readWritings(client: Client, guardian: WorkflowExecutionDe
   return events.flatMap((event) => {
     const scheduled = event.activityTaskScheduledEventAttributes;
     if (scheduled?.activityType?.name !== WRITE) return [];
-    const { end, settlement } = firstArgument(scheduled.input) as DeadRun;
+    const { end, settlement } = argument(scheduled.input) as DeadRun;
     return [{ runId: end?.runId, settlement, begunAtMs: millis(event.eventTime), isWritten: done.has(String(event.eventId)) }];
   });
 }
@@ -50,5 +50,5 @@ export async function findOverdue(client: Client, owner: Owner): Promise<string 
   const guardian = await describeGuardian(client, owner);
   if (!guardian || isOver(guardian.status.name)) return null;
   const told = (await eventsOf(client, guardian.workflowId, guardian.runId)).map((event) => event.signalExternalWorkflowExecutionInitiatedEventAttributes).findLast((sent) => sent?.signalName === INTERNAL.overdue);
-  return told ? overdueSchema.parse(firstArgument(told.input)).reason : null;
+  return told ? overdueSchema.parse(argument(told.input)).reason : null;
 }

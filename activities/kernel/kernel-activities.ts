@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { lockRequestSchema, lockStateSchema } from '../../contracts/internal-messages.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
-import type { LedgerEntry, Owner, Place } from '../../contracts/ledger.ts';
+import type { LedgerEntry, Owner, HeldPlace } from '../../contracts/ledger.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import type { Settlement, UncountedEvidence } from '../../contracts/record.ts';
 
@@ -49,8 +49,8 @@ export interface EvidenceFiles { evidence: string; report: string; head: string 
 /** A run that may not have written its evidence. `failure`: why its guardian ended it, where it did. */
 export interface DeadRun { owner: Owner; runbook: string; target: string | null; outcome: Outcome; failure?: { type: FailureType; message: string }; end: RunEnd | null; settlement: Settlement }
 
-/** What a run took and nobody has settled. `fence`: under which its place was opened, where the run was told. `byFormerLife`: the life that there is now does not know of it. */
-export interface Unsettled { place: Place | null; fence?: number; byFormerLife: boolean }
+/** What guardians held and nobody has settled. `places`: with the fences under which they were opened. `byFormerLife`: the life that there is now took nothing itself. */
+export interface Unsettled { places: HeldPlace[]; byFormerLife: boolean }
 
 /**
  * Who guarded a run and its former lives. `none`: there was nobody, or all is settled. `unsettled`: what a guardian did not

@@ -1,14 +1,13 @@
-import { defaultPayloadConverter } from '@temporalio/common';
 import type { Client } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 import { z } from 'zod';
 import { grantedSchema, lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
+import { argument } from './argument.ts';
 import { historyIfKnown, millis } from './run-history.ts';
 import type { FormerLock, KernelActivities, LockEvent, LockState } from './kernel-activities.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
-type Payloads = temporal.api.common.v1.IPayloads | null | undefined;
 
 /** Type of the activity with which a lock looks for guardians that are gone. */
 const LOOK: keyof KernelActivities = 'findDeadGuardians';
@@ -58,15 +57,5 @@ function* eventsIn(events: readonly HistoryEvent[]): Generator<LockEvent> {
     const looked = event.activityTaskCompletedEventAttributes;
     const asked = looks.get(String(looked?.scheduledEventId));
     if (asked) for (const gone of z.array(z.string()).catch([]).parse(argument(looked?.result))) if (!asked.has(gone)) yield { released: gone };
-  }
-}
-
-/** Anybody can send anything: what cannot be decoded is as nothing. */
-function argument(payloads: Payloads, index = 0): unknown {
-  const payload = payloads?.payloads?.[index];
-  try {
-    return payload ? defaultPayloadConverter.fromPayload(payload) : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -75,6 +75,16 @@ test('a removal that was cut off is found by the proof of absence, and finished 
   }
 }, 60_000);
 
+test('a place whose run was begun anew while a sweep looked at it keeps its name and its files', async () => {
+  const states = ['COMPLETED', 'RUNNING'];
+  const client = { workflow: { getHandle: () => ({ describe: () => Promise.resolve({ status: { name: states.shift() ?? 'RUNNING' } }) }) } } as unknown as Client;
+  const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection: {}, provider: { kind: 'archive', repository: root, walDirectory: root } } } });
+  const stuck: string[] = [];
+  expect(await sweepAbandonedBackups({ client, configuration, onStuck: (path, { message }) => stuck.push(`${path}: ${message}`) })).toEqual([]);
+  expect(stuck).toEqual([`${place}: its run was begun anew while this was removed; its guardian removes what is left`]);
+  expect(left(attempt)).toBe(FILES);
+});
+
 test('an attempt that slept while its files were brought to the disk publishes nothing', async () => {
   const point = describedBackup();
   const abort = new AbortController();

@@ -5,7 +5,7 @@ import { lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, SIGNALS } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { acting, startToy } from '../support/toy-runs.ts';
+import { acting, startToy, until } from '../support/toy-runs.ts';
 
 /** What anybody who can reach the server can send: it changes nothing, and stops nobody. */
 let environment: KernelEnvironment;
@@ -69,6 +69,24 @@ it('a message that cannot be decoded stops nobody: the run says so, its guardian
   await run.guardian.result();
   expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
   expect(await holders()).toMatchObject({ holders: [], waiting: [] });
+});
+
+it('a signal whose name Temporal keeps for itself, or that nobody knows, stops no lock: neither before it begins nor while it lives', async () => {
+  const id = lockId('named');
+  const ask = async (guardianId: string) => environment.client.workflow.signalWithStart('lock', { workflowId: id, taskQueue: 'runbooks', signal: INTERNAL.request, signalArgs: [{ guardianId, owner: { workflowId: guardianId, firstExecutionRunId: guardianId }, runbook: 'toy', sharesTargetWith: ['toy'], requestedAtMs: 0, priority: 'normal' }] });
+  const named = () => environment.client.workflow.getHandle(id);
+  const dummy = async () => (await environment.client.workflow.start('lock', { workflowId: `dummy/${randomUUID()}`, taskQueue: 'runbooks' })).workflowId;
+  const [first, second] = [await dummy(), await dummy()];
+  await environment.client.workflow.start('lock', { workflowId: id, taskQueue: 'runbooks', startDelay: '1s' });
+  for (const name of ['__temporal_x', 'no such signal', '__temporal_y']) await named().signal(name);
+  await ask(first);
+  const holds = (count: number) => until(async () => (await named().query<{ holders: unknown[] }>('holders').catch(() => undefined))?.holders.length === count, `${count} hold it`);
+  await holds(1);
+  for (const name of ['__temporal_x', 'no such signal']) await named().signal(name);
+  await ask(second);
+  await holds(2);
+  const { waiting } = await named().query<{ waiting: unknown[] }>('holders');
+  expect(waiting).toEqual([]);
 });
 
 it('a run with the longest id that the server takes has a guardian, too', async () => {

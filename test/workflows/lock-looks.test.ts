@@ -90,12 +90,15 @@ it('a lock that is ended before it has learnt what the one before it held does n
   await ask(second);
   await real.releaseLock({ target: 'shop', guardianId: released });
   await vi.waitUntil(async () => (await stateOf('shop')).adopting?.released.length === 1, { timeout: 30_000 });
+  // Who let go asks again: that came later, and is not undone by the letting go.
+  await ask(released, ['toy']);
+  await vi.waitUntil(async () => (await stateOf('shop')).waiting.length === 2, { timeout: 30_000 });
   await lock().terminate('by a person, since it hangs');
   isSilent = false;
   await ask(third);
   await vi.waitUntil(async () => (await stateOf('shop')).adopting === undefined, { timeout: 30_000 });
   const { holders, waiting, nextFence } = await stateOf('shop');
-  expect([holders.map(({ guardianId: id, fence }) => [id, fence]), waiting.map(({ guardianId: id }) => id), nextFence]).toEqual([[[holder, before?.fence]], [second, third], 3]);
+  expect([holders.map(({ guardianId: id, fence }) => [id, fence]), waiting.map(({ guardianId: id }) => id), nextFence]).toEqual([[[holder, before?.fence]], [second, released, third], 3]);
 }, 180_000);
 
 it('a lock that is ended by force while somebody waits goes on with them when its holder lets go, and not when they look', async () => {

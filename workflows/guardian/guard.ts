@@ -1,10 +1,11 @@
 import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { Finish, GuardianInput, Overdue, Owned, Settled, Take } from '../../contracts/guardian.ts';
+import type { HeldPlace } from '../../contracts/ledger.ts';
 import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
-import type { Unsettled } from '../../activities/kernel/kernel-activities.ts';
-import { leftBehind, nobodySettled, NOTHING_SETTLED, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
+import type { FormerGuardian, Unsettled } from '../../activities/kernel/kernel-activities.ts';
+import { besidesLeft, leftBehind, nobodySettled, NOTHING_SETTLED, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
 import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read, write } from '../procedure/kernel-activities.ts';
 import { send } from '../procedure/notify.ts';
@@ -54,7 +55,7 @@ export class Guard {
   #told = 0;
   #leaseExpiresAtMs = 0;
   #settlement: Settlement = NOTHING_SETTLED;
-  /** What the guardian before this one had not settled, where the run took nothing from this one. */
+  /** What guardians before this one had not settled. */
   #inherited: Unsettled | undefined;
   /** Why the target could not be given back. */
   #notReleased: Error | undefined;
@@ -118,6 +119,8 @@ export class Guard {
     const former = await read.findFormerGuardian({ owner: this.#input.owner, besides: workflowInfo().runId });
     this.#inherited = former.unsettled ?? undefined;
     this.#settlement = former.left ?? (former.state === 'none' ? settledAsFarAsKnown(former.lost, instantOf(Date.now())) : nobodySettled());
+    // Of what an earlier one has left, that one has told people.
+    if (!this.#inherited && !former.left) this.#raiseAlarm();
     return this.#inherited !== undefined;
   }
 
@@ -140,6 +143,7 @@ export class Guard {
     }
     // Others may act on the target meanwhile, and what is undone under their hands is worse than what is undone late.
     const isOurs = await waitLooking(() => this.#fence !== undefined, () => ask().then(() => true), RUN_LOOKS, waitsUntilMs);
+    if (!isOurs) this.#raiseAlarm();
     return isOurs ? 'guarding' : 'giving the target back';
   }
 
@@ -161,14 +165,31 @@ export class Guard {
     const ledger = await read.readLedger({ owner });
     // A dead run's activities may not know yet: they learn it with their next heartbeat. A living run has waited for its own.
     if (ledger.mayActForMs > 0) await sleep(ledger.mayActForMs, { summary: 'until the activities of the run can no longer act' });
-    this.#settlement = await settle({
+    const former = await this.#formerOfReset();
+    const settlement = await settle({
       // A life that did without what a former one had begun has not finished that.
       owner, outcome: this.#inherited?.byFormerLife && this.#outcome === 'succeeded' ? 'failed' : this.#outcome, undoAnyway: this.#finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [],
-      place: (this.#inherited ?? this.#taken)?.place ?? null, fence: this.#inherited?.fence ?? (this.#fence as number), leaseExpiresAtMs: this.#leaseExpiresAtMs,
+      places: this.#places(), leaseExpiresAtMs: this.#leaseExpiresAtMs,
       hostLossMs: lease.hostLossMs, proofGapMs: this.#finished && ledger.mayActForMs === 0 ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
     });
+    this.#settlement = besidesLeft(settlement, former?.left ?? (former?.state === 'endedByForce' && !former.unsettled ? nobodySettled() : null));
     this.#raiseAlarm();
     return 'giving the target back';
+  }
+
+  /** A life that was reset to may have got the target from this guardian while what its former life held was lost with another. */
+  async #formerOfReset(): Promise<FormerGuardian | undefined> {
+    const asking = this.#taken?.runId;
+    if (this.#inherited || asking === undefined || asking === this.#input.owner.firstExecutionRunId) return undefined;
+    const former = await read.findFormerGuardian({ owner: this.#input.owner, besides: workflowInfo().runId });
+    this.#inherited = former.unsettled ?? undefined;
+    return former;
+  }
+
+  /** Its own, and those that it inherits. An idle lock gives back the fence that it gave before: then both are one. */
+  #places(): HeldPlace[] {
+    const own = this.#taken?.place && this.#fence !== undefined ? [{ place: this.#taken.place, fence: this.#fence }] : [];
+    return [...own, ...(this.#inherited?.places ?? []).filter(({ fence }) => fence !== own[0]?.fence)];
   }
 
   /** People have to do by hand what could not be undone: they are told at once, and not when somebody reads the evidence. */

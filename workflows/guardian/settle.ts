@@ -1,6 +1,6 @@
 import { ActivityFailure, proxyActivities, sleep, TimeoutFailure } from '@temporalio/workflow';
 import type { Outcome, CompensationRecord, Teardown } from '../../contracts/evidence.ts';
-import type { AbsenceProof, ActivityCall, LedgerEntry, Owner, Place } from '../../contracts/ledger.ts';
+import type { AbsenceProof, ActivityCall, HeldPlace, LedgerEntry, Owner } from '../../contracts/ledger.ts';
 import { NOTHING_SETTLED, unknownToUndo, type Settlement } from '../../contracts/record.ts';
 import { isHostTaskQueue } from '../../contracts/search-attributes.ts';
 import { instantOf } from '../procedure/wait.ts';
@@ -13,8 +13,8 @@ export interface SettleInput {
   undoAnyway: readonly string[];
   /** Runs whose histories are lost, and with them what they had registered. */
   lost: readonly string[];
-  place: Place | null;
-  fence: number;
+  /** Where the run may have created something: its own place, and those of former lives that nobody has settled. */
+  places: readonly HeldPlace[];
   leaseExpiresAtMs: number;
   hostLossMs: number;
   /**
@@ -31,10 +31,19 @@ export interface SettleInput {
 export async function settle(input: SettleInput): Promise<Settlement> {
   const compensations: CompensationRecord[] = input.lost.map((runId) => unknownToUndo(runId, instantOf(Date.now())));
   for (const entry of toUndo(input.entries, input.outcome, input.undoAnyway)) compensations.push(await undo(entry, input.hostLossMs));
-  if (!input.place) {
-    return { ...NOTHING_SETTLED, compensations };
-  }
-  return { compensations, teardown: await tearDown(input, input.place) };
+  const teardowns: Teardown[] = [];
+  for (const held of input.places) teardowns.push(await tearDown(input, held));
+  return { compensations, teardown: teardowns.length === 0 ? NOTHING_SETTLED.teardown : together(teardowns) };
+}
+
+/** What is said of several places: all is proven to be gone, or it is not. */
+function together(teardowns: readonly Teardown[]): Teardown {
+  const failures = teardowns.map(({ failure }) => failure).filter((one) => one !== null);
+  const provenAbsent = teardowns.every((one) => one.provenAbsent);
+  return {
+    outcome: provenAbsent ? 'done' : 'failed', provenAbsent, leaseExpiresAt: teardowns[0]?.leaseExpiresAt ?? null,
+    destroyed: teardowns.flatMap(({ destroyed }) => destroyed), failure: failures.length > 0 ? failures.join('; ') : null, proofs: teardowns.flatMap(({ proofs }) => proofs),
+  };
 }
 
 /** Newest first; a step that ran twice registered one entry. On success only what is never kept, and what `undoAnyway` names. */
@@ -55,10 +64,10 @@ async function undo(entry: LedgerEntry, hostLossMs: number): Promise<Compensatio
 }
 
 /** Looks twice also when removing failed: what is left then is what people have to know. */
-async function tearDown(input: SettleInput, place: Place): Promise<Teardown> {
+async function tearDown(input: SettleInput, { place, fence }: HeldPlace): Promise<Teardown> {
   const call = (activity: string): ActivityCall => ({
     activity, taskQueue: place.taskQueue, startToCloseMs: 10 * 60_000, heartbeatMs: 30_000,
-    input: { ...place.input, fence: input.fence, owner: input.owner },
+    input: { ...place.input, fence, owner: input.owner },
   });
   const look = (summary: string) => callActivity<AbsenceProof>(call(place.prove), summary, input.hostLossMs);
   const failures: string[] = [];

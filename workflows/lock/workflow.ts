@@ -1,8 +1,9 @@
-import { CancellationScope, condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, patched, setDefaultSignalHandler, setHandler, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, patched, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { LockEvent } from '../../activities/kernel/kernel-activities.ts';
 import { LOCK_TYPE } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
+import { onInternalSignalsInOrder } from '../procedure/internal-signal.ts';
 import { read } from '../procedure/kernel-activities.ts';
 import { parseInput } from '../procedure/parse-input.ts';
 import { waitUntil } from '../procedure/wait.ts';
@@ -40,18 +41,18 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
     if (isAdopting) heard.push(event);
     changed = true;
   };
-  // One handler: of the signals that are there before an execution begins, the SDK gives each handler its own, one handler
-  // after the other. Of who lets go and asks again, the asking would come first, and be lost.
-  setDefaultSignalHandler((name, message) => {
-    if (name === INTERNAL.request) {
+  // Of who lets go and asks again, the asking must not come first: it would be lost.
+  onInternalSignalsInOrder({
+    [INTERNAL.request]: (message) => {
       const wanted = lockRequestSchema.safeParse(message).data;
       if (!wanted) return;
       toRemind.push(wanted.guardianId);
       hear({ requested: wanted });
-    } else if (name === INTERNAL.release) {
+    },
+    [INTERNAL.release]: (message) => {
       const released = releaseSchema.safeParse(message).data;
       if (released) hear({ released: released.guardianId });
-    }
+    },
   });
   // Who comes after one that is ended before it knows goes on to the one before it.
   setHandler(holders, () => {
@@ -114,6 +115,7 @@ async function findFormer(lockId: string, runId: string | undefined, closedByMs?
   const { adopting, since = [], ...state } = found;
   if (!adopting) return { former: since.reduce(happen, state), firstFence: 1 };
   const older = await findFormer(lockId, adopting.formerRunId, adopting.startedAtMs);
-  const adopted = adopting.released.reduce(remove, adopt(state, older.former, older.firstFence));
+  // Who has let go and asked again waits in its state already.
+  const adopted = adopt(state, older.former && adopting.released.reduce(remove, older.former), older.firstFence);
   return { former: since.reduce(happen, adopted), firstFence: 1 };
 }

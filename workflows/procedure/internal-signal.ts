@@ -1,4 +1,4 @@
-import { defineSignal, setHandler } from '@temporalio/workflow';
+import { defineSignal, setDefaultSignalHandler, setHandler } from '@temporalio/workflow';
 import type { z } from 'zod';
 
 /** Handles a signal between workflows of ours: what does not fit its schema is dropped, as if it had not been sent. */
@@ -7,4 +7,23 @@ export function onInternalSignal<Schema extends z.ZodType>(name: string, schema:
     const parsed = schema.safeParse(payload);
     if (parsed.success) handle(parsed.data);
   }, { description: 'Between workflows; not for people.' });
+}
+
+/**
+ * Handles signals of several names in the order in which they came. Of those that are there before an execution begins, the
+ * SDK gives each handler its own, one handler after the other, so until they are heard there is only one.
+ */
+export function onInternalSignalsInOrder(handlers: Readonly<Record<string, (message: unknown) => void>>): void {
+  for (let isHeard = false; !isHeard;) {
+    try {
+      setDefaultSignalHandler((name, message) => { if (Object.hasOwn(handlers, name)) handlers[name]?.(message); });
+      isHeard = true;
+    } catch (error) {
+      // A name that Temporal keeps for itself, which anybody can send, is refused by throwing. It waits no more: on to what came behind it.
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+  for (const [name, handle] of Object.entries(handlers)) setHandler(defineSignal<[unknown?]>(name), handle, { description: 'Between workflows; not for people.' });
+  // What comes from now on comes in order, and such a name would fail the task for ever where there is a handler for all.
+  setDefaultSignalHandler(undefined);
 }

@@ -1,0 +1,87 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { RawValue } from '@temporalio/common';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { guardianId } from '../../contracts/guardian.ts';
+import { INTERNAL, SIGNALS, type Progress } from '../../contracts/messages.ts';
+import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { acting, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+
+/** What guardians held that were ended by force, and that others come after. */
+let environment: KernelEnvironment;
+beforeAll(async () => {
+  environment = await startKernelEnvironment({}, {}, { queued: {}, fenced: {}, forged: {} });
+  await environment.startWorker();
+});
+afterAll(() => environment.stop());
+
+const newest = ({ handle }: ToyRun) => environment.client.workflow.getHandle(handle.workflowId);
+const newestGuardian = ({ guardian }: ToyRun) => environment.client.workflow.getHandle(guardian.workflowId);
+const owner = ({ handle }: ToyRun) => ({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId });
+const evidenceOf = async (run: ToyRun, runId: string) => {
+  await newestGuardian(run).result();
+  return (await environment.evidence()).find((one) => one.workflowId === run.handle.workflowId && one.runId === runId);
+};
+const boxes = async ({ root }: ToyRun) => (await readdir(root)).filter((name) => name.startsWith('box-')).sort();
+
+/** A run that acts, and whose guardian and itself are ended by force; its lock gives its target to whoever comes next. */
+async function endedByForce(database: string): Promise<ToyRun> {
+  const run = await startToy(environment, { database, stallMs: 60_000 });
+  await acting(run);
+  await run.guardian.terminate('test');
+  await run.handle.terminate('test');
+  // As the lock finds out by itself, after half a minute.
+  await environment.kernelActivities(path.join(environment.root, 'evidence')).releaseLock({ target: database, guardianId: guardianId(owner(run)) });
+  return run;
+}
+
+async function abort(run: ToyRun): Promise<void> {
+  await newest(run).signal(SIGNALS.abort, { by: 'anna' });
+  await newest(run).result().catch(() => undefined);
+}
+
+const undone = { outcome: 'aborted', compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true } };
+
+it('what a former life did is undone where its new life ends in the queue behind another run', async () => {
+  const run = await endedByForce('queued');
+  const [box] = await boxes(run);
+  const other = await startToy(environment, { database: 'queued', stallMs: 60_000 });
+  await acting(other);
+  const runId = await reset(environment, run, 'first');
+  await until(async () => (await newestGuardian(run).query<string>('phase').catch(() => '')) === 'waiting for the lock', 'its guardian waits');
+  await newest(run).signal(SIGNALS.abort, { by: 'anna' });
+  await other.handle.terminate('test');
+  await newest(run).result().catch(() => undefined);
+  expect(await evidenceOf(run, runId)).toMatchObject(undone);
+  expect([box, await run.undone(), await boxes(run)]).toEqual(['box-1', ['one'], []]);
+});
+
+it('the place of a former life is removed, and looked for, where its new life got the target under another fence', async () => {
+  const run = await endedByForce('fenced');
+  const other = await startToy(environment, { database: 'fenced' });
+  await other.handle.result();
+  await other.guardian.result();
+  const runId = await reset(environment, run, 'first');
+  await until(async () => (await run.journal()).filter((line) => line === 'begin one').length > 1, 'the new life acts');
+  expect(await boxes(run)).toEqual(['box-1', 'box-3']);
+  await abort(run);
+  const evidence = await evidenceOf(run, runId);
+  expect(evidence).toMatchObject(undone);
+  expect([evidence?.teardown.proofs.length, await boxes(run)]).toEqual([4, []]);
+});
+
+it('what is made up, or cannot be read, of the fence that a run was told keeps no place from being removed', async () => {
+  const run = await startToy(environment, { database: 'forged', stallMs: 60_000, looksFirst: true });
+  await acting(run);
+  for (const [encoding, data] of [['no such encoding', ''], ['json/plain', 'not JSON']] as const) {
+    await run.handle.signal(INTERNAL.owned, RawValue.fromPayload({ metadata: { encoding: Buffer.from(encoding) }, data: Buffer.from(data) }));
+  }
+  await run.handle.signal(INTERNAL.owned, { owner: owner(run), fence: 4711, leaseExpiresAtMs: 0 });
+  await run.guardian.terminate('test');
+  await run.handle.terminate('test');
+  const runId = await reset(environment, run, 'first');
+  await until(async () => (await newest(run).query<Progress>('progress').catch(() => undefined))?.steps.some(({ name }) => name === 'look') ?? false, 'it looks');
+  await abort(run);
+  expect(await evidenceOf(run, runId)).toMatchObject(undone);
+  expect(await boxes(run)).toEqual([]);
+});
