@@ -66,28 +66,32 @@ function found({ evidence, failure }: EndedDrill): [string, string][] {
 }
 
 describe('what only the comparison can notice: hashes, checksums and WAL are right', () => {
-  const lostObjects: [string, 'globals' | 'catalog', string, string][] = [
-    ['role', 'globals', 'role', 'night_shift'],
-    ['grant', 'catalog', 'grant', 'on relation public.parcel to shop_auditor'],
-    ['policy', 'catalog', 'policy', 'light_only on public.parcel'],
-    ['trigger', 'catalog', 'trigger', 'weigh on public.parcel'],
-    ['index', 'catalog', 'index', 'public.parcel_weight'],
-    ['extension', 'catalog', 'extension', 'tablefunc 1.0'],
+  const lostObjects: ['globals' | 'catalog', string, string][] = [
+    ['globals', 'role', 'night_shift'],
+    ['catalog', 'grant', 'on relation public.parcel to shop_auditor'],
+    ['catalog', 'policy', 'light_only on public.parcel'],
+    ['catalog', 'trigger', 'weigh on public.parcel'],
+    ['catalog', 'index', 'public.parcel_weight'],
+    ['catalog', 'extension', 'tablefunc 1.0'],
   ];
-  it.each(lostObjects)('a missing %s', async (_, where, kind, identity) => {
-    const of = (manifest: Manifest) => (where === 'globals' ? manifest.globals : shopOf(manifest).catalog);
-    const objects = of(whole).filter((object) => object[0] === kind && object[1] === identity);
-    expect(objects.length).toBeGreaterThan(0);
-    await publish((manifest) => of(manifest).push(...objects));
-    expect(new Set(found(await runDrill(source)).map(([name, detail]) => `${name}: ${detail}`))).toEqual(new Set([`${kind} ${identity}: missing in the restored database`]));
-  }, 180_000);
-
   const sequence = (manifest: Manifest) => shopOf(manifest).sequences.find((one) => one.name === 'parcel_id_seq') as Manifest['databases'][number]['sequences'][number];
-  it('a sequence behind its table', async () => {
+  // Each in a drill of its own would be seven drills; that each is named, with nothing else beside them, is seen in one.
+  it('a missing role, grant, policy, trigger, index and extension, and a sequence behind its table', async () => {
     expect(sequence(whole)).toMatchObject({ nextAtLeast: '501', ownerFurthest: '500', sourceBehind: false });
     // Its position was read before the rows were written, so only the rows say where it must be.
-    await publish((manifest) => { Object.assign(sequence(manifest), sequence(whole), { nextAtLeast: '8' }); });
-    expect(found(await runDrill(source))).toEqual([['sequence public.parcel_id_seq', 'is behind its table: 501 or one after it expected, 8 found']]);
+    await publish((manifest) => {
+      Object.assign(sequence(manifest), sequence(whole), { nextAtLeast: '8' });
+      for (const [where, kind, identity] of lostObjects) {
+        const of = (one: Manifest) => (where === 'globals' ? one.globals : shopOf(one).catalog);
+        const objects = of(whole).filter((object) => object[0] === kind && object[1] === identity);
+        expect(objects.length).toBeGreaterThan(0);
+        of(manifest).push(...objects);
+      }
+    });
+    expect(new Set(found(await runDrill(source)).map(([name, detail]) => `${name}: ${detail}`))).toEqual(new Set([
+      ...lostObjects.map(([, kind, identity]) => `${kind} ${identity}: missing in the restored database`),
+      'sequence public.parcel_id_seq: is behind its table: 501 or one after it expected, 8 found',
+    ]));
   }, 180_000);
 
   it('a sequence behind its own last value', async () => {
