@@ -34,6 +34,14 @@ export interface StepHeader { step?: string; undo?: UndoEntry }
 /** A ledger entry as found in history. */
 export interface LedgerEntry extends UndoEntry { step: string; registeredAt: string }
 
+/** Id of the activity with which a guardian undoes an entry: by it, a later guardian finds in the history what was undone. */
+export function undoActivityId(entryId: string): string {
+  return `undo ${entryId}`;
+}
+
+/** What a former guardian has undone, and when. */
+export interface Undone { activityId: string; startedAt: string; finishedAt: string; detail: string | null }
+
 /** Where a run may create things: opened by the guardian under a fence number, and closed by it. */
 export interface Place {
   /** What people read: `drill`, `backup in progress`. */

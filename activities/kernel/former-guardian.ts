@@ -1,9 +1,9 @@
 import type { Client } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
 import { grantedSchema, settledSchema, takeSchema } from '../../contracts/internal-messages.ts';
-import type { HeldPlace, Owner } from '../../contracts/ledger.ts';
+import { undoActivityId, type HeldPlace, type Owner, type Undone } from '../../contracts/ledger.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { leftBehind, type Settlement } from '../../contracts/record.ts';
 import { isOver } from '../../contracts/run-status.ts';
@@ -27,7 +27,7 @@ interface Started { runId: string; atMs: number }
 export async function findFormerGuardian(client: Client, { owner, besides }: Question): Promise<FormerGuardian> {
   const id = guardianId(owner);
   const newest = await describeIfKnown(client, id);
-  if (newest && newest.runId !== besides && !isOver(newest.status.name)) return { state: 'lives', unsettled: null, left: null, lost: [] };
+  if (newest && newest.runId !== besides && !isOver(newest.status.name)) return { state: 'lives', unsettled: null, left: null, lost: [], undone: [] };
   const lives = await readLives(client, owner);
   const events = [...lives.histories.values()].flat();
   const started = [...events.flatMap(startedGuardian), ...(newest ? [{ runId: newest.runId, atMs: newest.startTime.getTime() }] : [])].sort((a, b) => a.atMs - b.atMs);
@@ -41,22 +41,23 @@ export async function findFormerGuardian(client: Client, { owner, besides }: Que
   const last = [...told.values()].filter((one) => one !== undefined).sort((a, b) => a.atMs - b.atMs).at(-1);
   const left = last && leftBehind(last.settlement) !== null ? last.settlement : null;
   const lost = [...(ledgerOf(lives).lost ?? [])];
+  const undone = [...known.values()].flatMap(undoneIn).sort((a, b) => (a.finishedAt < b.finishedAt ? -1 : 1));
   // What a guardian was told to take when the server had it, and has forgotten since: whether that was undone, nobody can say.
   const isForgotten = events.map(takeIn).some((atMs) => {
     if (atMs === undefined || atMs <= (last?.atMs ?? 0)) return false;
     const guardian = started.findLast((one) => one.atMs <= atMs)?.runId;
     return guardian === undefined || (guardian !== besides && !known.has(guardian));
   });
-  if (isForgotten) return { state: 'endedByForce', unsettled: null, left, lost };
+  if (isForgotten) return { state: 'endedByForce', unsettled: null, left, lost, undone };
   // All of them are over, since only the newest could live. One that began anew has settled what those before it had not.
   const ended = [...known].filter(([runId, history]) => told.get(runId) === undefined && millis(history.at(-1)?.eventTime) > (last?.atMs ?? 0));
   const places = ended.map(([, history]) => heldBy(history)).filter((held) => held !== undefined);
   if (places.length > 0) {
     const byFormerLife = ![...lives.histories.values()].at(-1)?.some((event) => takeIn(event) !== undefined);
-    return { state: 'endedByForce', unsettled: { places: places.flatMap(({ place, fence }) => (place ? [{ place, fence }] : [])), byFormerLife }, left, lost };
+    return { state: 'endedByForce', unsettled: { places: places.flatMap(({ place, fence }) => (place ? [{ place, fence }] : [])), byFormerLife }, left, lost, undone };
   }
   // Guardians are in histories: where one is lost, another may have been.
-  return { state: 'none', unsettled: null, left, lost: known.size === 0 ? lost : [] };
+  return { state: 'none', unsettled: null, left, lost: known.size === 0 ? lost : [], undone };
 }
 
 function startedGuardian({ childWorkflowExecutionStartedEventAttributes: started, eventTime }: HistoryEvent): Started[] {
@@ -83,6 +84,21 @@ function firstReceived<Schema extends z.ZodType>(history: readonly HistoryEvent[
     if (message?.success) return message.data;
   }
   return undefined;
+}
+
+/** What a guardian came to undo, whatever became of it then. */
+function undoneIn(history: readonly HistoryEvent[]): Undone[] {
+  const begun = new Map<string, { activityId: string; startedAt: string }>();
+  const at = ({ eventTime }: HistoryEvent) => new Date(millis(eventTime)).toISOString();
+  return history.flatMap((event) => {
+    const activityId = event.activityTaskScheduledEventAttributes?.activityId ?? '';
+    if (activityId.startsWith(undoActivityId(''))) begun.set(String(event.eventId), { activityId, startedAt: at(event) });
+    const done = event.activityTaskCompletedEventAttributes;
+    const of = done && begun.get(String(done.scheduledEventId));
+    if (!of) return [];
+    const { detail } = z.object({ detail: z.string() }).catch({ detail: '' }).parse(argument(done.result));
+    return [{ ...of, finishedAt: at(event), detail: detail === '' ? null : detail }];
+  });
 }
 
 const WRITE: keyof KernelActivities = 'writeEvidenceOfDeadRun';

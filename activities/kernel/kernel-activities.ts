@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { lockRequestSchema, lockStateSchema } from '../../contracts/internal-messages.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
-import type { LedgerEntry, Owner, HeldPlace } from '../../contracts/ledger.ts';
+import type { HeldPlace, LedgerEntry, Owner, Undone } from '../../contracts/ledger.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import type { Settlement, UncountedEvidence } from '../../contracts/record.ts';
 
@@ -55,9 +55,10 @@ export interface Unsettled { places: HeldPlace[]; byFormerLife: boolean }
 /**
  * Who guarded a run and its former lives. `none`: there was nobody, or all is settled. `unsettled`: what a guardian did not
  * come to, which one that is begun anew does; null where nobody can know. `left`: what the last that settled could not do.
- * `lost`: former lives whose histories the server no longer has, where no guardian is known either.
+ * `lost`: former lives whose histories the server no longer has, where no guardian is known either. `undone`: what former
+ * guardians did undo, the oldest first.
  */
-export interface FormerGuardian { state: 'none' | 'lives' | 'endedByForce'; unsettled: Unsettled | null; left: Settlement | null; lost: string[] }
+export interface FormerGuardian { state: 'none' | 'lives' | 'endedByForce'; unsettled: Unsettled | null; left: Settlement | null; lost: string[]; undone: Undone[] }
 
 /** What there is to say of a run that was ended by force without a guardian. `left`: what the guardian of a former life could not undo; `lost`: former lives whose histories the server no longer has, and of which no guardian is known. */
 export interface UnguardedEnd { left: Settlement | null; lost: readonly string[] }

@@ -10,7 +10,7 @@ import { acting, reset, startToy, until, type ToyRun } from '../support/toy-runs
 /** What guardians held that were ended by force, and that others come after. */
 let environment: KernelEnvironment;
 beforeAll(async () => {
-  environment = await startKernelEnvironment({}, {}, { queued: {}, fenced: {}, forged: {} });
+  environment = await startKernelEnvironment({}, {}, { queued: {}, fenced: {}, forged: {}, twice: {} });
   await environment.startWorker();
 });
 afterAll(() => environment.stop());
@@ -68,6 +68,19 @@ it('the place of a former life is removed, and looked for, where its new life go
   const evidence = await evidenceOf(run, runId);
   expect(evidence).toMatchObject(undone);
   expect([evidence?.teardown.proofs.length, await boxes(run)]).toEqual([4, []]);
+});
+
+it('what a guardian has undone is not undone again where its run is reset, but for what the new life did itself', async () => {
+  const run = await startToy(environment, { database: 'twice', stallMs: 4_000 });
+  await until(async () => (await run.journal()).includes('begin two'), 'it is at its second step');
+  await run.handle.terminate('test');
+  await run.guardian.result();
+  expect(await run.undone()).toEqual(['two', 'one']);
+  const runId = await reset(environment, run, 'first');
+  await until(async () => (await run.journal()).filter((line) => line === 'begin one').length > 1, 'the new life acts');
+  await abort(run);
+  expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'aborted', compensations: [{ id: 'two', outcome: 'done', detail: 'undid two' }, { id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true } });
+  expect(await run.undone()).toEqual(['two', 'one', 'one']);
 });
 
 it('what is made up, or cannot be read, of the fence that a run was told keeps no place from being removed', async () => {

@@ -1,7 +1,7 @@
 import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { Finish, GuardianInput, Overdue, Owned, Settled, Take } from '../../contracts/guardian.ts';
-import type { HeldPlace } from '../../contracts/ledger.ts';
+import type { HeldPlace, Undone } from '../../contracts/ledger.ts';
 import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { FormerGuardian, Unsettled } from '../../activities/kernel/kernel-activities.ts';
@@ -57,6 +57,8 @@ export class Guard {
   #settlement: Settlement = NOTHING_SETTLED;
   /** What guardians before this one had not settled. */
   #inherited: Unsettled | undefined;
+  /** What guardians before this one have undone. */
+  #undone: readonly Undone[] = [];
   /** Why the target could not be given back. */
   #notReleased: Error | undefined;
 
@@ -118,6 +120,7 @@ export class Guard {
   async #inherits(): Promise<boolean> {
     const former = await read.findFormerGuardian({ owner: this.#input.owner, besides: workflowInfo().runId });
     this.#inherited = former.unsettled ?? undefined;
+    this.#undone = former.undone;
     this.#settlement = former.left ?? (former.state === 'none' ? settledAsFarAsKnown(former.lost, instantOf(Date.now())) : nobodySettled());
     // Of what an earlier one has left, that one has told people.
     if (!this.#inherited && !former.left) this.#raiseAlarm();
@@ -169,7 +172,7 @@ export class Guard {
     const settlement = await settle({
       // A life that did without what a former one had begun has not finished that.
       owner, outcome: this.#inherited?.byFormerLife && this.#outcome === 'succeeded' ? 'failed' : this.#outcome, undoAnyway: this.#finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [],
-      places: this.#places(), leaseExpiresAtMs: this.#leaseExpiresAtMs,
+      undone: this.#undone, places: this.#places(), leaseExpiresAtMs: this.#leaseExpiresAtMs,
       hostLossMs: lease.hostLossMs, proofGapMs: this.#finished && ledger.mayActForMs === 0 ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
     });
     this.#settlement = besidesLeft(settlement, former?.left ?? (former?.state === 'endedByForce' && !former.unsettled ? nobodySettled() : null));
@@ -183,6 +186,7 @@ export class Guard {
     if (this.#inherited || asking === undefined || asking === this.#input.owner.firstExecutionRunId) return undefined;
     const former = await read.findFormerGuardian({ owner: this.#input.owner, besides: workflowInfo().runId });
     this.#inherited = former.unsettled ?? undefined;
+    this.#undone = former.undone;
     return former;
   }
 

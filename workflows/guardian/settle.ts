@@ -1,6 +1,6 @@
 import { ActivityFailure, proxyActivities, sleep, TimeoutFailure } from '@temporalio/workflow';
 import type { Outcome, CompensationRecord, Teardown } from '../../contracts/evidence.ts';
-import type { AbsenceProof, ActivityCall, HeldPlace, LedgerEntry, Owner } from '../../contracts/ledger.ts';
+import { undoActivityId, type AbsenceProof, type ActivityCall, type HeldPlace, type LedgerEntry, type Owner, type Undone } from '../../contracts/ledger.ts';
 import { NOTHING_SETTLED, unknownToUndo, type Settlement } from '../../contracts/record.ts';
 import { isHostTaskQueue } from '../../contracts/search-attributes.ts';
 import { instantOf } from '../procedure/wait.ts';
@@ -13,6 +13,8 @@ export interface SettleInput {
   undoAnyway: readonly string[];
   /** Runs whose histories are lost, and with them what they had registered. */
   lost: readonly string[];
+  /** What former guardians have undone already. */
+  undone: readonly Undone[];
   /** Where the run may have created something: its own place, and those of former lives that nobody has settled. */
   places: readonly HeldPlace[];
   leaseExpiresAtMs: number;
@@ -30,7 +32,7 @@ export interface SettleInput {
  */
 export async function settle(input: SettleInput): Promise<Settlement> {
   const compensations: CompensationRecord[] = input.lost.map((runId) => unknownToUndo(runId, instantOf(Date.now())));
-  for (const entry of toUndo(input.entries, input.outcome, input.undoAnyway)) compensations.push(await undo(entry, input.hostLossMs));
+  for (const entry of toUndo(input.entries, input.outcome, input.undoAnyway)) compensations.push(undoneBefore(entry, input.undone) ?? (await undo(entry, input.hostLossMs)));
   const teardowns: Teardown[] = [];
   for (const held of input.places) teardowns.push(await tearDown(input, held));
   return { compensations, teardown: teardowns.length === 0 ? NOTHING_SETTLED.teardown : together(teardowns) };
@@ -52,11 +54,17 @@ export function toUndo(entries: readonly LedgerEntry[], outcome: Outcome, undoAn
   return [...byId.values()].filter((entry) => entry.when === 'always' || outcome !== 'succeeded' || undoAnyway.includes(entry.id)).reverse();
 }
 
+/** Others may have changed since what it would undo once more. What a step did after that is not undone by it. */
+function undoneBefore({ id, step, title, registeredAt }: LedgerEntry, undone: readonly Undone[]): CompensationRecord | undefined {
+  const before = undone.findLast(({ activityId, finishedAt }) => activityId === undoActivityId(id) && Date.parse(finishedAt) >= Date.parse(registeredAt));
+  return before && { id, step, title, outcome: 'done', startedAt: before.startedAt, finishedAt: before.finishedAt, detail: before.detail };
+}
+
 async function undo(entry: LedgerEntry, hostLossMs: number): Promise<CompensationRecord> {
   const startedAt = instantOf(Date.now());
   const base = { id: entry.id, step: entry.step, title: entry.title, startedAt };
   try {
-    const result = await callActivity<{ detail?: string } | undefined>(entry.call, `undo: ${entry.title}`, hostLossMs);
+    const result = await callActivity<{ detail?: string } | undefined>(entry.call, `undo: ${entry.title}`, hostLossMs, undoActivityId(entry.id));
     return { ...base, outcome: 'done', finishedAt: instantOf(Date.now()), detail: result?.detail ?? null };
   } catch (error) {
     return { ...base, outcome: 'failed', finishedAt: instantOf(Date.now()), detail: sentenceOf(error) };
@@ -106,7 +114,7 @@ function isUnheard(error: unknown): boolean {
  * Calls what the ledger holds by name. A host that is silent for `hostLossMs` counts as lost: another cannot do its work.
  * What any worker can do waits for one, however long that takes; only attempts that failed are counted.
  */
-export async function callActivity<T>(call: ActivityCall, summary: string, hostLossMs: number): Promise<T> {
+export async function callActivity<T>(call: ActivityCall, summary: string, hostLossMs: number, activityId?: string): Promise<T> {
   const proxies = proxyActivities<Record<string, (input: unknown) => Promise<unknown>>>({
     taskQueue: call.taskQueue,
     startToCloseTimeout: call.startToCloseMs,
@@ -114,6 +122,7 @@ export async function callActivity<T>(call: ActivityCall, summary: string, hostL
     ...(call.heartbeatMs === undefined ? {} : { heartbeatTimeout: call.heartbeatMs }),
     retry: { initialInterval: '500ms', maximumInterval: '10s', maximumAttempts: 20 },
     summary,
+    ...(activityId === undefined ? {} : { activityId }),
   });
   const activity = proxies[call.activity];
   if (!activity) throw new Error(`no activity ${call.activity}`);
