@@ -1,7 +1,7 @@
 import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { Finish, GuardianInput, Overdue, Owned, Settled, Take } from '../../contracts/guardian.ts';
-import type { HeldPlace, Undone } from '../../contracts/ledger.ts';
+import type { HeldPlace } from '../../contracts/ledger.ts';
 import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { FormerGuardian, Unsettled } from '../../activities/kernel/kernel-activities.ts';
@@ -55,10 +55,8 @@ export class Guard {
   #told = 0;
   #leaseExpiresAtMs = 0;
   #settlement: Settlement = NOTHING_SETTLED;
-  /** What guardians before this one had not settled. */
-  #inherited: Unsettled | undefined;
-  /** What guardians before this one have undone. */
-  #undone: readonly Undone[] = [];
+  /** What guardians before this one did, and had not come to; undefined where it was not asked, as for every life that was not reset to. */
+  #former: FormerGuardian | undefined;
   /** Why the target could not be given back. */
   #notReleased: Error | undefined;
 
@@ -118,13 +116,19 @@ export class Guard {
    * before it did not come to: it takes the target for that, as the run did then. What nobody can settle is in the settlement.
    */
   async #inherits(): Promise<boolean> {
-    const former = await read.findFormerGuardian({ owner: this.#input.owner, besides: workflowInfo().runId });
-    this.#inherited = former.unsettled ?? undefined;
-    this.#undone = former.undone;
+    const former = await this.#findFormer();
     this.#settlement = former.left ?? (former.state === 'none' ? settledAsFarAsKnown(former.lost, instantOf(Date.now())) : nobodySettled());
     // Of what an earlier one has left, that one has told people.
-    if (!this.#inherited && !former.left) this.#raiseAlarm();
-    return this.#inherited !== undefined;
+    if (!former.unsettled && !former.left) this.#raiseAlarm();
+    return former.unsettled !== null;
+  }
+
+  async #findFormer(): Promise<FormerGuardian> {
+    return (this.#former ??= await read.findFormerGuardian({ owner: this.#input.owner, besides: workflowInfo().runId }));
+  }
+
+  get #inherited(): Unsettled | null {
+    return this.#former?.unsettled ?? null;
   }
 
   async #awaitLock(): Promise<Phase> {
@@ -168,26 +172,18 @@ export class Guard {
     const ledger = await read.readLedger({ owner });
     // A dead run's activities may not know yet: they learn it with their next heartbeat. A living run has waited for its own.
     if (ledger.mayActForMs > 0) await sleep(ledger.mayActForMs, { summary: 'until the activities of the run can no longer act' });
-    const former = await this.#formerOfReset();
+    // A life that was reset to may have got the target from this guardian while what its former life held was lost with another.
+    const asking = this.#taken?.runId;
+    if (asking !== undefined && asking !== owner.firstExecutionRunId) await this.#findFormer();
     const settlement = await settle({
       // A life that did without what a former one had begun has not finished that.
       owner, outcome: this.#inherited?.byFormerLife && this.#outcome === 'succeeded' ? 'failed' : this.#outcome, undoAnyway: this.#finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [],
-      undone: this.#undone, places: this.#places(), leaseExpiresAtMs: this.#leaseExpiresAtMs,
+      undone: this.#former?.undone ?? [], places: this.#places(), leaseExpiresAtMs: this.#leaseExpiresAtMs,
       hostLossMs: lease.hostLossMs, proofGapMs: this.#finished && ledger.mayActForMs === 0 ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
     });
-    this.#settlement = besidesLeft(settlement, former?.left ?? (former?.state === 'endedByForce' && !former.unsettled ? nobodySettled() : null));
+    this.#settlement = besidesLeft(settlement, this.#former?.left ?? (this.#former?.state === 'endedByForce' && !this.#inherited ? nobodySettled() : null));
     this.#raiseAlarm();
     return 'giving the target back';
-  }
-
-  /** A life that was reset to may have got the target from this guardian while what its former life held was lost with another. */
-  async #formerOfReset(): Promise<FormerGuardian | undefined> {
-    const asking = this.#taken?.runId;
-    if (this.#inherited || asking === undefined || asking === this.#input.owner.firstExecutionRunId) return undefined;
-    const former = await read.findFormerGuardian({ owner: this.#input.owner, besides: workflowInfo().runId });
-    this.#inherited = former.unsettled ?? undefined;
-    this.#undone = former.undone;
-    return former;
   }
 
   /** Its own, and those that it inherits. An idle lock gives back the fence that it gave before: then both are one. */
