@@ -4,22 +4,23 @@ import { ManifestError } from './errors.ts';
 import { restAfterLook } from './pace.ts';
 import { pause } from './snapshot.ts';
 import { keyOf, type TableLocks, type TableName } from './table-locks.ts';
-import { databaseOf, roleOf, wantedBy, whoWaits, type Waiter } from './waiters.ts';
+import { isStillBehind, roleOf, wantedBy, whoWaits, type Waiter, type Wanted } from './waiters.ts';
+import { Watcher } from './watcher.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** While somebody to whom we gave way may come upon the next lock of ours. */
 const LOOK_AGAIN_MS = 50;
 /** So often the reading of one bucket makes room and is tried again; then its table is left alone. */
 const MOST_CANCELLATIONS = 3;
-/** What a table is called is not waited for: where the catalog is locked, somebody must make room for others. */
-const LOOK_UP_MS = 200;
 
 /** Tables that are left unread since others waited for them, by {@link keyOf}, and why. */
 export type Abandoned = Map<string, string>;
 
 interface Options { workers: readonly Client[]; limitMs: number; abandoned: Abandoned; stopping: AbortController }
 /** What one look has done already: of several who wait for one table each is in the list. */
-interface Look { cancelled: Set<Client>; counted: Set<string> }
+interface Look { cancelled: Set<Client>; counted: Set<number> }
+/** A table of the reading, by oid, as it is called there. */
+type KnownTable = TableName & { oid: number };
 
 /**
  * Sees to it that nobody waits for our locks for long. ACCESS SHARE lets everybody read and write; but whoever wants to
@@ -36,7 +37,9 @@ export class GiveWay {
   readonly #options: Options;
   readonly #stopped = new AbortController();
   readonly #cancels = new Map<Client, { at: number; sent: Promise<boolean> }>();
-  readonly #cancellations = new Map<string, number>();
+  /** By oid: what a table is called is not always to be had. */
+  readonly #cancellations = new Map<number, number>();
+  #tables: ReadonlyMap<number, Wanted> = new Map();
   /** Transactions that were given way to. */
   readonly #favoured = new Set<string>();
 
@@ -46,10 +49,16 @@ export class GiveWay {
 
   /**
    * Looks from now on, until it is stopped or the reading is.
-   * @param watcher a connection that nothing else is asked over: nobody makes room while a look waits for something
+   * @param watching the connection to look over, and how another one is opened should that be lost
    */
-  start(watcher: Client, locks: TableLocks): void {
-    void this.#watch(watcher, locks, AbortSignal.any([this.#stopped.signal, this.#options.stopping.signal]));
+  start(watching: { client: Client; open: () => Promise<Client>; close: (client: Client) => Promise<void> }, locks: TableLocks): void {
+    const until = AbortSignal.any([this.#stopped.signal, this.#options.stopping.signal]);
+    void this.#watch(new Watcher({ ...watching, limitMs: this.#options.limitMs, until }), locks, until);
+  }
+
+  /** Tells what is read, so that nobody need be asked how that is called while the catalog is locked. */
+  reads(tables: readonly KnownTable[]): void {
+    this.#tables = new Map(tables.map(({ oid, schema, name }) => [oid, { oid, schema, name, isOfSystem: false }]));
   }
 
   stop(): void { this.#stopped.abort(); }
@@ -64,41 +73,46 @@ export class GiveWay {
     return await cancel?.sent ?? false;
   }
 
-  async #watch(watcher: Client, locks: TableLocks, until: AbortSignal): Promise<void> {
-    const { workers, limitMs } = this.#options;
-    let database: number | undefined;
+  async #watch(watcher: Watcher, locks: TableLocks, until: AbortSignal): Promise<void> {
+    const { workers, limitMs, stopping } = this.#options;
     let gaveWayAt = -Infinity;
     while (!until.aborted) {
       let lookMs = 0;
       try {
-        if (database === undefined) {
-          await watcher.query(`SET lock_timeout = ${LOOK_UP_MS}`);
-          database = await databaseOf(watcher);
-        }
-        const started = performance.now();
-        const pids = [...workers, ...locks.clients].map(backendPid);
-        const waiters = await whoWaits(watcher, { database, longerThanMs: limitMs, pids, favoured: [...this.#favoured] }).finally(() => { lookMs = performance.now() - started; });
-        const look: Look = { cancelled: new Set(), counted: new Set() };
-        for (const waiter of waiters) await this.#giveWayTo(waiter, { watcher, locks, look });
-        if (waiters.length > 0) gaveWayAt = performance.now();
-      } catch { /* A failed look is no reason to stop: the reading notices a lost server by itself. */ }
+        await watcher.look(async (client, database) => {
+          const started = performance.now();
+          const pids = [...workers, ...locks.clients].map(backendPid);
+          const waiters = await whoWaits(client, { database, longerThanMs: limitMs, pids, favoured: [...this.#favoured] }).finally(() => { lookMs = performance.now() - started; });
+          const look: Look = { cancelled: new Set(), counted: new Set() };
+          for (const waiter of waiters) await this.#giveWayTo(waiter, { watcher: client, locks, look, until });
+          if (waiters.length > 0) gaveWayAt = performance.now();
+        });
+      } catch (error) {
+        stopping.abort(error);
+        return;
+      }
       const leastMs = performance.now() - gaveWayAt < LOOK_EVERY_MS ? LOOK_AGAIN_MS : LOOK_EVERY_MS;
       await pause(restAfterLook(lookMs, leastMs, Math.max(LOOK_EVERY_MS, limitMs / 2)), until);
     }
   }
 
-  async #giveWayTo(waiter: Waiter, { watcher, locks, look }: { watcher: Client; locks: TableLocks; look: Look }): Promise<void> {
+  async #giveWayTo(waiter: Waiter, { watcher, locks, look, until }: { watcher: Client; locks: TableLocks; look: Look; until: AbortSignal }): Promise<void> {
     const { workers, abandoned, stopping } = this.#options;
     const isInTheWay = (client: Client): boolean => waiter.blockedBy.includes(backendPid(client));
     const lockers = locks.clients.filter(isInTheWay);
     const readers = workers.filter((worker) => isInTheWay(worker) && !look.cancelled.has(worker));
     // Another one in the list waited for the same.
     if (lockers.length === 0 && readers.length === 0) return void this.#favoured.add(waiter.transaction);
-    const wanted = await wantedBy(watcher, waiter.relation);
+    const wanted = this.#tables.get(waiter.relation) ?? await wantedBy(watcher, waiter.relation);
     const why = await this.#why(watcher, waiter, `${wanted.schema}.${wanted.name}`);
-    this.#favoured.add(waiter.transaction);
     // Whoever waits for our transaction to end is not helped by the end of a statement.
-    if (wanted.isOfSystem || (waiter.behind !== null && readers.length > 0)) {
+    const endsReading = wanted.isOfSystem || (waiter.behind !== null && readers.length > 0);
+    // All that was read is lost then: not for somebody who has what they waited for by now.
+    if (endsReading && !await isStillBehind(watcher, waiter, [...lockers, ...readers].map(backendPid))) return;
+    // What was over in the meantime, as a database is before the next one is read, is in nobody's way.
+    if (until.aborted) return;
+    this.#favoured.add(waiter.transaction);
+    if (endsReading) {
       stopping.abort(new ManifestError('inTheWay', `the reading was in the way: ${why}; take the manifest at a quieter time, or allow more`));
       return;
     }
@@ -113,10 +127,9 @@ export class GiveWay {
       look.cancelled.add(worker);
       // Noted before it is asked for: the worker may hear of it earlier than we do.
       const sent = ifInTheWay(watcher, 'pg_cancel_backend', worker, waiter).catch(() => false);
-      const key = keyOf(wanted);
       const noted = sent.then((wasSent) => {
-        if (wasSent && !look.counted.has(key)) this.#count(key, why);
-        if (wasSent) look.counted.add(key);
+        if (wasSent && !look.counted.has(wanted.oid)) this.#count(waiter.relation, wanted, why);
+        if (wasSent) look.counted.add(wanted.oid);
         return wasSent;
       });
       this.#cancels.set(worker, { at: performance.now(), sent: noted });
@@ -124,10 +137,13 @@ export class GiveWay {
     }
   }
 
-  #count(key: string, why: string): void {
-    const times = (this.#cancellations.get(key) ?? 0) + 1;
-    this.#cancellations.set(key, times);
-    if (times >= MOST_CANCELLATIONS) this.#options.abandoned.set(key, why);
+  #count(relation: number, wanted: Wanted, why: string): void {
+    // Of an index, too, before it was known whose that is.
+    const before = [...new Set([relation, wanted.oid])].map((oid) => this.#cancellations.get(oid) ?? 0);
+    const times = before.reduce((sum, number) => sum + number, 1);
+    this.#cancellations.delete(relation);
+    this.#cancellations.set(wanted.oid, times);
+    if (times >= MOST_CANCELLATIONS) this.#options.abandoned.set(keyOf(wanted), why);
   }
 
   async #why(watcher: Client, waiter: Waiter, name: string): Promise<string> {

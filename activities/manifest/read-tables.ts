@@ -9,6 +9,7 @@ import { measureTable, readBucket } from './read-bucket.ts';
 import { pause } from './snapshot.ts';
 import { throwIfAborted } from './session.ts';
 import type { OwnerValues } from './sequences.ts';
+import { WAIT_NO_MORE } from './table-locks.ts';
 import type { Table } from './tables.ts';
 import { WorkQueue, type Task } from './work-queue.ts';
 
@@ -53,29 +54,34 @@ export async function readTables(options: {
   const progress: ReadProgress = { tablesDone: 0, tablesTotal: options.tables.length, bytesDone: 0, bytesTotal: options.tables.reduce((sum, table) => sum + table.estimatedPages * 8192, 0), rows: 0 };
   let longestLockMs = 0;
 
-  /** Runs work that needs a lock; when somebody holds the table it is tried again later, with patience from the first refusal on. */
-  const locking = (table: Table, work: Task<Client>, patience = new LockPatience()): Task<Client> => async (client) => {
+  /** Runs work that needs a lock; when somebody holds the table it is tried again 'later', with patience from the first refusal on. */
+  const locking = (table: Table, work: Task<Client>, patience = new LockPatience()) => async (client: Client): Promise<'later' | 'over'> => {
     throwIfAborted(signal);
-    if (way.isAbandoned(table)) return;
+    if (way.isAbandoned(table)) return 'over';
     try {
       await work(client);
+      return 'over';
     } catch (error) {
       throwIfAborted(signal);
       // Its connection may have been ended for that.
-      if (way.isAbandoned(table)) return;
+      if (way.isAbandoned(table)) return 'over';
       if (sqlState(error) === queryCanceled && await way.wasCancelled(client)) {
         queue.add([locking(table, work)]);
-        return;
+        return 'later';
       }
       if (!lockRefused.has(sqlState(error)) || !patience.goesOn()) throw error;
       await pause(50, signal);
       queue.add([locking(table, work, patience)]);
+      return 'later';
     }
   };
   const pace = new Pace({ dutyCycle: options.dutyCycle, connections: options.workers.length, finishWithinMs: options.finishWithinMs });
 
-  /** Reads one bucket, with a rest after each burst. A bucket whose table is locked by somebody meanwhile goes on where it was. */
-  const readRange = (table: Table, range: PageRange, size: TableSize, isHeld = false): Task<Client> => {
+  /**
+   * Reads one bucket, with a rest after each burst. A bucket whose table is locked by somebody meanwhile goes on where it was.
+   * @param onRead told over which connection it came to its end
+   */
+  const readRange = (table: Table, range: PageRange, size: TableSize, isHeld = false, onRead: (client: Client) => void = () => undefined) => {
     // Whoever rests on a lock spares nobody.
     const mayRest = !isHeld && options.dutyCycle < 1;
     let unread: PageRange[] | undefined;
@@ -110,6 +116,7 @@ export async function readTables(options: {
         progress.bytesDone += bytesEach;
         if (unread.length === 0) {
           reading.buckets.push(bucket);
+          onRead(client);
           if (reading.buckets.length === reading.expected) { progress.tablesDone += 1; await options.onTableDone(table); }
         }
         options.onProgress({ ...progress });
@@ -128,30 +135,56 @@ export async function readTables(options: {
     queue.addSeriesFirst(inTurn(ranges, (range) => readRange(table, range, size)));
   });
 
-  /** Reads a table over the connection that holds it, from one end to the other, so that its lock can go. */
-  const readHeld = (table: Table, locker: Client, size: TableSize): Task<Client> => async () => {
+  /**
+   * Reads a table over the connection that holds it, from one end to the other, so that its lock can go. Whoever is refused something
+   * while it holds that waits for nothing any more: somebody who wants the table may have what it waits for, and would be the one
+   * whom PostgreSQL ends for it. The rest is for connections that hold nothing, once they get what was refused.
+   */
+  const readHeld = async (table: Table, locker: Client, size: TableSize): Promise<void> => {
     const ranges = planRanges(table, size, options.bucketBytes);
     readings.set(table, { bytes: size.bytes, expected: ranges.length, buckets: [], furthest: table.owned.map(() => null) });
     progress.bytesTotal += size.bytes - table.estimatedPages * 8192;
-    for (const range of ranges) await readRange(table, range, size, true)(locker);
+    for (const [index, range] of ranges.entries()) {
+      const readRest = (client: Client): void => { if (client !== locker) queue.addSeriesFirst(inTurn(ranges.slice(index + 1), (later) => readRange(table, later, size, true))); };
+      if (await readRange(table, range, size, true, readRest)(locker) === 'over') continue;
+      // Where it was let go meanwhile, that is known.
+      await locker.query(WAIT_NO_MORE).catch(() => undefined);
+      return;
+    }
   };
 
-  // What is held locked comes first; then the largest.
-  const held = options.tables.flatMap((table) => { const locker = options.lockerOf(table); return locker ? [{ table, locker }] : []; });
-  const heldTables = new Set(held.map(({ table }) => table));
-  const sizes = await Promise.all(held.map(({ table, locker }) => measureTable(locker, table).catch((error: unknown) => {
-    if (way.isAbandoned(table)) return 'abandoned' as const;
-    // An index or so of it: it stays held, and is read with patience like any other.
-    if (lockRefused.has(sqlState(error))) return 'refused' as const;
-    throw error;
-  })));
-  held.forEach(({ table, locker }, index) => {
-    const size = sizes[index];
-    if (size === 'abandoned') return;
-    if (size === 'refused') { queue.add([plan(table)]); return; }
-    if (size === undefined || size === 'moved') moved.add(table);
-    else queue.add([readHeld(table, locker, size)]);
-  });
+  /** Whether a table is still what it was, asked over the connection that holds it. */
+  const measureHeld = async (table: Table, locker: Client): Promise<TableSize | 'moved' | 'refused' | 'abandoned'> => {
+    try {
+      return await measureTable(locker, table);
+    } catch (error) {
+      if (way.isAbandoned(table)) return 'abandoned';
+      if (!lockRefused.has(sqlState(error))) throw error;
+      await locker.query(WAIT_NO_MORE).catch(() => undefined);
+      // An index or so of it: it stays held, and is read with patience like any other.
+      return 'refused';
+    }
+  };
+
+  // What is held locked comes first; then the largest. One connection may hold several, and does one thing after the other: what is sent
+  // before another statement's failure was rolled back would fail with it.
+  const heldBy = new Map<Client, Table[]>();
+  for (const table of options.tables) {
+    const locker = options.lockerOf(table);
+    if (locker) heldBy.set(locker, [...heldBy.get(locker) ?? [], table]);
+  }
+  const heldTables = new Set([...heldBy.values()].flat());
+  const toHold = await Promise.all([...heldBy].map(async ([locker, tables]) => {
+    const sized: { table: Table; size: TableSize }[] = [];
+    for (const table of tables) {
+      const size = await measureHeld(table, locker);
+      if (size === 'moved') moved.add(table);
+      else if (size === 'refused') queue.add([plan(table)]);
+      else if (size !== 'abandoned') sized.push({ table, size });
+    }
+    return { locker, sized };
+  }));
+  queue.add(toHold.map(({ locker, sized }) => async () => { for (const { table, size } of sized) await readHeld(table, locker, size); }));
   // Rewritten between the position and the lock: better try again at once than read for nothing.
   if (moved.size > 0) return { manifests: [], owners: new Map(), moved: [...moved], longestLockMs, bytesRead: 0 };
   queue.add(options.tables.filter((table) => !heldTables.has(table)).map(plan));

@@ -11,6 +11,12 @@ export interface SessionLimits {
   lockTimeoutMs: number;
 }
 
+/**
+ * Ends a session, with its locks, its snapshot and its slot, half a minute after its host vanished, as by a power failure, where
+ * systems wait for two hours: nobody says goodbye then. Servers ignore it on sockets of their own host, and where the system cannot do it.
+ */
+const NOTICE_A_LOST_HOST: [string, string][] = [['tcp_keepalives_idle', '10'], ['tcp_keepalives_interval', '5'], ['tcp_keepalives_count', '3'], ['tcp_user_timeout', '25000']];
+
 /** Everything that changes how a value is written or hashed, or that could end our session behind our back. */
 function fixedSettings(limits: SessionLimits): [string, string][] {
   return [
@@ -30,6 +36,7 @@ function fixedSettings(limits: SessionLimits): [string, string][] {
     ['idle_in_transaction_session_timeout', '0'], ['idle_session_timeout', '0'], ['transaction_timeout', '0'],
     // If this process dies, the server notices within a second instead of reading on.
     ['client_connection_check_interval', '1000'],
+    ...NOTICE_A_LOST_HOST,
     ['default_transaction_read_only', 'on'],
   ];
 }
@@ -59,13 +66,7 @@ export class Sessions {
       // Of all privileges a database alone is asked for before there is a session.
       throw new ManifestError('permission', `${(error as Error).message}: GRANT CONNECT ON DATABASE ${escapeIdentifier(database)} TO ${escapeIdentifier(config.user ?? 'its role')}`, { cause: error });
     });
-    const settings = fixedSettings(this.#limits);
-    // Joined with pg_settings, so that a server that does not know one yet is not asked for it.
-    await client.query(
-      `SELECT set_config(s.name, v.value, false) FROM unnest($1::text[], $2::text[]) AS v(name, value)
-       JOIN pg_catalog.pg_settings s ON lower(s.name) = lower(v.name)`,
-      [settings.map(([name]) => name), settings.map(([, value]) => value)],
-    );
+    await fix(client, fixedSettings(this.#limits));
     return client;
   }
 
@@ -76,7 +77,7 @@ export class Sessions {
       options: `${given.options ?? ''} -c lock_timeout=${Math.trunc(lockTimeoutMs)} -c client_connection_check_interval=1000 -c idle_in_transaction_session_timeout=0` };
     const client = await this.#start(config);
     // Its transaction is open until all have its snapshot. Servers before 17 do not know this setting, and would refuse it as an option.
-    await client.query(`SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'`);
+    await fix(client, [['transaction_timeout', '0'], ...NOTICE_A_LOST_HOST]);
     return client;
   }
 
@@ -106,6 +107,13 @@ export class Sessions {
     }
     return client;
   }
+}
+
+/** Sets them for the session: joined with pg_settings, so that a server that does not know one yet is not asked for it. */
+async function fix(client: Client, settings: readonly [name: string, value: string][]): Promise<void> {
+  const quoted = settings.map(([name, value]) => `('${name}', '${value.replaceAll("'", "''")}')`);
+  // No parameters: the replication protocol has none.
+  await client.query(`SELECT set_config(s.name, v.value, false) FROM (VALUES ${quoted.join(', ')}) AS v(name, value) JOIN pg_catalog.pg_settings s ON lower(s.name) = lower(v.name)`);
 }
 
 /**

@@ -19,6 +19,12 @@ const maxLockers = 8;
 const HOLDER_WAITS_MS = 100;
 
 /**
+ * For a connection that holds tables, once it was refused something: one wait after the other would find the moment at which
+ * PostgreSQL looks for a deadlock. A millisecond is the least that there is; 0 would be for ever.
+ */
+export const WAIT_NO_MORE = 'SET LOCAL lock_timeout = 1';
+
+/**
  * Holds ACCESS SHARE on the tables that were rewritten during an earlier attempt, from the moment after the log
  * position until each is read: without it a table that is truncated all the time would never be read in time.
  *
@@ -60,11 +66,13 @@ export class TableLocks {
   async #lockAll(locker: Locker, importInto: (client: Client) => Promise<void>): Promise<void> {
     locker.since = performance.now();
     await importInto(locker.client);
+    let patience = `SET LOCAL lock_timeout = ${HOLDER_WAITS_MS}`;
     for (const [key, table] of locker.left) {
       try {
-        await locker.client.query(`SAVEPOINT held; ${table.lock}; RELEASE SAVEPOINT held; SET LOCAL lock_timeout = ${HOLDER_WAITS_MS}`);
+        await locker.client.query(`SAVEPOINT held; ${table.lock}; RELEASE SAVEPOINT held; ${patience}`);
       } catch (error) {
-        await locker.client.query('ROLLBACK TO SAVEPOINT held; RELEASE SAVEPOINT held');
+        if (lockRefused.has(sqlState(error))) patience = WAIT_NO_MORE;
+        await locker.client.query(`ROLLBACK TO SAVEPOINT held; RELEASE SAVEPOINT held; ${patience}`);
         locker.left.delete(key);
         if (!lockRefused.has(sqlState(error)) && !definitionMoved.has(sqlState(error))) throw error;
       }

@@ -80,6 +80,7 @@ async function attemptDatabase(
   const { signal } = stopping;
   const clients: Client[] = [];
   const open = async (): Promise<Client> => { const client = await sessions.open(database); clients.push(client); return client; };
+  const close = (client: Client): Promise<void> => sessions.close(client);
   const progress = { database, attempt, tablesDone: 0, tablesTotal: 0, bytesDone: 0, bytesTotal: 0, rows: 0 };
   const control = await open();
   const workers = await Promise.all(Array.from({ length: limits.connections }, open));
@@ -104,13 +105,13 @@ async function attemptDatabase(
         return { lsn: rows[0].lsn, locks: undefined, locked: new Set(), before: await readPositions(control, await listSequences(control)) };
       }
       const watcher = await open();
-      const lockers = await TableLocks.prepare({ open, close: async (client) => sessions.close(client), tables: raced });
+      const lockers = await TableLocks.prepare({ open, close, tables: raced });
       const [idle = control] = workers;
       const { result: { result: exported, before }, locked } = await lockedAcross(idle, signal, () => positionsBefore(control, signal, () =>
         exportSnapshot(sessions, { database, signal, onSlot: (name) => guard?.watchSlot(name), waitMs: limits.maxXminAgeMs / 2 })));
       const importInto = async (client: Client): Promise<void> => { await client.query(`SET TRANSACTION SNAPSHOT '${exported.snapshot.replaceAll("'", "''")}'`); };
       // Where nothing is replayed, as on a paused standby, nobody can want more than to read.
-      way.start(watcher, lockers);
+      way.start({ client: watcher, open, close }, lockers);
       await lockers.lockAndImport(importInto);
       for (const worker of workers) {
         await worker.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -127,6 +128,7 @@ async function attemptDatabase(
     const takenAt = new Date().toISOString();
     const ofCatalog = <T>(work: () => Promise<T>): Promise<T> => readingCatalog(reader, { database, way, signal }, work);
     const list = await ofCatalog(() => listTables(reader, options.serverVersionNum));
+    way.reads(list.tables);
     const toRead = list.tables.filter((table) => !way.isAbandoned(table));
     // A copy that is paused at this position could not read them.
     const lockedAtPosition = toRead.filter((table) => position.locked.has(table.oid));

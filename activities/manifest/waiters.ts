@@ -18,8 +18,8 @@ export interface Waiter {
   blockedBy: number[];
 }
 
-/** What a waiter waits for: a table, also where it is an index of it, or something of the system's own catalog. */
-export interface Wanted { schema: string; name: string; isOfSystem: boolean }
+/** What a waiter waits for: a table, also where it is an index of it, or something of the system's own catalog. By its own oid where nobody says whose it is. */
+export interface Wanted { oid: number; schema: string; name: string; isOfSystem: boolean }
 
 /** Which database a connection is in, by oid. */
 export async function databaseOf(client: Client): Promise<number> {
@@ -65,9 +65,16 @@ export async function wantedBy(client: Client, relation: number): Promise<Wanted
      LEFT JOIN pg_index i ON i.indexrelid = w.oid LEFT JOIN pg_class t ON t.reltoastrelid = coalesce(i.indrelid, w.oid)
      JOIN pg_class c ON c.oid = coalesce(t.oid, i.indrelid, w.oid)`, [relation]).catch(() => ({ rows: [] }));
   const name = table?.name ?? `relation ${relation}`;
-  if ((table?.oid ?? relation) < FIRST_OF_USERS) return { schema: 'pg_catalog', name, isOfSystem: !LARGE_OBJECT_TABLES.includes(name) };
+  const oid = table?.oid ?? relation;
+  if (oid < FIRST_OF_USERS) return { oid, schema: 'pg_catalog', name, isOfSystem: !LARGE_OBJECT_TABLES.includes(name) };
   const { rows: [namespace] } = await client.query<{ schema: string }>('SELECT nspname AS schema FROM pg_namespace WHERE oid = $1', [table?.namespace ?? 0]).catch(() => ({ rows: [] }));
-  return { schema: namespace?.schema ?? 'unknown', name, isOfSystem: false };
+  return { oid, schema: namespace?.schema ?? 'unknown', name, isOfSystem: false };
+}
+
+/** Whether somebody still waits for one of these backends, or behind one that does. */
+export async function isStillBehind(client: Client, { pid, behind }: Waiter, pids: readonly number[]): Promise<boolean> {
+  const { rows: [row] } = await client.query<{ still: boolean }>('SELECT $1::int[] && pg_blocking_pids($2) AS still', [pids, behind ?? pid]);
+  return row?.still ?? false;
 }
 
 /** The role of a session, where the server says it. */

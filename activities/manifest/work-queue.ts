@@ -1,5 +1,5 @@
 /** One piece of work for any of the connections; it may add more pieces. */
-export type Task<Worker> = (worker: Worker) => Promise<void>;
+export type Task<Worker> = (worker: Worker) => Promise<unknown>;
 
 /** Pieces of work shared by several workers, first in first out; ends when all is done or one piece fails. */
 export class WorkQueue<Worker> {

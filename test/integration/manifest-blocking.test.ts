@@ -83,6 +83,42 @@ test('where a look takes long, the next one comes in time all the same', async (
   expect(await meanwhile).toBeLessThan(SOON_MS);
 });
 
+/** Ends the connection over which is looked who waits, as an administrator may; whether there was one. */
+async function endWatcher(): Promise<boolean> {
+  return server.withClient('postgres', async (client) => {
+    const { rows } = await client.query(`SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'manifest-test' AND query LIKE '%pg_lock_status%'`);
+    return rows.length > 0;
+  });
+}
+
+test('who looks who waits, and is ended, goes on over another connection', async () => {
+  let meanwhile: Promise<number> | undefined;
+  let wasEnded = false;
+  const manifest = await take(async ({ text }) => {
+    if (meanwhile || !isBucketOf('large', text)) return text;
+    wasEnded = await endWatcher();
+    meanwhile = sleep(300).then(() => timed('ALTER TABLE large ADD COLUMN more int'));
+    return text.replace('; ROLLBACK TO', '; SELECT pg_sleep(8); ROLLBACK TO');
+  });
+  expect(wasEnded).toBe(true);
+  expect(await meanwhile).toBeLessThan(SOON_MS);
+  expect(manifest.databases[0]?.tables.find(({ name }) => name === 'large')?.rows).toBe(2000);
+});
+
+test('where that is ended again, the manifest ends rather than go on without seeing whom it keeps waiting', async () => {
+  let ended = 0;
+  let meanwhile: Promise<number> | undefined;
+  const error: unknown = await take(async ({ text }) => {
+    if (!isBucketOf('large', text)) return text;
+    if (ended < 2 && await endWatcher()) ended += 1;
+    if (ended === 2) meanwhile ??= timed('ALTER TABLE large ADD COLUMN more int');
+    return text.replace('; ROLLBACK TO', `; SELECT pg_sleep(${ended < 2 ? 1 : 8}); ROLLBACK TO`);
+  }).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ type: 'inTheWay', message: expect.stringMatching(/ended twice \(.*onnection/) as string });
+  expect(classify(error)).toMatchObject({ type: 'MANIFEST_GAVE_UP', nonRetryable: true });
+  expect(await meanwhile).toBeLessThan(SOON_MS);
+});
+
 test('a table on which that happens again and again is left out', async () => {
   let reads = 0;
   const waits: Promise<number>[] = [];

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { TableLocks } from '../../activities/manifest/table-locks.ts';
+import { clientFor } from '../../activities/postgres/source.ts';
 import { CREATE_BACKUP_ROLE, SOON_MS, tablesOf, takeIntercepted, timed as timedOn } from '../support/intercepted-manifest.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
 
@@ -96,6 +98,69 @@ test('one that holds tables waits for no other long enough for a deadlock', asyn
   expect(server.log()).not.toContain('deadlock detected');
   expect(tablesOf(manifest)).toContain('small');
 }, 60_000);
+
+test.each([['measured', 'pg_table_size'], ['read', 'count(*)']])('a lock that is refused while a table is %s costs nothing of another one that the same connection holds', async (_, sign) => {
+  const haveRaced = racingOnce();
+  let isRefused = false;
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    if (!await haveRaced(text) || isRefused || !text.includes('"part_00"') || !text.includes(sign)) return text;
+    isRefused = true;
+    return text.replace('; SELECT', () => `; DO $$ BEGIN PERFORM pg_sleep(0.1); RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = 'an index of it is locked'; END $$; SELECT`);
+  }, { connections: 2 });
+  expect(isRefused).toBe(true);
+  expect(manifest.cost.restarts).toHaveLength(1);
+  expect(tablesOf(manifest)).toEqual(expect.arrayContaining([...names, 'small']));
+});
+
+test('one that holds a table and is refused a part of it waits for no other part, so that who wants the table is in no deadlock', async () => {
+  await run('CREATE INDEX part_03_v ON part_03 (v); INSERT INTO whole SELECT 3, g, repeat($$x$$, 800) FROM generate_series(1, 1000) g');
+  const haveRaced = racingOnce();
+  let meanwhile: Promise<unknown> | undefined;
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    if (await haveRaced(text) && !meanwhile && text.includes('"part_03"') && text.includes('count(*)')) {
+      meanwhile = timed('BEGIN; REINDEX INDEX part_03_v; LOCK TABLE part_03 IN ACCESS EXCLUSIVE MODE; COMMIT').catch((error: unknown) => error);
+      await sleep(300);
+    }
+    return text;
+  }, { maxBlockingMs: 3_000 });
+  expect(await meanwhile).toBeLessThan(SOON_MS + 2_000);
+  expect(server.log()).not.toContain('deadlock detected');
+  expect(tablesOf(manifest)).toContain('small');
+}, 60_000);
+
+test('a part that is read later is followed by the rest of its table', async () => {
+  await run('CREATE INDEX part_03_v ON part_03 (v); INSERT INTO whole SELECT 3, g, repeat($$x$$, 800) FROM generate_series(1, 1000) g');
+  const haveRaced = racingOnce();
+  let meanwhile: Promise<number> | undefined;
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    if (await haveRaced(text) && !meanwhile && text.includes('"part_03"') && text.includes('count(*)')) {
+      meanwhile = timed('BEGIN; REINDEX INDEX part_03_v; SELECT pg_sleep(1.5); COMMIT');
+      await sleep(300);
+    }
+    return text;
+  });
+  expect(await meanwhile).toBeGreaterThan(1_500);
+  expect(manifest.notVerified.filter(({ byDesign }) => !byDesign)).toEqual([]);
+  expect(manifest.databases[0]?.tables.find(({ name }) => name === 'part_03')?.rows).toBe(1_250);
+});
+
+test('one that was refused a table waits for none of the others that it is to hold', async () => {
+  const tables = Array.from({ length: 80 }, (_, index) => ({ schema: 'public', name: `many_${index}`, lock: `LOCK TABLE ONLY public.many_${index} IN ACCESS SHARE MODE` }));
+  await run(tables.map(({ name }) => `CREATE TABLE ${name} ()`).join(';'));
+  const open = async (): Promise<Client> => { const client = clientFor(server.config()); await client.connect(); return client; };
+  // Each of the eight has one that is free, and nine that are not.
+  const locks = await TableLocks.prepare({ open, close: (client) => client.end(), tables });
+  try {
+    await server.withClient('postgres', async (client) => {
+      await client.query(`BEGIN; ${tables.slice(8).map(({ name }) => `LOCK TABLE ${name} IN ACCESS EXCLUSIVE MODE`).join(';')}`);
+      const started = performance.now();
+      await locks.lockAndImport(async () => undefined);
+      expect(performance.now() - started).toBeLessThan(600);
+    });
+    expect(tables.filter((table) => locks.lockerOf(table)).map(({ name }) => name)).toEqual(tables.slice(0, 8).map(({ name }) => name));
+  } finally { await locks.releaseAll(); }
+  await run(tables.map(({ name }) => `DROP TABLE ${name}`).join(';'));
+});
 
 test('nothing else that the reading waits for keeps it from looking who waits', async () => {
   await run('CREATE SEQUENCE IF NOT EXISTS numbers');

@@ -10,7 +10,11 @@ const tableOf = (name: string): Table => ({
 });
 
 /** Reading it takes a while; whoever asks for a table is refused as often as `refusals` says. */
-function reading({ readMs, refusals, tables = ['large', 'small'], code = '55P03' }: { readMs: number; refusals: Record<string, number>; tables?: string[]; code?: string }) {
+function reading({ readMs, refusals, tables = ['large', 'small'], code = '55P03', pages = 1, lockerAsks }: {
+  readMs: number; refusals: Record<string, number>; tables?: string[]; code?: string; pages?: number;
+  /** Told what is asked over the one connection that holds all tables; without it none are held. */
+  lockerAsks?: (text: string) => void;
+}) {
   let clock = 0;
   vi.spyOn(performance, 'now').mockImplementation(() => clock);
   const query = (text: string): Promise<unknown> => {
@@ -24,9 +28,10 @@ function reading({ readMs, refusals, tables = ['large', 'small'], code = '55P03'
     }
     if (isReading) clock += readMs;
     const rows = (row: object) => ({ rows: [row] });
-    return Promise.resolve([{}, {}, isReading ? rows({ n: '1', f: '5' }) : rows({ same: true, bytes: '8192', total: '8192', block: '8192' }), {}, {}]);
+    return Promise.resolve([{}, {}, isReading ? rows({ n: '1', f: '5' }) : rows({ same: true, bytes: String(pages * 8192), total: String(pages * 8192), block: '8192' }), {}, {}]);
   };
-  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: async () => false }, lockerOf: () => undefined, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
+  const locker = lockerAsks && { query: (text: string) => { lockerAsks(text); return query(text); } } as unknown as Client;
+  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: async () => false }, lockerOf: () => locker, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
   return readTables({ ...options, workers: [{ query } as unknown as Client], tables: tables.map(tableOf) });
 }
 
@@ -48,3 +53,16 @@ test('one whose lock was refused to end a deadlock is tried again', async () => 
 test('one that stays locked for more than a minute ends it', async () => {
   await expect(reading({ readMs: 1, refusals: { small: 1_000 } })).rejects.toThrow('small is locked');
 }, 30_000);
+
+test('a connection that holds tables waits for nothing once it was refused something, and reads no more of that table', async () => {
+  const asked: string[] = [];
+  const refusals = { large: 0 };
+  const lockerAsks = (text: string): void => {
+    asked.push(/lock_timeout = \d+$/.exec(text)?.[0] ?? `${text.includes('count(*)') ? 'read' : 'measure'} ${/LOCK (\w+)/.exec(text)?.[1] ?? ''}`);
+    if (asked.filter((one) => one === 'read large').length === 2 && asked.at(-1) === 'read large') refusals.large = 1;
+  };
+  const { manifests } = await reading({ readMs: 1, refusals, pages: 300, lockerAsks });
+  const undone = 'measure ';
+  expect(asked.filter((one) => one !== undone)).toEqual(['measure large', 'measure small', 'read large', 'read large', 'lock_timeout = 1', 'read small', 'read small', 'read small']);
+  expect(manifests.map(({ name, buckets }) => [name, buckets.length])).toEqual([['large', 3], ['small', 3]]);
+});
