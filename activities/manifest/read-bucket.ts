@@ -28,7 +28,7 @@ export type ReadDepth = 'count' | 'fingerprint' | 'fingerprintAndBounds';
  */
 export async function readBucket(client: Client, table: Table, range: PageRange, depth: ReadDepth, known?: Bucket): Promise<BucketReading | 'moved'> {
   // One round trip. The values in it are numbers and quoted identifiers of ours: a simple query takes no parameters.
-  const text = `SAVEPOINT bucket; ${table.lock}; ${onlyIf(isSameFile(table))}; ${columnsQuery(table)}; ${bucketQuery(table, range, depth, known)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`;
+  const text = `SAVEPOINT bucket; ${table.lock}; ${onlyIf(isSameFile(table))}; ${bucketQuery(table, range, depth, known)}; ${columnsQuery(table)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`;
   const started = performance.now();
   let results: QueryResult<Record<string, unknown>>[];
   try {
@@ -39,8 +39,8 @@ export async function readBucket(client: Client, table: Table, range: PageRange,
     throw error;
   }
   const lockMs = performance.now() - started;
-  if (!areSameColumns(table, results.at(-4)?.fields ?? [])) return 'moved';
-  const row = results.at(-3)?.rows[0] ?? {};
+  if (!areSameColumns(table, results.at(-3)?.fields ?? [])) return 'moved';
+  const row = results.at(-4)?.rows[0] ?? {};
   return {
     bucket: {
       ...range,

@@ -144,8 +144,8 @@ function toTable(row: RelationRow, serverVersionNum: number): Table {
   return {
     oid: row.oid, schema: row.schema, name: row.name, label: row.label,
     from,
-    // LOCK TABLE refuses materialized views; a query without rows takes the same lock. Of a view, which has no file, it would run functions.
-    lock: row.kind === 'm' ? `${onlyIf(`pg_relation_filenode(to_regclass(${quotedName(row)})) IS NOT NULL`)}; SELECT FROM ${from} LIMIT 0` : `LOCK TABLE ${from} IN ACCESS SHARE MODE`,
+    // LOCK TABLE refuses materialized views; a query takes the same lock when it is prepared, and is planned, which may run functions, only when it is executed.
+    lock: row.kind === 'm' ? `${onlyIf(`pg_relation_filenode(to_regclass(${quotedName(row)})) IS NOT NULL`)}; PREPARE locking AS SELECT FROM ${from}; DEALLOCATE locking` : `LOCK TABLE ${from} IN ACCESS SHARE MODE`,
     relfilenode: row.relfilenode,
     columns: row.columns.map(({ name, number }) => ({ name, number })),
     expression: sql,

@@ -8,6 +8,7 @@ import { watchCost, type CostWatch } from './guard.ts';
 import { invalidDatabases } from './invalid-databases.ts';
 import type { ManifestLimits } from './limits.ts';
 import { readingCatalog } from './patient-catalog.ts';
+import { lookerForTheirs, tablesRunningTheirs, WHY_NOT_PLANNED } from './planned-functions.ts';
 import { readTables } from './read-tables.ts';
 import { SequencePatience } from './sequence-patience.ts';
 import { positionsBefore } from './sequence-watch.ts';
@@ -127,6 +128,13 @@ async function attemptDatabase(
     const takenAt = new Date().toISOString();
     const ofCatalog = <T>(work: () => Promise<T>): Promise<T> => readingCatalog(reader, { database, way, signal }, work);
     const list = await ofCatalog(() => listTables(reader, options.serverVersionNum));
+    const refuse = async (table: Table): Promise<void> => {
+      abandoned.set(keyOf(table), WHY_NOT_PLANNED);
+      await locks?.release(table);
+    };
+    const runningTheirs = await ofCatalog(() => tablesRunningTheirs(reader));
+    for (const table of list.tables) if (runningTheirs.has(table.oid)) await refuse(table);
+    const runsTheirs = await lookerForTheirs(control);
     const toRead = list.tables.filter((table) => !way.isAbandoned(table));
     // A copy that is paused at this position could not read them.
     const lockedAtPosition = toRead.filter((table) => position.locked.has(table.oid));
@@ -146,6 +154,11 @@ async function attemptDatabase(
     const reading = await readTables({
       database, isPaused: options.source === 'pausedStandby', workers, tables: toRead, way, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
       onTableDone: async (table) => locks?.release(table),
+      isRefused: async (table) => {
+        const isRefused = options.source === 'slot' && await runsTheirs(table);
+        if (isRefused) await refuse(table);
+        return isRefused;
+      },
       onProgress: (tablesProgress) => options.onProgress({ phase: 'tables', database, attempt, ...tablesProgress }),
     });
     cost.bytesRead += reading.bytesRead;
@@ -188,7 +201,7 @@ function notVerified(database: string, list: TableList, sequences: readonly { sc
   ];
 }
 
-/** Tables that others waited for. What a sequence must be beyond is read with its table. */
+/** Tables that others waited for, or that were not to be read. What a sequence must be beyond is read with its table. */
 function leftOut(database: string, tables: readonly Table[], abandoned: Abandoned): NotVerified[] {
   return tables.flatMap((table) => {
     const why = abandoned.get(keyOf(table));

@@ -24,9 +24,9 @@ function reading({ readMs, refusals, tables = ['large', 'small'], code = '55P03'
     }
     if (isReading) clock += readMs;
     const rows = (row: object) => ({ rows: [row] });
-    return Promise.resolve([{}, {}, ...(isReading ? [{ fields: [] }] : []), isReading ? rows({ n: '1', f: '5' }) : rows({ same: true, bytes: '8192', total: '8192', block: '8192' }), {}, {}]);
+    return Promise.resolve([{}, {}, ...(isReading ? [rows({ n: '1', f: '5' }), { fields: [] }] : [rows({ same: true, bytes: '8192', total: '8192', block: '8192' })]), {}, {}]);
   };
-  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: async () => false }, lockerOf: () => undefined, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
+  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: async () => false }, lockerOf: () => undefined, isRefused: () => Promise.resolve(false), onProgress: () => undefined, onTableDone: () => Promise.resolve() };
   return readTables({ ...options, workers: [{ query } as unknown as Client], tables: tables.map(tableOf) });
 }
 
