@@ -66,3 +66,18 @@ test.each([
   expect(manifest.cost.restarts).toEqual([]);
   expect(fingerprintOf(manifest)).toBe(before);
 });
+
+test.each([
+  ['a label of an enum that is renamed', [`ALTER TYPE mood RENAME VALUE 'calm' TO 'wild'`], true], ['one that has another name for a while', [`ALTER TYPE mood RENAME VALUE 'calm' TO 'wild'`, `ALTER TYPE mood RENAME VALUE 'wild' TO 'calm'`], true],
+  ['one that is added', [`ALTER TYPE mood ADD VALUE 'wild'`], false],
+] as const)('%s while its values are read', async (_what, sqls, isReadAnew) => {
+  await run(`DROP TABLE t; DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('calm'); CREATE TABLE t AS SELECT ARRAY['calm'::mood] AS moods`);
+  const left: string[] = [...sqls];
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    const sql = isBucketOf('t', text) || left.length < sqls.length ? left.shift() : undefined;
+    if (sql !== undefined) await run(sql);
+    return text;
+  });
+  expect(manifest.cost.restarts).toEqual(isReadAnew ? ['postgres: labels of public.mood renamed meanwhile'] : []);
+  expect(fingerprintOf(manifest)).toBe(fingerprintOf(await quietly()));
+});
