@@ -31,7 +31,7 @@ export async function describeSource(
       return { source: { lsn: row.lsn, systemIdentifier: row.id, clockSkewSeconds: Math.round(Number(row.now) - middle) / 1000 }, sourceSilence: null };
     }, signal);
     const { heartbeat } = settings;
-    if (heartbeat) await withClient({ ...config(heartbeat.database), searchPath: 'ofDatabase' }, (client) => findBeats(client, heartbeat), signal).catch(onlyMistake(`databases.${input.database}.heartbeat`, signal));
+    if (heartbeat) await withClient({ ...config(heartbeat.database), searchPath: 'ofDatabase' }, (client) => findBeats(client, heartbeat, 'source'), signal).catch(onlyMistake(`databases.${input.database}.heartbeat`, signal));
     return described;
   } catch (error) {
     signal.throwIfAborted();

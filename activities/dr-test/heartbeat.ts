@@ -1,8 +1,9 @@
-import type { Client } from 'pg';
+import type { Client, QueryResult } from 'pg';
 import type { HeartbeatSetting } from '../../contracts/configuration.ts';
 import { heartbeatCheckName } from '../../contracts/asked-checks.ts';
 import type { Check } from '../../contracts/evidence.ts';
-import { areOfTheirTypes } from '../manifest/only-if.ts';
+import { areOfTheirTypes, onlyIf } from '../manifest/only-if.ts';
+import { mayDoAnything, mayRunTheirs, WHY_NOT_PLANNED } from '../manifest/planned-functions.ts';
 import { OWN_SEARCH_PATH } from '../postgres/search-path.ts';
 
 /** What the heartbeat table said, in the source's clock. */
@@ -36,32 +37,43 @@ export class NoInstants extends Error {}
 
 /** Type OID of timestamptz. */
 const TIMESTAMPTZ = 1184;
+/** Whose rights a reading has: at the source those of the role that is configured, of which others may make use; in a copy, which is cut off, nobody cares. */
+export type BeatsOf = 'source' | 'copy';
 /** Ordinary, partitioned, materialized. */
 const TABLES: ReadonlySet<string> = new Set(['r', 'p', 'm']);
+
+/** SQL: whether a query of a table, its partitions and whatever inherits from it may run functions of others with rights that are worth having. */
+const mayLendRights = (oid: string): string => `${mayDoAnything} AND EXISTS (
+  WITH RECURSIVE tree AS (SELECT ${oid}::oid AS oid UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid) SELECT FROM tree t WHERE ${mayRunTheirs('t.oid')})`;
 
 /**
  * Finds the table as the database's own search path has it, and looks at its column; gives both as they are named in SQL.
  * Locks nothing: whoever has the table locked keeps nobody waiting here.
  * @param client a connection with that search path (`searchPath: 'ofDatabase'`), which has ours afterwards
  * @throws NoHeartbeatTable
- * @throws NoInstants where the column holds no timestamps with time zone: what others mean depends on the TimeZone of whoever reads; and where it is a view
+ * @throws NoInstants where the column holds no timestamps with time zone: what others mean depends on the TimeZone of whoever reads; where it is a view; and at a source where reading it would lend others a superuser's rights
  */
-export async function findBeats(client: Client, { table, column }: HeartbeatSetting): Promise<{ from: string; column: string }> {
+export async function findBeats(client: Client, { table, column }: HeartbeatSetting, of: BeatsOf): Promise<{ from: string; column: string; guard: string }> {
   await client.query('RESET search_path');
   // The one statement under a path that is not ours names the schema of all that it calls.
   const { rows: [named] } = await client.query<{ oid: string | null }>('SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid', [table]);
   await client.query(`SET search_path = ${OWN_SEARCH_PATH}`);
   // Its owner may put a view there at any time. Where the server does not know this yet, the look below has to do.
   await client.query(`SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`);
-  const { rows: [found] } = await client.query<{ name: string; kind: string }>(
-    `SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1`, [named?.oid ?? null]);
+  // With the first, what CHECK constraints and partition keys call would be run as well; what is run all the same is to write nothing.
+  await client.query('SET constraint_exclusion = off; SET default_transaction_read_only = on');
+  const { rows: [found] } = await client.query<{ oid: number; name: string; kind: string }>(
+    `SELECT c.oid::int8::float8 AS oid, format('%I.%I', n.nspname, c.relname) AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1`, [named?.oid ?? null]);
   if (!found) throw new NoHeartbeatTable(`there is no heartbeat table ${table}`);
   if (!TABLES.has(found.kind)) throw new NoInstants(`the heartbeat table ${table} is none, but a view or the like, which runs functions of its owner with the rights of whoever reads it; name the table itself`);
   const type = await typeOf(client, { table: named?.oid ?? null, column });
   if (type && type.oid !== TIMESTAMPTZ) {
     throw new NoInstants(`the column "${column}" of the heartbeat table ${table} is of type ${type.name}, whose instant depends on the time zone of whoever reads it; make it timestamptz, or name one that is`);
   }
-  return { from: found.name, column: client.escapeIdentifier(column) };
+  const guard = of === 'copy' ? 'true' : `NOT (${mayLendRights(String(found.oid))})`;
+  const { rows: [asked] } = await client.query<{ readable: boolean }>(`SELECT ${guard} AS readable`);
+  if (asked?.readable !== true) throw new NoInstants(`the heartbeat table ${table} is not read: ${WHY_NOT_PLANNED}; or name another`);
+  return { from: found.name, column: client.escapeIdentifier(column), guard };
 }
 
 /** The type underneath all domains; undefined without such a column, which is told where it is read. */
@@ -79,12 +91,13 @@ async function typeOf(client: Client, { table, column }: { table: string | null;
  * @throws NoHeartbeatTable
  * @throws NoInstants
  */
-export async function readBeat(client: Client, setting: HeartbeatSetting, until: Date | null): Promise<number | null> {
-  const { from, column } = await findBeats(client, setting);
-  const { rows: [beat] } = await client.query<{ ms: string | null }>(
-    `SELECT (extract(epoch FROM max(${column})) * 1000)::text AS ms FROM ${from}
-     WHERE ${areOfTheirTypes([{ column, type: 'timestamptz' }])} AND ($1::timestamptz IS NULL OR ${column} <= $1::timestamptz)`, [until?.toISOString() ?? null]);
-  const ms = beat?.ms ?? null;
+export async function readBeat(client: Client, setting: HeartbeatSetting, { of, until }: { of: BeatsOf; until: Date | null }): Promise<number | null> {
+  const { from, column, guard } = await findBeats(client, setting, of);
+  // In one message, so that next to nothing comes in between; such a query takes no parameters.
+  const results = await client.query(`${onlyIf(guard)};
+    SELECT (extract(epoch FROM max(${column})) * 1000)::text AS ms FROM ${from}
+    WHERE ${areOfTheirTypes([{ column, type: 'timestamptz' }])}${until === null ? '' : ` AND ${column} <= '${until.toISOString()}'::timestamptz`}`) as unknown as QueryResult<{ ms: string | null }>[];
+  const ms = results.at(-1)?.rows[0]?.ms ?? null;
   return ms === null ? null : Number(ms);
 }
 

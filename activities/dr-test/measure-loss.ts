@@ -127,7 +127,7 @@ async function withHeartbeat(
   if (!setting) return result;
   const database = setting.database ?? settings.connection.database;
   const copyConfig = { ...(await copy())(database), searchPath: 'ofDatabase' as const };
-  const copyMs = await withClient(copyConfig, (client) => readBeat(client, setting, null), signal).catch((error: unknown) => {
+  const copyMs = await withClient(copyConfig, (client) => readBeat(client, setting, { of: 'copy', until: null }), signal).catch((error: unknown) => {
     signal.throwIfAborted();
     // Of a copy that is gone the heartbeat says nothing: this is tried again.
     if (!(error instanceof NoHeartbeatTable || error instanceof NoInstants) && saysNothingOfTheData(error)) throw error;
@@ -142,8 +142,8 @@ async function withHeartbeat(
   const source = await drillSource(dependencies, drill.owner);
   const lastRecoveredMs = recovered.lastCommitAt === null ? null : Date.parse(recovered.lastCommitAt);
   const readSource = async (client: Client) => ({
-    sourceMs: await readBeat(client, setting, until),
-    sourceAtEndMs: lastRecoveredMs === null ? null : await readBeat(client, setting, new Date(lastRecoveredMs - BEFORE_END_MS)),
+    sourceMs: await readBeat(client, setting, { of: 'source', until }),
+    sourceAtEndMs: lastRecoveredMs === null ? null : await readBeat(client, setting, { of: 'source', until: new Date(lastRecoveredMs - BEFORE_END_MS) }),
   });
   const nothing = { sourceMs: null, sourceAtEndMs: null };
   const beats = !sourceAnswered || foreign !== null ? nothing : await withClient({ ...source(database), searchPath: 'ofDatabase' }, readSource, signal).catch((error: unknown) => {

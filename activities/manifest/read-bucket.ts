@@ -1,4 +1,4 @@
-import { escapeIdentifier, type Client, type QueryResult } from 'pg';
+import { escapeIdentifier, type Client, type FieldDef, type QueryResult } from 'pg';
 import type { Bucket } from '../../contracts/manifest.ts';
 import type { PageRange, TableSize } from './buckets.ts';
 import { definitionMoved, sqlState } from './errors.ts';
@@ -21,13 +21,14 @@ export type ReadDepth = 'count' | 'fingerprint' | 'fingerprintAndBounds';
  * The lock lasts for this range only: rolling back to a savepoint releases it, while the snapshot stays. Under the
  * lock it is certain whether the file is still the one that the snapshot means: TRUNCATE, a rewriting ALTER and
  * REFRESH put another in its place, which the snapshot would read as it is now. Where it is not, nothing is read: what is
- * called so by now may be a view, which runs functions of its owner with our rights.
+ * called so by now may be a view, which runs functions of its owner with our rights. So are the names of columns those of
+ * now, which stay what they are under the lock; where one of them is another column's by now, what was read counts for nothing.
  * @param known what of the same bucket was read before: the bounds that are returned are those of both together
- * @returns 'moved' when the table was rewritten, dropped or renamed since the snapshot
+ * @returns 'moved' when the table was rewritten, dropped or renamed since the snapshot, or its columns have taken each other's names
  */
 export async function readBucket(client: Client, table: Table, range: PageRange, depth: ReadDepth, known?: Bucket): Promise<BucketReading | 'moved'> {
   // One round trip. The values in it are numbers and quoted identifiers of ours: a simple query takes no parameters.
-  const text = `SAVEPOINT bucket; ${table.lock}; ${onlyIf(isSameFile(table))}; ${bucketQuery(table, range, depth, known)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`;
+  const text = `SAVEPOINT bucket; ${table.lock}; ${onlyIf(isSameFile(table))}; ${bucketQuery(table, range, depth, known)}; ${columnsQuery(table)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`;
   const started = performance.now();
   let results: QueryResult<Record<string, unknown>>[];
   try {
@@ -38,7 +39,8 @@ export async function readBucket(client: Client, table: Table, range: PageRange,
     throw error;
   }
   const lockMs = performance.now() - started;
-  const row = results.at(-3)?.rows[0] ?? {};
+  if (!areSameColumns(table, results.at(-3)?.fields ?? [])) return 'moved';
+  const row = results.at(-4)?.rows[0] ?? {};
   return {
     bucket: {
       ...range,
@@ -72,6 +74,15 @@ export async function measureTable(client: Client, table: Table): Promise<TableS
 /** pg_class answers as of the snapshot, the functions as of now; by oid, so that a table of the same name is another one. */
 function isSameFile(table: Table): string {
   return `coalesce(to_regclass(${quotedName(table)})::oid = ${table.oid} AND pg_relation_filenode(${table.oid}) = ${table.relfilenode}, false)`;
+}
+
+/** Reads no row: what is asked for is the description that comes with every answer, and says of which column each name is by now. */
+function columnsQuery({ columns, from }: Table): string {
+  return `SELECT ${columns.map(({ name }) => escapeIdentifier(name)).join(', ')} FROM ${from} LIMIT 0`;
+}
+
+function areSameColumns({ oid, columns }: Table, fields: readonly FieldDef[]): boolean {
+  return fields.length === columns.length && columns.every(({ number }, index) => fields[index]?.tableID === oid && fields[index].columnID === number);
 }
 
 function bucketQuery(table: Table, range: PageRange, depth: ReadDepth, known?: Bucket): string {

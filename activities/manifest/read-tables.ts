@@ -45,6 +45,8 @@ export async function readTables(options: {
   lockerOf: (table: Table) => Client | undefined;
   /** Which tables are left out since others wait for them, and whether a statement was cancelled for others. */
   way: Pick<GiveWay, 'isAbandoned' | 'wasCancelled'>;
+  /** Asked right before each bucket; a table that is refused is abandoned by then. */
+  isRefused: (table: Table) => Promise<boolean>;
   onProgress: (progress: ReadProgress) => void; onTableDone: (table: Table) => Promise<void>;
 }): Promise<TablesReading> {
   const { signal, way } = options;
@@ -98,7 +100,7 @@ export async function readTables(options: {
       for (let burst = unread[0]; burst !== undefined; burst = unread[0]) {
         throwIfAborted(signal);
         // After the first race the numbers are worthless; only more races are looked for, so that the next attempt knows all.
-        if (moved.size > 0) return;
+        if (moved.size > 0 || await options.isRefused(table)) return;
         const result = await readBucket(client, table, burst, 'fingerprintAndBounds', bucket).catch((error: unknown) => {
           if (!cannotBeRead(error)) throw error;
           // A column that got another type since the snapshot: at a new position it is read as what it is then, and held.

@@ -16,6 +16,8 @@ export interface Table {
   /** Takes ACCESS SHARE, which keeps others from putting another file in its place. */
   lock: string;
   relfilenode: string;
+  /** What is read of it, by the names that they had; the number is what a column keeps. */
+  columns: readonly { name: string; number: number }[];
   expression: string;
   /** Belongs beside the expression in a query: refuses columns that are of another type by now. */
   typeCondition: string | undefined;
@@ -45,7 +47,7 @@ interface RelationRow {
   is_heap: boolean; key: TableKey | null; columns: ColumnRow[]; owned: { column: string; ascending: boolean; sequenceOid: number }[];
 }
 interface ColumnRow {
-  name: string; type: string; type_schema: string; kind: string; is_domain: boolean; send: string | null; sends_any: boolean; user_oids: boolean;
+  name: string; number: number; type: string; type_schema: string; kind: string; is_domain: boolean; send: string | null; sends_any: boolean; user_oids: boolean;
 }
 
 /** Tables of pg_catalog that hold what users put there. */
@@ -95,7 +97,7 @@ SELECT r.oid::int8::float8 AS oid, r.nspname AS schema, r.relname AS name, forma
    WHERE i.indrelid = r.oid AND i.indisunique AND i.indpred IS NULL
      AND f.nspname = 'pg_catalog' AND f.typname IN ('int2', 'int4', 'int8', 'date', 'timestamp', 'timestamptz')
    ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1) AS key,
-  coalesce((SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'type', f.typname, 'type_schema', f.nspname, 'kind', f.typtype,
+  coalesce((SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'number', a.attnum, 'type', f.typname, 'type_schema', f.nspname, 'kind', f.typtype,
       'is_domain', f.is_domain, 'send', f.send, 'sends_any', f.sends_any, 'user_oids', f.user_oids) ORDER BY a.attnum)
    FROM pg_attribute a JOIN final f ON f.start = a.atttypid
    WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'), '[]') AS columns,
@@ -142,9 +144,10 @@ function toTable(row: RelationRow, serverVersionNum: number): Table {
   return {
     oid: row.oid, schema: row.schema, name: row.name, label: row.label,
     from,
-    // LOCK TABLE refuses materialized views; a query without rows takes the same lock. Of a view, which has no file, it would run functions.
-    lock: row.kind === 'm' ? `${onlyIf(`pg_relation_filenode(to_regclass(${quotedName(row)})) IS NOT NULL`)}; SELECT FROM ${from} LIMIT 0` : `LOCK TABLE ${from} IN ACCESS SHARE MODE`,
+    // LOCK TABLE refuses materialized views; a query takes the same lock when it is prepared, and is planned, which may run functions, only when it is executed.
+    lock: row.kind === 'm' ? `${onlyIf(`pg_relation_filenode(to_regclass(${quotedName(row)})) IS NOT NULL`)}; PREPARE locking AS SELECT FROM ${from}; DEALLOCATE locking` : `LOCK TABLE ${from} IN ACCESS SHARE MODE`,
     relfilenode: row.relfilenode,
+    columns: row.columns.map(({ name, number }) => ({ name, number })),
     expression: sql,
     typeCondition: typeCondition(columns, escapeIdentifier, serverVersionNum),
     method: createHash('sha256').update(`${sql}\n${columns.map((column) => column.baseType).join()}`).digest('hex').slice(0, 16),

@@ -72,7 +72,7 @@ describe('what takes the place of a relation between its listing and its reading
     ['a column of their type by the name of a text', 'c', 'ALTER TABLE s.c RENAME note TO was; ALTER TABLE s.c ADD note s.theirs'],
     ['a function by the name of one of an extension', 'e', `ALTER SCHEMA ext RENAME TO was_ext; CREATE SCHEMA ext;
       CREATE FUNCTION ext.citextsend(was_ext.citext) RETURNS bytea LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'theirs ran as %', current_user; RETURN ''; END $$`, ONE_ROW],
-    ['a column of their type by the name of an enum behind a domain', 'c', 'ALTER TABLE s.c RENAME m TO was; ALTER TABLE s.c ADD m s.trick', ONE_ROW],
+    ['a column of their type by the name of an enum behind a domain', 'c', 'ALTER TABLE s.c RENAME m TO was; ALTER TABLE s.c ADD m s.trick'],
   ];
   test.each(swaps.flatMap(([what, name, swap, expected = 'moved']) => [false, true].map((isOld) => [what, isOld ? 'an old server' : 'a new one', { name, swap, expected, isOld }] as const)))('%s is not run on %s', async (_what, _where, { name, swap, expected, isOld }) => {
     let result: unknown;

@@ -6,7 +6,7 @@ import type { Table } from '../../activities/manifest/tables.ts';
 afterEach(() => { vi.restoreAllMocks(); });
 
 const tableOf = (name: string): Table => ({
-  oid: 1, schema: 's', name, label: `s.${name}`, from: name, lock: `LOCK ${name}`, relfilenode: '1', expression: '0', typeCondition: undefined, method: 'm', portable: true, key: null, owned: [], isHeap: true, estimatedPages: 1,
+  oid: 1, schema: 's', name, label: `s.${name}`, from: name, lock: `LOCK ${name}`, relfilenode: '1', columns: [], expression: '0', typeCondition: undefined, method: 'm', portable: true, key: null, owned: [], isHeap: true, estimatedPages: 1,
 });
 
 /** Reading it takes a while; whoever asks for a table is refused as often as `refusals` says. */
@@ -28,10 +28,10 @@ function reading({ readMs, refusals, tables = ['large', 'small'], code = '55P03'
     }
     if (isReading) clock += readMs;
     const rows = (row: object) => ({ rows: [row] });
-    return Promise.resolve([{}, {}, isReading ? rows({ n: '1', f: '5' }) : rows({ same: true, bytes: String(pages * 8192), total: String(pages * 8192), block: '8192' }), {}, {}]);
+    return Promise.resolve([{}, {}, ...(isReading ? [rows({ n: '1', f: '5' }), { fields: [] }] : [rows({ same: true, bytes: String(pages * 8192), total: String(pages * 8192), block: '8192' })]), {}, {}]);
   };
   const locker = lockerAsks && { query: (text: string) => { lockerAsks(text); return query(text); } } as unknown as Client;
-  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: async () => false }, lockerOf: () => locker, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
+  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: async () => false }, lockerOf: () => locker, isRefused: () => Promise.resolve(false), onProgress: () => undefined, onTableDone: () => Promise.resolve() };
   return readTables({ ...options, workers: [{ query } as unknown as Client], tables: tables.map(tableOf) });
 }
 

@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Manifest } from '../../contracts/manifest.ts';
+import { CREATE_BACKUP_ROLE, isBucketOf, takeIntercepted } from '../support/intercepted-manifest.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
+
+/** Columns that take each other's names while a manifest is taken: names mean what they mean now, and the rows are those of the snapshot. */
+let server: Server;
+beforeAll(async () => {
+  server = await startCluster({ logical: true });
+  await run(CREATE_BACKUP_ROLE);
+}, 60_000);
+afterAll(() => server.stop());
+beforeEach(() => run(`DROP TABLE IF EXISTS t; CREATE TABLE t (id int, note text, other text); INSERT INTO t SELECT i, 'note', repeat('other', 20) FROM generate_series(1, 2000) i; ANALYZE t`));
+
+const run = (sql: string) => server.withClient('postgres', (client) => client.query(sql));
+const exchange = 'BEGIN; ALTER TABLE t RENAME note TO was; ALTER TABLE t RENAME other TO note; ALTER TABLE t RENAME was TO other; COMMIT';
+const fingerprintOf = ({ databases: [database] }: Manifest) => database?.tables.find(({ name }) => name === 't')?.fingerprint;
+/** Takes one that does these things, each before another bucket of the table. */
+const takenWhile = async (...sqls: string[]) => {
+  const left = [...sqls];
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    const sql = isBucketOf('t', text) ? left.shift() : undefined;
+    if (sql !== undefined) await run(sql);
+    return text;
+  });
+  expect(left).toEqual([]);
+  return manifest;
+};
+const quietly = () => takeIntercepted(server, ({ text }) => Promise.resolve(text));
+
+test.each([
+  ['takes the name of another', [exchange]], ['is dropped and made anew', ['ALTER TABLE t DROP note; ALTER TABLE t ADD note text']],
+  ['takes the name of another when a part was read', ['SELECT', 'SELECT', exchange]],
+])('a column that %s is read at a later position', async (_what, sqls) => {
+  const manifest = await takenWhile(...sqls);
+  expect(manifest.cost.restarts).toEqual([expect.stringContaining('public.t')]);
+  expect(fingerprintOf(manifest)).toBe(fingerprintOf(await quietly()));
+});
+
+test('a column that has the name of another while a part is read is read at a later position', async () => {
+  const left = [exchange, exchange];
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    // Back again before whatever comes next.
+    const sql = left.length === 1 || isBucketOf('t', text) ? left.shift() : undefined;
+    if (sql !== undefined) await run(sql);
+    return text;
+  });
+  expect(manifest.cost.restarts).toEqual([expect.stringContaining('public.t')]);
+  expect(fingerprintOf(manifest)).toBe(fingerprintOf(await quietly()));
+});
+
+test.each([
+  ['renamed once its table was read', exchange, (text: string, seen: boolean) => seen && text === 'SAVEPOINT catalog'],
+  ['added meanwhile', 'ALTER TABLE t ADD more text', (text: string) => isBucketOf('t', text)],
+  ['given other properties meanwhile', `ALTER TABLE t ALTER note SET NOT NULL, ALTER note SET DEFAULT 'x', ALTER note SET STATISTICS 10`, (text: string) => isBucketOf('t', text)],
+] as const)('a column that is %s is no reason to read anything again', async (_what, sql, isThen) => {
+  const before = fingerprintOf(await quietly());
+  let seen = false;
+  let done = false;
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    if (!done && isThen(text, seen)) { done = true; await run(sql); }
+    seen ||= isBucketOf('t', text);
+    return text;
+  });
+  expect(done).toBe(true);
+  expect(manifest.cost.restarts).toEqual([]);
+  expect(fingerprintOf(manifest)).toBe(before);
+});
+
+test.each([
+  ['a label of an enum that is renamed', [`ALTER TYPE mood RENAME VALUE 'calm' TO 'wild'`], true], ['one that has another name for a while', [`ALTER TYPE mood RENAME VALUE 'calm' TO 'wild'`, `ALTER TYPE mood RENAME VALUE 'wild' TO 'calm'`], true],
+  ['one that is added', [`ALTER TYPE mood ADD VALUE 'wild'`], false],
+] as const)('%s while its values are read', async (_what, sqls, isReadAnew) => {
+  await run(`DROP TABLE t; DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('calm'); CREATE TABLE t AS SELECT ARRAY['calm'::mood] AS moods`);
+  const left: string[] = [...sqls];
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    const sql = isBucketOf('t', text) || left.length < sqls.length ? left.shift() : undefined;
+    if (sql !== undefined) await run(sql);
+    return text;
+  });
+  expect(manifest.cost.restarts).toEqual(isReadAnew ? ['postgres: labels of public.mood renamed meanwhile'] : []);
+  expect(fingerprintOf(manifest)).toBe(fingerprintOf(await quietly()));
+});
