@@ -37,7 +37,8 @@ export async function tablesRunningTheirs(client: Client): Promise<ReadonlySet<n
 export async function lookerForTheirs(control: Client): Promise<(table: { oid: number }) => Promise<boolean>> {
   if (!await isMighty(control)) return () => Promise.resolve(false);
   return async ({ oid }) => {
-    const { rows: [row] } = await control.query<{ runs: boolean }>(`SELECT ${mayRunTheirs(String(oid))} AS runs`);
+    // Prepared: to plan it takes longer than to answer it.
+    const { rows: [row] } = await control.query<{ runs: boolean }>({ name: 'running-theirs', text: `SELECT ${mayRunTheirs('$1::oid')} AS runs`, values: [oid] });
     return row?.runs !== false;
   };
 }
