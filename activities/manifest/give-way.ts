@@ -13,7 +13,7 @@ const LOOK_AGAIN_MS = 50;
 /** So often the reading of one bucket makes room and is tried again; then its table is left alone. */
 const MOST_CANCELLATIONS = 3;
 
-/** Tables that are left unread since others waited for them, by {@link keyOf}, and why. */
+/** Tables that are left unread since others waited for them, or since they were not to be read, by {@link keyOf}, and why. */
 export type Abandoned = Map<string, string>;
 
 interface Options { workers: readonly Client[]; limitMs: number; abandoned: Abandoned; stopping: AbortController }
