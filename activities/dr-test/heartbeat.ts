@@ -62,15 +62,16 @@ export async function findBeats(client: Client, { table, column }: HeartbeatSett
   await client.query(`SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`);
   // With the first, what CHECK constraints and partition keys call would be run as well; what is run all the same is to write nothing.
   await client.query('SET constraint_exclusion = off; SET default_transaction_read_only = on');
-  const { rows: [found] } = await client.query<{ oid: number; name: string; kind: string }>(
-    `SELECT c.oid::int8::float8 AS oid, format('%I.%I', n.nspname, c.relname) AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1`, [named?.oid ?? null]);
-  if (!found) throw new NoHeartbeatTable(`there is no heartbeat table ${table}`);
+  const oid = named?.oid ?? null;
+  const { rows: [found] } = await client.query<{ name: string; kind: string }>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1`, [oid]);
+  if (!found || oid === null) throw new NoHeartbeatTable(`there is no heartbeat table ${table}`);
   if (!TABLES.has(found.kind)) throw new NoInstants(`the heartbeat table ${table} is none, but a view or the like, which runs functions of its owner with the rights of whoever reads it; name the table itself`);
-  const type = await typeOf(client, { table: named?.oid ?? null, column });
+  const type = await typeOf(client, { table: oid, column });
   if (type && type.oid !== TIMESTAMPTZ) {
     throw new NoInstants(`the column "${column}" of the heartbeat table ${table} is of type ${type.name}, whose instant depends on the time zone of whoever reads it; make it timestamptz, or name one that is`);
   }
-  const guard = of === 'copy' ? 'true' : `NOT (${mayLendRights(String(found.oid))})`;
+  const guard = of === 'copy' ? 'true' : `NOT (${mayLendRights(oid)})`;
   const { rows: [asked] } = await client.query<{ readable: boolean }>(`SELECT ${guard} AS readable`);
   if (asked?.readable !== true) throw new NoInstants(`the heartbeat table ${table} is not read: ${WHY_NOT_PLANNED}; or name another`);
   return { from: found.name, column: client.escapeIdentifier(column), guard };

@@ -10,7 +10,7 @@ import { isOver } from '../../contracts/run-status.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import { argument } from './argument.ts';
 import type { DeadRun, FormerGuardian, KernelActivities } from './kernel-activities.ts';
-import { historyIfKnown, ledgerOf, millis, readLives } from './run-history.ts';
+import { historyIfKnown, millis, readLives } from './run-history.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 
@@ -40,7 +40,7 @@ export async function findFormerGuardian(client: Client, { owner, besides }: Que
   const told = new Map([...known].map(([runId, history]) => [runId, settlementIn(history)]));
   const last = [...told.values()].filter((one) => one !== undefined).sort((a, b) => a.atMs - b.atMs).at(-1);
   const left = last && leftBehind(last.settlement) !== null ? last.settlement : null;
-  const lost = [...(ledgerOf(lives).lost ?? [])];
+  const lost = [...lives.lost];
   const undone = [...known.values()].flatMap(undoneIn).sort((a, b) => (a.finishedAt < b.finishedAt ? -1 : 1));
   // What a guardian was told to take when the server had it, and has forgotten since: whether that was undone, nobody can say.
   const isForgotten = events.map(takeIn).some((atMs) => {
@@ -51,10 +51,10 @@ export async function findFormerGuardian(client: Client, { owner, besides }: Que
   if (isForgotten) return { state: 'endedByForce', unsettled: null, left, lost, undone };
   // All of them are over, since only the newest could live. One that began anew has settled what those before it had not.
   const ended = [...known].filter(([runId, history]) => told.get(runId) === undefined && millis(history.at(-1)?.eventTime) > (last?.atMs ?? 0));
-  const places = ended.map(([, history]) => heldBy(history)).filter((held) => held !== undefined);
-  if (places.length > 0) {
+  const held = ended.map(([, history]) => heldBy(history)).filter((one) => one !== undefined);
+  if (held.length > 0) {
     const byFormerLife = ![...lives.histories.values()].at(-1)?.some((event) => takeIn(event) !== undefined);
-    return { state: 'endedByForce', unsettled: { places: places.flatMap(({ place, fence }) => (place ? [{ place, fence }] : [])), byFormerLife }, left, lost, undone };
+    return { state: 'endedByForce', unsettled: { places: held.flatMap(({ place, fence }) => (place ? [{ place, fence }] : [])), byFormerLife }, left, lost, undone };
   }
   // Guardians are in histories: where one is lost, another may have been.
   return { state: 'none', unsettled: null, left, lost: known.size === 0 ? lost : [], undone };

@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import type { Bucket, Difference, TableManifest } from '../../contracts/manifest.ts';
 import { joinBuckets } from './buckets.ts';
-import { saysNothingOfTheData, sqlState } from './errors.ts';
-import { ConnectionLost, hasBrokenOff } from '../postgres/unreachable.ts';
+import { saysNothingOfTheData, sessionIsOver, sqlState } from './errors.ts';
+import { ConnectionLost } from '../postgres/unreachable.ts';
 import { readBucket } from './read-bucket.ts';
 import type { ReadProgress } from './read-tables.ts';
 import { throwIfAborted } from './session.ts';
@@ -73,8 +73,7 @@ export async function compareTables(options: {
     } catch (error) {
       throwIfAborted(signal);
       const code = sqlState(error);
-      // A process that crashes ends without a word, and PostgreSQL then ends all others with 57P02.
-      if (hasBrokenOff(error) || code.startsWith('57P')) throw new ConnectionLost(`the restored server ended the connection over which table ${table.label} was read (${(error as Error).message})`, error);
+      if (sessionIsOver(error)) throw new ConnectionLost(`the restored server ended the connection over which table ${table.label} was read (${(error as Error).message})`, error);
       if (saysNothingOfTheData(error)) throw error;
       if (buckets.length > 1) return oneByOne();
       // Only what the storage says may be quoted: other messages can hold values of rows.

@@ -1,3 +1,5 @@
+import { hasBrokenOff } from '../postgres/unreachable.ts';
+
 /** Why no manifest could be taken or compared; activities classify by this, never by the message. */
 export type ManifestErrorType =
   | 'unavailable' | 'cancelled' | 'permission' | 'locked' | 'slotBlocked' | 'snapshotTooOld' | 'tooMuchWalRetained' | 'neverQuiet' | 'inTheWay' | 'undecodable' | 'unreadable' | 'wrongDatabase';
@@ -47,6 +49,11 @@ const HOST_TROUBLE = /^(08|57|53|58030|55P03)/;
 /** Whether PostgreSQL said that the connection or the host failed, not the statement. */
 export function isHostTrouble(error: unknown): boolean {
   return HOST_TROUBLE.test(sqlState(error));
+}
+
+/** Whether a session has ended: the process behind it crashed, which goes without a word, or PostgreSQL ended it, as it does all others then (57P02), or an administrator did. */
+export function sessionIsOver(error: unknown): boolean {
+  return hasBrokenOff(error) || sqlState(error).startsWith('57P');
 }
 
 /**

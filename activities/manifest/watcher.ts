@@ -1,6 +1,5 @@
 import type { Client } from 'pg';
-import { hasBrokenOff } from '../postgres/unreachable.ts';
-import { ManifestError, sqlState } from './errors.ts';
+import { ManifestError, sessionIsOver } from './errors.ts';
 import { databaseOf } from './waiters.ts';
 
 /** What a table is called is not waited for: where the catalog is locked, somebody must make room for others. */
@@ -47,7 +46,7 @@ export class Watcher {
       if (until.aborted) return;
       this.#failingSince ??= started;
       const reason = error instanceof Error ? error.message : String(error);
-      if (this.#client && isLost(error)) {
+      if (this.#client && sessionIsOver(error)) {
         if (this.#isSecond) throw blind(`the connection over which it looks was ended twice (${reason}); take the manifest again, and leave its sessions alone`, error);
         this.#client = undefined;
         return this.look(work);
@@ -72,10 +71,6 @@ export class Watcher {
     }
     return [this.#client, this.#database];
   }
-}
-
-function isLost(error: unknown): boolean {
-  return hasBrokenOff(error) || sqlState(error).startsWith('57P');
 }
 
 function blind(why: string, cause: unknown): ManifestError {

@@ -3,7 +3,7 @@ import type { LockEvent } from '../../activities/kernel/kernel-activities.ts';
 import { LOCK_TYPE } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
-import { onInternalSignalsInOrder } from '../procedure/internal-signal.ts';
+import { fitting, onInternalSignalsInOrder } from '../procedure/internal-signal.ts';
 import { read } from '../procedure/kernel-activities.ts';
 import { parseInput } from '../procedure/parse-input.ts';
 import { waitUntil } from '../procedure/wait.ts';
@@ -43,16 +43,11 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
   };
   // Of who lets go and asks again, the asking must not come first: it would be lost.
   onInternalSignalsInOrder({
-    [INTERNAL.request]: (message) => {
-      const wanted = lockRequestSchema.safeParse(message).data;
-      if (!wanted) return;
-      toRemind.push(wanted.guardianId);
-      hear({ requested: wanted });
-    },
-    [INTERNAL.release]: (message) => {
-      const released = releaseSchema.safeParse(message).data;
-      if (released) hear({ released: released.guardianId });
-    },
+    [INTERNAL.request]: fitting(lockRequestSchema, (requested) => {
+      toRemind.push(requested.guardianId);
+      hear({ requested });
+    }),
+    [INTERNAL.release]: fitting(releaseSchema, ({ guardianId }) => hear({ released: guardianId })),
   });
   // Who comes after one that is ended before it knows goes on to the one before it.
   setHandler(holders, () => {

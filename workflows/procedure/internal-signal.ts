@@ -1,19 +1,30 @@
 import { defineSignal, setDefaultSignalHandler, setHandler } from '@temporalio/workflow';
 import type { z } from 'zod';
 
-/** Handles a signal between workflows of ours: what does not fit its schema is dropped, as if it had not been sent. */
-export function onInternalSignal<Schema extends z.ZodType>(name: string, schema: Schema, handle: (message: z.output<Schema>) => void): void {
-  setHandler(defineSignal<[unknown?]>(name), (payload) => {
+type Handler = (payload: unknown) => void;
+
+/** Handles a message between workflows of ours: what does not fit its schema is dropped, as if it had not been sent. */
+export function fitting<Schema extends z.ZodType>(schema: Schema, handle: (message: z.output<Schema>) => void): Handler {
+  return (payload) => {
     const parsed = schema.safeParse(payload);
     if (parsed.success) handle(parsed.data);
-  }, { description: 'Between workflows; not for people.' });
+  };
+}
+
+/** Handles a signal between workflows of ours, as {@link fitting} says. */
+export function onInternalSignal<Schema extends z.ZodType>(name: string, schema: Schema, handle: (message: z.output<Schema>) => void): void {
+  listen(name, fitting(schema, handle));
+}
+
+function listen(name: string, handle: Handler): void {
+  setHandler(defineSignal<[unknown?]>(name), handle, { description: 'Between workflows; not for people.' });
 }
 
 /**
  * Handles signals of several names in the order in which they came. Of those that are there before an execution begins, the
  * SDK gives each handler its own, one handler after the other, so until they are heard there is only one.
  */
-export function onInternalSignalsInOrder(handlers: Readonly<Record<string, (message: unknown) => void>>): void {
+export function onInternalSignalsInOrder(handlers: Readonly<Record<string, Handler>>): void {
   for (let isHeard = false; !isHeard;) {
     try {
       setDefaultSignalHandler((name, message) => { if (Object.hasOwn(handlers, name)) handlers[name]?.(message); });
@@ -23,7 +34,7 @@ export function onInternalSignalsInOrder(handlers: Readonly<Record<string, (mess
       if (!(error instanceof TypeError)) throw error;
     }
   }
-  for (const [name, handle] of Object.entries(handlers)) setHandler(defineSignal<[unknown?]>(name), handle, { description: 'Between workflows; not for people.' });
+  for (const [name, handle] of Object.entries(handlers)) listen(name, handle);
   // What comes from now on comes in order, and such a name would fail the task for ever where there is a handler for all.
   setDefaultSignalHandler(undefined);
 }
