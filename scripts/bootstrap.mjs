@@ -39,6 +39,8 @@ if (name === 'test' && !rest.some((word) => /^--project(=|$)/.test(word))) progr
 if (name === 'test' || name === 'browser') {
   say('Getting the servers ready that the tests run:');
   await run(node, [join(root, 'dist/scripts/embedded/prepare.js')], { output: 'stderr' });
+  // Whoever names files or projects need not wait for what those may never start.
+  if (name === 'test' && rest.every((word) => /^--(reporter|outputFile)/.test(word))) await run(node, [join(root, 'dist/test/support/prepare-servers.js')], { output: 'stderr' });
 }
 if (!existsSync(program[0])) stop(`${program[0]} does not exist: this version cannot run "${name}"`, 2);
 process.exit(await run(node, [...program, ...rest]));

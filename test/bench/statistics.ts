@@ -32,9 +32,12 @@ export function percentile(samples: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share - 1e-9) - 1)] as number;
 }
 
+/** A timer may fire that much early, and a window that it ends still has its last second. */
+const TIMER_IS_EARLY_MS = 5;
+
 /** The latencies of what was due in each whole second of a window; a second in which nothing was due is left out. Times in ms. */
 export function bySecond(operations: readonly (readonly [dueAt: number, latencyMs: number])[], { from, to }: { from: number; to: number }): number[][] {
-  const seconds = Array.from({ length: Math.floor((to - from) / 1000) }, (): number[] => []);
+  const seconds = Array.from({ length: Math.floor((to - from + TIMER_IS_EARLY_MS) / 1000) }, (): number[] => []);
   for (const [dueAt, latency] of operations) if (dueAt >= from) seconds[Math.floor((dueAt - from) / 1000)]?.push(latency);
   return seconds.filter((latencies) => latencies.length > 0);
 }

@@ -13,6 +13,9 @@ export interface PendingActivity { id: string; type: string; started: boolean; a
 
 const PAUSED = /^paused before: (.*)$/;
 
+/** Each look is a query, which costs the worker, the server and the one who asks. What people or others end is there for longer. */
+const LOOK_EVERY_MS = 25;
+
 /** A worker looks every ten seconds for runs that were ended by force before they had a guardian, and may have to start first. */
 const GUARDIAN_STARTS_WITHIN_MS = 30_000;
 
@@ -48,9 +51,9 @@ export class DrillRun {
     return progress?.phase;
   }
 
-  async awaitPhase(wanted: RegExp, withinMs = 60_000): Promise<string> {
+  async awaitPhase(wanted: RegExp, everyMs = LOOK_EVERY_MS): Promise<string> {
     let phase: string | undefined;
-    for (const end = Date.now() + withinMs; Date.now() < end; await sleep(5)) {
+    for (const end = Date.now() + 60_000; Date.now() < end; await sleep(everyMs)) {
       phase = await this.phase();
       if (phase !== undefined && wanted.test(phase)) return phase;
     }
@@ -85,7 +88,7 @@ export class DrillRun {
   }
 
   async #leave(phase: string): Promise<void> {
-    while (await this.phase() === phase) await sleep(5);
+    while (await this.phase() === phase) await sleep(LOOK_EVERY_MS);
   }
 
   approve(): Promise<void> { return this.handle.signal('approve', { gate: 'start', by: 'anna' }); }
@@ -100,7 +103,7 @@ export class DrillRun {
         const phase = await this.phase();
         if (phase?.startsWith('paused')) await this.resume().catch(() => undefined);
         if (phase?.startsWith('gate') && !approved) approved = await this.approve().then(() => true, () => false);
-        await sleep(100);
+        await sleep(200);
       }
     })(this.#driving.signal);
   }
@@ -148,7 +151,7 @@ async function statusOf(handle: WorkflowHandle): Promise<string | undefined> {
 
 /** A workflow that does not exist counts as closed: runs that never owned anything have no guardian. */
 async function statusWhenClosed(handle: WorkflowHandle, end: number): Promise<string | undefined> {
-  for (let last = 'unknown'; ; await sleep(50)) {
+  for (let last = 'unknown'; ; await sleep(150)) {
     try {
       const status = await statusOf(handle);
       if (status !== 'RUNNING') return status;

@@ -17,9 +17,10 @@ export function drillProcesses(of: { owner?: Owner; drillsDirectory: string }): 
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
-    const [cwd, command] = [look(() => readlinkSync(`/proc/${pid}/cwd`)), read(pid, 'cmdline').replaceAll('\0', ' ').trim()];
-    // A zombie has no command line and can do nothing.
+    const command = read(pid, 'cmdline').replaceAll('\0', ' ').trim();
+    // A zombie has no command line and can do nothing; nor has a thread of the kernel.
     if (command === '') continue;
+    const cwd = look(() => readlinkSync(`/proc/${pid}/cwd`));
     if (`${cwd}/`.startsWith(directory) || command.includes(directory) || (variable !== undefined && read(pid, 'environ').includes(variable))) found.push({ pid, parent: parentOf(pid), command, cwd });
   }
   return found;

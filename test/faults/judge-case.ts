@@ -41,6 +41,8 @@ export function endingProblems(fault: Fault, point: Point, { status, evidence, g
   const open = record.notVerified.filter((reason) => !BY_DESIGN.test(reason));
   if (fault.expected === 'recovered' && open.length > 0) problems.push(`not verified: ${open.join('; ')}`);
   if (record.steps.some(({ outcome }) => outcome === 'running' || outcome === 'waiting')) problems.push('the evidence has a step that still runs');
+  const last = record.steps.at(-1);
+  if (fault.expected === 'terminated' && point.where === 'inside' && record.chain.writtenBy === 'guardian' && !(last?.name === point.step && last.outcome === 'cancelled')) problems.push(`the evidence ends with ${last?.name}, ${last?.outcome}, not with ${point.step}, cancelled`);
   if (fault.expected === 'hostLost') {
     if (record.teardown.outcome === 'done') problems.push('the teardown claims to be done on a host that was lost');
   } else if (!record.teardown.provenAbsent) problems.push(`absence is not proven: ${record.teardown.proofs.flatMap(({ found }) => found).join('; ')}`);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DrillRun } from './drill-run.ts';
 import { drillProcesses, isCopying, postmasters, type HostProcess } from './host-processes.ts';
 import type { Timeline } from './timeline.ts';
@@ -49,7 +50,8 @@ export async function reach(run: DrillRun, point: Point, drillsDirectory: string
   if (point.step.startsWith('gate')) return (await run.awaitPhaseOrPause(point.step)) === point.step;
   run.drive();
   const after = point.step === 'evidence' ? 'succeeded' : 'tearing down';
-  if (point.activity === null) return (await run.awaitPhase(new RegExp(`^(${point.step}|${after})$`))) === point.step;
+  // Nothing holds the run there.
+  if (point.activity === null) return (await run.awaitPhase(new RegExp(`^(${point.step}|${after})$`), 5)) === point.step;
   return atWork(run, point, drillsDirectory);
 }
 
@@ -57,7 +59,7 @@ export async function reach(run: DrillRun, point: Point, drillsDirectory: string
 async function atWork(run: DrillRun, point: Point, drillsDirectory: string): Promise<boolean> {
   const of = point.step === 'tearing down' ? 'guardian' : 'run';
   let seen = false;
-  for (const end = Date.now() + 60_000; Date.now() < end;) {
+  for (const end = Date.now() + 60_000; Date.now() < end; await sleep(10)) {
     const found = (await run.pending(of).catch(() => [])).find((activity) => activity.type === point.activity);
     if (!found && (seen || await hasEnded(run, point))) return false;
     if (!found?.started) continue;

@@ -1,7 +1,7 @@
 import type { Owner } from '../../contracts/ledger.ts';
 import { drillProcesses, isCopying, postmasters } from './host-processes.ts';
 
-/** Looks every 60 ms whether two attempts act in one drill at the same time: two copiers, or two servers on its data. */
+/** Looks every 150 ms, which costs a few, whether two attempts act in one drill at the same time: two copiers, or two servers on its data. */
 export function watchPlace(owner: Owner, drillsDirectory: string): { stop: () => string[] } {
   const overlaps = new Set<string>();
   const timer = setInterval(() => {
@@ -11,6 +11,6 @@ export function watchPlace(owner: Owner, drillsDirectory: string): { stop: () =>
     if (copying.length > 1) overlaps.add(`${copying.length} processes copied at the same time`);
     if (servers.length > 1) overlaps.add(`${servers.length} servers ran at the same time`);
     if (copying.length > 0 && servers.length > 0) overlaps.add('a server ran while its files were copied');
-  }, 60);
+  }, 150);
   return { stop: () => { clearInterval(timer); return [...overlaps]; } };
 }

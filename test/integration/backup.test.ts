@@ -240,6 +240,8 @@ describe('a backup that is given up half way', () => {
   }, 240_000);
 
   it('a living one is left alone by a worker that starts', async () => {
+    // However long it takes to start: a host that is given up meanwhile would end the backup.
+    await reconfigure((configuration) => { configuration.lease = { hostLoss: '2m' }; });
     const handle = await startSlowBackup();
     const places = await readdir(layout().incoming);
     expect(places).toHaveLength(1);

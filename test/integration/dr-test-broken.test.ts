@@ -14,7 +14,7 @@ let demo: DemoEnvironment;
 let backupId: string;
 
 beforeAll(async () => {
-  demo = await startDemoEnvironment({ scale: 0.05, seed: 1, writersPerSecond: 150, log: () => undefined });
+  demo = await startDemoEnvironment({ scale: 0.05, seed: 1, writersPerSecond: 20, log: () => undefined });
   const backup = await demo.client.workflow.execute('backup', { workflowId: `backup/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{}] }) as { id: string };
   backupId = backup.id;
   // A whole copy of both, so that every kind of damage begins with a sound backup.
@@ -76,15 +76,20 @@ describe('dr-test on a broken backup, which it is not told', () => {
     await restoreSoundBackup();
     await damageWith('valueChanged');
     const handle = await demo.client.workflow.start('dr-test', { workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{ requester: 'test' }] });
-    await vi.waitUntil(async () => (await handle.query<Progress>('progress')).openGate, { timeout: 30_000 });
-    await handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] });
-    await vi.waitUntil(async () => (await handle.query<RunRecord>('record')).checks.some((check) => check.outcome === 'failed'), { timeout: 60_000, interval: 20 });
-    await (how === 'abort' ? handle.signal('abort') : handle.terminate('test'));
-    await handle.result().catch(() => undefined);
-    await awaitGuardian(demo.client, handle);
+    try {
+      await vi.waitUntil(async () => (await handle.query<Progress>('progress')).openGate, { timeout: 60_000 });
+      await handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] });
+      await vi.waitUntil(async () => (await handle.query<RunRecord>('record')).checks.some((check) => check.outcome === 'failed'), { timeout: 150_000, interval: 20 });
+      await (how === 'abort' ? handle.signal('abort') : handle.terminate('test'));
+      await handle.result().catch(() => undefined);
+    } finally {
+      // Else it would hold the target, and fail the next test, too.
+      await handle.terminate('test').catch(() => undefined);
+      await awaitGuardian(demo.client, handle);
+    }
     const directory = join(demo.root, 'evidence');
     const name = (await readdir(directory)).find((file) => file.startsWith(handle.workflowId.replaceAll('/', '_')) && file.endsWith('.json')) ?? 'none';
     const evidence = evidenceSchema.parse(JSON.parse(await readFile(join(directory, name), 'utf8')));
     expect(evidence).toMatchObject({ outcome: how === 'abort' ? 'aborted' : 'terminated', verdict: { restore: 'unsound', rto: null, rpo: null }, teardown: { provenAbsent: true } });
-  });
+  }, 300_000);
 });

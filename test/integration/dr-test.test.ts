@@ -8,54 +8,31 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applicationName } from '../../activities/kernel/names.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
-import type { Progress } from '../../contracts/messages.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { hostName } from '../../workers/host.ts';
+import { DrillRun } from '../faults/drill-run.ts';
 import { awaitGuardian } from '../support/await-guardian.ts';
 import { BY_DESIGN } from '../support/by-design.ts';
+import { runDrill } from '../support/drill-run.ts';
 import { problemsByPublishedSchema } from '../support/published-schema.ts';
 import { withClient } from '../support/user-clients.ts';
 
 let demo: DemoEnvironment;
 
 beforeAll(async () => {
-  demo = await startDemoEnvironment({ scale: 0.05, seed: 1, writersPerSecond: 100, log: () => undefined });
+  demo = await startDemoEnvironment({ scale: 0.05, seed: 1, writersPerSecond: 20, log: () => undefined });
   await demo.client.workflow.execute('backup', { workflowId: `backup/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{}] });
 }, 120_000);
 afterAll(() => demo.stop(), 60_000);
 
-async function startDrill(input: Record<string, unknown> = {}) {
-  const handle = await demo.client.workflow.start('dr-test', { workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{ requester: 'test', ...input }] });
-  const phase = async (wanted: RegExp) => {
-    for (const end = Date.now() + 60_000; Date.now() < end;) {
-      const progress = await handle.query<Progress>('progress').catch(() => undefined);
-      if (progress && wanted.test(progress.phase)) return;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    throw new Error(`never came to ${wanted}`);
-  };
-  await phase(/^gate/);
-  await handle.signal('approve', { gate: 'start', by: 'anna' });
-  const evidence = async (): Promise<Evidence> => {
-    await handle.result().catch(() => undefined);
-    await awaitGuardian(demo.client, handle);
-    const directory = join(demo.root, 'evidence');
-    const all = await Promise.all((await readdir(directory)).filter((name) => name.endsWith('.json')).map(async (name) => evidenceSchema.parse(JSON.parse(await readFile(join(directory, name), 'utf8')))));
-    const found = all.filter((one) => one.workflowId === handle.workflowId);
-    expect(found).toHaveLength(1);
-    expect(problemsByPublishedSchema(found[0])).toEqual([]);
-    return found[0] as Evidence;
-  };
-  /** Waits until a worker is at it: a fault that strikes between two activities proves nothing. */
-  const acting = async (activity: string) => {
-    for (const end = Date.now() + 60_000; Date.now() < end;) {
-      const { raw } = await handle.describe();
-      // 2 is PENDING_ACTIVITY_STATE_STARTED.
-      if (raw.pendingActivities?.some((pending) => pending.activityType?.name === activity && pending.state === 2)) return;
-    }
-    throw new Error(`${activity} never began`);
-  };
-  return { handle, phase, acting, evidence };
+/** The one piece of evidence of a run that is over. */
+async function evidenceOf({ workflowId }: Pick<WorkflowHandle, 'workflowId'>): Promise<Evidence> {
+  const directory = join(demo.root, 'evidence');
+  const all = await Promise.all((await readdir(directory)).filter((name) => name.endsWith('.json')).map(async (name) => evidenceSchema.parse(JSON.parse(await readFile(join(directory, name), 'utf8')))));
+  const found = all.filter((one) => one.workflowId === workflowId);
+  expect(found).toHaveLength(1);
+  expect(problemsByPublishedSchema(found[0])).toEqual([]);
+  return found[0] as Evidence;
 }
 
 /** Where the run was planned, each time. */
@@ -81,12 +58,12 @@ async function leftovers(): Promise<string[]> {
 
 describe('dr-test on a database under write load', () => {
   it('finds a sound backup sound, compares everything, and leaves nothing behind', async () => {
-    const drill = await startDrill();
-    const result = await drill.handle.result() as { verdict: unknown };
-    const evidence = await drill.evidence();
-    expect(result.verdict).toEqual({ restore: 'sound', rto: 'met', rpo: 'met' });
+    const { evidence: { workflowId } } = await runDrill(demo);
+    const handle = demo.client.workflow.getHandle(workflowId);
+    const evidence = await evidenceOf(handle);
+    expect(await handle.result()).toMatchObject({ verdict: { restore: 'sound', rto: 'met', rpo: 'met' } });
     // What people approved is looked at once more where it was looked at first: another host would plan for itself, and void it.
-    expect((await planningQueues(drill.handle)).at(-1)).toBe(`runbooks@${hostName()}`);
+    expect((await planningQueues(handle)).at(-1)).toBe(`runbooks@${hostName()}`);
     // What nobody can compare is stated, and nothing else was left out.
     expect(evidence.notVerified.filter((reason) => !BY_DESIGN.test(reason))).toEqual([]);
     expect(evidence.notVerified.join()).toMatch(/unlogged table ops\.page_cache/);
@@ -101,41 +78,19 @@ describe('dr-test on a database under write load', () => {
     expect(await leftovers()).toEqual([]);
   });
 
-  it.each(['copy', 'replay to the manifest of shop', 'compare shop', 'replay to the end'])('terminated during "%s": the guardian destroys the drill and writes the evidence', async (step) => {
-    const drill = await startDrill();
-    await drill.phase(new RegExp(`^${step}`));
-    await drill.handle.terminate('test');
-    const evidence = await drill.evidence();
-    expect(evidence).toMatchObject({ outcome: 'terminated', teardown: { outcome: 'done', provenAbsent: true }, chain: { writtenBy: 'guardian' } });
-    expect(evidence.steps.at(-1)).toMatchObject({ name: expect.stringContaining(step) as string, outcome: 'cancelled' });
-    expect(await leftovers()).toEqual([]);
-  });
-
   it('what a stalled worker holds open at the source is ended, and looked for', async () => {
-    const drill = await startDrill();
-    await drill.phase(/^compare shop/);
-    const { workflowId, firstExecutionRunId } = drill.handle;
-    const held = new Client({ ...demo.production.config, application_name: `${applicationName({ workflowId, firstExecutionRunId })} measure` });
+    const drill = await DrillRun.start(demo.client);
+    expect(await drill.pauseBefore('compare shop')).toBe(true);
+    const held = new Client({ ...demo.production.config, application_name: `${applicationName(drill.owner)} measure` });
     held.on('error', () => undefined);
     await held.connect();
     await drill.handle.terminate('test');
-    const { teardown } = await drill.evidence();
+    await awaitGuardian(demo.client, drill.owner);
+    const { outcome, teardown, chain } = await evidenceOf(drill.handle);
+    expect({ outcome, writtenBy: chain.writtenBy }).toEqual({ outcome: 'terminated', writtenBy: 'guardian' });
     expect(teardown?.destroyed).toContain('1 sessions at the source');
     expect(teardown?.proofs.map(({ looked }) => looked.includes('sessions and slots at the source'))).toEqual([true, true]);
     await held.end().catch(() => undefined);
-    expect(await leftovers()).toEqual([]);
-  });
-
-  it('goes on where it was when its worker is killed -9 in the middle, and still finds the backup sound', async () => {
-    const drill = await startDrill();
-    await drill.phase(/^replay to the end/);
-    await drill.acting('recoverToEnd');
-    await demo.endWorker('SIGKILL');
-    await demo.startWorker();
-    const result = await drill.handle.result() as { verdict: unknown };
-    expect(result.verdict).toMatchObject({ restore: 'sound' });
-    const evidence = await drill.evidence();
-    expect(evidence.steps.find((step) => step.name === 'replay to the end')?.attempts).toBe(2);
     expect(await leftovers()).toEqual([]);
   });
 

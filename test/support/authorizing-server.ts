@@ -83,7 +83,7 @@ async function startAuthority(): Promise<TokenAuthority> {
 }
 
 /** The server program, from the cache or built with Go. */
-async function resolveServer(log: (line: string) => void, environment: NodeJS.ProcessEnv = process.env): Promise<string> {
+export async function resolveAuthorizingServer(log: (line: string) => void, environment: NodeJS.ProcessEnv = process.env): Promise<string> {
   const directory = path.join(cacheDirectory(environment), `temporal-server-${SERVER_VERSION}`);
   const program = path.join(directory, 'temporal-server');
   if (await isExecutable(program)) return program;
@@ -97,7 +97,7 @@ async function resolveServer(log: (line: string) => void, environment: NodeJS.Pr
 
 /** Starts one on the loopback interface, with everything in memory and the namespace `default`. */
 export async function startAuthorizingServer(log: (line: string) => void = () => undefined): Promise<AuthorizingServer> {
-  const program = await resolveServer(log);
+  const program = await resolveAuthorizingServer(log);
   const authority = await startAuthority();
   const directory = await mkdtemp(path.join(tmpdir(), 'authorizing-server-'));
   const metadataFor: AuthorizingServer['metadataFor'] = (subject, options) => ({ authorization: `Bearer ${authority.tokenFor(subject, options)}` });

@@ -37,7 +37,7 @@ export interface ObjectServer {
 }
 
 /** The server program, from the cache or built with Go. */
-async function resolveServer(log: (line: string) => void, environment: NodeJS.ProcessEnv = process.env): Promise<string> {
+export async function resolveObjectServer(log: (line: string) => void, environment: NodeJS.ProcessEnv = process.env): Promise<string> {
   const directory = path.join(cacheDirectory(environment), `versitygw-${SERVER_VERSION}`);
   const program = path.join(directory, 'versitygw');
   if (await isExecutable(program)) return program;
@@ -48,7 +48,7 @@ async function resolveServer(log: (line: string) => void, environment: NodeJS.Pr
 
 /** Starts one that is empty. */
 export async function startObjectServer(log: (line: string) => void = () => undefined): Promise<ObjectServer> {
-  const program = await resolveServer(log);
+  const program = await resolveObjectServer(log);
   const directory = await mkdtemp(path.join(tmpdir(), 'object-server-'));
   // Beside the objects and not in extended attributes, which not every file system has.
   const [objects, sidecar, accounts] = ['objects', 'sidecar', 'accounts'].map((name) => path.join(directory, name)) as [string, string, string];

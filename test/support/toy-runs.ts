@@ -45,7 +45,7 @@ export async function startToy(environment: KernelEnvironment, input: Record<str
 export async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
   for (const end = Date.now() + 20_000; Date.now() < end;) {
     if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(`did not happen within 20 s: ${what}`);
 }

@@ -36,6 +36,8 @@ describe('statistics', () => {
 
   test('the latencies of each whole second, by when an operation was due', () => {
     expect(bySecond([[999, 1], [1000, 2], [1999, 3], [2000, 4], [4000, 5], [4500, 6]], { from: 1000, to: 4700 })).toEqual([[2, 3], [4]]);
+    // Ended by a timer that fired early.
+    expect(bySecond([[0, 1], [999, 2]], { from: 0, to: 999.4 })).toEqual([[1, 2]]);
   });
 
   test('nothing, and what is no number, cannot be summarised', () => {

@@ -13,7 +13,8 @@ import { sampleEvidence } from './report-fixture.ts';
 
 describe('a run that was terminated', () => {
   const fault = { expected: 'terminated' } as Fault;
-  const byGuardian = { outcome: 'terminated', chain: { codeVersion: '0.1.0', planHash: null, writtenBy: 'guardian', seal: null } } as const;
+  const copy = { name: 'copy', outcome: 'cancelled', startedAt: sampleEvidence().startedAt, finishedAt: null, attempts: 1, summary: null } as const;
+  const byGuardian = { outcome: 'terminated', chain: { codeVersion: '0.1.0', planHash: null, writtenBy: 'guardian', seal: null }, steps: [copy] } satisfies Partial<Evidence>;
   const problemsOf = (over: Partial<Evidence>) => endingProblems(fault, { where: 'inside', step: 'copy', activity: 'copyBackup' }, { status: 'TERMINATED', evidence: [sampleEvidence(over)], run: {} as Timeline, guardian: undefined, guardianStatus: 'COMPLETED' } satisfies Ending);
   const verdict = (restore: Evidence['verdict']['restore']) => ({ restore, rto: null, rpo: null });
 
@@ -25,6 +26,11 @@ describe('a run that was terminated', () => {
 
   it.each(['unsound', 'notProven', 'sound'] as const)('may not call a backup %s that it had no time to judge', (restore) => {
     expect(problemsOf({ ...byGuardian, recovery: null, verdict: verdict(restore) })).toEqual([`the verdict is ${restore}, not null`]);
+  });
+
+  it('ends with the step that it was in, which was cancelled', () => {
+    expect(problemsOf({ ...byGuardian, recovery: null, verdict: verdict(null), steps: [{ ...copy, outcome: 'done' }] })).toEqual(['the evidence ends with copy, done, not with copy, cancelled']);
+    expect(problemsOf({ ...byGuardian, recovery: null, verdict: verdict(null), steps: [copy, { ...copy, name: 'recover' }] })).toEqual(['the evidence ends with recover, cancelled, not with copy, cancelled']);
   });
 
   it('may not call a healthy backup unsound', () => {

@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+/**
+ * Gets the servers ready that only tests run, before the first of them: built in the middle, they would take both cores from
+ * tests that measure time. Exits 0 even when one cannot be built: only the tests that need it fail, and they say why again.
+ */
+import { resolveAuthorizingServer } from './authorizing-server.ts';
+import { resolveObjectServer } from './object-server.ts';
+
+const log = (line: string) => process.stdout.write(`  ${line}\n`);
+
+for (const [name, resolve] of [['Temporal server that asks who calls', resolveAuthorizingServer], ['S3 server', resolveObjectServer]] as const) {
+  log(`${name}: ${await resolve(log).catch((error: Error) => `MISSING: ${error.message}`)}`);
+}
