@@ -31,8 +31,11 @@ export const STEP_HEADER = 'rb';
 /** What undoes the step that an activity belongs to. `step`: its name, where the summary of the activity is another. */
 export interface StepHeader { step?: string; undo?: UndoEntry }
 
-/** A ledger entry as found in history. */
-export interface LedgerEntry extends UndoEntry { step: string; registeredAt: string }
+/**
+ * A ledger entry as found in history. `registeredAt`: when what it undoes was last begun, as far as history says. `declaredId`:
+ * the id that a life of the run gave it, where another life had given that to something else, as one does that read other values.
+ */
+export interface LedgerEntry extends UndoEntry { step: string; registeredAt: string; declaredId?: string }
 
 /** Id of the activity with which a guardian undoes an entry: by it, a later guardian finds in the history what was undone. */
 export function undoActivityId(entryId: string): string {

@@ -69,6 +69,12 @@ export function nobodySettled(): Settlement {
   return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
 }
 
+/** What there is to say of a run that was reset to where it held its target, and went on when its guardian had settled and given that back. */
+export function actedSinceSettled(): Settlement {
+  const failure = 'the run was reset, and went on when its guardian had torn down and given the target back; what it did since nobody has undone';
+  return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
+}
+
 /** A settlement that does not deny what is `left` of a former life's: what was not proven to be gone then is not proven by what is looked for now. */
 export function besidesLeft(settlement: Settlement, left: Settlement | null): Settlement {
   if (!left || left.teardown.outcome !== 'failed') return settlement;

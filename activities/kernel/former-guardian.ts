@@ -10,7 +10,8 @@ import { isOver } from '../../contracts/run-status.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import { argument } from './argument.ts';
 import type { DeadRun, FormerGuardian, KernelActivities } from './kernel-activities.ts';
-import { historyIfKnown, millis, readLives } from './run-history.ts';
+import { millis } from './event-time.ts';
+import { historyIfKnown, ledgerOf, readLives } from './run-history.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 
@@ -55,6 +56,10 @@ export async function findFormerGuardian(client: Client, { owner, besides }: Que
   if (held.length > 0) {
     const byFormerLife = ![...lives.histories.values()].at(-1)?.some((event) => takeIn(event) !== undefined);
     return { state: 'endedByForce', unsettled: { places: held.flatMap(({ place, fence }) => (place ? [{ place, fence }] : [])), byFormerLife }, left, lost, undone };
+  }
+  // A life that was reset to after its take goes on without a guardian where that is over: what it did since is nobody's yet.
+  if (last && ledgerOf(lives).entries.some(({ registeredAt }) => Date.parse(registeredAt) > last.ledgerReadAtMs)) {
+    return { state: 'endedByForce', unsettled: { places: [], byFormerLife: false }, left, lost, undone };
   }
   // Guardians are in histories: where one is lost, another may have been.
   return { state: 'none', unsettled: null, left, lost: known.size === 0 ? lost : [], undone };
@@ -103,14 +108,18 @@ function undoneIn(history: readonly HistoryEvent[]): Undone[] {
 
 const WRITE: keyof KernelActivities = 'writeEvidenceOfDeadRun';
 
-/** What a guardian had settled when it told its run so, or began to write it down: whatever became of it then, that was done. */
-function settlementIn(events: readonly HistoryEvent[]): { settlement: Settlement; atMs: number } | undefined {
-  for (const event of events.toReversed()) {
+const READ: keyof KernelActivities = 'readLedger';
+
+/** What a guardian had settled when it told its run so, or began to write it down: whatever became of it then, that was done. What was registered after it read the ledger it does not know. */
+function settlementIn(events: readonly HistoryEvent[]): { settlement: Settlement; atMs: number; ledgerReadAtMs: number } | undefined {
+  for (const [index, event] of [...events.entries()].toReversed()) {
     const sent = event.signalExternalWorkflowExecutionInitiatedEventAttributes;
     const scheduled = event.activityTaskScheduledEventAttributes;
     const settlement = sent?.signalName === INTERNAL.settled ? settledSchema.safeParse(argument(sent.input)).data
       : scheduled?.activityType?.name === WRITE ? (argument(scheduled.input) as DeadRun | undefined)?.settlement : undefined;
-    if (settlement) return { settlement, atMs: millis(event.eventTime) };
+    if (!settlement) continue;
+    const read = events.slice(0, index).findLast((one) => one.activityTaskScheduledEventAttributes?.activityType?.name === READ);
+    return { settlement, atMs: millis(event.eventTime), ledgerReadAtMs: millis((read ?? event).eventTime) };
   }
   return undefined;
 }

@@ -8,7 +8,8 @@ import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import { argument } from './argument.ts';
 import type { DeadRun, KernelActivities } from './kernel-activities.ts';
-import { eventsOf, millis } from './run-history.ts';
+import { millis } from './event-time.ts';
+import { eventsOf } from './run-history.ts';
 
 /** Evidence that a guardian, or what writes evidence in the place of one, was to write. */
 export interface Writing {

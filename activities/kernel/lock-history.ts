@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { grantedSchema, lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { argument } from './argument.ts';
-import { historyIfKnown, millis } from './run-history.ts';
+import { millis } from './event-time.ts';
+import { historyIfKnown } from './run-history.ts';
 import type { FormerLock, KernelActivities, LockEvent, LockState } from './kernel-activities.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;

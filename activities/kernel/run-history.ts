@@ -5,14 +5,14 @@ import { describeIfKnown } from './describe-if-known.ts';
 import { grpcCodeOf } from './grpc-code.ts';
 import { listed } from './listed.ts';
 import { isLifeOf, latestRun } from './run-end.ts';
-import { stepOf } from './step-of.ts';
+import { collect } from './ledger-entries.ts';
+import { millis } from './event-time.ts';
 import { GUARDIAN_TYPE } from '../../contracts/guardian.ts';
 import type { StartedBy } from '../../contracts/evidence.ts';
 import type { LedgerEntry, Owner } from '../../contracts/ledger.ts';
 import type { DecisionEvent, EvidenceFiles, IdentifyDecisionInput, IdentifyUpdateInput, UpdateEvent, KernelActivities, Ledger } from './kernel-activities.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
-type Timestamp = NonNullable<HistoryEvent['eventTime']>;
 
 /** Type of the activity with which a run writes its evidence. */
 const WRITE_EVIDENCE: keyof KernelActivities = 'writeEvidence';
@@ -22,9 +22,6 @@ const GRPC_NOT_FOUND = 5;
 
 /** Clients choose their identity; evidence keeps so many characters of it. */
 const KEPT_IDENTITY = 200;
-
-/** A cancelled activity learns it with a heartbeat; this long it may take to stop what it is doing. */
-const STOPPING_MS = 3_000;
 
 /** As long as what a lost history had scheduled may go on: no step's heartbeat time-out is longer. */
 const UNKNOWN_ACTIVITIES_MS = 60_000;
@@ -157,31 +154,6 @@ function earlierRuns(events: HistoryEvent[]): string[] {
   ]).filter((runId): runId is string => typeof runId === 'string' && runId !== '');
 }
 
-/** Adds one history's entries and attempts; returns how long its unfinished activities may still act. */
-function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry>, attempts: Record<string, number>): number {
-  const open = new Map<string, { step: string; mayActForMs: number }>();
-  // Up to where it was reset, a history is a copy of the former run's, which is read too.
-  const copied = events.findLastIndex((event) => event.workflowTaskFailedEventAttributes?.baseRunId);
-  for (const [index, event] of events.entries()) {
-    const scheduled = event.activityTaskScheduledEventAttributes;
-    if (scheduled) {
-      const of = stepOf(event);
-      if (!of) continue;
-      if (of.undo) entries.set(of.undo.id, { ...of.undo, step: of.step, registeredAt: new Date(millis(event.eventTime)).toISOString() });
-      const mayActForMs = millis(scheduled.heartbeatTimeout) || millis(scheduled.startToCloseTimeout);
-      open.set(String(event.eventId), { step: of.step, mayActForMs });
-      continue;
-    }
-    const started = event.activityTaskStartedEventAttributes;
-    const step = started ? open.get(String(started.scheduledEventId))?.step : undefined;
-    if (step !== undefined && started && index > copied) attempts[step] = (attempts[step] ?? 0) + (started.attempt ?? 1);
-    const ended = event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
-    if (ended) open.delete(String(ended.scheduledEventId));
-  }
-  const longest = Math.max(0, ...[...open.values()].map((activity) => activity.mayActForMs));
-  return longest === 0 ? 0 : longest + STOPPING_MS;
-}
-
 /** Finds the event of the n-th signal of a name, and whether it could have been sent by somebody who saw the gate. */
 export async function identifyDecision(client: Client, input: IdentifyDecisionInput): Promise<DecisionEvent> {
   const events = await eventsOf(client, input.workflowId, input.runId);
@@ -244,9 +216,4 @@ export function sendersIn(events: readonly HistoryEvent[]): (signal: HistoryEven
     const principal = principalOf(signal);
     return repeated.has(signal) || workers.has(principal) ? null : principal;
   };
-}
-
-/** Of a protobuf timestamp, or a duration. */
-export function millis(time: Timestamp | { seconds?: unknown; nanos?: number | null } | null | undefined): number {
-  return time ? Number(time.seconds ?? 0) * 1000 + Math.floor((time.nanos ?? 0) / 1e6) : 0;
 }

@@ -5,7 +5,7 @@ import type { HeldPlace } from '../../contracts/ledger.ts';
 import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { FormerGuardian, Unsettled } from '../../activities/kernel/kernel-activities.ts';
-import { besidesLeft, leftBehind, nobodySettled, NOTHING_SETTLED, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
+import { actedSinceSettled, besidesLeft, leftBehind, nobodySettled, NOTHING_SETTLED, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
 import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read, write } from '../procedure/kernel-activities.ts';
 import { send } from '../procedure/notify.ts';
@@ -55,6 +55,8 @@ export class Guard {
   #told = 0;
   #leaseExpiresAtMs = 0;
   #settlement: Settlement = NOTHING_SETTLED;
+  /** What was in the ledger when that was settled, by id, and when it was registered; undefined before. */
+  #settledEntries: ReadonlyMap<string, string> | undefined;
   /** What guardians before this one did, and had not come to; undefined where it was not asked, as for every life that was not reset to. */
   #former: FormerGuardian | undefined;
   /** Why the target could not be given back. */
@@ -175,6 +177,7 @@ export class Guard {
     // A life that was reset to may have got the target from this guardian while what its former life held was lost with another.
     const asking = this.#taken?.runId;
     if (asking !== undefined && asking !== owner.firstExecutionRunId) await this.#findFormer();
+    this.#settledEntries = new Map(ledger.entries.map(({ id, registeredAt }) => [id, registeredAt]));
     const settlement = await settle({
       // A life that did without what a former one had begun has not finished that.
       owner, outcome: this.#inherited?.byFormerLife && this.#outcome === 'succeeded' ? 'failed' : this.#outcome, undoAnyway: this.#finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [],
@@ -186,10 +189,11 @@ export class Guard {
     return 'giving the target back';
   }
 
-  /** Its own, and those that it inherits. An idle lock gives back the fence that it gave before: then both are one. */
+  /** Its own, and those that it inherits. An idle lock gives back the fence that it gave before: then both may be one, where they are on one host. */
   #places(): HeldPlace[] {
     const own = this.#taken?.place && this.#fence !== undefined ? [{ place: this.#taken.place, fence: this.#fence }] : [];
-    return [...own, ...(this.#inherited?.places ?? []).filter(({ fence }) => fence !== own[0]?.fence)];
+    const places = new Map([...own, ...(this.#inherited?.places ?? [])].map((held) => [JSON.stringify([held.fence, held.place.taskQueue, held.place.close, held.place.input]), held]));
+    return [...places.values()];
   }
 
   /** People have to do by hand what could not be undone: they are told at once, and not when somebody reads the evidence. */
@@ -220,9 +224,23 @@ export class Guard {
   async #answerUntil(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
       if (this.#unanswered.take) await this.#answerTake({ refused: 'the guardian of this run has torn down and given the target back already; start another run' });
-      if (this.#unanswered.finish) await this.#answerFinish();
+      if (this.#unanswered.finish) {
+        await this.#lookWhatWasDoneSince();
+        await this.#answerFinish();
+      }
       await condition(() => isOver() || this.#unanswered.take !== undefined || this.#unanswered.finish !== undefined);
     }
+  }
+
+  /** A run that was reset to where it held its target does not ask for it again: it goes on without it. */
+  async #lookWhatWasDoneSince(): Promise<void> {
+    const settled = this.#settledEntries;
+    if (!settled) return;
+    const { entries } = await read.readLedger({ owner: this.#input.owner });
+    if (!entries.some(({ id, registeredAt }) => (settled.get(id) ?? '') < registeredAt)) return;
+    this.#settledEntries = new Map(entries.map(({ id, registeredAt }) => [id, registeredAt]));
+    this.#settlement = besidesLeft(this.#settlement, actedSinceSettled());
+    this.#raiseAlarm();
   }
 
   async #record(): Promise<Phase> {

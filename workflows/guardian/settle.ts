@@ -51,12 +51,12 @@ function together(teardowns: readonly Teardown[]): Teardown {
 /** Newest first; a step that ran twice registered one entry. On success only what is never kept, and what `undoAnyway` names. */
 export function toUndo(entries: readonly LedgerEntry[], outcome: Outcome, undoAnyway: readonly string[]): LedgerEntry[] {
   const byId = new Map(entries.map((entry) => [entry.id, entry]));
-  return [...byId.values()].filter((entry) => entry.when === 'always' || outcome !== 'succeeded' || undoAnyway.includes(entry.id)).reverse();
+  return [...byId.values()].filter((entry) => entry.when === 'always' || outcome !== 'succeeded' || undoAnyway.includes(entry.declaredId ?? entry.id)).reverse();
 }
 
 /** Others may have changed since what it would undo once more. What a step did after that is not undone by it. */
 function undoneBefore({ id, step, title, registeredAt }: LedgerEntry, undone: readonly Undone[]): CompensationRecord | undefined {
-  const before = undone.findLast(({ activityId, finishedAt }) => activityId === undoActivityId(id) && Date.parse(finishedAt) >= Date.parse(registeredAt));
+  const before = undone.findLast(({ activityId, startedAt }) => activityId === undoActivityId(id) && Date.parse(startedAt) >= Date.parse(registeredAt));
   return before && { id, step, title, outcome: 'done', startedAt: before.startedAt, finishedAt: before.finishedAt, detail: before.detail };
 }
 

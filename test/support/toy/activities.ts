@@ -1,4 +1,4 @@
-import { access, appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { access, appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, Context, heartbeat } from '@temporalio/activity';
@@ -12,6 +12,10 @@ const isThere = (file: string) => access(file).then(() => true, () => false);
 
 /** Real side effects, small ones: files in a directory that the fence names. */
 export const toyActivities = {
+  /** What is in the file `root` there: as a host that is looked up when a run begins. */
+  async findRoot({ root }: { root: string }): Promise<string> {
+    return path.join(root, await readFile(path.join(root, 'root'), 'utf8'));
+  },
   async openToyPlace({ root, fence }: PlaceCall & { root: string }): Promise<void> {
     await mkdir(box(root, fence)).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error; });
   },

@@ -1,0 +1,58 @@
+import type { temporal } from '@temporalio/proto';
+import type { LedgerEntry, UndoEntry } from '../../contracts/ledger.ts';
+import { millis } from './event-time.ts';
+import { stepOf } from './step-of.ts';
+
+type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
+
+/** A cancelled activity learns it with a heartbeat; this long it may take to stop what it is doing. */
+const STOPPING_MS = 3_000;
+
+/** Adds one history's entries, by id, and attempts; returns how long its unfinished activities may still act. */
+export function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry>, attempts: Record<string, number>): number {
+  const open = new Map<string, { step: string; mayActForMs: number }>();
+  // Up to where it was reset, a history is a copy of the former run's, which is read too.
+  const copied = events.findLastIndex((event) => event.workflowTaskFailedEventAttributes?.baseRunId);
+  const endedBefore = new Set(events.slice(0, copied + 1).map((event) => String(endOf(event)?.scheduledEventId)));
+  for (const [index, event] of events.entries()) {
+    const scheduled = event.activityTaskScheduledEventAttributes;
+    if (scheduled) {
+      const of = stepOf(event);
+      if (!of) continue;
+      const id = String(event.eventId);
+      // What a reset copies without its end, the server has done anew for the life that it begins.
+      const begun = index < copied && !endedBefore.has(id) ? events[copied] : event;
+      if (of.undo) register(entries, { ...of.undo, step: of.step, registeredAt: new Date(millis(begun?.eventTime)).toISOString() });
+      const mayActForMs = millis(scheduled.heartbeatTimeout) || millis(scheduled.startToCloseTimeout);
+      open.set(id, { step: of.step, mayActForMs });
+      continue;
+    }
+    const started = event.activityTaskStartedEventAttributes;
+    const step = started ? open.get(String(started.scheduledEventId))?.step : undefined;
+    if (step !== undefined && started && index > copied) attempts[step] = (attempts[step] ?? 0) + (started.attempt ?? 1);
+    const ended = endOf(event);
+    if (ended) open.delete(String(ended.scheduledEventId));
+  }
+  const longest = Math.max(0, ...[...open.values()].map((activity) => activity.mayActForMs));
+  return longest === 0 ? 0 : longest + STOPPING_MS;
+}
+
+function endOf(event: HistoryEvent) {
+  return event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
+}
+
+/** What undoes a step that another life ran with other values undoes something else: none takes the place of the other. */
+function register(entries: Map<string, LedgerEntry>, entry: LedgerEntry): void {
+  const known = [...entries.values()].find((one) => (one.declaredId ?? one.id) === entry.id && contentOf(one) === contentOf(entry));
+  if (known) {
+    if (known.registeredAt < entry.registeredAt) entries.set(known.id, { ...known, ...entry, id: known.id });
+    return;
+  }
+  let { id } = entry;
+  for (let count = 2; entries.has(id); count += 1) id = `${entry.id} (${count})`;
+  entries.set(id, id === entry.id ? entry : { ...entry, id, declaredId: entry.id });
+}
+
+function contentOf({ title, call: { activity, input, taskQueue } }: UndoEntry): string {
+  return JSON.stringify([title, activity, input, taskQueue]);
+}
