@@ -11,8 +11,9 @@ export async function readLabels(client: Client): Promise<Labels> {
   return new Map(rows.map(({ oid, ...label }) => [oid, label]));
 }
 
-/** Types of which a label was changed between two readings, also where it has its old name again. New labels are nobody's value yet, and those that are gone went with all columns of the type. */
-export function typesRelabelled(before: Labels, after: Labels): string[] {
+/** Types of which a label was changed since, also where it has its old name again. New labels are nobody's value yet, and those that are gone went with all columns of the type. */
+export async function relabelledSince(before: Labels, client: Client): Promise<string[]> {
+  const after = await readLabels(client);
   const changed = [...before].filter(([oid, { version }]) => (after.get(oid)?.version ?? version) !== version);
   return [...new Set(changed.map(([, { type }]) => type))];
 }

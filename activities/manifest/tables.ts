@@ -3,6 +3,7 @@ import { escapeIdentifier, type Client } from 'pg';
 import { rowHash, typeCondition, type Column } from './fingerprint.ts';
 import { isOfUsers } from './of-users.ts';
 import { onlyIf, quotedName } from './only-if.ts';
+import { PARTS_OF_TYPES } from './parts-of-types.ts';
 
 /** A relation with contents of its own, as the snapshot sees it, and how it is read. */
 export interface Table {
@@ -67,12 +68,7 @@ WITH RECURSIVE relation AS (
   SELECT t.oid AS start, t.oid, t.typtype, t.typbasetype FROM pg_type t
   UNION ALL
   SELECT b.start, t.oid, t.typtype, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.typbasetype WHERE b.typtype = 'd'
-), part AS MATERIALIZED (
-  SELECT oid AS whole, typelem AS oid FROM pg_type WHERE typcategory = 'A' AND typelem <> 0
-  UNION ALL SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd'
-  UNION ALL SELECT t.oid, a.atttypid FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid WHERE t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped
-  UNION ALL SELECT rngtypid, rngsubtype FROM pg_range
-  UNION ALL SELECT rngmultitypid, rngtypid FROM pg_range
+), part AS MATERIALIZED (${PARTS_OF_TYPES}
 ), without_send AS (
   -- A type sends what is within it by the functions of those types, however deep they lie.
   SELECT oid FROM pg_type WHERE typsend = 0

@@ -1,16 +1,17 @@
 import type { Client } from 'pg';
 import type { CatalogObject, DatabaseManifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts';
 import { readDatabaseCatalog, readGlobals } from './catalog.ts';
-import { readLabels, typesRelabelled } from './enum-labels.ts';
+import { readLabels, relabelledSince } from './enum-labels.ts';
 import { ManifestError, lockRefused, sqlState, undecodable } from './errors.ts';
 import { lockedAcross } from './exclusive-locks.ts';
 import { GiveWay, type Abandoned } from './give-way.ts';
 import { watchCost, type CostWatch } from './guard.ts';
 import { invalidDatabases } from './invalid-databases.ts';
 import type { ManifestLimits } from './limits.ts';
-import { readingCatalog } from './patient-catalog.ts';
+import { readingCatalog, readingCatalogAsItIs } from './patient-catalog.ts';
 import { lookerForTheirs, tablesRunningTheirs, WHY_NOT_PLANNED } from './planned-functions.ts';
 import { readTables } from './read-tables.ts';
+import { readRowTypes, reshapedSince } from './row-types.ts';
 import { SequencePatience } from './sequence-patience.ts';
 import { positionsBefore } from './sequence-watch.ts';
 import { describeSequences, listSequences, readPositions, withoutBound, type SequencePosition } from './sequences.ts';
@@ -47,7 +48,7 @@ export interface TakeDatabaseOptions {
 const maxAttempts = 60;
 
 /** Why an attempt counts for nothing: others were faster. */
-interface Raced { tables: (LockableTable & { label: string })[]; sequences?: string[]; dropped?: string[]; relabelled?: string[] }
+interface Raced { tables: (LockableTable & { label: string })[]; sequences?: string[]; dropped?: string[]; retyped?: string[] }
 
 /** Reads one database at one log position; starts again at a new one as often as tables are rewritten, sequences restarted or databases dropped meanwhile. */
 export async function takeDatabase(options: TakeDatabaseOptions): Promise<DatabaseReading> {
@@ -60,12 +61,12 @@ export async function takeDatabase(options: TakeDatabaseOptions): Promise<Databa
     const started = performance.now();
     const reading = await attemptDatabase(options, { attempt, raced: [...raced].flatMap(([key, table]) => (abandoned.has(key) ? [] : [table])), abandoned, sequencesMayRace: patience.isOver });
     if ('manifest' in reading) return reading;
-    const { tables, sequences = [], dropped = [], relabelled = [] } = reading;
+    const { tables, sequences = [], dropped = [], retyped = [] } = reading;
     if (sequences.length > 0) patience.gaveUp(performance.now() - started);
     for (const table of tables) raced.set(keyOf(table), { schema: table.schema, name: table.name, lock: table.lock });
     options.cost.restarts.push(`${options.database}: ${tables.length > 0
       ? `${tables.map((table) => table.label).join(', ')} rewritten, dropped or locked exclusively meanwhile`
-      : relabelled.length > 0 ? `labels of ${relabelled.join(', ')} renamed meanwhile`
+      : retyped.length > 0 ? `values of ${retyped.join(', ')} defined anew meanwhile`
       : dropped.length > 0 ? `database ${dropped.join(', ')} dropped around the position`
         : `sequence ${sequences.join(', ')} made, restarted, set back or locked just before the position`}`);
   }
@@ -130,6 +131,7 @@ async function attemptDatabase(
     if (!reader) throw new Error('no connection to read with');
     const takenAt = new Date().toISOString();
     const ofCatalog = <T>(work: () => Promise<T>): Promise<T> => readingCatalog(reader, { database, way, signal }, work);
+    const asItIs = <T>(work: () => Promise<T>): Promise<T> => readingCatalogAsItIs({ database, signal }, work);
     const list = await ofCatalog(() => listTables(reader, options.serverVersionNum));
     way.reads(list.tables);
     const refuse = async (table: Table): Promise<void> => {
@@ -138,7 +140,7 @@ async function attemptDatabase(
     };
     const runningTheirs = await ofCatalog(() => tablesRunningTheirs(reader));
     for (const table of list.tables) if (runningTheirs.has(table.oid)) await refuse(table);
-    const runsTheirs = await lookerForTheirs(control);
+    const runsTheirs = await asItIs(() => lookerForTheirs(control));
     const toRead = list.tables.filter((table) => !way.isAbandoned(table));
     // A copy that is paused at this position could not read them.
     const lockedAtPosition = toRead.filter((table) => position.locked.has(table.oid));
@@ -155,7 +157,7 @@ async function attemptDatabase(
     const globals = options.withGlobals ? await ofCatalog(() => readGlobals(reader, catalogOptions)) : [];
     const dropped = options.withGlobals ? [...await ofCatalog(() => invalidDatabases(reader))].filter(([oid]) => !invalidBefore.has(oid)) : [];
     if (dropped.length > 0) return { tables: [], dropped: dropped.map(([, name]) => name) };
-    const labels = await ofCatalog(() => readLabels(reader));
+    const types = await ofCatalog(async () => ({ labels: await readLabels(reader), rows: await readRowTypes(reader) }));
     const reading = await readTables({
       database, isPaused: options.source === 'pausedStandby', workers, tables: toRead, way, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
       onTableDone: async (table) => locks?.release(table),
@@ -169,8 +171,8 @@ async function attemptDatabase(
     cost.bytesRead += reading.bytesRead;
     cost.longestLockMs = Math.max(cost.longestLockMs, reading.longestLockMs);
     if (reading.moved.length > 0) return { tables: reading.moved };
-    const relabelled = typesRelabelled(labels, await readLabels(control));
-    if (relabelled.length > 0) return { tables: [], relabelled };
+    const retyped = await asItIs(async () => [...await relabelledSince(types.labels, control), ...await reshapedSince(types.rows, control)]);
+    if (retyped.length > 0) return { tables: [], retyped };
 
     options.onProgress({ phase: 'catalog', ...progress });
     const catalog = await ofCatalog(() => readDatabaseCatalog(reader, catalogOptions));

@@ -16,6 +16,7 @@ beforeAll(async () => {
   server = await startCluster({ logical: true });
   await asSuperuser('postgres', `CREATE ROLE mallory LOGIN; CREATE ROLE runbook LOGIN REPLICATION BYPASSRLS IN ROLE pg_read_all_data, pg_read_all_settings;
     CREATE ROLE deputy LOGIN REPLICATION BYPASSRLS IN ROLE postgres, pg_read_all_data; CREATE ROLE runner LOGIN REPLICATION BYPASSRLS IN ROLE pg_execute_server_program, pg_read_all_data`);
+  await asSuperuser('postgres', 'CREATE ROLE heir LOGIN IN ROLE postgres, pg_read_all_data; CREATE ROLE plain LOGIN IN ROLE pg_read_all_data');
   await asSuperuser('postgres', 'CREATE DATABASE shop OWNER mallory');
 }, 60_000);
 afterAll(() => server.stop());
@@ -75,6 +76,11 @@ test.each(harmless)('%s runs nothing, and its table is read', async (_what, sql)
       expect(await beatAs(user)).toBe(Date.parse('2026-11-21T03:00:00Z'));
     })).toEqual([]);
   }
+});
+
+test('a policy of a heartbeat table is run by nobody who reads it, and hides no beats: whoever it is for is refused', async () => {
+  await asMallory(`${FILL}; CREATE POLICY p ON s.t USING (s.yes() AND at < '2026-01-01'); ALTER TABLE s.t ENABLE ROW LEVEL SECURITY; ALTER TABLE s.t FORCE ROW LEVEL SECURITY`);
+  for (const user of ['heir', 'plain']) expect(await ranDuring(server, 'mallory', () => expect(beatAs(user)).rejects.toThrow(/affected by row-level security policy for table "t"/))).toEqual([]);
 });
 
 test('functions of superusers are no reason to leave a table unread', async () => {

@@ -78,6 +78,42 @@ test.each([
     if (sql !== undefined) await run(sql);
     return text;
   });
-  expect(manifest.cost.restarts).toEqual(isReadAnew ? ['postgres: labels of public.mood renamed meanwhile'] : []);
+  expect(manifest.cost.restarts).toEqual(isReadAnew ? ['postgres: values of public.mood defined anew meanwhile'] : []);
+  expect(fingerprintOf(manifest)).toBe(fingerprintOf(await quietly()));
+});
+
+const ADDRESS = `CREATE TYPE address AS (street text, city text)`;
+const someOf = (value: string) => `SELECT ${value} AS a, repeat('x', 200) AS filler FROM generate_series(1, 2000)`;
+test.each([
+  ['gets a column', `${ADDRESS}; CREATE TABLE public.t AS ${someOf(`ROW('a', 'b')::address`)}`, 'ALTER TYPE address ADD ATTRIBUTE zip text', true],
+  ['loses one', `${ADDRESS}; CREATE TABLE public.t AS ${someOf(`ROW('a', 'b')::address`)}`, 'ALTER TYPE address DROP ATTRIBUTE city', true],
+  ['that lies in a domain in an array in another gets one', `${ADDRESS}; CREATE DOMAIN home AS address; CREATE TYPE homes AS (all_of home[]); CREATE TABLE public.t AS ${someOf(`ROW(ARRAY[ROW('a', 'b')::address::home])::homes`)}`, 'ALTER TYPE address ADD ATTRIBUTE zip text', true],
+  ['that a table makes gets one', `CREATE TABLE address (street text, city text); CREATE TABLE public.t AS ${someOf(`ROW('a', 'b')::address`)}`, 'ALTER TABLE address ADD zip text', true],
+  ['of which there are no values gets one', `${ADDRESS}; CREATE TABLE public.t AS ${someOf('1')}`, 'ALTER TYPE address ADD ATTRIBUTE zip text', false],
+])('a composite type %s while values of it are read', async (_what, made, sql, isReadAnew) => {
+  await run(`DROP TABLE t; DROP SCHEMA IF EXISTS made CASCADE; CREATE SCHEMA made; SET search_path = made, public; ${made}; ANALYZE t`);
+  let isDone = false;
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    if (!isDone && isBucketOf('t', text)) { isDone = true; await run(`SET search_path = made; ${sql}`); }
+    return text;
+  });
+  expect(manifest.cost.restarts).toEqual(isReadAnew ? ['postgres: values of made.address defined anew meanwhile'] : []);
+  expect(fingerprintOf(manifest)).toBe(fingerprintOf(await quietly()));
+});
+
+test('a catalog that others have locked for longer than a lock is waited for does not cost what was read', async () => {
+  let isSeen = false;
+  let holding: Promise<unknown> | undefined;
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    if (isSeen && !holding && text.includes('FROM pg_enum')) {
+      holding = run('BEGIN; LOCK TABLE pg_enum IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1.5); COMMIT');
+      await expect.poll(() => run(`SELECT FROM pg_locks WHERE relation = 'pg_enum'::regclass AND mode = 'AccessExclusiveLock' AND granted`).then(({ rowCount }) => rowCount)).toBe(1);
+    }
+    isSeen ||= isBucketOf('t', text);
+    return text;
+  });
+  expect(holding).toBeDefined();
+  await holding;
+  expect(manifest.cost.restarts).toEqual([]);
   expect(fingerprintOf(manifest)).toBe(fingerprintOf(await quietly()));
 });
