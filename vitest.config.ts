@@ -8,8 +8,11 @@ const LONGEST = [
   /integration\/other-cluster/, /integration\/former-lives/, /integration\/cli-refusals/, /integration\/drill-server/, /integration\/public-schema/, /integration\/embedded-server/, /alone\/measurements/,
 ];
 
+/** By the processor mostly; some wait for a server that skips time. */
+const BOUND = { maxWorkers: 4, sequence: { groupOrder: 0 } };
+
 /** Each file starts servers and databases of its own, and waits for time-outs most of the while. */
-const BUSY = { maxWorkers: 5, sequence: { groupOrder: 2 } };
+const BUSY = { maxWorkers: 5, sequence: { groupOrder: 1 } };
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -32,10 +35,10 @@ export default defineConfig({
     globalSetup: ['test/support/bundles-of-this-run.ts'],
     sequence: { sequencer: LongestFirst },
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 10_000, maxWorkers: 3, sequence: { groupOrder: 0 } } },
-      // A server that skips time gives up when its start takes five seconds.
-      { test: { name: 'workflows', include: ['test/workflows/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, maxWorkers: 2, sequence: { groupOrder: 1 } } },
-      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, maxWorkers: 2, sequence: { groupOrder: 1 } } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000, ...BOUND } },
+      // A server that skips time gives up when its start takes five seconds: not beside the busy ones.
+      { test: { name: 'workflows', include: ['test/workflows/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, ...BOUND } },
+      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, ...BOUND } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000, ...BUSY } },
       // What has an npm script of its own for the whole: each is busy with several drills at once.
       { test: { name: 'samples', include: ['test/samples/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 120_000, ...BUSY } },
@@ -43,13 +46,13 @@ export default defineConfig({
         test: {
           // Next to busy ones these would measure something else. Each waits most of the time, so two do not.
           name: 'alone', include: ['test/alone/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
-          maxWorkers: 2, sequence: { groupOrder: 3 },
+          maxWorkers: 2, sequence: { groupOrder: 2 },
         },
       },
       {
         test: {
           name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000,
-          fileParallelism: false, sequence: { groupOrder: 4 },
+          fileParallelism: false, sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -23,11 +23,11 @@ export async function readRowTypes(client: Client): Promise<RowTypes> {
   return toMap(await client.query(shapesOf(WITHIN_COLUMNS)));
 }
 
-/** Of these types, those whose columns are others by now; one that is gone went with all columns of it. */
+/** Of these types, those whose columns are others by now, or that are gone with them: what they were before that, nobody can ask any more. */
 export async function reshapedSince(before: RowTypes, client: Client): Promise<string[]> {
   if (before.size === 0) return [];
   const now = toMap(await client.query(shapesOf('SELECT unnest($1::oid[])'), [[...before.keys()]]));
-  return [...before].flatMap(([oid, { columns, type }]) => ((now.get(oid)?.columns ?? columns) === columns ? [] : [type]));
+  return [...before].flatMap(([oid, { columns, type }]) => (now.get(oid)?.columns === columns ? [] : [type]));
 }
 
 function toMap({ rows }: { rows: { oid: number; columns: string | null; type: string }[] }): RowTypes {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { Manifest } from '../../contracts/manifest.ts';
 import { CREATE_BACKUP_ROLE, isBucketOf, takeIntercepted } from '../support/intercepted-manifest.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -107,7 +107,7 @@ test('a catalog that others have locked for longer than a lock is waited for doe
   const manifest = await takeIntercepted(server, async ({ text }) => {
     if (isSeen && !holding && text.includes('FROM pg_enum')) {
       holding = run('BEGIN; LOCK TABLE pg_enum IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1.5); COMMIT');
-      await expect.poll(() => run(`SELECT FROM pg_locks WHERE relation = 'pg_enum'::regclass AND mode = 'AccessExclusiveLock' AND granted`).then(({ rowCount }) => rowCount)).toBe(1);
+      await vi.waitUntil(async () => (await run(`SELECT FROM pg_locks WHERE relation = 'pg_enum'::regclass AND mode = 'AccessExclusiveLock' AND granted`)).rowCount === 1);
     }
     isSeen ||= isBucketOf('t', text);
     return text;
