@@ -49,7 +49,8 @@ test('who wants many tables that are held waits once, and not for each of them',
     }
     return text;
   });
-  for (const ms of await meanwhile ?? [Infinity]) expect(ms).toBeLessThan(SOON_MS);
+  // One by one, twelve of them would take more than twelve seconds.
+  for (const ms of await meanwhile ?? [Infinity]) expect(ms).toBeLessThan(SOON_MS + 3_000);
   expect(tablesOf(manifest)).toContain('small');
   const leftOut = manifest.notVerified.filter(({ byDesign }) => !byDesign);
   expect(leftOut.length).toBeGreaterThan(2);

@@ -4,8 +4,8 @@ import { evidenceWriterId, guardianId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import { wasEndedByForce } from '../../contracts/run-status.ts';
 
-/** Workers look every ten seconds for runs that were ended by force before they had a guardian. */
-const GIVEN_WITHIN_MS = 30_000;
+/** Workers look every ten seconds for runs that were ended by force before they had a guardian; where one was killed, the next has to start first, on a busy machine. */
+const GIVEN_WITHIN_MS = 90_000;
 
 /**
  * Waits until the guardian of a run that is over has ended, too, or what writes the evidence of one that was ended by force
