@@ -1,5 +1,6 @@
 import type { temporal } from '@temporalio/proto';
 import type { LedgerEntry, UndoEntry } from '../../contracts/ledger.ts';
+import { activityEnd } from './activity-end.ts';
 import { millis } from './event-time.ts';
 import { stepOf } from './step-of.ts';
 
@@ -13,7 +14,7 @@ export function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry
   const open = new Map<string, { step: string; mayActForMs: number }>();
   // Up to where it was reset, a history is a copy of the former run's, which is read too.
   const copied = events.findLastIndex((event) => event.workflowTaskFailedEventAttributes?.baseRunId);
-  const endedBefore = new Set(events.slice(0, copied + 1).map((event) => String(endOf(event)?.scheduledEventId)));
+  const endedBefore = new Set(events.slice(0, copied + 1).map((event) => String(activityEnd(event)?.scheduledEventId)));
   for (const [index, event] of events.entries()) {
     const scheduled = event.activityTaskScheduledEventAttributes;
     if (scheduled) {
@@ -30,15 +31,11 @@ export function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry
     const started = event.activityTaskStartedEventAttributes;
     const step = started ? open.get(String(started.scheduledEventId))?.step : undefined;
     if (step !== undefined && started && index > copied) attempts[step] = (attempts[step] ?? 0) + (started.attempt ?? 1);
-    const ended = endOf(event);
+    const ended = activityEnd(event);
     if (ended) open.delete(String(ended.scheduledEventId));
   }
   const longest = Math.max(0, ...[...open.values()].map((activity) => activity.mayActForMs));
   return longest === 0 ? 0 : longest + STOPPING_MS;
-}
-
-function endOf(event: HistoryEvent) {
-  return event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
 }
 
 /** What undoes a step that another life ran with other values undoes something else: none takes the place of the other. */

@@ -1,5 +1,6 @@
 import type { temporal } from '@temporalio/proto';
 import type { DrillActivities } from '../../activities/dr-test/drill-activities.ts';
+import { activityEnd } from '../../activities/kernel/activity-end.ts';
 
 /** From when to when, in milliseconds. */
 export type Interval = readonly [number, number];
@@ -25,7 +26,7 @@ export function workIntervals(events: readonly HistoryEvent[], of: 'drill' | 'al
     if (scheduled) names.set(String(event.eventId), scheduled.activityType?.name ?? '');
     const started = event.activityTaskStartedEventAttributes;
     if (started) starts.set(String(event.eventId), { name: names.get(String(started.scheduledEventId)) ?? '', at: milliseconds(event) });
-    const ended = event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
+    const ended = activityEnd(event);
     const start = ended ? starts.get(String(ended.startedEventId)) : undefined;
     if (start && start.name !== 'awaitRunEnd' && (of === 'all' || WORK.includes(start.name))) intervals.push([start.at, milliseconds(event)]);
   }

@@ -1,6 +1,7 @@
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import { stepOf } from '../../activities/kernel/step-of.ts';
+import { activityEnd } from '../../activities/kernel/activity-end.ts';
 
 type History = temporal.api.history.v1.IHistory;
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
@@ -41,7 +42,7 @@ function readActivity(event: HistoryEvent, at: number, activities: Map<string, A
   const started = event.activityTaskStartedEventAttributes;
   const ofStarted = activities.get(String(started?.scheduledEventId));
   if (started && ofStarted) ofStarted.attempts = started.attempt ?? 1;
-  const ended = event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
+  const ended = activityEnd(event);
   const ofEnded = activities.get(String(ended?.scheduledEventId));
   if (!ofEnded) return;
   ofEnded.endedMs = at;

@@ -10,7 +10,7 @@ import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read, write } from '../procedure/kernel-activities.ts';
 import { send } from '../procedure/notify.ts';
 import { instantOf, waitLooking, waitUntil } from '../procedure/wait.ts';
-import { callActivity, sentenceOf, settle } from './settle.ts';
+import { callActivity, registrations, sentenceOf, settle } from './settle.ts';
 import { WatchedRun } from './watched-run.ts';
 
 const owned = defineSignal<[Owned]>(INTERNAL.owned);
@@ -177,7 +177,7 @@ export class Guard {
     // A life that was reset to may have got the target from this guardian while what its former life held was lost with another.
     const asking = this.#taken?.runId;
     if (asking !== undefined && asking !== owner.firstExecutionRunId) await this.#findFormer();
-    this.#settledEntries = new Map(ledger.entries.map(({ id, registeredAt }) => [id, registeredAt]));
+    this.#settledEntries = registrations(ledger.entries);
     const settlement = await settle({
       // A life that did without what a former one had begun has not finished that.
       owner, outcome: this.#inherited?.byFormerLife && this.#outcome === 'succeeded' ? 'failed' : this.#outcome, undoAnyway: this.#finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [],
@@ -189,11 +189,10 @@ export class Guard {
     return 'giving the target back';
   }
 
-  /** Its own, and those that it inherits. An idle lock gives back the fence that it gave before: then both may be one, where they are on one host. */
+  /** Its own, and those that it inherits. */
   #places(): HeldPlace[] {
     const own = this.#taken?.place && this.#fence !== undefined ? [{ place: this.#taken.place, fence: this.#fence }] : [];
-    const places = new Map([...own, ...(this.#inherited?.places ?? [])].map((held) => [JSON.stringify([held.fence, held.place.taskQueue, held.place.close, held.place.input]), held]));
-    return [...places.values()];
+    return [...own, ...(this.#inherited?.places ?? [])];
   }
 
   /** People have to do by hand what could not be undone: they are told at once, and not when somebody reads the evidence. */
@@ -238,7 +237,7 @@ export class Guard {
     if (!settled) return;
     const { entries } = await read.readLedger({ owner: this.#input.owner });
     if (!entries.some(({ id, registeredAt }) => (settled.get(id) ?? '') < registeredAt)) return;
-    this.#settledEntries = new Map(entries.map(({ id, registeredAt }) => [id, registeredAt]));
+    this.#settledEntries = registrations(entries);
     this.#settlement = besidesLeft(this.#settlement, actedSinceSettled());
     this.#raiseAlarm();
   }

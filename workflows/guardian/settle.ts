@@ -34,8 +34,18 @@ export async function settle(input: SettleInput): Promise<Settlement> {
   const compensations: CompensationRecord[] = input.lost.map((runId) => unknownToUndo(runId, instantOf(Date.now())));
   for (const entry of toUndo(input.entries, input.outcome, input.undoAnyway)) compensations.push(undoneBefore(entry, input.undone) ?? (await undo(entry, input.hostLossMs)));
   const teardowns: Teardown[] = [];
-  for (const held of input.places) teardowns.push(await tearDown(input, held));
+  for (const held of distinct(input.places)) teardowns.push(await tearDown(input, held));
   return { compensations, teardown: teardowns.length === 0 ? NOTHING_SETTLED.teardown : together(teardowns) };
+}
+
+/** An idle lock gives back the fence that it gave before: then two places may be one, where they are on one host. */
+function distinct(places: readonly HeldPlace[]): HeldPlace[] {
+  return [...new Map(places.map((held) => [JSON.stringify([held.fence, held.place.taskQueue, held.place.close, held.place.input]), held])).values()];
+}
+
+/** When what is in a ledger was registered, by id. */
+export function registrations(entries: readonly LedgerEntry[]): ReadonlyMap<string, string> {
+  return new Map(entries.map(({ id, registeredAt }) => [id, registeredAt]));
 }
 
 /** What is said of several places: all is proven to be gone, or it is not. */
