@@ -2,7 +2,8 @@ import type { Client, QueryResult } from 'pg';
 import type { HeartbeatSetting } from '../../contracts/configuration.ts';
 import { heartbeatCheckName } from '../../contracts/asked-checks.ts';
 import type { Check } from '../../contracts/evidence.ts';
-import { areOfTheirTypes, onlyIf } from '../manifest/only-if.ts';
+import { lockStatement } from '../manifest/lock-table.ts';
+import { areOfTheirTypes, onlyIf, quotedName } from '../manifest/only-if.ts';
 import { mayDoAnything, mayRunTheirs, WHY_NOT_PLANNED } from '../manifest/planned-functions.ts';
 import { OWN_SEARCH_PATH } from '../postgres/search-path.ts';
 
@@ -47,13 +48,13 @@ const mayLendRights = (oid: string): string => `${mayDoAnything} AND EXISTS (
   WITH RECURSIVE tree AS (SELECT ${oid}::oid AS oid UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid) SELECT FROM tree t WHERE ${mayRunTheirs('t.oid')})`;
 
 /**
- * Finds the table as the database's own search path has it, and looks at its column; gives both as they are named in SQL.
+ * Finds the table as the database's own search path has it, and looks at its column; gives both as they are named in SQL, with what comes before a query of them in the same message.
  * Locks nothing: whoever has the table locked keeps nobody waiting here.
  * @param client a connection with that search path (`searchPath: 'ofDatabase'`), which has ours afterwards
  * @throws NoHeartbeatTable
  * @throws NoInstants where the column holds no timestamps with time zone: what others mean depends on the TimeZone of whoever reads; where it is a view; and at a source where reading it would lend others a superuser's rights
  */
-export async function findBeats(client: Client, { table, column }: HeartbeatSetting, of: BeatsOf): Promise<{ from: string; column: string; guard: string }> {
+export async function findBeats(client: Client, { table, column }: HeartbeatSetting, of: BeatsOf): Promise<{ from: string; column: string; guarded: string }> {
   await client.query('RESET search_path');
   // The one statement under a path that is not ours names the schema of all that it calls.
   const { rows: [named] } = await client.query<{ oid: string | null }>('SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid', [table]);
@@ -64,18 +65,21 @@ export async function findBeats(client: Client, { table, column }: HeartbeatSett
   // And a policy of its owner is refused, which would run as well, or hide beats.
   await client.query('SET constraint_exclusion = off; SET row_security = off; SET default_transaction_read_only = on');
   const oid = named?.oid ?? null;
-  const { rows: [found] } = await client.query<{ name: string; kind: string }>(
-    `SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1`, [oid]);
+  const { rows: [found] } = await client.query<{ schema: string; name: string; kind: string }>(
+    `SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1`, [oid]);
   if (!found || oid === null) throw new NoHeartbeatTable(`there is no heartbeat table ${table}`);
   if (!TABLES.has(found.kind)) throw new NoInstants(`the heartbeat table ${table} is none, but a view or the like, which runs functions of its owner with the rights of whoever reads it; name the table itself`);
   const type = await typeOf(client, { table: oid, column });
   if (type && type.oid !== TIMESTAMPTZ) {
     throw new NoInstants(`the column "${column}" of the heartbeat table ${table} is of type ${type.name}, whose instant depends on the time zone of whoever reads it; make it timestamptz, or name one that is`);
   }
-  const guard = of === 'copy' ? 'true' : `NOT (${mayLendRights(oid)})`;
-  const { rows: [asked] } = await client.query<{ readable: boolean }>(`SELECT ${guard} AS readable`);
-  if (asked?.readable !== true) throw new NoInstants(`the heartbeat table ${table} is not read: ${WHY_NOT_PLANNED}; or name another`);
-  return { from: found.name, column: client.escapeIdentifier(column), guard };
+  const from = `${client.escapeIdentifier(found.schema)}.${client.escapeIdentifier(found.name)}`;
+  const names = { from, column: client.escapeIdentifier(column) };
+  if (of === 'copy') return { ...names, guarded: '' };
+  const { rows: [asked] } = await client.query<{ lends: boolean }>(`SELECT ${mayLendRights(oid)} AS lends`);
+  if (asked?.lends !== false) throw new NoInstants(`the heartbeat table ${table} is not read: ${WHY_NOT_PLANNED}; or name another`);
+  // Locked first: somebody who has the table locked could let us look, and then give it what we looked for.
+  return { ...names, guarded: `${lockStatement(found, from)}; ${onlyIf(`to_regclass(${quotedName(found)})::oid = ${oid} AND NOT (${mayLendRights(oid)})`)};` };
 }
 
 /** The type underneath all domains; undefined without such a column, which is told where it is read. */
@@ -94,12 +98,12 @@ async function typeOf(client: Client, { table, column }: { table: string | null;
  * @throws NoInstants
  */
 export async function readBeat(client: Client, setting: HeartbeatSetting, { of, until }: { of: BeatsOf; until: Date | null }): Promise<number | null> {
-  const { from, column, guard } = await findBeats(client, setting, of);
+  const { from, column, guarded } = await findBeats(client, setting, of);
   // In one message, so that next to nothing comes in between; such a query takes no parameters.
-  const results = await client.query(`${onlyIf(guard)};
+  const results = await client.query(`${guarded}
     SELECT (extract(epoch FROM max(${column})) * 1000)::text AS ms FROM ${from}
-    WHERE ${areOfTheirTypes([{ column, type: 'timestamptz' }])}${until === null ? '' : ` AND ${column} <= '${until.toISOString()}'::timestamptz`}`) as unknown as QueryResult<{ ms: string | null }>[];
-  const ms = results.at(-1)?.rows[0]?.ms ?? null;
+    WHERE ${areOfTheirTypes([{ column, type: 'timestamptz' }])}${until === null ? '' : ` AND ${column} <= '${until.toISOString()}'::timestamptz`}`) as unknown as QueryResult<{ ms: string | null }> | QueryResult<{ ms: string | null }>[];
+  const ms = [results].flat().at(-1)?.rows[0]?.ms ?? null;
   return ms === null ? null : Number(ms);
 }
 

@@ -51,7 +51,7 @@ export async function compareTables(options: {
     const read = async (depth: 'count' | 'fingerprint' | 'fingerprintAndBounds'): Promise<Bucket> => {
       const reading = await readBucket(client, table, range, depth);
       // Nothing can move on a paused copy.
-      if (reading === 'moved') throw new Error(`table ${table.label} changed while the paused copy was read`);
+      if (typeof reading === 'string') throw new Error(`table ${table.label} changed while the paused copy was read`);
       return reading.bucket;
     };
     const oneByOne = async (): Promise<void> => {

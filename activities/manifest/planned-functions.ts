@@ -33,9 +33,10 @@ export async function tablesRunningTheirs(client: Client): Promise<ReadonlySet<n
 /**
  * Asks the same of one table right before it is read: no lock of a reader keeps others from making indexes and statistics.
  * @param control a connection without a snapshot, which sees what is there now
+ * @returns undefined where there are no such rights
  */
-export async function lookerForTheirs(control: Client): Promise<(table: { oid: number }) => Promise<boolean>> {
-  if (!await isMighty(control)) return () => Promise.resolve(false);
+export async function lookerForTheirs(control: Client): Promise<((table: { oid: number }) => Promise<boolean>) | undefined> {
+  if (!await isMighty(control)) return undefined;
   return async ({ oid }) => {
     // Prepared: to plan it takes longer than to answer it.
     const { rows: [row] } = await control.query<{ runs: boolean }>({ name: 'running-theirs', text: `SELECT ${mayRunTheirs('$1::oid')} AS runs`, values: [oid] });

@@ -12,6 +12,8 @@ export interface BucketReading {
   lockMs: number;
 }
 
+const LET_GO = 'ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket';
+
 /** How much is read of each row. `count` proves no content. */
 export type ReadDepth = 'count' | 'fingerprint' | 'fingerprintAndBounds';
 
@@ -23,18 +25,28 @@ export type ReadDepth = 'count' | 'fingerprint' | 'fingerprintAndBounds';
  * REFRESH put another in its place, which the snapshot would read as it is now. Where it is not, nothing is read: what is
  * called so by now may be a view, which runs functions of its owner with our rights. So are the names of columns those of
  * now, which stay what they are under the lock; where one of them is another column's by now, what was read counts for nothing.
- * @param known what of the same bucket was read before: the bounds that are returned are those of both together
- * @returns 'moved' when the table was rewritten, dropped or renamed since the snapshot, or its columns have taken each other's names
+ * @param options.known what of the same bucket was read before: the bounds that are returned are those of both together
+ * @param options.isRefused asked over another connection once the lock is there: before it, others could hold the table until they were asked about, and change the answer
+ * @returns 'moved' when the table was rewritten, dropped or renamed since the snapshot, or its columns have taken each other's names; 'refused' as it was answered
  */
-export async function readBucket(client: Client, table: Table, range: PageRange, depth: ReadDepth, known?: Bucket): Promise<BucketReading | 'moved'> {
-  // One round trip. The values in it are numbers and quoted identifiers of ours: a simple query takes no parameters.
-  const text = `SAVEPOINT bucket; ${table.lock}; ${onlyIf(isSameFile(table))}; ${bucketQuery(table, range, depth, known)}; ${columnsQuery(table)}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`;
+export async function readBucket(client: Client, table: Table, range: PageRange, depth: ReadDepth, { known, isRefused }: { known?: Bucket | undefined; isRefused?: (() => Promise<boolean>) | undefined } = {}): Promise<BucketReading | 'moved' | 'refused'> {
+  // One round trip, unless somebody is asked. The values in it are numbers and quoted identifiers of ours: a simple query takes no parameters.
+  const locking = `SAVEPOINT bucket; ${table.lock}`;
+  const reading = `${onlyIf(isSameFile(table))}; ${bucketQuery(table, range, depth, known)}; ${columnsQuery(table)}; ${LET_GO}`;
   const started = performance.now();
   let results: QueryResult<Record<string, unknown>>[];
   try {
-    results = await client.query(text) as unknown as QueryResult<Record<string, unknown>>[];
+    if (isRefused) {
+      await client.query(locking);
+      if (await isRefused()) {
+        // Where the table was held over this connection, that may be ended by now.
+        await client.query(LET_GO).catch(() => undefined);
+        return 'refused';
+      }
+    }
+    results = await client.query(isRefused ? reading : `${locking}; ${reading}`) as unknown as QueryResult<Record<string, unknown>>[];
   } catch (error) {
-    await client.query('ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket').catch(() => undefined);
+    await client.query(LET_GO).catch(() => undefined);
     if (definitionMoved.has(sqlState(error))) return 'moved';
     throw error;
   }
@@ -59,13 +71,13 @@ export async function measureTable(client: Client, table: Table): Promise<TableS
   try {
     const size = `pg_relation_size(${table.oid}) AS bytes, pg_table_size(${table.oid}) AS total, current_setting('block_size') AS block`;
     const results = await client.query(
-      `SAVEPOINT bucket; ${table.lock}; SELECT ${isSameFile(table)} AS same, ${size}; ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket`,
+      `SAVEPOINT bucket; ${table.lock}; SELECT ${isSameFile(table)} AS same, ${size}; ${LET_GO}`,
     ) as unknown as QueryResult<{ same: boolean; bytes: string; total: string; block: string }>[];
     const row = results.at(-3)?.rows[0];
     if (!row?.same) return 'moved';
     return { pages: Number(row.bytes) / Number(row.block), bytes: Number(row.total) };
   } catch (error) {
-    await client.query('ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket').catch(() => undefined);
+    await client.query(LET_GO).catch(() => undefined);
     if (definitionMoved.has(sqlState(error))) return 'moved';
     throw error;
   }

@@ -45,11 +45,11 @@ export async function readTables(options: {
   lockerOf: (table: Table) => Client | undefined;
   /** Which tables are left out since others wait for them, and whether a statement was cancelled for others. */
   way: Pick<GiveWay, 'isAbandoned' | 'wasCancelled'>;
-  /** Asked right before each bucket; a table that is refused is abandoned by then. */
-  isRefused: (table: Table) => Promise<boolean>;
+  /** Asked right before each bucket, once its table is locked; a table that is refused is abandoned by then. */
+  isRefused: ((table: Table) => Promise<boolean>) | undefined;
   onProgress: (progress: ReadProgress) => void; onTableDone: (table: Table) => Promise<void>;
 }): Promise<TablesReading> {
-  const { signal, way } = options;
+  const { signal, way, isRefused } = options;
   const queue = new WorkQueue<Client>();
   const readings = new Map<Table, { bytes: number; expected: number; buckets: Bucket[]; furthest: (bigint | null)[] }>();
   const moved = new Set<Table>();
@@ -100,14 +100,15 @@ export async function readTables(options: {
       for (let burst = unread[0]; burst !== undefined; burst = unread[0]) {
         throwIfAborted(signal);
         // After the first race the numbers are worthless; only more races are looked for, so that the next attempt knows all.
-        if (moved.size > 0 || await options.isRefused(table)) return;
-        const result = await readBucket(client, table, burst, 'fingerprintAndBounds', bucket).catch((error: unknown) => {
+        if (moved.size > 0) return;
+        const result = await readBucket(client, table, burst, 'fingerprintAndBounds', { known: bucket, isRefused: isRefused && (() => isRefused(table)) }).catch((error: unknown) => {
           if (!cannotBeRead(error)) throw error;
           // A column that got another type since the snapshot: at a new position it is read as what it is then, and held.
           if (!isHeld && options.isPaused !== true) return 'moved' as const;
           // What PostgreSQL says of it may hold values of a row, and is not passed on.
           throw new ManifestError('unreadable', `PostgreSQL cannot read table ${table.label} of database ${options.database} (SQLSTATE ${sqlState(error)}): it can be backed up, but not compared exactly`);
         });
+        if (result === 'refused') return;
         if (result === 'moved') { moved.add(table); return; }
         unread.shift();
         const { keyFrom, keyTo } = result.bucket;

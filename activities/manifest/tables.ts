@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { escapeIdentifier, type Client } from 'pg';
 import { rowHash, typeCondition, type Column } from './fingerprint.ts';
+import { lockStatement } from './lock-table.ts';
 import { isOfUsers } from './of-users.ts';
-import { onlyIf, quotedName } from './only-if.ts';
 import { PARTS_OF_TYPES } from './parts-of-types.ts';
 
 /** A relation with contents of its own, as the snapshot sees it, and how it is read. */
@@ -140,8 +140,7 @@ function toTable(row: RelationRow, serverVersionNum: number): Table {
   return {
     oid: row.oid, schema: row.schema, name: row.name, label: row.label,
     from,
-    // LOCK TABLE refuses materialized views; a query takes the same lock when it is prepared, and is planned, which may run functions, only when it is executed.
-    lock: row.kind === 'm' ? `${onlyIf(`pg_relation_filenode(to_regclass(${quotedName(row)})) IS NOT NULL`)}; PREPARE locking AS SELECT FROM ${from}; DEALLOCATE locking` : `LOCK TABLE ${from} IN ACCESS SHARE MODE`,
+    lock: lockStatement(row, from),
     relfilenode: row.relfilenode,
     columns: row.columns.map(({ name, number }) => ({ name, number })),
     expression: sql,

@@ -140,7 +140,7 @@ async function attemptDatabase(
     };
     const runningTheirs = await ofCatalog(() => tablesRunningTheirs(reader));
     for (const table of list.tables) if (runningTheirs.has(table.oid)) await refuse(table);
-    const runsTheirs = await asItIs(() => lookerForTheirs(control));
+    const runsTheirs = options.source === 'slot' ? await asItIs(() => lookerForTheirs(control)) : undefined;
     const toRead = list.tables.filter((table) => !way.isAbandoned(table));
     // A copy that is paused at this position could not read them.
     const lockedAtPosition = toRead.filter((table) => position.locked.has(table.oid));
@@ -161,11 +161,11 @@ async function attemptDatabase(
     const reading = await readTables({
       database, isPaused: options.source === 'pausedStandby', workers, tables: toRead, way, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
       onTableDone: async (table) => locks?.release(table),
-      isRefused: async (table) => {
-        const isRefused = options.source === 'slot' && await runsTheirs(table);
+      isRefused: runsTheirs && (async (table) => {
+        const isRefused = await runsTheirs(table);
         if (isRefused) await refuse(table);
         return isRefused;
-      },
+      }),
       onProgress: (tablesProgress) => options.onProgress({ phase: 'tables', database, attempt, ...tablesProgress }),
     });
     cost.bytesRead += reading.bytesRead;

@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { NoInstants, readBeat } from '../../activities/dr-test/heartbeat.ts';
 import { listTables } from '../../activities/manifest/tables.ts';
@@ -92,15 +93,36 @@ test('functions of superusers are no reason to leave a table unread', async () =
 });
 
 describe('what is made while a superuser reads', () => {
-  test.each(planned.slice(-1).concat(planned.slice(0, 1)))('%s is looked for before each part of a table, which is then left out', async (_what, sql) => {
-    await asMallory(`${FILL}; ${FILL}`);
-    let making: Promise<unknown> | undefined;
+  const LOCK = 'BEGIN; LOCK TABLE s.t';
+  /** Who has locked it changes it while the reader is past all that it asks before it wants the table. */
+  async function makeWhileAwaited(mallory: Client, sql: string): Promise<void> {
+    await expect.poll(async () => (await mallory.query(`SELECT FROM pg_locks WHERE relation = 's.t'::regclass AND NOT granted`)).rowCount, { interval: 1, timeout: 20_000 }).toBeGreaterThan(0);
+    await mallory.query(`${sql}; COMMIT`);
+  }
+
+  test.each(planned.slice(-1).concat(planned.slice(0, 1)))('%s is looked for before each part of a table, once that is locked, which is then left out', async (_what, sql) => {
+    await asMallory(`${FILL}; ${FILL}; ${FILL}; ${FILL}`);
     let manifest: Manifest | undefined;
-    const ran = await ranDuring(server, 'mallory', async () => {
-      manifest = await manifestAs('postgres', (done) => { if (done > 0) making ??= asMallory(sql); });
+    const ran = await ranDuring(server, 'mallory', () => withClient({ ...server.config('shop'), user: 'mallory' }, async (mallory) => {
+      const make = async () => { await mallory.query(LOCK); await makeWhileAwaited(mallory, sql); };
+      let making: Promise<unknown> | undefined;
+      manifest = await manifestAs('postgres', (done) => { if (done > 0) making ??= make(); });
       await making;
-    });
-    expect([ran, making === undefined, manifest?.notVerified, manifest?.cost.restarts]).toEqual([[], false, expect.arrayContaining([refused]), []]);
+      expect(making).toBeDefined();
+    }));
+    expect([ran, manifest?.notVerified, manifest?.cost.restarts]).toEqual([[], expect.arrayContaining([refused]), []]);
+  });
+
+  test.each([
+    ...planned, ['a table of that name with an index', 'CREATE TABLE s.theirs (id int, at timestamptz); CREATE INDEX ON s.theirs ((id + s.f())); ALTER TABLE s.t RENAME TO was; ALTER TABLE s.theirs RENAME TO t'],
+  ])('%s is looked for before a heartbeat table is read, once that is locked', async (_what, sql) => {
+    await asMallory(FILL);
+    expect(await ranDuring(server, 'mallory', () => withClient({ ...server.config('shop'), user: 'mallory' }, async (mallory) => {
+      await mallory.query(LOCK);
+      const making = makeWhileAwaited(mallory, sql);
+      await expect(beatAs('postgres')).rejects.toThrow('does not exist');
+      await making;
+    }))).toEqual([]);
   });
 
   test('an index of a materialized view is not run where that is locked', async () => {
