@@ -1,10 +1,14 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Client, QueryResult } from 'pg';
 import type { HeartbeatSetting } from '../../contracts/configuration.ts';
 import { heartbeatCheckName } from '../../contracts/asked-checks.ts';
 import type { Check } from '../../contracts/evidence.ts';
+import { lockRefused, sqlState } from '../manifest/errors.ts';
+import { LockPatience } from '../manifest/lock-patience.ts';
 import { lockStatement } from '../manifest/lock-table.ts';
 import { areOfTheirTypes, onlyIf, quotedName } from '../manifest/only-if.ts';
 import { mayDoAnything, mayRunTheirs, WHY_NOT_PLANNED } from '../manifest/planned-functions.ts';
+import { WAIT_NO_MORE } from '../manifest/table-locks.ts';
 import { OWN_SEARCH_PATH } from '../postgres/search-path.ts';
 
 /** What the heartbeat table said, in the source's clock. */
@@ -76,10 +80,11 @@ export async function findBeats(client: Client, { table, column }: HeartbeatSett
   const from = `${client.escapeIdentifier(found.schema)}.${client.escapeIdentifier(found.name)}`;
   const names = { from, column: client.escapeIdentifier(column) };
   if (of === 'copy') return { ...names, guarded: '' };
-  const { rows: [asked] } = await client.query<{ lends: boolean }>(`SELECT ${mayLendRights(oid)} AS lends`);
+  const { rows: [asked] } = await client.query<{ mighty: boolean; lends: boolean }>(`SELECT ${mayDoAnything} AS mighty, ${mayLendRights(oid)} AS lends`);
+  if (asked?.mighty === false) return { ...names, guarded: '' };
   if (asked?.lends !== false) throw new NoInstants(`the heartbeat table ${table} is not read: ${WHY_NOT_PLANNED}; or name another`);
-  // Locked first: somebody who has the table locked could let us look, and then give it what we looked for.
-  return { ...names, guarded: `${lockStatement(found, from)}; ${onlyIf(`to_regclass(${quotedName(found)})::oid = ${oid} AND NOT (${mayLendRights(oid)})`)};` };
+  // Locked first: somebody who has the table locked could let us look, and then give it what we looked for; and so could who has an index locked that the planner waits for.
+  return { ...names, guarded: `${lockStatement(found, from)}; ${WAIT_NO_MORE}; ${onlyIf(`to_regclass(${quotedName(found)})::oid = ${oid} AND NOT (${mayLendRights(oid)})`)};` };
 }
 
 /** The type underneath all domains; undefined without such a column, which is told where it is read. */
@@ -100,9 +105,16 @@ async function typeOf(client: Client, { table, column }: { table: string | null;
 export async function readBeat(client: Client, setting: HeartbeatSetting, { of, until }: { of: BeatsOf; until: Date | null }): Promise<number | null> {
   const { from, column, guarded } = await findBeats(client, setting, of);
   // In one message, so that next to nothing comes in between; such a query takes no parameters.
-  const results = await client.query(`${guarded}
+  const text = `${guarded}
     SELECT (extract(epoch FROM max(${column})) * 1000)::text AS ms FROM ${from}
-    WHERE ${areOfTheirTypes([{ column, type: 'timestamptz' }])}${until === null ? '' : ` AND ${column} <= '${until.toISOString()}'::timestamptz`}`) as unknown as QueryResult<{ ms: string | null }> | QueryResult<{ ms: string | null }>[];
+    WHERE ${areOfTheirTypes([{ column, type: 'timestamptz' }])}${until === null ? '' : ` AND ${column} <= '${until.toISOString()}'::timestamptz`}`;
+  const patience = new LockPatience();
+  const ask = async (): Promise<unknown> => client.query(text).catch(async (error: unknown) => {
+    if (!lockRefused.has(sqlState(error)) || !patience.goesOn()) throw error;
+    await setTimeout(50);
+    return ask();
+  });
+  const results = await ask() as QueryResult<{ ms: string | null }> | QueryResult<{ ms: string | null }>[];
   const ms = [results].flat().at(-1)?.rows[0]?.ms ?? null;
   return ms === null ? null : Number(ms);
 }

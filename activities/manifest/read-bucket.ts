@@ -3,6 +3,7 @@ import type { Bucket } from '../../contracts/manifest.ts';
 import type { PageRange, TableSize } from './buckets.ts';
 import { definitionMoved, sqlState } from './errors.ts';
 import { onlyIf, quotedName } from './only-if.ts';
+import { WAIT_NO_MORE } from './table-locks.ts';
 import type { Table, TableKey } from './tables.ts';
 
 export interface BucketReading {
@@ -32,7 +33,7 @@ export type ReadDepth = 'count' | 'fingerprint' | 'fingerprintAndBounds';
 export async function readBucket(client: Client, table: Table, range: PageRange, depth: ReadDepth, { known, isRefused }: { known?: Bucket | undefined; isRefused?: (() => Promise<boolean>) | undefined } = {}): Promise<BucketReading | 'moved' | 'refused'> {
   // One round trip, unless somebody is asked. The values in it are numbers and quoted identifiers of ours: a simple query takes no parameters.
   const locking = `SAVEPOINT bucket; ${table.lock}`;
-  const reading = `${onlyIf(isSameFile(table))}; ${bucketQuery(table, range, depth, known)}; ${columnsQuery(table)}; ${LET_GO}`;
+  const reading = `${onlyIf(isSameFile(table))}; ${columnsQuery(table)}; ${bucketQuery(table, range, depth, known)}; ${LET_GO}`;
   const started = performance.now();
   let results: QueryResult<Record<string, unknown>>[];
   try {
@@ -44,15 +45,16 @@ export async function readBucket(client: Client, table: Table, range: PageRange,
         return 'refused';
       }
     }
-    results = await client.query(isRefused ? reading : `${locking}; ${reading}`) as unknown as QueryResult<Record<string, unknown>>[];
+    // Who has an index locked could make another while the planner waits for it, after the look.
+    results = await client.query(isRefused ? `${WAIT_NO_MORE}; ${reading}` : `${locking}; ${reading}`) as unknown as QueryResult<Record<string, unknown>>[];
   } catch (error) {
     await client.query(LET_GO).catch(() => undefined);
     if (definitionMoved.has(sqlState(error))) return 'moved';
     throw error;
   }
   const lockMs = performance.now() - started;
-  if (!areSameColumns(table, results.at(-3)?.fields ?? [])) return 'moved';
-  const row = results.at(-4)?.rows[0] ?? {};
+  if (!areSameColumns(table, results.at(-4)?.fields ?? [])) return 'moved';
+  const row = results.at(-3)?.rows[0] ?? {};
   return {
     bucket: {
       ...range,

@@ -20,7 +20,7 @@ const HOLDER_WAITS_MS = 100;
 
 /**
  * For a connection that holds tables, once it was refused something: one wait after the other would find the moment at which
- * PostgreSQL looks for a deadlock. A millisecond is the least that there is; 0 would be for ever.
+ * PostgreSQL looks for a deadlock. And for one between a look and the reading that rests on it. A millisecond is the least that there is; 0 would be for ever.
  */
 export const WAIT_NO_MORE = 'SET LOCAL lock_timeout = 1';
 

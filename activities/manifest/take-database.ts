@@ -71,7 +71,7 @@ export async function takeDatabase(options: TakeDatabaseOptions): Promise<Databa
         : `sequence ${sequences.join(', ')} made, restarted, set back or locked just before the position`}`);
   }
   const names = [...raced.values()].map((table) => `${table.schema}.${table.name}`).join(', ');
-  throw new ManifestError('neverQuiet', `tables of database ${options.database} were rewritten or dropped in each of ${maxAttempts} attempts: ${names}`);
+  throw new ManifestError('neverQuiet', `tables of database ${options.database} were rewritten or dropped, or their types defined anew, in each of ${maxAttempts} attempts${names === '' ? '' : `: ${names}`}; the last: ${options.cost.restarts.at(-1)}`);
 }
 
 /** A position that the workers' snapshots agree with, what was locked across it, and where sequences stood before it. */
@@ -157,10 +157,14 @@ async function attemptDatabase(
     const globals = options.withGlobals ? await ofCatalog(() => readGlobals(reader, catalogOptions)) : [];
     const dropped = options.withGlobals ? [...await ofCatalog(() => invalidDatabases(reader))].filter(([oid]) => !invalidBefore.has(oid)) : [];
     if (dropped.length > 0) return { tables: [], dropped: dropped.map(([, name]) => name) };
-    const types = await ofCatalog(async () => ({ labels: await readLabels(reader), rows: await readRowTypes(reader) }));
+    const types = await ofCatalog(async () => ({ labels: await readLabels(reader), rows: await readRowTypes(reader, toRead) }));
+    const retyped = new Set<string>();
     const reading = await readTables({
       database, isPaused: options.source === 'pausedStandby', workers, tables: toRead, way, lockerOf: (table) => locks?.lockerOf(table), bucketBytes: limits.bucketBytes, dutyCycle: limits.dutyCycle, finishWithinMs: limits.maxXminAgeMs / 2, signal,
-      onTableDone: async (table) => locks?.release(table),
+      onTableDone: async (table) => {
+        for (const type of await asItIs(() => reshapedSince(types.rows.get(table.oid), control))) retyped.add(type);
+        await locks?.release(table);
+      },
       isRefused: runsTheirs && (async (table) => {
         const isRefused = await runsTheirs(table);
         if (isRefused) await refuse(table);
@@ -171,8 +175,8 @@ async function attemptDatabase(
     cost.bytesRead += reading.bytesRead;
     cost.longestLockMs = Math.max(cost.longestLockMs, reading.longestLockMs);
     if (reading.moved.length > 0) return { tables: reading.moved };
-    const retyped = await asItIs(async () => [...await relabelledSince(types.labels, control), ...await reshapedSince(types.rows, control)]);
-    if (retyped.length > 0) return { tables: [], retyped };
+    for (const type of await asItIs(() => relabelledSince(types.labels, control))) retyped.add(type);
+    if (retyped.size > 0) return { tables: [], retyped: [...retyped] };
 
     options.onProgress({ phase: 'catalog', ...progress });
     const catalog = await ofCatalog(() => readDatabaseCatalog(reader, catalogOptions));

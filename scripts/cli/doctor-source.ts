@@ -112,7 +112,7 @@ async function examineRole(client: Client, findings: Findings): Promise<void> {
     FROM pg_roles WHERE rolname = current_user`);
   const [row] = rows;
   if (!row) return;
-  if (row.super) return findings.ok('role', `${row.name} is a superuser: tables whose indexes or extended statistics call functions of others are not read with its rights`);
+  if (row.super) return findings.ok('role', `${row.name} is a superuser: tables whose indexes or extended statistics call functions of others are not read with its rights; where owners of tables are not trusted, read with a role that is none`);
   const quoted = `"${row.name.replaceAll('"', '""')}"`;
   if (!row.replication) findings.problem('role', `${row.name} may not make base backups`, `ALTER ROLE ${quoted} REPLICATION`);
   if (!row.reads) findings.problem('role', `${row.name} may not read every table`, `GRANT pg_read_all_data TO ${quoted}`);

@@ -101,6 +101,23 @@ test.each([
   expect(fingerprintOf(manifest)).toBe(fingerprintOf(await quietly()));
 });
 
+test.each([
+  ['that nobody reads, and goes again and again, with its table,', 'UNLOGGED'], ['that goes with its table once that was read', ''],
+])('a composite type %s costs nothing', async (_what, persistence) => {
+  const make = `CREATE ${persistence} TABLE staged (street text); CREATE ${persistence} TABLE staging AS SELECT ROW('a')::staged AS v; ANALYZE staging`;
+  await run(`DROP TABLE t; CREATE TABLE t AS ${someOf('1')}; ANALYZE t; ${make}`);
+  let isSeen = false;
+  let isDone = false;
+  const manifest = await takeIntercepted(server, async ({ text }) => {
+    isSeen ||= isBucketOf('t', text);
+    // The last look, when all was read.
+    if (isSeen && !isDone && text.includes('FROM pg_enum')) { isDone = true; await run(`DROP TABLE staging, staged; ${persistence === '' ? '' : make}`); }
+    return text;
+  });
+  await run('DROP TABLE IF EXISTS staging, staged');
+  expect([isDone, manifest.cost.restarts]).toEqual([true, []]);
+});
+
 test('a catalog that others have locked for longer than a lock is waited for does not cost what was read', async () => {
   let isSeen = false;
   let holding: Promise<unknown> | undefined;
