@@ -1,6 +1,6 @@
 import type { Check, CompensationRecord, Evidence, GateRecord, OperationRecord, Outcome, Recovery, StartedBy, StepRecord, Teardown, Verdict } from './evidence.ts';
 import type { FailureType } from './failures.ts';
-import type { Owner } from './ledger.ts';
+import { undoActivityId, type LedgerEntry, type Owner, type Undone } from './ledger.ts';
 import type { Refusals } from './messages.ts';
 
 /** What was not verified, and why. */
@@ -47,8 +47,8 @@ export interface RunRecord extends Refusals {
 /** The code version of a run that ended before it was told. */
 export const UNKNOWN_VERSION = 'unknown';
 
-/** What the guardian did when a run ended. */
-export interface Settlement { compensations: CompensationRecord[]; teardown: Teardown }
+/** What the guardian did when a run ended. `rolledBack`: why what the run did is no result any more, where its body succeeded all the same. */
+export interface Settlement { compensations: CompensationRecord[]; teardown: Teardown; rolledBack?: string | undefined }
 
 /** The settlement of a run that never owned anything: nothing was created, so nobody had to look. */
 export const NOTHING_SETTLED: Settlement = {
@@ -73,6 +73,31 @@ export function nobodySettled(): Settlement {
 export function actedSinceSettled(): Settlement {
   const failure = 'the run was reset, and went on when its guardian had torn down and given the target back; what it did since nobody has undone';
   return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
+}
+
+/**
+ * Why what a run did is no result though its body succeeded, where guardians undid some of it for a former life; see {@link Settlement}.
+ * @param entries of its ledger
+ */
+export function rolledBack({ compensations }: Pick<Settlement, 'compensations'>, entries: readonly LedgerEntry[], finish: { outcome: Outcome; undoAnyway?: readonly string[] | undefined }): string | undefined {
+  if (finish.outcome !== 'succeeded') return undefined;
+  const results = new Set(entries.filter((entry) => isKeptResult(entry, finish.undoAnyway ?? [])).map(({ id }) => id));
+  const undone = compensations.filter(({ id, outcome }) => outcome === 'done' && results.has(id)).map(({ title }) => title);
+  return undone.length === 0 ? undefined : `the run was reset, and what a former life had done that came to no good end was undone, so that it is no result of this one either (${undone.join(', ')}); start another run`;
+}
+
+/**
+ * What of an entry former guardians undid after it was last begun: others may have changed since what it would undo once more. What a
+ * step did after that is not undone by it.
+ */
+export function undoneBefore({ id, step, title, registeredAt }: LedgerEntry, undone: readonly Undone[]): CompensationRecord | undefined {
+  const before = undone.findLast(({ activityId, startedAt }) => activityId === undoActivityId(id) && Date.parse(startedAt) >= Date.parse(registeredAt));
+  return before && { id, step, title, outcome: 'done', startedAt: before.startedAt, finishedAt: before.finishedAt, detail: before.detail };
+}
+
+/** Whether what an entry undoes is kept where the run succeeds. @param undoAnyway ids of what is undone however it ends */
+export function isKeptResult({ id, declaredId, when }: LedgerEntry, undoAnyway: readonly string[]): boolean {
+  return when !== 'always' && !undoAnyway.includes(declaredId ?? id);
 }
 
 /** A settlement that does not deny what is `left` of a former life's: what was not proven to be gone then is not proven by what is looked for now. */
@@ -104,9 +129,12 @@ export function leftBehind({ compensations, teardown }: Pick<Settlement, 'compen
 /** How a run ended. */
 export interface End { outcome: Outcome; failure: Evidence['failure'] }
 
-/** How a run ended, once it is settled: one that did what it is for and left something behind has failed. */
+/** How a run ended, once it is settled: one that did what it is for, and left something behind or had it undone, has failed. */
 export function endOf(end: End, settlement: Settlement): End {
   const left = leftBehind(settlement);
+  if (settlement.rolledBack !== undefined && end.outcome === 'succeeded') {
+    return { outcome: 'failed', failure: { type: 'FENCED' satisfies FailureType, message: [settlement.rolledBack, left].filter((one) => one !== null).join('; ') } };
+  }
   return left === null || end.outcome !== 'succeeded' ? end : { outcome: 'failed', failure: { type: 'TEARDOWN_FAILED' satisfies FailureType, message: left } };
 }
 

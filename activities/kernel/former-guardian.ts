@@ -5,7 +5,7 @@ import { GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
 import { grantedSchema, settledSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { undoActivityId, type HeldPlace, type Owner, type Undone } from '../../contracts/ledger.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
-import { leftBehind, type Settlement } from '../../contracts/record.ts';
+import { leftBehind, undoneBefore, type Settlement } from '../../contracts/record.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import { argument } from './argument.ts';
@@ -58,11 +58,13 @@ export async function findFormerGuardian(client: Client, { owner, besides }: Que
     return { state: 'endedByForce', unsettled: { places: held.flatMap(({ place, fence }) => (place ? [{ place, fence }] : [])), byFormerLife }, left, lost, undone };
   }
   // A life that was reset to after its take goes on without a guardian where that is over: what it did since is nobody's yet.
-  if (last && ledgerOf(lives).entries.some(({ registeredAt }) => Date.parse(registeredAt) > last.ledgerReadAtMs)) {
-    return { state: 'endedByForce', unsettled: { places: [], byFormerLife: false }, left, lost, undone };
+  const { entries } = ledgerOf(lives);
+  const hasTakenSince = last !== undefined && events.some((event) => (takeIn(event) ?? 0) > last.atMs);
+  if (last && !hasTakenSince && entries.some(({ registeredAt }) => Date.parse(registeredAt) > last.ledgerReadAtMs)) {
+    return { state: 'endedByForce', unsettled: { places: [], byFormerLife: true }, left, lost, undone };
   }
   // Guardians are in histories: where one is lost, another may have been.
-  return { state: 'none', unsettled: null, left, lost: known.size === 0 ? lost : [], undone };
+  return { state: 'none', unsettled: null, left, lost: known.size === 0 ? lost : [], undone, standing: entries.filter((entry) => undoneBefore(entry, undone)) };
 }
 
 function startedGuardian({ childWorkflowExecutionStartedEventAttributes: started, eventTime }: HistoryEvent): Started[] {

@@ -56,9 +56,10 @@ export interface Unsettled { places: HeldPlace[]; byFormerLife: boolean }
  * Who guarded a run and its former lives. `none`: there was nobody, or all is settled. `unsettled`: what a guardian did not
  * come to, which one that is begun anew does; null where nobody can know. `left`: what the last that settled could not do.
  * `lost`: former lives whose histories the server no longer has, where no guardian is known either. `undone`: what former
- * guardians did undo, the oldest first.
+ * guardians did undo, the oldest first. `standing`: what of the ledger was undone and not done again since, told with `none` only;
+ * runs of older code were not told.
  */
-export interface FormerGuardian { state: 'none' | 'lives' | 'endedByForce'; unsettled: Unsettled | null; left: Settlement | null; lost: string[]; undone: Undone[] }
+export interface FormerGuardian { state: 'none' | 'lives' | 'endedByForce'; unsettled: Unsettled | null; left: Settlement | null; lost: string[]; undone: Undone[]; standing?: LedgerEntry[] }
 
 /** What there is to say of a run that was ended by force without a guardian. `left`: what the guardian of a former life could not undo; `lost`: former lives whose histories the server no longer has, and of which no guardian is known. */
 export interface UnguardedEnd { left: Settlement | null; lost: readonly string[] }

@@ -38,17 +38,19 @@ export function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry
   return longest === 0 ? 0 : longest + STOPPING_MS;
 }
 
-/** What undoes a step that another life ran with other values undoes something else: none takes the place of the other. */
+/**
+ * What undoes a step that another life ran with other values undoes something else: none takes the place of the other. And what an
+ * operator's other input made `one#2` in one life may be `one` in another: it is one thing all the same, by the name that it had last.
+ */
 function register(entries: Map<string, LedgerEntry>, entry: LedgerEntry): void {
-  const known = [...entries.values()].find((one) => (one.declaredId ?? one.id) === entry.id && contentOf(one) === contentOf(entry));
-  if (known) {
-    if (known.registeredAt < entry.registeredAt) entries.set(known.id, { ...known, ...entry, id: known.id });
-    return;
-  }
-  let { id } = entry;
-  for (let count = 2; entries.has(id); count += 1) id = `${entry.id} (${count})`;
+  const known = [...entries.values()].find((one) => withoutCount(one.declaredId ?? one.id) === withoutCount(entry.id) && contentOf(one) === contentOf(entry));
+  let id = known?.id ?? entry.id;
+  if (!known) for (let count = 2; entries.has(id); count += 1) id = `${entry.id} (${count})`;
+  else if (known.registeredAt >= entry.registeredAt) return;
   entries.set(id, id === entry.id ? entry : { ...entry, id, declaredId: entry.id });
 }
+
+const withoutCount = (id: string): string => id.replace(/#\d+$/u, '');
 
 function contentOf({ title, call: { activity, input, taskQueue } }: UndoEntry): string {
   return JSON.stringify([title, activity, input, taskQueue]);

@@ -1,16 +1,16 @@
 import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { Finish, GuardianInput, Overdue, Owned, Settled, Take } from '../../contracts/guardian.ts';
-import type { HeldPlace } from '../../contracts/ledger.ts';
+import type { HeldPlace, LedgerEntry } from '../../contracts/ledger.ts';
 import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { FormerGuardian, Unsettled } from '../../activities/kernel/kernel-activities.ts';
-import { actedSinceSettled, besidesLeft, leftBehind, nobodySettled, NOTHING_SETTLED, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
+import { actedSinceSettled, besidesLeft, leftBehind, nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
 import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read, write } from '../procedure/kernel-activities.ts';
 import { send } from '../procedure/notify.ts';
 import { instantOf, waitLooking, waitUntil } from '../procedure/wait.ts';
-import { callActivity, registrations, sentenceOf, settle } from './settle.ts';
+import { callActivity, sentenceOf, settle } from './settle.ts';
 import { WatchedRun } from './watched-run.ts';
 
 const owned = defineSignal<[Owned]>(INTERNAL.owned);
@@ -55,8 +55,8 @@ export class Guard {
   #told = 0;
   #leaseExpiresAtMs = 0;
   #settlement: Settlement = NOTHING_SETTLED;
-  /** What was in the ledger when that was settled, by id, and when it was registered; undefined before. */
-  #settledEntries: ReadonlyMap<string, string> | undefined;
+  /** What was in the ledger when that was settled; undefined before. */
+  #settledEntries: readonly LedgerEntry[] | undefined;
   /** What guardians before this one did, and had not come to; undefined where it was not asked, as for every life that was not reset to. */
   #former: FormerGuardian | undefined;
   /** Why the target could not be given back. */
@@ -177,7 +177,7 @@ export class Guard {
     // A life that was reset to may have got the target from this guardian while what its former life held was lost with another.
     const asking = this.#taken?.runId;
     if (asking !== undefined && asking !== owner.firstExecutionRunId) await this.#findFormer();
-    this.#settledEntries = registrations(ledger.entries);
+    this.#settledEntries = ledger.entries;
     const settlement = await settle({
       // A life that did without what a former one had begun has not finished that.
       owner, outcome: this.#inherited?.byFormerLife && this.#outcome === 'succeeded' ? 'failed' : this.#outcome, undoAnyway: this.#finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [],
@@ -212,12 +212,18 @@ export class Guard {
     // Nothing of the run acts any more. Evidence may wait for its disk for a day, and the next run must not wait with it.
     const [released] = await Promise.allSettled([
       (this.#taken ?? this.#inherited) && write.releaseLock({ target: this.#input.target, guardianId: this.#self }),
-      this.#finished && !this.#run.end && this.#answerFinish(),
+      this.#finished && !this.#run.end && this.#answerFirst(),
     ]);
     if (released.status === 'rejected') this.#notReleased = released.reason as Error;
     // A run that was reset after all this asks again: without an answer both would wait for ever.
     await this.#answerUntil(() => this.#run.end !== undefined);
     return 'seeing to the evidence';
+  }
+
+  /** What was settled answers who had asked first: a life that the run was reset to meanwhile may have done more. */
+  async #answerFirst(): Promise<void> {
+    if (this.#unanswered.finish?.asking !== this.#finished?.asking) await this.#lookWhatWasDoneSince();
+    await this.#answerFinish();
   }
 
   async #answerUntil(isOver: () => boolean): Promise<void> {
@@ -233,11 +239,11 @@ export class Guard {
 
   /** A run that was reset to where it held its target does not ask for it again: it goes on without it. */
   async #lookWhatWasDoneSince(): Promise<void> {
-    const settled = this.#settledEntries;
-    if (!settled) return;
+    if (!this.#settledEntries) return;
+    const settled = new Map(this.#settledEntries.map(({ id, registeredAt }) => [id, registeredAt]));
     const { entries } = await read.readLedger({ owner: this.#input.owner });
     if (!entries.some(({ id, registeredAt }) => (settled.get(id) ?? '') < registeredAt)) return;
-    this.#settledEntries = registrations(entries);
+    this.#settledEntries = entries;
     this.#settlement = besidesLeft(this.#settlement, actedSinceSettled());
     this.#raiseAlarm();
   }
@@ -246,6 +252,8 @@ export class Guard {
     const { owner, runbook, target } = this.#input;
     const { end } = this.#run;
     if (!end) throw new Error('the run has not ended yet');
+    // The life that ended may not be the one that took the target, nor what was settled all that it did.
+    if (end.runId !== this.#taken?.runId) await this.#lookWhatWasDoneSince();
     // A run that was ended by force after its body had finished did not get to write its own.
     const byForce = end.status === 'terminated' || end.status === 'timedOut' ? end.status : undefined;
     const byUs = byForce && this.#overdueBecause !== undefined && this.#endedByUsAtMs !== undefined && end.closedAtMs >= this.#endedByUsAtMs ? { outcome: 'timedOut', failure: { type: 'LEASE_OVER', message: this.#overdueBecause } } as const : undefined;
@@ -291,7 +299,8 @@ export class Guard {
   async #answerFinish(): Promise<void> {
     const { finish } = this.#unanswered;
     delete this.#unanswered.finish;
-    await this.#handle.signal(settled, { owner: this.#input.owner, ...this.#settlement, asking: finish?.asking }).catch(() => undefined);
+    const because = finish && rolledBack(this.#settlement, this.#settledEntries ?? [], finish);
+    await this.#handle.signal(settled, { owner: this.#input.owner, ...this.#settlement, rolledBack: because, asking: finish?.asking }).catch(() => undefined);
   }
 
   async #endOverdueRun(reason: string): Promise<void> {

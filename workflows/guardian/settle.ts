@@ -1,7 +1,7 @@
 import { ActivityFailure, proxyActivities, sleep, TimeoutFailure } from '@temporalio/workflow';
 import type { Outcome, CompensationRecord, Teardown } from '../../contracts/evidence.ts';
 import { undoActivityId, type AbsenceProof, type ActivityCall, type HeldPlace, type LedgerEntry, type Owner, type Undone } from '../../contracts/ledger.ts';
-import { NOTHING_SETTLED, unknownToUndo, type Settlement } from '../../contracts/record.ts';
+import { isKeptResult, NOTHING_SETTLED, undoneBefore, unknownToUndo, type Settlement } from '../../contracts/record.ts';
 import { isHostTaskQueue } from '../../contracts/search-attributes.ts';
 import { instantOf } from '../procedure/wait.ts';
 
@@ -43,11 +43,6 @@ function distinct(places: readonly HeldPlace[]): HeldPlace[] {
   return [...new Map(places.map((held) => [JSON.stringify([held.fence, held.place.taskQueue, held.place.close, held.place.input]), held])).values()];
 }
 
-/** When what is in a ledger was registered, by id. */
-export function registrations(entries: readonly LedgerEntry[]): ReadonlyMap<string, string> {
-  return new Map(entries.map(({ id, registeredAt }) => [id, registeredAt]));
-}
-
 /** What is said of several places: all is proven to be gone, or it is not. */
 function together(teardowns: readonly Teardown[]): Teardown {
   const failures = teardowns.map(({ failure }) => failure).filter((one) => one !== null);
@@ -61,13 +56,7 @@ function together(teardowns: readonly Teardown[]): Teardown {
 /** Newest first; a step that ran twice registered one entry. On success only what is never kept, and what `undoAnyway` names. */
 export function toUndo(entries: readonly LedgerEntry[], outcome: Outcome, undoAnyway: readonly string[]): LedgerEntry[] {
   const byId = new Map(entries.map((entry) => [entry.id, entry]));
-  return [...byId.values()].filter((entry) => entry.when === 'always' || outcome !== 'succeeded' || undoAnyway.includes(entry.declaredId ?? entry.id)).reverse();
-}
-
-/** Others may have changed since what it would undo once more. What a step did after that is not undone by it. */
-function undoneBefore({ id, step, title, registeredAt }: LedgerEntry, undone: readonly Undone[]): CompensationRecord | undefined {
-  const before = undone.findLast(({ activityId, startedAt }) => activityId === undoActivityId(id) && Date.parse(startedAt) >= Date.parse(registeredAt));
-  return before && { id, step, title, outcome: 'done', startedAt: before.startedAt, finishedAt: before.finishedAt, detail: before.detail };
+  return [...byId.values()].filter((entry) => outcome !== 'succeeded' || !isKeptResult(entry, undoAnyway)).reverse();
 }
 
 async function undo(entry: LedgerEntry, hostLossMs: number): Promise<CompensationRecord> {

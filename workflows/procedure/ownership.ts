@@ -3,7 +3,8 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput, type Take } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { Place } from '../../contracts/ledger.ts';
-import { nobodySettled, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
+import type { FormerGuardian } from '../../activities/kernel/kernel-activities.ts';
+import { nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, undoneBefore, type Settlement } from '../../contracts/record.ts';
 import { read } from './kernel-activities.ts';
 import { enterPhase, showDetails } from './presentation.ts';
 import type { RunState } from './run-state.ts';
@@ -87,7 +88,7 @@ export async function settleThroughGuardian(state: RunState, finish: Omit<Finish
   const settlement = state.guarded && (await askToSettle(state, finish));
   if (settlement) return settlement;
   const former = await read.findFormerGuardian({ owner });
-  if (former.state === 'none') return former.left ?? (former.lost.length > 0 ? settledAsFarAsKnown(former.lost, instantOf(Date.now())) : undefined);
+  if (former.state === 'none') return settledBefore(former, finish);
   if (former.state === 'lives') {
     state.record.guardianId = guardianId(owner);
   } else {
@@ -96,6 +97,16 @@ export async function settleThroughGuardian(state: RunState, finish: Omit<Finish
     void guard(state);
   }
   return (await askToSettle(state, finish)) ?? nobodySettled();
+}
+
+/** What guardians of former lives had settled, where that is all that there is to settle; undefined where there was nothing. */
+function settledBefore({ left, lost, undone, standing = [] }: FormerGuardian, finish: Omit<Finish, 'asking'>): Settlement | undefined {
+  const known = left ?? (lost.length > 0 ? settledAsFarAsKnown(lost, instantOf(Date.now())) : undefined);
+  if (standing.length === 0) return known;
+  const told = new Set(known?.compensations.map(({ id }) => id));
+  const besides = standing.filter(({ id }) => !told.has(id)).toReversed().flatMap((entry) => undoneBefore(entry, undone) ?? []);
+  const settlement = { ...NOTHING_SETTLED, ...known, compensations: [...known?.compensations ?? [], ...besides] };
+  return { ...settlement, rolledBack: rolledBack(settlement, standing, finish) };
 }
 
 /** Undefined where the guardian is gone, or goes without an answer. */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, Context, heartbeat } from '@temporalio/activity';
 import type { AbsenceProof, PlaceCall } from '../../../contracts/ledger.ts';
 
-export interface ToyFile { root: string; fence: number; name: string; fail: boolean; failsOnce: boolean; whenCancelled: 'end' | 'find damage' | 'go on'; stallMs: number }
+export interface ToyFile { root: string; fence: number; name: string; outside?: boolean; fail: boolean; failsOnce: boolean; whenCancelled: 'end' | 'find damage' | 'go on'; stallMs: number }
 
 const box = (root: string, fence: number) => path.join(root, `box-${fence}`);
 
@@ -19,7 +19,7 @@ export const toyActivities = {
   async openToyPlace({ root, fence }: PlaceCall & { root: string }): Promise<void> {
     await mkdir(box(root, fence)).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error; });
   },
-  async writeToy({ root, fence, name, fail, failsOnce, whenCancelled, stallMs }: ToyFile): Promise<string> {
+  async writeToy({ root, fence, name, outside, fail, failsOnce, whenCancelled, stallMs }: ToyFile): Promise<string> {
     await appendFile(path.join(root, 'journal'), `begin ${name}\n`);
     if (failsOnce && Context.current().info.attempt === 1) throw new Error('for once');
     for (const end = Date.now() + stallMs; Date.now() < end;) {
@@ -31,7 +31,7 @@ export const toyActivities = {
     }
     if (fail) throw ApplicationFailure.nonRetryable(`${name} cannot be written`, 'PREFLIGHT');
     // Not recursive: in a place that was closed nothing can be made.
-    await writeFile(path.join(box(root, fence), name), name);
+    await writeFile(outside ? path.join(root, `out-${name}`) : path.join(box(root, fence), name), name);
     return `wrote ${name}`;
   },
   async undoToy({ root, name }: ToyFile): Promise<{ detail: string }> {
@@ -42,6 +42,11 @@ export const toyActivities = {
     return { detail: `undid ${name}` };
   },
   async closeToyPlace({ root, fence }: PlaceCall & { root: string }): Promise<{ destroyed: string[] }> {
+    // As long as a test wants it.
+    while (await isThere(path.join(root, 'slow'))) {
+      heartbeat();
+      await sleep(100);
+    }
     const held = await readdir(box(root, fence)).catch(() => []);
     // What a file that root made immutable does, without being root.
     if (await isThere(path.join(root, 'immutable'))) {

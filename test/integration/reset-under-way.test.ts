@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Progress } from '../../contracts/messages.ts';
+import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+
+/** Runs that are reset to where they held their target, while their guardian undoes or when it is over: what evidence says then of what was undone. */
+let environment: KernelEnvironment;
+beforeAll(async () => {
+  environment = await startKernelEnvironment({}, {}, { asked: {}, killed: {}, again: {}, last: {}, kept: {} });
+  await environment.startWorker();
+});
+afterAll(() => environment.stop());
+
+const newest = ({ handle }: ToyRun) => environment.client.workflow.getHandle(handle.workflowId);
+const phaseOf = async (run: ToyRun) => (await newest(run).query<Progress>('progress').catch(() => undefined))?.phase;
+const times = async ({ journal }: ToyRun, line: string) => (await journal()).filter((one) => one === line).length;
+const evidenceOf = async (run: ToyRun, runId: string) => {
+  await newest(run).result().catch(() => undefined);
+  await environment.client.workflow.getHandle(run.guardian.workflowId).result();
+  return (await environment.evidence()).find((one) => one.workflowId === run.handle.workflowId && one.runId === runId);
+};
+const NOT_UNDONE = { teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('nobody has undone') as string } };
+const ROLLED_BACK = { outcome: 'failed', failure: { type: 'FENCED', message: expect.stringContaining('is no result of this one either') as string } };
+
+type Task = (events: NonNullable<Awaited<ReturnType<ToyRun['handle']['fetchHistory']>>['events']>) => { workflowTaskCompletedEventId?: unknown } | null | undefined;
+
+/** To before the task that began something. */
+async function resetTo(run: ToyRun, task: Task): Promise<string> {
+  const { runId } = await newest(run).describe();
+  const { events } = await environment.client.workflow.getHandle(run.handle.workflowId, runId).fetchHistory();
+  const { runId: made } = await environment.client.workflowService.resetWorkflowExecution({
+    namespace: 'default', workflowExecution: { workflowId: run.handle.workflowId, runId }, reason: 'test', requestId: randomUUID(),
+    workflowTaskFinishEventId: task(events ?? [])?.workflowTaskCompletedEventId as never,
+  });
+  return made;
+}
+
+/** To before its second step, with its target held. */
+const resetToTwo = (run: ToyRun) => resetTo(run, (events) => events.map((event) => event.activityTaskScheduledEventAttributes).filter((one) => one?.activityType?.name === 'writeToy')[1]);
+
+/** One whose guardian has undone, and removes its place until a file is gone. */
+async function beingTornDown(database: string, input: object = {}): Promise<{ run: ToyRun; runId: string; removed: () => Promise<void> }> {
+  const slow = (root: string) => path.join(root, 'slow');
+  const run = await startToy(environment, { database, failAt: 'two', ...input }, environment.client, { prepare: (root) => writeFile(slow(root), '') });
+  await until(async () => (await times(run, 'undo one')) > 0, 'it is undone');
+  const runId = await resetToTwo(run);
+  await until(async () => (await times(run, 'begin two')) > 1, 'its new life acts');
+  return { run, runId, removed: () => rm(slow(run.root)) };
+}
+
+it('what a former life asked to settle is no answer to a life that did more meanwhile', async () => {
+  const { run, runId, removed } = await beingTornDown('asked');
+  await until(async () => (await phaseOf(run)) === 'tearing down', 'it has asked');
+  await removed();
+  expect(await evidenceOf(run, runId)).toMatchObject(NOT_UNDONE);
+}, 60_000);
+
+it('nor is it what is written of one that was ended by force', async () => {
+  const { run, runId, removed } = await beingTornDown('killed', { stallMs: 2_000 });
+  await newest(run).terminate('test');
+  await removed();
+  expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'terminated', ...NOT_UNDONE });
+}, 60_000);
+
+it('a life that did anew what had been undone, and succeeds, has that undone, and has failed: it did it without the target', async () => {
+  const run = await startToy(environment, { database: 'again', stallMs: 2_000, outside: true });
+  await until(async () => (await times(run, 'begin two')) > 0, 'it is at its second step');
+  await run.handle.terminate('test');
+  await run.guardian.result();
+  const runId = await resetToTwo(run);
+  expect(await evidenceOf(run, runId)).toMatchObject({ ...ROLLED_BACK, compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
+  expect(await run.undone()).toEqual(['two', 'one', 'two']);
+}, 60_000);
+
+it('a life that did nothing anew has not succeeded with what had been undone', async () => {
+  const run = await startToy(environment, { database: 'last', looksLastMs: 4_000, outside: true });
+  await until(async () => (await phaseOf(run)) === 'look last', 'it is at its last step');
+  await run.handle.terminate('test');
+  await run.guardian.result();
+  const runId = await reset(environment, run, 'last');
+  expect(await evidenceOf(run, runId)).toMatchObject({ ...ROLLED_BACK, compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
+  expect(await run.undone()).toEqual(['two', 'one']);
+}, 60_000);
+
+it('a life of a run that had succeeded succeeds as well, since nothing of it was undone', async () => {
+  const run = await startToy(environment, { database: 'kept', looksLastMs: 700, outside: true });
+  await run.handle.result();
+  await run.guardian.result();
+  const runId = await resetTo(run, (events) => events.map((event) => event.timerStartedEventAttributes).find((one) => one?.startToFireTimeout?.nanos === 700_000_000));
+  expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'succeeded', compensations: [] });
+}, 60_000);
