@@ -64,13 +64,16 @@ async function* linesFrom(path: string, offset: number): AsyncGenerator<{ lines:
   }
 }
 
-/** Messages of FATAL and PANIC with what explains them, without those that only greet clients who come too early. */
+/**
+ * Messages of FATAL and PANIC with what explains them, without those to clients who come too early or are still there when the server
+ * stops: one that had not logged in yet, as ours that looks, is told of a time-out of its authentication.
+ */
 export function fatalLines(text: string): string[] {
   const found: string[] = [];
   const lines = text.split('\n');
   for (const [index, line] of lines.entries()) {
     const message = /(?:FATAL|PANIC): {2}(.*)$/.exec(line)?.[1];
-    if (message === undefined || /^the database system is|^connection to client lost|^terminating/.test(message)) continue;
+    if (message === undefined || /^the database system is|^connection to client lost|^terminating|^canceling authentication/.test(message)) continue;
     const detail = /DETAIL: {2}(.*)$/.exec(lines[index + 1] ?? '')?.[1];
     found.push(detail ? `${message} (${detail})` : message);
   }

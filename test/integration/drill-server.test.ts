@@ -53,7 +53,6 @@ it.each(ways)('a server that %s stops while it replays is no finding about the b
   while (!(await readState(drill).catch(() => undefined))?.inRecovery) await sleep(20);
   await tell(drill);
   const failure = await end;
-  // Once in some hundred times it was RECOVERY_FAILED, and the log that would say why was gone.
   expect(failure, `${String(failure)}\n${readFileSync(drillPaths(drill.directory).logFile, 'utf8')}`).toMatchObject({ type: 'SERVER_KILLED' });
   expect(classify(failure)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
 }, 60_000);

@@ -53,7 +53,7 @@ it('a server that took writes and is gone was killed, however an earlier one of 
 });
 
 /** As PostgreSQL 18 writes it, from the postmaster and its children. */
-const told = (request: string) => [`1763694000.700 [1] LOG:  received ${request} request`, '1763694000.710 [11] FATAL:  terminating connection due to administrator command', '1763694000.720 [12] FATAL:  the database system is shutting down', '1763694000.730 [8] LOG:  shutting down'];
+const told = (request: string) => [`1763694000.700 [1] LOG:  received ${request} request`, '1763694000.710 [11] FATAL:  terminating connection due to administrator command', '1763694000.715 [13] FATAL:  canceling authentication due to timeout', '1763694000.720 [12] FATAL:  the database system is shutting down', '1763694000.730 [8] LOG:  shutting down'];
 
 it.each(['smart shutdown', 'fast shutdown', 'immediate shutdown'])('a server that was told to stop (%s) is no finding about the backup', async (request) => {
   const failure = await explain(...told(request));
