@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+import { reset, resetTo, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 /** Runs that are reset to where they held their target, while their guardian undoes or when it is over: what evidence says then of what was undone. */
 let environment: KernelEnvironment;
@@ -25,21 +24,9 @@ const evidenceOf = async (run: ToyRun, runId: string) => {
 const NOT_UNDONE = { teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('nobody has undone') as string } };
 const ROLLED_BACK = { outcome: 'failed', failure: { type: 'FENCED', message: expect.stringContaining('is no result of this one either') as string } };
 
-type Task = (events: NonNullable<Awaited<ReturnType<ToyRun['handle']['fetchHistory']>>['events']>) => { workflowTaskCompletedEventId?: unknown } | null | undefined;
-
-/** To before the task that began something. */
-async function resetTo(run: ToyRun, task: Task): Promise<string> {
-  const { runId } = await newest(run).describe();
-  const { events } = await environment.client.workflow.getHandle(run.handle.workflowId, runId).fetchHistory();
-  const { runId: made } = await environment.client.workflowService.resetWorkflowExecution({
-    namespace: 'default', workflowExecution: { workflowId: run.handle.workflowId, runId }, reason: 'test', requestId: randomUUID(),
-    workflowTaskFinishEventId: task(events ?? [])?.workflowTaskCompletedEventId as never,
-  });
-  return made;
-}
-
 /** To before its second step, with its target held. */
-const resetToTwo = (run: ToyRun) => resetTo(run, (events) => events.map((event) => event.activityTaskScheduledEventAttributes).filter((one) => one?.activityType?.name === 'writeToy')[1]);
+const resetToTwo = (run: ToyRun) => resetTo(environment, run, (events) =>
+  events.map((event) => event.activityTaskScheduledEventAttributes).filter((one) => one?.activityType?.name === 'writeToy')[1]?.workflowTaskCompletedEventId);
 
 /** One whose guardian has undone, and removes its place until a file is gone. */
 async function beingTornDown(database: string, input: object = {}): Promise<{ run: ToyRun; runId: string; removed: () => Promise<void> }> {
@@ -89,6 +76,6 @@ it('a life of a run that had succeeded succeeds as well, since nothing of it was
   const run = await startToy(environment, { database: 'kept', looksLastMs: 700, outside: true });
   await run.handle.result();
   await run.guardian.result();
-  const runId = await resetTo(run, (events) => events.map((event) => event.timerStartedEventAttributes).find((one) => one?.startToFireTimeout?.nanos === 700_000_000));
+  const runId = await resetTo(environment, run, (events) => events.map((event) => event.timerStartedEventAttributes).find((one) => one?.startToFireTimeout?.nanos === 700_000_000)?.workflowTaskCompletedEventId);
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'succeeded', compensations: [] });
 }, 60_000);

@@ -56,14 +56,20 @@ export const gateOpens = ({ handle }: ToyRun): Promise<void> => until(async () =
 /** Waits until an activity of its first step acts. */
 export const acting = ({ journal }: ToyRun): Promise<void> => until(async () => (await journal()).length > 0, 'the first step began');
 
-/** Resets a run, its newest life or another, to the first workflow task that it completed, or to the last; its new life has another run id. */
-export async function reset({ client }: KernelEnvironment, { handle }: ToyRun, to: 'first' | 'last', life?: string): Promise<string> {
+type Events = NonNullable<Awaited<ReturnType<ToyRun['handle']['fetchHistory']>>['events']>;
+
+/** Resets a run, its newest life or another, to the workflow task whose end has the event id that is picked; its new life has another run id. */
+export async function resetTo({ client }: KernelEnvironment, { handle }: ToyRun, pick: (events: Events) => Events[number]['eventId'], life?: string): Promise<string> {
   const runId = life ?? (await client.workflow.getHandle(handle.workflowId).describe()).runId;
   const { events } = await client.workflow.getHandle(handle.workflowId, runId).fetchHistory();
-  const completed = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
   const made = await client.workflowService.resetWorkflowExecution({
     namespace: 'default', workflowExecution: { workflowId: handle.workflowId, runId },
-    reason: 'test', workflowTaskFinishEventId: completed.at(to === 'first' ? 0 : -1)?.eventId ?? null, requestId: randomUUID(),
+    reason: 'test', workflowTaskFinishEventId: pick(events ?? []) ?? null, requestId: randomUUID(),
   });
   return made.runId;
+}
+
+/** The same, to the first workflow task that it completed, or to the last. */
+export function reset(environment: KernelEnvironment, run: ToyRun, to: 'first' | 'last', life?: string): Promise<string> {
+  return resetTo(environment, run, (events) => events.filter((event) => event.workflowTaskCompletedEventAttributes).at(to === 'first' ? 0 : -1)?.eventId, life);
 }
