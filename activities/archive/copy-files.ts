@@ -16,6 +16,11 @@ export interface CopyRequest {
   spaceOf: string;
   reserveBytes?: number | undefined;
   reflink?: boolean | undefined;
+  /**
+   * Begins to bring large files to the disk while they are copied. The process goes on with that after the copy, which
+   * does not wait for it, and ends with this one or by its marker.
+   */
+  flush?: boolean | undefined;
 }
 
 /** What became of one job; `missing` is no failure here: a running server removes files while they are copied. */
@@ -46,18 +51,28 @@ export async function copyFiles(args: CopyFilesArgs): Promise<CopiedFile[]> {
   args.signal?.addEventListener('abort', abort, { once: true });
   // From the very beginning: a process that is killed before it says a word would else be waited for until the end of time.
   const ended = failureOf(child, args.signal);
+  let isFlushing = false;
   try {
     await Promise.race([once(child, 'message'), ended]);
     await args.onStarted?.(child.pid ?? 0);
     args.signal?.throwIfAborted();
-    return await Promise.race([converse(child, args), ended]);
+    const files = await Promise.race([converse(child, args), ended]);
+    isFlushing = args.flush === true;
+    return files;
   } finally {
     args.signal?.removeEventListener('abort', abort);
-    if (child.exitCode === null && child.signalCode === null) {
+    if (isFlushing) letFlush(child);
+    else if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
   }
+}
+
+/** This process may end without waiting; the other one notices. */
+function letFlush(child: ChildProcess): void {
+  child.unref();
+  child.channel?.unref();
 }
 
 /** Rejects when the process ends or cannot be reached. */

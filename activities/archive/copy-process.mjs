@@ -12,6 +12,8 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 /** @typedef {{ request: CopyRequest, shared: SharedArrayBuffer, reflink: boolean }} Shared */
 
 const BUFFER_BYTES = 1024 * 1024;
+/** Of one file, before it is worth a trip to the disk of its own: some tenths of a second of a slow one. */
+const FLUSH_BYTES = 64 * BUFFER_BYTES;
 // Shared 64-bit slots: the next file, bytes done, and when (in µs) the next bytes may flow under a throttle.
 const [NEXT_FILE, BYTES_DONE, FLOWS_AT] = [0, 1, 2];
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL } = fs.constants;
@@ -26,14 +28,17 @@ function startProcess() {
   setPriority(Math.max(10, getPriority()));
   process.once('message', (request) => {
     run(/** @type {CopyRequest} */ (request)).then(
-      (files) => process.send?.({ done: files }, () => process.exit(0)),
+      ({ files, flushed }) => process.send?.({ done: files }, () => void flushed.finally(() => process.exit(0))),
       (error) => process.send?.({ failed: { code: error.code ?? 'FAILED', message: error.message } }, () => process.exit(1)),
     );
   });
   process.send?.({ ready: true });
 }
 
-/** @param {CopyRequest} request */
+/**
+ * Resolves when all is copied; `flushed`, when the disk has it too, as far as that was asked for.
+ * @param {CopyRequest} request
+ */
 async function run(request) {
   const total = request.jobs.reduce((sum, job) => sum + job.size, 0);
   checkSpace(request, total);
@@ -45,6 +50,7 @@ async function run(request) {
   const shared = new SharedArrayBuffer(24);
   const slots = new BigInt64Array(shared);
   const reflink = canClone(request);
+  const flusher = createFlusher();
   const watch = setInterval(() => {
     process.send?.({ bytesDone: Number(Atomics.load(slots, BYTES_DONE)) });
     try {
@@ -58,11 +64,50 @@ async function run(request) {
   /** @type {(CopiedFile)[]} */
   const results = new Array(request.jobs.length);
   try {
-    await Promise.all(Array.from({ length: request.threads }, () => startThread({ request, shared, reflink }, results)));
+    await Promise.all(Array.from({ length: request.threads }, () => startThread({ request, shared, reflink }, results, (path) => flusher.add(path))));
   } finally {
     clearInterval(watch);
   }
-  return results;
+  return { files: results, flushed: flusher.idle() };
+}
+
+/**
+ * Brings files to the disk while others are copied, one at a time and by this process's priority. Left to the system
+ * until a server asks for it, gigabytes of them would keep that waiting, and whoever else writes to the disk.
+ */
+function createFlusher() {
+  /** @type {Set<string>} */
+  const waiting = new Set();
+  let work = Promise.resolve();
+  let isBusy = false;
+  const flushAll = async () => {
+    for (const path of waiting) {
+      waiting.delete(path);
+      // It only makes things faster: whoever needs a file on the disk asks for that, and is told when it fails.
+      await flushFile(path).catch(() => undefined);
+    }
+    isBusy = false;
+  };
+  return {
+    /** @param {string} path */
+    add(path) {
+      waiting.add(path);
+      if (isBusy) return;
+      isBusy = true;
+      work = flushAll();
+    },
+    idle: () => work,
+  };
+}
+
+/** @param {string} path */
+async function flushFile(path) {
+  const file = await fs.promises.open(path, O_RDONLY | O_NOFOLLOW);
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
 }
 
 /**
@@ -82,12 +127,14 @@ function giveAway(directory, owner) {
 /**
  * @param {Shared} data
  * @param {CopiedFile[]} results
+ * @param {(path: string) => void} flush
  */
-function startThread(data, results) {
+function startThread(data, results, flush) {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL(import.meta.url), { workerData: data });
-    worker.on('message', (/** @type {[number, CopiedFile][]} */ batch) => {
-      for (const [index, result] of batch) results[index] = result;
+    worker.on('message', (/** @type {{ batch: [number, CopiedFile][] } | { written: string }} */ message) => {
+      if ('written' in message) flush(message.written);
+      else for (const [index, result] of message.batch) results[index] = result;
     });
     worker.on('error', reject);
     worker.on('exit', resolve);
@@ -106,7 +153,7 @@ function copyShare({ request, shared, reflink }) {
     if (!job) break;
     batch.push([index, copyOne(job, request, slots, buffer, reflink)]);
   }
-  parentPort?.postMessage(batch);
+  parentPort?.postMessage({ batch });
 }
 
 /**
@@ -142,6 +189,12 @@ function copyOne(job, request, slots, buffer, reflink) {
       if (request.owner) fs.fchownSync(target, request.owner.uid, request.owner.gid);
     }
     let size = 0;
+    let flushedTo = 0;
+    const flushFrom = (/** @type {number} */ least) => {
+      if (!request.flush || target < 0 || size - flushedTo < least) return;
+      flushedTo = size;
+      parentPort?.postMessage({ written: job.target });
+    };
     for (;;) {
       const bytes = fs.readSync(source, buffer, 0, BUFFER_BYTES, null);
       if (bytes === 0) break;
@@ -151,7 +204,9 @@ function copyOne(job, request, slots, buffer, reflink) {
       for (let written = 0; target >= 0 && written < bytes; ) written += fs.writeSync(target, buffer, written, bytes - written);
       size += bytes;
       Atomics.add(slots, BYTES_DONE, BigInt(bytes));
+      flushFrom(FLUSH_BYTES);
     }
+    if (flushedTo > 0) flushFrom(1);
     return { state: 'copied', size, sha256: hash.digest('hex') };
   } finally {
     fs.closeSync(source);

@@ -52,6 +52,8 @@ export async function copyVerified(args: VerifiedCopyArgs): Promise<{ files: num
     bytesPerSecond: args.bytesPerSecond,
     threads: args.threads,
     reflink: args.reflink,
+    // Into the time of what comes next, which has to wait for the disk at last; whatever ends the drill ends it.
+    flush: true,
     marker: args.marker,
     signal: args.signal,
     onProgress: args.onProgress,
