@@ -63,6 +63,8 @@ export async function findBeats(client: Client, { table, column }: HeartbeatSett
   // The one statement under a path that is not ours names the schema of all that it calls.
   const { rows: [named] } = await client.query<{ oid: string | null }>('SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid', [table]);
   await client.query(`SET search_path = ${OWN_SEARCH_PATH}`);
+  // The database's owner may have set these as well: what a text means, and whether a look sees what was committed a moment ago.
+  await client.query(`SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off`);
   // Its owner may put a view there at any time. Where the server does not know this yet, the look below has to do.
   await client.query(`SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`);
   // With the first, what CHECK constraints and partition keys call would be run as well; what is run all the same is to write nothing.

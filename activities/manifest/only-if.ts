@@ -1,4 +1,4 @@
-import { escapeIdentifier } from 'pg';
+import { escapeIdentifier, escapeLiteral } from 'pg';
 
 /** No relation of this name can be made by users: only a superuser puts anything into pg_catalog. */
 const GONE = 'pg_catalog.moved';
@@ -12,9 +12,9 @@ export function onlyIf(condition: string): string {
   return `SELECT (CASE WHEN ${condition} THEN 'pg_catalog.pg_class' ELSE '${GONE}' END)::regclass`;
 }
 
-/** The name of a relation as an SQL string, for to_regclass, which like all that takes an oid answers as of now and not as of the snapshot. */
+/** The name of a relation as an SQL string, whatever a session makes of backslashes, for to_regclass, which like all that takes an oid answers as of now and not as of the snapshot. */
 export function quotedName({ schema, name }: { schema: string; name: string }): string {
-  return `'${`${escapeIdentifier(schema)}.${escapeIdentifier(name)}`.replaceAll("'", "''")}'`;
+  return escapeLiteral(`${escapeIdentifier(schema)}.${escapeIdentifier(name)}`);
 }
 
 /**

@@ -13,6 +13,13 @@ export interface BucketReading {
   lockMs: number;
 }
 
+/** What is asked over another connection once a table is locked; before that, others could hold it until they were asked about, and change the answer. */
+export interface Look<Of = void> {
+  isRefused: (of: Of) => Promise<boolean>;
+  /** How long an answer may take while whoever wants the table waits: the server then ends the session, also where this process is frozen. In milliseconds. */
+  withinMs: number;
+}
+
 const LET_GO = 'ROLLBACK TO SAVEPOINT bucket; RELEASE SAVEPOINT bucket';
 
 /** How much is read of each row. `count` proves no content. */
@@ -27,26 +34,26 @@ export type ReadDepth = 'count' | 'fingerprint' | 'fingerprintAndBounds';
  * called so by now may be a view, which runs functions of its owner with our rights. So are the names of columns those of
  * now, which stay what they are under the lock; where one of them is another column's by now, what was read counts for nothing.
  * @param options.known what of the same bucket was read before: the bounds that are returned are those of both together
- * @param options.isRefused asked over another connection once the lock is there: before it, others could hold the table until they were asked about, and change the answer
  * @returns 'moved' when the table was rewritten, dropped or renamed since the snapshot, or its columns have taken each other's names; 'refused' as it was answered
  */
-export async function readBucket(client: Client, table: Table, range: PageRange, depth: ReadDepth, { known, isRefused }: { known?: Bucket | undefined; isRefused?: (() => Promise<boolean>) | undefined } = {}): Promise<BucketReading | 'moved' | 'refused'> {
+export async function readBucket(client: Client, table: Table, range: PageRange, depth: ReadDepth, { known, look }: { known?: Bucket | undefined; look?: Look | undefined } = {}): Promise<BucketReading | 'moved' | 'refused'> {
   // One round trip, unless somebody is asked. The values in it are numbers and quoted identifiers of ours: a simple query takes no parameters.
   const locking = `SAVEPOINT bucket; ${table.lock}`;
   const reading = `${onlyIf(isSameFile(table))}; ${columnsQuery(table)}; ${bucketQuery(table, range, depth, known)}; ${LET_GO}`;
   const started = performance.now();
   let results: QueryResult<Record<string, unknown>>[];
   try {
-    if (isRefused) {
-      await client.query(locking);
-      if (await isRefused()) {
+    if (look) {
+      // A statement that is cancelled lets go; a session that waits for what its client says next knows no such thing.
+      await client.query(`${locking}; SET LOCAL idle_in_transaction_session_timeout = ${Math.ceil(look.withinMs)}`);
+      if (await look.isRefused()) {
         // Where the table was held over this connection, that may be ended by now.
         await client.query(LET_GO).catch(() => undefined);
         return 'refused';
       }
     }
     // Who has an index locked could make another while the planner waits for it, after the look.
-    results = await client.query(isRefused ? `${WAIT_NO_MORE}; ${reading}` : `${locking}; ${reading}`) as unknown as QueryResult<Record<string, unknown>>[];
+    results = await client.query(look ? `${WAIT_NO_MORE}; ${reading}` : `${locking}; ${reading}`) as unknown as QueryResult<Record<string, unknown>>[];
   } catch (error) {
     await client.query(LET_GO).catch(() => undefined);
     if (definitionMoved.has(sqlState(error))) return 'moved';

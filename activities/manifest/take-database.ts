@@ -165,11 +165,14 @@ async function attemptDatabase(
         for (const type of await asItIs(() => reshapedSince(types.rows.get(table.oid), control))) retyped.add(type);
         await locks?.release(table);
       },
-      isRefused: runsTheirs && (async (table) => {
-        const isRefused = await runsTheirs(table);
-        if (isRefused) await refuse(table);
-        return isRefused;
-      }),
+      look: runsTheirs && {
+        withinMs: limits.maxBlockingMs,
+        isRefused: async (table) => {
+          const isRefused = await runsTheirs(table);
+          if (isRefused) await refuse(table);
+          return isRefused;
+        },
+      },
       onProgress: (tablesProgress) => options.onProgress({ phase: 'tables', database, attempt, ...tablesProgress }),
     });
     cost.bytesRead += reading.bytesRead;

@@ -37,7 +37,7 @@ const manifestAs = (user: string, onRead: (done: number) => void = () => undefin
   connect: (database) => ({ ...server.config(database), user }), databases: ['shop'], applicationName: 'manifest-test', signal: new AbortController().signal, limits: { connections: 1, bucketBytes: 16 * 1024, dutyCycle: 0.05 },
   onProgress: ({ phase, bytesDone }) => { if (phase === 'tables') onRead(bytesDone); },
 });
-const beatAs = (user: string, of: 'source' | 'copy' = 'source') => withClient({ ...server.config('shop'), user, searchPath: 'ofDatabase' }, (client) => readBeat(client, { table: 's.t', column: 'at', every: 1000 }, { of, until: null }));
+const beatAs = (user: string, of: 'source' | 'copy' = 'source', table = 's.t') => withClient({ ...server.config('shop'), user, searchPath: 'ofDatabase' }, (client) => readBeat(client, { table, column: 'at', every: 1000 }, { of, until: null }));
 const tablesOf = ({ databases: [database] }: Manifest) => database?.tables.map(({ name }) => name).sort();
 const refused = { database: 'shop', what: 'contents of s.t', why: expect.stringMatching(/functions of a role that is no superuser.*read with a role that is none/) as string, byDesign: false };
 
@@ -98,6 +98,16 @@ test('functions of superusers are no reason to leave a table unread', async () =
   expect(notVerified).not.toContainEqual(refused);
 });
 
+test('a name is no code, whatever its database says of backslashes', async () => {
+  const name = `\\')IS NULL THEN 1 END);SELECT s.f();SELECT(CASE WHEN(EXISTS(--`;
+  await asMallory(`CREATE SCHEMA "${name}"; CREATE TABLE "${name}".beats AS SELECT '2026-11-21T03:00:00Z'::timestamptz AS at`);
+  await asMallory(`ALTER DATABASE shop SET search_path = "${name}"`);
+  await asMallory('ALTER DATABASE shop SET standard_conforming_strings = off');
+  const ran = await ranDuring(server, 'mallory', async () => expect(await beatAs('postgres', 'source', 'beats')).toBe(Date.parse('2026-11-21T03:00:00Z')));
+  await asMallory(`DROP SCHEMA "${name}" CASCADE`);
+  expect(ran).toEqual([]);
+});
+
 describe('what is made while a superuser reads', () => {
   const LOCK = 'BEGIN; LOCK TABLE s.t';
   /** Who has locked it changes it while the reader is past all that it asks before it wants the table. */
@@ -126,6 +136,18 @@ describe('what is made while a superuser reads', () => {
     expect(await ranDuring(server, 'mallory', () => withClient({ ...server.config('shop'), user: 'mallory' }, async (mallory) => {
       await mallory.query(LOCK);
       const making = makeWhileAwaited(mallory, sql);
+      await expect(beatAs('postgres')).rejects.toThrow('does not exist');
+      await making;
+    }))).toEqual([]);
+  });
+
+  test.each(['read committed', 'repeatable read', 'serializable'])('so it is before a materialized view is, whose database says %s', async (isolation) => {
+    await asMallory(`DROP TABLE s.t; CREATE MATERIALIZED VIEW s.t AS SELECT 1 AS id, '2026-11-21T03:00:00Z'::timestamptz AS at`);
+    const options = '-c default_transaction_isolation=read\\ committed';
+    await asMallory(`ALTER DATABASE shop SET default_transaction_isolation = '${isolation}'`);
+    expect(await ranDuring(server, 'mallory', () => withClient({ ...server.config('shop'), user: 'mallory', options }, async (mallory) => {
+      await mallory.query('BEGIN; REFRESH MATERIALIZED VIEW s.t');
+      const making = makeWhileAwaited(mallory, 'CREATE INDEX ON s.t ((id + s.f()))');
       await expect(beatAs('postgres')).rejects.toThrow('does not exist');
       await making;
     }))).toEqual([]);
@@ -174,7 +196,7 @@ describe('what is made while a superuser reads', () => {
   test('nothing is planned after rows were read: what is made meanwhile does not run', async () => {
     await asMallory(`INSERT INTO s.t (id, filler) SELECT 1, repeat('x', 5000000) FROM generate_series(1, 60); ANALYZE s.t`);
     const ran = await ranDuring(server, 'mallory', () => withClient({ ...server.config('shop'), user: 'mallory' }, async (mallory) => {
-      const isRead = async () => (await mallory.query(`SELECT FROM pg_locks JOIN pg_class ON reltoastrelid = relation WHERE pg_class.oid = 's.t'::regclass AND pid <> pg_backend_pid()`)).rowCount !== 0;
+      const isRead = async () => (await asSuperuser('shop', `SELECT FROM pg_stat_activity WHERE application_name = 'manifest-test' AND state = 'active' AND query LIKE '%count(*)%"s"."t"%'`)).rowCount !== 0;
       let isOver = false;
       const reading = manifestAs('postgres').finally(() => { isOver = true; });
       let isMade = false;

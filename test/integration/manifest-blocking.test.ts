@@ -160,6 +160,23 @@ test('a reading of the catalog that keeps somebody waiting ends the manifest, an
   expect(await meanwhile).toBeLessThan(SOON_MS);
 });
 
+test('where a superuser reads and the look at a locked table takes long, the server lets go of it, and the manifest is taken again', async () => {
+  await run(`DROP ROLE IF EXISTS chief; CREATE ROLE chief SUPERUSER LOGIN PASSWORD 'chief'`);
+  let waiting: Promise<number> | undefined;
+  let locked = '';
+  const error: unknown = await takeIntercepted(server, async ({ text }) => {
+    if (!text.includes('AS runs')) locked = text;
+    // The connection that looks is slow, or this process stands still: what it would cancel is no statement by then.
+    else if (!waiting && locked.startsWith('SAVEPOINT bucket; LOCK TABLE ONLY "public"."large"')) {
+      waiting = timed('ALTER TABLE large ADD COLUMN more int');
+      await sleep(2 * SOON_MS);
+    }
+    return text;
+  }, {}, 'chief').then(() => undefined, (reason: unknown) => reason);
+  expect(await waiting).toBeLessThan(SOON_MS);
+  expect(classify(error)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+});
+
 test('several who wait for one bucket are one time that it happened, whoever of several connections reads it', async () => {
   let reads = 0;
   const waits: Promise<number>[] = [];

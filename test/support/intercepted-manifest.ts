@@ -11,8 +11,8 @@ export const SOON_MS = LIMIT_MS + 1_000 + 2_000;
 /** What is done before a statement of the reading, which is then what this returns. */
 export type Before = (query: { text: string; client: Client; run: (text: string) => Promise<unknown> }) => Promise<string>;
 
-/** Takes manifests of a server's database `postgres` as a role `backup`; each statement of their connections goes through `before` first. */
-export async function takeIntercepted(server: Server, before: Before, limits: Partial<ManifestLimits> = {}): Promise<Manifest> {
+/** Takes manifests of a server's database `postgres` as a role `backup`, or another one; each statement of their connections goes through `before` first. */
+export async function takeIntercepted(server: Server, before: Before, limits: Partial<ManifestLimits> = {}, role = 'backup'): Promise<Manifest> {
   const onceConnected = async (client: Client): Promise<void> => {
     const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
     const changed = async (asked: unknown, ...more: unknown[]): Promise<unknown> => {
@@ -24,7 +24,7 @@ export async function takeIntercepted(server: Server, before: Before, limits: Pa
     client.query = changed as never;
   };
   return takeManifest({
-    connect: (database) => ({ ...server.config(database), user: 'backup', password: 'backup', guard: { beforeConnecting: async () => undefined, onceConnected, hold: () => Promise.reject(new Error('no program')) } }),
+    connect: (database) => ({ ...server.config(database), user: role, password: role, guard: { beforeConnecting: async () => undefined, onceConnected, hold: () => Promise.reject(new Error('no program')) } }),
     databases: ['postgres'], applicationName: 'manifest-test', signal: new AbortController().signal, limits: { ...defaultLimits, connections: 1, bucketBytes: 16 * 1024, maxBlockingMs: LIMIT_MS, ...limits },
   });
 }

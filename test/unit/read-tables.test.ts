@@ -31,7 +31,7 @@ function reading({ readMs, refusals, tables = ['large', 'small'], code = '55P03'
     return Promise.resolve([{}, {}, ...(isReading ? [{ fields: [] }, rows({ n: '1', f: '5' })] : [rows({ same: true, bytes: String(pages * 8192), total: String(pages * 8192), block: '8192' })]), {}, {}]);
   };
   const locker = lockerAsks && { query: (text: string) => { lockerAsks(text); return query(text); } } as unknown as Client;
-  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: async () => false }, lockerOf: () => locker, isRefused: undefined, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
+  const options = { database: 'shop', isPaused: false, bucketBytes: 2 ** 20, dutyCycle: 1, signal: new AbortController().signal, finishWithinMs: 3_600_000, way: { isAbandoned: () => false, wasCancelled: async () => false }, lockerOf: () => locker, look: undefined, onProgress: () => undefined, onTableDone: () => Promise.resolve() };
   return readTables({ ...options, workers: [{ query } as unknown as Client], tables: tables.map(tableOf) });
 }
 
