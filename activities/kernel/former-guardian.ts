@@ -59,8 +59,9 @@ export async function findFormerGuardian(client: Client, { owner, besides }: Que
   }
   // A life that was reset to after its take goes on without a guardian where that is over: what it did since is nobody's yet.
   const { entries } = ledgerOf(lives);
-  const hasTakenSince = last !== undefined && events.some((event) => (takeIn(event) ?? 0) > last.atMs);
-  if (last && !hasTakenSince && entries.some(({ registeredAt }) => Date.parse(registeredAt) > last.ledgerReadAtMs)) {
+  // Nor is it where a life has asked for the target since and did not get it: only the guardian that has it settles that with the rest.
+  const isGranted = last !== undefined && besides !== undefined && heldBy((await historyIfKnown(client, id, besides)) ?? []) !== undefined;
+  if (last && !isGranted && entries.some(({ registeredAt }) => Date.parse(registeredAt) > last.ledgerReadAtMs)) {
     return { state: 'endedByForce', unsettled: { places: [], byFormerLife: true }, left, lost, undone };
   }
   // Guardians are in histories: where one is lost, another may have been.

@@ -5,12 +5,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { guardianId } from '../../contracts/guardian.ts';
 import { INTERNAL, SIGNALS, type Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { acting, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+import { acting, reset, resetTo, startToy, toSecondStep, until, type ToyRun } from '../support/toy-runs.ts';
 
 /** What guardians held that were ended by force, and that others come after. */
 let environment: KernelEnvironment;
 beforeAll(async () => {
-  environment = await startKernelEnvironment({}, {}, { queued: {}, fenced: {}, forged: {}, twice: {}, late: {}, waiting: {}, moved: {} });
+  environment = await startKernelEnvironment({}, {}, { queued: {}, fenced: {}, forged: {}, twice: {}, late: {}, waiting: {}, moved: {}, ungranted: {} });
   await environment.startWorker();
 });
 afterAll(() => environment.stop());
@@ -149,4 +149,24 @@ it('what is made up, or cannot be read, of the fence that a run was told keeps n
   await abort(run);
   expect(await evidenceOf(run, runId)).toMatchObject(undone);
   expect(await boxes(run)).toEqual([]);
+});
+
+it('what a life did without the target is undone where the next one asked for that, and ended before it got it', async () => {
+  const run = await startToy(environment, { database: 'ungranted', stallMs: 2_000, outside: true });
+  const begun = async () => (await run.journal()).filter((line) => line === 'begin two').length;
+  await until(async () => (await begun()) > 0, 'it is at its second step');
+  await run.handle.terminate('test');
+  await run.guardian.result();
+  await resetTo(environment, run, toSecondStep);
+  await until(async () => (await begun()) > 1, 'its second life acts');
+  await newest(run).terminate('test');
+  const other = await startToy(environment, { database: 'ungranted', stallMs: 60_000 });
+  await acting(other);
+  const runId = await reset(environment, run, 'first', run.handle.firstExecutionRunId);
+  await until(async () => (await newestGuardian(run).query<string>('phase').catch(() => '')) === 'waiting for the lock', 'its guardian waits');
+  await newest(run).cancel();
+  await other.handle.terminate('test');
+  await newest(run).result().catch(() => undefined);
+  expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'cancelled', compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
+  expect(await run.undone()).toEqual(['two', 'one', 'two']);
 });

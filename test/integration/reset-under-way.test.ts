@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { reset, resetTo, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+import { reset, resetTo, startToy, toSecondStep, until, type ToyRun } from '../support/toy-runs.ts';
 
 /** Runs that are reset to where they held their target, while their guardian undoes or when it is over: what evidence says then of what was undone. */
 let environment: KernelEnvironment;
@@ -24,9 +24,7 @@ const evidenceOf = async (run: ToyRun, runId: string) => {
 const NOT_UNDONE = { teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('nobody has undone') as string } };
 const ROLLED_BACK = { outcome: 'failed', failure: { type: 'FENCED', message: expect.stringContaining('is no result of this one either') as string } };
 
-/** To before its second step, with its target held. */
-const resetToTwo = (run: ToyRun) => resetTo(environment, run, (events) =>
-  events.map((event) => event.activityTaskScheduledEventAttributes).filter((one) => one?.activityType?.name === 'writeToy')[1]?.workflowTaskCompletedEventId);
+const resetToTwo = (run: ToyRun, life?: string) => resetTo(environment, run, toSecondStep, life);
 
 /** One whose guardian has undone, and removes its place until a file is gone. */
 async function beingTornDown(database: string, input: object = {}): Promise<{ run: ToyRun; runId: string; removed: () => Promise<void> }> {

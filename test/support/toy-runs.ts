@@ -69,7 +69,12 @@ export async function resetTo({ client }: KernelEnvironment, { handle }: ToyRun,
   return made.runId;
 }
 
-/** The same, to the first workflow task that it completed, or to the last. */
+/** To before its second step, with its target held; for {@link resetTo}. */
+export function toSecondStep(events: Events): Events[number]['eventId'] {
+  return events.map((event) => event.activityTaskScheduledEventAttributes).filter((one) => one?.activityType?.name === 'writeToy')[1]?.workflowTaskCompletedEventId;
+}
+
+/** As {@link resetTo}, to the first workflow task that it completed, or to the last. */
 export function reset(environment: KernelEnvironment, run: ToyRun, to: 'first' | 'last', life?: string): Promise<string> {
   return resetTo(environment, run, (events) => events.filter((event) => event.workflowTaskCompletedEventAttributes).at(to === 'first' ? 0 : -1)?.eventId, life);
 }
