@@ -17,8 +17,9 @@ const askingSchema = z.string().optional();
 export const ownedSchema = z.object({ owner: ownerSchema, fence: z.number().int().positive().optional(), leaseExpiresAtMs: z.number(), refused: z.string().optional(), asking: askingSchema });
 export const overdueSchema = z.object({ owner: ownerSchema, reason: z.string(), asking: askingSchema });
 export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema, rolledBack: z.string().optional(), asking: askingSchema });
+/** `runId`: of the life of the run whose body has ended. */
 export const finishSchema = z.object({
-  outcome: z.enum(OUTCOMES), asking: askingSchema,
+  outcome: z.enum(OUTCOMES), asking: askingSchema, runId: z.string().optional(),
   /** Ids of what is undone also after a good end: what began, failed, and was gone on without. Mostly there is none. */
   undoAnyway: z.array(z.string()).optional(),
 });

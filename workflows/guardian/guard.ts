@@ -1,15 +1,14 @@
 import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Outcome } from '../../contracts/evidence.ts';
-import type { Finish, GuardianInput, Overdue, Owned, Settled, Take } from '../../contracts/guardian.ts';
+import type { GuardianInput, Overdue, Owned, Settled } from '../../contracts/guardian.ts';
 import type { HeldPlace, LedgerEntry } from '../../contracts/ledger.ts';
-import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
-import type { FormerGuardian, Unsettled } from '../../activities/kernel/kernel-activities.ts';
+import type { FormerGuardian, RunEnd, Unsettled } from '../../activities/kernel/kernel-activities.ts';
 import { actedSinceSettled, besidesLeft, leftBehind, nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
-import { onInternalSignal } from '../procedure/internal-signal.ts';
 import { read, write } from '../procedure/kernel-activities.ts';
 import { send } from '../procedure/notify.ts';
 import { instantOf, waitLooking, waitUntil } from '../procedure/wait.ts';
+import { Heard } from './heard.ts';
 import { callActivity, sentenceOf, settle } from './settle.ts';
 import { WatchedRun } from './watched-run.ts';
 
@@ -33,7 +32,7 @@ const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
 /** What a guardian does, in this order; each phase is a method that returns the next. One that has nothing to do passes on. */
 type Phase = 'waiting for the run to take its target' | 'waiting for the lock' | 'guarding' | 'settling' | 'giving the target back' | 'seeing to the evidence' | 'done';
 
-/** One guardian: what it has heard, and its phases. */
+/** One guardian: its phases. */
 export class Guard {
   readonly #input: GuardianInput;
   readonly #self = workflowInfo().workflowId;
@@ -41,13 +40,7 @@ export class Guard {
   #phase: Phase = 'waiting for the run to take its target';
   /** Finer than the phase, for people; null mostly. */
   #doing: string | null = null;
-  #fence: number | undefined;
-  #taken: Take | undefined;
-  #finished: Finish | undefined;
-  /** What the run has asked and was not told yet. A run that was reset asks once more, and the first answer is not for it. */
-  readonly #unanswered: { take?: Take; finish?: Finish } = {};
-  /** Of the run as it is now, after a reset too. */
-  #asking: string | undefined;
+  readonly #heard: Heard;
   #overdueBecause: string | undefined;
   /** When the run was ended by force by us; undefined where it was not. */
   #endedByUsAtMs: number | undefined;
@@ -74,16 +67,7 @@ export class Guard {
   constructor(input: GuardianInput) {
     this.#input = input;
     this.#run = new WatchedRun(input.owner);
-    onInternalSignal(INTERNAL.granted, grantedSchema, (grant) => void (this.#fence ??= grant.fence));
-    onInternalSignal(INTERNAL.take, takeSchema, (message) => {
-      this.#taken ??= message;
-      this.#asking = message.asking;
-      this.#unanswered.take = message;
-    });
-    onInternalSignal(INTERNAL.finish, finishSchema, (message) => {
-      this.#finished ??= message;
-      this.#unanswered.finish = message;
-    });
+    this.#heard = new Heard();
     setHandler(phaseQuery, () => this.#doing ?? this.#phase);
   }
 
@@ -96,7 +80,7 @@ export class Guard {
   }
 
   get #isOver(): boolean {
-    return this.#finished !== undefined || this.#run.end !== undefined;
+    return this.#heard.finished !== undefined || this.#run.end !== undefined;
   }
 
   async #awaitTake(): Promise<Phase> {
@@ -109,8 +93,8 @@ export class Guard {
       this.#settlement = unguarded.left ?? settledAsFarAsKnown(unguarded.lost, instantOf(Date.now()));
       return 'seeing to the evidence';
     }
-    await waitLooking(() => this.#taken !== undefined || this.#isOver, () => this.#run.lives(), RUN_LOOKS);
-    return this.#taken || (await this.#inherits()) ? 'waiting for the lock' : 'giving the target back';
+    await waitLooking(() => this.#heard.taken !== undefined || this.#isOver, () => this.#run.lives(), RUN_LOOKS);
+    return this.#heard.taken || (await this.#inherits()) ? 'waiting for the lock' : 'giving the target back';
   }
 
   /**
@@ -140,18 +124,18 @@ export class Guard {
     await ask();
     // Again with each look: a lock that was ended by force and begun anew may not know who waits.
     const lives = async () => {
-      if (await this.#run.lives() && !this.#fence) await ask();
+      if (await this.#run.lives() && !this.#heard.fence) await ask();
       return this.#run.end === undefined;
     };
     const waitsUntilMs = requestedAtMs + lease.maximumMs;
     if (!this.#inherited) {
-      const inTime = await waitLooking(() => this.#fence !== undefined || this.#isOver, lives, RUN_LOOKS, waitsUntilMs);
+      const inTime = await waitLooking(() => this.#heard.fence !== undefined || this.#isOver, lives, RUN_LOOKS, waitsUntilMs);
       if (!inTime && !this.#isOver) await this.#endOverdueRun(`it waited for the lock of ${target} for as long as a lease lasts`);
-      if (this.#fence !== undefined) return 'guarding';
+      if (this.#heard.fence !== undefined) return 'guarding';
       if (!(await this.#inherits())) return 'giving the target back';
     }
     // Others may act on the target meanwhile, and what is undone under their hands is worse than what is undone late.
-    const isOurs = await waitLooking(() => this.#fence !== undefined, () => ask().then(() => true), RUN_LOOKS, waitsUntilMs);
+    const isOurs = await waitLooking(() => this.#heard.fence !== undefined, () => ask().then(() => true), RUN_LOOKS, waitsUntilMs);
     if (!isOurs) this.#raiseAlarm();
     return isOurs ? 'guarding' : 'giving the target back';
   }
@@ -162,8 +146,8 @@ export class Guard {
     this.#run.watch();
     const refused = this.#isOver ? undefined : await this.#openPlace();
     while (!this.#isOver) {
-      if (this.#unanswered.take) await this.#tellAgain(refused);
-      const inTime = await waitUntil(() => this.#isOver || this.#unanswered.take !== undefined, this.#leaseExpiresAtMs - Date.now(), `lease of ${this.#input.owner.workflowId} ends`);
+      if (this.#heard.unansweredTake) await this.#tellAgain(refused);
+      const inTime = await waitUntil(() => this.#isOver || this.#heard.unansweredTake !== undefined, this.#leaseExpiresAtMs - Date.now(), `lease of ${this.#input.owner.workflowId} ends`);
       if (!inTime) await this.#endOverdueRun('its lease is over');
     }
     return 'settling';
@@ -175,14 +159,14 @@ export class Guard {
     // A dead run's activities may not know yet: they learn it with their next heartbeat. A living run has waited for its own.
     if (ledger.mayActForMs > 0) await sleep(ledger.mayActForMs, { summary: 'until the activities of the run can no longer act' });
     // A life that was reset to may have got the target from this guardian while what its former life held was lost with another.
-    const asking = this.#taken?.runId;
+    const asking = this.#heard.taken?.runId;
     if (asking !== undefined && asking !== owner.firstExecutionRunId) await this.#findFormer();
     this.#settledEntries = ledger.entries;
     const settlement = await settle({
       // A life that did without what a former one had begun has not finished that.
-      owner, outcome: this.#inherited?.byFormerLife && this.#outcome === 'succeeded' ? 'failed' : this.#outcome, undoAnyway: this.#finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [],
+      owner, outcome: this.#inherited?.byFormerLife && this.#outcome === 'succeeded' ? 'failed' : this.#outcome, undoAnyway: this.#heard.finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [],
       undone: this.#former?.undone ?? [], places: this.#places(), leaseExpiresAtMs: this.#leaseExpiresAtMs,
-      hostLossMs: lease.hostLossMs, proofGapMs: this.#finished && ledger.mayActForMs === 0 ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
+      hostLossMs: lease.hostLossMs, proofGapMs: this.#heard.finished && ledger.mayActForMs === 0 ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
     });
     this.#settlement = besidesLeft(settlement, this.#former?.left ?? (this.#former?.state === 'endedByForce' && !this.#inherited ? nobodySettled() : null));
     this.#raiseAlarm();
@@ -191,7 +175,7 @@ export class Guard {
 
   /** Its own, and those that it inherits. */
   #places(): HeldPlace[] {
-    const own = this.#taken?.place && this.#fence !== undefined ? [{ place: this.#taken.place, fence: this.#fence }] : [];
+    const own = this.#heard.taken?.place && this.#heard.fence !== undefined ? [{ place: this.#heard.taken.place, fence: this.#heard.fence }] : [];
     return [...own, ...(this.#inherited?.places ?? [])];
   }
 
@@ -211,8 +195,8 @@ export class Guard {
     this.#run.watch();
     // Nothing of the run acts any more. Evidence may wait for its disk for a day, and the next run must not wait with it.
     const [released] = await Promise.allSettled([
-      (this.#taken ?? this.#inherited) && write.releaseLock({ target: this.#input.target, guardianId: this.#self }),
-      this.#finished && !this.#run.end && this.#answerFirst(),
+      (this.#heard.taken ?? this.#inherited) && write.releaseLock({ target: this.#input.target, guardianId: this.#self }),
+      this.#heard.finished && !this.#run.end && this.#answerFirst(),
     ]);
     if (released.status === 'rejected') this.#notReleased = released.reason as Error;
     // A run that was reset after all this asks again: without an answer both would wait for ever.
@@ -222,18 +206,18 @@ export class Guard {
 
   /** What was settled answers who had asked first: a life that the run was reset to meanwhile may have done more. */
   async #answerFirst(): Promise<void> {
-    if (this.#unanswered.finish?.asking !== this.#finished?.asking) await this.#lookWhatWasDoneSince();
+    if (this.#heard.unansweredFinish?.asking !== this.#heard.finished?.asking) await this.#lookWhatWasDoneSince();
     await this.#answerFinish();
   }
 
   async #answerUntil(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      if (this.#unanswered.take) await this.#answerTake({ refused: 'the guardian of this run has torn down and given the target back already; start another run' });
-      if (this.#unanswered.finish) {
+      if (this.#heard.unansweredTake) await this.#answerTake({ refused: 'the guardian of this run has torn down and given the target back already; start another run' });
+      if (this.#heard.unansweredFinish) {
         await this.#lookWhatWasDoneSince();
         await this.#answerFinish();
       }
-      await condition(() => isOver() || this.#unanswered.take !== undefined || this.#unanswered.finish !== undefined);
+      await condition(() => isOver() || this.#heard.unansweredTake !== undefined || this.#heard.unansweredFinish !== undefined);
     }
   }
 
@@ -253,12 +237,15 @@ export class Guard {
     const { end } = this.#run;
     if (!end) throw new Error('the run has not ended yet');
     // The life that ended may not be the one that took the target, nor what was settled all that it did.
-    if (end.runId !== this.#taken?.runId) await this.#lookWhatWasDoneSince();
+    if (end.runId !== this.#heard.taken?.runId) await this.#lookWhatWasDoneSince();
     // A run that was ended by force after its body had finished did not get to write its own.
     const byForce = end.status === 'terminated' || end.status === 'timedOut' ? end.status : undefined;
     const byUs = byForce && this.#overdueBecause !== undefined && this.#endedByUsAtMs !== undefined && end.closedAtMs >= this.#endedByUsAtMs ? { outcome: 'timedOut', failure: { type: 'LEASE_OVER', message: this.#overdueBecause } } as const : undefined;
     let isWritten = false;
-    const writing = write.writeEvidenceOfDeadRun({ owner, runbook, target: target === '' ? null : target, outcome: byForce ?? this.#outcome, ...byUs, end, settlement: this.#settlement });
+    // Nor is how another life had ended how this one did.
+    const finish = this.#heard.finishOf(end.runId);
+    const settlement = { ...this.#settlement, rolledBack: finish && rolledBack(this.#settlement, this.#settledEntries ?? [], finish) };
+    const writing = write.writeEvidenceOfDeadRun({ owner, runbook, target: target === '' ? null : target, outcome: byForce ?? finish?.outcome ?? outcomeOf(end), ...byUs, end, settlement });
     // The disk may be away for a day, and who is reset meanwhile is to be told, too.
     await Promise.all([writing.finally(() => { isWritten = true; }), this.#answerUntil(() => isWritten)]);
     await this.#run.stopWatching();
@@ -269,36 +256,34 @@ export class Guard {
 
   /** Returns why it could not be opened: a run that is not told would wait for ever for what its guardian could not give it. */
   async #openPlace(): Promise<string | undefined> {
-    const place = this.#taken?.place ?? null;
+    const place = this.#heard.taken?.place ?? null;
     if (!place) return undefined;
     const { owner, lease } = this.#input;
     this.#doing = `opening the place of the ${place.title}`;
-    const opened = callActivity({ activity: place.open, taskQueue: place.taskQueue, startToCloseMs: 60_000, input: { ...place.input, fence: this.#fence, owner } }, `open the place of the ${place.title}`, lease.hostLossMs);
+    const opened = callActivity({ activity: place.open, taskQueue: place.taskQueue, startToCloseMs: 60_000, input: { ...place.input, fence: this.#heard.fence, owner } }, `open the place of the ${place.title}`, lease.hostLossMs);
     return opened.then(() => undefined, sentenceOf).finally(() => { this.#doing = null; });
   }
 
   /** A run that was reset gets its fence once more, and not before the activities of its former life can no longer act in the same place. */
   async #tellAgain(refused: string | undefined): Promise<void> {
-    const asking = this.#unanswered.take?.runId;
+    const asking = this.#heard.unansweredTake?.runId;
     // A guardian that was begun anew does not know what its former self has told: a run that was reset had a life before.
     if (this.#told > 0 || (asking !== undefined && asking !== this.#input.owner.firstExecutionRunId)) {
       const { mayActForMs } = await read.readLedger({ owner: this.#input.owner });
       if (mayActForMs > 0) await sleep(mayActForMs, { summary: 'until the activities of the former run can no longer act' });
     }
     this.#told += 1;
-    await this.#answerTake({ fence: this.#fence, refused });
+    await this.#answerTake({ fence: this.#heard.fence, refused });
   }
 
   async #answerTake(answer: Pick<Owned, 'fence' | 'refused'>): Promise<void> {
-    const { take } = this.#unanswered;
-    delete this.#unanswered.take;
+    const take = this.#heard.nextTake();
     const { owner } = this.#input;
     await this.#handle.signal(owned, { owner, leaseExpiresAtMs: this.#leaseExpiresAtMs || Date.now() + this.#input.lease.maximumMs, ...answer, asking: take?.asking }).catch(() => undefined);
   }
 
   async #answerFinish(): Promise<void> {
-    const { finish } = this.#unanswered;
-    delete this.#unanswered.finish;
+    const finish = this.#heard.nextFinish();
     const because = finish && rolledBack(this.#settlement, this.#settledEntries ?? [], finish);
     await this.#handle.signal(settled, { owner: this.#input.owner, ...this.#settlement, rolledBack: because, asking: finish?.asking }).catch(() => undefined);
   }
@@ -309,7 +294,7 @@ export class Guard {
     if (!(await this.#run.lives())) return;
     this.#doing = 'ending a run whose lease is over';
     this.#overdueBecause = reason;
-    await this.#handle.signal(overdue, { owner, reason, asking: this.#asking }).catch(() => undefined);
+    await this.#handle.signal(overdue, { owner, reason, asking: this.#heard.asking }).catch(() => undefined);
     const gone = await waitUntil(() => this.#isOver, Math.min(END_GRACE_MS, lease.maximumMs), 'grace of an overdue run');
     if (gone) return;
     this.#run.watch();
@@ -323,8 +308,11 @@ export class Guard {
   }
 
   get #outcome(): Outcome {
-    if (this.#finished) return this.#finished.outcome;
-    const status = this.#run.end?.status;
-    return status === 'terminated' || status === 'timedOut' || status === 'cancelled' ? status : 'failed';
+    return this.#heard.finished?.outcome ?? outcomeOf(this.#run.end);
   }
+}
+
+/** How a run ended that did not say so. */
+function outcomeOf(end: RunEnd | undefined): Outcome {
+  return end?.status === 'terminated' || end?.status === 'timedOut' || end?.status === 'cancelled' ? end.status : 'failed';
 }

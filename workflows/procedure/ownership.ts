@@ -75,12 +75,15 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
   return fence;
 }
 
+/** How a body has ended. */
+type Ended = Pick<Finish, 'outcome' | 'undoAnyway'>;
+
 /**
  * Tells the guardian that the body has ended, and waits until everything is undone and its absence proven. Undefined where
  * there is none and nothing to undo: a run that was reset to where it had none finds that of its former life. One that was
  * ended by force before it had settled is begun anew.
  */
-export async function settleThroughGuardian(state: RunState, finish: Omit<Finish, 'asking'>): Promise<Settlement | undefined> {
+export async function settleThroughGuardian(state: RunState, finish: Ended): Promise<Settlement | undefined> {
   const { owner } = state.record;
   const { runId } = workflowInfo();
   // One that was never reset, and has none, did nothing.
@@ -100,7 +103,7 @@ export async function settleThroughGuardian(state: RunState, finish: Omit<Finish
 }
 
 /** What guardians of former lives had settled, where that is all that there is to settle; undefined where there was nothing. */
-function settledBefore({ left, lost, undone, standing = [] }: FormerGuardian, finish: Omit<Finish, 'asking'>): Settlement | undefined {
+function settledBefore({ left, lost, undone, standing = [] }: FormerGuardian, finish: Ended): Settlement | undefined {
   const known = left ?? (lost.length > 0 ? settledAsFarAsKnown(lost, instantOf(Date.now())) : undefined);
   if (standing.length === 0) return known;
   const told = new Set(known?.compensations.map(({ id }) => id));
@@ -110,11 +113,11 @@ function settledBefore({ left, lost, undone, standing = [] }: FormerGuardian, fi
 }
 
 /** Undefined where the guardian is gone, or goes without an answer. */
-async function askToSettle(state: RunState, finish: Omit<Finish, 'asking'>): Promise<Settlement | undefined> {
+async function askToSettle(state: RunState, finish: Ended): Promise<Settlement | undefined> {
   await state.guarded;
   enterPhase(state, 'tearing down');
   state.asking.finish = uuid4();
-  const told = await tell(state, INTERNAL.finish, { ...finish, asking: state.asking.finish } satisfies Finish);
+  const told = await tell(state, INTERNAL.finish, { ...finish, asking: state.asking.finish, runId: workflowInfo().runId } satisfies Finish);
   if (told) await waitLooking(() => state.settlement !== undefined, () => lives(state), GUARDIAN_LOOKS);
   return state.settlement;
 }

@@ -1,0 +1,44 @@
+import path from 'node:path';
+import { ApplicationFailure } from '@temporalio/client';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Progress } from '../../contracts/messages.ts';
+import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { resetTo, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+
+/** Runs that are reset while the evidence of their former life cannot be written: their guardian has settled, and waits for what comes. */
+let environment: KernelEnvironment;
+/** What becomes of evidence that a run writes. */
+let disk: 'works' | 'is away' | 'is away for a day' = 'works';
+beforeAll(async () => {
+  environment = await startKernelEnvironment({}, {}, { outcome: {} });
+  const real = environment.kernelActivities(path.join(environment.root, 'evidence'));
+  await environment.startWorker({
+    writeEvidence: (input) => {
+      if (disk === 'works') return real.writeEvidence(input);
+      throw disk === 'is away' ? new Error('the disk is away') : ApplicationFailure.nonRetryable('the disk was away for a day');
+    },
+  });
+});
+afterAll(() => environment.stop());
+
+const newest = ({ handle }: ToyRun) => environment.client.workflow.getHandle(handle.workflowId);
+const phaseOf = async (run: ToyRun) => (await newest(run).query<Progress>('progress').catch(() => undefined))?.phase;
+const evidenceOf = async (run: ToyRun, runId: string) => {
+  await newest(run).result().catch(() => undefined);
+  await environment.client.workflow.getHandle(run.guardian.workflowId).result();
+  return (await environment.evidence()).find((one) => one.workflowId === run.handle.workflowId && one.runId === runId);
+};
+/** To before its last step, which takes 3 s. */
+const resetToLast = (run: ToyRun) => resetTo(environment, run, (events) =>
+  events.map((event) => event.timerStartedEventAttributes).find((one) => String(one?.startToFireTimeout?.seconds) === '3')?.workflowTaskCompletedEventId);
+
+it('what the guardian writes of a life says how that one ended, and not how one before it did', async () => {
+  disk = 'is away';
+  const run = await startToy(environment, { database: 'outcome', looksLastMs: 3_000, outside: true });
+  await until(async () => (await phaseOf(run)) === 'evidence', 'its first life has succeeded, and writes');
+  const runId = await resetToLast(run);
+  await until(async () => (await phaseOf(run)) === 'look last', 'its second life is at its last step');
+  disk = 'is away for a day';
+  await newest(run).signal('abort');
+  expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'aborted', chain: { writtenBy: 'guardian' } });
+}, 60_000);
