@@ -1,6 +1,6 @@
 import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Outcome } from '../../contracts/evidence.ts';
-import type { GuardianInput, Overdue, Owned, Settled } from '../../contracts/guardian.ts';
+import type { Finish, GuardianInput, Overdue, Owned, Settled } from '../../contracts/guardian.ts';
 import type { HeldPlace, LedgerEntry } from '../../contracts/ledger.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { FormerGuardian, RunEnd, Unsettled } from '../../activities/kernel/kernel-activities.ts';
@@ -206,16 +206,20 @@ export class Guard {
 
   /** What was settled answers who had asked first: a life that the run was reset to meanwhile may have done more. */
   async #answerFirst(): Promise<void> {
-    if (this.#heard.unansweredFinish?.asking !== this.#heard.finished?.asking) await this.#lookWhatWasDoneSince();
-    await this.#answerFinish();
+    const finish = this.#heard.nextFinish();
+    if (!finish) return;
+    if (finish.asking !== this.#heard.finished?.asking) await this.#lookWhatWasDoneSince();
+    await this.#answerFinish(finish);
   }
 
   async #answerUntil(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
       if (this.#heard.unansweredTake) await this.#answerTake({ refused: 'the guardian of this run has torn down and given the target back already; start another run' });
-      if (this.#heard.unansweredFinish) {
+      // Before the look: who asks during it may have done more than is found, and is answered after another.
+      const finish = this.#heard.nextFinish();
+      if (finish) {
         await this.#lookWhatWasDoneSince();
-        await this.#answerFinish();
+        await this.#answerFinish(finish);
       }
       await condition(() => isOver() || this.#heard.unansweredTake !== undefined || this.#heard.unansweredFinish !== undefined);
     }
@@ -244,7 +248,7 @@ export class Guard {
     let isWritten = false;
     // Nor is how another life had ended how this one did.
     const finish = this.#heard.finishOf(end.runId);
-    const settlement = { ...this.#settlement, rolledBack: finish && rolledBack(this.#settlement, this.#settledEntries ?? [], finish) };
+    const settlement = finish ? this.#settlementFor(finish) : this.#settlement;
     const writing = write.writeEvidenceOfDeadRun({ owner, runbook, target: target === '' ? null : target, outcome: byForce ?? finish?.outcome ?? outcomeOf(end), ...byUs, end, settlement });
     // The disk may be away for a day, and who is reset meanwhile is to be told, too.
     await Promise.all([writing.finally(() => { isWritten = true; }), this.#answerUntil(() => isWritten)]);
@@ -282,10 +286,13 @@ export class Guard {
     await this.#handle.signal(owned, { owner, leaseExpiresAtMs: this.#leaseExpiresAtMs || Date.now() + this.#input.lease.maximumMs, ...answer, asking: take?.asking }).catch(() => undefined);
   }
 
-  async #answerFinish(): Promise<void> {
-    const finish = this.#heard.nextFinish();
-    const because = finish && rolledBack(this.#settlement, this.#settledEntries ?? [], finish);
-    await this.#handle.signal(settled, { owner: this.#input.owner, ...this.#settlement, rolledBack: because, asking: finish?.asking }).catch(() => undefined);
+  async #answerFinish(finish: Finish): Promise<void> {
+    await this.#handle.signal(settled, { owner: this.#input.owner, ...this.#settlementFor(finish), asking: finish.asking }).catch(() => undefined);
+  }
+
+  /** What is settled, for a life that ended like this. */
+  #settlementFor(finish: Finish): Settlement {
+    return { ...this.#settlement, rolledBack: rolledBack(this.#settlement, this.#settledEntries ?? [], finish) };
   }
 
   async #endOverdueRun(reason: string): Promise<void> {
