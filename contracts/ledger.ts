@@ -32,10 +32,11 @@ export const STEP_HEADER = 'rb';
 export interface StepHeader { step?: string; undo?: UndoEntry }
 
 /**
- * A ledger entry as found in history. `registeredAt`: when what it undoes was last begun, as far as history says. `declaredId`:
- * the id that a life of the run gave it, where another life had given that to something else, as one does that read other values.
+ * A ledger entry as found in history. `registeredAt`: when what it undoes was last begun, as far as history says. `endedAt`:
+ * when that came to its end, or its life was closed with it under way; absent while it goes on. `declaredId`: the id that a life of the
+ * run gave it, where another life had given that to something else, as one does that read other values.
  */
-export interface LedgerEntry extends UndoEntry { step: string; registeredAt: string; declaredId?: string }
+export interface LedgerEntry extends UndoEntry { step: string; registeredAt: string; endedAt?: string; declaredId?: string }
 
 /** Id of the activity with which a guardian undoes an entry: by it, a later guardian finds in the history what was undone. */
 export function undoActivityId(entryId: string): string {

@@ -87,12 +87,28 @@ export function rolledBack({ compensations }: Pick<Settlement, 'compensations'>,
 }
 
 /**
- * What of an entry former guardians undid after it was last begun: others may have changed since what it would undo once more. What a
- * step did after that is not undone by it.
+ * What of an entry former guardians undid after it was last begun, and had come to its end: others may have changed since what it would
+ * undo once more. What a step did after that is not undone by it.
  */
-export function undoneBefore({ id, step, title, registeredAt }: LedgerEntry, undone: readonly Undone[]): CompensationRecord | undefined {
-  const before = undone.findLast(({ activityId, startedAt }) => activityId === undoActivityId(id) && Date.parse(startedAt) >= Date.parse(registeredAt));
+export function undoneBefore({ id, step, title, registeredAt, endedAt = registeredAt }: LedgerEntry, undone: readonly Undone[]): CompensationRecord | undefined {
+  const doneAtMs = Math.max(Date.parse(registeredAt), Date.parse(endedAt));
+  const before = undone.findLast(({ activityId, startedAt }) => activityId === undoActivityId(id) && Date.parse(startedAt) >= doneAtMs);
   return before && { id, step, title, outcome: 'done', startedAt: before.startedAt, finishedAt: before.finishedAt, detail: before.detail };
+}
+
+/** Whether an entry was undone while it was being done: a life goes on that its run was reset to after it held its target. */
+export function isUndoneUnderWay(entry: LedgerEntry, undone: readonly Undone[]): boolean {
+  const { endedAt: _, ...begun } = entry;
+  return undoneBefore(entry, undone) === undefined && undoneBefore(begun, undone) !== undefined;
+}
+
+/** What a guardian has settled: these entries of a ledger, from this instant on. */
+export interface SettledLedger { entries: readonly LedgerEntry[]; fromMs: number }
+
+/** Whether of what a ledger holds now anything was begun after it was settled, or came to its end only then. */
+export function isActedSince({ entries, fromMs }: SettledLedger, now: readonly LedgerEntry[]): boolean {
+  const settled = new Map(entries.map(({ id, registeredAt }) => [id, registeredAt]));
+  return now.some(({ id, registeredAt, endedAt }) => (settled.get(id) ?? '') < registeredAt || (endedAt !== undefined && Date.parse(endedAt) > fromMs));
 }
 
 /** Whether what an entry undoes is kept where the run succeeds. @param undoAnyway ids of what is undone however it ends */

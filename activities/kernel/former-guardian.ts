@@ -5,7 +5,7 @@ import { GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
 import { grantedSchema, settledSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { undoActivityId, type HeldPlace, type Owner, type Undone } from '../../contracts/ledger.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
-import { leftBehind, undoneBefore, type Settlement } from '../../contracts/record.ts';
+import { isUndoneUnderWay, leftBehind, undoneBefore, type Settlement } from '../../contracts/record.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import { argument } from './argument.ts';
@@ -61,7 +61,7 @@ export async function findFormerGuardian(client: Client, { owner, besides }: Que
   const { entries } = ledgerOf(lives);
   // Nor is it where a life has asked for the target since and did not get it: only the guardian that has it settles that with the rest.
   const isGranted = last !== undefined && besides !== undefined && heldBy((await historyIfKnown(client, id, besides)) ?? []) !== undefined;
-  if (last && !isGranted && entries.some(({ registeredAt }) => Date.parse(registeredAt) > last.ledgerReadAtMs)) {
+  if (last && !isGranted && entries.some((entry) => Date.parse(entry.registeredAt) > last.ledgerReadAtMs || isUndoneUnderWay(entry, undone))) {
     return { state: 'endedByForce', unsettled: { places: [], byFormerLife: true }, left, lost, undone };
   }
   // Guardians are in histories: where one is lost, another may have been.

@@ -11,7 +11,7 @@ const STOPPING_MS = 3_000;
 
 /** Adds one history's entries, by id, and attempts; returns how long its unfinished activities may still act. */
 export function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry>, attempts: Record<string, number>): number {
-  const open = new Map<string, { step: string; mayActForMs: number }>();
+  const open = new Map<string, { step: string; mayActForMs: number; entryId: string | undefined }>();
   // Up to where it was reset, a history is a copy of the former run's, which is read too.
   const copied = events.findLastIndex((event) => event.workflowTaskFailedEventAttributes?.baseRunId);
   const endedBefore = new Set(events.slice(0, copied + 1).map((event) => String(activityEnd(event)?.scheduledEventId)));
@@ -23,31 +23,52 @@ export function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry
       const id = String(event.eventId);
       // What a reset copies without its end, the server has done anew for the life that it begins.
       const begun = index < copied && !endedBefore.has(id) ? events[copied] : event;
-      if (of.undo) register(entries, { ...of.undo, step: of.step, registeredAt: new Date(millis(begun?.eventTime)).toISOString() });
+      const entryId = of.undo && register(entries, { ...of.undo, step: of.step, registeredAt: timeOf(begun) });
       const mayActForMs = millis(scheduled.heartbeatTimeout) || millis(scheduled.startToCloseTimeout);
-      open.set(id, { step: of.step, mayActForMs });
+      open.set(id, { step: of.step, mayActForMs, entryId });
       continue;
     }
     const started = event.activityTaskStartedEventAttributes;
     const step = started ? open.get(String(started.scheduledEventId))?.step : undefined;
     if (step !== undefined && started && index > copied) attempts[step] = (attempts[step] ?? 0) + (started.attempt ?? 1);
     const ended = activityEnd(event);
-    if (ended) open.delete(String(ended.scheduledEventId));
+    if (!ended) continue;
+    const scheduledId = String(ended.scheduledEventId);
+    endEntry(entries, open.get(scheduledId)?.entryId, timeOf(event));
+    open.delete(scheduledId);
   }
+  // What is under way when a life is closed has no end in any history.
+  const last = events.at(-1);
+  if (isClosing(last)) for (const { entryId } of open.values()) endEntry(entries, entryId, timeOf(last));
   const longest = Math.max(0, ...[...open.values()].map((activity) => activity.mayActForMs));
   return longest === 0 ? 0 : longest + STOPPING_MS;
+}
+
+const timeOf = (event: HistoryEvent | undefined): string => new Date(millis(event?.eventTime)).toISOString();
+
+function isClosing(event: HistoryEvent | undefined): boolean {
+  return Boolean(event?.workflowExecutionCompletedEventAttributes ?? event?.workflowExecutionFailedEventAttributes ?? event?.workflowExecutionCanceledEventAttributes
+    ?? event?.workflowExecutionTerminatedEventAttributes ?? event?.workflowExecutionTimedOutEventAttributes ?? event?.workflowExecutionContinuedAsNewEventAttributes);
+}
+
+/** The last end counts: a step may have several activities, and several lives. */
+function endEntry(entries: ReadonlyMap<string, LedgerEntry>, id: string | undefined, at: string): void {
+  const entry = id === undefined ? undefined : entries.get(id);
+  if (entry && (entry.endedAt === undefined || entry.endedAt < at)) entry.endedAt = at;
 }
 
 /**
  * What undoes a step that another life ran with other values undoes something else: none takes the place of the other. And what an
  * operator's other input made `one#2` in one life may be `one` in another: it is one thing all the same, by the name that it had last.
+ * Returns under which id it is among the entries.
  */
-function register(entries: Map<string, LedgerEntry>, entry: LedgerEntry): void {
+function register(entries: Map<string, LedgerEntry>, entry: LedgerEntry): string {
   const known = [...entries.values()].find((one) => withoutCount(one.declaredId ?? one.id) === withoutCount(entry.id) && contentOf(one) === contentOf(entry));
   let id = known?.id ?? entry.id;
   if (!known) for (let count = 2; entries.has(id); count += 1) id = `${entry.id} (${count})`;
-  else if (known.registeredAt >= entry.registeredAt) return;
+  else if (known.registeredAt >= entry.registeredAt) return id;
   entries.set(id, id === entry.id ? entry : { ...entry, id, declaredId: entry.id });
+  return id;
 }
 
 const withoutCount = (id: string): string => id.replace(/#\d+$/u, '');

@@ -1,10 +1,10 @@
 import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { Finish, GuardianInput, Overdue, Owned, Settled } from '../../contracts/guardian.ts';
-import type { HeldPlace, LedgerEntry } from '../../contracts/ledger.ts';
+import type { HeldPlace } from '../../contracts/ledger.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { FormerGuardian, RunEnd, Unsettled } from '../../activities/kernel/kernel-activities.ts';
-import { actedSinceSettled, besidesLeft, leftBehind, nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, type Settlement } from '../../contracts/record.ts';
+import { actedSinceSettled, besidesLeft, isActedSince, leftBehind, nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, type SettledLedger, type Settlement } from '../../contracts/record.ts';
 import { read, write } from '../procedure/kernel-activities.ts';
 import { send } from '../procedure/notify.ts';
 import { instantOf, waitLooking, waitUntil } from '../procedure/wait.ts';
@@ -49,7 +49,7 @@ export class Guard {
   #leaseExpiresAtMs = 0;
   #settlement: Settlement = NOTHING_SETTLED;
   /** What was in the ledger when that was settled; undefined before. */
-  #settledEntries: readonly LedgerEntry[] | undefined;
+  #settledLedger: SettledLedger | undefined;
   /** What guardians before this one did, and had not come to; undefined where it was not asked, as for every life that was not reset to. */
   #former: FormerGuardian | undefined;
   /** Why the target could not be given back. */
@@ -161,7 +161,7 @@ export class Guard {
     // A life that was reset to may have got the target from this guardian while what its former life held was lost with another.
     const asking = this.#heard.taken?.runId;
     if (asking !== undefined && asking !== owner.firstExecutionRunId) await this.#findFormer();
-    this.#settledEntries = ledger.entries;
+    this.#settledLedger = { entries: ledger.entries, fromMs: Date.now() };
     const settlement = await settle({
       // A life that did without what a former one had begun has not finished that.
       owner, outcome: this.#inherited?.byFormerLife && this.#outcome === 'succeeded' ? 'failed' : this.#outcome, undoAnyway: this.#heard.finished?.undoAnyway ?? [], entries: ledger.entries, lost: ledger.lost ?? [],
@@ -227,11 +227,11 @@ export class Guard {
 
   /** A run that was reset to where it held its target does not ask for it again: it goes on without it. */
   async #lookWhatWasDoneSince(): Promise<void> {
-    if (!this.#settledEntries) return;
-    const settled = new Map(this.#settledEntries.map(({ id, registeredAt }) => [id, registeredAt]));
+    if (!this.#settledLedger) return;
     const { entries } = await read.readLedger({ owner: this.#input.owner });
-    if (!entries.some(({ id, registeredAt }) => (settled.get(id) ?? '') < registeredAt)) return;
-    this.#settledEntries = entries;
+    if (!isActedSince(this.#settledLedger, entries)) return;
+    // Said once for all that there is by now.
+    this.#settledLedger = { entries, fromMs: Date.now() };
     this.#settlement = besidesLeft(this.#settlement, actedSinceSettled());
     this.#raiseAlarm();
   }
@@ -292,7 +292,7 @@ export class Guard {
 
   /** What is settled, for a life that ended like this. */
   #settlementFor(finish: Finish): Settlement {
-    return { ...this.#settlement, rolledBack: rolledBack(this.#settlement, this.#settledEntries ?? [], finish) };
+    return { ...this.#settlement, rolledBack: rolledBack(this.#settlement, this.#settledLedger?.entries ?? [], finish) };
   }
 
   async #endOverdueRun(reason: string): Promise<void> {
