@@ -22,6 +22,7 @@ import { findFormerGuardian } from './former-guardian.ts';
 import { findOverdue } from './guardian-history.ts';
 import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
 import { describeLock, findFormerLock, releaseLock, tellLock } from './locks.ts';
+import { findRolledBack } from './rolled-back.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { withSenders } from './operation-senders.ts';
 import { identifyDecision, identifyUpdate, ledgerOf, lookAtLife, readLedger, readLives, readStarter } from './run-history.ts';
@@ -88,6 +89,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       return states.filter((id) => id !== undefined);
     },
     findFormerGuardian: (input) => findFormerGuardian(client, input),
+    findRolledBack: (input) => findRolledBack(client, input),
     findUnguardedEnd: (input) => findUnguardedEnd(client, input),
     findOverdue: ({ owner }) => findOverdue(client, owner),
     findRunEnd: ({ owner }) => findRunEnd(client, owner),

@@ -1,9 +1,9 @@
 import type { Client } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
-import { z } from 'zod';
-import { GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
+import type { z } from 'zod';
+import { guardianId } from '../../contracts/guardian.ts';
 import { grantedSchema, settledSchema, takeSchema } from '../../contracts/internal-messages.ts';
-import { undoActivityId, type HeldPlace, type Owner, type Undone } from '../../contracts/ledger.ts';
+import type { HeldPlace, Owner } from '../../contracts/ledger.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { isUndoneUnderWay, leftBehind, undoneBefore, type Settlement } from '../../contracts/record.ts';
 import { isOver } from '../../contracts/run-status.ts';
@@ -11,15 +11,13 @@ import { describeIfKnown } from './describe-if-known.ts';
 import { argument } from './argument.ts';
 import type { DeadRun, FormerGuardian, KernelActivities } from './kernel-activities.ts';
 import { millis } from './event-time.ts';
+import { readGuardians, undoneIn } from './guardians-of-lives.ts';
 import { historyIfKnown, ledgerOf, readLives } from './run-history.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 
 /** `besides`: the run id of the guardian that asks, where one does. */
 interface Question { owner: Owner; besides?: string | undefined }
-
-/** A guardian that the server knew or knows, from the run's side. */
-interface Started { runId: string; atMs: number }
 
 /**
  * Who guarded what a run and its former lives did, and what of that nobody has settled, out of their histories and those of
@@ -31,18 +29,12 @@ export async function findFormerGuardian(client: Client, { owner, besides }: Que
   if (newest && newest.runId !== besides && !isOver(newest.status.name)) return { state: 'lives', unsettled: null, left: null, lost: [], undone: [] };
   const lives = await readLives(client, owner);
   const events = [...lives.histories.values()].flat();
-  const started = [...events.flatMap(startedGuardian), ...(newest ? [{ runId: newest.runId, atMs: newest.startTime.getTime() }] : [])].sort((a, b) => a.atMs - b.atMs);
-  const former = [...new Set(started.map(({ runId }) => runId))].filter((runId) => runId !== besides);
-  const known = new Map<string, HistoryEvent[]>();
-  for (const runId of former) {
-    const history = await historyIfKnown(client, id, runId);
-    if (history) known.set(runId, history);
-  }
+  const { started, known } = await readGuardians(client, { owner, lives, newest, besides });
   const told = new Map([...known].map(([runId, history]) => [runId, settlementIn(history)]));
   const last = [...told.values()].filter((one) => one !== undefined).sort((a, b) => a.atMs - b.atMs).at(-1);
   const left = last && leftBehind(last.settlement) !== null ? last.settlement : null;
   const lost = [...lives.lost];
-  const undone = [...known.values()].flatMap(undoneIn).sort((a, b) => (a.finishedAt < b.finishedAt ? -1 : 1));
+  const undone = undoneIn(known);
   // What a guardian was told to take when the server had it, and has forgotten since: whether that was undone, nobody can say.
   const isForgotten = events.map(takeIn).some((atMs) => {
     if (atMs === undefined || atMs <= (last?.atMs ?? 0)) return false;
@@ -68,11 +60,6 @@ export async function findFormerGuardian(client: Client, { owner, besides }: Que
   return { state: 'none', unsettled: null, left, lost: known.size === 0 ? lost : [], undone, standing: entries.filter((entry) => undoneBefore(entry, undone)) };
 }
 
-function startedGuardian({ childWorkflowExecutionStartedEventAttributes: started, eventTime }: HistoryEvent): Started[] {
-  const runId = started?.workflowType?.name === GUARDIAN_TYPE ? started.workflowExecution?.runId : undefined;
-  return runId ? [{ runId, atMs: millis(eventTime) }] : [];
-}
-
 /** When a run told its guardian to take the target. */
 function takeIn({ signalExternalWorkflowExecutionInitiatedEventAttributes: sent, eventTime }: HistoryEvent): number | undefined {
   return sent?.signalName === INTERNAL.take ? millis(eventTime) : undefined;
@@ -92,21 +79,6 @@ function firstReceived<Schema extends z.ZodType>(history: readonly HistoryEvent[
     if (message?.success) return message.data;
   }
   return undefined;
-}
-
-/** What a guardian came to undo, whatever became of it then. */
-function undoneIn(history: readonly HistoryEvent[]): Undone[] {
-  const begun = new Map<string, { activityId: string; startedAt: string }>();
-  const at = ({ eventTime }: HistoryEvent) => new Date(millis(eventTime)).toISOString();
-  return history.flatMap((event) => {
-    const activityId = event.activityTaskScheduledEventAttributes?.activityId ?? '';
-    if (activityId.startsWith(undoActivityId(''))) begun.set(String(event.eventId), { activityId, startedAt: at(event) });
-    const done = event.activityTaskCompletedEventAttributes;
-    const of = done && begun.get(String(done.scheduledEventId));
-    if (!of) return [];
-    const { detail } = z.object({ detail: z.string() }).catch({ detail: '' }).parse(argument(done.result));
-    return [{ ...of, finishedAt: at(event), detail: detail === '' ? null : detail }];
-  });
 }
 
 const WRITE: keyof KernelActivities = 'writeEvidenceOfDeadRun';

@@ -63,12 +63,17 @@ function endEntry(entries: ReadonlyMap<string, LedgerEntry>, id: string | undefi
  * Returns under which id it is among the entries.
  */
 function register(entries: Map<string, LedgerEntry>, entry: LedgerEntry): string {
-  const known = [...entries.values()].find((one) => withoutCount(one.declaredId ?? one.id) === withoutCount(entry.id) && contentOf(one) === contentOf(entry));
+  const known = [...entries.values()].find((one) => isSame(one, entry));
   let id = known?.id ?? entry.id;
   if (!known) for (let count = 2; entries.has(id); count += 1) id = `${entry.id} (${count})`;
   else if (known.registeredAt >= entry.registeredAt) return id;
   entries.set(id, id === entry.id ? entry : { ...entry, id, declaredId: entry.id });
   return id;
+}
+
+/** Whether two lives, or two attempts of a step, would have the same undone. */
+export function isSame(one: LedgerEntry, other: LedgerEntry): boolean {
+  return withoutCount(one.declaredId ?? one.id) === withoutCount(other.declaredId ?? other.id) && contentOf(one) === contentOf(other);
 }
 
 const withoutCount = (id: string): string => id.replace(/#\d+$/u, '');

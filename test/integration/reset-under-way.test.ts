@@ -8,7 +8,7 @@ import { reset, resetTo, startToy, toSecondStep, until, type ToyRun } from '../s
 /** Runs that are reset to where they held their target, while their guardian undoes or when it is over: what evidence says then of what was undone. */
 let environment: KernelEnvironment;
 beforeAll(async () => {
-  environment = await startKernelEnvironment({}, {}, { asked: {}, killed: {}, again: {}, last: {}, kept: {} });
+  environment = await startKernelEnvironment({}, {}, { asked: {}, killed: {}, again: {}, last: {}, kept: {}, unsaid: {}, between: {}, queued: {}, always: {} });
   await environment.startWorker();
 });
 afterAll(() => environment.stop());
@@ -76,4 +76,55 @@ it('a life of a run that had succeeded succeeds as well, since nothing of it was
   await run.guardian.result();
   const runId = await resetTo(environment, run, (events) => events.map((event) => event.timerStartedEventAttributes).find((one) => one?.startToFireTimeout?.nanos === 700_000_000)?.workflowTaskCompletedEventId);
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'succeeded', compensations: [] });
+}, 60_000);
+
+it('nor with what a guardian had undone that was ended by force before it could say so', async () => {
+  const run = await startToy(environment, { database: 'unsaid', looksLastMs: 2_000, outside: true }, environment.client, { prepare: (root) => writeFile(path.join(root, 'slow'), '') });
+  await until(async () => (await phaseOf(run)) === 'look last', 'it is at its last step');
+  await run.handle.terminate('test');
+  await until(async () => (await times(run, 'undo one')) > 0, 'it is undone');
+  await run.guardian.terminate('test');
+  await rm(path.join(run.root, 'slow'));
+  const runId = await reset(environment, run, 'last');
+  expect(await evidenceOf(run, runId)).toMatchObject({ ...ROLLED_BACK, compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
+}, 60_000);
+
+it('nor with what was undone before a life between had taken the target anew', async () => {
+  const run = await startToy(environment, { database: 'between', looksLastMs: 3_000, outside: true });
+  const first = run.handle.firstExecutionRunId;
+  await until(async () => (await phaseOf(run)) === 'look last', 'it is at its last step');
+  await run.handle.terminate('test');
+  await run.guardian.result();
+  const { events } = await environment.client.workflow.getHandle(run.handle.workflowId, first).fetchHistory();
+  const last = events?.findLast((event) => event.workflowTaskCompletedEventAttributes)?.eventId;
+  await reset(environment, run, 'first');
+  await until(async () => (await times(run, 'begin one')) > 1, 'its second life acts');
+  const runId = await resetTo(environment, run, () => last, first);
+  expect(await evidenceOf(run, runId)).toMatchObject(ROLLED_BACK);
+}, 60_000);
+
+it('nor beside what it did anew, under the guardian that a life between had left', async () => {
+  const run = await startToy(environment, { database: 'queued', stallMs: 4_000, outside: true });
+  const first = run.handle.firstExecutionRunId;
+  await until(async () => (await times(run, 'begin two')) > 0, 'it is at its second step');
+  await run.handle.terminate('test');
+  await run.guardian.result();
+  const begun = await times(run, 'begin two');
+  const other = await startToy(environment, { database: 'queued', looksLastMs: 60_000 });
+  await until(async () => (await phaseOf(other)) === 'look last', 'another holds the target');
+  await reset(environment, run, 'first', first);
+  await until(async () => (await phaseOf(run)) === 'waiting for the lock', 'its second life waits');
+  const runId = await resetToTwo(run, first);
+  await until(async () => (await times(run, 'begin two')) > begun, 'its third life acts');
+  await other.handle.cancel();
+  expect(await evidenceOf(run, runId)).toMatchObject(ROLLED_BACK);
+}, 60_000);
+
+it('but with what is for the run only, and is undone in any case', async () => {
+  const run = await startToy(environment, { database: 'always', looksLastMs: 2_000, outside: true, undoesWhen: 'always' });
+  await until(async () => (await phaseOf(run)) === 'look last', 'it is at its last step');
+  await run.handle.terminate('test');
+  await run.guardian.result();
+  const runId = await reset(environment, run, 'last');
+  expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'succeeded', compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
 }, 60_000);

@@ -12,6 +12,7 @@ const LABELS: Record<keyof KernelActivities, string> = {
   releaseLock: 'release the lock of the target',
   findDeadGuardians: 'look whether guardians still live',
   findFormerGuardian: 'look who undoes what was done before a reset',
+  findRolledBack: 'look whether what the run rests on was undone',
   findUnguardedEnd: 'look whether nobody else writes the evidence',
   findOverdue: 'look whether the guardian said so',
   findRunEnd: 'look whether the run still lives',

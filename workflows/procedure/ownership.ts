@@ -3,7 +3,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput, type Take } from '../../contracts/guardian.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { Place } from '../../contracts/ledger.ts';
-import type { FormerGuardian } from '../../activities/kernel/kernel-activities.ts';
+import type { FormerGuardian, RolledBack } from '../../activities/kernel/kernel-activities.ts';
 import { nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, undoneBefore, type Settlement } from '../../contracts/record.ts';
 import { read } from './kernel-activities.ts';
 import { enterPhase, showDetails } from './presentation.ts';
@@ -81,9 +81,18 @@ type Ended = Pick<Finish, 'outcome' | 'undoAnyway'>;
 /**
  * Tells the guardian that the body has ended, and waits until everything is undone and its absence proven. Undefined where
  * there is none and nothing to undo: a run that was reset to where it had none finds that of its former life. One that was
- * ended by force before it had settled is begun anew.
+ * ended by force before it had settled is begun anew. A run that was reset has not succeeded with what was undone for another life.
  */
 export async function settleThroughGuardian(state: RunState, finish: Ended): Promise<Settlement | undefined> {
+  const settlement = await settleWithWhoLives(state, finish);
+  const { owner } = state.record;
+  const { runId } = workflowInfo();
+  if (finish.outcome !== 'succeeded' || runId === owner.firstExecutionRunId || settlement?.rolledBack !== undefined) return settlement;
+  // Its guardian knows what it undid itself. Another may have been ended by force before it had said what that had undone, or have undone it for a life between.
+  return withUndone(settlement, await read.findRolledBack({ owner, runId }), finish);
+}
+
+async function settleWithWhoLives(state: RunState, finish: Ended): Promise<Settlement | undefined> {
   const { owner } = state.record;
   const { runId } = workflowInfo();
   // One that was never reset, and has none, did nothing.
@@ -104,7 +113,11 @@ export async function settleThroughGuardian(state: RunState, finish: Ended): Pro
 
 /** What guardians of former lives had settled, where that is all that there is to settle; undefined where there was nothing. */
 function settledBefore({ left, lost, undone, standing = [] }: FormerGuardian, finish: Ended): Settlement | undefined {
-  const known = left ?? (lost.length > 0 ? settledAsFarAsKnown(lost, instantOf(Date.now())) : undefined);
+  return withUndone(left ?? (lost.length > 0 ? settledAsFarAsKnown(lost, instantOf(Date.now())) : undefined), { undone, standing }, finish);
+}
+
+/** A settlement that says, too, what of what stands in the ledger was undone. */
+function withUndone(known: Settlement | undefined, { undone, standing }: RolledBack, finish: Ended): Settlement | undefined {
   if (standing.length === 0) return known;
   const told = new Set(known?.compensations.map(({ id }) => id));
   const besides = standing.filter(({ id }) => !told.has(id)).toReversed().flatMap((entry) => undoneBefore(entry, undone) ?? []);

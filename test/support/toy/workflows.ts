@@ -12,7 +12,7 @@ export { notification } from '../../../workflows/notification/workflow.ts';
 /** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
 export const Toy = defineRunbook({
   type: 'toy', title: 'writes two files', targetField: 'database', sharesTargetWith: [], gates: ['start'],
-  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), outside: z.boolean().default(false), looksLastMs: z.number().default(0), looksFirst: z.boolean().default(false), undoTellsInput: z.boolean().default(false), undoesUnowned: z.boolean().default(false), undoes: z.boolean().default(true), findsRoot: z.boolean().default(false), recheck: z.strictObject({ ms: z.number(), finds: z.enum(['the same', 'another plan', 'nothing']) }).optional() }),
+  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), outside: z.boolean().default(false), looksLastMs: z.number().default(0), looksFirst: z.boolean().default(false), undoTellsInput: z.boolean().default(false), undoesUnowned: z.boolean().default(false), undoes: z.boolean().default(true), undoesWhen: z.enum(['failure', 'always']).default('failure'), findsRoot: z.boolean().default(false), recheck: z.strictObject({ ms: z.number(), finds: z.enum(['the same', 'another plan', 'nothing']) }).optional() }),
 });
 
 const act = proxyActivities<ToyActivities>({ startToCloseTimeout: '1m', heartbeatTimeout: '2s', retry: { maximumAttempts: 2, initialInterval: '50ms' } });
@@ -39,7 +39,7 @@ const toy = runbook(Toy, async (run, input) => {
       input: { value: { fail: input.failAt === name }, schema: z.strictObject({ fail: z.boolean() }) },
       ...(name === 'two' ? { skippable: { result: 'not written', costs: 'two: it was not written, since an operator skipped it' } } : {}),
       ...(input.undoes ? { undo: ({ fail }: { fail: boolean }) => ({
-        id: name, title: `record that ${name} is undone${input.undoTellsInput && fail ? ', which was to fail' : ''}`, when: 'failure', call: { activity: 'undoToy', input: file, taskQueue: 'runbooks', startToCloseMs: 10_000 },
+        id: name, title: `record that ${name} is undone${input.undoTellsInput && fail ? ', which was to fail' : ''}`, when: input.undoesWhen, call: { activity: 'undoToy', input: file, taskQueue: 'runbooks', startToCloseMs: 10_000 },
       }) } : {}),
       summary: (text) => text,
     });
