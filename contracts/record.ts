@@ -75,6 +75,19 @@ export function actedSinceSettled(): Settlement {
   return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
 }
 
+/** What there is to say of a run that was reset, and came to no good end, of what was kept when a former life succeeded. */
+function keptStanding(kept: readonly LedgerEntry[]): Settlement {
+  const failure = `the run was reset, and nobody has undone what it did, or rests on; this was not done: ${kept.map(({ title }) => title).join(', ')}`;
+  return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
+}
+
+/** A settlement that does not claim that nothing was to be undone, where what nobody has undone is `kept`. What it tells of itself is not said twice. */
+export function besidesKept(settlement: Settlement | undefined, kept: readonly LedgerEntry[]): Settlement | undefined {
+  const told = new Set(settlement?.compensations.map(({ id }) => id));
+  const untold = kept.filter(({ id }) => !told.has(id));
+  return untold.length === 0 ? settlement : besidesLeft(settlement ?? NOTHING_SETTLED, keptStanding(untold));
+}
+
 /**
  * Why what a run did is no result though its body succeeded, where guardians undid some of it for a former life; see {@link Settlement}.
  * @param entries of its ledger

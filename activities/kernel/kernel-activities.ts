@@ -61,8 +61,8 @@ export interface Unsettled { places: HeldPlace[]; byFormerLife: boolean }
  */
 export interface FormerGuardian { state: 'none' | 'lives' | 'endedByForce'; unsettled: Unsettled | null; left: Settlement | null; lost: string[]; undone: Undone[]; standing?: LedgerEntry[] }
 
-/** `standing`: what of a life's ledger was undone and not done again since; `undone`: what guardians did undo, the oldest first. */
-export interface RolledBack { standing: LedgerEntry[]; undone: Undone[] }
+/** `standing`: what of a life's ledger was undone and not done again since; `undone`: what guardians did undo, the oldest first; `kept`: what of it nobody has undone, as far as the server knows all of them. */
+export interface RolledBack { standing: LedgerEntry[]; undone: Undone[]; kept: LedgerEntry[] }
 
 /** What there is to say of a run that was ended by force without a guardian. `left`: what the guardian of a former life could not undo; `lost`: former lives whose histories the server no longer has, and of which no guardian is known. */
 export interface UnguardedEnd { left: Settlement | null; lost: readonly string[] }
@@ -84,7 +84,7 @@ export interface KernelActivities {
   findDeadGuardians(input: { guardianIds: string[] }): Promise<string[]>;
   /** What the end of a run must not deny: what it and its former lives did, and who undoes that. `besides`: the guardian's run that asks, where one does. */
   findFormerGuardian(input: { owner: Owner; besides?: string }): Promise<FormerGuardian>;
-  /** What this life of a run did, or rests on where it was reset to, and any guardian has undone since: also for another life, and also one that did not come to say so. */
+  /** What of what this life of a run did, or rests on where it was reset to, any guardian has undone since, also for another life, and also one that did not come to say so; and what nobody has. */
   findRolledBack(input: { owner: Owner; runId: string }): Promise<RolledBack>;
   /** What the evidence of a run that was ended by force may say without its guardian; null where that is not for another to write: a guardian lives, knew what the run did, or has written it, or the run goes on in what it was reset to. */
   findUnguardedEnd(input: { owner: Owner; runId: string }): Promise<UnguardedEnd | null>;

@@ -14,11 +14,15 @@ import { ledgerOf, readLives } from './run-history.ts';
  */
 export async function findRolledBack(client: Client, { owner, runId }: { owner: Owner; runId: string }): Promise<RolledBack> {
   const lives = await readLives(client, owner);
-  const { known } = await readGuardians(client, { owner, lives, newest: await describeIfKnown(client, guardianId(owner)) });
+  const { started, known } = await readGuardians(client, { owner, lives, newest: await describeIfKnown(client, guardianId(owner)) });
   const undone = undoneIn(known);
   // A life's history begins with a copy of what it rests on.
   const own = new Map<string, LedgerEntry>();
   collect(lives.histories.get(runId) ?? [], own, {});
   const isOwn = (entry: LedgerEntry) => [...own.values()].some((one) => isSame(one, entry));
-  return { undone, standing: ledgerOf(lives).entries.filter((entry) => undoneBefore(entry, undone) && isOwn(entry)) };
+  const entries = ledgerOf(lives).entries.filter(isOwn);
+  const standing = entries.filter((entry) => undoneBefore(entry, undone));
+  // What one undid that the server has forgotten, nobody knows.
+  const isAllKnown = started.every((guardian) => known.has(guardian.runId));
+  return { undone, standing, kept: isAllKnown ? entries.filter((entry) => !standing.includes(entry)) : [] };
 }

@@ -8,7 +8,7 @@ import { reset, resetTo, startToy, toSecondStep, until, type ToyRun } from '../s
 /** Runs that are reset to where they held their target, while their guardian undoes or when it is over: what evidence says then of what was undone. */
 let environment: KernelEnvironment;
 beforeAll(async () => {
-  environment = await startKernelEnvironment({}, {}, { asked: {}, killed: {}, again: {}, last: {}, kept: {}, unsaid: {}, between: {}, queued: {}, always: {} });
+  environment = await startKernelEnvironment({}, {}, { asked: {}, killed: {}, again: {}, last: {}, kept: {}, unsaid: {}, between: {}, queued: {}, always: {}, stays: {} });
   await environment.startWorker();
 });
 afterAll(() => environment.stop());
@@ -21,6 +21,8 @@ const evidenceOf = async (run: ToyRun, runId: string) => {
   await environment.client.workflow.getHandle(run.guardian.workflowId).result();
   return (await environment.evidence()).find((one) => one.workflowId === run.handle.workflowId && one.runId === runId);
 };
+const toTimer = (nanos: number) => (events: Parameters<typeof toSecondStep>[0]) =>
+  events.map((event) => event.timerStartedEventAttributes).find((one) => one?.startToFireTimeout?.nanos === nanos)?.workflowTaskCompletedEventId;
 const NOT_UNDONE = { teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('nobody has undone') as string } };
 const ROLLED_BACK = { outcome: 'failed', failure: { type: 'FENCED', message: expect.stringContaining('is no result of this one either') as string } };
 
@@ -74,7 +76,7 @@ it('a life of a run that had succeeded succeeds as well, since nothing of it was
   const run = await startToy(environment, { database: 'kept', looksLastMs: 700, outside: true });
   await run.handle.result();
   await run.guardian.result();
-  const runId = await resetTo(environment, run, (events) => events.map((event) => event.timerStartedEventAttributes).find((one) => one?.startToFireTimeout?.nanos === 700_000_000)?.workflowTaskCompletedEventId);
+  const runId = await resetTo(environment, run, toTimer(700_000_000));
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'succeeded', compensations: [] });
 }, 60_000);
 
@@ -117,7 +119,7 @@ it('nor beside what it did anew, under the guardian that a life between had left
   const runId = await resetToTwo(run, first);
   await until(async () => (await times(run, 'begin two')) > begun, 'its third life acts');
   await other.handle.cancel();
-  expect(await evidenceOf(run, runId)).toMatchObject(ROLLED_BACK);
+  expect(await evidenceOf(run, runId)).toMatchObject({ ...ROLLED_BACK, compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'failed', failure: expect.stringContaining('this was not done: record that two is undone') as string } });
 }, 60_000);
 
 it('but with what is for the run only, and is undone in any case', async () => {
@@ -127,4 +129,15 @@ it('but with what is for the run only, and is undone in any case', async () => {
   await run.guardian.result();
   const runId = await reset(environment, run, 'last');
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'succeeded', compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
+}, 60_000);
+
+it('what was kept when a run had succeeded is not denied by a life of it that is aborted', async () => {
+  const run = await startToy(environment, { database: 'stays', looksLastMs: 3_700, outside: true });
+  await run.handle.result();
+  await run.guardian.result();
+  const runId = await resetTo(environment, run, toTimer(700_000_000));
+  await until(async () => (await phaseOf(run)) === 'look last', 'it is at its last step');
+  await newest(run).signal('abort');
+  expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'aborted', teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('this was not done: record that one is undone, record that two is undone') as string } });
+  expect(await run.undone()).toEqual([]);
 }, 60_000);

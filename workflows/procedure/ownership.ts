@@ -4,7 +4,7 @@ import { GUARDIAN_TYPE, guardianId, type Finish, type GuardianInput, type Take }
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { Place } from '../../contracts/ledger.ts';
 import type { FormerGuardian, RolledBack } from '../../activities/kernel/kernel-activities.ts';
-import { nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, undoneBefore, type Settlement } from '../../contracts/record.ts';
+import { besidesKept, nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, undoneBefore, type Settlement } from '../../contracts/record.ts';
 import { read } from './kernel-activities.ts';
 import { enterPhase, showDetails } from './presentation.ts';
 import type { RunState } from './run-state.ts';
@@ -81,15 +81,18 @@ type Ended = Pick<Finish, 'outcome' | 'undoAnyway'>;
 /**
  * Tells the guardian that the body has ended, and waits until everything is undone and its absence proven. Undefined where
  * there is none and nothing to undo: a run that was reset to where it had none finds that of its former life. One that was
- * ended by force before it had settled is begun anew. A run that was reset has not succeeded with what was undone for another life.
+ * ended by force before it had settled is begun anew. A run that was reset has not succeeded with what
+ * was undone for another life, and where it comes to no good end it does not deny what was kept for another.
  */
 export async function settleThroughGuardian(state: RunState, finish: Ended): Promise<Settlement | undefined> {
   const settlement = await settleWithWhoLives(state, finish);
   const { owner } = state.record;
   const { runId } = workflowInfo();
-  if (finish.outcome !== 'succeeded' || runId === owner.firstExecutionRunId || settlement?.rolledBack !== undefined) return settlement;
+  if (runId === owner.firstExecutionRunId || settlement?.rolledBack !== undefined) return settlement;
   // Its guardian knows what it undid itself. Another may have been ended by force before it had said what that had undone, or have undone it for a life between.
-  return withUndone(settlement, await read.findRolledBack({ owner, runId }), finish);
+  const found = await read.findRolledBack({ owner, runId });
+  const whole = withUndone(settlement, found, finish);
+  return finish.outcome === 'succeeded' && whole?.rolledBack === undefined ? whole : besidesKept(whole, found.kept);
 }
 
 async function settleWithWhoLives(state: RunState, finish: Ended): Promise<Settlement | undefined> {
@@ -117,7 +120,7 @@ function settledBefore({ left, lost, undone, standing = [] }: FormerGuardian, fi
 }
 
 /** A settlement that says, too, what of what stands in the ledger was undone. */
-function withUndone(known: Settlement | undefined, { undone, standing }: RolledBack, finish: Ended): Settlement | undefined {
+function withUndone(known: Settlement | undefined, { undone, standing }: Pick<RolledBack, 'undone' | 'standing'>, finish: Ended): Settlement | undefined {
   if (standing.length === 0) return known;
   const told = new Set(known?.compensations.map(({ id }) => id));
   const besides = standing.filter(({ id }) => !told.has(id)).toReversed().flatMap((entry) => undoneBefore(entry, undone) ?? []);
