@@ -16,6 +16,8 @@ export interface CopyRequest {
   spaceOf: string;
   reserveBytes?: number | undefined;
   reflink?: boolean | undefined;
+  /** `false`: for what proves itself, as WAL does; `sha256` is then empty. */
+  sums?: boolean | undefined;
   /**
    * Begins to bring large files to the disk while they are copied. The process goes on with that after the copy, which
    * does not wait for it, and ends with this one or by its marker.

@@ -86,14 +86,25 @@ function fixedSettings(drill: Drill, goal: RecoveryGoal): Record<string, string>
     log_min_error_statement: 'panic',
     // Files left without mount isolation lie in the data directory, and go with it.
     dynamic_shared_memory_type: drill.isolation.mounts === 'isolated' ? 'posix' : 'mmap',
-    // 1 to 125: "not found", the end of WAL. Above: recovery stops, since a file that cannot be read is no end.
-    restore_command: `[ -e ${shellQuote(wal)}/%f ] || exit 1; cp ${shellQuote(wal)}/%f %p || exit 200`,
+    restore_command: restoreCommand(wal),
+    // What is a link to the drill's copy of the WAL must not be written over.
+    wal_recycle: 'off',
     recovery_target_timeline: String(goal.timeline),
     recovery_target_action: goal.then,
     recovery_target_inclusive: 'off',
     // Not one of the other targets may even be named beside it.
     ...(goal.stopBeforeLsn === null ? {} : { recovery_target_lsn: goal.stopBeforeLsn }),
   };
+}
+
+/**
+ * 1 to 125: "not found", the end of WAL. Above: recovery stops, since a file that cannot be read is no end. A link is enough,
+ * since the WAL is the drill's own copy, and spares the disk all of it once for each start; where the server has that mounted
+ * for reading only, it needs a copy.
+ */
+function restoreCommand(wal: string): string {
+  const file = `${shellQuote(wal)}/%f`;
+  return `[ -e ${file} ] || exit 1; ln -f ${file} %p 2>/dev/null || cp ${file} %p || exit 200`;
 }
 
 /** Of one session: a check that sorts a whole database must not take what has to stay free, and there are a few of them. */

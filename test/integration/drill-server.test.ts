@@ -1,5 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -149,6 +150,27 @@ it('a lock file that a server was killed before it wrote keeps no other from sta
   await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
   for (const lock of locks) expect(readFileSync(lock, 'utf8')).not.toBe('');
 }, 45_000);
+
+const OPEN: Drill['isolation'] = { network: 'notIsolated', mounts: 'notIsolated', reason: 'switched off by the test' };
+
+it.each([['with private mounts, where the host has them', {}], ['without', { isolation: OPEN }]])('a server changes nothing of the WAL that it was given, which it links (%s)', async (_how, over) => {
+  const { drill, wal } = await drillOf(source, point, over);
+  const { data, wal: own } = drillPaths(drill.directory);
+  const sums = async () => Object.fromEntries(await Promise.all((await readdir(own)).map(async (name) => [name, createHash('sha256').update(await readFile(join(own, name))).digest('hex')])));
+  const before = await sums();
+  await recoverToLsnAndPause({ drill, lsn: point.stopLsn, timeline: 1 });
+  const segments = Object.keys(before).filter((name) => existsSync(join(data, 'pg_wal', name)));
+  const linked = segments.filter((name) => statSync(join(data, 'pg_wal', name)).ino === statSync(join(own, name)).ino);
+  expect(segments.length).toBeGreaterThan(0);
+  // Where the server is the worker's user, and has mounts of its own, it may read there and no more.
+  expect(linked).toEqual(drill.owner === null && drill.isolation.mounts === 'isolated' ? [] : segments);
+  await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
+  // Whole segments of its own, and what it would do with those that it needs no more.
+  await withDrillClient(drill, 'postgres', async (client) => {
+    for (let count = 0; count < 3; count += 1) await client.query('CREATE TABLE filler AS SELECT g FROM generate_series(1, 1000) g; DROP TABLE filler; SELECT pg_switch_wal(); CHECKPOINT');
+  });
+  expect(await sums()).toEqual(before);
+}, 60_000);
 
 it('a restored server puts no link in the way of a worker that is root', async ({ skip }) => {
   if (process.getuid?.() !== 0) return skip('only root writes where the server of the drill may not');
