@@ -56,29 +56,33 @@ export const NOTHING_SETTLED: Settlement = {
   teardown: { outcome: 'notNeeded', provenAbsent: true, leaseExpiresAt: null, destroyed: [], failure: null, proofs: [] },
 };
 
+function notTornDown(failure: string): Teardown {
+  return { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure };
+}
+
 /** The settlement of a run that owned nothing, and of whose former lives nobody knows whether they did. `at`: now, as RFC 3339. */
 export function settledAsFarAsKnown(lost: readonly string[], at: string): Settlement {
   if (lost.length === 0) return NOTHING_SETTLED;
   const failure = 'the server no longer has the histories of former lives of this run, so nobody knows what those had created';
-  return { compensations: lost.map((runId) => unknownToUndo(runId, at)), teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
+  return { compensations: lost.map((runId) => unknownToUndo(runId, at)), teardown: notTornDown(failure) };
 }
 
 /** The settlement of a run that acted, and whose guardian is gone. */
 export function nobodySettled(): Settlement {
   const failure = 'the guardian of this run was ended by force; nobody has looked, and the worker of the host removes what is left there';
-  return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
+  return { ...NOTHING_SETTLED, teardown: notTornDown(failure) };
 }
 
 /** What there is to say of a run that was reset to where it held its target, and went on when its guardian had settled and given that back. */
 export function actedSinceSettled(): Settlement {
   const failure = 'the run was reset, and went on when its guardian had torn down and given the target back; what it did since nobody has undone';
-  return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
+  return { ...NOTHING_SETTLED, teardown: notTornDown(failure) };
 }
 
 /** What there is to say of a run that was reset, and came to no good end, of what was kept when a former life succeeded. */
 function keptStanding(kept: readonly LedgerEntry[]): Settlement {
   const failure = `the run was reset, and nobody has undone what it did, or rests on; this was not done: ${kept.map(({ title }) => title).join(', ')}`;
-  return { ...NOTHING_SETTLED, teardown: { ...NOTHING_SETTLED.teardown, outcome: 'failed', provenAbsent: false, failure } };
+  return { ...NOTHING_SETTLED, teardown: notTornDown(failure) };
 }
 
 /** A settlement that does not claim that nothing was to be undone, where what nobody has undone is `kept`. What it tells of itself is not said twice. */

@@ -78,25 +78,23 @@ async function run(request) {
 function createFlusher() {
   /** @type {Set<string>} */
   const waiting = new Set();
-  let work = Promise.resolve();
-  let isBusy = false;
+  /** @type {Promise<void> | undefined} */
+  let work;
   const flushAll = async () => {
     for (const path of waiting) {
       waiting.delete(path);
       // It only makes things faster: whoever needs a file on the disk asks for that, and is told when it fails.
       await flushFile(path).catch(() => undefined);
     }
-    isBusy = false;
+    work = undefined;
   };
   return {
     /** @param {string} path */
     add(path) {
       waiting.add(path);
-      if (isBusy) return;
-      isBusy = true;
-      work = flushAll();
+      work ??= flushAll();
     },
-    idle: () => work,
+    idle: async () => work,
   };
 }
 

@@ -8,8 +8,8 @@ import { LockPatience } from '../manifest/lock-patience.ts';
 import { lockStatement } from '../manifest/lock-table.ts';
 import { areOfTheirTypes, onlyIf, quotedName } from '../manifest/only-if.ts';
 import { mayDoAnything, mayRunTheirs, WHY_NOT_PLANNED } from '../manifest/planned-functions.ts';
+import { fixAgainstOwners } from '../manifest/session.ts';
 import { WAIT_NO_MORE } from '../manifest/table-locks.ts';
-import { OWN_SEARCH_PATH } from '../postgres/search-path.ts';
 
 /** What the heartbeat table said, in the source's clock. */
 export interface HeartbeatReadings {
@@ -62,14 +62,8 @@ export async function findBeats(client: Client, { table, column }: HeartbeatSett
   await client.query('RESET search_path');
   // The one statement under a path that is not ours names the schema of all that it calls.
   const { rows: [named] } = await client.query<{ oid: string | null }>('SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text AS oid', [table]);
-  await client.query(`SET search_path = ${OWN_SEARCH_PATH}`);
-  // The database's owner may have set these as well: what a text means, and whether a look sees what was committed a moment ago.
-  await client.query(`SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off`);
-  // Its owner may put a view there at any time. Where the server does not know this yet, the look below has to do.
-  await client.query(`SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`);
-  // With the first, what CHECK constraints and partition keys call would be run as well; what is run all the same is to write nothing.
-  // And a policy of its owner is refused, which would run as well, or hide beats.
-  await client.query('SET constraint_exclusion = off; SET row_security = off; SET default_transaction_read_only = on');
+  // Its owner may also put a view there at any time, which the look below has to find where the server cannot refuse one; and a policy, which would run as well, or hide beats.
+  await fixAgainstOwners(client);
   const oid = named?.oid ?? null;
   const { rows: [found] } = await client.query<{ schema: string; name: string; kind: string }>(
     `SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1`, [oid]);

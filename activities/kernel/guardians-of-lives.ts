@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
 import { undoActivityId, type Owner, type Undone } from '../../contracts/ledger.ts';
 import { argument } from './argument.ts';
-import { millis } from './event-time.ts';
+import { millis, timeOf } from './event-time.ts';
 import { historyIfKnown, type Lives } from './run-history.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
@@ -39,14 +39,13 @@ export function undoneIn(guardians: ReadonlyMap<string, readonly HistoryEvent[]>
 
 function undoneBy(history: readonly HistoryEvent[]): Undone[] {
   const begun = new Map<string, { activityId: string; startedAt: string }>();
-  const at = ({ eventTime }: HistoryEvent) => new Date(millis(eventTime)).toISOString();
   return history.flatMap((event) => {
     const activityId = event.activityTaskScheduledEventAttributes?.activityId ?? '';
-    if (activityId.startsWith(undoActivityId(''))) begun.set(String(event.eventId), { activityId, startedAt: at(event) });
+    if (activityId.startsWith(undoActivityId(''))) begun.set(String(event.eventId), { activityId, startedAt: timeOf(event) });
     const done = event.activityTaskCompletedEventAttributes;
     const of = done && begun.get(String(done.scheduledEventId));
     if (!of) return [];
     const { detail } = z.object({ detail: z.string() }).catch({ detail: '' }).parse(argument(done.result));
-    return [{ ...of, finishedAt: at(event), detail: detail === '' ? null : detail }];
+    return [{ ...of, finishedAt: timeOf(event), detail: detail === '' ? null : detail }];
   });
 }

@@ -1,7 +1,7 @@
 import type { temporal } from '@temporalio/proto';
 import type { LedgerEntry, UndoEntry } from '../../contracts/ledger.ts';
 import { activityEnd } from './activity-end.ts';
-import { millis } from './event-time.ts';
+import { millis, timeOf } from './event-time.ts';
 import { stepOf } from './step-of.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
@@ -43,8 +43,6 @@ export function collect(events: HistoryEvent[], entries: Map<string, LedgerEntry
   const longest = Math.max(0, ...[...open.values()].map((activity) => activity.mayActForMs));
   return longest === 0 ? 0 : longest + STOPPING_MS;
 }
-
-const timeOf = (event: HistoryEvent | undefined): string => new Date(millis(event?.eventTime)).toISOString();
 
 function isClosing(event: HistoryEvent | undefined): boolean {
   return Boolean(event?.workflowExecutionCompletedEventAttributes ?? event?.workflowExecutionFailedEventAttributes ?? event?.workflowExecutionCanceledEventAttributes

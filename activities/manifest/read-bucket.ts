@@ -14,8 +14,8 @@ export interface BucketReading {
 }
 
 /** What is asked over another connection once a table is locked; before that, others could hold it until they were asked about, and change the answer. */
-export interface Look<Of = void> {
-  isRefused: (of: Of) => Promise<boolean>;
+export interface Look {
+  isRefused: (table: Table) => Promise<boolean>;
   /** How long an answer may take while whoever wants the table waits: the server then ends the session, also where this process is frozen. In milliseconds. */
   withinMs: number;
 }
@@ -46,7 +46,7 @@ export async function readBucket(client: Client, table: Table, range: PageRange,
     if (look) {
       // A statement that is cancelled lets go; a session that waits for what its client says next knows no such thing.
       await client.query(`${locking}; SET LOCAL idle_in_transaction_session_timeout = ${Math.ceil(look.withinMs)}`);
-      if (await look.isRefused()) {
+      if (await look.isRefused(table)) {
         // Where the table was held over this connection, that may be ended by now.
         await client.query(LET_GO).catch(() => undefined);
         return 'refused';

@@ -46,7 +46,7 @@ export async function readTables(options: {
   /** Which tables are left out since others wait for them, and whether a statement was cancelled for others. */
   way: Pick<GiveWay, 'isAbandoned' | 'wasCancelled'>;
   /** Asked right before each bucket, once its table is locked; a table that is refused is abandoned by then. */
-  look: Look<Table> | undefined;
+  look: Look | undefined;
   onProgress: (progress: ReadProgress) => void; onTableDone: (table: Table) => Promise<void>;
 }): Promise<TablesReading> {
   const { signal, way, look } = options;
@@ -101,7 +101,7 @@ export async function readTables(options: {
         throwIfAborted(signal);
         // After the first race the numbers are worthless; only more races are looked for, so that the next attempt knows all.
         if (moved.size > 0) return;
-        const result = await readBucket(client, table, burst, 'fingerprintAndBounds', { known: bucket, look: look && { ...look, isRefused: () => look.isRefused(table) } }).catch((error: unknown) => {
+        const result = await readBucket(client, table, burst, 'fingerprintAndBounds', { known: bucket, look }).catch((error: unknown) => {
           if (!cannotBeRead(error)) throw error;
           // A column that got another type since the snapshot: at a new position it is read as what it is then, and held.
           if (!isHeld && options.isPaused !== true) return 'moved' as const;

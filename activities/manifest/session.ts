@@ -17,21 +17,32 @@ export interface SessionLimits {
  */
 const NOTICE_A_LOST_HOST: [string, string][] = [['tcp_keepalives_idle', '10'], ['tcp_keepalives_interval', '5'], ['tcp_keepalives_count', '3'], ['tcp_user_timeout', '25000']];
 
+/**
+ * What a database says of these by itself, its owner may have chosen: they decide whether a query runs what is theirs, means
+ * what it says, sees what is there now, and reads all of it and nothing else.
+ */
+const AGAINST_OWNERS: [string, string][] = [
+  ['search_path', OWN_SEARCH_PATH],
+  // What has taken the place of a table would run functions of its owner with our rights. Servers of 2024 and later know this one.
+  ['restrict_nonsystem_relation_kind', 'view, foreign-table'],
+  ['standard_conforming_strings', 'on'],
+  // With it, what CHECK constraints and partition keys call is run to find out whether a query can have any row.
+  ['constraint_exclusion', 'off'],
+  // Serializable and deferrable, each question would wait for others to end; before that, a look would see less than there is by then.
+  ['default_transaction_isolation', 'read committed'],
+  // A policy must fail the reading, not thin it out silently.
+  ['row_security', 'off'],
+  // What is run all the same is to write nothing.
+  ['default_transaction_read_only', 'on'],
+];
+
 /** Everything that changes how a value is written or hashed, or that could end our session behind our back. */
 function fixedSettings(limits: SessionLimits): [string, string][] {
   return [
-    ['search_path', OWN_SEARCH_PATH],
-    // What has taken the place of a table would run functions of its owner with our rights. Servers of 2024 and later know this one.
-    ['restrict_nonsystem_relation_kind', 'view, foreign-table'],
+    ...AGAINST_OWNERS,
     ['TimeZone', 'UTC'], ['DateStyle', 'ISO, YMD'], ['IntervalStyle', 'iso_8601'], ['bytea_output', 'hex'],
     ['extra_float_digits', '3'], ['xmloption', 'content'], ['lc_monetary', 'C'],
-    ['quote_all_identifiers', 'off'], ['standard_conforming_strings', 'on'],
-    // With it, what CHECK constraints and partition keys call is run to find out whether a query can have any row.
-    ['constraint_exclusion', 'off'],
-    // Serializable and deferrable, each question would wait for others to end.
-    ['default_transaction_isolation', 'read committed'],
-    // A policy must fail the reading, not thin it out silently.
-    ['row_security', 'off'],
+    ['quote_all_identifiers', 'off'],
     // One process per connection: the number of connections is the limit that the operator set.
     ['max_parallel_workers_per_gather', '0'], ['jit', 'off'],
     ['statement_timeout', String(limits.statementTimeoutMs)], ['lock_timeout', String(limits.lockTimeoutMs)],
@@ -39,8 +50,14 @@ function fixedSettings(limits: SessionLimits): [string, string][] {
     // If this process dies, the server notices within a second instead of reading on.
     ['client_connection_check_interval', '1000'],
     ...NOTICE_A_LOST_HOST,
-    ['default_transaction_read_only', 'on'],
   ];
+}
+
+/** Takes a connection that began with what its database says out of the hands of that database's owner. */
+export async function fixAgainstOwners(client: Client): Promise<void> {
+  // Before anything that calls a function: with another path that might be theirs.
+  await client.query(`SET search_path = ${OWN_SEARCH_PATH}`);
+  await fix(client, AGAINST_OWNERS);
 }
 
 /** All connections of one reading: opened with fixed settings, ended together, cut at once when the signal fires. */

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { guardianId } from '../../contracts/guardian.ts';
 import { INTERNAL, SIGNALS, type Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { livesOf } from '../support/toy-lives.ts';
 import { acting, reset, resetTo, startToy, toSecondStep, until, type ToyRun } from '../support/toy-runs.ts';
 
 /** What guardians held that were ended by force, and that others come after. */
@@ -15,8 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => environment.stop());
 
-const newest = ({ handle }: ToyRun) => environment.client.workflow.getHandle(handle.workflowId);
-const newestGuardian = ({ guardian }: ToyRun) => environment.client.workflow.getHandle(guardian.workflowId);
+const { newest, newestGuardian } = livesOf(() => environment);
 const owner = ({ handle }: ToyRun) => ({ workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId });
 const evidenceOf = async (run: ToyRun, runId: string) => {
   await newestGuardian(run).result();

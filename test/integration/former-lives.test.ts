@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { livesOf } from '../support/toy-lives.ts';
 import { acting, gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
@@ -16,8 +16,7 @@ beforeAll(async () => {
 afterAll(() => environment.stop());
 
 const start = (input: Record<string, unknown> = {}) => startToy(environment, { stallMs: 60_000, ...input });
-const newest = ({ handle }: ToyRun): WorkflowHandle => environment.client.workflow.getHandle(handle.workflowId);
-const newestGuardian = ({ guardian }: ToyRun) => environment.client.workflow.getHandle(guardian.workflowId);
+const { newest, newestGuardian } = livesOf(() => environment);
 const opensAgain = (run: ToyRun) => until(async () => ((await newest(run).query<Progress>('progress').catch(() => undefined))?.openGate ?? null) !== null, 'the gate is open again');
 const evidenceOf = async ({ handle: { workflowId } }: ToyRun, runId: string) => (await environment.evidence()).find((one) => one.workflowId === workflowId && one.runId === runId);
 

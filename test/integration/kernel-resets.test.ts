@@ -7,6 +7,7 @@ import { lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
 import { NOTHING_SETTLED } from '../../contracts/record.ts';
 import { startKernelEnvironment, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { livesOf } from '../support/toy-lives.ts';
 import { acting, gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
@@ -18,7 +19,7 @@ afterAll(() => environment.stop());
 
 /** Of the target without a gate. */
 const start = (input: Record<string, unknown> = {}) => startToy(environment, { database: 'free', ...input });
-const newest = ({ handle }: ToyRun) => environment.client.workflow.getHandle(handle.workflowId);
+const { newest } = livesOf(() => environment);
 const holders = (target: string) => environment.client.workflow.getHandle(lockId(target)).query<{ holders: { guardianId: string; fence: number }[]; waiting: unknown[] }>('holders');
 
 async function deleteHistory(workflowId: string, runId: string): Promise<void> {

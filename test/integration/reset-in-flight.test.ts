@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { heartbeat } from '@temporalio/activity';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { livesOf } from '../support/toy-lives.ts';
 import { resetTo, startToy, toSecondStep, until, type ToyRun } from '../support/toy-runs.ts';
 import { toyActivities } from '../support/toy/activities.ts';
 
@@ -34,11 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => environment.stop());
 
-const evidenceOf = async (run: ToyRun, runId: string) => {
-  await environment.client.workflow.getHandle(run.handle.workflowId).result().catch(() => undefined);
-  await environment.client.workflow.getHandle(run.guardian.workflowId).result();
-  return (await environment.evidence()).find((one) => one.workflowId === run.handle.workflowId && one.runId === runId);
-};
+const { evidenceOf } = livesOf(() => environment);
 
 /** A new life of a run whose guardian is about to look into the ledger, with its second step under way. */
 async function actAnew(run: ToyRun): Promise<string> {

@@ -1,8 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { livesOf } from '../support/toy-lives.ts';
 import { reset, resetTo, startToy, toSecondStep, until, type ToyRun } from '../support/toy-runs.ts';
 
 /** Runs that are reset to where they held their target, while their guardian undoes or when it is over: what evidence says then of what was undone. */
@@ -13,14 +13,14 @@ beforeAll(async () => {
 });
 afterAll(() => environment.stop());
 
-const newest = ({ handle }: ToyRun) => environment.client.workflow.getHandle(handle.workflowId);
-const phaseOf = async (run: ToyRun) => (await newest(run).query<Progress>('progress').catch(() => undefined))?.phase;
+const { newest, phaseOf, evidenceOf } = livesOf(() => environment);
 const times = async ({ journal }: ToyRun, line: string) => (await journal()).filter((one) => one === line).length;
-const evidenceOf = async (run: ToyRun, runId: string) => {
-  await newest(run).result().catch(() => undefined);
-  await environment.client.workflow.getHandle(run.guardian.workflowId).result();
-  return (await environment.evidence()).find((one) => one.workflowId === run.handle.workflowId && one.runId === runId);
-};
+/** Ends a run by force at its last step, and waits until all is undone. */
+async function undoAtLastStep(run: ToyRun): Promise<void> {
+  await until(async () => (await phaseOf(run)) === 'look last', 'it is at its last step');
+  await run.handle.terminate('test');
+  await run.guardian.result();
+}
 const toTimer = (nanos: number) => (events: Parameters<typeof toSecondStep>[0]) =>
   events.map((event) => event.timerStartedEventAttributes).find((one) => one?.startToFireTimeout?.nanos === nanos)?.workflowTaskCompletedEventId;
 const NOT_UNDONE = { teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('nobody has undone') as string } };
@@ -64,9 +64,7 @@ it('a life that did anew what had been undone, and succeeds, has that undone, an
 
 it('a life that did nothing anew has not succeeded with what had been undone', async () => {
   const run = await startToy(environment, { database: 'last', looksLastMs: 4_000, outside: true });
-  await until(async () => (await phaseOf(run)) === 'look last', 'it is at its last step');
-  await run.handle.terminate('test');
-  await run.guardian.result();
+  await undoAtLastStep(run);
   const runId = await reset(environment, run, 'last');
   expect(await evidenceOf(run, runId)).toMatchObject({ ...ROLLED_BACK, compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
   expect(await run.undone()).toEqual(['two', 'one']);
@@ -94,9 +92,7 @@ it('nor with what a guardian had undone that was ended by force before it could 
 it('nor with what was undone before a life between had taken the target anew', async () => {
   const run = await startToy(environment, { database: 'between', looksLastMs: 3_000, outside: true });
   const first = run.handle.firstExecutionRunId;
-  await until(async () => (await phaseOf(run)) === 'look last', 'it is at its last step');
-  await run.handle.terminate('test');
-  await run.guardian.result();
+  await undoAtLastStep(run);
   const { events } = await environment.client.workflow.getHandle(run.handle.workflowId, first).fetchHistory();
   const last = events?.findLast((event) => event.workflowTaskCompletedEventAttributes)?.eventId;
   await reset(environment, run, 'first');
@@ -124,9 +120,7 @@ it('nor beside what it did anew, under the guardian that a life between had left
 
 it('but with what is for the run only, and is undone in any case', async () => {
   const run = await startToy(environment, { database: 'always', looksLastMs: 2_000, outside: true, undoesWhen: 'always' });
-  await until(async () => (await phaseOf(run)) === 'look last', 'it is at its last step');
-  await run.handle.terminate('test');
-  await run.guardian.result();
+  await undoAtLastStep(run);
   const runId = await reset(environment, run, 'last');
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'succeeded', compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
 }, 60_000);

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { ApplicationFailure } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { livesOf } from '../support/toy-lives.ts';
 import { resetTo, startToy, toSecondStep, until, type ToyRun } from '../support/toy-runs.ts';
 
 /** Runs that are reset while the evidence of their former life cannot be written: their guardian has settled, and waits for what comes. */
@@ -30,13 +30,7 @@ beforeAll(async () => {
 });
 afterAll(() => environment.stop());
 
-const newest = ({ handle }: ToyRun) => environment.client.workflow.getHandle(handle.workflowId);
-const phaseOf = async (run: ToyRun) => (await newest(run).query<Progress>('progress').catch(() => undefined))?.phase;
-const evidenceOf = async (run: ToyRun, runId: string) => {
-  await newest(run).result().catch(() => undefined);
-  await environment.client.workflow.getHandle(run.guardian.workflowId).result();
-  return (await environment.evidence()).find((one) => one.workflowId === run.handle.workflowId && one.runId === runId);
-};
+const { newest, phaseOf, evidenceOf } = livesOf(() => environment);
 /** To before its last step, which takes 3 s. */
 const resetToLast = (run: ToyRun) => resetTo(environment, run, (events) =>
   events.map((event) => event.timerStartedEventAttributes).find((one) => String(one?.startToFireTimeout?.seconds) === '3')?.workflowTaskCompletedEventId);
