@@ -7,7 +7,7 @@ import { lockRefused, sqlState } from '../manifest/errors.ts';
 import { LockPatience } from '../manifest/lock-patience.ts';
 import { lockStatement } from '../manifest/lock-table.ts';
 import { areOfTheirTypes, onlyIf, quotedName } from '../manifest/only-if.ts';
-import { mayDoAnything, mayRunTheirs, WHY_NOT_PLANNED } from '../manifest/planned-functions.ts';
+import { mayDoAnything, mayRunTheirs, waitForIndexes, WHY_NOT_PLANNED } from '../manifest/planned-functions.ts';
 import { fixAgainstOwners } from '../manifest/session.ts';
 import { WAIT_NO_MORE } from '../manifest/table-locks.ts';
 
@@ -47,9 +47,10 @@ export type BeatsOf = 'source' | 'copy';
 /** Ordinary, partitioned, materialized. */
 const TABLES: ReadonlySet<string> = new Set(['r', 'p', 'm']);
 
-/** SQL: whether a query of a table, its partitions and whatever inherits from it may run functions of others with rights that are worth having. */
-const mayLendRights = (oid: string): string => `${mayDoAnything} AND EXISTS (
-  WITH RECURSIVE tree AS (SELECT ${oid}::oid AS oid UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid) SELECT FROM tree t WHERE ${mayRunTheirs('t.oid')})`;
+/** SQL: a table, its partitions and whatever inherits from it. */
+const treeOf = (oid: string): string => `WITH RECURSIVE tree AS (SELECT ${oid}::oid AS oid UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid)`;
+/** SQL: whether a query of these may run functions of others with rights that are worth having. */
+const mayLendRights = (oid: string): string => `${mayDoAnything} AND EXISTS (${treeOf(oid)} SELECT FROM tree t WHERE ${mayRunTheirs('t.oid')})`;
 
 /**
  * Finds the table as the database's own search path has it, and looks at its column; gives both as they are named in SQL, with what comes before a query of them in the same message.
@@ -80,7 +81,7 @@ export async function findBeats(client: Client, { table, column }: HeartbeatSett
   if (asked?.mighty === false) return { ...names, guarded: '' };
   if (asked?.lends !== false) throw new NoInstants(`the heartbeat table ${table} is not read: ${WHY_NOT_PLANNED}; or name another`);
   // Locked first: somebody who has the table locked could let us look, and then give it what we looked for; and so could who has an index locked that the planner waits for.
-  return { ...names, guarded: `${lockStatement(found, from)}; ${WAIT_NO_MORE}; ${onlyIf(`to_regclass(${quotedName(found)})::oid = ${oid} AND NOT (${mayLendRights(oid)})`)};` };
+  return { ...names, guarded: `${lockStatement(found, from)}; ${WAIT_NO_MORE}; ${waitForIndexes(`${treeOf(oid)} SELECT oid FROM tree`)}; ${onlyIf(`to_regclass(${quotedName(found)})::oid = ${oid} AND NOT (${mayLendRights(oid)})`)};` };
 }
 
 /** The type underneath all domains; undefined without such a column, which is told where it is read. */

@@ -17,6 +17,13 @@ export const mayRunTheirs = (relation: string): string => `EXISTS (
   JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
   JOIN pg_roles r ON r.oid = p.proowner WHERE NOT r.rolsuper)`;
 
+/**
+ * A query that is refused, as a lock, while somebody has an index of one of these relations to themselves, which the planner would wait
+ * for: who has waited there once need not do so after the look, and what was made meanwhile is what the look then sees.
+ * @param relations what is in parentheses after IN: oids, in SQL
+ */
+export const waitForIndexes = (relations: string): string => `SELECT count(pg_relation_size(indexrelid)) FROM pg_index WHERE indrelid IN (${relations})`;
+
 /** SQL: whether who is connected may do anything on the server's host, or become somebody who may: a function that runs with their rights can, too. */
 export const mayDoAnything = `EXISTS (SELECT FROM pg_roles r WHERE (r.rolsuper OR r.rolname IN ('pg_execute_server_program', 'pg_write_server_files')) AND pg_has_role(session_user, r.oid, 'MEMBER'))`;
 
@@ -39,6 +46,7 @@ export async function lookerForTheirs(control: Client): Promise<((table: { oid: 
   if (!await isMighty(control)) return undefined;
   return async ({ oid }) => {
     // Prepared: to plan it takes longer than to answer it.
+    await control.query({ name: 'indexes', text: waitForIndexes('$1::oid'), values: [oid] });
     const { rows: [row] } = await control.query<{ runs: boolean }>({ name: 'running-theirs', text: `SELECT ${mayRunTheirs('$1::oid')} AS runs`, values: [oid] });
     return row?.runs !== false;
   };
