@@ -54,7 +54,7 @@ const manifestLimitsSchema = z.strictObject({
   maxXminAge: durationMs.default(30 * 60_000),
   maxRetainedWal: sizeBytes.default(8 * 2 ** 30),
   /** Share of time spent reading; below 1 it pauses after each megabyte and spares production, as long as half of `maxXminAge` suffices. */
-  dutyCycle: z.number().gt(0).max(1).default(0.1),
+  dutyCycle: z.number().gt(0).max(1).default(0.04),
 });
 
 const objectivesSchema = z.strictObject({

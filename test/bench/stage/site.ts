@@ -79,6 +79,8 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
         [name]: {
           connection: { host: '127.0.0.1', port: production.port, database: production.database, user: production.superuser.user, passwordFile: join(root, `${name}.password`) },
           provider: { kind: 'archive', repository: join(root, `${name}-backups`), walDirectory: production.archiveDirectory },
+          // Nobody's writes are to be spared while recovery points are taken.
+          manifest: { dutyCycle: 1 },
         },
       },
     }), { mode: 0o600 });
