@@ -137,6 +137,8 @@ export const comparisonResultSchema = z.object({
   differences: z.array(differenceSchema),
   notVerified: z.array(notVerifiedSchema),
   compared: z.object({ tables: z.number(), rows: z.number(), bytes: z.number(), buckets: z.number(), catalogObjects: z.number(), sequences: z.number() }),
+  /** Tables of which no more than the number of rows was compared. */
+  counted: z.object({ tables: z.number(), rows: z.number() }),
   /** Prepared transactions that the copy still holds: they keep locks and must be resolved before use. */
   preparedTransactions: z.array(z.string()),
   durationMs: z.number(),

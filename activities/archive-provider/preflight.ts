@@ -47,9 +47,10 @@ export async function lookAtHost(
   if (open !== undefined) problems.push({ name: 'drills directory', problem: `${open}; ${CLOSE_DRILLS}` });
   const { bavail, bsize } = await statfs(await nearestExisting(directory));
   const free = bavail * bsize;
-  // Replay copies each segment into pg_wal once more and frees it at a restart point, which may come late.
-  const needed = plan.predicted.bytes + plan.archive.bytes + reserve;
-  check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup ${mib(plan.predicted.bytes - plan.archive.bytes)}, WAL ${mib(plan.archive.bytes)} twice, since replay copies it once more, and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed with WAL counted twice`);
+  // A server of another user links each segment into pg_wal; one of ours has them mounted for reading only, and frees its copies at a restart point, which may come late.
+  const copies = process.getuid?.() === 0 ? 0 : plan.archive.bytes;
+  const needed = plan.predicted.bytes + copies + reserve;
+  check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup ${mib(plan.predicted.bytes - plan.archive.bytes)}, WAL ${mib(plan.archive.bytes)}${copies > 0 ? ' twice, since replay copies it once more' : ''}, and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed${copies > 0 ? ' with WAL counted twice' : ''}`);
 
   const hostGlibc = glibcVersion();
   const { arch } = process;

@@ -71,8 +71,21 @@ export async function copyFiles(args: CopyFilesArgs): Promise<CopiedFile[]> {
   }
 }
 
+/** Copying processes of this one that are done, and bring what they copied to the disk. */
+const flushing = new Set<number>();
+
+/** Whether this is a copying process of ours that copies no more, and only brings to the disk what it copied. */
+export function isFlushing(pid: number): boolean {
+  return flushing.has(pid);
+}
+
 /** This process may end without waiting; the other one notices. */
 function letFlush(child: ChildProcess): void {
+  const { pid, exitCode, signalCode } = child;
+  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+  flushing.add(pid);
+  // No other process has its number before that.
+  child.once('exit', () => flushing.delete(pid));
   child.unref();
   child.channel?.unref();
 }

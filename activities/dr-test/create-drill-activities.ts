@@ -80,7 +80,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
         database, connections: drills.connections, depth, signal, onProgress: (progress) => onProgress({ phase: `${progress.phase} of ${database}`, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal }),
       });
       return {
-        tables: result.compared.tables, rows: result.compared.rows, objects: result.compared.catalogObjects, checks: comparisonChecks(result),
+        tables: result.compared.tables, rows: result.compared.rows, counted: result.counted, objects: result.compared.catalogObjects, checks: comparisonChecks(result),
         notVerified: reasonsOf(result.notVerified), seconds: secondsSince(started),
       };
     }),

@@ -7,13 +7,18 @@ const LISTED = 20;
 
 /** A comparison as checks: one that passed, or one for each thing that differs, named so that a person can go and look. */
 export function comparisonChecks(result: ComparisonResult): Check[] {
-  const { compared, differences, database } = result;
-  if (differences.length === 0) {
-    return [{ name: `contents of ${database}`, outcome: 'passed', detail: `${compared.rows} rows in ${compared.tables} tables, ${compared.catalogObjects} definitions and ${compared.sequences} sequences are as at ${result.lsn}` }];
-  }
+  const { differences, database } = result;
+  if (differences.length === 0) return [{ name: `${result.compared.tables === 0 && result.counted.tables > 0 ? 'definitions and counts' : 'contents'} of ${database}`, outcome: 'passed', detail: whatIsEqual(result) }];
   const listed = differences.slice(0, LISTED).map((difference): Check => ({ ...describe(difference), outcome: 'failed' }));
   if (differences.length > LISTED) listed.push({ name: `contents of ${database}`, outcome: 'failed', detail: `and ${differences.length - LISTED} more differences` });
   return listed;
+}
+
+/** No more than was compared. */
+function whatIsEqual({ compared, counted, lsn }: ComparisonResult): string {
+  const rows = compared.tables > 0 || counted.tables === 0 ? `${compared.rows} rows in ${compared.tables} tables, ` : '';
+  const equal = `${rows}${compared.catalogObjects} definitions and ${compared.sequences} sequences are as at ${lsn}`;
+  return counted.tables === 0 ? equal : `${equal}; ${counted.rows} rows in ${counted.tables} tables are as many as there, and were not compared`;
 }
 
 /**

@@ -135,9 +135,9 @@ async function readEnvironment(pid: number): Promise<string[] | undefined> {
   return readFile(`/proc/${pid}/environ`, 'utf8').then((text) => text.split('\0'), () => undefined);
 }
 
-/** Ends everything that an earlier attempt started for a drill, also a server that has not come to write its lock file yet. */
-export async function endProcessesOf(args: { marker: { name: string; value: string }; directory: string }): Promise<void> {
-  const found = await findProcesses(args);
+/** Ends everything that an earlier attempt started for a drill, also a server that has not come to write its lock file yet; but nothing that is `spared`. */
+export async function endProcessesOf(args: { marker: { name: string; value: string }; directory: string; spared?: (pid: number) => boolean }): Promise<void> {
+  const found = (await findProcesses(args)).filter(({ pid }) => args.spared?.(pid) !== true);
   for (const { pid } of found) sendSignal(pid, 'SIGKILL');
   await untilGone(found, 10_000);
 }

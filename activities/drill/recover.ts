@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isFlushing } from '../archive/copy-files.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { type OnProgress, RecoveryFailure } from '../archive/recovery-failure.ts';
 import { historyFileName, parseHistory } from '../archive/wal.ts';
@@ -129,7 +130,8 @@ async function stopForRestart({ drill, signal }: RecoverArgs, mode: 'fast' | 'im
   signal?.throwIfAborted();
   await stopDrill({ drill, mode });
   signal?.throwIfAborted();
-  await endProcessesOf({ marker: drillMarker(drill.name), directory: drill.directory });
+  // The copy goes on its way to the disk meanwhile: the server would have to wait for all of it at the end of its recovery.
+  await endProcessesOf({ marker: drillMarker(drill.name), directory: drill.directory, spared: isFlushing });
   await removeEmptyLocks(drill);
 }
 

@@ -8,7 +8,7 @@ export async function freeBytes(drill: Pick<Drill, 'directory'>): Promise<number
 }
 
 /**
- * Replay needs space of its own: it copies each segment once more, and what it writes makes tables grow. So does what
+ * Replay needs space of its own: it may have to copy each segment once more, and what it writes makes tables grow. So does what
  * checks and an application do with the copy.
  */
 export function notEnoughSpace(who: string, drill: Pick<Drill, 'directory' | 'reserveBytes'>, free: number): RecoveryFailure {

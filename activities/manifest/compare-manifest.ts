@@ -81,7 +81,8 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
     const prepared = await reader.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid');
     return {
       database: options.database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences, notVerified,
-      compared: { ...tables.compared, catalogObjects: sameQueries ? expected.catalog.length + (isFirst ? manifest.globals.length : 0) : 0, sequences: expected.sequences.length },
+      compared: { ...tables.compared, catalogObjects: sameQueries ? expected.catalog.length + (isFirst ? manifest.globals.length : 0) : 0, sequences: sequences.compared },
+      counted: tables.counted,
       preparedTransactions: prepared.rows.map((row) => row.gid),
       durationMs: performance.now() - started,
     };

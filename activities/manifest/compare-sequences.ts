@@ -3,8 +3,8 @@ import type { Difference, SequenceManifest } from '../../contracts/manifest.ts';
 import { saysNothingOfTheData, sqlState } from './errors.ts';
 import { isBehind, isBeyond, listSequences, readPositions } from './sequences.ts';
 
-/** `unknown` and `locked` name what was not compared. */
-export interface SequencesComparison { differences: Difference[]; unknown: string[]; locked: string[] }
+/** `unknown` and `locked` name what was not compared; `compared` is the number of those that were. */
+export interface SequencesComparison { differences: Difference[]; unknown: string[]; locked: string[]; compared: number }
 
 /**
  * Whether the sequences of a paused copy stand where they must.
@@ -12,7 +12,7 @@ export interface SequencesComparison { differences: Difference[]; unknown: strin
  * @param locked what a transaction under way locks, by oid: as long as the copy is paused, to wait for it would be in vain
  */
 export async function compareSequences(client: Client, expected: readonly SequenceManifest[], locked: ReadonlySet<number>): Promise<SequencesComparison> {
-  const result: SequencesComparison = { differences: [], unknown: [], locked: [] };
+  const result: SequencesComparison = { differences: [], unknown: [], locked: [], compared: 0 };
   const existing = new Map((await listSequences(client)).map((sequence) => [keyOf(sequence), sequence]));
   for (const sequence of expected) {
     const name = `${sequence.schema}.${sequence.name}`;
@@ -43,6 +43,7 @@ export async function compareSequences(client: Client, expected: readonly Sequen
     else if (isInTable && sequence.sourceBehind === null) result.unknown.push(described);
     // One that is behind a table that the source was behind itself can only be held against itself.
     else if (sequence.nextAtLeast === null && (furthest === undefined || isInTable)) result.unknown.push(described);
+    else result.compared += 1;
   }
   return result;
 }

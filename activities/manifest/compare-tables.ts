@@ -18,7 +18,10 @@ export interface TablesComparison {
   incomparable: string[];
   /** Tables that a transaction under way at the position locks: nothing of them can be read there. */
   locked: string[];
+  /** Of contents. */
   compared: { tables: number; rows: number; bytes: number; buckets: number };
+  /** Of which no more than the number of rows was compared. */
+  counted: { tables: number; rows: number };
 }
 
 /** Reads the same ranges of pages that the manifest has, and names every one that differs. */
@@ -31,7 +34,7 @@ export async function compareTables(options: {
   const { signal } = options;
   const found = new Map(options.found.map((table) => [keyOf(table), table]));
   const rowsDifferences = new Map<TableManifest, RowsDifference>();
-  const result: TablesComparison = { differences: [], incomparable: [], locked: [], compared: { tables: 0, rows: 0, bytes: 0, buckets: 0 } };
+  const result: TablesComparison = { differences: [], incomparable: [], locked: [], compared: { tables: 0, rows: 0, bytes: 0, buckets: 0 }, counted: { tables: 0, rows: 0 } };
   const progress: ReadProgress = { tablesDone: 0, tablesTotal: options.expected.length, bytesDone: 0, bytesTotal: options.expected.reduce((sum, table) => sum + table.bytes, 0), rows: 0 };
   const queue = new WorkQueue<Client>();
 
@@ -61,8 +64,9 @@ export async function compareTables(options: {
       const actual = await read(comparable ? 'fingerprint' : 'count');
       const equal = actual.rows === expected.rows && (!comparable || actual.fingerprint === expected.fingerprint);
       if (!equal && buckets.length > 1) return await oneByOne();
-      result.compared.rows += actual.rows;
-      result.compared.buckets += buckets.length;
+      progress.rows += actual.rows;
+      (comparable ? result.compared : result.counted).rows += actual.rows;
+      if (comparable) result.compared.buckets += buckets.length;
       if (!equal) {
         const difference = differ(manifest);
         difference.rowsFound += actual.rows - expected.rows;
@@ -81,7 +85,6 @@ export async function compareTables(options: {
       result.differences.push({ kind: 'unreadable', table: labelOf(manifest), code, message, ...range });
     }
     progress.bytesDone += (manifest.bytes / manifest.buckets.length) * buckets.length;
-    progress.rows = result.compared.rows;
     options.onProgress({ ...progress });
   };
 
@@ -98,8 +101,8 @@ export async function compareTables(options: {
     }
     const comparable = options.depth === 'standard' && table.method === manifest.method;
     if (options.depth === 'standard' && !comparable) result.incomparable.push(labelOf(manifest));
-    result.compared.tables += 1;
-    result.compared.bytes += manifest.bytes;
+    (comparable ? result.compared : result.counted).tables += 1;
+    if (comparable) result.compared.bytes += manifest.bytes;
     const groups = neighbours(manifest);
     let left = groups.length;
     queue.add(groups.map((buckets) => async (client: Client) => {

@@ -6,9 +6,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { copyFiles, type CopyRequest } from '../../activities/archive/copy-files.ts';
-import { endDrill } from '../../activities/drill/destroy.ts';
 import { drillMarker } from '../../activities/drill/drill.ts';
 import { findProcesses } from '../../activities/drill/processes.ts';
+import { destroyDrill, endDrill } from '../../activities/drill/destroy.ts';
+import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
+import { archiveNow, backUp, DRILL_NAME, drillOf, productionPaths, startArchivedSource } from '../support/archived-source.ts';
+import { copyToSlowDisks, makeSlowDisk } from '../support/slow-disk.ts';
 import { until } from '../support/toy-runs.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../activities/archive/copy-process.mjs', import.meta.url));
@@ -29,28 +32,9 @@ function requestOf(sizes: Record<string, number>): Omit<CopyRequest, 'threads'> 
   return { directories: [], jobs, spaceOf: root, reflink: false };
 }
 
-/** A disk that keeps nothing until `release`, for a copying process that imports `hook`; `lines` says what it was asked to keep. */
-function makeSlowDisk() {
-  const [log, hook, released] = ['log', 'slow-disk.mjs', 'released'].map((name) => join(root, name)) as [string, string, string];
-  writeFileSync(log, '');
-  writeFileSync(hook, `
-    import fs from 'node:fs';
-    const open = fs.promises.open;
-    fs.promises.open = async (path, ...more) => {
-      const file = await open(path, ...more);
-      file.datasync = async () => {
-        fs.appendFileSync(${JSON.stringify(log)}, 'begun ' + path + '\\n');
-        while (!fs.existsSync(${JSON.stringify(released)})) await new Promise((resolve) => setTimeout(resolve, 20));
-        fs.appendFileSync(${JSON.stringify(log)}, 'kept ' + path + '\\n');
-      };
-      return file;
-    };`);
-  return { hook, release: () => writeFileSync(released, ''), lines: () => readFileSync(log, 'utf8').trim().split('\n') };
-}
-
 /** Resolves when the copy is done. */
 async function copyToSlowDisk(request: Omit<CopyRequest, 'threads'>) {
-  const disk = makeSlowDisk();
+  const disk = makeSlowDisk(root);
   const child = spawn(process.execPath, ['--import', disk.hook, PROGRAM], { cwd: '/', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   onTestFinished(() => { child.kill('SIGKILL'); });
   const exit = once(child, 'exit');
@@ -84,12 +68,7 @@ it('ends at once when nobody waits for it any more', async () => {
 
 it('is a process of its drill as long as it runs, and leaves none', async ({ skip }) => {
   if (process.platform !== 'linux') return skip('processes are found by their environment on Linux');
-  const { hook, release } = makeSlowDisk();
-  // The copy is started by the first `ionice` of the search path.
-  writeFileSync(join(root, 'ionice'), `#!/bin/sh\nexec "$3" --import '${hook}' "$4"\n`, { mode: 0o700 });
-  const path = process.env['PATH'];
-  process.env['PATH'] = `${root}:${path}`;
-  onTestFinished(() => { process.env['PATH'] = path; });
+  const { release } = copyToSlowDisks(root);
   const marker = drillMarker('flushed');
   const copy = (name: string) => copyFiles({ ...requestOf({ [name]: 200 * MEGABYTE }), phase: 'copy', flush: true, marker });
   const running = () => findProcesses({ marker, directory: join(root, 'flushed') });
@@ -102,3 +81,26 @@ it('is a process of its drill as long as it runs, and leaves none', async ({ ski
   release();
   await until(async () => (await running()).length === 0, 'the process has ended by itself');
 });
+
+it('goes on for the backup and its WAL while the server recovers, which does not end it; the end of the drill does', async ({ skip }) => {
+  if (process.platform !== 'linux') return skip('processes are found by their environment on Linux');
+  const source = await startArchivedSource();
+  onTestFinished(() => source.server.stop());
+  await source.server.withClient('postgres', (client) => client.query("CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 20000)"));
+  const point = await backUp(source, 'b1');
+  await source.server.withClient('postgres', (client) => client.query('CREATE TABLE later AS SELECT 1 AS n'));
+  await archiveNow(source);
+  const { lines } = copyToSlowDisks(root);
+  const { drill, wal } = await drillOf(source, point);
+  const place = { name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) };
+  onTestFinished(async () => { await destroyDrill(place); });
+  const flushing = async () => (await findProcesses({ marker: drillMarker(DRILL_NAME), directory: drill.directory })).filter(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('runbook: drill to disk'));
+  const begun = await flushing();
+  expect(begun).toHaveLength(2);
+  expect(lines().toSorted()).toEqual([expect.stringMatching(/^begun .*\/data\/base\//), expect.stringMatching(/^begun .*\/wal\//)]);
+  await recoverToLsnAndPause({ drill, lsn: point.stopLsn, timeline: 1 });
+  await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
+  expect(await flushing()).toEqual(begun);
+  await destroyDrill(place);
+  expect(await flushing()).toEqual([]);
+}, 60_000);

@@ -78,6 +78,16 @@ describe('dr-test on a database under write load', () => {
     expect(await leftovers()).toEqual([]);
   });
 
+  it('to depth quick, says that definitions and counts are as they were, and nothing of contents', async () => {
+    const { evidence, failure } = await runDrill(demo, { depth: 'quick' });
+    expect(failure).toBeUndefined();
+    expect(evidence.verdict?.restore).toBe('notProven');
+    expect(evidence.notVerified.join()).toMatch(/depth quick counts rows and compares the catalog only/);
+    const ofShop = evidence.checks.filter(({ name }) => name.endsWith(' of shop'));
+    expect(ofShop).toEqual([{ name: 'definitions and counts of shop', outcome: 'passed', detail: expect.stringMatching(/^[1-9]\d* definitions and [1-9]\d* sequences are as at [0-9A-F/]+; [1-9]\d* rows in [1-9]\d* tables are as many as there, and were not compared$/) as string }]);
+    expect(evidence.steps.find(({ name }) => name === 'compare shop')?.summary).toMatch(/^0 tables, 0 rows, .* definitions; .* tables counted only, .* rows$/);
+  });
+
   it('what a stalled worker holds open at the source is ended, and looked for', async () => {
     const drill = await DrillRun.start(demo.client);
     expect(await drill.pauseBefore('compare shop')).toBe(true);

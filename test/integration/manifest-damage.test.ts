@@ -33,6 +33,21 @@ describe('contents', () => {
     expect((await compare()).differences).toEqual([]);
   });
 
+  test('to depth quick, rows are counted: it says so, finds a row that is missing, and does not see one that differs', async () => {
+    const everything = await compare();
+    expect(everything.counted).toEqual({ tables: 0, rows: 0 });
+    await run('UPDATE accounts SET balance = 1001 WHERE id = 77');
+    try {
+      const { equal, compared, counted } = await compare('quick');
+      expect({ equal, counted, ...compared }).toEqual({ ...everything.compared, equal: true, tables: 0, rows: 0, bytes: 0, buckets: 0, counted: { tables: everything.compared.tables, rows: everything.compared.rows } });
+      await run('DELETE FROM accounts WHERE id = 77');
+      expect((await compare('quick')).differences).toEqual([expect.objectContaining({ kind: 'rows', table: 'public.accounts', rowsExpected: 20_000, rowsFound: 19_999 })]);
+    } finally {
+      await run('INSERT INTO accounts VALUES (77, 1000, repeat($$n$$, 50)) ON CONFLICT DO NOTHING; UPDATE accounts SET balance = 1000 WHERE id = 77');
+      manifest = await take();
+    }
+  });
+
   test('of neighbouring ranges that are read at once only those that differ are named, with their keys', async () => {
     manifest = await take({ bucketBytes: 128 * 1024 });
     const buckets = manifest.databases.find(({ database }) => database === 'postgres')?.tables.find(({ name }) => name === 'accounts')?.buckets ?? [];

@@ -1,6 +1,6 @@
-import { expect, it } from 'vitest';
-import { reasonsOf } from '../../activities/dr-test/findings.ts';
-import type { NotVerified } from '../../contracts/manifest.ts';
+import { describe, expect, it } from 'vitest';
+import { comparisonChecks, reasonsOf } from '../../activities/dr-test/findings.ts';
+import type { ComparisonResult, NotVerified } from '../../contracts/manifest.ts';
 
 const many = (count: number, entry: Omit<NotVerified, 'what'>, what: string): NotVerified[] => Array.from({ length: count }, (_, index) => ({ ...entry, what: `${what} ${index}` }));
 const UNLOGGED = { database: 'shop', why: 'not recoverable by design', byDesign: true };
@@ -19,4 +19,20 @@ it('says of a part the same as of the whole, so that each reason is listed once'
   const whole = [...many(30, UNLOGGED, 'unlogged table'), ...many(30, { ...UNLOGGED, database: 'crm' }, 'unlogged table')];
   const part = reasonsOf(whole.filter(({ database }) => database === 'crm'));
   expect(reasonsOf(whole).byDesign).toEqual(expect.arrayContaining(part.byDesign));
+});
+
+describe('a comparison without differences', () => {
+  const result = (over: Partial<ComparisonResult>): ComparisonResult => ({
+    database: 'shop', lsn: '0/1', depth: 'standard', equal: true, differences: [], notVerified: [], preparedTransactions: [], durationMs: 1,
+    compared: { tables: 3, rows: 30, bytes: 1, buckets: 3, catalogObjects: 5, sequences: 2 }, counted: { tables: 0, rows: 0 }, ...over,
+  });
+
+  it.each([
+    ['of everything', {}, 'contents of shop', '30 rows in 3 tables, 5 definitions and 2 sequences are as at 0/1'],
+    ['of some tables of which the rows were only counted', { counted: { tables: 1, rows: 7 } }, 'contents of shop', '30 rows in 3 tables, 5 definitions and 2 sequences are as at 0/1; 7 rows in 1 tables are as many as there, and were not compared'],
+    ['of counts only', { compared: { tables: 0, rows: 0, bytes: 0, buckets: 0, catalogObjects: 5, sequences: 2 }, counted: { tables: 4, rows: 37 } }, 'definitions and counts of shop', '5 definitions and 2 sequences are as at 0/1; 37 rows in 4 tables are as many as there, and were not compared'],
+    ['of a database without tables', { compared: { tables: 0, rows: 0, bytes: 0, buckets: 0, catalogObjects: 5, sequences: 0 } }, 'contents of shop', '0 rows in 0 tables, 5 definitions and 0 sequences are as at 0/1'],
+  ])('%s claims no more than that', (_what, over, name, detail) => {
+    expect(comparisonChecks(result(over))).toEqual([{ name, outcome: 'passed', detail }]);
+  });
 });

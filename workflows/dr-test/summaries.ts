@@ -1,3 +1,4 @@
+import type { CompareResult } from '../../activities/dr-test/drill-activities.ts';
 import type { Check } from '../../contracts/evidence.ts';
 
 /** `3 tables`, `1 row`. */
@@ -31,6 +32,12 @@ export function summaryOf(checks: readonly Check[]): string {
   const [failed, skipped] = [number('failed'), number('skipped')];
   if (failed > 0) return `${failed} of ${checks.length} failed${skipped > 0 ? `, ${skipped} without an answer` : ''}`;
   return skipped > 0 ? `${skipped} of ${checks.length} without an answer` : `${checks.length} passed`;
+}
+
+/** What was compared, and of how much no more than the number of rows. */
+export function comparedIn({ tables, rows, counted, objects, checks }: CompareResult): string {
+  const number = counted && counted.tables > 0 ? `; ${count(counted.tables, 'table')} counted only, ${count(counted.rows, 'row')}` : '';
+  return `${count(tables, 'table')}, ${count(rows, 'row')}, ${count(objects, 'definition')}${number}${hasFailed(checks) ? '; not all as in the manifest' : ''}`;
 }
 
 /** Whether one of them failed: the step that made them must not look as if all were well. */

@@ -8,7 +8,7 @@ import { hostClockSkew } from './clock-skew.ts';
 import { recoveryActuals } from './recovery-actuals.ts';
 import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import { bindingOf } from './binding.ts';
-import { bytes, count, hasFailed, seconds, summaryOf } from './summaries.ts';
+import { bytes, comparedIn, count, hasFailed, seconds, summaryOf } from './summaries.ts';
 import { judge, judgedRta, unanswered, verdictSoFar } from './verdict.ts';
 
 /** A backup that fails in one of these ways was proven unsound: that is a finding, not an accident. */
@@ -66,7 +66,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
     });
     replays.push(replayed);
     const compared = await run.step(`compare ${source.name}`, () => host.compareWithManifest({ drill, manifestId: plan.manifest?.id ?? '', database: source.name, depth: plan.depth }), {
-      summary: (result) => `${count(result.tables, 'table')}, ${count(result.rows, 'row')}, ${count(result.objects, 'definition')}${hasFailed(result.checks) ? '; not all as in the manifest' : ''}`,
+      summary: comparedIn,
       failed: (result) => hasFailed(result.checks),
       skippable: { result: NOT_COMPARED, costs: `${source.name}: rows and definitions were not compared, since an operator skipped that` },
     });
