@@ -13,14 +13,14 @@ export interface ApprovalStatement {
   /** The present life of that run: a reset makes another, which repeats the messages of the former. */
   runId: string;
   gate: string;
-  /** A gate can open twice in a run. */
-  openedAt: string;
+  /** Since when the gate shows this plan: it can open twice in a run, and come back to a plan on which decisions are void since. */
+  planShownAt: string;
   planHash: string;
   decision: 'approve' | 'reject';
   comment: string | null;
 }
 
 /** The bytes that are signed: canonical JSON (RFC 8785) in UTF-8, and a line feed, as a file has. */
-export function approvalStatement({ runbook, target, owner, runId, gate, openedAt, planHash, decision, comment }: ApprovalStatement): string {
-  return `${canonicalJson({ runbook, target, owner: { workflowId: owner.workflowId, firstExecutionRunId: owner.firstExecutionRunId }, runId, gate, openedAt, planHash, decision, comment })}\n`;
+export function approvalStatement({ runbook, target, owner, runId, gate, planShownAt, planHash, decision, comment }: ApprovalStatement): string {
+  return `${canonicalJson({ runbook, target, owner: { workflowId: owner.workflowId, firstExecutionRunId: owner.firstExecutionRunId }, runId, gate, planShownAt, planHash, decision, comment })}\n`;
 }

@@ -61,7 +61,7 @@ export const QUERIES = { progress: 'progress', plan: 'plan', compensations: 'com
 export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release', holders: 'holders' } as const;
 
 /** A gate that waits for people. `note`: what they have to know of its policy; null mostly. */
-interface OpenGateView { name: string; openedAt: string; expiresAt: string; /** To what instant it can be extended; absent from a worker of older code. */ latestExpiry?: string; planHash: string; approvers: string[]; quorum: number; assurance: string; note: string | null }
+interface OpenGateView { name: string; openedAt: string; /** Since when it shows this plan; absent from a worker of older code. */ planShownAt?: string; expiresAt: string; /** To what instant it can be extended; absent from a worker of older code. */ latestExpiry?: string; planHash: string; approvers: string[]; quorum: number; assurance: string; note: string | null }
 
 /** A step that failed, or that the run is paused before, and what an operator can do about it. */
 interface WaitingStepView {

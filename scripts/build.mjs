@@ -72,7 +72,7 @@ async function bundleWorkflows() {
   const workflowInterceptorModules = [join(root, 'dist', 'workflows', 'procedure', 'step-header.js')];
   // Without it anybody's argument in an encoding that the SDK does not know would fail a workflow's task for ever.
   const payloadConverterPath = join(root, 'dist', 'workflows', 'procedure', 'payload-converter.js');
-  const preloadModules = [join(root, 'dist', 'workflows', 'procedure', 'shared-modules.js')];
+  const preloadModules = [join(root, 'dist', 'workflows', 'shared-modules.js')];
   const { bundleWorkflowCode } = await import('@temporalio/worker');
   const quiet = () => {};
   // Lines for stack traces without the sources, which lie beside it: each worker reads the map at its start.

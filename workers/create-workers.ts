@@ -63,6 +63,6 @@ function workflowSource(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath
     workflowsPath: fileURLToPath(new URL(`../workflows/index.${extension}`, import.meta.url)),
     interceptors: { workflowModules: [fileURLToPath(new URL(`../workflows/procedure/step-header.${extension}`, import.meta.url))] },
     dataConverter: { payloadConverterPath: fileURLToPath(new URL(`../workflows/procedure/payload-converter.${extension}`, import.meta.url)) },
-    bundlerOptions: { preloadModules: [fileURLToPath(new URL(`../workflows/procedure/shared-modules.${extension}`, import.meta.url))] },
+    bundlerOptions: { preloadModules: [fileURLToPath(new URL(`../workflows/shared-modules.${extension}`, import.meta.url))] },
   };
 }

@@ -62,7 +62,7 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
       // Honest about whose it is: the evidence must not say that somebody named a plan whom nobody asked.
       ...(seen === undefined ? { planHashFilledIn: true } : {}),
     };
-    if (options.sign !== undefined) message.signature = await signStatement(options.sign, approvalStatement({ ...await signedRun(client, handle), gate: message.gate, openedAt: open.openedAt, planHash: open.planHash, decision, comment: message.comment ?? null }));
+    if (options.sign !== undefined) message.signature = await signStatement(options.sign, approvalStatement({ ...await signedRun(client, handle), gate: message.gate, planShownAt: open.planShownAt ?? open.openedAt, planHash: open.planHash, decision, comment: message.comment ?? null }));
     const answer = open.assurance === 'principal' && message.gate === open.name
       ? await decideBySignal(client, handle, message, open.quorum, ourCommand(options, 'status', workflowId))
       : await sendUpdate<{ gate: string; outcome: string }>(client, handle, { name: UPDATES.decide, argument: message, instead: instead(message.gate) });

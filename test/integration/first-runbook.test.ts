@@ -44,7 +44,7 @@ beforeAll(async () => {
       workflowsPath: fileURLToPath(new URL('../tutorial/workflows.ts', import.meta.url)),
       workflowInterceptorModules: [fileURLToPath(new URL('../../workflows/procedure/step-header.ts', import.meta.url))],
       payloadConverterPath: fileURLToPath(new URL('../../workflows/procedure/payload-converter.ts', import.meta.url)),
-      preloadModules: [fileURLToPath(new URL('../../workflows/procedure/shared-modules.ts', import.meta.url))],
+      preloadModules: [fileURLToPath(new URL('../../workflows/shared-modules.ts', import.meta.url))],
     }),
     activities: { ...createKernelActivities({ client: new Client({ connection: native }), configuration, codeVersion: 'test', searchAttributes: [] }), ...createWindowActivities((name) => database.config(name)) },
   });

@@ -124,8 +124,8 @@ it('of a corrected input is refused to whoever brought it and to whoever asked f
 describe('a signature', () => {
   const statementOf = async (of: ToyRun, over: Record<string, unknown> = {}): Promise<string> => {
     const { runbook, target, owner } = await recordOf(of);
-    const { name, openedAt, planHash } = await gateOf(of);
-    return approvalStatement({ runbook, target, owner, runId: of.handle.firstExecutionRunId, gate: name, openedAt, planHash, decision: 'approve', comment: null, ...over });
+    const { name, planShownAt, planHash } = await gateOf(of);
+    return approvalStatement({ runbook, target, owner, runId: of.handle.firstExecutionRunId, gate: name, planShownAt: planShownAt!, planHash, decision: 'approve', comment: null, ...over });
   };
   const sign = (who: string, statement: string, namespace = APPROVAL_NAMESPACE) => execFileSync('ssh-keygen', ['-q', '-Y', 'sign', '-f', keyOf(who), '-n', namespace], { input: statement, encoding: 'utf8', stdio: ['pipe', 'pipe', 'ignore'] });
   let run: ToyRun;
@@ -148,7 +148,7 @@ describe('a signature', () => {
     ['of another life of this run', async () => sign('anna', await statementOf(run, { runId: 'another' })), 'not over this decision'],
     ['that names no life of the run', async () => sign('anna', (await statementOf(run)).replace(/"runId":"[^"]*",/, '')), 'not over this decision'],
     ['with another comment', async () => sign('anna', await statementOf(run, { comment: 'I have read it' })), 'not over this decision'],
-    ['for another opening of the gate', async () => sign('anna', await statementOf(run, { openedAt: '2026-01-01T00:00:00.000Z' })), 'not over this decision'],
+    ['for another opening of the gate', async () => sign('anna', await statementOf(run, { planShownAt: '2026-01-01T00:00:00.000Z' })), 'not over this decision'],
     ['made for git', async () => sign('anna', await statementOf(run), 'git'), 'not for the namespace'],
     ['of a key that is listed for something else', async () => sign('elsewhere', await statementOf(run)), /by no key that the allowed-signers file lists|not for the namespace/],
     ['that is none', async () => 'not a signature', 'its signature is by no key'],
@@ -174,6 +174,25 @@ describe('a signature', () => {
       expect.objectContaining({ by: 'anna@example.org', assurance: 'signature', channel: 'update', key: expect.stringMatching(/^SHA256:/) as string }),
       expect.objectContaining({ by: 'ben@example.org', assurance: 'signature', channel: 'signal', key: expect.stringMatching(/^SHA256:/) as string }),
     ]);
+  });
+
+  it('is void with its plan for good, also where the gate comes back to that plan', async () => {
+    const turning = await open({ database: 'signed', recheck: { ms: 1, finds: 'another and the first by turns' } });
+    const hashes: string[] = [];
+    const approveAs = async (signatures: readonly string[]) => { for (const signature of signatures) await decide(turning, { by: undefined, signature }); };
+    const signBoth = async () => Promise.all(['anna', 'ben'].map(async (who) => sign(who, await statementOf(turning))));
+    const turns = async () => {
+      hashes.push((await gateOf(turning)).planHash);
+      const both = await signBoth();
+      await approveAs(both);
+      await until(async () => (await gateOf(turning)).planHash !== hashes.at(-1), 'the gate shows another plan');
+      return both;
+    };
+    const [first] = [await turns(), await turns()];
+    expect((await gateOf(turning)).planHash).toBe(hashes[0]);
+    for (const signature of first) await expect(decide(turning, { by: undefined, signature })).rejects.toMatchObject(refused('not over this decision at this gate of this run'));
+    expect(await decide(turning, { by: undefined, signature: (await signBoth())[0] })).toMatchObject({ by: 'anna@example.org', outcome: 'open' });
+    await turning.handle.terminate();
   });
 
   it('counts once for a key that two names share', async () => {

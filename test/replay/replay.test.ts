@@ -14,7 +14,7 @@ let bundle: WorkflowBundleWithSourceMap;
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   bundle = await bundleWorkflowCode({
-    workflowsPath: sourceOf('index.ts'), workflowInterceptorModules: [sourceOf('procedure/step-header.ts')], payloadConverterPath: sourceOf('procedure/payload-converter.ts'), preloadModules: [sourceOf('procedure/shared-modules.ts')], logger: new DefaultLogger('ERROR'),
+    workflowsPath: sourceOf('index.ts'), workflowInterceptorModules: [sourceOf('procedure/step-header.ts')], payloadConverterPath: sourceOf('procedure/payload-converter.ts'), preloadModules: [sourceOf('shared-modules.ts')], logger: new DefaultLogger('ERROR'),
   });
 });
 

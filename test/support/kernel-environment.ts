@@ -76,7 +76,7 @@ function makeToyBundle(): Promise<WorkflowBundle> {
     workflowsPath: fileURLToPath(new URL('./toy/workflows.ts', import.meta.url)),
     workflowInterceptorModules: [fileURLToPath(new URL('../../workflows/procedure/step-header.ts', import.meta.url))],
     payloadConverterPath: fileURLToPath(new URL('../../workflows/procedure/payload-converter.ts', import.meta.url)),
-    preloadModules: [fileURLToPath(new URL('../../workflows/procedure/shared-modules.ts', import.meta.url))],
+    preloadModules: [fileURLToPath(new URL('../../workflows/shared-modules.ts', import.meta.url))],
   });
 }
 

@@ -77,6 +77,13 @@ describe('a decision with a name and one without, where both count', () => {
     expect(after(past, proposal)).toContain(`${name} has already decided at gate "start"; each person counts once, and a decision without a name`);
   });
   it.each([
+    ['a name that is another of that user\'s', { ...unnamed, identity: 'runbook/anna@db1' }, { ...named, by: 'anna@example.org' }],
+    ['none, of the client of a user whose other name decided', { by: 'Anna Ott' }, { ...unnamed, identity: 'temporal-cli:anna@db2' }],
+  ] as const)('the second with %s, are one person\'s', (_title, past, proposal) => {
+    const gate = view({ policy: policy({ assurance: 'none', approvers: [] }), people: { anna: { aliases: ['anna@example.org', 'Anna Ott'], delegates: [] } }, decisions: [decision(past)] });
+    expect(refusal(gate, { decision: 'approve', ...proposal })).toContain('each person counts once, and a decision without a name');
+  });
+  it.each([
     ['of two users', { ...unnamed, identity: 'runbook/ben@db1' }, { ...named, identity: ops }],
     ['of the web UI', { ...unnamed, identity: '' }, { ...named, identity: '' }],
     ['of an SDK', { ...unnamed, identity: '4711@db1' }, { ...named, identity: '4711@db1' }],

@@ -85,7 +85,7 @@ export function refusal(gate: GateView, proposal: Proposal): string | null {
   if (free(gate, standing(gate, proposal, places)).length === 0) {
     return `${places[0]?.onBehalfOf}, for whom ${proposal.by} would decide, has already decided at gate "${gate.name}"; each person counts once`;
   }
-  const shared = counted.map((past) => sharedName(past, proposal)).find((name) => name !== undefined);
+  const shared = counted.map((past) => sharedName(past, proposal, people)).find((name) => name !== undefined);
   if (proposal.decision === 'approve' && shared !== undefined) {
     return `${shared} has already decided at gate "${gate.name}"; each person counts once, and a decision without a name counts as that of the user whose client sent it`;
   }
@@ -162,10 +162,10 @@ function laterOf({ policy, people, openedAtMs }: GateView, { by }: Proposal): st
  * The name under which a decision without a name and one with a name are the same person's. Of two that both have a name
  * only the names tell: people share accounts, and their clients then all name the same user.
  */
-function sharedName(past: Sender, proposal: Sender): string | undefined {
+function sharedName(past: Sender, proposal: Sender, people: People): string | undefined {
   if ((past.by === null) === (proposal.by === null)) return undefined;
   const names = ({ by, identity }: Sender) => [by, userOf(identity ?? '') ?? null];
-  return names(past).find((name) => names(proposal).some((other) => samePerson(name, other))) ?? undefined;
+  return names(past).find((name) => names(proposal).some((other) => samePerson(name, other, people))) ?? undefined;
 }
 
 /** Commands in back quotes: the web UI's Markdown makes a dash of `--` elsewhere, and then they cannot be copied. */

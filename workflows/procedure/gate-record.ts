@@ -1,6 +1,7 @@
 import type { GateRecord } from '../../contracts/evidence.ts';
 import type { GateEvent, GatePolicy } from '../../contracts/gate.ts';
 import { inOrder } from './ladder.ts';
+import type { OpenGate } from './run-state.ts';
 import { instantOf } from './wait.ts';
 
 /** What a gate asked for, as its evidence keeps it: the configuration may be another when somebody reads that. */
@@ -26,4 +27,9 @@ export function keepEvent(record: Pick<GateRecord, 'events' | 'eventsLeftOut'>, 
     events.splice(reminder, 1);
   }
   events.push(event);
+}
+
+/** Since when a gate shows its present plan. */
+export function planShownAt({ openedAtMs, planShownAtMs }: Pick<OpenGate, 'openedAtMs' | 'planShownAtMs'>): string {
+  return instantOf(planShownAtMs ?? openedAtMs);
 }

@@ -25,7 +25,7 @@ export type BundleName = 'kernel' | 'bare';
 const BUNDLES: Readonly<Record<BundleName, () => BundleOptions>> = {
   kernel: () => ({
     workflowsPath: built('test/bench/kernel/workflows.js'), workflowInterceptorModules: [built('workflows/procedure/step-header.js')],
-    payloadConverterPath: built('workflows/procedure/payload-converter.js'), preloadModules: [built('workflows/procedure/shared-modules.js')],
+    payloadConverterPath: built('workflows/procedure/payload-converter.js'), preloadModules: [built('workflows/shared-modules.js')],
   }),
   bare: () => ({ workflowsPath: built('test/bench/kernel/bare-workflows.js') }),
 };

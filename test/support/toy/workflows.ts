@@ -12,7 +12,7 @@ export { notification } from '../../../workflows/notification/workflow.ts';
 /** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
 export const Toy = defineRunbook({
   type: 'toy', title: 'writes two files', targetField: 'database', sharesTargetWith: [], gates: ['start'],
-  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), outside: z.boolean().default(false), looksLastMs: z.number().default(0), looksFirst: z.boolean().default(false), undoTellsInput: z.boolean().default(false), undoesUnowned: z.boolean().default(false), undoes: z.boolean().default(true), undoesWhen: z.enum(['failure', 'always']).default('failure'), findsRoot: z.boolean().default(false), recheck: z.strictObject({ ms: z.number(), finds: z.enum(['the same', 'another plan', 'nothing']) }).optional() }),
+  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), outside: z.boolean().default(false), looksLastMs: z.number().default(0), looksFirst: z.boolean().default(false), undoTellsInput: z.boolean().default(false), undoesUnowned: z.boolean().default(false), undoes: z.boolean().default(true), undoesWhen: z.enum(['failure', 'always']).default('failure'), findsRoot: z.boolean().default(false), recheck: z.strictObject({ ms: z.number(), finds: z.enum(['the same', 'another plan', 'another and the first by turns', 'nothing']) }).optional() }),
 });
 
 const act = proxyActivities<ToyActivities>({ startToCloseTimeout: '1m', heartbeatTimeout: '2s', retry: { maximumAttempts: 2, initialInterval: '50ms' } });
@@ -23,10 +23,13 @@ const toy = runbook(Toy, async (run, input) => {
   // Steps that create nothing, before the target is taken.
   for (const name of input.looksFirst ? ['look', 'look again'] : []) await run.step(name, () => sleep(1_000));
   const { recheck } = input;
+  let looks = 0;
   await run.gate('start', recheck ? {
     recheck: async () => {
       await sleep(recheck.ms);
+      looks += 1;
       if (recheck.finds === 'another plan') run.plan({ writes: ['one', 'two', 'three'] });
+      if (recheck.finds === 'another and the first by turns') run.plan({ writes: looks % 2 === 1 ? ['one', 'two', 'three'] : ['one', 'two'] });
       if (recheck.finds === 'nothing') throw ApplicationFailure.nonRetryable('the backup is gone', 'NOT_FOUND');
     },
   } : {});

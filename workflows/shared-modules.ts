@@ -1,23 +1,23 @@
 import * as sha2 from '@noble/hashes/sha2.js';
 import * as hashUtils from '@noble/hashes/utils.js';
 import { z } from 'zod';
-import * as backup from '../../contracts/backup.ts';
-import * as chain from '../../contracts/chain.ts';
-import * as drTest from '../../contracts/dr-test.ts';
-import * as duration from '../../contracts/duration.ts';
-import * as evidence from '../../contracts/evidence.ts';
-import * as gate from '../../contracts/gate.ts';
-import * as inputProblems from '../../contracts/input-problems.ts';
-import * as internalMessages from '../../contracts/internal-messages.ts';
-import * as ledger from '../../contracts/ledger.ts';
-import * as messages from '../../contracts/messages.ts';
-import * as notification from '../../contracts/notification.ts';
-import * as people from '../../contracts/people.ts';
+import * as backup from '../contracts/backup.ts';
+import * as chain from '../contracts/chain.ts';
+import * as drTest from '../contracts/dr-test.ts';
+import * as duration from '../contracts/duration.ts';
+import * as evidence from '../contracts/evidence.ts';
+import * as gate from '../contracts/gate.ts';
+import * as inputProblems from '../contracts/input-problems.ts';
+import * as internalMessages from '../contracts/internal-messages.ts';
+import * as ledger from '../contracts/ledger.ts';
+import * as messages from '../contracts/messages.ts';
+import * as notification from '../contracts/notification.ts';
+import * as people from '../contracts/people.ts';
 
 const contracts = { backup, chain, drTest, duration, evidence, gate, inputProblems, internalMessages, ledger, messages, notification, people };
 
 /**
- * What all workflows of a worker share: bundles are made with the path of this file in `preloadModules`. The SDK gives each
+ * What all workflows of a worker share, the contract of each runbook included: bundles are made with the path of this file in `preloadModules`. The SDK gives each
  * workflow in memory modules of its own; zod and our schemas are more than a megabyte. None of these may ever keep anything
  * of one workflow. (zod itself comes with the schemas; named here, it would bring its sixty languages.)
  */
