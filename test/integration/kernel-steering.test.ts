@@ -71,6 +71,7 @@ describe('a step that fails, where the configuration lets it wait', () => {
     const evidence = await run.evidence();
     expect(evidence).toMatchObject({ outcome: 'succeeded', compensations: [{ id: 'two', step: 'write two', outcome: 'done' }] });
     expect(await run.journal()).toEqual(['begin one', 'begin two', 'undo two']);
+    expect(await undone(), 'an abort would undo nothing any more').toEqual([]);
   });
 
   it('is undone with what each of its attempts worked with, where another input makes another undo', async () => {

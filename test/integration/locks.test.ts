@@ -106,3 +106,18 @@ it(`${GRANTS} grants through one lock: each once, in order, through every contin
   await until(async () => ((await client.workflow.getHandle(id).query<{ holders: unknown[] }>('holders')).holders.length) === 0, 'nobody holds it');
   await worker.stop();
 }, 600_000);
+
+it('a runbook that declares the priority of recovery takes its target before those that have waited for it', async () => {
+  const worker = await environment.startWorker(noting);
+  onTestFinished(() => worker.stop());
+  const waits = (run: ToyRun) => until(async () => (await phaseOf(run)) === 'waiting for the lock', 'it waits for its target');
+  const holder = await startOn('wiki', 3_000);
+  await until(async () => (await phaseOf(holder)).startsWith('write'), 'the first has its target');
+  const patient = await startOn('wiki', 10);
+  await waits(patient);
+  const urgent = await startToy(environment, { database: 'wiki', stallMs: 10 }, environment.client, { type: 'urgent-toy' });
+  await waits(urgent);
+  await Promise.all([holder, patient, urgent].map(({ guardian }) => guardian.result()));
+  const ours = [holder, urgent, patient].map(({ root }) => root);
+  expect(places.filter(({ what, root }) => what === 'opened' && ours.includes(root)).map(({ root }) => root)).toEqual(ours);
+});

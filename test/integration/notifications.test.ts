@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -181,4 +181,6 @@ it('a run whose undo fails tells the alarm channel at once what it left behind',
   const notice = noticeIn(messages[0]!);
   expect(notice).toMatchObject({ kind: 'leftBehind', target: 'ungated', gate: null, commands: { look: `runbook status ${run.handle.workflowId}` } });
   for (const told of ['two cannot be undone', 'one cannot be undone']) expect(notice.lines.join('\n')).toContain(told);
+  // It is another one to receivers once it says something else, as when a life that a reset made leaves more.
+  expect(idOf(messages[0]!)).toContain(`${run.handle.firstExecutionRunId}-left-${createHash('sha256').update(JSON.stringify(notice.lines[0])).digest('hex').slice(0, 12)}`);
 });

@@ -23,10 +23,10 @@ export interface ToyRun {
 }
 
 /** Starts the toy runbook, in a directory of its own; `prepare` comes before it begins. */
-export async function startToy(environment: KernelEnvironment, input: Record<string, unknown> = {}, client = environment.client, { prepare, ...options }: Partial<WorkflowStartOptions> & { prepare?: (root: string) => Promise<void> } = {}): Promise<ToyRun> {
+export async function startToy(environment: KernelEnvironment, input: Record<string, unknown> = {}, client = environment.client, { prepare, type = 'toy', ...options }: Partial<WorkflowStartOptions> & { prepare?: (root: string) => Promise<void>; type?: string } = {}): Promise<ToyRun> {
   const root = await mkdtemp(path.join(environment.root, 'run-'));
   await prepare?.(root);
-  const handle = await client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...input }], ...options });
+  const handle = await client.workflow.start(type, { workflowId: `${type}/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root, ...input }], ...options });
   const owner = { workflowId: handle.workflowId, firstExecutionRunId: handle.firstExecutionRunId };
   const linesOf = async (name: string) => (await readFile(path.join(root, name), 'utf8').catch(() => '')).trim().split('\n').filter(Boolean);
   return {

@@ -2,11 +2,13 @@ import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, setHan
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { Finish, GuardianInput, Overdue, Owned, Settled } from '../../contracts/guardian.ts';
 import type { HeldPlace } from '../../contracts/ledger.ts';
+import { shortHash } from '../../contracts/deciding.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { FormerGuardian, RunEnd, Unsettled } from '../../activities/kernel/kernel-activities.ts';
 import { actedSinceSettled, besidesLeft, isActedSince, leftBehind, nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, type SettledLedger, type Settlement } from '../../contracts/record.ts';
 import { read, write } from '../procedure/kernel-activities.ts';
 import { send } from '../procedure/notify.ts';
+import { hashOf } from '../procedure/plan-hash.ts';
 import { instantOf, waitLooking, waitUntil } from '../procedure/wait.ts';
 import { Heard } from './heard.ts';
 import { callActivity, sentenceOf, settle } from './settle.ts';
@@ -186,7 +188,8 @@ export class Guard {
     const { owner, runbook, target, alarm } = this.#input;
     for (const channel of alarm) {
       send({ channel, notice: {
-        kind: 'leftBehind', id: `${owner.firstExecutionRunId}-left`, at: instantOf(Date.now()), runbook, target, workflowId: owner.workflowId, runId: owner.firstExecutionRunId, requester: null, reason: null, lines: [left], gate: null,
+        // Another once it says something else: receivers drop what they were told already.
+        kind: 'leftBehind', id: `${owner.firstExecutionRunId}-left-${shortHash(hashOf(left))}`, at: instantOf(Date.now()), runbook, target, workflowId: owner.workflowId, runId: owner.firstExecutionRunId, requester: null, reason: null, lines: [left], gate: null,
       } });
     }
   }

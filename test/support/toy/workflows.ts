@@ -17,7 +17,10 @@ export const Toy = defineRunbook({
 
 const act = proxyActivities<ToyActivities>({ startToCloseTimeout: '1m', heartbeatTimeout: '2s', retry: { maximumAttempts: 2, initialInterval: '50ms' } });
 
-const toy = runbook(Toy, async (run, input) => {
+/** Another that is as urgent as recovery. */
+const UrgentToy = defineRunbook({ ...Toy, type: 'urgent-toy', priority: 'recovery' });
+
+const page: Parameters<typeof runbook<typeof Toy.input, { fence: number }>>[1] = async (run, input) => {
   run.plan({ writes: ['one', 'two'] });
   run.verdictWhenFailing(['BACKUP_DAMAGED'], { restore: 'unsound', rto: null, rpo: null });
   // Steps that create nothing, before the target is taken.
@@ -49,5 +52,6 @@ const toy = runbook(Toy, async (run, input) => {
   }
   if (input.looksLastMs > 0) await run.step('look last', () => sleep(input.looksLastMs));
   return { result: { fence } };
-});
-export { toy };
+};
+const [toy, urgentToy] = [runbook(Toy, page), runbook(UrgentToy, page)];
+export { toy, urgentToy as 'urgent-toy' };
