@@ -130,6 +130,26 @@ describe('the chain of evidence', () => {
       [entries[index - 1], entries[index]] = [entries[index] as never, entries[index - 1] as never];
       expect(flawsOf(copy).join(), `entries ${index} and ${index + 1} swapped`).toContain(`entry ${index} of the chain`);
     }
+    for (let index = 0; index <= sealed.chain.seal.entries.length; index += 1) {
+      const copy = structuredClone(sealed);
+      const { entries } = copy.chain.seal;
+      entries.splice(index, 0, structuredClone(entries[Math.min(index, entries.length - 1)] as never));
+      expect(flawsOf(copy).join(), `one made up before entry ${index + 1}`).toMatch(new RegExp(`entry (${index + 1}|${index + 2}) of the chain`));
+    }
+  });
+
+  it.each([
+    ['step', ({ steps }: Evidence): unknown[] => steps], ['check', ({ checks }: Evidence): unknown[] => checks], ['decision', ({ gates }: Evidence): unknown[] => gates[0]?.decisions ?? []],
+  ] as const)('names each %s that was dropped or added', (kind, listOf) => {
+    const { length } = listOf(sealed);
+    expect(length).toBeGreaterThan(1);
+    for (let index = 0; index < length; index += 1) {
+      for (const [how, change] of [['dropped', (list: unknown[]) => list.splice(index, 1)], ['added', (list: unknown[]) => list.splice(index, 0, structuredClone(list[index]))]] as const) {
+        const copy = structuredClone(sealed);
+        change(listOf(copy));
+        expect(flawsOf(copy).join(), `${kind} ${index + 1} ${how}`).toMatch(new RegExp(how === 'dropped' ? `dropped ${kind} ${index + 1}\\b` : `added ${kind} (${index + 1}|${index + 2})\\b`));
+      }
+    }
   });
 
   it('refuses bytes that say the same in another form', () => {
