@@ -17,9 +17,9 @@ import * as people from '../contracts/people.ts';
 const contracts = { backup, chain, drTest, duration, evidence, gate, inputProblems, internalMessages, ledger, messages, notification, people };
 
 /**
- * What all workflows of a worker share, the contract of each runbook included: bundles are made with the path of this file in `preloadModules`. The SDK gives each
- * workflow in memory modules of its own; zod and our schemas are more than a megabyte. None of these may ever keep anything
- * of one workflow. (zod itself comes with the schemas; named here, it would bring its sixty languages.)
+ * What all workflows of a worker share, the contract of each runbook included: bundles are made with the path of this file
+ * in `preloadModules`. The SDK gives each workflow in memory modules of its own; zod and our schemas are more than a
+ * megabyte. None of these may ever keep anything of one workflow. (zod itself comes with the schemas; named here, it would bring its sixty languages.)
  */
 export const shared = { sha2, hashUtils, ...contracts };
 

@@ -1,15 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Progress } from '../../contracts/messages.ts';
 import { extend, retry, skip } from '../../scripts/cli/steer.ts';
+import { captureOutput } from '../support/captured-output.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 /** What the commands send, and what becomes of it. */
 let environment: KernelEnvironment;
 let address: string;
-let said: string;
+let output: ReturnType<typeof captureOutput>;
 
 beforeAll(async () => {
   environment = await startKernelEnvironment({}, {}, { gated: { start: { approvers: ['anna'], expiresAfter: '1h', assurance: 'claimed' } } }, { each: { failedSteps: { wait: '60s' } } });
@@ -17,11 +18,8 @@ beforeAll(async () => {
   await environment.startWorker();
 });
 afterAll(() => environment.stop());
-beforeEach(() => {
-  said = '';
-  for (const stream of [process.stdout, process.stderr]) vi.spyOn(stream, 'write').mockImplementation((text) => { said += String(text); return true; });
-});
-afterEach(() => vi.restoreAllMocks());
+beforeEach(() => { output = captureOutput(); });
+afterEach(() => output.end());
 
 const progress = ({ handle }: ToyRun) => handle.query<Progress>('progress');
 const wrongUse = (sentence: string | RegExp) => ({ exitCode: 2, message: (typeof sentence === 'string' ? expect.stringContaining(sentence) : expect.stringMatching(sentence)) as string });
@@ -47,7 +45,7 @@ describe('a step that waits', () => {
     const inputFile = join(environment.root, 'input.json');
     await writeFile(inputFile, '{"fail":false}');
     expect(await retry(id, { ...options, inputFile, json: true })).toBe(0);
-    expect(said).toContain('step "write one" is tried again');
+    expect(output.said()).toContain('step "write one" is tried again');
     await run.handle.result();
     expect(await operationsOf(run)).toEqual([['retryStep', 'anna', 'made room', 'write one', null], ['retryStep', 'anna', 'made room', 'write one', '{"fail":false}']]);
     await expect(retry(id, options)).rejects.toMatchObject(wrongUse(/is over|has ended|closed/));
@@ -59,7 +57,7 @@ describe('a step that waits', () => {
     await run.handle.terminate();
     const [two, other] = await failing('two');
     expect(await skip(two, { address, by: 'anna', reason: 'not needed today' })).toBe(0);
-    expect(said).toContain('step "write two" is skipped, which costs: two: it was not written');
+    expect(output.said()).toContain('step "write two" is skipped, which costs: two: it was not written');
     await other.handle.result();
     expect(await operationsOf(other)).toEqual([['skipStep', 'anna', 'not needed today', 'write two', expect.stringContaining('it was not written') as string]]);
   });

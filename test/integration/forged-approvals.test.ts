@@ -4,11 +4,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from '@temporalio/client';
-import { afterAll, beforeAll, describe, expect, it, vi, type MockInstance } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { APPROVAL_NAMESPACE, approvalStatement } from '../../contracts/approval.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { approve } from '../../scripts/cli/decide.ts';
+import { captureOutput } from '../support/captured-output.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -240,13 +241,9 @@ describe('a signature', () => {
   });
 
   describe('by `runbook approve --sign`', () => {
-    let output: MockInstance[];
-    let said: string;
-    beforeAll(() => {
-      said = '';
-      output = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, 'write').mockImplementation((text) => { said += String(text); return true; }));
-    });
-    afterAll(() => output.forEach((spy) => spy.mockRestore()));
+    let output: ReturnType<typeof captureOutput>;
+    beforeAll(() => { output = captureOutput(); });
+    afterAll(() => output.end());
     it('is made and sent, with the comment', async () => {
       const flags = { address: environment.server.address, comment: 'as agreed' };
       await expect(approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('nobody') })).rejects.toThrow('ssh-keygen did not sign with');
@@ -254,7 +251,7 @@ describe('a signature', () => {
       expect(await approve(other.handle.workflowId, { ...flags, sign: keyOf('anna'), planHash: (await gateOf(other)).planHash })).toBe(0);
       await expect(decide(other, { signature: 'x', planHash: 'f'.repeat(64) })).rejects.toMatchObject(refused('is not the plan of gate "start"'));
       expect(await approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('ben') })).toBe(0);
-      expect(said).toContain('approve by ben@example.org counts at gate "start": approved');
+      expect(output.said()).toContain('approve by ben@example.org counts at gate "start": approved');
       await other.handle.result();
       expect((await other.evidence()).gates[0]?.decisions.filter(({ counted }) => counted).map(({ by, planSeen }) => [by, planSeen])).toEqual([['anna@example.org', 'given'], ['ben@example.org', 'filledIn']]);
     });

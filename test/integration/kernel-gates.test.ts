@@ -1,10 +1,11 @@
 import path from 'node:path';
 import { Client, type WorkflowHandle, type WorkflowStartOptions } from '@temporalio/client';
-import { afterAll, beforeAll, describe, expect, it, vi, type MockInstance } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunRecord } from '../../contracts/record.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { approve, reject } from '../../scripts/cli/decide.ts';
 import { decideBySignal } from '../../scripts/cli/decide-by-signal.ts';
+import { captureOutput } from '../support/captured-output.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -114,23 +115,22 @@ describe('a run with a gate', () => {
 describe('gates that ask for more than a name, or for none', () => {
   /** What a server with an authorizer would stamp on the next decisions; the embedded one has none. */
   let principal: string | null = null;
-  let said = '';
-  const spies: MockInstance[] = [];
+  let output: ReturnType<typeof captureOutput>;
   beforeAll(async () => {
     environment = await startKernelEnvironment({ start: { approvers: ['anna', 'ben'], quorum: 2, assurance: 'principal' } }, {}, { unnamed: { start: { assurance: 'none' } } });
     const real = environment.kernelActivities(path.join(environment.root, 'evidence'));
     await environment.startWorker({ identifyDecision: async (input) => ({ ...await real.identifyDecision(input), principal }) });
-    for (const stream of [process.stdout, process.stderr]) spies.push(vi.spyOn(stream, 'write').mockImplementation((text) => { said += String(text); return true; }));
+    output = captureOutput();
   });
   afterAll(() => {
-    for (const spy of spies) spy.mockRestore();
+    output.end();
     return environment.stop();
   });
 
   const decideAs = async (name: string | null, decide: typeof approve, workflowId: string) => {
     principal = name;
-    said = '';
-    return { code: await decide(workflowId, { address: environment.server.address, by: 'somebody' }), said };
+    output.clear();
+    return { code: await decide(workflowId, { address: environment.server.address, by: 'somebody' }), said: output.said() };
   };
 
   it('`runbook approve` sends a signal where only a verified name counts, and says what became of it', async () => {
@@ -153,9 +153,9 @@ describe('gates that ask for more than a name, or for none', () => {
     const run = await start({ database: 'shop' });
     await gateOpens(run);
     for (const tooLong of [{ by: 'x'.repeat(201) }, { comment: 'x'.repeat(501) }]) {
-      said = '';
+      output.clear();
       expect(await approve(run.handle.workflowId, { address: environment.server.address, by: 'anna', ...tooLong })).toBe(2);
-      expect(said).toMatch(/did not count: .*at most 200 characters.*at most 500; nothing was sent/);
+      expect(output.said()).toMatch(/did not count: .*at most 200 characters.*at most 500; nothing was sent/);
     }
     expect((await run.handle.query<Progress>('progress')).refused).toEqual([]);
     // The worker takes another form than this CLI, and is gone as soon as it has refused.

@@ -2,14 +2,12 @@ import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, setHan
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { Finish, GuardianInput, Overdue, Owned, Settled } from '../../contracts/guardian.ts';
 import type { HeldPlace } from '../../contracts/ledger.ts';
-import { shortHash } from '../../contracts/deciding.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import type { FormerGuardian, RunEnd, Unsettled } from '../../activities/kernel/kernel-activities.ts';
-import { actedSinceSettled, besidesLeft, isActedSince, leftBehind, nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, type SettledLedger, type Settlement } from '../../contracts/record.ts';
+import { actedSinceSettled, besidesLeft, isActedSince, nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, type SettledLedger, type Settlement } from '../../contracts/record.ts';
 import { read, write } from '../procedure/kernel-activities.ts';
-import { send } from '../procedure/notify.ts';
-import { hashOf } from '../procedure/plan-hash.ts';
 import { instantOf, waitLooking, waitUntil } from '../procedure/wait.ts';
+import { raiseAlarm } from './alarm.ts';
 import { Heard } from './heard.ts';
 import { callActivity, sentenceOf, settle } from './settle.ts';
 import { WatchedRun } from './watched-run.ts';
@@ -107,7 +105,7 @@ export class Guard {
     const former = await this.#findFormer();
     this.#settlement = former.left ?? (former.state === 'none' ? settledAsFarAsKnown(former.lost, instantOf(Date.now())) : nobodySettled());
     // Of what an earlier one has left, that one has told people.
-    if (!former.unsettled && !former.left) this.#raiseAlarm();
+    if (!former.unsettled && !former.left) raiseAlarm(this.#input, this.#settlement);
     return former.unsettled !== null;
   }
 
@@ -138,7 +136,7 @@ export class Guard {
     }
     // Others may act on the target meanwhile, and what is undone under their hands is worse than what is undone late.
     const isOurs = await waitLooking(() => this.#heard.fence !== undefined, () => ask().then(() => true), RUN_LOOKS, waitsUntilMs);
-    if (!isOurs) this.#raiseAlarm();
+    if (!isOurs) raiseAlarm(this.#input, this.#settlement);
     return isOurs ? 'guarding' : 'giving the target back';
   }
 
@@ -171,7 +169,7 @@ export class Guard {
       hostLossMs: lease.hostLossMs, proofGapMs: this.#heard.finished && ledger.mayActForMs === 0 ? PROOF_GAP_MS.alive : PROOF_GAP_MS.dead,
     });
     this.#settlement = besidesLeft(settlement, this.#former?.left ?? (this.#former?.state === 'endedByForce' && !this.#inherited ? nobodySettled() : null));
-    this.#raiseAlarm();
+    raiseAlarm(this.#input, this.#settlement);
     return 'giving the target back';
   }
 
@@ -179,19 +177,6 @@ export class Guard {
   #places(): HeldPlace[] {
     const own = this.#heard.taken?.place && this.#heard.fence !== undefined ? [{ place: this.#heard.taken.place, fence: this.#heard.fence }] : [];
     return [...own, ...(this.#inherited?.places ?? [])];
-  }
-
-  /** People have to do by hand what could not be undone: they are told at once, and not when somebody reads the evidence. */
-  #raiseAlarm(): void {
-    const left = leftBehind(this.#settlement);
-    if (left === null) return;
-    const { owner, runbook, target, alarm } = this.#input;
-    for (const channel of alarm) {
-      send({ channel, notice: {
-        // Another once it says something else: receivers drop what they were told already.
-        kind: 'leftBehind', id: `${owner.firstExecutionRunId}-left-${shortHash(hashOf(left))}`, at: instantOf(Date.now()), runbook, target, workflowId: owner.workflowId, runId: owner.firstExecutionRunId, requester: null, reason: null, lines: [left], gate: null,
-      } });
-    }
   }
 
   async #release(): Promise<Phase> {
@@ -236,7 +221,7 @@ export class Guard {
     // Said once for all that there is by now.
     this.#settledLedger = { entries, fromMs: Date.now() };
     this.#settlement = besidesLeft(this.#settlement, actedSinceSettled());
-    this.#raiseAlarm();
+    raiseAlarm(this.#input, this.#settlement);
   }
 
   async #record(): Promise<Phase> {

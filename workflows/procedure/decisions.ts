@@ -6,7 +6,7 @@ import type { Assurance, Decision } from '../../contracts/gate.ts';
 import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
 import { samePerson } from '../../contracts/people.ts';
 import { gateOutcome, onBehalfOf, otherPlan, refusal, requestersOf, type GateView, type Proposal } from './gate-policy.ts';
-import { planShownAt } from './gate-record.ts';
+import { planShownSinceMs } from './gate-record.ts';
 import { read, readMessage } from './kernel-activities.ts';
 import { showDetails } from './presentation.ts';
 import { refused } from './refused.ts';
@@ -113,7 +113,7 @@ function tooSoon({ name, openedAtMs, planShownAtMs }: OpenGate, { named, planHas
 export async function identify(state: RunState, gate: OpenGate, pending: PendingDecision): Promise<void> {
   const { workflowId, runId } = workflowInfo();
   const event = 'signal' in pending.event
-    ? await read.identifyDecision({ workflowId, runId, ...pending.event, gateOpenedAtMs: gate.planShownAtMs ?? gate.openedAtMs })
+    ? await read.identifyDecision({ workflowId, runId, ...pending.event, gateOpenedAtMs: planShownSinceMs(gate) })
     : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...pending.event }) };
   const sent = { channel: 'signal' in pending.event ? 'signal' : 'update', identity: event.identity } as const;
   const view = viewOf(state, gate);
@@ -148,7 +148,7 @@ async function checkSignature(signature: string, statement: string): Promise<Ver
 
 /** What has to be signed to decide like this at this gate: {@link approvalStatement}. */
 function statementOf({ record }: RunState, gate: OpenGate, { decision, comment }: Pick<PendingDecision, 'decision' | 'comment'>): string {
-  return approvalStatement({ runbook: record.runbook, target: record.target, owner: record.owner, runId: workflowInfo().runId, gate: gate.name, planShownAt: planShownAt(gate), planHash: gate.record.planHash, decision, comment });
+  return approvalStatement({ runbook: record.runbook, target: record.target, owner: record.owner, runId: workflowInfo().runId, gate: gate.name, planShownAt: instantOf(planShownSinceMs(gate)), planHash: gate.record.planHash, decision, comment });
 }
 
 function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, 'counted' | 'reason'>, reason: string | null): void {

@@ -30,6 +30,6 @@ export function keepEvent(record: Pick<GateRecord, 'events' | 'eventsLeftOut'>, 
 }
 
 /** Since when a gate shows its present plan. */
-export function planShownAt({ openedAtMs, planShownAtMs }: Pick<OpenGate, 'openedAtMs' | 'planShownAtMs'>): string {
-  return instantOf(planShownAtMs ?? openedAtMs);
+export function planShownSinceMs({ openedAtMs, planShownAtMs }: Pick<OpenGate, 'openedAtMs' | 'planShownAtMs'>): number {
+  return planShownAtMs ?? openedAtMs;
 }

@@ -5,7 +5,7 @@ import { shortHash } from '../../contracts/deciding.ts';
 import { refusalLines, type CompensationView, type Progress } from '../../contracts/messages.ts';
 import { correctionInWords } from './corrections.ts';
 import { requesterUnchecked } from './gate-policy.ts';
-import { planShownAt } from './gate-record.ts';
+import { planShownSinceMs } from './gate-record.ts';
 import { approversAt, latestExpiry } from './ladder.ts';
 import { inline } from './markdown.ts';
 import type { RunState } from './run-state.ts';
@@ -41,7 +41,7 @@ export function progressOf(state: RunState): Progress {
       ? {
           name: openGate.name,
           openedAt: instantOf(openGate.openedAtMs),
-          planShownAt: planShownAt(openGate),
+          planShownAt: instantOf(planShownSinceMs(openGate)),
           expiresAt: instantOf(openGate.expiresAtMs),
           latestExpiry: instantOf(latestExpiry(openGate.policy, openGate.openedAtMs)),
           planHash: openGate.record.planHash,

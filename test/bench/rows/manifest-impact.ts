@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
 import { databaseSchema } from '../../../contracts/configuration.ts';
 import { takeManifest } from '../../../activities/manifest/take-manifest.ts';
 import type { Production } from '../../../scripts/demo/production.ts';
@@ -8,6 +7,7 @@ import { interleave } from '../interleave.ts';
 import { startLoad } from '../load/client.ts';
 import { ratioOutcome } from '../outcome.ts';
 import { execute } from '../stage/run.ts';
+import { withClient } from '../../support/user-clients.ts';
 import { bySecond, median, percentile } from '../statistics.ts';
 import type { RowGroup } from './row.ts';
 
@@ -99,14 +99,9 @@ async function settle(production: Production): Promise<void> {
   await execute('sync', []);
 }
 
-async function order({ config }: Production, statements: readonly string[]): Promise<void> {
-  const client = new Client(config);
-  await client.connect();
-  try {
-    for (const statement of statements) await client.query(statement);
-  } finally {
-    await client.end();
-  }
+/** One by one: together they would be a transaction, in which some of them are refused. */
+function order({ config }: Production, statements: readonly string[]): Promise<void> {
+  return withClient(config, async (client) => { for (const statement of statements) await client.query(statement); });
 }
 
 /** As the activity takes it, with what the configuration gives when it says nothing. */
