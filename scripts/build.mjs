@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
@@ -66,18 +66,12 @@ async function bundleWorkflows() {
   const workflowsPath = join(dist, 'workflows/index.js');
   const [bundle, stamp] = [join(dist, 'workflow-bundle.js'), join(dist, '.workflow-bundle.sha256')];
   if (!existsSync(workflowsPath)) return say('no workflows/index.ts yet, so no workflow bundle');
-  const fingerprint = fingerprintOf(['workflows', 'contracts'].flatMap((name) => filesBelow(join(dist, name))));
+  const fingerprint = fingerprintOf([...['workflows', 'contracts'].flatMap((name) => filesBelow(join(dist, name))), join(dist, 'workers/workflow-bundle.js')]);
   if (existsSync(bundle) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint) return say('workflow bundle is up to date');
-  // Without it no step would carry its header, and the guardian would find an empty ledger.
-  const workflowInterceptorModules = [join(root, 'dist', 'workflows', 'procedure', 'step-header.js')];
-  // Without it anybody's argument in an encoding that the SDK does not know would fail a workflow's task for ever.
-  const payloadConverterPath = join(root, 'dist', 'workflows', 'procedure', 'payload-converter.js');
-  const preloadModules = [join(root, 'dist', 'workflows', 'shared-modules.js')];
   const { bundleWorkflowCode } = await import('@temporalio/worker');
+  const { bundleOptions } = await import(pathToFileURL(join(dist, 'workers/workflow-bundle.js')).href);
   const quiet = () => {};
-  // Lines for stack traces without the sources, which lie beside it: each worker reads the map at its start.
-  const webpackConfigHook = (config) => ({ ...config, devtool: 'inline-nosources-cheap-module-source-map' });
-  const { code } = await bundleWorkflowCode({ workflowsPath, workflowInterceptorModules, payloadConverterPath, preloadModules, webpackConfigHook, logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error } });
+  const { code } = await bundleWorkflowCode({ ...bundleOptions(), logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: console.warn, error: console.error } });
   // A worker that starts meanwhile reads the old bundle or the new one, never half of one.
   writeFileSync(`${bundle}.new`, code);
   renameSync(`${bundle}.new`, bundle);

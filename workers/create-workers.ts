@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
-import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import { bundleWorkflowCode, Worker, type NativeConnection, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
 import type { ActivityDependencies } from '../activities/create-activities.ts';
 import { hostTaskQueue, TASK_QUEUE } from '../contracts/search-attributes.ts';
 import { hostName } from './host.ts';
 import { lazyActivities } from './lazy-activities.ts';
+import { bundleOptions } from './workflow-bundle.ts';
 
 export interface WorkersInput {
   connection: NativeConnection;
@@ -41,7 +42,7 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
   const polls: Partial<WorkerOptions> = { maxConcurrentWorkflowTaskPolls: 2, maxConcurrentActivityTaskPolls: 2 };
   // An activity learns of a cancellation with its heartbeat: the SDK would hold those back for 8 of 10 seconds.
   const shared: Partial<WorkerOptions> = { ...polls, connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s', maxHeartbeatThrottleInterval: '1s' };
-  const first = Worker.create({ ...shared, taskQueue: TASK_QUEUE, activities, ...workflowSource(), maxConcurrentActivityTaskExecutions: 500 });
+  const first = workflowBundle().then((bundle) => Worker.create({ ...shared, taskQueue: TASK_QUEUE, activities, workflowBundle: bundle, maxConcurrentActivityTaskExecutions: 500 }));
   const begun = Promise.race([first, ...(threadStarted ? [threadStarted] : [])]);
   // The locks bound the work, one drill a database. A bound here would keep teardowns waiting behind the copies of others.
   const second = begun.then(() => Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 500 }));
@@ -55,14 +56,7 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
 }
 
 /** The bundle built ahead when there is one; else (from sources, in tests) it is made now. */
-function workflowSource(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath' | 'interceptors' | 'dataConverter' | 'bundlerOptions'> {
+async function workflowBundle(): Promise<WorkflowBundleOption> {
   const built = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
-  if (existsSync(built)) return { workflowBundle: { codePath: built } };
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return {
-    workflowsPath: fileURLToPath(new URL(`../workflows/index.${extension}`, import.meta.url)),
-    interceptors: { workflowModules: [fileURLToPath(new URL(`../workflows/procedure/step-header.${extension}`, import.meta.url))] },
-    dataConverter: { payloadConverterPath: fileURLToPath(new URL(`../workflows/procedure/payload-converter.${extension}`, import.meta.url)) },
-    bundlerOptions: { preloadModules: [fileURLToPath(new URL(`../workflows/shared-modules.${extension}`, import.meta.url))] },
-  };
+  return existsSync(built) ? { codePath: built } : bundleWorkflowCode(bundleOptions());
 }

@@ -13,13 +13,22 @@ import * as ledger from '../contracts/ledger.ts';
 import * as messages from '../contracts/messages.ts';
 import * as notification from '../contracts/notification.ts';
 import * as people from '../contracts/people.ts';
+// The kernel and our runbooks, with all that they are made of.
+import './backup/workflow.ts';
+import './dr-test/workflow.ts';
+import './guardian/workflow.ts';
+import './lock/workflow.ts';
+import './manifest/workflow.ts';
+import './notification/workflow.ts';
+import './procedure/payload-converter.ts';
 
 const contracts = { backup, chain, drTest, duration, evidence, gate, inputProblems, internalMessages, ledger, messages, notification, people };
 
 /**
  * What all workflows of a worker share, the contract of each runbook included: bundles are made with the path of this file
  * in `preloadModules`. The SDK gives each workflow in memory modules of its own; zod and our schemas are more than a
- * megabyte. None of these may ever keep anything of one workflow. (zod itself comes with the schemas; named here, it would bring its sixty languages.)
+ * megabyte, the kernel and our runbooks about a tenth of one. None of these may ever keep anything of one workflow.
+ * (zod itself comes with the schemas; named here, it would bring its sixty languages.)
  */
 export const shared = { sha2, hashUtils, ...contracts };
 

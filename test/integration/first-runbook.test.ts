@@ -12,6 +12,7 @@ import { guardianId } from '../../contracts/guardian.ts';
 import type { CompensationView, Progress } from '../../contracts/messages.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
+import { bundleOptions } from '../../workers/workflow-bundle.ts';
 import { readEvidence } from '../support/kernel-environment.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
 import { until } from '../support/toy-runs.ts';
@@ -40,12 +41,7 @@ beforeAll(async () => {
   });
   worker = await Worker.create({
     connection: native, taskQueue: 'runbooks',
-    workflowBundle: await bundleWorkflowCode({
-      workflowsPath: fileURLToPath(new URL('../tutorial/workflows.ts', import.meta.url)),
-      workflowInterceptorModules: [fileURLToPath(new URL('../../workflows/procedure/step-header.ts', import.meta.url))],
-      payloadConverterPath: fileURLToPath(new URL('../../workflows/procedure/payload-converter.ts', import.meta.url)),
-      preloadModules: [fileURLToPath(new URL('../../workflows/shared-modules.ts', import.meta.url))],
-    }),
+    workflowBundle: await bundleWorkflowCode(bundleOptions({ workflowsPath: fileURLToPath(new URL('../tutorial/workflows.ts', import.meta.url)) })),
     activities: { ...createKernelActivities({ client: new Client({ connection: native }), configuration, codeVersion: 'test', searchAttributes: [] }), ...createWindowActivities((name) => database.config(name)) },
   });
   const running = worker.run();

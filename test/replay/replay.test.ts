@@ -3,19 +3,17 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { bundleOptions } from '../../workers/workflow-bundle.ts';
 import { historyFromJson } from './history-json.ts';
 
 const directory = fileURLToPath(new URL('./histories', import.meta.url));
 const names = readdirSync(directory).filter((name) => name.endsWith('.json')).sort();
-const sourceOf = (path: string): string => fileURLToPath(new URL(`../../workflows/${path}`, import.meta.url));
 const read = (name: string): string => readFileSync(join(directory, name), 'utf8');
 
 let bundle: WorkflowBundleWithSourceMap;
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
-  bundle = await bundleWorkflowCode({
-    workflowsPath: sourceOf('index.ts'), workflowInterceptorModules: [sourceOf('procedure/step-header.ts')], payloadConverterPath: sourceOf('procedure/payload-converter.ts'), preloadModules: [sourceOf('shared-modules.ts')], logger: new DefaultLogger('ERROR'),
-  });
+  bundle = await bundleWorkflowCode({ ...bundleOptions(), logger: new DefaultLogger('ERROR') });
 });
 
 interface Kept { workflowId: string; events: unknown[] }

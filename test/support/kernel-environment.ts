@@ -16,6 +16,7 @@ import { startTemporalServer, type TemporalServer } from '../../scripts/embedded
 import { resolveSecret } from '../../workers/config.ts';
 import { onlyOne } from '../../workers/main.ts';
 import { registerSearchAttributes } from '../../workers/search-attributes.ts';
+import { bundleOptions } from '../../workers/workflow-bundle.ts';
 import { BUNDLES } from './bundles-of-this-run.ts';
 import { toyActivities } from './toy/activities.ts';
 
@@ -72,12 +73,7 @@ async function takeOrMakeBundle(): Promise<WorkflowBundle> {
 }
 
 function makeToyBundle(): Promise<WorkflowBundle> {
-  return bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('./toy/workflows.ts', import.meta.url)),
-    workflowInterceptorModules: [fileURLToPath(new URL('../../workflows/procedure/step-header.ts', import.meta.url))],
-    payloadConverterPath: fileURLToPath(new URL('../../workflows/procedure/payload-converter.ts', import.meta.url)),
-    preloadModules: [fileURLToPath(new URL('../../workflows/shared-modules.ts', import.meta.url))],
-  });
+  return bundleWorkflowCode(bundleOptions({ workflowsPath: fileURLToPath(new URL('./toy/workflows.ts', import.meta.url)) }));
 }
 
 /** Every piece of evidence that was written, checked against its schema. */

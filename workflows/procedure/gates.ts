@@ -24,8 +24,11 @@ export interface GateOptions {
  * Waits until people have decided. Throws a failure of type `REJECTED` when they said no, or the gate expired where its
  * policy takes that for a no. A gate without a policy in the configuration is not there.
  */
-export async function passGate(state: RunState, name: string, policy: GatePolicy | undefined, { recheck, requester }: GateOptions = {}): Promise<void> {
-  if (!policy) return;
+export function passGate(state: RunState, name: string, policy: GatePolicy | undefined, options: GateOptions = {}): Promise<void> {
+  return policy ? untilDecided(state, openGate(state, name, policy, options)) : Promise.resolve();
+}
+
+function openGate(state: RunState, name: string, policy: GatePolicy, { recheck, requester }: GateOptions): OpenGate {
   const openedAtMs = Date.now();
   const record: GateRecord = { name, outcome: 'open', openedAt: instantOf(openedAtMs), closedAt: null, planHash: state.record.planHash ?? '', decisions: [], decisionsLeftOut: 0, events: [], eventsLeftOut: 0, onExpiry: policy.onExpiry ?? 'reject', policy: policyOf(policy, openedAtMs) };
   const gate: OpenGate = {
@@ -40,8 +43,21 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
   setAttributes(state, { RunbookAwaitingApproval: true });
   enterPhase(state, `gate: ${name}`);
   notify(state, { kind: 'gateOpened', gate, channels: policy.notify ?? [] });
+  return gate;
+}
+
+async function untilDecided(state: RunState, gate: OpenGate): Promise<void> {
+  const { record, policy } = gate;
   try {
-    record.outcome = await decide(state, gate);
+    while (record.outcome === 'open') {
+      const rung = nextRung(policy, gate);
+      const before = gate.changes;
+      // Right here, and in no function of its own: each that awaits another is kept in memory for as long as people take.
+      const somethingCame = await waitUntil(() => gate.inbox.length > 0 || gate.changes > before, rung.atMs - Date.now(), LABELS[rung.kind](gate));
+      if (somethingCame) record.outcome = await judge(state, gate);
+      else if (rung.kind === 'expire') record.outcome = await expire(state, gate);
+      else climb(state, gate, rung);
+    }
   } finally {
     endWait(state, Date.now());
     state.openGate = undefined;
@@ -50,7 +66,7 @@ export async function passGate(state: RunState, name: string, policy: GatePolicy
     setAttributes(state, { RunbookAwaitingApproval: false });
   }
   showDetails(state);
-  if (record.outcome === 'expired' && record.onExpiry === 'reject') throw ApplicationFailure.nonRetryable(`gate "${name}" expired at ${instantOf(gate.expiresAtMs)} without enough approvals`, 'REJECTED');
+  if (record.outcome === 'expired' && record.onExpiry === 'reject') throw ApplicationFailure.nonRetryable(`gate "${gate.name}" expired at ${instantOf(gate.expiresAtMs)} without enough approvals`, 'REJECTED');
   if (record.outcome === 'rejected') throw ApplicationFailure.nonRetryable(rejectedBy(gate), 'REJECTED');
 }
 
@@ -61,25 +77,15 @@ function rejectedBy({ name, expiresAtMs, record: { decisions } }: OpenGate): str
   return `gate "${name}" was rejected by ${said.join('; ')}`;
 }
 
-async function decide(state: RunState, gate: OpenGate): Promise<'approved' | 'rejected' | 'expired'> {
-  const { record } = gate;
-  for (;;) {
-    await judgeInbox(state, gate);
-    const outcome = gateOutcome(gate.policy, record.decisions);
-    if (outcome === 'rejected') return outcome;
-    if (outcome === 'approved') {
-      if (await hasDrifted(state, gate)) continue;
-      // The gate was open while it looked: who said no meanwhile has said it in time.
-      await judgeInbox(state, gate);
-      return gateOutcome(gate.policy, record.decisions) === 'rejected' ? 'rejected' : 'approved';
-    }
-    const rung = nextRung(gate.policy, gate);
-    const before = gate.changes;
-    const somethingCame = await waitUntil(() => gate.inbox.length > 0 || gate.changes > before, rung.atMs - Date.now(), LABELS[rung.kind](gate));
-    if (somethingCame) continue;
-    if (rung.kind === 'expire') return expire(state, gate);
-    climb(state, gate, rung);
-  }
+/** What the gate has come to with what has come in. */
+async function judge(state: RunState, gate: OpenGate): Promise<'approved' | 'rejected' | 'open'> {
+  await judgeInbox(state, gate);
+  const outcome = gateOutcome(gate.policy, gate.record.decisions);
+  if (outcome !== 'approved') return outcome;
+  if (await hasDrifted(state, gate)) return 'open';
+  // The gate was open while it looked: who said no meanwhile has said it in time.
+  await judgeInbox(state, gate);
+  return gateOutcome(gate.policy, gate.record.decisions) === 'rejected' ? 'rejected' : 'approved';
 }
 
 /** In the order in which they came, each looked at as it is: who comes first may leave no place for the next. */

@@ -8,19 +8,27 @@ import { requesterUnchecked } from './gate-policy.ts';
 import { planShownSinceMs } from './gate-record.ts';
 import { approversAt, latestExpiry } from './ladder.ts';
 import { inline } from './markdown.ts';
-import type { RunState } from './run-state.ts';
+import type { AttributeValues, RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
 
-/** Sets search attributes; those that the server does not know are left out, since one of them would hang the run. */
-export function setAttributes(state: RunState, values: Partial<Record<SearchAttributeName, string | number | boolean | null>>): void {
+/**
+ * Sets search attributes, those together that change at once: each time is an event. Those that the server does not know are
+ * left out, since one of them would hang the run.
+ */
+export function setAttributes(state: RunState, values: AttributeValues): void {
   const known = state.settings?.searchAttributes ?? [];
-  const pairs = Object.entries(values)
-    .filter(([name]) => known.includes(name as SearchAttributeName))
-    .map(([name, value]) => ({
-      key: defineSearchAttributeKey(name, attributeType(name as SearchAttributeName)),
-      value,
-    })) as SearchAttributePair[];
-  if (pairs.length > 0) upsertSearchAttributes(pairs);
+  const changes = Object.entries(values).filter(([name]) => known.includes(name as SearchAttributeName));
+  if (changes.length === 0) return;
+  const isUnderWay = state.unsentAttributes !== undefined;
+  state.unsentAttributes = { ...state.unsentAttributes, ...Object.fromEntries(changes) };
+  // Still in the same task, which ends when nothing more is to be done at once.
+  if (!isUnderWay) void Promise.resolve().then(() => sendAttributes(state));
+}
+
+function sendAttributes(state: RunState): void {
+  const pairs = Object.entries(state.unsentAttributes ?? {}).map(([name, value]) => ({ key: defineSearchAttributeKey(name, attributeType(name as SearchAttributeName)), value }));
+  state.unsentAttributes = undefined;
+  upsertSearchAttributes(pairs as SearchAttributePair[]);
 }
 
 function attributeType(name: SearchAttributeName): 'KEYWORD' | 'BOOL' | 'DOUBLE' {

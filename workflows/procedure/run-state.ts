@@ -7,6 +7,7 @@ import type { GateRecord, OperationRecord, Verdict } from '../../contracts/evide
 import type { GatePolicy } from '../../contracts/gate.ts';
 import type { UndoEntry } from '../../contracts/ledger.ts';
 import type { People } from '../../contracts/people.ts';
+import type { SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { Correction } from './corrections.ts';
 import type { LadderState } from './ladder.ts';
 
@@ -81,12 +82,17 @@ export interface Span { name: string; kind: 'step' | 'gate' | 'lock' | 'pause'; 
  */
 export const KEPT_REFUSALS = 50;
 
+/** What search attributes are set to. */
+export type AttributeValues = Partial<Record<SearchAttributeName, string | number | boolean | null>>;
+
 /** Everything the kernel keeps of one run; plain data but for the scope of the body. */
 export class RunState {
   readonly contract: RunbookContract;
   readonly record: RunRecord;
   settings: RunSettings | undefined;
   phase = 'starting';
+  /** Search attributes that are about to be set. */
+  unsentAttributes: AttributeValues | undefined;
   paused = false;
   /** The body has ended: what it did is being undone, or written down. */
   isEnding = false;

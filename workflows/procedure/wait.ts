@@ -1,18 +1,20 @@
-import { CancellationScope, condition, sleep } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, sleep } from '@temporalio/workflow';
 
 /**
- * Waits for `done`, at most `ms`; the timer carries a label for people. Returns whether `done` came true, and looks once more
+ * Waits for `isDone`, at most `ms`; the timer carries a label for people. Returns whether `isDone` came true, and looks once more
  * when the time is over: where no worker was up, what came in time arrives in one task with the end of the timer.
  */
-export async function waitUntil(done: () => boolean, ms: number, summary: string): Promise<boolean> {
-  if (done()) return true;
-  if (ms <= 0) return false;
-  const scope = new CancellationScope();
-  try {
-    return (await scope.run(() => Promise.race([condition(done).then(() => true), sleep(ms, { summary }).then(() => false)]))) || done();
-  } finally {
-    scope.cancel();
-  }
+export function waitUntil(isDone: () => boolean, ms: number, summary: string): Promise<boolean> {
+  if (isDone() || ms <= 0) return Promise.resolve(isDone());
+  const timer = new CancellationScope();
+  let isOver = false;
+  timer.run(() => sleep(ms, { summary })).then(() => { isOver = true; }, (error: unknown) => { if (!isCancellation(error)) throw error; });
+  // One condition for both and no race, no function that awaits it: each promise that is pending keeps its stack in memory, and
+  // a worker has thousands of runs that wait for days. Who cancels the wait cancels its timer.
+  return condition(() => isOver || isDone()).then(() => {
+    timer.cancel();
+    return isDone();
+  });
 }
 
 /** How soon, and in the end how often, somebody who waits looks whether what he waits for can still come. */

@@ -23,19 +23,20 @@ interface Contender {
 
 const CONTENDERS = {
   run: { bundle: 'kernel', workflowType: 'bench-gate', input: [{ database: 'shop', requester: 'carol' }], waiting: "RunbookPhase = 'gate: start'" },
-  bare: { bundle: 'kernel', workflowType: 'bareWait', input: [] },
-  alone: { bundle: 'bare', workflowType: 'bareWait', input: [] },
+  bare: { bundle: 'bare', workflowType: 'bareWait', input: [] },
+  beside: { bundle: 'kernel', workflowType: 'bareWait', input: [] },
 } as const satisfies Record<string, Contender>;
 
 /**
- * Memory that a worker's process takes for runs that wait at a gate, against bare workflows of the same bundle that wait on a
- * condition. All stay in its cache, and nothing else does: a run has its guardian from when it takes its target.
+ * Memory that a worker's process takes for runs that wait at a gate, against bare workflows that wait on a condition, in a
+ * bundle of their own as the SDK makes it. (In ours they take less than that: what all share is more of the SDK, too.) All
+ * stay in its cache, and nothing else does: a run has its guardian from when it takes its target.
  */
 export const gateMemory: KernelRowGroup = {
   names: ['gateMemory'],
   async measure({ stage, settings }) {
-    const samples: Record<keyof typeof CONTENDERS, number[]> = { run: [], bare: [], alone: [] };
-    const kibEach: Record<keyof typeof CONTENDERS, string> = { run: '', bare: '', alone: '' };
+    const samples: Record<keyof typeof CONTENDERS, number[]> = { run: [], bare: [], beside: [] };
+    const kibEach: Record<keyof typeof CONTENDERS, string> = { run: '', bare: '', beside: '' };
     for (let repetition = 0; repetition < settings.repetitions; repetition += 1) {
       for (const name of Object.keys(CONTENDERS) as (keyof typeof CONTENDERS)[]) {
         const grown = await growth(stage, CONTENDERS[name], settings.runs);
@@ -47,7 +48,7 @@ export const gateMemory: KernelRowGroup = {
     return [ratioOutcome('gateMemory', { name: 'run', samples: samples.run }, { name: 'bare', samples: samples.bare }, {
       unit: 'KiB',
       notes: [
-        `${settings.runs} of each; run: ${kibEach.run}`, `bare, same bundle: ${kibEach.bare}`, `bare, in a bundle of its own: ${kibEach.alone}`,
+        `${settings.runs} of each; run: ${kibEach.run}`, `bare: ${kibEach.bare}`, `bare, but in the bundle of the runs: ${kibEach.beside}`,
       ],
     })];
   },

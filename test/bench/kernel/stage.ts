@@ -5,6 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, type BundleOptions } from '@temporalio/worker';
 import { resolveTemporalCli } from '../../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../../scripts/embedded/temporal-server.ts';
+import { bundleOptions } from '../../../workers/workflow-bundle.ts';
 import { built } from '../stage/run.ts';
 import { startMeasuredWorker, type MeasuredWorker } from './worker.ts';
 import type { WorkerSettings } from './worker-process.ts';
@@ -21,12 +22,8 @@ export interface Server { client: Client; startWorker: (bundle: BundleName, sett
 /** `kernel`: runbooks with all that production's bundle has; `bare`: what the SDK makes of the bare workflows alone. */
 export type BundleName = 'kernel' | 'bare';
 
-/** As production's bundle is made: see scripts/build.mjs. */
 const BUNDLES: Readonly<Record<BundleName, () => BundleOptions>> = {
-  kernel: () => ({
-    workflowsPath: built('test/bench/kernel/workflows.js'), workflowInterceptorModules: [built('workflows/procedure/step-header.js')],
-    payloadConverterPath: built('workflows/procedure/payload-converter.js'), preloadModules: [built('workflows/shared-modules.js')],
-  }),
+  kernel: () => bundleOptions({ workflowsPath: built('test/bench/kernel/workflows.js'), shared: [built('test/bench/kernel/shared-modules.js')] }),
   bare: () => ({ workflowsPath: built('test/bench/kernel/bare-workflows.js') }),
 };
 

@@ -1,16 +1,11 @@
-import { z } from 'zod';
-import { defineRunbook } from '../../../contracts/runbook.ts';
 import { runbook } from '../../../workflows/procedure/runbook.ts';
+import { BenchGate, BenchSteps } from './contracts.ts';
 import { host, workOf } from './work.ts';
 
 export { guardian } from '../../../workflows/guardian/workflow.ts';
 export { lock } from '../../../workflows/lock/workflow.ts';
 export { notification } from '../../../workflows/notification/workflow.ts';
 export { bareWait } from './bare-workflows.ts';
-
-const contract = { title: 'is measured', targetField: 'database', sharesTargetWith: [], gates: ['start'] };
-const BenchSteps = defineRunbook({ ...contract, type: 'bench-steps', input: z.strictObject({ database: z.string(), steps: z.int(), withUndo: z.boolean() }) });
-const BenchGate = defineRunbook({ ...contract, type: 'bench-gate', input: z.strictObject({ database: z.string(), requester: z.string() }) });
 
 /** Takes its target, and then one activity a step. */
 const benchSteps = runbook(BenchSteps, async (run, { steps, withUndo }) => {
