@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
-import { bundleWorkflowCode, Worker, type NativeConnection, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
+import { bundleWorkflowCode, Runtime, Worker, type NativeConnection, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
 import type { ActivityDependencies } from '../activities/create-activities.ts';
 import { hostTaskQueue, TASK_QUEUE } from '../contracts/search-attributes.ts';
 import { hostName } from './host.ts';
@@ -58,5 +58,5 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
 /** The bundle built ahead when there is one; else (from sources, in tests) it is made now. */
 async function workflowBundle(): Promise<WorkflowBundleOption> {
   const built = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
-  return existsSync(built) ? { codePath: built } : bundleWorkflowCode(bundleOptions());
+  return existsSync(built) ? { codePath: built } : bundleWorkflowCode({ ...bundleOptions(), logger: Runtime.instance().logger });
 }

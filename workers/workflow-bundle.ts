@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { isAbsolute, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BundleOptions } from '@temporalio/worker';
 
@@ -34,6 +34,7 @@ export function bundleOptions({ workflowsPath = workflow('index'), shared = [] }
 }
 
 function shortName(path: string): string {
+  if (!isAbsolute(path)) return path;
   const at = path.lastIndexOf('node_modules/');
   return at === -1 ? relative(base, path) : path.slice(at);
 }

@@ -6,6 +6,7 @@ import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import type { ArchiveLayout } from '../archive/layout.ts';
+import { linksWal } from '../drill/configuration.ts';
 import { findAbove, type Isolation, productionPathsOf } from '../drill/drill.ts';
 import { probeIsolation } from '../drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../drill/private-place.ts';
@@ -47,8 +48,7 @@ export async function lookAtHost(
   if (open !== undefined) problems.push({ name: 'drills directory', problem: `${open}; ${CLOSE_DRILLS}` });
   const { bavail, bsize } = await statfs(await nearestExisting(directory));
   const free = bavail * bsize;
-  // A server of another user links each segment into pg_wal; one of ours has them mounted for reading only, and frees its copies at a restart point, which may come late.
-  const copies = process.getuid?.() === 0 ? 0 : plan.archive.bytes;
+  const copies = linksWal() ? 0 : plan.archive.bytes;
   const needed = plan.predicted.bytes + copies + reserve;
   check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup ${mib(plan.predicted.bytes - plan.archive.bytes)}, WAL ${mib(plan.archive.bytes)}${copies > 0 ? ' twice, since replay copies it once more' : ''}, and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed${copies > 0 ? ' with WAL counted twice' : ''}`);
 

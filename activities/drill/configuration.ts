@@ -98,9 +98,17 @@ function fixedSettings(drill: Drill, goal: RecoveryGoal): Record<string, string>
 }
 
 /**
+ * Whether the server links the WAL that it replays, and needs no second copy of it. One of another user than this worker's
+ * can; one of the same user has it mounted for reading only, and frees its copies at a restart point, which may come late.
+ */
+export function linksWal(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/**
  * 1 to 125: "not found", the end of WAL. Above: recovery stops, since a file that cannot be read is no end. A link is enough,
- * since the WAL is the drill's own copy, and spares the disk all of it once for each start; where the server has that mounted
- * for reading only, it needs a copy.
+ * since the WAL is the drill's own copy, and spares the disk all of it once for each start; it copies where it cannot
+ * ({@link linksWal}).
  */
 function restoreCommand(wal: string): string {
   const file = `${shellQuote(wal)}/%f`;

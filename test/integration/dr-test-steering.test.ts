@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { rename, readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -77,14 +77,16 @@ it('a step that fails waits, is mended and tried again, and the drill is as good
   expect(evidence.steps.filter(({ name }) => name === 'application probe').map(({ outcome }) => outcome)).toEqual(['failed', 'done']);
   expect(evidence.checks.find(({ name }) => name === 'application probe')).toMatchObject({ outcome: 'passed' });
   expect(evidence.operations).toMatchObject([{ operation: 'extendDeadline', by: 'anna', reason: 'anna is on a train' }, { operation: 'retryStep', by: 'anna', reason: 'the probe is installed now', of: 'application probe' }]);
-  // The probe passes only after them, and the demo's objective is without what people take.
+  // The probe passes only after them, and what people take is stated apart; the gate took some of it, too.
   const { rtaSeconds, rtaWithoutWaitSeconds } = evidence.recovery!;
-  expect(rtaSeconds - rtaWithoutWaitSeconds).toBeGreaterThan(PEOPLE_TAKE_MS / 1000);
+  const [gate] = evidence.gates;
+  const atGate = (Date.parse(gate?.closedAt ?? '') - Date.parse(gate?.openedAt ?? '')) / 1000;
+  expect(rtaSeconds - rtaWithoutWaitSeconds - atGate).toBeGreaterThan(PEOPLE_TAKE_MS / 1000);
   expect(evidence.teardown).toMatchObject({ outcome: 'done', provenAbsent: true });
 }, 150_000);
 
 it('a step that is skipped costs the verdict what its runbook says', async () => {
-  await rename(probe, `${probe}.away`);
+  await rm(probe, { force: true });
   const handle = await untilProbeWaits();
   expect(await skip(handle.workflowId, { address, by: 'anna', reason: 'its host is down today' })).toBe(0);
   const evidence = await evidenceOf(handle);

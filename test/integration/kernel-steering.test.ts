@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lockId } from '../../contracts/guardian.ts';
 import type { CompensationView, Progress } from '../../contracts/messages.ts';
 import type { Notice } from '../../contracts/notification.ts';
+import type { RunRecord } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -216,9 +217,10 @@ describe('a corrected input, where the configuration asks for a second person', 
 });
 
 describe('a run that is paused at a gate', () => {
+  let worker: { stop(): Promise<void> };
   beforeAll(async () => {
     environment = await startKernelEnvironment({ start: { approvers: ['anna'] } });
-    await environment.startWorker();
+    worker = await environment.startWorker();
   });
   afterAll(() => environment.stop());
 
@@ -231,6 +233,24 @@ describe('a run that is paused at a gate', () => {
     // Nobody has asked for it: a lock begins with the first who does.
     await expect(environment.client.workflow.getHandle(lockId('shop')).describe()).rejects.toThrow(/not found/i);
     await update(run, 'resume', { by: 'ben' });
+    await run.handle.result();
+    expect(await stepsOf(run)).toEqual([['write one', 'done'], ['write two', 'done']]);
+  });
+
+  it('stays paused where it was resumed and paused once more before it could go on', async () => {
+    const run = await start({ requester: 'carol' });
+    await gateOpens(run);
+    await update(run, 'pause', { by: 'ben' });
+    await update(run, 'decide', { gate: 'start', decision: 'approve', by: 'anna' });
+    await until(async () => (await progress(run)).phase === 'paused before: taking the target', 'it waits');
+    // Both arrive in one task, since there is no worker.
+    await worker.stop();
+    await run.handle.signal('resume');
+    await run.handle.signal('pause');
+    worker = await environment.startWorker();
+    await until(async () => (await run.handle.query<RunRecord>('record')).operations.length === 3, 'both have arrived');
+    expect(await progress(run)).toMatchObject({ phase: 'paused before: taking the target', paused: true });
+    await run.handle.signal('resume');
     await run.handle.result();
     expect(await stepsOf(run)).toEqual([['write one', 'done'], ['write two', 'done']]);
   });

@@ -48,16 +48,18 @@ function openGate(state: RunState, name: string, policy: GatePolicy, { recheck, 
 
 async function untilDecided(state: RunState, gate: OpenGate): Promise<void> {
   const { record, policy } = gate;
+  let outcome: 'open' | 'approved' | 'rejected' | 'expired' = 'open';
   try {
-    while (record.outcome === 'open') {
+    while (outcome === 'open') {
       const rung = nextRung(policy, gate);
       const before = gate.changes;
       // Right here, and in no function of its own: each that awaits another is kept in memory for as long as people take.
       const somethingCame = await waitUntil(() => gate.inbox.length > 0 || gate.changes > before, rung.atMs - Date.now(), LABELS[rung.kind](gate));
-      if (somethingCame) record.outcome = await judge(state, gate);
-      else if (rung.kind === 'expire') record.outcome = await expire(state, gate);
+      if (somethingCame) outcome = await judge(state, gate);
+      else if (rung.kind === 'expire') outcome = await expire(state, gate);
       else climb(state, gate, rung);
     }
+    record.outcome = outcome;
   } finally {
     endWait(state, Date.now());
     state.openGate = undefined;
@@ -66,8 +68,8 @@ async function untilDecided(state: RunState, gate: OpenGate): Promise<void> {
     setAttributes(state, { RunbookAwaitingApproval: false });
   }
   showDetails(state);
-  if (record.outcome === 'expired' && record.onExpiry === 'reject') throw ApplicationFailure.nonRetryable(`gate "${gate.name}" expired at ${instantOf(gate.expiresAtMs)} without enough approvals`, 'REJECTED');
-  if (record.outcome === 'rejected') throw ApplicationFailure.nonRetryable(rejectedBy(gate), 'REJECTED');
+  if (outcome === 'expired' && record.onExpiry === 'reject') throw ApplicationFailure.nonRetryable(`gate "${gate.name}" expired at ${instantOf(gate.expiresAtMs)} without enough approvals`, 'REJECTED');
+  if (outcome === 'rejected') throw ApplicationFailure.nonRetryable(rejectedBy(gate), 'REJECTED');
 }
 
 function rejectedBy({ name, expiresAtMs, record: { decisions } }: OpenGate): string {

@@ -24,5 +24,6 @@ export async function pauseBefore(state: RunState, what: string, step?: { skippi
     state.waitingStep = undefined;
   }
   state.spans.push({ name: 'pause', kind: 'pause', startedAtMs: pausedAtMs, finishedAtMs: Date.now() });
-  return waiting.answer;
+  // Who resumed it may have paused it once more before this went on.
+  return waiting.answer ?? pauseBefore(state, what, step);
 }

@@ -10,10 +10,12 @@ export function waitUntil(isDone: () => boolean, ms: number, summary: string): P
   let isOver = false;
   timer.run(() => sleep(ms, { summary })).then(() => { isOver = true; }, (error: unknown) => { if (!isCancellation(error)) throw error; });
   // One condition for both and no race, no function that awaits it: each promise that is pending keeps its stack in memory, and
-  // a worker has thousands of runs that wait for days. Who cancels the wait cancels its timer.
-  return condition(() => isOver || isDone()).then(() => {
+  // a worker has thousands of runs that wait for days. What came true is kept: the next message of the same task may undo it
+  // before this goes on. Who cancels the wait cancels its timer.
+  let cameTrue = false;
+  return condition(() => (cameTrue ||= isDone()) || isOver).then(() => {
     timer.cancel();
-    return isDone();
+    return cameTrue || isDone();
   });
 }
 
