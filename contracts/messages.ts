@@ -106,7 +106,7 @@ export interface Progress extends Refusals {
   /** Until when the run has its target at the latest; null as long as it has not. */
   lease?: { expiresAt: string } | null;
   /** While the run waits for its target: who has it, and how many wait before this run. */
-  lock?: { holders: { workflowId: string; runbook: string; since: string }[]; before: number } | null;
+  lock?: { holders: { workflowId: string; runbook: string; since: string }[]; before: number; lookedAt?: string } | null;
   steps: { name: string; outcome: StepRecord['outcome']; startedAt: string; finishedAt: string | null; summary: string | null }[];
 }
 

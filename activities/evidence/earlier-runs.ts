@@ -19,8 +19,6 @@ export interface EarlierRun {
 
 /** So many a report shows. */
 const SHOWN = 10;
-/** Files keep no times when they are copied by hand, so more are looked at than are shown. */
-const LOOK_AT = 500;
 
 /**
  * The last runs of the same runbook on the same target that started before a run, the newest first. They are for its report
@@ -29,7 +27,8 @@ const LOOK_AT = 500;
 export async function earlierRuns(store: Pick<EvidenceStore, 'list' | 'get'>, { runbook, target, runId, startedAt, finishedAt }: Evidence): Promise<EarlierRun[]> {
   if (target === null) return [];
   const found = new Map<string, EarlierRun>();
-  for await (const evidence of newestEvidence(store, { runbook, target, writtenByMs: Date.parse(finishedAt), lookAt: LOOK_AT })) {
+  // Files keep no times when they are copied by hand, so more are looked at than are shown.
+  for await (const evidence of newestEvidence(store, { runbook, target, writtenByMs: Date.parse(finishedAt), atMost: Infinity })) {
     if (evidence.runId !== runId && evidence.startedAt < startedAt) found.set(evidence.runId, earlierRunOf(evidence));
   }
   return [...found.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt)).slice(0, SHOWN);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
+import { planFacts, type PlanView } from '../../contracts/plan-facts.ts';
 import { plain } from '../../contracts/plain.ts';
 
 /** What is told of a drill's plan. The run may be of a worker of another version. */
@@ -18,12 +19,12 @@ const drillPlan = z.object({
 type ToldPlan = z.output<typeof drillPlan>;
 
 /**
- * A drill's plan for whoever approves it: what is restored and how old it is, how much that is, what will be created where
- * and for how long, what will be compared. Nothing for a plan of another form.
+ * A plan for whoever approves it. Of a drill: what is restored and how old it is, how much that is, what will be created where
+ * and for how long, what will be compared. Of another form, or of a worker of another version: {@link planFacts}.
  */
-export function planLines(plan: unknown, nowMs: number): string[] {
-  const parsed = drillPlan.safeParse(plan);
-  if (!parsed.success) return [];
+export function planLines(view: PlanView | null, nowMs: number): string[] {
+  const parsed = drillPlan.safeParse(view?.plan);
+  if (!parsed.success) return view === null ? [] : planFacts(view);
   const { recoveryPoint, recoverTo, declaredAt, provider, archive, predicted, creates, taskQueue, notVerified, allowNotProven } = parsed.data;
   const row = (name: string, text: string) => `${name.padEnd(9)} ${plain(text)}`;
   return [

@@ -1,5 +1,6 @@
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import { QUERIES, type Progress } from '../../contracts/messages.ts';
+import type { PlanView } from '../../contracts/plan-facts.ts';
 import { silenceOf, type Silence } from './silence.ts';
 
 /** What an activity that is under way says about itself. */
@@ -28,7 +29,7 @@ export interface RunView {
   /** Null when nobody answers the query; then {@link silence} says why. */
   progress: Progress | null;
   /** What the open gate decides on; null when no gate is open, or the plan is not told. */
-  plan: unknown;
+  plan: PlanView | null;
   /** Why there is no progress, as a sentence for people. */
   silence: string | null;
   activities: ActivityView[];
@@ -42,7 +43,7 @@ export async function readRun(client: Client, workflowId: string, runId?: string
   const handle = client.workflow.getHandle(workflowId, runId);
   const description = await handle.describe();
   const asked = await client.withDeadline(Date.now() + QUERY_MS, () => handle.query<Progress>(QUERIES.progress)).then(
-    async (progress) => ({ progress, plan: progress.openGate && await planOf(client, handle, progress.openGate.planHash), silence: null }),
+    async (progress) => ({ progress, plan: progress.openGate ? await planOf(client, handle, progress.openGate.planHash) : null, silence: null }),
     async (error: unknown) => ({ progress: null, plan: null, silence: sayWhy(await silenceOf(client, handle, error)) }),
   );
   return {
@@ -58,9 +59,9 @@ export async function readRun(client: Client, workflowId: string, runId?: string
 }
 
 /** The plan of that hash; null where it is another by now, or is not told. */
-export async function planOf(client: Client, handle: WorkflowHandle, planHash: string): Promise<unknown> {
-  const { plan, hash } = await client.withDeadline(Date.now() + QUERY_MS, () => handle.query<{ plan: unknown; hash: string | null }>(QUERIES.plan)).catch(() => ({ plan: null, hash: null }));
-  return hash === planHash ? plan : null;
+export async function planOf(client: Client, handle: WorkflowHandle, planHash: string): Promise<PlanView | null> {
+  const view = await client.withDeadline(Date.now() + QUERY_MS, () => handle.query<PlanView>(QUERIES.plan)).catch(() => null);
+  return view?.hash === planHash ? view : null;
 }
 
 function sayWhy({ noWorker, sentence }: Silence): string {

@@ -2,6 +2,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Progress } from '../../contracts/messages.ts';
+import { compensations } from '../../scripts/cli/compensations.ts';
+import { withClient } from '../../scripts/cli/connect.ts';
+import { RateMeter, runLines } from '../../scripts/cli/progress-lines.ts';
+import { readRun } from '../../scripts/cli/run-view.ts';
 import { extend, retry, skip } from '../../scripts/cli/steer.ts';
 import { captureOutput } from '../support/captured-output.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
@@ -13,7 +17,7 @@ let address: string;
 let output: ReturnType<typeof captureOutput>;
 
 beforeAll(async () => {
-  environment = await startKernelEnvironment({}, {}, { gated: { start: { approvers: ['anna'], expiresAfter: '1h', assurance: 'claimed' } } }, { each: { failedSteps: { wait: '60s' } } });
+  environment = await startKernelEnvironment({}, {}, { held: {}, gated: { start: { approvers: ['anna'], expiresAfter: '1h', assurance: 'claimed' } } }, { each: { failedSteps: { wait: '60s' } } });
   ({ address } = environment.server);
   await environment.startWorker();
 });
@@ -60,6 +64,23 @@ describe('a step that waits', () => {
     expect(output.said()).toContain('step "write two" is skipped, which costs: two: it was not written');
     await other.handle.result();
     expect(await operationsOf(other)).toEqual([['skipStep', 'anna', 'not needed today', 'write two', expect.stringContaining('it was not written') as string]]);
+  });
+});
+
+describe('a run whose target another one has', () => {
+  it('says who has it and since when, and how many are before it, in the terminal and in the web UI', async () => {
+    const holder = await startToy(environment, { database: 'held', failAt: 'one' });
+    await until(async () => (await progress(holder)).waitingStep !== null, 'it has its target, and waits');
+    const [next, last] = [await startToy(environment, { database: 'held' }), await startToy(environment, { database: 'held' })];
+    const seen = async (run: ToyRun) => withClient({ address }, async ({ client }) => runLines(await readRun(client, run.handle.workflowId), new RateMeter(), Date.now()).join('\n'));
+    const held = new RegExp(`held by toy ${holder.handle.workflowId} since ${new Date().getFullYear()}-`);
+    await until(async () => held.test(await seen(next)) && held.test(await seen(last)), 'both have looked who has it');
+    expect(await seen(next)).toContain('it is next');
+    expect(await seen(last)).toMatch(/; 1 before it, when it looked at \d{4}-/);
+    expect((await last.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails.replaceAll('\\', '')).toMatch(held);
+    for (const run of [last, next, holder]) await run.handle.terminate();
+    await expect(compensations(holder.handle.workflowId, { address })).rejects.toMatchObject(wrongUse('has ended (terminated); an abort changes nothing'));
+    await holder.guardian.result();
   });
 });
 

@@ -30,6 +30,9 @@ describe('a run with a gate', () => {
     await run.handle.signal('approve', { gate: '\n\n# [approved](http://x)' });
     await until(async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisions.length === 4, 'four decisions are identified');
     const { currentDetails } = await run.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    // What the hash covers, for who decides in the web UI.
+    for (const fact of ['plan: writes: one, two', 'plan: code version: ', 'plan: input.requester: carol']) expect(currentDetails).toContain(fact);
+    expect(await run.handle.query('plan')).toMatchObject({ plan: { writes: ['one', 'two'] }, input: { requester: 'carol' }, codeVersion: expect.any(String) as string });
     expect(currentDetails).toContain(String.raw`: it is for gate "  # \[approved\](http\://x)" and`);
     await expect(run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben', planHash: 'stale' }] })).rejects.toMatchObject({ cause: { message: expect.stringContaining('is not the plan') as string } });
     expect(await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'ben' }] })).toEqual({ gate: 'start', outcome: 'approved', by: 'ben' });

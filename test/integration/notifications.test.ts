@@ -95,7 +95,7 @@ it('a gate that opens is told on every channel, at least once and recognisably, 
     });
   }
   const [{ body: chat }] = sentTo('chat', run) as [Received];
-  for (const told of ['Requested by: carol', `Plan: ${openGate?.planHash}`, `Decide until: ${openGate?.expiresAt}`, 'https://temporal.example.com/']) expect(chat).toContain(told);
+  for (const told of ['• writes: one, two', '• code version: ', 'Requested by: carol', `Plan: ${openGate?.planHash}`, `Decide until: ${openGate?.expiresAt}`, 'https://temporal.example.com/']) expect(chat).toContain(told);
 
   // A redirect is followed nowhere, and is for a person to mend: that delivery failed, and nothing else did.
   expect(receiver.received.filter((one) => channelOf(one) === 'elsewhere')).toEqual([]);

@@ -94,7 +94,7 @@ describe('the plan at a gate', () => {
     manifest: { id: 'm1', databases: [{ name: 'orders', lsn: '0/1', tables: 39 }, { name: 'postgres', lsn: '0/1', tables: 2 }] },
     creates: { directory: '/var/drills/1beb27c9-<fence>', leaseMs: 4 * 3_600_000 }, checks: [{}, {}], probe: null, notVerified: { open: [], byDesign: ['x'] },
   };
-  const told = (shown: unknown) => gateLines(view({ progress: { ...view().progress!, openGate: gate }, plan: shown }), 2 * 3_600_000).slice(1, -1);
+  const told = (shown: unknown) => gateLines(view({ progress: { ...view().progress!, openGate: gate }, plan: { plan: shown, hash: gate.planHash, corrections: [], input: { database: 'orders' }, codeVersion: '1.2.3' } }), 2 * 3_600_000).slice(1, -1);
   it('says what is restored and how old it is, how long that takes, what is created where and until when, and what is compared', () => {
     expect(told(plan)).toEqual([
       '  restores  p1 (archive), taken 1970-01-01T01:00:00.000Z, 1 h 00 min ago',
@@ -116,8 +116,15 @@ describe('the plan at a gate', () => {
     expect(told({ ...plan, allowNotProven: true }).at(-1)).toBe('  allows    that something is not compared: the run succeeds all the same');
     expect(told({ ...plan, allowNotProven: false })).toEqual(told(plan));
   });
-  it.each([null, undefined, 'text', { writes: ['one'] }, { ...plan, creates: { directory: '/x', expiresAt: 'then' } }])('says nothing of %j', (other) => {
-    expect(told(other)).toEqual([]);
+  it.each([
+    [null, []], ['text', ['  text']], [{ writes: ['one', 'two'], minutes: 600 }, ['  writes: one, two', '  minutes: 600']],
+  ])('says what is in one of another runbook: %j', (other, lines) => {
+    const about = ['  code version: 1.2.3', '  input.database: orders'];
+    expect(told(other).toSorted()).toEqual([...lines, ...about].toSorted());
+  });
+  it('says what is in one of a worker of another version, and nothing where the run does not tell it', () => {
+    expect(told({ ...plan, creates: { directory: '/x', expiresAt: 'then' } })).toContain('  provider: archive');
+    expect(gateLines(view({ progress: { ...view().progress!, openGate: gate } }), 0)).toHaveLength(2);
   });
 });
 

@@ -1,9 +1,10 @@
 import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { earlierRuns } from '../../activities/evidence/earlier-runs.ts';
+import { lastUndone } from '../../activities/evidence/last-undone.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { memoryStore } from '../support/memory-store.ts';
 import { sampleEvidence } from './report-fixture.ts';
@@ -56,4 +57,19 @@ it('say what they came to, with the recovery time that was judged, also out of a
   expect(await earlierRuns(store, THIS)).toEqual([{
     workflowId: 'before-1', runId: 'run-1', startedAt: '2026-11-20T03:00:00.000Z', outcome: 'failed', verdict: THIS.verdict, rta: { seconds: 282, words: ', without waiting for people' }, rpaSeconds: null, head: null,
   }]);
+});
+
+it('are found by what they say: runs may have any id, and a directory may hold more of other databases', async () => {
+  const compensations = [{ ...THIS.compensations[0]!, step: 'copy', outcome: 'done' as const, startedAt: '2026-01-01T00:00:00.000Z', finishedAt: '2026-01-01T00:00:07.000Z' }];
+  await keep(daysBefore(30, { compensations }), 'nightly-orders.json');
+  for (let other = 1; other <= 60; other += 1) await keep(daysBefore(other / 10, { target: 'shop' }), `dr-test_shop_${other}.json`);
+  expect(await found()).toEqual(['run-30']);
+  expect(await lastUndone(directoryStore(directory), { runbook: THIS.runbook, target: THIS.target! })).toEqual({ copy: 7 });
+});
+
+it('are not looked for without end', async () => {
+  const list = () => Promise.resolve(Array.from({ length: 2_000 }, (_, index) => ({ name: `${index}.json`, bytes: 1, modifiedAtMs: index })));
+  const get = vi.fn<(name: string) => Promise<string | undefined>>(() => Promise.resolve(JSON.stringify(daysBefore(1, { target: 'shop' }))));
+  expect(await lastUndone({ ...directoryStore(directory), list, get }, { runbook: THIS.runbook, target: THIS.target! })).toEqual({});
+  expect(get).toHaveBeenCalledTimes(500);
 });

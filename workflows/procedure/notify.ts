@@ -1,8 +1,10 @@
 import { CancellationScope, ParentClosePolicy, startChild, uuid4, workflowInfo } from '@temporalio/workflow';
 import { NOTIFICATION_TYPE, type Notice, type NotificationInput, type NotificationKind } from '../../contracts/notification.ts';
+import { planFacts } from '../../contracts/plan-facts.ts';
 import { shortWorkflowId } from '../../contracts/workflow-id.ts';
 import { correctionInWords } from './corrections.ts';
 import { approversAt } from './ladder.ts';
+import { planViewOf } from './presentation.ts';
 import type { OpenGate, RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
 
@@ -21,8 +23,9 @@ export function notify(state: RunState, { kind, channels, gate, lines = [] }: Te
   const id = `${record.owner.firstExecutionRunId}-${uuid4()}`;
   const done = record.steps.filter((step) => step.summary !== null).map(({ name, summary }) => `${name}: ${summary}`);
   const correction = gate ? correctionInWords(state) : null;
+  const plan = gate ? planFacts(planViewOf(state)) : [];
   const notice: Notice = {
-    kind, id, at: instantOf(Date.now()), runbook: record.runbook, target: record.target, workflowId, runId, requester: record.requester, reason: record.reason, lines: [...correction === null ? [] : [correction], ...lines, ...done],
+    kind, id, at: instantOf(Date.now()), runbook: record.runbook, target: record.target, workflowId, runId, requester: record.requester, reason: record.reason, lines: [...correction === null ? [] : [correction], ...lines, ...plan, ...done],
     gate: gate ? {
       name: gate.name, planHash: gate.record.planHash, expiresAt: instantOf(gate.expiresAtMs), approvers: approversAt(gate.policy, gate.openedAtMs, Date.now()), quorum: gate.policy.quorum, assurance: gate.policy.assurance,
     } : null,

@@ -61,7 +61,7 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
     return tell(state, INTERNAL.take, { place, asking: state.asking.take, runId: workflowInfo().runId } satisfies Take);
   });
   const lookWhoHolds = async () => {
-    state.lock = await read.describeLock({ target: state.record.target ?? '' });
+    state.lock = { ...await read.describeLock({ target: state.record.target ?? '' }), lookedAt: instantOf(Date.now()) };
     showDetails(state);
     return lives(state);
   };

@@ -2,6 +2,7 @@ import { setCurrentDetails, upsertSearchAttributes, log } from '@temporalio/work
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import { shortHash } from '../../contracts/deciding.ts';
+import { planFacts, type PlanView } from '../../contracts/plan-facts.ts';
 import { refusalLines, type CompensationView, type Progress } from '../../contracts/messages.ts';
 import { correctionInWords } from './corrections.ts';
 import { requesterUnchecked } from './gate-policy.ts';
@@ -68,6 +69,11 @@ export function progressOf(state: RunState): Progress {
   };
 }
 
+/** What decisions at a gate are about. */
+export function planViewOf({ record, input }: Pick<RunState, 'record' | 'input'>): Pick<PlanView, 'plan' | 'input' | 'codeVersion'> {
+  return { plan: record.plan, input, codeVersion: record.codeVersion };
+}
+
 /** What people have to know who decide at the open gate. */
 function notesOf(state: RunState): string[] {
   const { openGate, record } = state;
@@ -78,7 +84,7 @@ function notesOf(state: RunState): string[] {
 function lockOf({ lock, record }: RunState): NonNullable<Progress['lock']> | null {
   if (!lock) return null;
   const place = lock.waiting.findIndex(({ workflowId }) => workflowId === record.owner.workflowId);
-  return { holders: lock.holders, before: place === -1 ? lock.waiting.length : place };
+  return { holders: lock.holders, lookedAt: lock.lookedAt, before: place === -1 ? lock.waiting.length : place };
 }
 
 /** The answer of the `compensations` query: what an abort would undo now, in that order. */
@@ -96,8 +102,9 @@ export function showDetails(state: RunState): void {
     const approvers = approversAt(policy, openGate.openedAtMs, Date.now());
     lines.push(`Waiting at gate **${inline(openGate.name)}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${shortHash(openGate.record.planHash)}\`. `
       + `Needs ${policy.quorum} of ${approvers.length > 0 ? inline(approvers.join(', ')) : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
+    lines.push(...planFacts(planViewOf(state)).map((fact) => `- plan: ${inline(fact)}`));
   }
-  for (const { runbook, workflowId, since } of state.lock?.holders ?? []) lines.push(`- the target is held by ${inline(runbook)} ${inline(workflowId)} since ${since}`);
+  for (const { runbook, workflowId, since } of state.lock?.holders ?? []) lines.push(`- the target is held by ${inline(runbook)} ${inline(workflowId)} since ${since}, as of ${state.lock?.lookedAt ?? ''}`);
   if (waitingStep) {
     const why = waitingStep.failure === null ? '' : ` It failed: ${inline(waitingStep.failure)}`;
     lines.push(`Step **${inline(waitingStep.name)}** waits for an operator until ${instantOf(waitingStep.untilMs)}.${why}`, '');

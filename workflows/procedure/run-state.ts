@@ -120,7 +120,7 @@ export class RunState {
   /** What the guardian answered: the fence, or why there is none. */
   owned: { fence?: number | undefined; refused?: string | undefined; leaseExpiresAtMs?: number } | undefined;
   /** Who had the target when the run, which waits for it, last looked; null when it does not wait. */
-  lock: LockView | null = null;
+  lock: LockView & { lookedAt: string } | null = null;
   settlement: Settlement | undefined;
   readonly verdictsWhenFailing = new Map<string, Verdict>();
   readonly bodyScope = new CancellationScope();

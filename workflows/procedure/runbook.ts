@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type ExtendDeadline, type Progress, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
 import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
+import type { PlanView } from '../../contracts/plan-facts.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
 import type { RunRecord, TeardownResult } from '../../contracts/record.ts';
 import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts';
@@ -16,7 +17,7 @@ import { receiveDecide, receiveSignal, validateDecide } from './decisions.ts';
 import { extendDeadline, validateExtension } from './extend-deadline.ts';
 import { describeAbort, operate, validateOperator, type RunOperation } from './operations.ts';
 import { retryStep, skipStep, validateRetry, validateSkip } from './steering.ts';
-import { compensationsOf, progressOf, setAttributes } from './presentation.ts';
+import { compensationsOf, planViewOf, progressOf, setAttributes } from './presentation.ts';
 import { describeFailure } from './outcome.ts';
 import { parseInput } from './parse-input.ts';
 import { Run, type Conclusion } from './run.ts';
@@ -161,7 +162,7 @@ function registerHandlers(state: RunState): void {
     if (isAnswer(owner, asking, state.asking.finish)) state.settlement = settlement;
   });
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
-  setHandler(defineQuery<unknown>(QUERIES.plan), () => ({ plan: state.record.plan, hash: state.record.planHash, corrections: state.corrections }), { description: 'The plan, corrected inputs that belong to it, and its hash.' });
+  setHandler(defineQuery<PlanView>(QUERIES.plan), () => ({ ...planViewOf(state), hash: state.record.planHash, corrections: state.corrections }), { description: 'The plan, and what its hash covers beside it: the input, the code version, corrected inputs.' });
   setHandler(defineQuery<CompensationView[]>(QUERIES.compensations), () => compensationsOf(state), { description: 'What an abort would undo now, in that order.' });
   setHandler(defineQuery<RunRecord>(QUERIES.record), () => state.record, { description: 'Everything known of the run.' });
 }
