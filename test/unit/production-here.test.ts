@@ -18,7 +18,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 const databaseIn = (name: string) => ({ connection: { host: join(root, name), port: 1 }, provider: { kind: 'archive', repository: join(root, name), walDirectory: join(root, name, 'wal') } });
-const look = () => productionHere(configurationSchema.parse({ version: 1, databases: { own: databaseIn('own'), other: databaseIn('other') } }), 200);
+const look = () => productionHere(configurationSchema.parse({ version: 1, databases: { own: databaseIn('own'), other: databaseIn('other') } }), 500);
 const whole = { network: 'isolated', mounts: 'isolated', reason: null } as const;
 
 it('the repository of another database that hangs keeps nobody from a drill, holds one thread, and is taken for one that cannot be hidden', async () => {
@@ -35,7 +35,7 @@ it('the repository of another database that hangs keeps nobody from a drill, hol
   expect(answer).toBe('answers');
   for (const { paths } of seen) expect(paths).toEqual([join(root, 'own'), join(root, 'own', 'wal')]);
   const sentence = (why: string) => [`the repository of database "other", ${join(root, 'other')}, or its archive cannot be looked into (${why})`];
-  expect(seen.map(({ unanswered }) => unanswered)).toEqual([...[1, 2].map(() => sentence('it did not answer within 0.2 s')), ...[1, 2, 3].map(() => sentence('the last attempt has not come back yet'))]);
+  expect(seen.map(({ unanswered }) => unanswered)).toEqual([...[1, 2].map(() => sentence('it did not answer within 0.5 s')), ...[1, 2, 3].map(() => sentence('the last attempt has not come back yet'))]);
   const [first] = seen;
   expect(judgeIsolation(asKnown(whole, first!), 'bestEffort')).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(/cannot be hidden from the drill: the repository of database "other", .*did not answer/) as string });
   expect(judgeIsolation(asKnown(whole, first!), 'required')).toMatchObject({ lacking: expect.stringContaining('database "other"') as string });
