@@ -224,12 +224,17 @@ describe('a run that is paused at a gate', () => {
   });
   afterAll(() => environment.stop());
 
-  it('takes nothing when the gate is passed, and others have the target until it goes on', async () => {
+  const pausedBeforeItsTarget = async (): Promise<ToyRun> => {
     const run = await start({ requester: 'carol' });
     await gateOpens(run);
     await update(run, 'pause', { by: 'ben' });
     await update(run, 'decide', { gate: 'start', decision: 'approve', by: 'anna' });
     await until(async () => (await progress(run)).phase === 'paused before: taking the target', 'it waits');
+    return run;
+  };
+
+  it('takes nothing when the gate is passed, and others have the target until it goes on', async () => {
+    const run = await pausedBeforeItsTarget();
     // Nobody has asked for it: a lock begins with the first who does.
     await expect(environment.client.workflow.getHandle(lockId('shop')).describe()).rejects.toThrow(/not found/i);
     await update(run, 'resume', { by: 'ben' });
@@ -238,11 +243,7 @@ describe('a run that is paused at a gate', () => {
   });
 
   it('stays paused where it was resumed and paused once more before it could go on', async () => {
-    const run = await start({ requester: 'carol' });
-    await gateOpens(run);
-    await update(run, 'pause', { by: 'ben' });
-    await update(run, 'decide', { gate: 'start', decision: 'approve', by: 'anna' });
-    await until(async () => (await progress(run)).phase === 'paused before: taking the target', 'it waits');
+    const run = await pausedBeforeItsTarget();
     // Both arrive in one task, since there is no worker.
     await worker.stop();
     await run.handle.signal('resume');

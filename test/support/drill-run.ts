@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WorkflowFailedError } from '@temporalio/client';
+import { WorkflowFailedError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import type { BackupResult } from '../../contracts/backup.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import type { Progress } from '../../contracts/messages.ts';
@@ -39,7 +39,7 @@ export async function takeBackup({ client }: Driven, database = 'shop'): Promise
 export async function runDrill({ client }: Driven, input: Record<string, unknown> = {}, options: RunDrillOptions = {}): Promise<EndedDrill> {
   const { database = 'shop', holdGateMs = 0, atGate, atApproval } = options;
   const handle = await client.workflow.start('dr-test', { workflowId: `dr-test/${database}/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database, requester: 'test', ...input }] });
-  const ended = handle.result().then((result) => ({ file: (result as { evidence: string }).evidence, failure: undefined }), (error: unknown) => failed(error));
+  const ended = drillEnd({ client }, handle);
   let running = true;
   const approved = (async () => {
     while (running) {
@@ -54,8 +54,14 @@ export async function runDrill({ client }: Driven, input: Record<string, unknown
       await sleep(50);
     }
   })();
-  const { file, failure } = await ended.finally(() => { running = false; });
+  const end = await ended.finally(() => { running = false; });
   await approved;
+  return end;
+}
+
+/** How a drill ends that somebody else drives; its guardian has ended then, too. */
+export async function drillEnd({ client }: Driven, handle: WorkflowHandleWithFirstExecutionRunId): Promise<EndedDrill> {
+  const { file, failure } = await handle.result().then((result) => ({ file: (result as { evidence: string }).evidence, failure: undefined }), (error: unknown) => failed(error));
   await awaitGuardian(client, handle);
   return { evidence: evidenceSchema.parse(JSON.parse(await readFile(file, 'utf8'))), failure };
 }

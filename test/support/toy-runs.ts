@@ -43,12 +43,12 @@ export async function startToy(environment: KernelEnvironment, input: Record<str
 }
 
 /** Waits up to 20 s. */
-export async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
-  for (const end = Date.now() + 20_000; Date.now() < end;) {
+export async function until(condition: () => Promise<boolean>, what: string, withinMs = 20_000): Promise<void> {
+  for (const end = Date.now() + withinMs; Date.now() < end;) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`did not happen within 20 s: ${what}`);
+  throw new Error(`did not happen within ${withinMs / 1_000} s: ${what}`);
 }
 
 export const gateOpens = ({ handle }: ToyRun): Promise<void> => until(async () => (await handle.query<Progress>('progress')).openGate !== null, 'the gate is open');

@@ -95,7 +95,7 @@ export function compensationsOf(state: RunState): CompensationView[] {
 
 /** Shows the run in the web UI: phase, open gate and what was refused, and the steps so far. Lists only: older UIs have no tables. Approvers read it, so what others chose is written {@link inline}. */
 export function showDetails(state: RunState): void {
-  const { record, openGate, waitingStep } = state;
+  const { record, openGate, waitingStep, lock } = state;
   const lines = [`**${inline(record.runbook)}** on **${inline(record.target ?? '?')}**: ${inline(state.phase)}${state.paused ? ' (paused)' : ''}`, ''];
   if (openGate) {
     const { policy } = openGate;
@@ -104,7 +104,7 @@ export function showDetails(state: RunState): void {
       + `Needs ${policy.quorum} of ${approvers.length > 0 ? inline(approvers.join(', ')) : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
     lines.push(...planFacts(planViewOf(state)).map((fact) => `- plan: ${inline(fact)}`));
   }
-  for (const { runbook, workflowId, since } of state.lock?.holders ?? []) lines.push(`- the target is held by ${inline(runbook)} ${inline(workflowId)} since ${since}, as of ${state.lock?.lookedAt ?? ''}`);
+  if (lock) lines.push(...lock.holders.map(({ runbook, workflowId, since }) => `- the target is held by ${inline(runbook)} ${inline(workflowId)} since ${since}, as of ${lock.lookedAt}`));
   if (waitingStep) {
     const why = waitingStep.failure === null ? '' : ` It failed: ${inline(waitingStep.failure)}`;
     lines.push(`Step **${inline(waitingStep.name)}** waits for an operator until ${instantOf(waitingStep.untilMs)}.${why}`, '');

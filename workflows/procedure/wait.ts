@@ -5,7 +5,8 @@ import { CancellationScope, condition, isCancellation, sleep } from '@temporalio
  * when the time is over: where no worker was up, what came in time arrives in one task with the end of the timer.
  */
 export function waitUntil(isDone: () => boolean, ms: number, summary: string): Promise<boolean> {
-  if (isDone() || ms <= 0) return Promise.resolve(isDone());
+  const isNow = isDone();
+  if (isNow || ms <= 0) return Promise.resolve(isNow);
   const timer = new CancellationScope();
   let isOver = false;
   timer.run(() => sleep(ms, { summary })).then(() => { isOver = true; }, (error: unknown) => { if (!isCancellation(error)) throw error; });
