@@ -32,6 +32,8 @@ export interface SupervisedOptions {
   readonly address: string;
   /** Receives what the server prints; appended to. */
   readonly logFile: string;
+  /** Environment variables beside those of this process. */
+  readonly variables?: Readonly<Record<string, string>>;
   /** Sent with every call, such as a token. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Asks what only a server that is ready answers; rejects until then. */
@@ -63,9 +65,9 @@ exit "$code"
 const READY_TIMEOUT_MS = 30_000;
 
 /** Starts a Temporal server, as {@link superviseProgram} does. */
-export async function startSupervised(command: readonly string[], { address, logFile, metadata = {}, isReady }: SupervisedOptions): Promise<SupervisedServer> {
+export async function startSupervised(command: readonly string[], { address, logFile, variables, metadata = {}, isReady }: SupervisedOptions): Promise<SupervisedServer> {
   return superviseProgram(command, {
-    name: `the Temporal server at ${address}`, logFile,
+    name: `the Temporal server at ${address}`, logFile, ...(variables && { variables }),
     ask: async () => {
       const connection = await Connection.connect({ address, metadata, connectTimeout: 2_000 });
       await isReady(connection).finally(() => connection.close());

@@ -60,3 +60,18 @@ it('a run that owns its target and is paused for good is ended and torn down whe
   expect(evidence).toMatchObject({ outcome: 'timedOut', steps: [{ name: 'write one', outcome: 'done' }], compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true } });
   expect(daysBetween(evidence.startedAt, evidence.finishedAt)).toBeCloseTo(30, 1);
 });
+
+it('pauses before the target is taken last together for as long as a lease at most', { retry: 2 }, async () => {
+  await time.startWorker(configuration);
+  const handle = await time.startToy({ looksFirst: true });
+  const paused = async () => vi.waitUntil(async () => (await handle.query<Progress>('progress')).phase.startsWith('paused before: '), { timeout: 10_000 });
+  await handle.signal('pause');
+  await paused();
+  await time.environment.sleep('20 days');
+  await handle.signal('resume');
+  await handle.signal('pause');
+  await paused();
+  await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER', message: expect.stringMatching(/^it was paused before ".*", and earlier, for as long as a lease lasts$/) as string } });
+  const [evidence] = await time.evidenceOf(handle, configuration);
+  expect(daysBetween(evidence?.startedAt, evidence?.finishedAt)).toBeCloseTo(30, 1);
+});
