@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { plain } from '../../contracts/plain.ts';
 import { channelAccess, mistake, type ChannelAccess, type ResolveSecret } from './channel-access.ts';
+import { messageId } from './message-id.ts';
 import { messageOf, type Message } from './message.ts';
 import type { NotifyActivities } from './notify-activities.ts';
 import { post } from './post.ts';
@@ -32,6 +33,7 @@ export function createNotifyActivities({ configuration, namespace, resolveSecret
 
 /** In the form that the channel takes: a webhook signs, Slack's address is its password. */
 function requestOf(message: Message, channel: string, { key }: ChannelAccess): { headers: Record<string, string>; body: string } {
-  if (key) return webhookRequest(message, { channel, key, sentAtMs: Date.now() });
-  return { headers: {}, body: JSON.stringify(slackPayload(message)) };
+  const id = messageId(message.notice.id, channel);
+  if (key) return webhookRequest(message, { id, key, sentAtMs: Date.now() });
+  return { headers: {}, body: JSON.stringify(slackPayload(message, id)) };
 }

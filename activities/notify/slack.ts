@@ -1,4 +1,5 @@
 import { plain } from '../../contracts/plain.ts';
+import { shortMessageId } from './message-id.ts';
 import type { Message } from './message.ts';
 import { facts, headline } from './wording.ts';
 
@@ -6,17 +7,24 @@ import { facts, headline } from './wording.ts';
 const LIMIT = { text: 3_000, header: 150 } as const;
 /** One line that is longer takes the room of all others. */
 const LINE = 900;
+/** Letters, digits, `_` and `-`: Slack drops metadata of any other type. */
+const EVENT_TYPE = 'runbook_notice';
 
 type Text = { type: 'plain_text'; text: string; emoji: false } | { type: 'mrkdwn'; text: string; verbatim: true };
-type Block = { type: 'header' | 'section'; text: Text };
+type Block = { type: 'header' | 'section'; text: Text } | { type: 'context'; elements: [Text] };
+/** For the Slack apps that ask for it, and shown to nobody: what is of no use to them is dropped, and the message comes all the same. */
+interface Metadata { event_type: typeof EVENT_TYPE; event_payload: { id: string; kind: string } }
 /** What an incoming webhook of Slack takes. */
-interface SlackPayload { text: string; mrkdwn: false; unfurl_links: false; unfurl_media: false; blocks: Block[] }
+interface SlackPayload { text: string; mrkdwn: false; unfurl_links: false; unfurl_media: false; blocks: Block[]; metadata: Metadata }
 
 /**
  * A message for people. What others wrote (reasons, names, results of steps) stands in plain text, which formats nothing and calls
- * nobody, and is escaped as well; Slack's own mark-up holds the link and what is to be copied, and no other text.
+ * nobody, and is escaped as well; Slack's own mark-up holds the link and what is to be copied, and no other text. Slack drops no
+ * message that comes twice: apps know it by `id` in its metadata, and people by a short one at its foot.
+ *
+ * @param id as `messageId` makes it
  */
-export function slackPayload({ notice, link, commands }: Message): SlackPayload {
+export function slackPayload({ notice, link, commands }: Message, id: string): SlackPayload {
   const { approve, reject, look } = commands;
   const told = list(notice.lines.map((line) => `• ${line}`));
   const title = headline(notice);
@@ -28,8 +36,13 @@ export function slackPayload({ notice, link, commands }: Message): SlackPayload 
     ...(approve === undefined ? [] : [section(words('To approve:')), copyable(approve)]),
     ...(reject === undefined ? [] : [section(words('To reject:')), copyable(reject)]),
     ...(approve === undefined ? [section(words('To look at it:')), copyable(look)] : []),
+    { type: 'context', elements: [words(`Message ${shortMessageId(id)}: one that comes with the same id is a repetition`)] },
   ];
-  return { text: fit(title, LIMIT.text), mrkdwn: false, unfurl_links: false, unfurl_media: false, blocks: blocks.filter(({ text }) => text.text.length <= LIMIT.text) };
+  return {
+    text: fit(title, LIMIT.text), mrkdwn: false, unfurl_links: false, unfurl_media: false,
+    blocks: blocks.filter((block) => block.type === 'context' || block.text.text.length <= LIMIT.text),
+    metadata: { event_type: EVENT_TYPE, event_payload: { id, kind: notice.kind } },
+  };
 }
 
 const section = (text: Text): Block => ({ type: 'section', text });

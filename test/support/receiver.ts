@@ -33,3 +33,9 @@ export async function startReceiver(answer: (response: ServerResponse, count: nu
     }),
   };
 }
+
+/** What a receiver knows a message by that comes twice: the header of a webhook, what Slack hands to its apps. */
+export function keyOf({ headers, body }: Received): string | undefined {
+  const id = headers['webhook-id'] ?? (JSON.parse(body) as { metadata?: { event_payload: { id: string } } }).metadata?.event_payload.id;
+  return typeof id === 'string' ? id : undefined;
+}

@@ -15,7 +15,7 @@ import { slackPayload } from '../../activities/notify/slack.ts';
 import { channelSchema, type Notice } from '../../contracts/notification.ts';
 import { examineChannels } from '../../scripts/cli/doctor-channels.ts';
 import { loadConfiguration, resolveSecret } from '../../workers/config.ts';
-import { startReceiver, type Receiver } from '../support/receiver.ts';
+import { keyOf, startReceiver, type Receiver } from '../support/receiver.ts';
 import { isSigned } from '../support/standard-webhook.ts';
 
 const PLAN = '5ca1ab1e'.repeat(8);
@@ -41,7 +41,7 @@ async function channelsAt(address: string, secret = SECRET) {
   const [urlFile, secretFile] = [join(directory, 'url'), join(directory, 'secret')];
   await writeFile(urlFile, `${address}\n`, { mode: 0o600 });
   await writeFile(secretFile, `${secret}\n`, { mode: 0o600 });
-  return { chat: channelSchema.parse({ kind: 'slack', urlFile, timeout: '300ms' }), hook: channelSchema.parse({ kind: 'webhook', urlFile, secretFile, timeout: '300ms' }) };
+  return { chat: channelSchema.parse({ kind: 'slack', urlFile, timeout: '1s' }), hook: channelSchema.parse({ kind: 'webhook', urlFile, secretFile, timeout: '1s' }) };
 }
 
 async function deliver(channels: Awaited<ReturnType<typeof channelsAt>>, channel: string, notice = NOTICE): Promise<ApplicationFailure | undefined> {
@@ -74,8 +74,8 @@ describe('a message', () => {
 });
 
 describe('for Slack', () => {
-  const payloadOf = (over: Partial<Notice> = {}) => slackPayload(messageOf({ ...NOTICE, ...over }, SERVER));
-  const textsOf = (payload: ReturnType<typeof slackPayload>, type: 'plain_text' | 'mrkdwn') => payload.blocks.map(({ text }) => text).filter((text) => text.type === type).map(({ text }) => text);
+  const payloadOf = (over: Partial<Notice> = {}) => slackPayload(messageOf({ ...NOTICE, ...over }, SERVER), '0190-1-chat');
+  const textsOf = (payload: ReturnType<typeof slackPayload>, type: 'plain_text' | 'mrkdwn') => payload.blocks.flatMap((block) => (block.type === 'context' ? block.elements : [block.text])).filter((text) => text.type === type).map(({ text }) => text);
   const unescaped = (text: string) => text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 
   it('says what, why, who, the plan, the deadline, where to look and what to type', () => {
@@ -104,12 +104,22 @@ describe('for Slack', () => {
 
   it('keeps to the limits of Slack, and cuts no escaped character in two', () => {
     const payload = payloadOf({ reason: '&'.repeat(5_000), target: '<'.repeat(400), lines: ['>'.repeat(4_000), ...Array.from({ length: 400 }, (_, index) => `step ${index} & more`)] });
-    for (const { type, text: { text } } of payload.blocks) expect(text.length).toBeLessThanOrEqual(type === 'header' ? 150 : 3_000);
+    for (const text of [...textsOf(payload, 'plain_text'), ...textsOf(payload, 'mrkdwn')]) expect(text.length).toBeLessThanOrEqual(3_000);
+    expect(textsOf(payload, 'plain_text')[0]?.length).toBeLessThanOrEqual(150);
     for (const text of [payload.text, ...textsOf(payload, 'plain_text')]) expect(text.replaceAll(/&(?:amp|lt|gt);/g, '')).not.toMatch(/[&<>]/);
     expect(textsOf(payload, 'plain_text')[2]).toMatch(/\n• step 8 &amp; more\n[^]*… and \d+ more: look at the run$/);
     expect(payload.blocks.length).toBeLessThanOrEqual(50);
     // A command that is cut would do something else.
     expect(textsOf(payloadOf({ workflowId: 'x'.repeat(3_000) }), 'mrkdwn')).toEqual([]);
+  });
+
+  it('carries what it is known by where it comes twice: whole for apps, short at its foot for people', () => {
+    const of = (id: string, kind: Notice['kind'] = 'gateOpened') => slackPayload(messageOf({ ...NOTICE, kind }, SERVER), id);
+    const foot = (payload: ReturnType<typeof slackPayload>) => JSON.stringify(payload.blocks.filter(({ type }) => type === 'context'));
+    expect(of('a-chat', 'gateReminder').metadata).toEqual({ event_type: 'runbook_notice', event_payload: { id: 'a-chat', kind: 'gateReminder' } });
+    expect(of('a-chat').blocks.at(-1)).toEqual({ type: 'context', elements: [{ type: 'plain_text', emoji: false, text: expect.stringMatching(/^Message [0-9a-f]{12}: /) as string }] });
+    expect(foot(of('a-chat'))).toBe(foot(of('a-chat', 'gateReminder')));
+    expect(foot(of('a-chat'))).not.toBe(foot(of('b-chat')));
   });
 
   it('is posted as JSON to the address', async () => {
@@ -138,28 +148,28 @@ describe('for a webhook', () => {
     expect({ link, commands }).toEqual({ link: messageOf(NOTICE, SERVER).link, commands: messageOf(NOTICE, SERVER).commands });
     expect(Object.keys(JSON.parse(message!.body) as object)).toEqual(['at', 'commands', 'gate', 'id', 'kind', 'lines', 'link', 'reason', 'requester', 'runId', 'runbook', 'target', 'workflowId']);
   });
-
-  it('has the same id at each attempt, another for each message, and one that a header takes whatever it is made of', async () => {
-    receiver = await startReceiver((response) => response.end());
-    const channels = await channelsAt(receiver.origin);
-    for (const id of ['a', 'a', 'b', 'a.b\r\nx: y', 'ü'.repeat(300)]) expect(await deliver(channels, 'hook', { ...NOTICE, id })).toBeUndefined();
-    const [first, again, other, ...odd] = receiver.received.map(({ headers }) => headers['webhook-id']);
-    expect([first, again, other]).toEqual(['a-hook', 'a-hook', 'b-hook']);
-    for (const id of odd) expect(id).toMatch(/^[0-9a-f]{64}$/);
-  });
 });
 
-describe('what the receiver answers', () => {
+describe.each(['hook', 'chat'])('channel "%s"', (channel) => {
+  it('gives a message the same id at each attempt, another to each message, and one that a header takes whatever it is made of', async () => {
+    receiver = await startReceiver((response) => response.end());
+    const channels = await channelsAt(receiver.origin);
+    for (const id of ['a', 'a', 'b', 'a.b\r\nx: y', 'ü'.repeat(300)]) expect(await deliver(channels, channel, { ...NOTICE, id })).toBeUndefined();
+    const [first, again, other, ...odd] = receiver.received.map(keyOf);
+    expect([first, again, other]).toEqual([`a-${channel}`, `a-${channel}`, `b-${channel}`]);
+    for (const id of odd) expect(id).toMatch(/^[0-9a-f]{64}$/);
+  });
+
   it.each([200, 201, 202, 204])('%i: it is delivered', async (status) => {
-    expect(await answered((response) => response.writeHead(status).end())).toBeUndefined();
+    expect(await answered((response) => response.writeHead(status).end(), channel)).toBeUndefined();
   });
 
   it.each([408, 425, 429, 500, 502, 503])('%i: it is tried again', async (status) => {
-    expect(await answered((response) => response.writeHead(status).end())).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false, message: `channel "hook" answered with HTTP ${status}`, nextRetryDelay: undefined });
+    expect(await answered((response) => response.writeHead(status).end(), channel)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false, message: `channel "${channel}" answered with HTTP ${status}`, nextRetryDelay: undefined });
   });
 
   it.each([301, 307, 400, 401, 403, 404, 410, 413, 422])('%i: a person must look, and is told at what', async (status) => {
-    expect(await answered((response) => response.writeHead(status, status < 400 ? { location: '/elsewhere' } : {}).end())).toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringMatching(new RegExp(`^channel "hook" answered with HTTP ${status}; .*: .*address`)) as string });
+    expect(await answered((response) => response.writeHead(status, status < 400 ? { location: '/elsewhere' } : {}).end(), channel)).toMatchObject({ type: 'CONFIGURATION', nonRetryable: true, message: expect.stringMatching(new RegExp(`^channel "${channel}" answered with HTTP ${status}; .*: .*address`)) as string });
     expect(receiver?.received).toHaveLength(1);
   });
 
@@ -167,26 +177,35 @@ describe('what the receiver answers', () => {
     [429, '30', 30_000], [503, '30', 30_000], [429, '86400', 600_000], [429, new Date(Date.now() + 60_000).toUTCString(), 60_000], [500, '30', undefined],
     [503, 'soon', undefined], [503, '0', undefined], [503, '-5', undefined], [503, new Date(0).toUTCString(), undefined],
   ])('%i with Retry-After %s: it is put off, for ten minutes at most', async (status, after, delay) => {
-    const failure = await answered((response) => response.writeHead(status, { 'retry-after': after }).end());
+    const failure = await answered((response) => response.writeHead(status, { 'retry-after': after }).end(), channel);
     // An instant is written in whole seconds, and some have passed.
     expect(delay === undefined ? failure?.nextRetryDelay : Math.ceil(Number(failure?.nextRetryDelay) / 10_000) * 10_000).toBe(delay);
   });
 
   it('an answer that never ends is not read', async () => {
-    expect(await answered((response) => { response.writeHead(200); response.write('x'.repeat(1_000)); })).toBeUndefined();
+    expect(await answered((response) => { response.writeHead(200); response.write('x'.repeat(1_000)); }, channel)).toBeUndefined();
   });
 
   it('no answer: it is tried again', async () => {
-    expect(await answered(() => undefined)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false, message: 'channel "hook" did not answer within 300 ms' });
+    expect(await answered(() => undefined, channel)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false, message: `channel "${channel}" did not answer within 1000 ms` });
+  });
+
+  it('an answer that is lost, of a receiver that has taken the message: it comes twice, and is known by its id', async () => {
+    receiver = await startReceiver((response, count) => { if (count === 1) response.socket?.destroy(); else response.end(); });
+    const channels = await channelsAt(receiver.origin);
+    expect(await deliver(channels, channel)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false, message: expect.stringContaining(`channel "${channel}" cannot be reached`) as string });
+    expect(await deliver(channels, channel)).toBeUndefined();
+    expect(receiver.received.map(keyOf)).toEqual([`0190-1-${channel}`, `0190-1-${channel}`]);
+    expect(new Set(receiver.received.map(({ body }) => body)).size).toBe(1);
   });
 
   it('an attempt ends when the worker does', async () => {
     receiver = await startReceiver(() => undefined);
     const environment = new MockActivityEnvironment({}, QUIET);
     const { hook, chat } = await channelsAt(receiver.origin);
-    const activities = createNotifyActivities({ configuration: { notifications: { channels: { chat, hook: { ...hook, timeout: 60_000 } }, alarm: [] } }, namespace: 'default', resolveSecret });
+    const activities = createNotifyActivities({ configuration: { notifications: { channels: { chat: { ...chat, timeout: 60_000 }, hook: { ...hook, timeout: 60_000 } }, alarm: [] } }, namespace: 'default', resolveSecret });
     setTimeout(() => environment.cancel('WORKER_SHUTDOWN'), 100);
-    await expect(environment.run(() => activities.deliver({ channel: 'hook', notice: NOTICE }))).rejects.toMatchObject({ type: 'UNAVAILABLE', message: 'the worker stopped while it waited for channel "hook"' });
+    await expect(environment.run(() => activities.deliver({ channel, notice: NOTICE }))).rejects.toMatchObject({ type: 'UNAVAILABLE', message: `the worker stopped while it waited for channel "${channel}"` });
   });
 });
 
@@ -237,7 +256,7 @@ describe('our own side', () => {
     expect(await deliver(channels, 'pager')).toMatchObject({ ...open, message: 'there is no channel "pager" under notifications.channels; add it, and start the worker anew' });
     expect(await deliver(channels, 'constructor')).toMatchObject({ ...open, message: expect.stringContaining('there is no channel "constructor"') as string });
     expect(await deliver({ ...channels, hook: { ...channels.hook, urlFile: join(directory, 'none') } }, 'hook')).toMatchObject({ ...open, message: expect.stringMatching(/^notifications\.channels\.hook\.urlFile names a file that cannot be read, or is empty \(ENOENT\); put the address there/) as string });
-    const fromVariable = { ...channels, chat: channelSchema.parse({ kind: 'slack', urlEnv: 'NO_SUCH_ADDRESS', timeout: '300ms' }) };
+    const fromVariable = { ...channels, chat: channelSchema.parse({ kind: 'slack', urlEnv: 'NO_SUCH_ADDRESS', timeout: '1s' }) };
     expect(await deliver(fromVariable, 'chat')).toMatchObject({ ...open, message: expect.stringContaining('notifications.channels.chat.urlEnv names a variable that is not set') as string });
     receiver = await startReceiver((response) => response.end());
     vi.stubEnv('NO_SUCH_ADDRESS', receiver.origin);
