@@ -3,42 +3,82 @@ import type { Configuration } from '../../contracts/configuration.ts';
 import { evidenceWriterId, GUARDIAN_TYPE, type GuardianInput } from '../../contracts/guardian.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { whoWrites, type Standing } from './evidence-due.ts';
+import { lookBackMs, retentionMs } from './retention.ts';
 
 /**
- * Runs that ended longer ago are left to the doctor: a server may forget, after a day at the soonest and half an hour later
- * or earlier, that somebody has seen to one already.
+ * How often all is looked at that the server surely knows everything of, and how long that is is asked anew: it may be weeks
+ * and thousands of runs, and nothing in it becomes due once it is old. In between, what ended of late is looked at.
  */
-export const LOOK_BACK_MS = 20 * 3_600_000;
+const LOOK_AT_ALL_EVERY_MS = 3_600_000;
+/** Longer than that, since the server's clock may be another. */
+const OF_LATE_MS = 4 * 3_600_000;
 
-/** `types`: of the runbooks that there are. Whatever else ended on their queue, by a mistyped name too, is none of ours. */
-export interface EndWatchInput { client: Client; configuration: Pick<Configuration, 'lease' | 'notifications'>; types: readonly string[] }
+/** So many runs are asked about in one look, some five questions each: a worker that starts knows of none that somebody saw to it. */
+export const ASKED_AT_ONCE = 100;
+
+/** `types`: of the runbooks that there are. Whatever else ended on their queue, by a mistyped name too, is none of ours. `now`: the clock, in ms. */
+export interface EndWatchInput { client: Client; configuration: Pick<Configuration, 'lease' | 'notifications'>; types: readonly string[]; now?: () => number }
+
+/** A run of which it is not known yet that somebody saw to it, and how often that was asked. */
+interface Open { run: WorkflowExecutionInfo; asked: number }
 
 /**
  * Starts what writes the evidence of each run that was ended by force without a guardian: while it waited for people, or
  * before it had begun. What it returns is called again and again, and resolves to the workflow ids of the runs for which it
- * did. Any number of workers may do the same. Throws what the server refuses first, when it has tried all.
+ * did, of {@link ASKED_AT_ONCE} at most; those that have not been asked about come first, and of them the newest. Any number
+ * of workers may do the same. Throws what the server refuses first, when it has tried all.
  */
 export function createEndWatch(input: EndWatchInput): () => Promise<string[]> {
+  const { client, now = Date.now } = input;
   let seenTo = new Set<string>();
-  return async () => {
-    const given: string[] = [];
-    const seen = new Set<string>();
-    const failures: Error[] = [];
-    for await (const run of endedByForce(input)) {
-      const became = seenTo.has(run.runId) ? 'seen to' : await giveWriter(run, input).catch((error: Error) => void failures.push(error));
-      if (became === 'given') given.push(run.workflowId);
-      // All else is looked at once more: what failed, and what is being written, since a writer can be ended by force as well.
-      if (became === 'seen to') seen.add(run.runId);
+  const open = new Map<string, Open>();
+  let allLookedAtMs = -Infinity;
+  let knownForMs = 0;
+
+  const list = async (): Promise<void> => {
+    const atMs = now();
+    const isAll = atMs - allLookedAtMs >= LOOK_AT_ALL_EVERY_MS;
+    if (isAll) knownForMs = lookBackMs(await retentionMs(client, client.options.namespace));
+    const listed = new Set<string>();
+    for await (const run of endedByForce(input, atMs - (isAll ? knownForMs : Math.min(knownForMs, OF_LATE_MS)))) {
+      listed.add(run.runId);
+      if (!seenTo.has(run.runId) && !open.has(run.runId)) open.set(run.runId, { run, asked: 0 });
     }
-    seenTo = seen;
+    if (!isAll) return;
+    allLookedAtMs = atMs;
+    // Of what is older by now the server may have forgotten who saw to it.
+    seenTo = new Set([...seenTo].filter((runId) => listed.has(runId)));
+    for (const runId of [...open.keys()].filter((one) => !listed.has(one))) open.delete(runId);
+  };
+
+  return async () => {
+    await list();
+    const given: string[] = [];
+    const failures: Error[] = [];
+    for (const one of nextOf([...open.values()])) {
+      one.asked += 1;
+      const { runId, workflowId } = one.run;
+      const became = await giveWriter(one.run, input).catch((error: Error) => void failures.push(error));
+      if (became === 'given') given.push(workflowId);
+      // All else is looked at once more: what failed, and what is being written, since a writer can be ended by force as well.
+      if (became !== 'seen to') continue;
+      open.delete(runId);
+      seenTo.add(runId);
+    }
     if (failures[0]) throw failures[0];
     return given;
   };
 }
 
-function endedByForce({ client, types }: EndWatchInput): AsyncIterable<WorkflowExecutionInfo> {
+/** People wait for the evidence of what ended just now; what cannot be seen to keeps no other from its turn. */
+function nextOf(open: readonly Open[]): Open[] {
+  const closedAtMs = ({ run }: Open) => run.closeTime?.getTime() ?? 0;
+  return open.toSorted((a, b) => a.asked - b.asked || closedAtMs(b) - closedAtMs(a)).slice(0, ASKED_AT_ONCE);
+}
+
+function endedByForce({ client, types }: EndWatchInput, sinceMs: number): AsyncIterable<WorkflowExecutionInfo> {
   const ours = types.map((type) => `'${type}'`).join(', ');
-  const since = new Date(Date.now() - LOOK_BACK_MS).toISOString();
+  const since = new Date(Math.max(sinceMs, 0)).toISOString();
   return client.workflow.list({ query: `WorkflowType IN (${ours}) AND TaskQueue = '${TASK_QUEUE}' AND ExecutionStatus IN ('Terminated', 'TimedOut') AND CloseTime > '${since}'` });
 }
 

@@ -5,7 +5,7 @@ import { formatSeconds } from '../../activities/evidence/report-format.ts';
 import { namesOf } from '../../activities/evidence/store.ts';
 import { describeIfKnown } from '../../activities/kernel/describe-if-known.ts';
 import { whoWrites, type Standing } from '../../activities/kernel/evidence-due.ts';
-import { LOOK_BACK_MS } from '../../activities/kernel/unguarded-ends.ts';
+import { lookBackMs, retentionMs } from '../../activities/kernel/retention.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import { isOver, wasEndedByForce } from '../../contracts/run-status.ts';
@@ -47,7 +47,7 @@ export async function examineUnkept(connected: Pick<Connected, 'client' | 'names
       if (standing?.state !== 'goes on' && standing?.state !== 'somebody is at it') ours.push({ run, standing });
     }
     if (ours.length === 0) findings.ok(NAME, `there is none among the ${looked} newest that the server knows`);
-    else tell(findings, ours, await retentionMs(connected));
+    else tell(findings, ours, await retentionMs(connected.client, connected.namespace));
   } catch (error) {
     findings.skipped(NAME, `the server does not list its runs, or the evidence cannot be listed: ${messageOf(error)}`);
   }
@@ -68,20 +68,20 @@ function tell(findings: Findings, unkept: readonly Unkept[], retention: number |
     const left = retention === null ? null : closedAtMs(run) + retention - Date.now();
     const until = left === null ? 'nobody knows how long the server still knows it' : left <= 0 ? 'the server may forget it at any moment' : `the server still knows it for ${formatSeconds(left / 1_000)}`;
     findings.warning(NAME, `the evidence of ${run.workflowId} (run ${run.runId}, ${run.status.name.toLowerCase()}) is on none of this host's stores; ${until}`,
-      `${whereToFindIt(run, standing)} keep the history: \`temporal workflow show ${idsOf(run)} --output json\``);
+      `${whereToFindIt(run, standing, lookBackMs(retention))} keep the history: \`temporal workflow show ${idsOf(run)} --output json\``);
   }
   if (unkept.length > TOLD) findings.warning(NAME, `${unkept.length - TOLD} more are without, closed later`, 'set evidence.copies to a place that all hosts with workers share');
 }
 
 /** A run that was ended by force has no result: what wrote its evidence is another workflow, and it may be still to come. */
-function whereToFindIt(run: WorkflowExecutionInfo, standing: Unkept['standing']): string {
+function whereToFindIt(run: WorkflowExecutionInfo, standing: Unkept['standing'], seenToWithinMs: number): string {
   const copy = 'copy it here from the host that wrote it';
   const otherwise = '; where there is none,';
   if (!wasEndedByForce(run.status.name)) return `${copy}: \`temporal workflow result ${idsOf(run)}\` names the file${otherwise}`;
   if (standing?.state === 'written') return `${copy}: \`temporal workflow show --workflow-id ${quote(standing.by)} --output json\` names the file, in the result of the activity writeEvidenceOfDeadRun${otherwise}`;
   if (standing?.state === 'nobody' && standing.because !== null) return `nobody writes it: ${standing.because}; look by hand for what it may have left, and`;
-  const isSeenTo = standing?.state === 'due' && Date.now() - closedAtMs(run) < LOOK_BACK_MS;
-  return (isSeenTo ? `start a worker within ${LOOK_BACK_MS / 3_600_000} h of its end, where none is up: it writes the evidence` : copy) + otherwise;
+  const isSeenTo = standing?.state === 'due' && Date.now() - closedAtMs(run) < seenToWithinMs;
+  return (isSeenTo ? `start a worker within ${formatSeconds(seenToWithinMs / 1_000)} of its end, where none is up: it writes the evidence` : copy) + otherwise;
 }
 
 function idsOf({ workflowId, runId }: WorkflowExecutionInfo): string {
@@ -111,11 +111,4 @@ async function standingOf({ client }: Pick<Connected, 'client'>, run: WorkflowEx
   // One whose guardian is forgotten already had time enough.
   const guardian = await describeIfKnown(client, guardianId({ workflowId, firstExecutionRunId: described.raw.workflowExecutionInfo?.firstRunId || runId }));
   return guardian && !isOver(guardian.status.name) ? { state: 'somebody is at it' } : undefined;
-}
-
-/** How long the server keeps a run after its end; null where it does not say. */
-async function retentionMs({ client, namespace }: Pick<Connected, 'client' | 'namespace'>): Promise<number | null> {
-  const { config } = await client.workflowService.describeNamespace({ namespace });
-  const seconds = config?.workflowExecutionRetentionTtl?.seconds;
-  return seconds === null || seconds === undefined ? null : Number(seconds) * 1_000;
 }

@@ -81,8 +81,7 @@ function leaseLines({ status, progress }: RunView): string[] {
 }
 
 /** Who has the target that the run waits for. */
-function lockLines({ status, progress }: RunView): string[] {
-  const lock = progress?.lock;
+function lockLines({ status, lock }: RunView): string[] {
   if (!lock || isOver(status)) return [];
   const before = `${lock.before === 0 ? 'it is next' : `${lock.before} before it`}${lock.lookedAt === undefined ? '' : `, when it looked at ${lock.lookedAt}`}`;
   return lock.holders.map(({ runbook, workflowId, since }) => coloured(`the target is held by ${plain(runbook)} ${plain(workflowId)} since ${since}; ${before}`, 'unsure'));

@@ -1,6 +1,8 @@
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
+import { describeLock } from '../../activities/kernel/locks.ts';
 import { QUERIES, type Progress } from '../../contracts/messages.ts';
 import type { PlanView } from '../../contracts/plan-facts.ts';
+import { isOver } from '../../contracts/run-status.ts';
 import { silenceOf, type Silence } from './silence.ts';
 
 /** What an activity that is under way says about itself. */
@@ -30,6 +32,8 @@ export interface RunView {
   progress: Progress | null;
   /** What the open gate decides on; null when no gate is open, or the plan is not told. */
   plan: PlanView | null;
+  /** While it waits for its target: who has that, as the lock says now, or, where that does not answer, as the run saw it `lookedAt`. Null where nobody keeps it waiting. */
+  lock: NonNullable<Progress['lock']> | null;
   /** Why there is no progress, as a sentence for people. */
   silence: string | null;
   activities: ActivityView[];
@@ -43,8 +47,8 @@ export async function readRun(client: Client, workflowId: string, runId?: string
   const handle = client.workflow.getHandle(workflowId, runId);
   const description = await handle.describe();
   const asked = await client.withDeadline(Date.now() + QUERY_MS, () => handle.query<Progress>(QUERIES.progress)).then(
-    async (progress) => ({ progress, plan: progress.openGate ? await planOf(client, handle, progress.openGate.planHash) : null, silence: null }),
-    async (error: unknown) => ({ progress: null, plan: null, silence: sayWhy(await silenceOf(client, handle, error)) }),
+    async (progress) => ({ progress, plan: progress.openGate ? await planOf(client, handle, progress.openGate.planHash) : null, lock: isOver(description.status.name) ? null : await lockNow(client, workflowId, progress), silence: null }),
+    async (error: unknown) => ({ progress: null, plan: null, lock: null, silence: sayWhy(await silenceOf(client, handle, error)) }),
   );
   return {
     workflowId: description.workflowId,
@@ -62,6 +66,18 @@ export async function readRun(client: Client, workflowId: string, runId?: string
 export async function planOf(client: Client, handle: WorkflowHandle, planHash: string): Promise<PlanView | null> {
   const view = await client.withDeadline(Date.now() + QUERY_MS, () => handle.query<PlanView>(QUERIES.plan)).catch(() => null);
   return view?.hash === planHash ? view : null;
+}
+
+/** Asks the lock: a run that waits looks ever more seldom, and knows what was so up to an hour ago. */
+async function lockNow(client: Client, workflowId: string, { lock, target }: Progress): Promise<RunView['lock']> {
+  if (!lock || target === null) return lock ?? null;
+  const now = await client.withDeadline(Date.now() + QUERY_MS, () => describeLock(client, target)).catch(() => null);
+  if (!now) return lock;
+  const isRun = (one: { workflowId: string }) => one.workflowId === workflowId;
+  // Granted, and about to be told.
+  if (now.holders.some(isRun)) return null;
+  const place = now.waiting.findIndex(isRun);
+  return { holders: now.holders, before: place === -1 ? now.waiting.length : place };
 }
 
 function sayWhy({ noWorker, sentence }: Silence): string {

@@ -1,7 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Progress } from '../../contracts/messages.ts';
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { LockState } from '../../activities/kernel/kernel-activities.ts';
+import { lockId } from '../../contracts/guardian.ts';
+import { INTERNAL, type Progress } from '../../contracts/messages.ts';
 import { compensations } from '../../scripts/cli/compensations.ts';
 import { withClient } from '../../scripts/cli/connect.ts';
 import { RateMeter, runLines } from '../../scripts/cli/progress-lines.ts';
@@ -71,15 +74,21 @@ describe('a run whose target another one has', () => {
   it('says who has it and since when, and how many are before it, in the terminal and in the web UI', async () => {
     const holder = await startToy(environment, { database: 'held', failAt: 'one' });
     await until(async () => (await progress(holder)).waitingStep !== null, 'it has its target, and waits');
-    const seen = async (run: ToyRun) => withClient({ address }, async ({ client }) => runLines(await readRun(client, run.handle.workflowId), new RateMeter(), Date.now()).join('\n'));
+    const unanswering = { query: () => Promise.reject(new Error('the lock does not answer')) } as unknown as WorkflowHandle;
+    const seen = async (run: ToyRun, prepare: (client: Client) => void = () => undefined) => withClient({ address }, async ({ client }) => (prepare(client), runLines(await readRun(client, run.handle.workflowId), new RateMeter(), Date.now()).join('\n')));
     const held = new RegExp(`held by toy ${holder.handle.workflowId} since ${new Date().getFullYear()}-`);
     const asked = async () => { const run = await startToy(environment, { database: 'held' }); await until(async () => held.test(await seen(run)), 'it has looked who has it'); return run; };
     const next = await asked();
     const last = await asked();
-    expect(await seen(next)).toContain('it is next');
-    expect(await seen(last)).toMatch(/; 1 before it, when it looked at \d{4}-/);
+    expect(await seen(next)).toMatch(/; it is next$/m);
+    expect(await seen(last)).toMatch(/; 1 before it$/m);
+    const urgent = await startToy(environment, { database: 'held' }, undefined, { type: 'urgent-toy' });
+    const queue = async () => (await environment.client.workflow.getHandle(lockId('held')).query<LockState>(INTERNAL.holders)).waiting.length;
+    await until(async () => await queue() === 3, 'the lock has it in its queue');
+    expect([await seen(next), await seen(last)], 'what the lock says now, and not what the run saw').toEqual([expect.stringMatching(/; 1 before it$/m), expect.stringMatching(/; 2 before it$/m)]);
+    expect(await seen(next, (client) => void vi.spyOn(client.workflow, 'getHandle').mockImplementation((id, ...rest) => (id === lockId('held') ? unanswering : environment.client.workflow.getHandle(id, ...rest))))).toMatch(/; (it is next|1 before it), when it looked at \d{4}-/);
     expect((await last.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails.replaceAll('\\', '')).toMatch(held);
-    for (const run of [last, next, holder]) await run.handle.terminate();
+    for (const run of [last, next, urgent, holder]) await run.handle.terminate();
     await expect(compensations(holder.handle.workflowId, { address })).rejects.toMatchObject(wrongUse('has ended (terminated); an abort changes nothing'));
     await holder.guardian.result();
   });

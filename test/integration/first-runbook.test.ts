@@ -64,13 +64,17 @@ async function startWindow(minutes: number) {
 /** What a new session of the database finds. */
 const found = () => database.withClient('shop', async (sql) => (await sql.query(`SELECT current_setting('default_transaction_read_only') AS "readOnly", datconnlimit AS "limit" FROM pg_database WHERE datname = 'shop'`)).rows[0] as object);
 
+const setting = (what: string) => database.withClient('postgres', (sql) => sql.query(`ALTER DATABASE shop ${what}`));
+/** What the database itself is set to, whatever a session finds elsewhere. */
+const ownSettings = () => database.withClient('postgres', async (sql) => (await sql.query<{ set: string[] }>(`SELECT setconfig AS "set" FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = 'shop'`)).rows[0]?.set);
+
 it('holds the window, and gives everything back when it is over, newest first', async () => {
   const { handle, evidence } = await startWindow(0.05);
   expect(await found()).toEqual({ readOnly: 'on', limit: 5 });
-  expect((await handle.query<CompensationView[]>('compensations')).map(({ title }) => title)).toEqual(['allow writes again', 'connection limit back to 40']);
+  expect((await handle.query<CompensationView[]>('compensations')).map(({ title }) => title)).toEqual(['read-only back to what it is by default', 'connection limit back to 40']);
   expect(await handle.result()).toMatchObject({ minutes: 0.05 });
   expect(await found()).toEqual({ readOnly: 'off', limit: 40 });
-  expect((await evidence())?.compensations.map(({ title, outcome }) => [title, outcome])).toEqual([['allow writes again', 'done'], ['connection limit back to 40', 'done']]);
+  expect((await evidence())?.compensations.map(({ title, outcome }) => [title, outcome])).toEqual([['read-only back to what it is by default', 'done'], ['connection limit back to 40', 'done']]);
 });
 
 it.each(['terminate', 'cancel', 'abort'] as const)('gives everything back after a %s in the middle, and says how it ended', async (how) => {
@@ -80,4 +84,15 @@ it.each(['terminate', 'cancel', 'abort'] as const)('gives everything back after 
   await guardian.result();
   expect(await found()).toEqual({ readOnly: 'off', limit: 40 });
   expect((await evidence())?.outcome).toBe({ terminate: 'terminated', cancel: 'cancelled', abort: 'aborted' }[how]);
+});
+
+it.each(['on', 'off'])('gives back a database that was set to read-only "%s" before as it was', async (before) => {
+  await setting(`SET default_transaction_read_only = ${before}`);
+  try {
+    const { handle } = await startWindow(0.02);
+    await handle.result();
+    expect(await ownSettings()).toEqual([`default_transaction_read_only=${before}`]);
+  } finally {
+    await setting('RESET default_transaction_read_only');
+  }
 });

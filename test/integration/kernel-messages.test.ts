@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import { RawValue } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { drillPlace } from '../../activities/archive-provider/drill-place.ts';
+import { backupPlace } from '../../activities/backup/backup-place.ts';
 import { lockId } from '../../contracts/guardian.ts';
-import { INTERNAL, SIGNALS } from '../../contracts/messages.ts';
+import type { Owner } from '../../contracts/ledger.ts';
+import { INTERNAL, SIGNALS, type Progress } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { acting, startToy, until } from '../support/toy-runs.ts';
@@ -113,4 +117,26 @@ it('a fence that answers nothing the run has asked is none', async () => {
   const owner = { workflowId: run.handle.workflowId, firstExecutionRunId: run.handle.firstExecutionRunId };
   for (const asking of [{}, { asking: randomUUID() }]) await run.handle.signal(INTERNAL.owned, { owner, fence: 4_711, leaseExpiresAtMs: Date.now(), ...asking });
   expect((await run.handle.result() as { fence: number }).fence).toBeLessThan(4_711);
+});
+
+it('a release that somebody makes up lets a second run begin while the first still acts: each has a place of its own, and removes no other', async () => {
+  const first = await start({ stallMs: 500 });
+  await acting(first);
+  await first.handle.signal(SIGNALS.pause);
+  await until(async () => (await first.handle.query<Progress>('progress')).phase.startsWith('paused'), 'it has written one of two');
+  await environment.client.workflow.getHandle(lockId('shop')).signal(INTERNAL.release, { guardianId: first.guardian.workflowId });
+  const second = await start({ root: first.root });
+  const { fence } = await second.handle.result() as { fence: number };
+  await second.guardian.result();
+  expect([(await first.handle.describe()).status.name, await readdir(first.root)]).toEqual(['RUNNING', [`box-${fence - 1}`, 'journal']]);
+  await first.handle.signal(SIGNALS.resume);
+  expect(await first.handle.result()).toMatchObject({ fence: fence - 1 });
+  await first.guardian.result();
+  for (const run of [first, second]) expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { outcome: 'done', provenAbsent: true, destroyed: ['one', 'two'] } });
+  expect(await holders()).toMatchObject({ holders: [], waiting: [] });
+});
+
+it('nor do two runs meet in one place whose guardians were told the same fence', () => {
+  const [one, other] = ['dr-test/shop/1', 'dr-test/shop/2'].map((workflowId) => ({ owner: { workflowId, firstExecutionRunId: randomUUID() }, fence: 7 })) as [{ owner: Owner; fence: number }, { owner: Owner; fence: number }];
+  for (const placeOf of [(ref: typeof one) => drillPlace('/drills', ref).directory, (ref: typeof one) => drillPlace('/drills', ref).name, (ref: typeof one) => backupPlace('/incoming', ref)]) expect(placeOf(one)).not.toBe(placeOf(other));
 });

@@ -8,7 +8,7 @@ import type { ActivityView, RunView } from '../../scripts/cli/run-view.ts';
 const activity = (changes: Partial<ActivityView> = {}): ActivityView => ({ id: '1', type: 'copyBackup', attempt: 1, phase: 'copying', bytesDone: 0, bytesTotal: 1_000_000_000, heardAtMs: 0, lastFailure: null, ...changes });
 
 const view = (changes: Partial<RunView> = {}): RunView => ({
-  workflowId: 'dr-test/orders/1', runId: 'r', type: 'dr-test', status: 'RUNNING', silence: null, plan: null, startedAtMs: 0, closedAtMs: null, activities: [],
+  workflowId: 'dr-test/orders/1', runId: 'r', type: 'dr-test', status: 'RUNNING', silence: null, plan: null, lock: null, startedAtMs: 0, closedAtMs: null, activities: [],
   progress: { runbook: 'dr-test', target: 'orders', requester: null, phase: 'copy', startedAt: '1970-01-01T00:00:00.000Z', paused: false, openGate: null, steps: [{ name: 'copy', outcome: 'running', startedAt: '1970-01-01T00:00:00.000Z', finishedAt: null, summary: null }], refused: [], refusedLeftOut: 0 },
   ...changes,
 });

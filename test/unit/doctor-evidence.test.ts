@@ -144,14 +144,16 @@ describe('runs whose evidence is not here', () => {
     ['something else has the name of its guardian', 'copy it here from the host that wrote it; where there is none, keep', { [guarding('r')]: { ...guardian('RUNNING', 'g'), type: 'lock' } }, { r: guarded }],
   ] as [string, string, object, Record<string, object[]>][])('that were ended by force are told to get evidence from a worker where one would write it: %s', async (_title, said, described, histories) => {
     const connected = server([run('r')], { described: { ...described }, histories });
-    const expected = said === 'due' ? 'start a worker within 20 h of its end, where none is up: it writes the evidence; where there is none, keep' : said;
+    const expected = said === 'due' ? 'start a worker within 2 d 20 h of its end, where none is up: it writes the evidence; where there is none, keep' : said;
     expect(await examineUnkept(connected, configured())).toMatchObject([{ todo: expect.stringMatching(new RegExp(`^${expected}`)) as string }]);
   });
 
   it('are not told that, when they ended so long ago that no worker looks for them', async () => {
-    const before = (hours: number) => examineUnkept(server([run('r', { closeTime: new Date(Date.now() - hours * HOUR_MS) })], {}), configured());
-    expect(await before(19)).toMatchObject([{ todo: expect.stringMatching(/^start a worker within 20 h of its end/) as string }]);
-    expect(await before(21)).toMatchObject([{ todo: expect.stringMatching(/^copy it here from the host that wrote it; where there is none, keep/) as string }]);
+    const before = async (hours: number, retentionSeconds: number | null = 72 * 3_600) => (await examineUnkept(server([run('r', { closeTime: new Date(Date.now() - hours * HOUR_MS) })], { retentionSeconds }), configured()))[0]?.todo;
+    const startWorker = (within: string) => expect.stringMatching(new RegExp(`^start a worker within ${within} of its end`)) as string;
+    const copyIt = expect.stringMatching(/^copy it here from the host that wrote it; where there is none, keep/) as string;
+    expect([await before(67), await before(69)]).toEqual([startWorker('2 d 20 h'), copyIt]);
+    for (const aDay of [24 * 3_600, null]) expect([await before(19, aDay), await before(21, aDay)]).toEqual([startWorker('20 h 00 min'), copyIt]);
   });
 
   it('are looked for among the thousand newest, asked about a hundred times, and told ten at a time', async () => {

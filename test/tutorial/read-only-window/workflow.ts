@@ -13,10 +13,10 @@ export const readOnlyWindow = runbook(ReadOnlyWindow, async (run, { minutes, con
   run.plan({ ...target, minutes, connections });
   await run.gate('start');
   await run.own(null);
-  // Not before: until the target is ours, another run may be holding its own limit.
-  const limit = await database.readLimit(target);
+  // Not before: until the target is ours, another run may be holding its own settings.
+  const { limit, readOnly } = await database.readSettings(target);
   await run.step('limit connections', () => database.limitConnections({ ...target, limit: connections }), { undo: undo('limit', `connection limit back to ${limit}`, 'limitConnections', { ...target, limit }) });
-  await run.step('forbid writes', () => database.forbidWrites(target), { undo: undo('writes', 'allow writes again', 'allowWrites', target) });
+  await run.step('forbid writes', () => database.setReadOnly({ ...target, readOnly: 'on' }), { undo: undo('writes', `read-only back to ${readOnly ?? 'what it is by default'}`, 'setReadOnly', { ...target, readOnly }) });
   await run.step('hold the window', () => sleep(minutes * 60_000));
   return { result: { minutes } };
 });
