@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { canonicalJson } from '../../../contracts/canonical.ts';
 import { chainEntrySchema, sealSchema, type ChainEntry, type EntryKind, type Salts, type Signature } from '../../../contracts/chain.ts';
+import { wellFormed } from '../../../contracts/whole-characters.ts';
 import { align } from './align.ts';
 import { BEGINNING, entryHash, entryName } from './build-chain.ts';
 import { digestOf, isObject, redactedFields } from './digest.ts';
@@ -70,7 +71,8 @@ function readCanonical(bytes: Uint8Array): { evidence: Record<string, unknown>; 
     return { flaw: { part: place(offset), what: 'unreadable', detail: `this is not JSON from character ${offset} on` } };
   }
   if (!isObject(value)) return { flaw: { part: 'the file', what: 'unreadable', detail: 'it holds no evidence' } };
-  const canonical = canonicalJson(value);
+  // What holds half a character is JSON, and has no canonical form.
+  const canonical = canonicalJson(wellFormed(value));
   if (canonical === text) return { evidence: value, flaws: [] };
   const offset = firstDifference(text, canonical);
   return { evidence: value, flaws: [{ part: place(offset), what: 'notCanonical', detail: `from character ${offset} on this is not the canonical form of JSON (RFC 8785) in which evidence is written` }] };
