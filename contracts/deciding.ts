@@ -3,7 +3,7 @@ import type { Assurance } from './gate.ts';
 /** What a decision is answered with which enough have approved, where the plan is looked at before the gate passes: it may turn out to be another. */
 export const ENOUGH_APPROVALS = 'enough approvals; the plan is looked at once more';
 
-/** How much of a hash people copy. */
+/** How much of a hash people copy: the least that counts. */
 const SHORT_HASH = 12;
 
 /** The words of our command that decides at a gate, as that asks for it, on this plan or on nothing. */

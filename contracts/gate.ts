@@ -13,10 +13,10 @@ export type Assurance = (typeof ASSURANCES)[number];
 export const CORRECTION_GATE = 'correction';
 export const KERNEL_GATES: readonly string[] = [CORRECTION_GATE];
 
-/** The hash of a plan, or its beginning as people copy it: too long to be hit by accident. */
-export const PLAN_HASH = /^[0-9a-f]{8,64}$/i;
+/** The hash of a plan, or its beginning as people are shown it: 48 bits, too long to be hit by accident, or by trying out plans for a while. */
+export const PLAN_HASH = /^[0-9a-f]{12,64}$/i;
 
-/** Whether a hash that somebody gave is that of this plan, whole or as its first digits, eight at least. */
+/** Whether a hash that somebody gave is that of this plan, whole or as its first digits, twelve at least. */
 export function namesPlan(given: string, planHash: string): boolean {
   return given === planHash || (PLAN_HASH.test(given) && planHash.startsWith(given.toLowerCase()));
 }

@@ -1,4 +1,5 @@
 import { plain } from './plain.ts';
+import { firstOf } from './whole-characters.ts';
 
 /** What a gate, a message and a terminal have room for; the rest is in the query `plan`. */
 const MOST = 14;
@@ -38,6 +39,5 @@ function listed(values: readonly unknown[]): string {
 }
 
 function cut(text: string): string {
-  // Never half of a character that takes two.
-  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
+  return text.length <= LONGEST ? text : `${firstOf(text, LONGEST - 1)}…`;
 }

@@ -43,6 +43,7 @@ function blank(schema: z.core.$ZodType | undefined): unknown {
   return inner instanceof z.ZodNumber ? Number.NaN : REDACTED_MARK;
 }
 
-function within(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined {
+/** The schema of a value that is there, where it may also be null or left out. */
+export function within(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined {
   return schema instanceof z.ZodNullable || schema instanceof z.ZodDefault ? within(schema.unwrap()) : schema;
 }

@@ -10,6 +10,7 @@ import { millis } from './event-time.ts';
 import { GUARDIAN_TYPE } from '../../contracts/guardian.ts';
 import type { StartedBy } from '../../contracts/evidence.ts';
 import type { LedgerEntry, Owner } from '../../contracts/ledger.ts';
+import { firstOf } from '../../contracts/whole-characters.ts';
 import type { DecisionEvent, EvidenceFiles, IdentifyDecisionInput, IdentifyUpdateInput, UpdateEvent, KernelActivities, Ledger } from './kernel-activities.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
@@ -144,7 +145,7 @@ export function hadGuardian(events: readonly HistoryEvent[]): boolean {
 
 /** What a client called itself, as far as evidence keeps it. */
 export function identityOf(message: { identity?: string | null } | null | undefined): string {
-  return (message?.identity ?? '').slice(0, KEPT_IDENTITY);
+  return firstOf(message?.identity ?? '', KEPT_IDENTITY);
 }
 
 function earlierRuns(events: HistoryEvent[]): string[] {

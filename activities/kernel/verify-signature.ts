@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { APPROVAL_NAMESPACE } from '../../contracts/approval.ts';
+import { firstOf } from '../../contracts/whole-characters.ts';
 import type { VerifiedSignature } from './kernel-activities.ts';
 
 /** A signature is verified in milliseconds; nothing of a gate waits longer for programs that hang. */
@@ -50,7 +51,7 @@ interface Ran { code: number; stdout: string; stderr: string }
 
 function wordsOf({ stderr }: Ran): string {
   const [line = ''] = stderr.trim().split('\n');
-  return line === '' ? '' : ` (ssh-keygen: ${line.slice(0, 200)})`;
+  return line === '' ? '' : ` (ssh-keygen: ${firstOf(line, 200)})`;
 }
 
 /** Runs ssh-keygen, as often as needed, for so long in all. */

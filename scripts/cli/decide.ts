@@ -37,7 +37,7 @@ export function reject(workflowId: string, options: DecideOptions): Promise<Exit
 /** Decides, bound to the plan that is being approved, and says whether it counted: by update at once, by signal where only a verified name counts, which no update brings. */
 function decide(decision: 'approve' | 'reject', workflowId: string, options: DecideOptions): Promise<ExitCode> {
   const seen = options.planHash;
-  if (seen !== undefined && !PLAN_HASH.test(seen)) return Promise.reject(new CommandError(EXIT.usage, `--plan-hash "${seen}" is no hash of a plan: give its first 8 digits or more, as \`${ourCommand(options, 'status', workflowId)}\` shows it`));
+  if (seen !== undefined && !PLAN_HASH.test(seen)) return Promise.reject(new CommandError(EXIT.usage, `--plan-hash "${seen}" is no hash of a plan: give its first 12 digits or more, as \`${ourCommand(options, 'status', workflowId)}\` shows it`));
   return withClient(options, async ({ client }) => {
     const handle = client.workflow.getHandle(workflowId);
     const type = await refuseClosed(handle, decision);

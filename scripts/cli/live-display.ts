@@ -1,4 +1,5 @@
 import { isOver } from '../../contracts/run-status.ts';
+import { firstOf } from '../../contracts/whole-characters.ts';
 import { activityLine, gateLines, pauseOf, RateMeter, runLines } from './progress-lines.ts';
 import { plain } from './output.ts';
 import type { TemporalOptions } from './options.ts';
@@ -37,7 +38,7 @@ export function cut(line: string, columns: number): string {
   for (const part of line.split(/(\u001B\[[0-9;]*m)/)) { // oxlint-disable-line no-control-regex
     if (part.startsWith('\u001B')) { text += part; continue; }
     const room = columns - 2 - seen;
-    text += part.length > room ? `${part.slice(0, Math.max(room, 0))}${seen <= columns - 2 && room >= 0 ? '…' : ''}` : part;
+    text += part.length > room ? `${firstOf(part, Math.max(room, 0))}${seen <= columns - 2 && room >= 0 ? '…' : ''}` : part;
     seen += part.length;
     if (part.length > room) break;
   }

@@ -5,6 +5,7 @@ import { textOf } from '../../activities/evidence/chain/seal.ts';
 import { verifyChain } from '../../activities/evidence/chain/verify.ts';
 import { copyStores } from '../../activities/evidence/copy-stores.ts';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
+import { echoesOf } from '../../activities/evidence/echoes.ts';
 import { earlierRuns, type EarlierRun } from '../../activities/evidence/earlier-runs.ts';
 import { renderReport } from '../../activities/evidence/report.ts';
 import { renderMarkdown } from '../../activities/evidence/report-markdown.ts';
@@ -18,21 +19,25 @@ import { listEvidence, parseEvidence, readBytes } from './evidence-files.ts';
 import { renderText } from './evidence-text.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
-import { print } from './output.ts';
+import { note, plain, print } from './output.ts';
 import { ourCommand } from './printed-command.ts';
 
 export type ReportFormat = 'json' | 'markdown' | 'html';
 export interface ReportOptions extends TemporalOptions { redact?: string[]; format?: ReportFormat }
 
-/** `runbook report`: the evidence of a file, the newest of a workflow id or run id, or the one with a head; with the runs before it. Ends with 1 where the file is not as it was written. */
+/** `runbook report`: the evidence of a file, the newest of a workflow id or run id, or the one with a head; with the runs before it. Ends with 1 where the file is not as it was written, or text of what is redacted stands elsewhere in it, too. */
 export async function report(fileOrId: string, options: ReportOptions): Promise<ExitCode> {
   const format = formatOf(options);
   const { file, bytes = await readBytes(file), store = directoryStore(homeOf(file)) } = await find(fileOrId, options);
   // What is shown is made of the very bytes that are verified.
   const evidence = parseEvidence(bytes, file);
   if (options.redact) {
-    process.stdout.write(withoutValues(JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>, options.redact));
-    return EXIT.done;
+    const whole = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
+    const redacted = withoutValues(whole, options.redact);
+    process.stdout.write(redacted);
+    const echoes = echoesOf(whole, JSON.parse(redacted) as Record<string, unknown>);
+    for (const { of, standsIn } of echoes) note(`runbook: text of ${plain(of)} still stands in ${standsIn.map(plain).join(', ')}; redact these too, unless they may be known`);
+    return echoes.length === 0 ? EXIT.done : EXIT.failed;
   }
   const standing = standingOf(verifyChain(bytes));
   const exitCode = standing.holds ? EXIT.done : EXIT.failed;

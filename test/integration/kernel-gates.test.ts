@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { Client, type WorkflowHandle, type WorkflowStartOptions } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { textOf } from '../../activities/evidence/chain/seal.ts';
+import { verifyChain } from '../../activities/evidence/chain/verify.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { approve, reject } from '../../scripts/cli/decide.ts';
@@ -46,6 +48,20 @@ describe('a run with a gate', () => {
     ]);
     const { identity } = environment.client.options;
     expect(gate?.decisions.map((decision) => [decision.channel, decision.identity])).toEqual([...[1, 2, 3, 4].map(() => ['signal', identity]), ['update', identity]]);
+  });
+
+  it('half a character that somebody sends stops nobody, and stands in no evidence', async () => {
+    const half = '\u{1F600}'.slice(0, 1);
+    const run = await start({ requester: `carol ${half}` });
+    await gateOpens(run);
+    await run.handle.executeUpdate('pause', { args: [{ by: `carol${half}`, reason: `half ${half}` }] });
+    await run.handle.executeUpdate('resume', { args: [{ by: 'carol', reason: `${half} half` }] });
+    await run.handle.signal('reject', { gate: 'start', by: 'anna', comment: `half ${half} of a smile` });
+    const message = 'gate "start" was rejected by anna: half \uFFFD of a smile';
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message } });
+    const evidence = await run.evidence();
+    expect(evidence).toMatchObject({ requester: 'carol \uFFFD', failure: { message }, operations: [{ by: 'carol\uFFFD', reason: 'half \uFFFD' }, { reason: '\uFFFD half' }], gates: [{ decisions: [{ comment: 'half \uFFFD of a smile' }] }] });
+    expect(verifyChain(new TextEncoder().encode(textOf(evidence))).flaws).toEqual([]);
   });
 
   it('counts who started the run as its requester, whatever the input says, and nobody else', async () => {

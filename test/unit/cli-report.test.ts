@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { createEvidenceWriter } from '../../activities/evidence/evidence-writer.ts';
 import { nameByHead } from '../../activities/evidence/store.ts';
@@ -14,6 +14,7 @@ let files: EvidenceFiles;
 let earlierHead: string | null;
 let config: string;
 let printed: string;
+let noted: string;
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'report-'));
@@ -29,14 +30,18 @@ databases: { orders: { connection: {}, provider: { kind: archive, repository: /b
     printed += String(text);
     return true;
   });
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    noted += String(text);
+    return true;
+  });
 });
 afterEach(async () => {
   vi.restoreAllMocks();
   await rm(root, { recursive: true });
 });
-async function said(fileOrId: string, options: ReportOptions = {}): Promise<string> {
-  printed = '';
-  expect(await report(fileOrId, options)).toBe(0);
+async function said(fileOrId: string, options: ReportOptions = {}, exitCode = 0): Promise<string> {
+  printed = noted = '';
+  expect(await report(fileOrId, options)).toBe(exitCode);
   return printed;
 }
 
@@ -83,10 +88,53 @@ it.each(FORMATS)('says as %s, before all else, that a file is not what was writt
 it.each(FORMATS)('is made as %s of what was redacted, of whatever form that is, and says what is not known', async (format) => {
   const redacted = join(root, 'redacted.json');
   const pointers = ['/reason', '/outcome', '/failure', '/verdict', '/plan', '/startedAt', '/steps/1/finishedAt', '/steps/2', '/gates/0/planHash', '/gates/0/events', '/gates/0/policy', '/gates/0/decisions/1/counted', '/operations/0', '/checks/0', '/recovery', '/compensations/0', '/teardown', '/notVerified'];
-  await writeFile(redacted, await said(files.evidence, { redact: pointers }));
+  await writeFile(redacted, await said(files.evidence, { redact: pointers }, 1));
   const text = await said(redacted, inForm(format));
   for (const pointer of pointers) expect(text).toContain(pointer);
   expect(text.replaceAll('\\', '')).toContain('[redacted]');
   expect(text).not.toMatch(/NaN|undefined|absence proven/);
-  expect(await said(redacted, { redact: ['/requester'] })).toContain('"requester":{"$redacted"');
+  expect(await said(redacted, { redact: ['/requester'] }, 1)).toContain('"requester":{"$redacted"');
+});
+
+describe('what was redacted', () => {
+  const HASH = '0123456789abcdef'.repeat(4);
+  const [gate] = sampleEvidence().gates;
+  const rejected = () => files.evidence;
+  beforeEach(async () => {
+    files = await createEvidenceWriter({ store: directoryStore(join(root, 'evidence')) }).write(sampleEvidence({
+      runId: 'rejected', outcome: 'rejected', failure: { type: 'REJECTED', message: 'gate "start" was rejected by alice: ask Eve about the merger' },
+      steps: [{ ...sampleEvidence().steps[3]!, summary: 'skipped by dora: the disk of Eve is full' }],
+      operations: [{ ...sampleEvidence().operations[0]!, operation: 'skipStep', of: 'reindex', reason: 'the disk of Eve is full' }],
+      gates: [{ ...gate!, planHash: HASH, events: [], decisions: [{ ...gate!.decisions[2]!, decision: 'reject', comment: 'ask Eve about the merger' }, { ...gate!.decisions[0]!, comment: 'no', reason: `the plan that was seen (abcdefabcdef) is not the plan of gate "start" (${HASH.slice(0, 12)})` }] }],
+      chain: { ...sampleEvidence().chain, planHash: HASH },
+    }));
+  });
+
+  it('and stands elsewhere, too, is named by where, in a file that is printed all the same, and it ends with 1', async () => {
+    const text = await said(rejected(), { redact: ['/gates/0/decisions/0/comment', '/operations/0/reason'] }, 1);
+    expect(noted.trim().split('\n')).toEqual([
+      'runbook: text of /gates/0/decisions/0/comment still stands in /failure/message; redact these too, unless they may be known',
+      'runbook: text of /operations/0/reason still stands in /steps/0/summary; redact these too, unless they may be known',
+    ]);
+    expect(JSON.parse(text)).toMatchObject({ operations: [{ reason: { $redacted: expect.any(String) as string } }] });
+  });
+
+  it('everywhere ends with 0, and so does what was redacted before', async () => {
+    const text = await said(rejected(), { redact: ['/gates/0/decisions/0/comment', '/operations/0/reason', '/failure/message', '/steps/0/summary'] });
+    expect([noted, text.includes('Eve')]).toEqual(['', false]);
+    await writeFile(join(root, 'once.json'), text);
+    await said(join(root, 'once.json'), { redact: ['/reason'] });
+    expect(noted).toBe('');
+  });
+
+  it('as the plan leaves the beginning of its hash, where people are told of it', async () => {
+    await said(rejected(), { redact: ['/plan'] }, 1);
+    expect(noted).toContain('text of /chain/planHash still stands in /gates/0/decisions/1/reason;');
+    expect(noted).toContain('text of /plan still stands in /target');
+  });
+
+  it('is not looked for where it is a word of the schema, an instant, or short and in other words', async () => {
+    await said(rejected(), { redact: ['/steps/0/outcome', '/startedAt', '/gates/0/openedAt', '/gates/0/decisions/1/comment', '/gates/0/decisions/1/channel'] });
+    expect(noted).toBe('');
+  });
 });

@@ -26,6 +26,7 @@ beforeEach(async () => {
   publicKey = join(directory, 'public.pem');
   await writeFile(publicKey, key.publicKey.export({ type: 'spki', format: 'pem' }));
   printed = '';
+  vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     printed += String(text);
     return true;
@@ -72,12 +73,13 @@ it('evidence of a version without chains is told so', async () => {
 });
 
 it('what report redacts verifies under the same head and signature', async () => {
-  expect(await report(file, { redact: ['/reason', '/gates/0/decisions/0/reason'] })).toBe(0);
+  // Why a decision did not count stands among what was refused, too.
+  expect(await report(file, { redact: ['/reason', '/gates/0/decisions/0/reason', '/refused/0'] })).toBe(0);
   const handedOn = join(directory, 'handed-on.json');
   await writeFile(handedOn, printed);
   printed = '';
   expect(await verify(handedOn, { head, key: publicKey })).toBe(0);
-  expect(printed).toContain('redacted, so not known: /gates/0/decisions/0/reason, /reason');
+  expect(printed).toContain('redacted, so not known: /gates/0/decisions/0/reason, /reason, /refused/0');
   await expect(report(file, { redact: ['/nowhere'] })).rejects.toMatchObject({ exitCode: 2 });
 });
 
@@ -114,7 +116,7 @@ it('prints nothing under the promise that it verifies where it would not', async
   for (const pointer of ['/gates/0', '/gates/0/decisions']) await expect(report(file, { redact: [pointer] }), pointer).rejects.toThrow('is not within one entry');
   await expect(report(file, { redact: ['/failure/message/x'] })).rejects.toThrow(/nothing|no .* in the evidence/);
   printed = '';
-  expect(await report(file, { redact: ['/gates/0/decisionsLeftOut', '/plan'] })).toBe(0);
+  expect(await report(file, { redact: ['/gates/0/decisionsLeftOut', '/plan'] })).toBe(1);
   const redacted = join(directory, 'redacted.json');
   await writeFile(redacted, printed);
   expect(printed).not.toContain('abcdef0123456789');

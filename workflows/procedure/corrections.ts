@@ -1,4 +1,5 @@
 import { CORRECTION_GATE } from '../../contracts/gate.ts';
+import { firstOf } from '../../contracts/whole-characters.ts';
 import type { RunState } from './run-state.ts';
 
 /** Another input for a step that failed: people decide on it at a gate of its own. */
@@ -17,5 +18,5 @@ export function correctionInWords({ openGate, corrections }: Pick<RunState, 'ope
 
 function shown(input: unknown): string {
   const text = JSON.stringify(input) ?? 'nothing';
-  return text.length <= SHOWN_INPUT ? text : `${text.slice(0, SHOWN_INPUT)}… (the query plan has all of it)`;
+  return text.length <= SHOWN_INPUT ? text : `${firstOf(text, SHOWN_INPUT)}… (the query plan has all of it)`;
 }

@@ -1,5 +1,6 @@
 import { DefaultPayloadConverter, encodingTypes, METADATA_ENCODING_KEY, type Payload } from '@temporalio/common';
 import type { Unreadable } from '../../contracts/unreadable.ts';
+import { firstOf } from '../../contracts/whole-characters.ts';
 
 /** Of an encoding that nobody knows, so many characters are told. */
 const TOLD = 50;
@@ -21,7 +22,7 @@ function reasonOf({ metadata }: Payload): string {
   const encoding = metadata?.[METADATA_ENCODING_KEY];
   if (!encoding) return 'it names no encoding';
   const name = new TextDecoder().decode(encoding);
-  return name === encodingTypes.METADATA_ENCODING_JSON ? 'it is no JSON' : `its encoding is ${JSON.stringify(name.slice(0, TOLD))}`;
+  return name === encodingTypes.METADATA_ENCODING_JSON ? 'it is no JSON' : `its encoding is ${JSON.stringify(firstOf(name, TOLD))}`;
 }
 
 /** Under this name the SDK looks for it: bundles of our workflows are made with the path of this file. */

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { OperationRecord } from '../../contracts/evidence.ts';
 import { CORRECTION_GATE } from '../../contracts/gate.ts';
 import { LIMITS_IN_WORDS, retryStepSchema, skipStepSchema, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
+import { firstOf } from '../../contracts/whole-characters.ts';
 import { showDetails } from './presentation.ts';
 import { refused } from './refused.ts';
 import type { RunState, WaitingStep } from './run-state.ts';
@@ -30,7 +31,7 @@ export function retryStep(state: RunState, update: RetryStep): string {
   const input = readInput(waiting, update);
   const withInput = update.input !== undefined;
   waiting.answer = { kind: 'retry', by: update.by, reason: update.reason, ...(withInput ? { input } : {}) };
-  note(state, { operation: 'retryStep', by: update.by, reason: update.reason, of: update.step, detail: withInput ? JSON.stringify(update.input).slice(0, KEPT_INPUT) : null });
+  note(state, { operation: 'retryStep', by: update.by, reason: update.reason, of: update.step, detail: withInput ? firstOf(JSON.stringify(update.input), KEPT_INPUT) : null });
   return `step "${update.step}" ${withInput && state.settings?.gates[CORRECTION_GATE] ? `is tried again when gate "${CORRECTION_GATE}" has approved its input` : 'is tried again'}`;
 }
 

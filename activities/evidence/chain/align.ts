@@ -1,3 +1,6 @@
+import { longestCommon } from './longest.ts';
+import { pair, type Sought } from './pairing.ts';
+
 /** What became of the elements of a list. Indices are those of the entries and of the elements that are there now. */
 export interface Alignment {
   altered: { entry: number; element: number }[];
@@ -8,73 +11,54 @@ export interface Alignment {
 
 /**
  * Aligns the entries of a list with the elements that are there now, so that one that was dropped does not make all after
- * it look altered. `isSame`: whether an element is the one that an entry is for.
+ * it look altered. Of lists in which so much differs that patience comes to its end, what was moved may be called altered, or
+ * dropped and added: {@link Sought.patience} tells.
  */
-export function align(entries: number, elements: number, isSame: (entry: number, element: number) => boolean): Alignment {
+export function align(sought: Sought): Alignment {
+  const { entries, elements, isSame } = sought;
   let head = 0;
   while (head < entries && head < elements && isSame(head, head)) head += 1;
   let tail = 0;
   while (tail < entries - head && tail < elements - head && isSame(entries - 1 - tail, elements - 1 - tail)) tail += 1;
   const [wide, high] = [entries - head - tail, elements - head - tail];
-  const same = Array.from({ length: wide }, (_, entry) => Array.from({ length: high }, (__, element) => isSame(head + entry, head + element)));
+  const pairing = pair(sought, { head, wide, high });
+  const stayed = longestCommon(pairing);
   const result: Alignment = { altered: [], dropped: [], added: [], moved: [] };
-  const [looseEntries, looseElements]: [number[], number[]] = [[], []];
-  const pairUp = () => {
-    // Between two that stayed, what is on both sides was altered.
-    while (looseEntries.length > 0 && looseElements.length > 0) result.altered.push({ entry: looseEntries.shift() as number, element: looseElements.shift() as number });
-    result.dropped.push(...looseEntries.splice(0));
-    result.added.push(...looseElements.splice(0));
-  };
   // What was moved is neither dropped nor added, and is told first.
-  const stayed = longestCommon(same);
+  const taken = new Set(stayed.values());
   const movedEntries = new Set<number>();
-  const movedElements = new Set<number>();
-  for (let entry = 0; entry < wide; entry += 1) {
-    if (stayed.has(entry)) continue;
-    const element = (same[entry] ?? []).findIndex((is, index) => is && ![...stayed.values()].includes(index) && !movedElements.has(index));
-    if (element === -1) continue;
+  // Of each group the first of its elements that is not taken, which comes later and later.
+  const nextOf = new Map<object, number>();
+  for (const [entry, group] of pairing.ofEntry.entries()) {
+    if (group === undefined || stayed.has(entry)) continue;
+    let next = nextOf.get(group) ?? 0;
+    while (next < group.elements.length && taken.has(group.elements[next] as number)) next += 1;
+    nextOf.set(group, next);
+    const element = group.elements[next];
+    if (element === undefined) continue;
     movedEntries.add(entry);
-    movedElements.add(element);
+    taken.add(element);
     result.moved.push({ entry: head + entry, element: head + element });
   }
-  let next = 0;
-  const takeElements = (until: number) => {
-    for (; next < until; next += 1) if (!movedElements.has(next)) looseElements.push(head + next);
+  let [entry, element] = [0, 0];
+  // Between two that stayed, what is on both sides was altered.
+  const pairUp = (untilEntry: number, untilElement: number) => {
+    for (;;) {
+      while (entry < untilEntry && movedEntries.has(entry)) entry += 1;
+      while (element < untilElement && taken.has(element)) element += 1;
+      const [isDropped, isAdded] = [entry < untilEntry, element < untilElement];
+      if (isDropped && isAdded) result.altered.push({ entry: head + entry, element: head + element });
+      else if (isDropped) result.dropped.push(head + entry);
+      else if (isAdded) result.added.push(head + element);
+      else return;
+      if (isDropped) entry += 1;
+      if (isAdded) element += 1;
+    }
   };
-  for (let entry = 0; entry < wide; entry += 1) {
-    const element = stayed.get(entry);
-    if (element === undefined) {
-      if (!movedEntries.has(entry)) looseEntries.push(head + entry);
-      continue;
-    }
-    takeElements(element);
-    pairUp();
-    next = element + 1;
+  for (const [stayedEntry, stayedElement] of [...stayed].sort(([a], [b]) => a - b)) {
+    pairUp(stayedEntry, stayedElement);
+    [entry, element] = [stayedEntry + 1, stayedElement + 1];
   }
-  takeElements(high);
-  pairUp();
+  pairUp(wide, high);
   return result;
-}
-
-/** A longest common subsequence of entries and elements. */
-function longestCommon(same: boolean[][]): Map<number, number> {
-  const wide = same.length;
-  const high = same[0]?.length ?? 0;
-  const lengths = Array.from({ length: wide + 1 }, () => Array.from({ length: high + 1 }, () => 0));
-  const at = (entry: number, element: number) => lengths[entry]?.[element] ?? 0;
-  for (let entry = wide - 1; entry >= 0; entry -= 1) {
-    for (let element = high - 1; element >= 0; element -= 1) {
-      (lengths[entry] as number[])[element] = same[entry]?.[element] ? 1 + at(entry + 1, element + 1) : Math.max(at(entry + 1, element), at(entry, element + 1));
-    }
-  }
-  const pairs = new Map<number, number>();
-  for (let entry = 0, element = 0; entry < wide && element < high;) {
-    if (same[entry]?.[element]) {
-      pairs.set(entry, element);
-      entry += 1;
-      element += 1;
-    } else if (at(entry + 1, element) >= at(entry, element + 1)) entry += 1;
-    else element += 1;
-  }
-  return pairs;
 }

@@ -27,12 +27,26 @@ export function digestOf(value: unknown, salts: Salts, entry: string, field = ''
   return hashOf(['field', saltOf(salts, entry, field) ?? '', value]);
 }
 
-/** The fields of a part of the evidence, each by its place within it. */
-export function fieldsOf(value: unknown, field = ''): string[] {
-  if (redactedDigest(value) !== undefined) return [];
-  if (Array.isArray(value)) return value.flatMap((item, index) => fieldsOf(item, `${field}/${index}`));
-  if (isObject(value)) return Object.entries(value).flatMap(([key, member]) => fieldsOf(member, `${field}/${escapePointer(key)}`));
-  return [field];
+/** The fields of a part of the evidence, each by its place within it; those that were redacted are none. */
+export function fieldsOf(value: unknown): string[] {
+  return leavesOf(value).filter(({ isRedacted }) => !isRedacted).map(({ pointer }) => pointer);
+}
+
+/** Pointers to what was redacted. */
+export function redactedFields(value: unknown): string[] {
+  return leavesOf(value).filter(({ isRedacted }) => isRedacted).map(({ pointer }) => pointer);
+}
+
+/** What holds nothing further: fields, and what stands for redacted values. */
+export interface Leaf { pointer: string; value: unknown; isRedacted: boolean }
+
+/** All leaves of a value, in their order. */
+export function leavesOf(value: unknown, pointer = '', found: Leaf[] = []): Leaf[] {
+  const isRedacted = redactedDigest(value) !== undefined;
+  if (!isRedacted && Array.isArray(value)) for (const [index, item] of value.entries()) leavesOf(item, `${pointer}/${index}`, found);
+  else if (!isRedacted && isObject(value)) for (const [key, member] of Object.entries(value)) leavesOf(member, `${pointer}/${escapePointer(key)}`, found);
+  else found.push({ pointer, value, isRedacted });
+  return found;
 }
 
 /** The digest that stands for a redacted value; undefined for any other. */

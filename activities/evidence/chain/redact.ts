@@ -13,10 +13,13 @@ export function redact(evidence: Record<string, unknown>, { salts, entries: chai
   // As they stand in the chain: without its time, which may be gone already, a part would stand elsewhere.
   const entries = new Map(chain.map(({ kind, of }, index) => [`${kind} ${of}`, entryName(index)]));
   const entryOf = ({ kind, of }: Part) => entries.get(`${kind} ${of}`) ?? '';
+  // What is where does not change with what is taken out.
+  const parts = partsOf(evidence);
   for (const pointer of withPlanHashes(pointers, evidence)) {
-    const found = partsOf(copy).map((part) => ({ entry: entryOf(part), field: fieldWithin(part, pointer) })).find(({ field }) => field !== undefined);
-    if (found?.field === undefined) throw new Error(`${pointer} is not within one entry of the evidence; name a value in it, such as /plan, /gates/0/decisions/0/comment or /steps/2/summary`);
-    replace(copy, pointer.split('/').slice(1), (value) => ({ [REDACTED]: digestOf(value, salts, found.entry, found.field) }));
+    const part = parts.find((one) => fieldWithin(one, pointer) !== undefined);
+    const field = part && fieldWithin(part, pointer);
+    if (!part || field === undefined) throw new Error(`${pointer} is not within one entry of the evidence; name a value in it, such as /plan, /gates/0/decisions/0/comment or /steps/2/summary`);
+    replace(copy, pointer.split('/').slice(1), (value) => ({ [REDACTED]: digestOf(value, salts, entryOf(part), field) }));
   }
   const fields: Record<string, string> = {};
   for (const part of partsOf(copy)) {

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { canonicalJson } from '../../../contracts/canonical.ts';
 import { chainEntrySchema, sealSchema, type ChainEntry, type EntryKind, type Salts, type Signature } from '../../../contracts/chain.ts';
+import { wellFormed } from '../../../contracts/whole-characters.ts';
 import { align } from './align.ts';
 import { BEGINNING, entryHash, entryName } from './build-chain.ts';
-import { digestOf, escapePointer, isObject, redactedDigest } from './digest.ts';
+import { digestOf, isObject, redactedFields } from './digest.ts';
 import { firstSyntaxError, locate, nameOfSealMember } from './locate.ts';
+import { fullPatience } from './pairing.ts';
 import { CHAIN_HEADER, COVERED, labelOf, LISTS, partsOf, type Part } from './parts.ts';
 import { strangeSalts, unreadMembers } from './seal-flaws.ts';
 
@@ -49,16 +51,9 @@ function recompute(bytes: Uint8Array): Verification {
   }
   const { entries, head, salts, signature } = chain.data;
   const parts = partsOf(evidence);
-  flaws.push(
-    ...unknownMembers(evidence),
-    ...missingLists(evidence),
-    ...compareParts(entries, parts, salts),
-    ...recomputeHashes(entries, head),
-    ...unreadMembers(given, chain.data),
-  );
+  const found = [flaws, unknownMembers(evidence), missingLists(evidence), compareParts(entries, parts, salts), recomputeHashes(entries, head), unreadMembers(given, chain.data)].flat();
   // Where a part is not what it was, it has other fields, too: that is said already.
-  if (flaws.length === 0) flaws.push(...strangeSalts(salts, entries, parts));
-  return { flaws: withoutEchoes(flaws), head, signature, entries: entries.length, redacted: redactedFields(evidence) };
+  return { flaws: found.length === 0 ? strangeSalts(salts, entries, parts) : withoutEchoes(found), head, signature, entries: entries.length, redacted: redactedFields(evidence) };
 }
 
 function readCanonical(bytes: Uint8Array): { evidence: Record<string, unknown>; flaws: Flaw[] } | { flaw: Flaw } {
@@ -76,7 +71,8 @@ function readCanonical(bytes: Uint8Array): { evidence: Record<string, unknown>; 
     return { flaw: { part: place(offset), what: 'unreadable', detail: `this is not JSON from character ${offset} on` } };
   }
   if (!isObject(value)) return { flaw: { part: 'the file', what: 'unreadable', detail: 'it holds no evidence' } };
-  const canonical = canonicalJson(value);
+  // What holds half a character is JSON, and has no canonical form.
+  const canonical = canonicalJson(wellFormed(value));
   if (canonical === text) return { evidence: value, flaws: [] };
   const offset = firstDifference(text, canonical);
   return { evidence: value, flaws: [{ part: place(offset), what: 'notCanonical', detail: `from character ${offset} on this is not the canonical form of JSON (RFC 8785) in which evidence is written` }] };
@@ -110,24 +106,38 @@ function missingLists(evidence: Record<string, unknown>): Flaw[] {
 /** Each list is aligned by itself; what is no list has one entry and one part. */
 function compareParts(entries: readonly ChainEntry[], parts: readonly Part[], salts: Salts): Flaw[] {
   const flaws: Flaw[] = [];
-  const listOf = ({ kind, of }: { kind: EntryKind; of: string }) => `${kind} ${of.replace(/\/\d+$/, '')}`;
-  for (const list of new Set([...entries, ...parts].map(listOf))) {
-    const theirs = entries.map((entry, index) => ({ ...entry, index })).filter((entry) => listOf(entry) === list).sort((a, b) => positionOf(a) - positionOf(b));
-    const ours = parts.filter((part) => listOf(part) === list).sort((a, b) => positionOf(a) - positionOf(b));
-    const isSame = (entry: number, element: number) => theirs[entry]?.digest === digestOf(ours[element]?.value, salts, entryName(theirs[entry]?.index ?? -1));
-    const { altered, dropped, added, moved } = align(theirs.length, ours.length, isSame);
+  const lists = new Map<string, { theirs: (ChainEntry & { index: number })[]; ours: Part[] }>();
+  const listOf = ({ kind, of }: { kind: EntryKind; of: string }) => {
+    const name = `${kind} ${of.replace(/\/\d+$/, '')}`;
+    const list = lists.get(name) ?? { theirs: [], ours: [] };
+    lists.set(name, list);
+    return list;
+  };
+  for (const [index, entry] of entries.entries()) listOf(entry).theirs.push({ ...entry, index });
+  for (const part of parts) listOf(part).ours.push(part);
+  const patience = fullPatience();
+  for (const { theirs, ours } of lists.values()) {
+    theirs.sort((a, b) => positionOf(a) - positionOf(b));
+    ours.sort((a, b) => positionOf(a) - positionOf(b));
+    const { altered, dropped, added, moved } = align({
+      entries: theirs.length, elements: ours.length, patience,
+      isSame: (entry, element) => theirs[entry]?.digest === digestOf(ours[element]?.value, salts, entryName(theirs[entry]?.index ?? -1)),
+      textOf: (element) => canonicalJson(ours[element]?.value),
+    });
     const part = (element: number) => labelOf(ours[element] as Part);
-    flaws.push(
-      ...altered.map(({ element }): Flaw => ({ part: part(element), what: 'altered', detail: 'it is not what its entry in the chain was made of' })),
-      ...dropped.map((entry): Flaw => ({ part: labelOf(theirs[entry] as ChainEntry), what: 'dropped', detail: 'its entry is in the chain, and it is gone' })),
-      ...added.map((element): Flaw => ({ part: part(element), what: 'added', detail: 'no entry in the chain is for it' })),
-      ...moved.map(({ entry, element }): Flaw => ({ part: part(element), what: 'moved', detail: `it belongs where ${labelOf(theirs[entry] as ChainEntry)} stands` })),
-    );
+    for (const { element } of altered) flaws.push({ part: part(element), what: 'altered', detail: 'it is not what its entry in the chain was made of' });
+    for (const entry of dropped) flaws.push({ part: labelOf(theirs[entry] as ChainEntry), what: 'dropped', detail: 'its entry is in the chain, and it is gone' });
+    for (const element of added) flaws.push({ part: part(element), what: 'added', detail: 'no entry in the chain is for it' });
+    for (const { entry, element } of moved) flaws.push({ part: part(element), what: 'moved', detail: `it belongs where ${labelOf(theirs[entry] as ChainEntry)} stands` });
   }
   // Every digest at once: that is what all have in common.
   const isEverything = parts.length > 1 && flaws.length === parts.length && flaws.every(({ what }) => what === 'altered');
-  return isEverything ? [{ part: 'the salts', what: 'altered', detail: 'no part has the digest that is in the chain' }] : flaws;
+  if (isEverything) return [{ part: 'the salts', what: 'altered', detail: 'no part has the digest that is in the chain' }];
+  return patience.isSpent ? [...flaws, TOO_MUCH] : flaws;
 }
+
+/** No list, and so no part of which this would be an echo. */
+const TOO_MUCH: Flaw = { part: 'the order', what: 'altered', detail: 'so much differs that not all was looked for everywhere: what is called altered, dropped or added may have been moved' };
 
 function recomputeHashes(entries: readonly ChainEntry[], head: string): Flaw[] {
   const flaws: Flaw[] = [];
@@ -142,13 +152,9 @@ function recomputeHashes(entries: readonly ChainEntry[], head: string): Flaw[] {
 
 /** A part that is already named for what was done to it is not named once more for its hash. */
 function withoutEchoes(flaws: readonly Flaw[]): Flaw[] {
-  return flaws.filter((flaw, index) => flaws.findIndex(({ part }) => part === flaw.part) === index);
-}
-
-function redactedFields(value: unknown, pointer = ''): string[] {
-  if (redactedDigest(value) !== undefined) return [pointer];
-  if (Array.isArray(value)) return value.flatMap((item, index) => redactedFields(item, `${pointer}/${index}`));
-  return isObject(value) ? Object.entries(value).flatMap(([key, member]) => redactedFields(member, `${pointer}/${escapePointer(key)}`)) : [];
+  const first = new Map<string, Flaw>();
+  for (const flaw of flaws) if (!first.has(flaw.part)) first.set(flaw.part, flaw);
+  return [...first.values()];
 }
 
 function positionOf({ of }: { of: string }): number {

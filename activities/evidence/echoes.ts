@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { shortHash } from '../../contracts/deciding.ts';
+import { evidenceSchema } from '../../contracts/evidence.ts';
+import { isObject, leavesOf, redactedFields } from './chain/digest.ts';
+import { within } from './redacted-view.ts';
+
+/** What was redacted, and the fields in which text of it still stands, as JSON pointers. */
+export interface Echo { of: string; standsIn: string[] }
+
+/**
+ * Where text of what was redacted still stands, word for word, or the beginning of a plan's hash as people are shown it: a
+ * comment is in the failure of a run that it ended, a reason in the summary of the step that was skipped. What is not text,
+ * the words of the schema and instants are not looked for, and what is shorter than four characters only as a whole field.
+ */
+export function echoesOf(before: Record<string, unknown>, redacted: Record<string, unknown>): Echo[] {
+  const left = leavesOf({ ...redacted, chain: isObject(redacted['chain']) ? { ...redacted['chain'], seal: null } : null });
+  const texts = left.flatMap(({ pointer, value }) => (typeof value === 'string' ? [{ pointer, text: value }] : []));
+  return redactedFields(redacted).map((of) => {
+    // Of what had been redacted before, nobody knows the text.
+    const sought = new Set(leavesOf(valueAt(before, of)).flatMap(({ value }) => (typeof value === 'string' ? [value.trim()] : [])).filter(isTelling).map((text) => (of.endsWith('/planHash') ? shortHash(text) : text)));
+    const isEcho = (text: string) => [...sought].some((one) => (one.length < SHORTEST ? text.trim() === one : text.includes(one)));
+    return { of, standsIn: texts.filter(({ text }) => isEcho(text)).map(({ pointer }) => pointer) };
+  }).filter(({ standsIn }) => standsIn.length > 0);
+}
+
+/** What is shorter stands in other words by accident. */
+const SHORTEST = 4;
+
+/** What everybody can read in the schema, and when something was, tells nothing of what was redacted. */
+const WORDS = new Set(wordsOf(evidenceSchema));
+
+function isTelling(text: string): boolean {
+  return text !== '' && !WORDS.has(text) && !/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(text);
+}
+
+function wordsOf(schema: z.core.$ZodType | undefined): string[] {
+  const inner = within(schema);
+  if (inner instanceof z.ZodEnum) return Object.values(inner.enum).map(String);
+  if (inner instanceof z.ZodArray) return wordsOf(inner.element);
+  return inner instanceof z.ZodObject ? Object.values(inner.shape).flatMap((member) => wordsOf(member as z.core.$ZodType)) : [];
+}
+
+function valueAt(evidence: unknown, pointer: string): unknown {
+  return pointer.split('/').slice(1).map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .reduce<unknown>((holder, step) => (typeof holder === 'object' && holder !== null ? (holder as Record<string, unknown>)[step] : undefined), evidence);
+}
