@@ -13,7 +13,7 @@ export type EntryKind = (typeof ENTRY_KINDS)[number];
 export const chainEntrySchema = z.strictObject({
   kind: z.enum(ENTRY_KINDS),
   /** What of the evidence it is for, as a JSON pointer (RFC 6901); that of `header` and `close` is empty. */
-  of: z.string(),
+  of: z.string().max(100),
   /** Digest of that part alone, wherever it stands. */
   digest: sha256Schema,
   /** Hash of this entry and of the hash before it. */

@@ -1,4 +1,5 @@
 import type { Assurance } from './gate.ts';
+import { firstOf } from './whole-characters.ts';
 
 /** What a decision is answered with which enough have approved, where the plan is looked at before the gate passes: it may turn out to be another. */
 export const ENOUGH_APPROVALS = 'enough approvals; the plan is looked at once more';
@@ -13,7 +14,7 @@ export function decidingWords(decision: 'approve' | 'reject', workflowId: string
 
 /** The beginning of a plan's hash, for people: {@link PLAN_HASH} takes it. */
 export function shortHash(planHash: string): string {
-  return planHash.slice(0, SHORT_HASH);
+  return firstOf(planHash, SHORT_HASH);
 }
 
 /** How a decision says whose it is; the server itself stamps the name where only a verified one counts. */

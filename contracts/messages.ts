@@ -11,10 +11,12 @@ const name = z.string().max(MESSAGE_LIMITS.name);
 /** Somebody's name, where nothing else looks at it. */
 const person = name.min(1).refine(isName);
 const text = z.string().max(MESSAGE_LIMITS.text);
+/** Why somebody does what has to have a reason. */
+const why = text.refine((given) => given.trim() !== '');
 /** In the armour of `ssh-keygen -Y sign`; those of the largest RSA keys have less than half of this. */
 const signature = z.string().max(5_000);
 /** For sentences that refuse a message. */
-export const LIMITS_IN_WORDS = `names of at most ${MESSAGE_LIMITS.name} characters that are not blank and other text of at most ${MESSAGE_LIMITS.text}`;
+export const LIMITS_IN_WORDS = `names of at most ${MESSAGE_LIMITS.name} characters and other text of at most ${MESSAGE_LIMITS.text}; names and reasons that have to be given are not blank`;
 
 /** What an `approve` or `reject` signal may carry; from the web UI's empty form it carries nothing at all. */
 export const decisionSignalSchema = z
@@ -41,11 +43,11 @@ export const operatorSchema = z.strictObject({ by: name.optional(), reason: text
 export type Operator = z.output<typeof operatorSchema>;
 
 /** Argument of the `retryStep` update: a failed step that waits is tried again, with another input where it takes one. */
-export const retryStepSchema = z.strictObject({ step: name, by: person, reason: text.min(1), input: z.unknown().optional() });
+export const retryStepSchema = z.strictObject({ step: name, by: person, reason: why, input: z.unknown().optional() });
 export type RetryStep = z.output<typeof retryStepSchema>;
 
 /** Argument of the `skipStep` update: goes on without a step that waits, where its runbook allows that. */
-export const skipStepSchema = z.strictObject({ step: name, by: person, reason: text.min(1) });
+export const skipStepSchema = z.strictObject({ step: name, by: person, reason: why });
 export type SkipStep = z.output<typeof skipStepSchema>;
 
 /** Argument of the `extendDeadline` update: moves the expiry of the open gate to a later instant. */

@@ -11,6 +11,9 @@ import { captureOutput } from '../support/captured-output.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
+/** What is left of a smile that was cut. */
+const HALF = '\u{1F600}'.slice(0, 1);
+
 let environment: KernelEnvironment;
 const start = (input?: Record<string, unknown>, client?: Client, options?: Partial<WorkflowStartOptions>) => startToy(environment, input, client, options);
 
@@ -51,17 +54,30 @@ describe('a run with a gate', () => {
   });
 
   it('half a character that somebody sends stops nobody, and stands in no evidence', async () => {
-    const half = '\u{1F600}'.slice(0, 1);
-    const run = await start({ requester: `carol ${half}` });
+    const run = await start({ requester: `carol ${HALF}` });
     await gateOpens(run);
-    await run.handle.executeUpdate('pause', { args: [{ by: `carol${half}`, reason: `half ${half}` }] });
-    await run.handle.executeUpdate('resume', { args: [{ by: 'carol', reason: `${half} half` }] });
-    await run.handle.signal('reject', { gate: 'start', by: 'anna', comment: `half ${half} of a smile` });
+    await run.handle.executeUpdate('pause', { args: [{ by: `carol${HALF}`, reason: `half ${HALF}` }] });
+    await run.handle.executeUpdate('resume', { args: [{ by: 'carol', reason: `${HALF} half` }] });
+    await run.handle.signal('reject', { gate: 'start', by: 'anna', comment: `half ${HALF} of a smile` });
     const message = 'gate "start" was rejected by anna: half \uFFFD of a smile';
     await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message } });
     const evidence = await run.evidence();
     expect(evidence).toMatchObject({ requester: 'carol \uFFFD', failure: { message }, operations: [{ by: 'carol\uFFFD', reason: 'half \uFFFD' }, { reason: '\uFFFD half' }], gates: [{ decisions: [{ comment: 'half \uFFFD of a smile' }] }] });
     expect(verifyChain(new TextEncoder().encode(textOf(evidence))).flaws).toEqual([]);
+  });
+
+  it.each([
+    ['an abort by half a character', 'abort', { by: HALF }, 'ABORTED'],
+    ['an abort for half a reason', 'abort', { by: 'bot', reason: `no ${HALF}` }, 'ABORTED'],
+    ['a rejection with half a comment', 'reject', { gate: 'start', by: 'anna', comment: HALF }, 'REJECTED'],
+  ])('%s ends the run, and no worker, however short the sentence that tells of it', async (_, signal, message, type) => {
+    const run = await start();
+    await gateOpens(run);
+    await run.handle.signal(signal, message);
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type, message: expect.stringContaining('\uFFFD') as string } });
+    const next = await start();
+    await gateOpens(next);
+    await next.handle.terminate();
   });
 
   it('counts who started the run as its requester, whatever the input says, and nobody else', async () => {
@@ -174,7 +190,7 @@ describe('gates that ask for more than a name, or for none', () => {
     for (const tooLong of [{ by: 'x'.repeat(201) }, { comment: 'x'.repeat(501) }]) {
       output.clear();
       expect(await approve(run.handle.workflowId, { address: environment.server.address, by: 'anna', ...tooLong })).toBe(2);
-      expect(output.said()).toMatch(/did not count: .*at most 200 characters.*at most 500; nothing was sent/);
+      expect(output.said()).toMatch(/did not count: .*at most 200 characters.*at most 500; names .* are not blank; nothing was sent/);
     }
     expect((await run.handle.query<Progress>('progress')).refused).toEqual([]);
     // The worker takes another form than this CLI, and is gone as soon as it has refused.

@@ -26,7 +26,7 @@ describe('a step that fails, where the configuration lets it wait', () => {
     await waits(run, 'write one');
     expect((await progress(run)).waitingStep).toMatchObject({ failure: 'one cannot be written', takesInput: true, skippingCosts: null });
     const retry = (over: object) => update(run, 'retryStep', { step: 'write one', by: 'anna', reason: 'made room', ...over });
-    await expect(retry({ reason: '' })).rejects.toMatchObject(refused('retryStep takes { step, by, reason, input? }'));
+    for (const reason of ['', ' \n']) await expect(retry({ reason })).rejects.toMatchObject(refused('retryStep takes { step, by, reason, input? }'));
     await expect(retry({ step: 'write two' })).rejects.toMatchObject(refused('step "write two" does not wait; "write one" does'));
     await expect(retry({ input: { fail: 'no' } })).rejects.toMatchObject(refused('step "write one" does not take this input: fail:'));
     await expect(update(run, 'skipStep', { step: 'write one', by: 'anna', reason: 'never mind' })).rejects.toMatchObject(refused('does not allow step "write one" to be skipped'));

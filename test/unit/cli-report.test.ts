@@ -127,10 +127,27 @@ describe('what was redacted', () => {
     expect(noted).toBe('');
   });
 
+  it('is found where it was quoted, and where it quoted', async () => {
+    await said(rejected(), { redact: ['/failure/message', '/steps/0/summary'] }, 1);
+    expect(noted.trim().split('\n')).toEqual([
+      'runbook: text of /failure/message still stands in /gates/0/decisions/0/comment; redact these too, unless they may be known',
+      'runbook: text of /steps/0/summary still stands in /operations/0/reason; redact these too, unless they may be known',
+    ]);
+  });
+
+  it('is found as JSON, as which evidence holds a corrected input', async () => {
+    const secret = 'the "disk"\nof Eve';
+    files = await createEvidenceWriter({ store: directoryStore(join(root, 'evidence')) }).write(sampleEvidence({
+      runId: 'corrected', plan: { note: secret }, operations: [{ ...sampleEvidence().operations[0]!, operation: 'retryStep', detail: JSON.stringify({ note: secret }) }],
+    }));
+    await said(files.evidence, { redact: ['/plan/note'] }, 1);
+    expect(noted).toContain('text of /plan/note still stands in /operations/0/detail;');
+  });
+
   it('as the plan leaves the beginning of its hash, where people are told of it', async () => {
     await said(rejected(), { redact: ['/plan'] }, 1);
     expect(noted).toContain('text of /chain/planHash still stands in /gates/0/decisions/1/reason;');
-    expect(noted).toContain('text of /plan still stands in /target');
+    expect(noted, 'what the run is about').not.toContain('/target');
   });
 
   it('is not looked for where it is a word of the schema, an instant, or short and in other words', async () => {

@@ -24,6 +24,24 @@ function swapped<T>(list: readonly T[], one: number, other: number): T[] {
 /** What each takes on a machine with nothing else to do is a tenth of it; one digest for each pair takes forty for the shorter lists. */
 const SECONDS = 30;
 
+describe('a small file', () => {
+  it('cannot keep who verifies it busy by the names of its entries', () => {
+    const sealed = seal(sampleEvidence({}), '0123456789abcdef0123456789abcdef');
+    const stranger = { ...sealed.chain.seal.entries[0]!, kind: 'check' as const, of: `${'1'.repeat(100_000)}x` };
+    const bytes = new TextEncoder().encode(textOf({ ...sealed, chain: { ...sealed.chain, seal: { ...sealed.chain.seal, entries: [...sealed.chain.seal.entries, stranger, stranger] } } }));
+    const began = performance.now();
+    expect(verifyChain(bytes).flaws).toMatchObject([{ what: 'altered', detail: expect.stringContaining('the chain cannot be read') as string }]);
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
+  it('that is large and strange is located in a few looks', () => {
+    const text = `{"strange":[${Array.from({ length: 2_000_000 }, () => '0').join(',')}]} `;
+    const began = performance.now();
+    expect(verifyChain(new TextEncoder().encode(text)).flaws[0]).toMatchObject({ what: 'notCanonical' });
+    expect(performance.now() - began).toBeLessThan(15_000);
+  }, 60_000);
+});
+
 describe('a long list', () => {
   it('of which two elements were swapped is verified in a second, and not in one for each pair of them', () => {
     const { flaws, seconds } = found(1_000, (checks) => swapped(checks, 0, 999));

@@ -12,11 +12,15 @@ it('one looks back as far as the server surely knows all, and a day\'s worth whe
   expect([2 * HOUR_MS, 6 * HOUR_MS, 8 * HOUR_MS].map((retention) => lookBackMs(retention) / HOUR_MS)).toEqual([1, 3, 4]);
 });
 
+/** What a server answers with a gRPC code. */
+const refusal = (code: number) => Object.assign(new Error('refused'), { code, details: 'refused', metadata: {} });
+
 it('what a server does not say, or not to this principal, is no number', async () => {
   const says = (describeNamespace: () => Promise<unknown>) => retentionMs({ workflowService: { describeNamespace } } as unknown as Client, 'default');
   const seconds = (value: unknown) => says(() => Promise.resolve({ config: { workflowExecutionRetentionTtl: { seconds: value } } }));
-  expect(await Promise.all([seconds(259_200), seconds('86400'), seconds(0), seconds(null), says(() => Promise.resolve({ config: null })), says(() => Promise.reject(new Error('permission denied')))]))
+  expect(await Promise.all([seconds(259_200), seconds('86400'), seconds(0), seconds(null), says(() => Promise.resolve({ config: null })), says(() => Promise.reject(refusal(7)))]))
     .toEqual([3 * DAY_MS, DAY_MS, null, null, null, null]);
+  await expect(says(() => Promise.reject(refusal(14))), 'a server that does not answer now').rejects.toThrow('refused');
 });
 
 describe('the watch for runs that were ended by force', () => {
@@ -45,7 +49,7 @@ describe('the watch for runs that were ended by force', () => {
       workflowService: {
         describeNamespace: () => {
           server.described += 1;
-          return server.retentionHours === null ? Promise.reject(new Error('permission denied')) : Promise.resolve({ config: { workflowExecutionRetentionTtl: { seconds: server.retentionHours * 3_600 } } });
+          return server.retentionHours === null ? Promise.reject(refusal(7)) : Promise.resolve({ config: { workflowExecutionRetentionTtl: { seconds: server.retentionHours * 3_600 } } });
         },
       },
     } as unknown as Client;

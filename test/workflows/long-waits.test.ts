@@ -75,3 +75,19 @@ it('pauses before the target is taken last together for as long as a lease at mo
   const [evidence] = await time.evidenceOf(handle, configuration);
   expect(daysBetween(evidence?.startedAt, evidence?.finishedAt)).toBeCloseTo(30, 1);
 });
+
+it('a pause before the target is taken takes nothing from the lease after it', { retry: 2 }, async () => {
+  await time.startWorker(toyConfiguration(time.root, {}, { maximum: '30d' }));
+  const handle = await time.startToy({ looksFirst: true, stallMs: 2_000 });
+  const phase = async (wanted: RegExp) => vi.waitUntil(async () => wanted.test((await handle.query<Progress>('progress')).phase), { timeout: 10_000 });
+  await handle.signal('pause');
+  await phase(/^paused before: (look|look again|taking the target)$/);
+  await time.environment.sleep('20 days');
+  await handle.signal('resume');
+  await phase(/^write one$/);
+  await handle.signal('pause');
+  await phase(/^paused before: write two$/);
+  await time.environment.sleep('15 days');
+  await handle.signal('resume');
+  expect(await handle.result()).toMatchObject({ fence: 1 });
+});

@@ -35,5 +35,5 @@ export async function pauseBefore(state: RunState, what: string, step?: { skippi
 /** For how long the run has been paused already, as long as it has no lease that goes on meanwhile. */
 function pausedBeforeMs({ owned, spans }: RunState): number {
   if (owned) return 0;
-  return spans.reduce((ms, { name, startedAtMs, finishedAtMs }) => (name === PAUSE ? ms + finishedAtMs - startedAtMs : ms), 0);
+  return spans.reduce((ms, { kind, name, startedAtMs, finishedAtMs }) => (kind === 'pause' && name === PAUSE ? ms + finishedAtMs - startedAtMs : ms), 0);
 }

@@ -1,16 +1,20 @@
 import { DefaultPayloadConverter, encodingTypes, METADATA_ENCODING_KEY, type Payload } from '@temporalio/common';
 import type { Unreadable } from '../../contracts/unreadable.ts';
-import { firstOf } from '../../contracts/whole-characters.ts';
+import { firstOf, wellFormed } from '../../contracts/whole-characters.ts';
 
 /** Of an encoding that nobody knows, so many characters are told. */
 const TOLD = 50;
 
-/** The default converter, but for what it cannot decode, or decodes to bytes, which no message of ours holds: that comes as {@link Unreadable}. */
+/**
+ * The default converter, but for what it cannot decode, or decodes to bytes, which no message of ours holds: that comes as
+ * {@link Unreadable}. And no text comes with half a character, which anybody can send as `"\\ud83d"`: in a text below 40
+ * characters, protobuf.js writes it as what is no UTF-8, and the worker that answers with such a text ends, and the next one too.
+ */
 class ForgivingPayloadConverter extends DefaultPayloadConverter {
   override fromPayload<T>(...given: Parameters<DefaultPayloadConverter['fromPayload']>): T {
     try {
       const value: unknown = super.fromPayload(...given);
-      if (!(value instanceof Uint8Array)) return value as T;
+      if (!(value instanceof Uint8Array)) return wellFormed(value) as T;
     } catch {
       // What it says may quote the payload, and that may be a secret.
     }

@@ -10,7 +10,8 @@ export function locate(text: string, offset: number): string {
 }
 
 function nearest(text: string, offset: number, direction: 1 | -1): string | undefined {
-  for (let distance = 0; distance <= NEARBY; distance += 1) {
+  const farthest = Math.min(NEARBY, READ / text.length);
+  for (let distance = 0; distance <= farthest; distance += 1) {
     const name = nameOfPath(getLocation(text, Math.min(Math.max(offset + direction * distance, 0), text.length)).path);
     if (name !== undefined) return name;
   }
@@ -19,6 +20,9 @@ function nearest(text: string, offset: number, direction: 1 | -1): string | unde
 
 /** Longer than what stands between two parts. */
 const NEARBY = 40;
+
+/** Characters that are read at most, since each look begins at the start of the text: some seconds. */
+const READ = 20_000_000;
 
 /** Where a text stops being JSON. */
 export function firstSyntaxError(text: string): number {
