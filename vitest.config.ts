@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Take minutes and say so by nothing that a fresh clone could know: begun last, they would keep everything waiting. */
 const LONGEST = [
   /workflows\/lock-looks/, /samples\/faults/, /integration\/kernel-adversity/, /integration\/backup\.test/, /integration\/former-guardians/, /integration\/dr-test\.test/, /integration\/locks/, /integration\/dr-test-broken\.test/, /integration\/recovery-points/, /integration\/kernel-resets/, /integration\/reset-under-way/,
-  /integration\/cli-live/, /samples\/bench/, /integration\/unguarded-ends/, /integration\/dr-test-refusals/, /integration\/dr-test-broken-catalog/, /integration\/kernel\.test/, /samples\/soak/, /integration\/random-steering/,
+  /integration\/cli-live/, /integration\/unguarded-ends/, /integration\/dr-test-refusals/, /integration\/dr-test-broken-catalog/, /integration\/kernel\.test/, /samples\/soak/, /integration\/random-steering/,
   /integration\/other-cluster/, /integration\/former-lives/, /integration\/cli-refusals/, /integration\/drill-server/, /integration\/public-schema/, /integration\/embedded-server/, /integration\/reset-in-flight/, /integration\/isolation-whole-drill/, /integration\/gate-recheck/, /alone\/measurements/,
 ];
 
@@ -30,7 +30,7 @@ class LongestFirst extends BaseSequencer {
 /**
  * Kinds of test: what is bound by the processor comes first, then all that is busy with real servers, several files at a
  * time, and last what measures time, which must not compete with anything.
- * `npm test -- --project unit` runs one kind. `npm test` leaves out `browser`, which needs a browser: `npm run browser`.
+ * `npm test -- --project unit` runs one kind. `npm test` leaves out `browser`, which needs a browser: `npm run browser`, and `benches`.
  */
 export default defineConfig({
   test: {
@@ -56,10 +56,12 @@ export default defineConfig({
           maxWorkers: 2, sequence: { groupOrder: 2 },
         },
       },
+      // Keeps both cores of a small machine busy for a minute and a half, to find out whether benches still run to their end.
+      { test: { name: 'benches', include: ['test/benches/**/*.test.ts'], testTimeout: 300_000, sequence: { groupOrder: 3 } } },
       {
         test: {
           name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000,
-          fileParallelism: false, sequence: { groupOrder: 3 },
+          fileParallelism: false, sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -102,7 +102,7 @@ it('nor with what was undone before a life between had taken the target anew', a
 }, 60_000);
 
 it('nor beside what it did anew, under the guardian that a life between had left', async () => {
-  const run = await startToy(environment, { database: 'queued', stallMs: 4_000, outside: true });
+  const run = await startToy(environment, { database: 'queued', stallMs: 8_000, outside: true });
   const first = run.handle.firstExecutionRunId;
   await until(async () => (await times(run, 'begin two')) > 0, 'it is at its second step');
   await run.handle.terminate('test');
@@ -116,7 +116,7 @@ it('nor beside what it did anew, under the guardian that a life between had left
   await until(async () => (await times(run, 'begin two')) > begun, 'its third life acts');
   await other.handle.cancel();
   expect(await evidenceOf(run, runId)).toMatchObject({ ...ROLLED_BACK, compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'failed', failure: expect.stringContaining('this was not done: record that two is undone') as string } });
-}, 60_000);
+}, 90_000);
 
 it('but with what is for the run only, and is undone in any case', async () => {
   const run = await startToy(environment, { database: 'always', looksLastMs: 2_000, outside: true, undoesWhen: 'always' });
