@@ -30,10 +30,16 @@ function mended(value: unknown): unknown {
   const members = Object.entries(value).map(([name, member]) => [whole(name), mended(member), name, member as unknown] as const);
   if (members.every(([name, member, formerName, former]) => name === formerName && member === former)) return value;
   const copy: Record<string, unknown> = {};
+  const times = new Map<string, number>();
   for (const [name, member] of members) {
     let free = name;
     // Two names may have become one: no member gets lost.
-    while (Object.hasOwn(copy, free)) free += '\uFFFD';
+    while (Object.hasOwn(copy, free)) {
+      // Counted, and not looked for from the first on: anybody can send thousands that become one.
+      const nth = (times.get(name) ?? 1) + 1;
+      times.set(name, nth);
+      free = `${name}${nth}`;
+    }
     // Assigned, `__proto__` would be no member.
     Object.defineProperty(copy, free, { value: member, enumerable: true, writable: true, configurable: true });
   }

@@ -35,24 +35,32 @@ export function createEndWatch(input: EndWatchInput): () => Promise<string[]> {
   let allLookedAtMs = -Infinity;
   let knownForMs = 0;
 
-  const list = async (): Promise<void> => {
+  /** Gives why the retention is not known now; what is listed then is as far back as it was known before. */
+  const list = async (): Promise<Error | undefined> => {
     const atMs = now();
     const isAll = atMs - allLookedAtMs >= LOOK_AT_ALL_EVERY_MS;
-    if (isAll) knownForMs = lookBackMs(await retentionMs(client, client.options.namespace));
+    let unknown: Error | undefined;
+    if (isAll) {
+      knownForMs = await retentionMs(client, client.options.namespace).then(lookBackMs, (error: Error) => {
+        unknown = error;
+        return knownForMs || lookBackMs(null);
+      });
+    }
     const listed = new Set<string>();
     for await (const run of endedByForce(input, atMs - (isAll ? knownForMs : Math.min(knownForMs, OF_LATE_MS)))) {
       listed.add(run.runId);
       if (!seenTo.has(run.runId) && !open.has(run.runId)) open.set(run.runId, { run, asked: 0 });
     }
-    if (!isAll) return;
+    if (!isAll || unknown) return unknown;
     allLookedAtMs = atMs;
     // Of what is older by now the server may have forgotten who saw to it.
     seenTo = new Set([...seenTo].filter((runId) => listed.has(runId)));
     for (const runId of [...open.keys()].filter((one) => !listed.has(one))) open.delete(runId);
+    return undefined;
   };
 
   return async () => {
-    await list();
+    const unknown = await list();
     const given: string[] = [];
     const failures: Error[] = [];
     for (const one of nextOf([...open.values()])) {
@@ -65,7 +73,8 @@ export function createEndWatch(input: EndWatchInput): () => Promise<string[]> {
       open.delete(runId);
       seenTo.add(runId);
     }
-    if (failures[0]) throw failures[0];
+    const [failure = unknown] = failures;
+    if (failure) throw failure;
     return given;
   };
 }

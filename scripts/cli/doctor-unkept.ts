@@ -47,7 +47,7 @@ export async function examineUnkept(connected: Pick<Connected, 'client' | 'names
       if (standing?.state !== 'goes on' && standing?.state !== 'somebody is at it') ours.push({ run, standing });
     }
     if (ours.length === 0) findings.ok(NAME, `there is none among the ${looked} newest that the server knows`);
-    else tell(findings, ours, await retentionMs(connected.client, connected.namespace));
+    else tell(findings, ours, await retentionMs(connected.client, connected.namespace).catch(() => null));
   } catch (error) {
     findings.skipped(NAME, `the server does not list its runs, or the evidence cannot be listed: ${messageOf(error)}`);
   }

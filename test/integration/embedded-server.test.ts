@@ -61,12 +61,12 @@ describe('the embedded Temporal server', () => {
     expect(headless.uiAddress).toBeUndefined();
   });
 
-  it('waits for a former one that still has its file, and for nothing else', async () => {
+  it('is started once more where it ends at once: a former one may still have its file', async () => {
     const tried = join(directory, 'tried');
     // As SQLite says it while another server of that file is ending.
     const busy = join(directory, 'busy.sh');
     await writeFile(busy, `#!/bin/sh\n[ -e '${tried}' ] && exec '${cliPath}' "$@"\n: > '${tried}'\necho 'cannot start a transaction within a transaction' >&2\nexit 1\n`, { mode: 0o755 });
-    await expect(startTemporalServer({ cliPath: busy, searchAttributes: {}, logFile })).rejects.toThrow('within a transaction');
+    await (await startTemporalServer({ cliPath: busy, searchAttributes: {}, logFile })).stop();
     await rm(tried);
     const server = await startTemporalServer({ cliPath: busy, dbFile: join(directory, 'busy.db'), searchAttributes: {}, logFile });
     await server.stop();
