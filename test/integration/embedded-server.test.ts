@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -66,10 +67,16 @@ describe('the embedded Temporal server', () => {
     // As SQLite says it while another server of that file is ending.
     const busy = join(directory, 'busy.sh');
     await writeFile(busy, `#!/bin/sh\n[ -e '${tried}' ] && exec '${cliPath}' "$@"\n: > '${tried}'\necho 'cannot start a transaction within a transaction' >&2\nexit 1\n`, { mode: 0o755 });
-    await (await startTemporalServer({ cliPath: busy, searchAttributes: {}, logFile })).stop();
-    await rm(tried);
-    const server = await startTemporalServer({ cliPath: busy, dbFile: join(directory, 'busy.db'), searchAttributes: {}, logFile });
-    await server.stop();
+    for (const place of [{}, { dbFile: join(directory, 'busy.db') }]) {
+      const server = await startTemporalServer({ cliPath: busy, ...place, searchAttributes: {}, logFile });
+      expect(existsSync(tried), 'the first one ended').toBe(true);
+      await server.stop();
+      await rm(tried);
+    }
+    const attempts = join(directory, 'attempts');
+    await writeFile(busy, `#!/bin/sh\necho one >> '${attempts}'\necho 'cannot start a transaction within a transaction' >&2\nexit 1\n`, { mode: 0o755 });
+    await expect(startTemporalServer({ cliPath: busy, searchAttributes: {}, logFile })).rejects.toThrow('within a transaction');
+    expect(await readFile(attempts, 'utf8')).toBe('one\none\n');
   }, 30_000);
 
   it('keeps its state in a file over a restart on the same port', async () => {
