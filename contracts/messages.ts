@@ -94,6 +94,12 @@ export function refusalLines({ refused, refusedLeftOut }: Refusals): string[] {
   return [...refused.slice(-SHOWN_REFUSALS), ...(more > 0 ? [`${more} more`] : [])].map((line) => `refused: ${line}`);
 }
 
+/** How many wait for a target before a run: all, where it is not in the queue yet. */
+export function waitingBefore(waiting: readonly { workflowId: string }[], workflowId: string): number {
+  const place = waiting.findIndex((one) => one.workflowId === workflowId);
+  return place === -1 ? waiting.length : place;
+}
+
 /** Answer of the `progress` query. Times are RFC 3339 UTC. */
 export interface Progress extends Refusals {
   runbook: string;

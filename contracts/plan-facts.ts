@@ -1,5 +1,5 @@
 import { plain } from './plain.ts';
-import { firstOf } from './whole-characters.ts';
+import { shortened } from './whole-characters.ts';
 
 /** What a gate, a message and a terminal have room for; the rest is in the query `plan`. */
 const MOST = 14;
@@ -19,7 +19,7 @@ export function planFacts({ plan, input, codeVersion }: Pick<PlanView, 'plan' | 
   collect(plan, [], found);
   if (input !== undefined && input !== null) collect(input, ['input'], found);
   if (codeVersion !== undefined) found.push({ depth: 1, text: `code version: ${codeVersion}` });
-  const facts = found.toSorted((a, b) => a.depth - b.depth).map(({ text }) => cut(plain(text)));
+  const facts = found.toSorted((a, b) => a.depth - b.depth).map(({ text }) => shortened(plain(text), LONGEST));
   return facts.length <= MOST ? facts : [...facts.slice(0, MOST), `and ${facts.length - MOST} more: temporal workflow query --type plan`];
 }
 
@@ -36,8 +36,4 @@ function collect(value: unknown, path: readonly string[], found: { depth: number
 function listed(values: readonly unknown[]): string {
   if (values.length === 0) return 'none';
   return values.some((value) => typeof value === 'object') ? `${values.length} of them` : values.map(String).join(', ');
-}
-
-function cut(text: string): string {
-  return text.length <= LONGEST ? text : `${firstOf(text, LONGEST - 1)}…`;
 }

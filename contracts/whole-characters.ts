@@ -8,6 +8,11 @@ export function firstOf(text: string, most: number): string {
   return first.length < text.length && isPair(text, most - 1) ? first.slice(0, -1) : first;
 }
 
+/** A text that has `most` characters at the most: what is cut ends with an ellipsis. */
+export function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${firstOf(text, most - 1)}…`;
+}
+
 function isPair(text: string, at: number): boolean {
   return /^[\uD800-\uDBFF][\uDC00-\uDFFF]$/.test(text.slice(at, at + 2));
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { shortHash } from '../../contracts/deciding.ts';
 import { evidenceSchema } from '../../contracts/evidence.ts';
-import { isObject, leavesOf, redactedFields } from './chain/digest.ts';
+import { isObject, leavesOf, redactedFields, stepsOf } from './chain/digest.ts';
 import { within } from './redacted-view.ts';
 
 /** What was redacted, and the fields in which text of it still stands, as JSON pointers. */
@@ -21,7 +21,8 @@ export function echoesOf(before: Record<string, unknown>, redacted: Record<strin
   return redactedFields(redacted).map((of) => {
     // Of what had been redacted before, nobody knows the text.
     const sought = new Set(leavesOf(valueAt(before, of)).flatMap(({ value }) => (typeof value === 'string' ? [value.trim()] : [])).filter((text) => isTelling(text) && !named.includes(text)).map((text) => (of.endsWith('/planHash') ? shortHash(text) : text)));
-    const isEcho = (text: string) => [...sought].some((one) => (one.length < SHORTEST ? text.trim() === one : text.includes(one) || text.includes(inJson(one))));
+    const asTheyStand = [...sought].map((text) => ({ text, json: inJson(text) }));
+    const isEcho = (field: string) => asTheyStand.some(({ text, json }) => (text.length < SHORTEST ? field.trim() === text : field.includes(text) || field.includes(json)));
     const isQuoted = ({ pointer, text }: { pointer: string; text: string }) => SAID.test(pointer) && text.trim().length >= QUOTED && [...sought].some((one) => one.includes(text.trim()));
     return { of, standsIn: texts.filter((field) => isEcho(field.text) || isQuoted(field)).map(({ pointer }) => pointer) };
   }).filter(({ standsIn }) => standsIn.length > 0);
@@ -55,6 +56,5 @@ function wordsOf(schema: z.core.$ZodType | undefined): string[] {
 }
 
 function valueAt(evidence: unknown, pointer: string): unknown {
-  return pointer.split('/').slice(1).map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .reduce<unknown>((holder, step) => (typeof holder === 'object' && holder !== null ? (holder as Record<string, unknown>)[step] : undefined), evidence);
+  return stepsOf(pointer).reduce<unknown>((holder, step) => (typeof holder === 'object' && holder !== null ? (holder as Record<string, unknown>)[step] : undefined), evidence);
 }

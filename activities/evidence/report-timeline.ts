@@ -1,5 +1,5 @@
 import type { Evidence } from '../../contracts/evidence.ts';
-import { firstOf } from '../../contracts/whole-characters.ts';
+import { shortened } from '../../contracts/whole-characters.ts';
 import { formatSeconds, html, readable, secondsBetween, type Markup } from './report-format.ts';
 
 /** A step or a gate of a run; `from` and `to` in seconds since its start. */
@@ -82,7 +82,7 @@ function formatTick(seconds: number): string {
 
 /** A name that fits the place it has. */
 export function shorten(label: string): string {
-  return label.length <= 32 ? label : `${firstOf(label, 31)}…`;
+  return shortened(label, 32);
 }
 
 function round(pixels: number): number {

@@ -1,6 +1,6 @@
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import { describeLock } from '../../activities/kernel/locks.ts';
-import { QUERIES, type Progress } from '../../contracts/messages.ts';
+import { QUERIES, waitingBefore, type Progress } from '../../contracts/messages.ts';
 import type { PlanView } from '../../contracts/plan-facts.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { silenceOf, type Silence } from './silence.ts';
@@ -73,11 +73,9 @@ async function lockNow(client: Client, workflowId: string, { lock, target }: Pro
   if (!lock || target === null) return lock ?? null;
   const now = await client.withDeadline(Date.now() + QUERY_MS, () => describeLock(client, target)).catch(() => null);
   if (!now) return lock;
-  const isRun = (one: { workflowId: string }) => one.workflowId === workflowId;
   // Granted, and about to be told.
-  if (now.holders.some(isRun)) return null;
-  const place = now.waiting.findIndex(isRun);
-  return { holders: now.holders, before: place === -1 ? now.waiting.length : place };
+  if (now.holders.some((one) => one.workflowId === workflowId)) return null;
+  return { holders: now.holders, before: waitingBefore(now.waiting, workflowId) };
 }
 
 function sayWhy({ noWorker, sentence }: Silence): string {

@@ -61,8 +61,8 @@ export async function startTemporalServer(options: StartTemporalServerOptions): 
     } catch (error) {
       const isTaken = /address already in use/i.test((error as Error).message);
       const portsAreChosen = options.port !== undefined && (options.uiPort === undefined || options.uiPort > 0);
-      if (isTaken ? portsAreChosen || attempt === PORT_ATTEMPTS : attempt > 1) throw error;
       // A server that is started for the first time on a busy machine has been seen to give up on itself.
+      if (isTaken ? portsAreChosen || attempt === PORT_ATTEMPTS : attempt > 1) throw error;
       if (!isTaken && options.dbFile !== undefined) await sleep(ENDING_MS);
     }
   }

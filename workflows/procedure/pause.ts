@@ -15,13 +15,14 @@ export async function pauseBefore(state: RunState, what: string, step?: { skippi
   if (!state.paused) return undefined;
   const pausedAtMs = Date.now();
   enterPhase(state, `paused before: ${what}`);
-  const maximumMs = (state.settings?.lease.maximumMs ?? 0) - pausedBeforeMs(state);
+  const earlierMs = pausedBeforeMs(state);
+  const maximumMs = (state.settings?.lease.maximumMs ?? 0) - earlierMs;
   const waiting: WaitingStep = { name: what, failure: null, untilMs: pausedAtMs + maximumMs, input: undefined, skippingCosts: null, ...step };
   if (step) state.waitingStep = waiting;
   try {
     // Once the target is taken its lease ends the run; before that nothing else would.
     if (!(await waitUntil(() => !state.paused || waiting.answer !== undefined, maximumMs, 'pauses last as long as a lease at most'))) {
-      state.overdue ??= `it was paused before "${what}"${maximumMs < (state.settings?.lease.maximumMs ?? 0) ? ', and earlier,' : ''} for as long as a lease lasts`;
+      state.overdue ??= `it was paused before "${what}"${earlierMs > 0 ? ', and earlier,' : ''} for as long as a lease lasts`;
       throw ApplicationFailure.nonRetryable(state.overdue, 'LEASE_OVER');
     }
   } finally {

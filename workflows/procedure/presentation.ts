@@ -3,7 +3,7 @@ import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import { shortHash } from '../../contracts/deciding.ts';
 import { planFacts, type PlanView } from '../../contracts/plan-facts.ts';
-import { refusalLines, type CompensationView, type Progress } from '../../contracts/messages.ts';
+import { refusalLines, waitingBefore, type CompensationView, type Progress } from '../../contracts/messages.ts';
 import { correctionInWords } from './corrections.ts';
 import { requesterUnchecked } from './gate-policy.ts';
 import { planShownSinceMs } from './gate-record.ts';
@@ -83,8 +83,7 @@ function notesOf(state: RunState): string[] {
 /** Who has what the run waits for. */
 function lockOf({ lock, record }: RunState): NonNullable<Progress['lock']> | null {
   if (!lock) return null;
-  const place = lock.waiting.findIndex(({ workflowId }) => workflowId === record.owner.workflowId);
-  return { holders: lock.holders, lookedAt: lock.lookedAt, before: place === -1 ? lock.waiting.length : place };
+  return { holders: lock.holders, lookedAt: lock.lookedAt, before: waitingBefore(lock.waiting, record.owner.workflowId) };
 }
 
 /** The answer of the `compensations` query: what an abort would undo now, in that order. */

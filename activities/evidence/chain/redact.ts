@@ -1,5 +1,5 @@
 import { REDACTED, type Salts, type Seal } from '../../../contracts/chain.ts';
-import { digestOf, fieldsOf, isObject, saltOf } from './digest.ts';
+import { digestOf, fieldsOf, isObject, saltOf, stepsOf } from './digest.ts';
 import { entryName } from './build-chain.ts';
 import { partsOf, type Part } from './parts.ts';
 
@@ -19,7 +19,7 @@ export function redact(evidence: Record<string, unknown>, { salts, entries: chai
     const part = parts.find((one) => fieldWithin(one, pointer) !== undefined);
     const field = part && fieldWithin(part, pointer);
     if (!part || field === undefined) throw new Error(`${pointer} is not within one entry of the evidence; name a value in it, such as /plan, /gates/0/decisions/0/comment or /steps/2/summary`);
-    replace(copy, pointer.split('/').slice(1), (value) => ({ [REDACTED]: digestOf(value, salts, entryOf(part), field) }));
+    replace(copy, stepsOf(pointer), (value) => ({ [REDACTED]: digestOf(value, salts, entryOf(part), field) }));
   }
   const fields: Record<string, string> = {};
   for (const part of partsOf(copy)) {
@@ -53,10 +53,9 @@ function fieldWithin({ of, value, kind }: Part, pointer: string): string | undef
   return kind === 'gate' && isOfDecisions ? undefined : field;
 }
 
-function replace(target: Record<string, unknown>, steps: readonly string[], make: (value: unknown) => unknown): void {
+function replace(target: Record<string, unknown>, [first = '', ...rest]: readonly string[], make: (value: unknown) => unknown): void {
   if (typeof target !== 'object' || target === null) throw new Error('a pointer leads into what holds nothing');
-  const [first = '', ...rest] = steps.map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
   if (!Object.hasOwn(target, first)) throw new Error(`there is no ${first} in the evidence to redact`);
   if (rest.length === 0) target[first] = make(target[first]);
-  else replace(target[first] as Record<string, unknown>, steps.slice(1), make);
+  else replace(target[first] as Record<string, unknown>, rest, make);
 }
