@@ -8,8 +8,11 @@ const LONGEST = [
   /integration\/other-cluster/, /integration\/former-lives/, /integration\/cli-refusals/, /integration\/drill-server/, /integration\/public-schema/, /integration\/embedded-server/, /integration\/reset-in-flight/, /integration\/isolation-whole-drill/, /integration\/gate-recheck/, /alone\/measurements/,
 ];
 
+/** picocolors paints for whoever sets CI or FORCE_COLOR: what commands say is compared without. */
+const PLAIN = { env: { NO_COLOR: '1' } };
+
 /** Loading everything anew for each file takes nearly half of the processor's time of unit tests: files share processes, and put back what they changed in them. */
-const SHARED = { isolate: false, setupFiles: ['test/support/leaves-nothing-behind.ts'] };
+const SHARED = { ...PLAIN, isolate: false, setupFiles: ['test/support/leaves-nothing-behind.ts'] };
 
 /** Puts something in a module's place, which works where no other file has loaded that module. */
 const MOCKED = 'test/unit/**/*.mocked.test.ts';
@@ -53,15 +56,15 @@ export default defineConfig({
         test: {
           // Next to busy ones these would measure something else. Each waits most of the time, so two do not.
           name: 'alone', include: ['test/alone/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
-          maxWorkers: 2, sequence: { groupOrder: 2 },
+          ...PLAIN, maxWorkers: 2, sequence: { groupOrder: 2 },
         },
       },
       // Keeps both cores of a small machine busy for a minute and a half, to find out whether benches still run to their end.
-      { test: { name: 'benches', include: ['test/benches/**/*.test.ts'], testTimeout: 300_000, sequence: { groupOrder: 3 } } },
+      { test: { name: 'benches', include: ['test/benches/**/*.test.ts'], testTimeout: 300_000, ...PLAIN, sequence: { groupOrder: 3 } } },
       {
         test: {
           name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000,
-          fileParallelism: false, sequence: { groupOrder: 4 },
+          ...PLAIN, fileParallelism: false, sequence: { groupOrder: 4 },
         },
       },
     ],
