@@ -23,7 +23,7 @@ export function echoesOf(before: Record<string, unknown>, redacted: Record<strin
     const sought = new Set(leavesOf(valueAt(before, of)).flatMap(({ value }) => (typeof value === 'string' ? [value.trim()] : [])).filter((text) => isTelling(text) && !named.includes(text)).map((text) => (of.endsWith('/planHash') ? shortHash(text) : text)));
     const asTheyStand = [...sought].map((text) => ({ text, json: inJson(text) }));
     const isEcho = (field: string) => asTheyStand.some(({ text, json }) => (text.length < SHORTEST ? field.trim() === text : field.includes(text) || field.includes(json)));
-    const isQuoted = ({ pointer, text }: { pointer: string; text: string }) => SAID.test(pointer) && text.trim().length >= QUOTED && [...sought].some((one) => one.includes(text.trim()));
+    const isQuoted = ({ pointer, text }: { pointer: string; text: string }) => SAID.test(pointer) && text.trim().length >= QUOTED && [...sought].some((one) => one.includes(text.trim()) || one.includes(inJson(text.trim())));
     return { of, standsIn: texts.filter((field) => isEcho(field.text) || isQuoted(field)).map(({ pointer }) => pointer) };
   }).filter(({ standsIn }) => standsIn.length > 0);
 }
@@ -32,7 +32,7 @@ export function echoesOf(before: Record<string, unknown>, redacted: Record<strin
 const SHORTEST = 4;
 
 /** Fields of what people or steps said, which another text may quote: the failure of a run quotes the comment that ended it. */
-const SAID = /\/(comment|reason|detail|summary|message)$/;
+const SAID = /\/(comment|reason|detail|summary|message|notVerified\/\d+|refused\/\d+)$/;
 /** What is shorter stands in sentences by accident. */
 const QUOTED = 12;
 

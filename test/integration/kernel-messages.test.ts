@@ -38,11 +38,11 @@ it('an internal signal with an empty form, to the run, its guardian or the lock,
 });
 
 /** Arguments that the SDK cannot decode, or decodes to bytes: the web UI's forms and Temporal's CLI send the first. */
-const UNREADABLE = [['json/protobuf', '{}'], ['no such encoding', ''], ['json/plain', 'not JSON'], ['binary/plain', 'bytes'], ['', '']] as const;
+const UNREADABLE = [['json/protobuf', '{}'], ['no such encoding', ''], ['json/plain', 'not JSON'], ['binary/plain', 'bytes'], ['', ''], ['json/plain', `${'['.repeat(201)}${']'.repeat(201)}`]] as const;
 const payloadOf = ([encoding, data]: (typeof UNREADABLE)[number]) => RawValue.fromPayload({ metadata: encoding === '' ? {} : { encoding: Buffer.from(encoding) }, data: Buffer.from(data) });
 
 it.each([
-  [UNREADABLE[0], 'its encoding is "json/protobuf"'], [UNREADABLE[2], 'it is no JSON'], [UNREADABLE[3], 'its encoding is "binary/plain"'], [UNREADABLE[4], 'it names no encoding'],
+  [UNREADABLE[0], 'its encoding is "json/protobuf"'], [UNREADABLE[2], 'it is no JSON'], [UNREADABLE[3], 'its encoding is "binary/plain"'], [UNREADABLE[4], 'it names no encoding'], [UNREADABLE[5], 'it is nested more than 200 levels deep'],
 ] as const)('a run that is started with an argument that cannot be decoded (%j) fails at once', async (argument, reason) => {
   const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [payloadOf(argument)], workflowRunTimeout: '10s' });
   await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: `the input of toy cannot be read: ${reason}; give one JSON object, with the encoding json/plain` } });

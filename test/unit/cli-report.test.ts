@@ -138,10 +138,13 @@ describe('what was redacted', () => {
   it('is found as JSON, as which evidence holds a corrected input', async () => {
     const secret = 'the "disk"\nof Eve';
     files = await createEvidenceWriter({ store: directoryStore(join(root, 'evidence')) }).write(sampleEvidence({
-      runId: 'corrected', plan: { note: secret }, operations: [{ ...sampleEvidence().operations[0]!, operation: 'retryStep', detail: JSON.stringify({ note: secret }) }],
+      runId: 'corrected', reason: secret, plan: { note: secret }, operations: [{ ...sampleEvidence().operations[0]!, operation: 'retryStep', detail: JSON.stringify({ note: secret }) }],
     }));
     await said(files.evidence, { redact: ['/plan/note'] }, 1);
-    expect(noted).toContain('text of /plan/note still stands in /operations/0/detail;');
+    expect(noted).toContain('text of /plan/note still stands in /operations/0/detail, /reason;');
+    noted = '';
+    await said(files.evidence, { redact: ['/operations/0/detail'] }, 1);
+    expect(noted).toContain('text of /operations/0/detail still stands in /reason;');
   });
 
   it('as the plan leaves the beginning of its hash, where people are told of it', async () => {

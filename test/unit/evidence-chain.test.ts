@@ -193,6 +193,11 @@ it('what is nested too deeply for anything to follow is unreadable, and no crash
   expect(verifyChain(new TextEncoder().encode(`{"plan":${'['.repeat(20_000)}${']'.repeat(20_000)}}`)).flaws).toMatchObject([{ what: 'unreadable' }]);
 });
 
+it.each([['/checks/', 'check ?'], ['/gates/1/decisions/', 'decision ? at gate 2'], ['/gates/', 'gate ?']] as const)('names a place %s with more digits than any number has as an unknown one: %s', (place, label) => {
+  const kind = label.split(' ')[0] as 'check' | 'decision' | 'gate';
+  expect(labelOf({ kind, of: `${place}${'9'.repeat(400)}` })).toBe(label);
+});
+
 describe('a redacted field', () => {
   const pointer = '/gates/0/decisions/0/reason';
   const published = redacted(pointer, '/plan', '/reason', '/steps/1/startedAt');

@@ -21,7 +21,7 @@ function nearest(text: string, offset: number, direction: 1 | -1): string | unde
 /** Longer than what stands between two parts. */
 const NEARBY = 40;
 
-/** Characters that are read at most, since each look begins at the start of the text: some seconds. */
+/** About so many characters are read in each direction, since each look begins at the start of the text: some seconds. */
 const READ = 20_000_000;
 
 /** Where a text stops being JSON. */

@@ -43,7 +43,8 @@ export function partsOf(evidence: Json): Part[] {
 
 /** A part for people, counted from 1. */
 export function labelOf({ kind, of, value }: { kind: EntryKind; of: string; value?: unknown }): string {
-  const counted = of.split('/').filter((word) => /^\d+$/.test(word)).map((word) => Number(word) + 1);
+  // In a file that somebody made, a place may have any number of digits, and a name none.
+  const counted = of.split('/').filter((word) => /^\d+$/.test(word)).map((word) => (word.length < 10 ? Number(word) + 1 : '?'));
   const name = isObject(value) && typeof value['name'] === 'string' ? ` (${value['name']})` : '';
   switch (kind) {
     case 'header': return 'the header';
@@ -51,8 +52,8 @@ export function labelOf({ kind, of, value }: { kind: EntryKind; of: string; valu
     case 'plan': return 'the plan';
     case 'measurement': return 'the measurement';
     case 'teardown': return 'the teardown';
-    case 'decision': return `decision ${counted[1]} at gate ${counted[0]}`;
-    default: return `${kind} ${counted[0]}${name}`;
+    case 'decision': return `decision ${counted[1] ?? '?'} at gate ${counted[0] ?? '?'}`;
+    default: return `${kind} ${counted[0] ?? '?'}${name}`;
   }
 }
 
