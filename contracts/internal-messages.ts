@@ -1,47 +1,75 @@
 import { z } from 'zod';
 import { OUTCOMES, compensationRecordSchema, teardownSchema } from './evidence.ts';
-import { ownerSchema } from './ledger.ts';
+import { ownerSchema, workflowIdSchema } from './ledger.ts';
 import { PRIORITIES } from './priority.ts';
+import { shortened } from './whole-characters.ts';
+
+/** What a `Date` can hold: beyond, writing it down throws. */
+const instantMsSchema = z.number().min(0).max(8.64e15);
+/** A duration in milliseconds: thirty years, which added to now is an instant still. */
+const durationMsSchema = z.number().min(0).max(1e12);
+/** Of runbooks and channels. */
+const nameSchema = z.string().max(200);
+/** Words for people: shortened and not refused, since whoever waits for them would wait for ever. */
+const wordsSchema = z.string().transform((words) => shortened(words, 10_000));
+/** What one runbook shares its target with, so many at the most: a queue of requests has to fit into one payload. */
+const sharesSchema = z.array(nameSchema).max(20);
+
+/** Of a list, what is as it has to be: for what is not, the others are not forgotten. */
+function eachOf<Item extends z.ZodType>(item: Item) {
+  return z.array(z.unknown()).transform((list) => list.flatMap((one): z.output<Item>[] => {
+    const { success, data } = item.safeParse(one);
+    return success ? [data] : [];
+  }));
+}
 
 /**
  * What a run puts into what it asks its guardian, and gets back with the answer. A reset hands a run the signals of its
  * former life again: only the answer to what this life asked counts. One without answers nothing.
  */
-const askingSchema = z.string().optional();
+const askingSchema = z.string().max(200).optional();
 
 /**
  * What runs, guardians and locks send each other. Anybody who can reach the server can send a signal of these names, from
- * the web UI with an empty form too: a handler that trusted its payload would fail its task for ever. What does not fit
- * is dropped.
+ * the web UI with an empty form too: a handler that trusted its payload would fail its task for ever, and so would one that
+ * passed on what the server refuses, such as an id that is too long. What does not fit is dropped.
  */
-export const ownedSchema = z.object({ owner: ownerSchema, fence: z.number().int().positive().optional(), leaseExpiresAtMs: z.number(), refused: z.string().optional(), asking: askingSchema });
-export const overdueSchema = z.object({ owner: ownerSchema, reason: z.string(), asking: askingSchema });
-export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema, rolledBack: z.string().optional(), asking: askingSchema });
+export const ownedSchema = z.object({ owner: ownerSchema, fence: z.number().int().positive().optional(), leaseExpiresAtMs: instantMsSchema, refused: wordsSchema.optional(), asking: askingSchema });
+export const overdueSchema = z.object({ owner: ownerSchema, reason: wordsSchema, asking: askingSchema });
+export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema, rolledBack: wordsSchema.optional(), asking: askingSchema });
+/** As the server makes them. */
+const runIdSchema = z.string().min(1).max(200);
 /** `runId`: of the life of the run whose body has ended. */
 export const finishSchema = z.object({
-  outcome: z.enum(OUTCOMES), asking: askingSchema, runId: z.string().optional(),
+  outcome: z.enum(OUTCOMES), asking: askingSchema, runId: runIdSchema.optional(),
   /** Ids of what is undone also after a good end: what began, failed, and was gone on without. Mostly there is none. */
-  undoAnyway: z.array(z.string()).optional(),
+  undoAnyway: z.array(z.string()).max(10_000).optional(),
 });
-export const placeSchema = z.object({ title: z.string(), input: z.record(z.string(), z.unknown()), taskQueue: z.string(), open: z.string(), close: z.string(), prove: z.string() });
+/** Of an activity. */
+const activitySchema = z.string().regex(/^\w{1,100}$/);
+/** What the server takes: those with these beginnings are its own. */
+const taskQueueSchema = workflowIdSchema.refine((name) => !/^(\/_sys\/|temporal-sys-)/.test(name));
+/** Goes into what the place's activities get, which fits into a payload then. */
+const placeInputSchema = z.record(z.string(), z.unknown()).refine((input) => JSON.stringify(input).length <= 100_000);
+export const placeSchema = z.object({ title: wordsSchema, input: placeInputSchema, taskQueue: taskQueueSchema, open: activitySchema, close: activitySchema, prove: activitySchema });
 /** `runId`: of the life of the run that asks. */
-export const takeSchema = z.object({ place: placeSchema.nullable(), asking: askingSchema, runId: z.string().optional() });
+export const takeSchema = z.object({ place: placeSchema.nullable(), asking: askingSchema, runId: runIdSchema.optional() });
 export const grantedSchema = z.object({ fence: z.number().int().positive() });
 /** Guardians of older code ask without one. */
 const prioritySchema = z.enum(PRIORITIES).default('normal');
-export const lockRequestSchema = z.object({ guardianId: z.string().min(1), owner: ownerSchema, runbook: z.string(), sharesTargetWith: z.array(z.string()), requestedAtMs: z.number(), priority: prioritySchema });
-export const grantSchema = lockRequestSchema.extend({ fence: z.number().int().positive(), grantedAtMs: z.number() });
+export const lockRequestSchema = z.object({ guardianId: workflowIdSchema, owner: ownerSchema, runbook: nameSchema, sharesTargetWith: sharesSchema, requestedAtMs: instantMsSchema, priority: prioritySchema });
+export const grantSchema = lockRequestSchema.extend({ fence: z.number().int().positive(), grantedAtMs: instantMsSchema });
 /** A lock that does not know yet what the one before it held: which that was, where that is known, and who has released since. */
-const adoptingSchema = z.object({ formerRunId: z.string().optional(), startedAtMs: z.number(), released: z.array(z.string()) });
+const adoptingSchema = z.object({ formerRunId: z.string().optional(), startedAtMs: instantMsSchema, released: z.array(z.string()) });
 /** What a lock carries into its next execution, and a guardian is started with. By hand, both can be started with anything. `adopting`: this is not the whole of it yet. */
-export const lockStateSchema = z.object({ nextFence: z.number().int().positive(), holders: z.array(grantSchema), waiting: z.array(lockRequestSchema), adopting: adoptingSchema.optional() });
+export const lockStateSchema = z.object({ nextFence: z.number().int().positive(), holders: eachOf(grantSchema), waiting: eachOf(lockRequestSchema), adopting: adoptingSchema.optional() });
 export const guardianInputSchema = z.object({
-  owner: ownerSchema, runbook: z.string(), target: z.string(), sharesTargetWith: z.array(z.string()),
-  lease: z.object({ maximumMs: z.number(), hostLossMs: z.number() }),
+  owner: ownerSchema, runbook: nameSchema, target: z.string().max(200), sharesTargetWith: sharesSchema,
+  lease: z.object({ maximumMs: durationMsSchema, hostLossMs: durationMsSchema }),
   priority: prioritySchema,
   /** Channels that are told when something could not be undone. Runs of older code name none. */
   alarm: z.array(z.string()).default([]),
   /** Of this run, which was ended by force and has no guardian, the evidence is to be written; nothing is to be guarded. */
-  forEvidence: z.object({ runId: z.string().min(1) }).optional(),
+  forEvidence: z.object({ runId: runIdSchema }).optional(),
 });
 export const releaseSchema = z.object({ guardianId: z.string() });

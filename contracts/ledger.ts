@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isWorkflowId } from './workflow-id.ts';
 
 /**
  * An activity to be called later, as plain data: the run that registered it may no longer exist when it is called.
@@ -66,8 +67,11 @@ export interface HeldPlace { place: Place; fence: number }
 /** The arguments that the calls of a place get. */
 export interface PlaceCall { fence: number; owner: Owner; [key: string]: unknown }
 
+/** The id of a workflow, as long as a server takes it. */
+export const workflowIdSchema = z.string().min(1).refine(isWorkflowId);
+
 /** Who owns: a workflow id and the first run id of its chain, so that a reset run is the same owner. */
-export const ownerSchema = z.object({ workflowId: z.string().min(1), firstExecutionRunId: z.string().min(1) });
+export const ownerSchema = z.object({ workflowId: workflowIdSchema, firstExecutionRunId: z.string().min(1).max(200) });
 export type Owner = z.output<typeof ownerSchema>;
 
 export interface AbsenceProof { at: string; looked: string[]; found: string[] }

@@ -1,11 +1,15 @@
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import { grpcCodeOf } from './grpc-code.ts';
 
-/** Describes a workflow, its newest run where none is named; undefined when the server does not know it, or no longer. */
+/** gRPC INVALID_ARGUMENT. */
+const INVALID_ARGUMENT = 3;
+
+/** Describes a workflow, its newest run where none is named; undefined when the server does not know it, or no longer, or such an id can be nobody's. */
 export async function describeIfKnown(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | undefined> {
   try {
     return await client.workflow.getHandle(workflowId, runId).describe();
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
+    if (error instanceof WorkflowNotFoundError || grpcCodeOf(error) === INVALID_ARGUMENT) return undefined;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { QueryNotRegisteredError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import { QueryNotRegisteredError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { lockStateSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
@@ -11,7 +11,7 @@ import type { FormerLock, LockView } from './kernel-activities.ts';
 import { readLock } from './lock-history.ts';
 
 /** Of gRPC. */
-const [INVALID_ARGUMENT, FAILED_PRECONDITION] = [3, 9];
+const FAILED_PRECONDITION = 9;
 
 const NOBODY: LockView = { holders: [], waiting: [] };
 
@@ -59,22 +59,13 @@ export async function releaseLock(client: Client, target: string, guardianId: st
  * that cannot be read is the same as one that the server has forgotten.
  */
 export async function findFormerLock(client: Client, id: string, { runId, closedByMs = Infinity }: { runId?: string | undefined; closedByMs?: number | undefined }): Promise<FormerLock | null> {
-  const named = runId === undefined ? undefined : await describeNamed(client, id, runId);
+  // A lock can be begun by hand, with anything in the place of a run: that is one that the server has forgotten.
+  const named = runId === undefined ? undefined : await describeIfKnown(client, id, runId);
   if (runId !== undefined && !named) return null;
   // Who begins a lock anew may have been held up since it looked, while another was begun, granted, and was ended.
   const newest = await newestListed(client, id, closedByMs);
   const former = newest && newest.closedAtMs > (named?.closeTime?.getTime() ?? 0) ? newest.runId : runId;
   return former === undefined ? null : (await stateOf(client, id, former)) ?? null;
-}
-
-/** A lock can be begun by hand, with anything in the place of a run: that is one that the server has forgotten. */
-async function describeNamed(client: Client, id: string, runId: string): Promise<WorkflowExecutionDescription | undefined> {
-  try {
-    return await describeIfKnown(client, id, runId);
-  } catch (error) {
-    if (grpcCodeOf(error) !== INVALID_ARGUMENT) throw error;
-    return undefined;
-  }
 }
 
 async function newestListed(client: Client, id: string, closedByMs: number): Promise<{ runId: string; closedAtMs: number } | undefined> {

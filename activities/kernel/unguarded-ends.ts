@@ -63,7 +63,7 @@ export function createEndWatch(input: EndWatchInput): () => Promise<string[]> {
     const unknown = await list();
     const given: string[] = [];
     const failures: Error[] = [];
-    for (const one of nextOf([...open.values()])) {
+    for (const one of nextOf([...open.values()], now() - knownForMs)) {
       one.asked += 1;
       const { runId, workflowId } = one.run;
       const became = await giveWriter(one.run, input).catch((error: Error) => void failures.push(error));
@@ -79,10 +79,10 @@ export function createEndWatch(input: EndWatchInput): () => Promise<string[]> {
   };
 }
 
-/** People wait for the evidence of what ended just now; what cannot be seen to keeps no other from its turn. */
-function nextOf(open: readonly Open[]): Open[] {
+/** People wait for the evidence of what ended just now; what cannot be seen to keeps no other from its turn. Of what ended before `sinceMs` the server may have forgotten who saw to it. */
+function nextOf(open: readonly Open[], sinceMs: number): Open[] {
   const closedAtMs = ({ run }: Open) => run.closeTime?.getTime() ?? 0;
-  return open.toSorted((a, b) => a.asked - b.asked || closedAtMs(b) - closedAtMs(a)).slice(0, ASKED_AT_ONCE);
+  return open.filter((one) => closedAtMs(one) > sinceMs).toSorted((a, b) => a.asked - b.asked || closedAtMs(b) - closedAtMs(a)).slice(0, ASKED_AT_ONCE);
 }
 
 function endedByForce({ client, types }: EndWatchInput, sinceMs: number): AsyncIterable<WorkflowExecutionInfo> {

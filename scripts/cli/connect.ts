@@ -12,6 +12,8 @@ import { ourCommand } from './printed-command.ts';
 export interface Connected { client: Client; address: string; namespace: string; close: () => Promise<void> }
 
 const CONNECT_MS = 5_000;
+/** A history may have 50 MB, and gRPC's own limit of an answer is 4. A worker's connection takes as much. */
+const LARGEST_ANSWER = { 'grpc.max_receive_message_length': 128 * 2 ** 20 };
 /** gRPC UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED: nobody is there, or nobody answers in time; a deadline that passes while a call begins cancels it. */
 const NO_ANSWER = new Set([14, 4, 1]);
 /** gRPC PERMISSION_DENIED, UNAUTHENTICATED: the server does not take these credentials. */
@@ -25,7 +27,7 @@ const NOT_FOUND = 5;
 export async function connect(flags: TemporalFlags): Promise<Connected> {
   const { address, namespace, connectionOptions } = await temporalConnectOptions(flags);
   try {
-    const connection = await Connection.connect({ ...connectionOptions, connectTimeout: CONNECT_MS });
+    const connection = await Connection.connect({ ...connectionOptions, connectTimeout: CONNECT_MS, channelArgs: LARGEST_ANSWER });
     return { client: new Client({ connection, namespace, identity: `runbook/${systemUser()}@${hostname()}` }), address, namespace, close: () => connection.close() };
   } catch (cause) {
     if (DENIED.has(codeOf(cause) ?? 0)) throw denied(cause, { address, namespace });

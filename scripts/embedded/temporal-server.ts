@@ -55,15 +55,19 @@ const ENDING_MS = 3_500;
  * @throws Error with the server's last lines when it ends early or does not answer within 30 seconds
  */
 export async function startTemporalServer(options: StartTemporalServerOptions): Promise<TemporalServer> {
-  for (let attempt = 1; ; attempt += 1) {
+  for (let [ports, ends] = [1, 0]; ;) {
     try {
       return await startOnce(options);
     } catch (error) {
       const isTaken = /address already in use/i.test((error as Error).message);
       const portsAreChosen = options.port !== undefined && (options.uiPort === undefined || options.uiPort > 0);
       // A server that is started for the first time on a busy machine has been seen to give up on itself.
-      if (isTaken ? portsAreChosen || attempt === PORT_ATTEMPTS : attempt > 1) throw error;
-      if (!isTaken && options.dbFile !== undefined) await sleep(ENDING_MS);
+      if (isTaken ? portsAreChosen || ports === PORT_ATTEMPTS : ends > 0) throw error;
+      if (isTaken) ports += 1;
+      else {
+        ends += 1;
+        if (options.dbFile !== undefined) await sleep(ENDING_MS);
+      }
     }
   }
 }

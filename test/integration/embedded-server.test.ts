@@ -79,6 +79,14 @@ describe('the embedded Temporal server', () => {
     expect(await readFile(attempts, 'utf8')).toBe('one\none\n');
   }, 30_000);
 
+  it('is started once more where it ends at once, also after its port was taken, and before it is', async () => {
+    const tried = join(directory, 'tried');
+    const unlucky = join(directory, 'unlucky.sh');
+    await writeFile(unlucky, `#!/bin/sh\necho one >> '${tried}'\ncase $(wc -l < '${tried}') in 1|3) echo 'bind: address already in use' >&2; exit 1;; 2) exit 1;; esac\nexec '${cliPath}' "$@"\n`, { mode: 0o755 });
+    await (await startTemporalServer({ cliPath: unlucky, searchAttributes: {}, logFile })).stop();
+    expect(await readFile(tried, 'utf8')).toBe('one\none\none\none\n');
+  }, 30_000);
+
   it('keeps its state in a file over a restart on the same port', async () => {
     const dbFile = join(directory, 'state.db');
     const first = await startTemporalServer({ cliPath, dbFile, searchAttributes: { RunbookType: 'Keyword' }, logFile });

@@ -93,6 +93,25 @@ it('a signal whose name Temporal keeps for itself, or that nobody knows, stops n
   expect(waiting).toEqual([]);
 });
 
+it('a message of the right form that asks for what no server takes, or names no instant there is, stops nobody', async () => {
+  const first = await start({ stallMs: 1_500 });
+  await acting(first);
+  const owner = { workflowId: first.handle.workflowId, firstExecutionRunId: first.handle.firstExecutionRunId };
+  const dummy = (await environment.client.workflow.start('lock', { workflowId: `dummy/${randomUUID()}`, taskQueue: 'runbooks' })).workflowId;
+  const request = { guardianId: dummy, owner, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' };
+  for (const bad of [{ guardianId: 'x'.repeat(1_001), sharesTargetWith: ['toy'] }, { requestedAtMs: 1e300 }]) await environment.client.workflow.getHandle(lockId('shop')).signal(INTERNAL.request, { ...request, ...bad });
+  const second = await start({ looksFirst: true });
+  await until(async () => (await second.guardian.query('phase').catch(() => '')) === 'waiting for the run to take its target', 'its guardian waits for it');
+  const place = { title: 'x'.repeat(5_000), input: {}, taskQueue: 'runbooks', open: 'openToyPlace', close: 'closeToyPlace', prove: 'proveToyAbsent' };
+  for (const bad of [{ open: '' }, { taskQueue: '/_sys/x' }, { taskQueue: 'x'.repeat(1_001) }]) await second.guardian.signal(INTERNAL.take, { place: { ...place, ...bad } });
+  for (const run of [first, second]) {
+    await run.handle.result();
+    await run.guardian.result();
+    expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
+  }
+  expect(await holders()).toMatchObject({ holders: [], waiting: [] });
+});
+
 it('a run with the longest id that the server takes has a guardian, too', async () => {
   const run = await startToy(environment, {}, environment.client, { workflowId: 'ü'.repeat(500), workflowRunTimeout: '20s' });
   await run.handle.result();

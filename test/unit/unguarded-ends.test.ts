@@ -25,8 +25,8 @@ it('what a server does not say, or not to this principal, is no number', async (
 
 describe('the watch for runs that were ended by force', () => {
   /** A server that lists these runs, newest first, and has forgotten all else of them, or refuses to tell. */
-  function serverWith({ closedHoursAgo, retentionHours }: { closedHoursAgo: Record<string, number>; retentionHours: number | null }) {
-    const server = { nowMs: Date.UTC(2026, 10, 29), retentionHours, lists: [] as number[], asked: [] as string[], refused: new Set<string>(), described: 0 };
+  function serverWith({ closedHoursAgo, retentionHours }: { closedHoursAgo: Record<string, number>; retentionHours: number | 'away' | null }) {
+    const server = { nowMs: Date.UTC(2026, 10, 29), retentionHours, lists: [] as number[], asked: [] as string[], refused: new Set<string>(), described: 0, failed: '' };
     const begunMs = server.nowMs;
     const client = {
       options: { namespace: 'default' },
@@ -49,6 +49,7 @@ describe('the watch for runs that were ended by force', () => {
       workflowService: {
         describeNamespace: () => {
           server.described += 1;
+          if (server.retentionHours === 'away') return Promise.reject(refusal(14));
           return server.retentionHours === null ? Promise.reject(refusal(7)) : Promise.resolve({ config: { workflowExecutionRetentionTtl: { seconds: server.retentionHours * 3_600 } } });
         },
       },
@@ -58,7 +59,7 @@ describe('the watch for runs that were ended by force', () => {
     const look = async (afterHours = 0) => {
       server.nowMs += afterHours * HOUR_MS;
       server.asked = [];
-      await watch().catch(() => undefined);
+      server.failed = await watch().then(() => '', (error: Error) => error.message);
       return server.asked;
     };
     return { server, look };
@@ -94,5 +95,18 @@ describe('the watch for runs that were ended by force', () => {
     for (const runId of ['young', 'old']) server.refused.add(runId);
     expect(await look()).toEqual(['young', 'old']);
     expect(await look(1)).toEqual(['young']);
+  });
+
+  it('nor between two looks at all, where that may be of what is older than it looks back', async () => {
+    const { server, look } = serverWith({ closedHoursAgo: { one: 0.9 }, retentionHours: 2 });
+    server.refused.add('one');
+    expect([await look(), await look(0.05), await look(0.1)]).toEqual([['one'], ['one'], []]);
+  });
+
+  it('of a namespace that does not answer, says so and asks again at the next look, and sees to what ended all the same', async () => {
+    const { server, look } = serverWith({ closedHoursAgo: { one: 1, old: 30 }, retentionHours: 'away' });
+    expect([await look(), server.failed, server.described]).toEqual([['one'], 'refused', 1]);
+    server.retentionHours = 72;
+    expect([await look(0.1), server.failed, server.described]).toEqual([['old'], '', 2]);
   });
 });

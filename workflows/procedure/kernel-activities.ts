@@ -7,6 +7,13 @@ export const read = proxyActivities<KernelActivities>({
   retry: { initialInterval: '200ms', maximumInterval: '30s' },
 });
 
+/** `read` of what is only shown to people: what depends on it goes on without, soon. */
+export const readToShow = proxyActivities<Pick<KernelActivities, 'describeLock'>>({
+  startToCloseTimeout: '10s',
+  scheduleToCloseTimeout: '20s',
+  retry: { initialInterval: '200ms' },
+});
+
 /**
  * `read` of what somebody sent: an answer takes ten seconds at most and is never a failure. Where none comes in this time
  * (no worker stays alive, or one hangs), that one message is refused: nothing that anybody can send may hold up a gate.

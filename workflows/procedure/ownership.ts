@@ -5,7 +5,7 @@ import { INTERNAL } from '../../contracts/messages.ts';
 import type { Place } from '../../contracts/ledger.ts';
 import type { FormerGuardian, RolledBack } from '../../activities/kernel/kernel-activities.ts';
 import { besidesKept, nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, undoneBefore, type Settlement } from '../../contracts/record.ts';
-import { read } from './kernel-activities.ts';
+import { read, readToShow } from './kernel-activities.ts';
 import { enterPhase, showDetails } from './presentation.ts';
 import type { RunState } from './run-state.ts';
 import { instantOf, waitLooking } from './wait.ts';
@@ -61,8 +61,10 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
     return tell(state, INTERNAL.take, { place, asking: state.asking.take, runId: workflowInfo().runId } satisfies Take);
   });
   const lookWhoHolds = async () => {
-    state.lock = { ...await read.describeLock({ target: state.record.target ?? '' }), lookedAt: instantOf(Date.now()) };
-    showDetails(state);
+    await readToShow.describeLock({ target: state.record.target ?? '' }).then((view) => {
+      state.lock = { ...view, lookedAt: instantOf(Date.now()) };
+      showDetails(state);
+    }, (error: unknown) => { if (isCancellation(error)) throw error; });
     return lives(state);
   };
   if (!told || !(await waitLooking(() => state.owned !== undefined, lookWhoHolds, LOCK_LOOKS))) {

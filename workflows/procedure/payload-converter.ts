@@ -8,17 +8,26 @@ const TOLD = 50;
 /** Nothing of ours is nested so deep. Without a bound, how much of the stack is left would decide, in a replay otherwise than before. */
 const DEEPEST = 200;
 
+/** What may be half a character, as JSON can hold it: of the bytes themselves, decoding leaves none. */
+const ESCAPED_HALF = /\\u[dD][89a-fA-F]/;
+
+const [QUOTE, BACKSLASH] = [0x22, 0x5C];
+const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5B, 0x5D, 0x7B, 0x7D];
+
 /**
  * The default converter, but for what it cannot decode, or decodes to bytes or to something deeply nested, which no message of
- * ours holds: that comes as {@link Unreadable}. And no text comes with half a character, which anybody can send as `"\\ud83d"`: in a text below 40
+ * ours holds: that comes as {@link Unreadable}. And no text comes with half a character, which anybody can send as `"\ud83d"`: in a text below 40
  * characters, protobuf.js writes it as what is no UTF-8, and the worker that answers with such a text ends, and the next one too.
  */
 class ForgivingPayloadConverter extends DefaultPayloadConverter {
   override fromPayload<T>(...given: Parameters<DefaultPayloadConverter['fromPayload']>): T {
     try {
+      const { data } = given[0];
+      // Of bytes that are no JSON, what they look like says nothing; decoding refuses them.
+      if (data && isDeeper(data, DEEPEST)) return { unreadable: `it is nested more than ${DEEPEST} levels deep` } satisfies Unreadable as T;
       const value: unknown = super.fromPayload(...given);
-      if (isDeeper(value, DEEPEST)) return { unreadable: `it is nested more than ${DEEPEST} levels deep` } satisfies Unreadable as T;
-      if (!(value instanceof Uint8Array)) return wellFormed(value) as T;
+      // Anybody can send megabytes, and many of them are decoded in one task: nearly none has such a character.
+      if (!(value instanceof Uint8Array)) return (data && ESCAPED_HALF.test(new TextDecoder().decode(data)) ? wellFormed(value) : value) as T;
     } catch {
       // What it says may quote the payload, and that may be a secret.
     }
@@ -26,9 +35,17 @@ class ForgivingPayloadConverter extends DefaultPayloadConverter {
   }
 }
 
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return false;
-  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1));
+/** Whether JSON is nested deeper, without building what it says. */
+function isDeeper(json: Uint8Array, levels: number): boolean {
+  let depth = 0;
+  for (let at = 0, isText = false; at < json.length; at += 1) {
+    const byte = json[at];
+    if (byte === QUOTE) isText = !isText;
+    else if (isText && byte === BACKSLASH) at += 1;
+    else if (!isText && (byte === OPEN_LIST || byte === OPEN_OBJECT) && ++depth > levels) return true;
+    else if (!isText && (byte === CLOSE_LIST || byte === CLOSE_OBJECT)) depth -= 1;
+  }
+  return false;
 }
 
 function reasonOf({ metadata }: Payload): string {

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { finishSchema, guardianInputSchema, lockRequestSchema, lockStateSchema, overdueSchema, ownedSchema, takeSchema } from '../../contracts/internal-messages.ts';
+
+const owner = { workflowId: 'toy/shop/1', firstExecutionRunId: 'a' };
+const request = { guardianId: 'guardian/toy/shop/1/a', owner, runbook: 'toy', sharesTargetWith: ['other'], requestedAtMs: 1_795_000_000_000, priority: 'normal' };
+const grant = { ...request, fence: 4, grantedAtMs: 1_795_000_000_001 };
+const place = { title: 'box', input: { root: '/tmp' }, taskQueue: 'runbooks@host', open: 'openBox', close: 'closeBox', prove: 'proveBoxAbsent' };
+const take = { place, asking: 'b', runId: 'c' };
+const owned = { owner, fence: 4, leaseExpiresAtMs: 1_795_000_000_000, asking: 'b' };
+const guardian = { owner, runbook: 'toy', target: 'shop', sharesTargetWith: [], lease: { maximumMs: 1_000, hostLossMs: 1_000 } };
+
+const LONG = 'ü'.repeat(501);
+const MANY = Array.from({ length: 21 }, () => 'toy');
+
+describe('what would make the server refuse a command, or a date that is none, is no message', () => {
+  it.each([
+    ['an id that is too long to signal', lockRequestSchema, request, [{ guardianId: LONG }, { guardianId: '' }, { owner: { ...owner, workflowId: LONG } }]],
+    ['a request that is too large to be carried on', lockRequestSchema, request, [{ runbook: 'x'.repeat(201) }, { sharesTargetWith: MANY }, { sharesTargetWith: ['x'.repeat(201)] }]],
+    ['an instant of a request', lockRequestSchema, request, [{ requestedAtMs: 1e300 }, { requestedAtMs: -1e300 }, { requestedAtMs: 8.64e15 + 1 }]],
+    ['the end of a lease', ownedSchema, owned, [{ leaseExpiresAtMs: 1e300 }, { leaseExpiresAtMs: -1 }]],
+    ['an activity or a task queue', takeSchema, take, [...['open', 'close', 'prove'].flatMap((name) => ['', 'x'.repeat(101), 'a b'].map((value) => ({ place: { ...place, [name]: value } }))), ...['', LONG, '/_sys/x', 'temporal-sys-x'].map((taskQueue) => ({ place: { ...place, taskQueue } }))]],
+    ['an input that fits into no payload with what is added to it', takeSchema, take, [{ place: { ...place, input: { text: 'x'.repeat(100_000) } } }]],
+    ['a lease of a guardian that is started by hand', guardianInputSchema, guardian, [{ lease: { maximumMs: 1e300, hostLossMs: 1 } }, { lease: { maximumMs: 1, hostLossMs: -1 } }]],
+    ['a list of what is to be undone', finishSchema, { outcome: 'failed' }, [{ undoAnyway: Array.from({ length: 10_001 }, () => 'one') }]],
+  ])('%s', (_what, schema, good, changes) => {
+    expect(schema.safeParse(good).success).toBe(true);
+    for (const change of changes) expect(schema.safeParse({ ...good, ...change }).success, JSON.stringify(change).slice(0, 100)).toBe(false);
+  });
+});
+
+it('the longest id that a server takes is one', () => {
+  expect(lockRequestSchema.safeParse({ ...request, guardianId: 'ü'.repeat(500) }).success).toBe(true);
+});
+
+it('words are shortened, since whoever waits for them would wait for ever', () => {
+  const words = 'x'.repeat(20_000);
+  expect([ownedSchema.parse({ ...owned, refused: words }).refused?.length, overdueSchema.parse({ owner, reason: words }).reason.length, takeSchema.parse({ ...take, place: { ...place, title: words } }).place?.title.length]).toEqual([10_000, 10_000, 10_000]);
+});
+
+it('of the state of a lock, what cannot be is dropped, and who else holds the target or waits is not forgotten', () => {
+  const bad = { ...request, guardianId: LONG };
+  expect(lockStateSchema.parse({ nextFence: 5, holders: [grant, { ...grant, grantedAtMs: 1e300 }, null], waiting: [bad, request, 'nobody'] })).toEqual({ nextFence: 5, holders: [grant], waiting: [request] });
+  expect(lockStateSchema.safeParse({ nextFence: 5, holders: {}, waiting: [] }).success).toBe(false);
+});
