@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineRunbook } from './runbook.ts';
 
-const input = z.strictObject({ database: z.string().optional(), requester: z.string().max(100).optional(), reason: z.string().max(500).optional() });
+const input = z.strictObject({ database: z.string().max(100).optional(), requester: z.string().max(100).optional(), reason: z.string().max(500).optional() });
 
 /** Takes a base backup and its exact manifest, and publishes both at once. */
 export const Backup = defineRunbook({

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { durationMs, sizeBytes } from './duration.ts';
 import { evidenceCopySchema, localDirectory } from './evidence-copies.ts';
 import { gatePolicySchema, type GatePolicy } from './gate.ts';
-import { channelSchema } from './notification.ts';
+import { channelSchema, MOST_CHANNELS } from './notification.ts';
 import { groupsSchema, membersOf, normalName, peopleSchema, personOf, type Groups, type People } from './people.ts';
 import { HOST_NAME } from './search-attributes.ts';
 
@@ -122,6 +122,9 @@ function mistakesOfGates({ groups, people, approvals, notifications, databases }
   return mistakes;
 }
 
+/** What holds a target, and what waits for a host, does so for ten years at most: dates that are farther away are none. */
+const leaseMs = durationMs.refine((ms) => ms <= 3_650 * 86_400_000, 'is longer than ten years; write a shorter one');
+
 /** `runbooks.yaml`. */
 export const configurationSchema = z.strictObject({
   version: z.literal(1),
@@ -146,7 +149,7 @@ export const configurationSchema = z.strictObject({
       settings: z.record(z.string(), z.string()).default({}),
   }).prefault({}),
   postgres: z.strictObject({ binDirectory: z.string().optional() }).prefault({}),
-  lease: z.strictObject({ maximum: durationMs.default(48 * 3_600_000), hostLoss: durationMs.default(10 * 60_000) }).prefault({}),
+  lease: z.strictObject({ maximum: leaseMs.default(48 * 3_600_000), hostLoss: leaseMs.default(10 * 60_000) }).prefault({}),
   webUi: z.url().optional(),
   /** Who decides: other names of one person, and who stands in for whom. */
   people: peopleSchema,
@@ -159,7 +162,7 @@ export const configurationSchema = z.strictObject({
   notifications: z.strictObject({
     channels: z.record(z.string().min(1).max(100), channelSchema).default({}),
     /** Channels that are told when a step waits for an operator, and when a run could not undo what it did. */
-    alarm: z.array(z.string()).default([]),
+    alarm: z.array(z.string()).max(MOST_CHANNELS, `tells more than ${MOST_CHANNELS} channels; leave some out`).default([]),
   }).prefault({}),
   databases: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,40}$/, 'a target is named with a-z, 0-9, _ and -'), databaseSchema),
 }).superRefine((value, context) => {

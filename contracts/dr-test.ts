@@ -8,7 +8,7 @@ const instant = z.iso.datetime({ offset: true, error: 'write an instant as in 20
 
 export const drTestInputSchema = z.strictObject({
   /** Name from the configuration; may be left out when there is only one. */
-  database: z.string().optional(),
+  database: z.string().max(100).optional(),
   recoveryPoint: z.union(
     [z.enum(['latest', 'random']), z.strictObject({ id: z.string().regex(/^[A-Za-z0-9._-]{1,100}$/, 'an id has 1 to 100 letters, digits, dots, _ and -') }), z.strictObject({ time: instant })],
     { error: 'must be "latest", "random", {"id":"…"} or {"time":"2026-11-21T03:00:00Z"}' },

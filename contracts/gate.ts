@@ -48,7 +48,7 @@ export const gatePolicySchema = z.strictObject({
   /** What an expired gate means. */
   onExpiry: z.enum(['reject', 'approve']).default('reject'),
   /** How long after its opening a gate can expire at the latest, whoever extends it; a week, or `expiresAfter` where that is longer. */
-  extendUpTo: durationMs.optional(),
+  extendUpTo: durationMs.refine((ms) => ms <= LONGEST_GATE_MS, 'is longer than a gate can stay open: 90d').optional(),
   /** Who has not decided is told again this often. */
   remindEvery: durationMs.optional(),
   escalation: z.array(escalationSchema).default([]),

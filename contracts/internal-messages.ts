@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { OUTCOMES, compensationRecordSchema, teardownSchema } from './evidence.ts';
+import { isLargerThan } from './json-size.ts';
 import { ownerSchema, workflowIdSchema } from './ledger.ts';
+import { MOST_CHANNELS } from './notification.ts';
 import { PRIORITIES } from './priority.ts';
 import { shortened } from './whole-characters.ts';
 
@@ -8,10 +10,14 @@ import { shortened } from './whole-characters.ts';
 const instantMsSchema = z.number().min(0).max(8.64e15);
 /** A duration in milliseconds: thirty years, which added to now is an instant still. */
 const durationMsSchema = z.number().min(0).max(1e12);
-/** Of runbooks and channels. */
-const nameSchema = z.string().max(200);
+/** Of runbooks. */
+const nameSchema = z.string().regex(/^[\w.-]{1,100}$/);
+/** A number that only rises, by one at a time; it is part of the path of a socket, which has few bytes. */
+const fenceSchema = z.number().int().positive().max(2e12);
 /** Words for people: shortened and not refused, since whoever waits for them would wait for ever. */
 const wordsSchema = z.string().transform((words) => shortened(words, 10_000));
+/** In characters of JSON. It becomes part of evidence, which has to fit into one payload. */
+const LARGEST_SETTLEMENT = 500_000;
 /** What one runbook shares its target with, so many at the most: a queue of requests has to fit into one payload. */
 const sharesSchema = z.array(nameSchema).max(20);
 
@@ -34,9 +40,9 @@ const askingSchema = z.string().max(200).optional();
  * the web UI with an empty form too: a handler that trusted its payload would fail its task for ever, and so would one that
  * passed on what the server refuses, such as an id that is too long. What does not fit is dropped.
  */
-export const ownedSchema = z.object({ owner: ownerSchema, fence: z.number().int().positive().optional(), leaseExpiresAtMs: instantMsSchema, refused: wordsSchema.optional(), asking: askingSchema });
+export const ownedSchema = z.object({ owner: ownerSchema, fence: fenceSchema.optional(), leaseExpiresAtMs: instantMsSchema, refused: wordsSchema.optional(), asking: askingSchema });
 export const overdueSchema = z.object({ owner: ownerSchema, reason: wordsSchema, asking: askingSchema });
-export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema, rolledBack: wordsSchema.optional(), asking: askingSchema });
+export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema, rolledBack: wordsSchema.optional(), asking: askingSchema }).refine((settled) => !isLargerThan(settled, LARGEST_SETTLEMENT));
 /** As the server makes them. */
 const runIdSchema = z.string().min(1).max(200);
 /** `runId`: of the life of the run whose body has ended. */
@@ -50,26 +56,26 @@ const activitySchema = z.string().regex(/^\w{1,100}$/);
 /** What the server takes: those with these beginnings are its own. */
 const taskQueueSchema = workflowIdSchema.refine((name) => !/^(\/_sys\/|temporal-sys-)/.test(name));
 /** Goes into what the place's activities get, which fits into a payload then. */
-const placeInputSchema = z.record(z.string(), z.unknown()).refine((input) => JSON.stringify(input).length <= 100_000);
+const placeInputSchema = z.record(z.string(), z.unknown()).refine((input) => !isLargerThan(input, 100_000));
 export const placeSchema = z.object({ title: wordsSchema, input: placeInputSchema, taskQueue: taskQueueSchema, open: activitySchema, close: activitySchema, prove: activitySchema });
 /** `runId`: of the life of the run that asks. */
 export const takeSchema = z.object({ place: placeSchema.nullable(), asking: askingSchema, runId: runIdSchema.optional() });
-export const grantedSchema = z.object({ fence: z.number().int().positive() });
+export const grantedSchema = z.object({ fence: fenceSchema });
 /** Guardians of older code ask without one. */
 const prioritySchema = z.enum(PRIORITIES).default('normal');
 export const lockRequestSchema = z.object({ guardianId: workflowIdSchema, owner: ownerSchema, runbook: nameSchema, sharesTargetWith: sharesSchema, requestedAtMs: instantMsSchema, priority: prioritySchema });
-export const grantSchema = lockRequestSchema.extend({ fence: z.number().int().positive(), grantedAtMs: instantMsSchema });
+export const grantSchema = lockRequestSchema.extend({ fence: fenceSchema, grantedAtMs: instantMsSchema });
 /** A lock that does not know yet what the one before it held: which that was, where that is known, and who has released since. */
-const adoptingSchema = z.object({ formerRunId: z.string().optional(), startedAtMs: instantMsSchema, released: z.array(z.string()) });
+const adoptingSchema = z.object({ formerRunId: z.string().max(200).optional(), startedAtMs: instantMsSchema, released: eachOf(workflowIdSchema) });
 /** What a lock carries into its next execution, and a guardian is started with. By hand, both can be started with anything. `adopting`: this is not the whole of it yet. */
-export const lockStateSchema = z.object({ nextFence: z.number().int().positive(), holders: eachOf(grantSchema), waiting: eachOf(lockRequestSchema), adopting: adoptingSchema.optional() });
+export const lockStateSchema = z.object({ nextFence: z.number().int().positive().max(1e12), holders: eachOf(grantSchema), waiting: eachOf(lockRequestSchema), adopting: adoptingSchema.optional() });
 export const guardianInputSchema = z.object({
   owner: ownerSchema, runbook: nameSchema, target: z.string().max(200), sharesTargetWith: sharesSchema,
   lease: z.object({ maximumMs: durationMsSchema, hostLossMs: durationMsSchema }),
   priority: prioritySchema,
   /** Channels that are told when something could not be undone. Runs of older code name none. */
-  alarm: z.array(z.string()).default([]),
+  alarm: z.array(z.string().max(100)).max(MOST_CHANNELS).default([]),
   /** Of this run, which was ended by force and has no guardian, the evidence is to be written; nothing is to be guarded. */
   forEvidence: z.object({ runId: runIdSchema }).optional(),
 });
-export const releaseSchema = z.object({ guardianId: z.string() });
+export const releaseSchema = z.object({ guardianId: workflowIdSchema });

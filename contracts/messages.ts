@@ -51,7 +51,7 @@ export const skipStepSchema = z.strictObject({ step: name, by: person, reason: w
 export type SkipStep = z.output<typeof skipStepSchema>;
 
 /** Argument of the `extendDeadline` update: moves the expiry of the open gate to a later instant. */
-export const extendDeadlineSchema = z.strictObject({ gate: name, until: z.iso.datetime({ offset: true }), by: name.min(1), reason: text.optional() });
+export const extendDeadlineSchema = z.strictObject({ gate: name, until: z.iso.datetime({ offset: true }).max(40), by: name.min(1), reason: text.optional() });
 export type ExtendDeadline = z.output<typeof extendDeadlineSchema>;
 
 /** Names of the messages that every run understands. Users rely on them. */

@@ -24,6 +24,9 @@ export const channelSchema = z.discriminatedUnion('kind', [
 ]).refine(oneAddress, { path: ['urlFile'], message: 'name the address with urlFile or with urlEnv, one of them' });
 export type ChannelSettings = z.output<typeof channelSchema>;
 
+/** Each channel that is told is a workflow of its own, and a run may have so many under way only. */
+export const MOST_CHANNELS = 20;
+
 export const NOTIFICATION_KINDS = ['gateOpened', 'gateReminder', 'gateEscalated', 'gatePlanChanged', 'stepWaits', 'leftBehind'] as const;
 export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
 

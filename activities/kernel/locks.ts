@@ -6,7 +6,7 @@ import { isOver } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import { grpcCodeOf } from './grpc-code.ts';
-import { listed } from './listed.ts';
+import { listedById } from './listed.ts';
 import type { FormerLock, LockView } from './kernel-activities.ts';
 import { readLock } from './lock-history.ts';
 
@@ -70,7 +70,7 @@ export async function findFormerLock(client: Client, id: string, { runId, closed
 
 async function newestListed(client: Client, id: string, closedByMs: number): Promise<{ runId: string; closedAtMs: number } | undefined> {
   let newest: { runId: string; closedAtMs: number } | undefined;
-  for await (const { runId, status, startTime, closeTime } of listed(client, `WorkflowId = '${id.replaceAll("'", "''")}' AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew'`)) {
+  for await (const { runId, status, startTime, closeTime } of listedById(client, id, ` AND ExecutionStatus != 'Running' AND ExecutionStatus != 'ContinuedAsNew'`)) {
     const closedAtMs = closeTime?.getTime() ?? 0;
     // None is its own former one, whatever clocks say.
     const isFormer = closedAtMs <= closedByMs && startTime.getTime() < closedByMs;

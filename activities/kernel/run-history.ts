@@ -3,7 +3,7 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import { describeIfKnown } from './describe-if-known.ts';
 import { grpcCodeOf } from './grpc-code.ts';
-import { listed } from './listed.ts';
+import { listedById } from './listed.ts';
 import { isLifeOf, latestRun } from './run-end.ts';
 import { collect } from './ledger-entries.ts';
 import { millis } from './event-time.ts';
@@ -73,7 +73,7 @@ const MOST_LIVES = 100;
 async function besides(client: Client, owner: Owner, newest: string): Promise<string[]> {
   if (newest === owner.firstExecutionRunId) return [];
   const found: string[] = [];
-  for await (const { runId } of listed(client, `WorkflowId = '${owner.workflowId.replaceAll("'", "''")}'`)) {
+  for await (const { runId } of listedById(client, owner.workflowId)) {
     if (found.length === MOST_LIVES) break;
     const run = runId === newest ? undefined : await describeIfKnown(client, owner.workflowId, runId);
     if (run && isLifeOf(owner, run)) found.push(runId);

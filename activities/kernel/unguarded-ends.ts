@@ -16,6 +16,9 @@ const OF_LATE_MS = 4 * 3_600_000;
 /** So many runs are asked about in one look, some five questions each: a worker that starts knows of none that somebody saw to it. */
 export const ASKED_AT_ONCE = 100;
 
+/** Longer than any that is configured. */
+const LONGEST_TARGET = 100;
+
 /** `types`: of the runbooks that there are. Whatever else ended on their queue, by a mistyped name too, is none of ours. `now`: the clock, in ms. */
 export interface EndWatchInput { client: Client; configuration: Pick<Configuration, 'lease' | 'notifications'>; types: readonly string[]; now?: () => number }
 
@@ -105,8 +108,8 @@ async function giveWriter(run: WorkflowExecutionInfo, input: EndWatchInput): Pro
 async function startWriter({ workflowId, runId, type, searchAttributes }: WorkflowExecutionInfo, { owner, isIdUsed }: Extract<Standing, { state: 'due' }>, { client, configuration: { lease, notifications } }: EndWatchInput): Promise<'given' | 'somebody is at it'> {
   const target = searchAttributes['RunbookTarget']?.[0];
   const input: GuardianInput = {
-    // Empty: the run did not come to know its target.
-    owner, runbook: type, target: typeof target === 'string' ? target : '', sharesTargetWith: [], lease: { maximumMs: lease.maximum, hostLossMs: lease.hostLoss }, priority: 'normal', alarm: notifications.alarm, forEvidence: { runId },
+    // Empty: the run did not come to know its target. Whoever started it may have given it anything.
+    owner, runbook: type, target: typeof target === 'string' && target.length <= LONGEST_TARGET ? target : '', sharesTargetWith: [], lease: { maximumMs: lease.maximum, hostLossMs: lease.hostLoss }, priority: 'normal', alarm: notifications.alarm, forEvidence: { runId },
   };
   try {
     await client.workflow.start(GUARDIAN_TYPE, {

@@ -1,7 +1,16 @@
+import { randomInt } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
+
+/** Below what systems give to whoever connects to somewhere (from 32768 on): such a connection would keep a server from coming back to its port. */
+const [LOWEST, HIGHEST] = [15_000, 32_000];
+const TRIES = 20;
 
 /** A TCP port that nothing listened on a moment ago. Whoever uses it must be ready to lose the race for it. */
 export async function freeLoopbackPort(): Promise<number> {
+  for (let attempt = 1; attempt <= TRIES; attempt += 1) {
+    const port = await listenOnce(randomInt(LOWEST, HIGHEST)).catch(() => undefined);
+    if (port !== undefined) return port;
+  }
   return listenOnce(0);
 }
 

@@ -1,5 +1,5 @@
 import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { evidenceSchema } from '../../contracts/evidence.ts';
@@ -31,7 +31,11 @@ async function restoreSoundBackup(): Promise<void> {
 }
 
 const tables = () => readColdTables(demo.production.config);
-const damageWith = async (kind: DamageKind, coldTables?: ColdTable[]) => damageBackup({ repository: demo.repository, backupId, walDirectory: demo.production.archiveDirectory, coldTables: coldTables ?? (await tables()), kind, seed: 7 });
+/** What was archived since the sound copy was made is sound, too, and a damage may hit it. */
+const damageWith = async (kind: DamageKind, coldTables?: ColdTable[]) => {
+  await cp(demo.production.archiveDirectory, join(demo.root, 'sound-wal'), { recursive: true, preserveTimestamps: true, force: false, filter: (path) => !basename(path).startsWith('.') });
+  return damageBackup({ repository: demo.repository, backupId, walDirectory: demo.production.archiveDirectory, coldTables: coldTables ?? (await tables()), kind, seed: 7 });
+};
 
 /** What the copy lacks by its manifest. */
 const lacking = damageKinds.slice(loudDamageKinds.length + silentDamageKinds.length).filter((kind) => kind !== 'stoppedEarly');

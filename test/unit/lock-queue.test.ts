@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { lockStateSchema } from '../../contracts/internal-messages.ts';
 import type { Priority } from '../../contracts/priority.ts';
-import { adopt, EMPTY_LOCK, enqueue, grantNext, happen, remove, type LockState } from '../../workflows/lock/queue.ts';
+import { adopt, EMPTY_LOCK, enqueue, grantNext, happen, LARGEST_LOCK, remove, type LockState } from '../../workflows/lock/queue.ts';
 
 const request = (guardianId: string, runbook: string, sharesTargetWith: string[] = [], priority: Priority = 'normal') => ({
   priority,
@@ -15,6 +15,15 @@ describe('the queue of a lock', () => {
     expect(first.granted.map((grant) => [grant.guardianId, grant.fence])).toEqual([['a', 1]]);
     const second = grantNext(remove(first.state, 'a'), 2);
     expect(second.granted.map((grant) => [grant.guardianId, grant.fence])).toEqual([['b', 2]]);
+  });
+  it('has room for a thousand guardians, and never for more than can be carried on in one payload: who comes then asks again', () => {
+    const queue = (length: number, id: (index: number) => string) => Array.from({ length }, (_, index) => request(id(index), 'dr-test')).reduce((state, wanted) => enqueue(state, wanted), EMPTY_LOCK);
+    expect(queue(1_000, (index) => `guardian/dr-test/shop/20261130T00${index}Z/01a22994-d31a-7801-8dee-${index}`).waiting).toHaveLength(1_000);
+    const flooded = queue(200, (index) => '\u0001'.repeat(990) + String(index));
+    expect(JSON.stringify(flooded).length).toBeLessThan(LARGEST_LOCK + 1_000);
+    const [first] = flooded.waiting;
+    const after = enqueue(remove(flooded, first!.guardianId), request('late', 'dr-test'));
+    expect([enqueue(flooded, request('\u0001'.repeat(990), 'dr-test')).waiting.length, after.waiting.at(-1)?.guardianId]).toEqual([flooded.waiting.length, 'late']);
   });
   it('grants a backup beside a drill, whichever of them says that they share', () => {
     expect(ask(EMPTY_LOCK, request('a', 'dr-test', ['backup']), request('b', 'backup')).granted).toHaveLength(2);

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { isLargerThan } from '../../contracts/json-size.ts';
 import { PRIORITIES } from '../../contracts/priority.ts';
 import type { LockEvent, LockRequest, LockState } from '../../activities/kernel/kernel-activities.ts';
 import type { grantSchema } from '../../contracts/internal-messages.ts';
@@ -15,10 +16,16 @@ export function compatible(a: Pick<LockRequest, 'runbook' | 'sharesTargetWith'>,
   return a.sharesTargetWith.includes(b.runbook) || b.sharesTargetWith.includes(a.runbook);
 }
 
-/** Adds a request behind those of its priority; the same guardian asking again changes nothing. */
+/**
+ * In characters of JSON: a lock is carried on in one payload, and what would make it larger is dropped. Who means it asks
+ * again, as guardians do. It has room for more than a thousand of them.
+ */
+export const LARGEST_LOCK = 500_000;
+
+/** Adds a request behind those of its priority; the same guardian asking again changes nothing, nor does one for which there is no room. */
 export function enqueue(state: LockState, request: LockRequest): LockState {
   const known = [...state.holders, ...state.waiting].some((other) => other.guardianId === request.guardianId);
-  if (known) return state;
+  if (known || isLargerThan([state, request], LARGEST_LOCK)) return state;
   const urgency = ({ priority }: LockRequest) => PRIORITIES.indexOf(priority);
   const place = state.waiting.findIndex((other) => urgency(other) < urgency(request));
   return { ...state, waiting: place === -1 ? [...state.waiting, request] : state.waiting.toSpliced(place, 0, request) };

@@ -7,7 +7,7 @@ import { fitting, onInternalSignalsInOrder } from '../procedure/internal-signal.
 import { read } from '../procedure/kernel-activities.ts';
 import { parseInput } from '../procedure/parse-input.ts';
 import { waitUntil } from '../procedure/wait.ts';
-import { adopt, EMPTY_LOCK, grantNext, happen, remove, type Grant, type LockState } from './queue.ts';
+import { adopt, EMPTY_LOCK, grantNext, happen, LARGEST_LOCK, remove, type Grant, type LockState } from './queue.ts';
 
 /** Who holds the target since when, and who waits. */
 const holders = defineQuery<LockState>(INTERNAL.holders);
@@ -16,13 +16,19 @@ const granted = defineSignal<[{ fence: number }]>(INTERNAL.granted);
 /** While somebody waits, all are looked at this often: a guardian that was ended by force cannot release, nor leave the queue. */
 const HOLDER_CHECK_MS = 30_000;
 
+/** So many guardians are looked at in one call. */
+const LOOKED_AT_ONCE = 200;
+
+/** What a lock holds is carried on with what it comes to hold in its last round. */
+const LARGEST_CARRIED = 2 * LARGEST_LOCK;
+
 /**
  * The lock of one target. It lives for ever, continues as new when its history grows, and hands out fence numbers that
  * only rise. A grant is a signal to the guardian; a guardian that is gone when granted is removed at once. One that was
  * ended by force is begun anew by the next request or release, and goes on with what it held.
  */
 export async function lock(carried?: unknown, formerRunId?: unknown): Promise<void> {
-  const state = carried === undefined || carried === null ? undefined : parseInput({ type: LOCK_TYPE, input: lockStateSchema }, carried);
+  const state = carried === undefined || carried === null ? undefined : parseInput({ type: LOCK_TYPE, input: lockStateSchema }, carried, LARGEST_CARRIED);
   // Cancelling it would forget who holds the target, and begin the fence numbers anew.
   return CancellationScope.nonCancellable(() => keep(state, typeof formerRunId === 'string' ? formerRunId : undefined));
 }
@@ -71,9 +77,13 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
     if (state.waiting.length > 0) await waitUntil(() => changed, HOLDER_CHECK_MS, 'look whether those who hold and wait still live');
     else await condition(() => changed);
     if (!changed) {
-      const dead = await read.findDeadGuardians({ guardianIds: [...state.holders, ...state.waiting].map(({ guardianId }) => guardianId) });
-      // One that asked while it was looked at has come back.
-      for (const guardianId of dead.filter((id) => !toRemind.includes(id))) state = remove(state, guardianId);
+      const all = [...state.holders, ...state.waiting].map(({ guardianId }) => guardianId);
+      // Ids may be long, and all of them more than fits into a call.
+      for (let next = 0; next < all.length; next += LOOKED_AT_ONCE) {
+        const dead = await read.findDeadGuardians({ guardianIds: all.slice(next, next + LOOKED_AT_ONCE) });
+        // One that asked while it was looked at has come back.
+        for (const guardianId of dead.filter((id) => !toRemind.includes(id))) state = remove(state, guardianId);
+      }
     }
     changed = false;
     await remind();

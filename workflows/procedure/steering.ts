@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import type { OperationRecord } from '../../contracts/evidence.ts';
 import { CORRECTION_GATE } from '../../contracts/gate.ts';
+import { valueProblems } from '../../contracts/input-problems.ts';
+import { isLargerThan } from '../../contracts/json-size.ts';
 import { LIMITS_IN_WORDS, retryStepSchema, skipStepSchema, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
 import { firstOf } from '../../contracts/whole-characters.ts';
 import { showDetails } from './presentation.ts';
@@ -43,6 +45,9 @@ export function skipStep(state: RunState, update: SkipStep): string {
   return `step "${update.step}" is skipped, which costs: ${waiting.skippingCosts}`;
 }
 
+/** A corrected input is part of history, and of what the run is asked for, more than once. */
+const LARGEST_CORRECTION = 100_000;
+
 /** So much of a corrected input is kept in words: evidence must stay small enough to be written. */
 const KEPT_INPUT = 2_000;
 
@@ -56,9 +61,10 @@ function stepThatWaits({ waitingStep, isEnding, phase }: RunState, name: string)
 function readInput({ name, input }: WaitingStep, update: RetryStep): unknown {
   if (update.input === undefined) return undefined;
   if (!input) throw refused(`step "${name}" takes no input; retry it without`);
+  if (isLargerThan(update.input, LARGEST_CORRECTION)) throw refused(`step "${name}" does not take this input: it has more than ${LARGEST_CORRECTION} characters`);
   const parsed = (input satisfies z.ZodType).safeParse(update.input);
   if (parsed.success) return parsed.data;
-  throw refused(`step "${name}" does not take this input: ${parsed.error.issues.map(({ path, message }) => `${path.length > 0 ? `${path.join('.')}: ` : ''}${message}`).join('; ')}`);
+  throw refused(`step "${name}" does not take this input: ${valueProblems(parsed.error.issues)}`);
 }
 
 /**

@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { listedById } from '../../activities/kernel/listed.ts';
+import { lockId } from '../../contracts/guardian.ts';
+import { INTERNAL, SIGNALS, type Progress } from '../../contracts/messages.ts';
+import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { acting, startToy, until } from '../support/toy-runs.ts';
+
+/** What anybody who can reach the server can send, as much as the server takes of it: it stops nobody. */
+let environment: KernelEnvironment;
+beforeAll(async () => {
+  environment = await startKernelEnvironment({}, {}, { flooded: {}, steered: {}, named: {} }, { each: { failedSteps: { wait: '60s' } } });
+  await environment.startWorker();
+});
+afterAll(() => environment.stop());
+
+it('requests that are more than a lock can carry on are dropped, and who means it is heard', async () => {
+  const first = await startToy(environment, { database: 'flooded', stallMs: 2_000 });
+  await acting(first);
+  const lock = environment.client.workflow.getHandle(lockId('flooded'));
+  const flood = (index: number) => ({ guardianId: `${'\u0001'.repeat(990)}${index}`, owner: { workflowId: '\u0001'.repeat(990), firstExecutionRunId: 'x' }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' });
+  await Promise.all(Array.from({ length: 150 }, (_, index) => lock.signal(INTERNAL.request, flood(index))));
+  const { waiting } = await lock.query<{ waiting: object[] }>(INTERNAL.holders);
+  expect([JSON.stringify(waiting).length < 600_000, waiting.length > 20]).toEqual([true, true]);
+  // None of them lives: each look removes them, and nobody waits for ever behind them.
+  const second = await startToy(environment, { database: 'flooded' });
+  for (const run of [first, second]) {
+    await run.handle.result();
+    await run.guardian.result();
+  }
+  expect((await lock.query<{ holders: object[] }>(INTERNAL.holders)).holders).toEqual([]);
+}, 90_000);
+
+it('an input for a step that is too large, or wrong in thousands of ways, is refused in one sentence, and the run hears what comes after it', async () => {
+  const run = await startToy(environment, { database: 'steered', failAt: 'one' });
+  await until(async () => (await run.handle.query<Progress>('progress')).waitingStep !== null, 'it waits');
+  const retry = (input: unknown) => run.handle.executeUpdate('retryStep', { args: [{ step: 'write one', by: 'mallory', reason: 'x', input }] });
+  const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 1]));
+  await expect(retry(many(120_000))).rejects.toMatchObject({ cause: { message: 'step "write one" does not take this input: it has more than 100000 characters' } });
+  await expect(retry(many(5_000))).rejects.toMatchObject({ cause: { message: expect.stringMatching(/^step "write one" does not take this input: .*there is no "k0".{0,2000}$/) as string } });
+  await run.handle.signal(SIGNALS.abort);
+  await expect(run.handle.result()).rejects.toThrow('Workflow execution failed');
+  expect(await run.evidence()).toMatchObject({ outcome: 'aborted' });
+});
+
+it.each([
+  ['lock', [{ nextFence: 1, holders: [], waiting: [], adopting: { startedAtMs: 0, released: Array.from({ length: 900_000 }, () => 1) } }]],
+  ['toy', [Object.fromEntries(Array.from({ length: 140_000 }, (_, index) => [`k${index}`, 1]))]],
+  ['guardian', [{ alarm: Array.from({ length: 900_000 }, () => 1) }]],
+  ['notification', [{ notice: { gate: { approvers: Array.from({ length: 900_000 }, () => 1) } } }]],
+  ['toy', [{ database: 'x'.repeat(2_000_000), root: '/tmp' }]],
+])('a %s that is started by hand with as much as the server takes fails at once, and its id is free again', async (type, args) => {
+  const handle = await environment.client.workflow.start(type, { workflowId: `${type}/${randomUUID()}`, taskQueue: 'runbooks', args, workflowRunTimeout: '30s' });
+  await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'INVALID_INPUT', message: expect.stringContaining('is not valid: it has more than ') as string } });
+});
+
+it('workflows are found in lists by whatever id they have, and by none that is only like it', async () => {
+  const ids = ['a\\', String.raw`q\'x`, `it's`, 'a\\b', String.raw`a\\b`, 'tab\there'];
+  for (const id of ids) {
+    const handle = await environment.client.workflow.start('lock', { workflowId: id, taskQueue: 'nobody', staticSummary: 'test' });
+    await handle.terminate();
+  }
+  const found = async (id: string) => {
+    const names: string[] = [];
+    for await (const { workflowId } of listedById(environment.client, id)) names.push(workflowId);
+    return names;
+  };
+  for (const id of ids) await until(async () => (await found(id)).join() === id, `${id} is listed`);
+  expect([await found('nul\0'), await found('a'), await found('\\a')]).toEqual([[], [], []]);
+});
+
+it('a run whose starter gave it a name for a target that is none has evidence when it is ended before it began', async () => {
+  const run = await startToy(environment, { database: 'named' }, environment.client, { startDelay: '1h', typedSearchAttributes: [{ key: defineSearchAttributeKey('RunbookTarget', 'KEYWORD'), value: 'x'.repeat(300) }] });
+  await run.handle.terminate('before it began');
+  await until(async () => (await environment.evidence()).some(({ workflowId }) => workflowId === run.handle.workflowId), 'it has evidence', 30_000);
+  expect(await run.evidence()).toMatchObject({ outcome: 'terminated', target: null });
+});
