@@ -4,6 +4,7 @@ import { isLargerThan } from './json-size.ts';
 import { ownerSchema, workflowIdSchema } from './ledger.ts';
 import { MOST_CHANNELS } from './notification.ts';
 import { PRIORITIES } from './priority.ts';
+import { isHostTaskQueue, TASK_QUEUE } from './search-attributes.ts';
 import { shortened } from './whole-characters.ts';
 
 /** What a `Date` can hold: beyond, writing it down throws. */
@@ -53,8 +54,8 @@ export const finishSchema = z.object({
 });
 /** Of an activity. */
 const activitySchema = z.string().regex(/^\w{1,100}$/);
-/** What the server takes: those with these beginnings are its own. */
-const taskQueueSchema = workflowIdSchema.refine((name) => !/^(\/_sys\/|temporal-sys-)/.test(name));
+/** Where workers of ours are: of any other queue nobody may ever take the work. */
+const taskQueueSchema = workflowIdSchema.refine((name) => name === TASK_QUEUE || isHostTaskQueue(name));
 /** Goes into what the place's activities get, which fits into a payload then. */
 const placeInputSchema = z.record(z.string(), z.unknown()).refine((input) => !isLargerThan(input, 100_000));
 export const placeSchema = z.object({ title: wordsSchema, input: placeInputSchema, taskQueue: taskQueueSchema, open: activitySchema, close: activitySchema, prove: activitySchema });

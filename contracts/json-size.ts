@@ -6,3 +6,15 @@ export function isLargerThan(value: unknown, characters: number): boolean {
   // The types of JSON.stringify do not say so.
   return ((JSON.stringify(value) as string | undefined)?.length ?? 0) > characters;
 }
+
+/** Whether a value has more members and elements, at all levels together. */
+export function hasMoreParts(value: unknown, parts: number): boolean {
+  let left = parts;
+  const isMore = (one: unknown): boolean => {
+    if (typeof one !== 'object' || one === null) return false;
+    const within = Object.values(one);
+    left -= within.length;
+    return left < 0 || within.some(isMore);
+  };
+  return isMore(value);
+}

@@ -1,8 +1,8 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { grpcCodeOf } from './grpc-code.ts';
 
-/** gRPC's status codes INVALID_ARGUMENT and UNIMPLEMENTED. */
-const NOTHING_LISTED: ReadonlySet<unknown> = new Set([3, 12]);
+/** gRPC's status codes. */
+const [INVALID_ARGUMENT, UNIMPLEMENTED] = [3, 12];
 
 /**
  * Runs of a workflow id in a server's lists; none where it has no lists, as the one that skips time. A list is a little behind.
@@ -18,6 +18,8 @@ export async function* listedById(client: Client, id: string, besides = ''): Asy
   try {
     for await (const execution of client.workflow.list({ query })) if (execution.workflowId === id) yield execution;
   } catch (error) {
-    if (!NOTHING_LISTED.has(grpcCodeOf(error))) throw error;
+    const code = grpcCodeOf(error);
+    const isUnanswerable = code === UNIMPLEMENTED || (code === INVALID_ARGUMENT && findable !== id);
+    if (!isUnanswerable) throw error;
   }
 }

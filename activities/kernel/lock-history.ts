@@ -26,12 +26,29 @@ export async function readLock(client: Client, id: string, runId: string): Promi
   const begun = first?.workflowExecutionStartedEventAttributes;
   if (!first || !begun) return undefined;
   const [carried, formerRunId] = [0, 1].map((index) => argument(begun.input, index));
-  const since = [...eventsIn(events)];
+  const since = bounded([...eventsIn(events)]);
   if (carried !== undefined && carried !== null) {
     const state = lockStateSchema.safeParse(carried).data;
     return state && { ...state, since };
   }
   return { ...NOTHING_YET, adopting: { ...(typeof formerRunId === 'string' ? { formerRunId } : {}), startedAtMs: millis(first.eventTime), released: [] }, since };
+}
+
+/** In characters of JSON: it goes to the next lock in one payload, and that one has no room for more either. */
+const LARGEST = 500_000;
+
+/**
+ * Without what is beyond that. Who was granted the target holds it, and is never left out; who waits asks again, and who has let
+ * go is looked for.
+ */
+function bounded(events: readonly LockEvent[]): LockEvent[] {
+  const granted = new Set(events.flatMap((event) => ('granted' in event ? [event.granted.guardianId] : [])));
+  let left = LARGEST;
+  return events.filter((event) => {
+    if ('granted' in event || granted.has('requested' in event ? event.requested.guardianId : event.released)) return true;
+    left -= JSON.stringify(event).length;
+    return left >= 0;
+  });
 }
 
 /** In the order in which the lock's handlers and its loop took them. */

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { listedById } from '../../activities/kernel/listed.ts';
@@ -43,6 +45,56 @@ it('an input for a step that is too large, or wrong in thousands of ways, is ref
   await expect(run.handle.result()).rejects.toThrow('Workflow execution failed');
   expect(await run.evidence()).toMatchObject({ outcome: 'aborted' });
 });
+
+it('a message between workflows that is as large as the server takes, or has more parts than any of ours, stops neither run nor guardian nor lock', async () => {
+  const run = await startToy(environment, { database: 'steered', stallMs: 1_500 });
+  await acting(run);
+  const owner = { workflowId: 'a', firstExecutionRunId: 'b' };
+  for (const count of [600_000, 150_000]) {
+    const huge = Array.from({ length: count }, () => ({}));
+    await run.handle.signal(INTERNAL.settled, { owner, compensations: huge });
+    await run.guardian.signal(INTERNAL.finish, { outcome: 'x', undoAnyway: huge });
+    await environment.client.workflow.getHandle(lockId('steered')).signal(INTERNAL.request, { sharesTargetWith: huge, guardianId: 1 });
+  }
+  await run.handle.result();
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
+});
+
+it('made-up messages beside those of the run keep neither it nor its guardian from the answer that it waits for', async () => {
+  const holder = await startToy(environment, { database: 'named', stallMs: 2_500 });
+  await acting(holder);
+  const waiting = await startToy(environment, { database: 'named' });
+  await until(async () => (await waiting.guardian.query('phase').catch(() => '')) === 'waiting for the lock', 'it waits for the target');
+  for (const message of [{ place: null }, { place: null, asking: 'made up' }]) await waiting.guardian.signal(INTERNAL.take, message);
+  await holder.handle.result();
+  await waiting.handle.result();
+  for (const run of [holder, waiting]) {
+    await run.guardian.result();
+    expect(await run.evidence()).toMatchObject({ outcome: 'succeeded', teardown: { provenAbsent: true } });
+  }
+  const settling = await startToy(environment, { database: 'named', stallMs: 500 });
+  await writeFile(path.join(settling.root, 'slow'), '');
+  await until(async () => (await settling.handle.query<Progress>('progress').catch(() => undefined))?.phase === 'tearing down', 'its guardian settles');
+  await settling.guardian.signal(INTERNAL.finish, { outcome: 'failed' });
+  await rm(path.join(settling.root, 'slow'));
+  await settling.handle.result();
+  await settling.guardian.result();
+  expect(await settling.evidence()).toMatchObject({ outcome: 'succeeded' });
+});
+
+it('a former lock with more in its history than a lock has room for does not keep its target from the next', async () => {
+  const id = lockId('flooded');
+  await environment.client.workflow.getHandle(id).terminate().catch(() => undefined);
+  const lock = await environment.client.workflow.start('lock', { workflowId: id, taskQueue: 'nobody' });
+  const request = (index: number) => ({ guardianId: `${'\u0001'.repeat(990)}${index}`, owner: { workflowId: '\u0001'.repeat(990), firstExecutionRunId: 'x' }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' });
+  await Promise.all(Array.from({ length: 220 }, (_, index) => lock.signal(INTERNAL.request, request(index))));
+  await lock.terminate();
+  const run = await startToy(environment, { database: 'flooded' });
+  await run.handle.result();
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'succeeded' });
+}, 90_000);
 
 it.each([
   ['lock', [{ nextFence: 1, holders: [], waiting: [], adopting: { startedAtMs: 0, released: Array.from({ length: 900_000 }, () => 1) } }]],

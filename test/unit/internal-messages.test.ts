@@ -22,7 +22,7 @@ describe('what would make the server refuse a command, or a date that is none, i
     ['a request that is too large to be carried on', lockRequestSchema, request, [{ runbook: 'x'.repeat(101) }, { runbook: '\u0001' }, { sharesTargetWith: MANY }, { sharesTargetWith: ['x'.repeat(101)] }]],
     ['an instant of a request', lockRequestSchema, request, [{ requestedAtMs: 1e300 }, { requestedAtMs: -1e300 }, { requestedAtMs: 8.64e15 + 1 }]],
     ['the end of a lease', ownedSchema, owned, [{ leaseExpiresAtMs: 1e300 }, { leaseExpiresAtMs: -1 }]],
-    ['an activity or a task queue', takeSchema, take, [...['open', 'close', 'prove'].flatMap((name) => ['', 'x'.repeat(101), 'a b'].map((value) => ({ place: { ...place, [name]: value } }))), ...['', LONG, '/_sys/x', 'temporal-sys-x'].map((taskQueue) => ({ place: { ...place, taskQueue } }))]],
+    ['an activity or a task queue', takeSchema, take, [...['open', 'close', 'prove'].flatMap((name) => ['', 'x'.repeat(101), 'a b'].map((value) => ({ place: { ...place, [name]: value } }))), ...['', LONG, '/_sys/x', 'temporal-sys-x', 'nobody'].map((taskQueue) => ({ place: { ...place, taskQueue } }))]],
     ['an input that fits into no payload with what is added to it', takeSchema, take, [{ place: { ...place, input: { text: 'x'.repeat(100_000) } } }]],
     ['a lease of a guardian that is started by hand', guardianInputSchema, guardian, [{ lease: { maximumMs: 1e300, hostLossMs: 1 } }, { lease: { maximumMs: 1, hostLossMs: -1 } }]],
     ['a fence that cannot be counted on', grantedSchema, { fence: 1 }, [{ fence: 1e13 }, { fence: Number.MAX_SAFE_INTEGER }, { fence: 0 }]],

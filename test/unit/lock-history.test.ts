@@ -37,3 +37,11 @@ it('what anybody could send is nothing', async () => {
   expect(await read(started('no state'))).toBeUndefined();
   expect(await read()).toBeUndefined();
 });
+
+it('of more than a lock has room for, who holds the target is never left out', async () => {
+  const crowd = Array.from({ length: 200 }, (_, index) => signaled(INTERNAL.request, { ...requestOf(`${'\u0001'.repeat(490)}${index}`), owner: { workflowId: 'a', firstExecutionRunId: 'a' } }));
+  const lock = await read(started(), ...crowd, asked('late'), told('late', 1), signaled(INTERNAL.release, { guardianId: 'other' }));
+  expect(JSON.stringify(lock).length).toBeLessThan(600_000);
+  expect(lock?.since?.length).toBeGreaterThan(30);
+  expect(lock?.since?.slice(-2)).toMatchObject([{ requested: { guardianId: 'late' } }, { granted: { guardianId: 'late', fence: 1 } }]);
+});

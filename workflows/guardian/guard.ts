@@ -146,8 +146,8 @@ export class Guard {
     this.#run.watch();
     const refused = this.#isOver ? undefined : await this.#openPlace();
     while (!this.#isOver) {
-      if (this.#heard.unansweredTake) await this.#tellAgain(refused);
-      const inTime = await waitUntil(() => this.#isOver || this.#heard.unansweredTake !== undefined, this.#leaseExpiresAtMs - Date.now(), `lease of ${this.#input.owner.workflowId} ends`);
+      if (this.#heard.hasUnansweredTake) await this.#tellAgain(refused);
+      const inTime = await waitUntil(() => this.#isOver || this.#heard.hasUnansweredTake, this.#leaseExpiresAtMs - Date.now(), `lease of ${this.#input.owner.workflowId} ends`);
       if (!inTime) await this.#endOverdueRun('its lease is over');
     }
     return 'settling';
@@ -202,14 +202,14 @@ export class Guard {
 
   async #answerUntil(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      if (this.#heard.unansweredTake) await this.#answerTake({ refused: 'the guardian of this run has torn down and given the target back already; start another run' });
+      if (this.#heard.hasUnansweredTake) await this.#answerTake({ refused: 'the guardian of this run has torn down and given the target back already; start another run' });
       // Before the look: who asks during it may have done more than is found, and is answered after another.
       const finish = this.#heard.nextFinish();
       if (finish) {
         await this.#lookWhatWasDoneSince();
         await this.#answerFinish(finish);
       }
-      await condition(() => isOver() || this.#heard.unansweredTake !== undefined || this.#heard.unansweredFinish !== undefined);
+      await condition(() => isOver() || this.#heard.hasUnansweredTake || this.#heard.hasUnansweredFinish);
     }
   }
 
@@ -258,7 +258,7 @@ export class Guard {
 
   /** A run that was reset gets its fence once more, and not before the activities of its former life can no longer act in the same place. */
   async #tellAgain(refused: string | undefined): Promise<void> {
-    const asking = this.#heard.unansweredTake?.runId;
+    const asking = this.#heard.firstTake()?.runId;
     // A guardian that was begun anew does not know what its former self has told: a run that was reset had a life before.
     if (this.#told > 0 || (asking !== undefined && asking !== this.#input.owner.firstExecutionRunId)) {
       const { mayActForMs } = await read.readLedger({ owner: this.#input.owner });

@@ -1,3 +1,4 @@
+import { patched } from '@temporalio/workflow';
 import type { Finish, Take } from '../../contracts/guardian.ts';
 import { finishSchema, grantedSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
@@ -12,8 +13,8 @@ export class Heard {
   finished: Finish | undefined;
   /** Of the run as it is now, after a reset too. */
   asking: string | undefined;
-  /** What was not answered yet. A run that was reset asks once more, and the first answer is not for it. */
-  readonly #unanswered: { take?: Take; finish?: Finish } = {};
+  /** What was not answered yet, the oldest first. A run that was reset asks once more, and the first answer is not for it; nor is one to what somebody else has sent. */
+  readonly #unanswered: { takes: Pick<Take, 'asking' | 'runId'>[]; finishes: Finish[] } = { takes: [], finishes: [] };
   readonly #finishes = new Map<string, Finish>();
 
   constructor() {
@@ -21,39 +22,54 @@ export class Heard {
     onInternalSignal(INTERNAL.take, takeSchema, (message) => {
       this.taken ??= message;
       this.asking = message.asking;
-      this.#unanswered.take = message;
+      keep(this.#unanswered.takes, { asking: message.asking, runId: message.runId });
     });
     onInternalSignal(INTERNAL.finish, finishSchema, (message) => {
       this.finished ??= message;
       if (message.runId !== undefined) this.#finishes.set(message.runId, message);
-      this.#unanswered.finish = message;
+      keep(this.#unanswered.finishes, message);
     });
   }
 
-  /** The newest that waits for an answer. */
-  get unansweredTake(): Take | undefined {
-    return this.#unanswered.take;
+  get hasUnansweredTake(): boolean {
+    return this.#unanswered.takes.length > 0;
   }
 
-  get unansweredFinish(): Finish | undefined {
-    return this.#unanswered.finish;
+  get hasUnansweredFinish(): boolean {
+    return this.#unanswered.finishes.length > 0;
+  }
+
+  /** The oldest that waits for an answer. */
+  firstTake(): Pick<Take, 'asking' | 'runId'> | undefined {
+    return first(this.#unanswered.takes);
   }
 
   /** The same, for whoever answers it now: it waits no more. */
-  nextTake(): Take | undefined {
-    const { take } = this.#unanswered;
-    delete this.#unanswered.take;
-    return take;
+  nextTake(): Pick<Take, 'asking' | 'runId'> | undefined {
+    first(this.#unanswered.takes);
+    return this.#unanswered.takes.shift();
   }
 
   nextFinish(): Finish | undefined {
-    const { finish } = this.#unanswered;
-    delete this.#unanswered.finish;
-    return finish;
+    first(this.#unanswered.finishes);
+    return this.#unanswered.finishes.shift();
   }
 
   /** How this life of the run said, last, that its body had ended. */
   finishOf(runId: string): Finish | undefined {
     return this.#finishes.get(runId);
   }
+}
+
+/** So many are kept while there is no time to answer: a run asks once for each of its lives. */
+const KEPT = 200;
+
+function keep<Asked>(waiting: Asked[], asked: Asked): void {
+  if (waiting.length < KEPT) waiting.push(asked);
+}
+
+/** The oldest of them; the newest for a guardian of older code, which knew no other. */
+function first<Asked>(waiting: Asked[]): Asked | undefined {
+  if (waiting.length > 1 && !patched('answers all who ask')) waiting.splice(0, waiting.length - 1);
+  return waiting[0];
 }

@@ -2,6 +2,7 @@ import { ActivityFailure, proxyActivities, sleep, TimeoutFailure } from '@tempor
 import type { Outcome, CompensationRecord, Teardown } from '../../contracts/evidence.ts';
 import { undoActivityId, type AbsenceProof, type ActivityCall, type HeldPlace, type LedgerEntry, type Owner, type Undone } from '../../contracts/ledger.ts';
 import { isKeptResult, NOTHING_SETTLED, undoneBefore, unknownToUndo, type Settlement } from '../../contracts/record.ts';
+import { shortened } from '../../contracts/whole-characters.ts';
 import { isHostTaskQueue } from '../../contracts/search-attributes.ts';
 import { instantOf } from '../procedure/wait.ts';
 
@@ -35,7 +36,16 @@ export async function settle(input: SettleInput): Promise<Settlement> {
   for (const entry of toUndo(input.entries, input.outcome, input.undoAnyway)) compensations.push(undoneBefore(entry, input.undone) ?? (await undo(entry, input.hostLossMs)));
   const teardowns: Teardown[] = [];
   for (const held of distinct(input.places)) teardowns.push(await tearDown(input, held));
-  return { compensations, teardown: teardowns.length === 0 ? NOTHING_SETTLED.teardown : together(teardowns) };
+  return { compensations: compensations.map((one) => ({ ...one, detail: one.detail === null ? null : shortened(one.detail, LONGEST) })), teardown: teardowns.length === 0 ? NOTHING_SETTLED.teardown : inShort(together(teardowns)) };
+}
+
+/** It goes to the run in one message, and into evidence: each thing is said in so many characters, and of many alike the first. */
+const LONGEST = 2_000;
+const MOST = 200;
+
+function inShort(teardown: Teardown): Teardown {
+  const first = (all: readonly string[]): string[] => [...all.slice(0, MOST).map((one) => shortened(one, LONGEST / 4)), ...(all.length > MOST ? [`and ${all.length - MOST} more`] : [])];
+  return { ...teardown, destroyed: first(teardown.destroyed), failure: teardown.failure === null ? null : shortened(teardown.failure, LONGEST), proofs: teardown.proofs.slice(0, MOST / 10).map((proof) => ({ ...proof, looked: first(proof.looked), found: first(proof.found) })) };
 }
 
 /** An idle lock gives back the fence that it gave before: then two places may be one, where they are on one host. */

@@ -79,8 +79,9 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
     if (!changed) {
       const all = [...state.holders, ...state.waiting].map(({ guardianId }) => guardianId);
       // Ids may be long, and all of them more than fits into a call.
-      for (let next = 0; next < all.length; next += LOOKED_AT_ONCE) {
-        const dead = await read.findDeadGuardians({ guardianIds: all.slice(next, next + LOOKED_AT_ONCE) });
+      const atOnce = all.length > LOOKED_AT_ONCE && !patched('looks at guardians in parts') ? all.length : LOOKED_AT_ONCE;
+      for (let next = 0; next < all.length; next += atOnce) {
+        const dead = await read.findDeadGuardians({ guardianIds: all.slice(next, next + atOnce) });
         // One that asked while it was looked at has come back.
         for (const guardianId of dead.filter((id) => !toRemind.includes(id))) state = remove(state, guardianId);
       }
