@@ -15,7 +15,13 @@ export interface KernelArguments extends CommonArguments<'kernel'> {
   runs: number;
 }
 
-export type BenchArguments = DrTestArguments | KernelArguments;
+export interface DetectionArguments extends CommonArguments<'detection'> {
+  /** How many restores are waited for. */
+  restores: number;
+  seed: number;
+}
+
+export type BenchArguments = DrTestArguments | KernelArguments | DetectionArguments;
 
 /** Wrong use: the message says what to write instead. */
 export class UsageError extends Error {
@@ -23,14 +29,14 @@ export class UsageError extends Error {
 }
 
 const COMMON = '[--json] [--only NAME[,NAME]] [--repetitions N]';
-export const USAGE = `npm run bench -- dr-test ${COMMON} [--size BYTES] [--window SECONDS]\nnpm run bench -- kernel ${COMMON} [--runs N]`;
+export const USAGE = `npm run bench -- dr-test ${COMMON} [--size BYTES] [--window SECONDS]\nnpm run bench -- kernel ${COMMON} [--runs N]\nnpm run bench -- detection ${COMMON} [--restores N] [--seed N]`;
 
 /** Large enough that the shell script takes 30 s also on a quick machine: 17.2 s were measured with 3.5 GB. */
 const DEFAULT_BYTES = 7 * 2 ** 30;
 const UNITS: Readonly<Record<string, number>> = { '': 1, B: 1, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 };
 
 /** Options that only one bench has. */
-const OWN_OPTIONS: Readonly<Record<'size' | 'window' | 'runs', BenchName>> = { size: 'dr-test', window: 'dr-test', runs: 'kernel' };
+const OWN_OPTIONS: Readonly<Record<'size' | 'window' | 'runs' | 'restores' | 'seed', BenchName>> = { size: 'dr-test', window: 'dr-test', runs: 'kernel', restores: 'detection', seed: 'detection' };
 
 /** @throws UsageError */
 export function parseBenchArguments(words: readonly string[]): BenchArguments {
@@ -38,14 +44,14 @@ export function parseBenchArguments(words: readonly string[]): BenchArguments {
   try {
     parsed = parseArgs({
       args: [...words], allowPositionals: true,
-      options: { json: { type: 'boolean', default: false }, only: { type: 'string', multiple: true }, repetitions: { type: 'string' }, size: { type: 'string' }, window: { type: 'string' }, runs: { type: 'string' } },
+      options: { json: { type: 'boolean', default: false }, only: { type: 'string', multiple: true }, repetitions: { type: 'string' }, size: { type: 'string' }, window: { type: 'string' }, runs: { type: 'string' }, restores: { type: 'string' }, seed: { type: 'string' } },
     });
   } catch (cause) {
     throw new UsageError((cause as Error).message, { cause });
   }
   const { values, positionals } = parsed;
   const bench = BENCH_NAMES.find((name) => name === positionals[0]);
-  if (bench === undefined || positionals.length !== 1) throw new UsageError(`there are the benches ${BENCH_NAMES.join(' and ')}, and ${positionals.length === 0 ? 'none was named' : `"${positionals.join(' ')}" was asked for`}`);
+  if (bench === undefined || positionals.length !== 1) throw new UsageError(`there are the benches ${BENCH_NAMES.join(', ')}, and ${positionals.length === 0 ? 'none was named' : `"${positionals.join(' ')}" was asked for`}`);
   for (const [option, owner] of Object.entries(OWN_OPTIONS) as [keyof typeof OWN_OPTIONS, BenchName][]) {
     if (values[option] !== undefined && owner !== bench) throw new UsageError(`--${option} is for ${owner}; ${bench} has none`);
   }
@@ -56,6 +62,7 @@ export function parseBenchArguments(words: readonly string[]): BenchArguments {
     case 'dr-test': return { ...common(bench, '5'), bytes: values.size === undefined ? DEFAULT_BYTES : sizeOf(values.size), windowSeconds: wholeNumber('--window', values.window ?? '12', 1) };
     // Histories are the same each time, and ten thousand runs even out by themselves.
     case 'kernel': return { ...common(bench, '1'), runs: wholeNumber('--runs', values.runs ?? '10000', 1) };
+    case 'detection': return { ...common(bench, '1'), restores: wholeNumber('--restores', values.restores ?? '3000', 1), seed: wholeNumber('--seed', values.seed ?? '20261130', 0) };
   }
 }
 

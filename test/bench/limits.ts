@@ -2,6 +2,7 @@
 export const BENCH_ROWS = {
   'dr-test': ['drillVsScript', 'compareVsTextSql', 'compareVsCopyMd5', 'copyVsVerifiedCp', 'manifestImpact', 'orchestration', 'workerStart', 'cliHelp'],
   kernel: ['stepEvents', 'stepBytes', 'gateMemory'],
+  detection: ['lateWithHistory', 'lateWithout', 'lateWithEvents', 'callsVsPoller'],
 } as const;
 export type BenchName = keyof typeof BENCH_ROWS;
 export type RowName<Bench extends BenchName = BenchName> = (typeof BENCH_ROWS)[Bench][number];
@@ -28,4 +29,8 @@ export const LIMITS: Readonly<Record<RowName, Limit>> = {
   stepEvents: { kind: 'ratio', atMost: 1.3, title: 'history events that a step adds / that its activity adds in a bare workflow' },
   stepBytes: { kind: 'ratio', atMost: 1.3, title: 'history bytes that a step adds / that its activity adds in a bare workflow' },
   gateMemory: { kind: 'ratio', atMost: 1.3, title: "a worker's memory for a run that waits at a gate / for a bare workflow on a condition" },
+  lateWithHistory: { kind: 'seconds', atMost: 10, title: 'mean lateness of finding a managed restore ready, where earlier runs are known' },
+  lateWithout: { kind: 'seconds', atMost: 20, title: 'the same, where none is' },
+  lateWithEvents: { kind: 'seconds', atMost: 2, title: 'the same, with an event queue' },
+  callsVsPoller: { kind: 'ratio', atMost: 1, title: 'looks / looks of a poller every 30 s, with earlier runs or without, the larger' },
 };

@@ -2,6 +2,7 @@
 /** `npm run bench -- NAME`: measures a bench's table and ends with 1 when a limit is missed, or could not be judged. */
 import { parseBenchArguments, USAGE, UsageError, type BenchArguments } from './arguments.ts';
 import { openDrTestBench } from './dr-test-bench.ts';
+import { openDetectionBench } from './detection-bench.ts';
 import { openKernelBench } from './kernel-bench.ts';
 import { BENCH_ROWS, type RowName } from './limits.ts';
 import type { OpenBench } from './open-bench.ts';
@@ -75,5 +76,6 @@ function open(settings: BenchArguments): Promise<OpenBench> {
   switch (settings.bench) {
     case 'dr-test': return openDrTestBench(settings, log);
     case 'kernel': return openKernelBench(settings, log);
+    case 'detection': return Promise.resolve(openDetectionBench(settings));
   }
 }

@@ -40,3 +40,9 @@ export function secondsOutcome(name: RowName, samples: readonly number[], option
   const others = (options.others ?? []).map((other) => ({ name: other.name, unit: 's' as const, summary: summarise(other.samples) }));
   return { name, value: summary.median, met: summary.median <= LIMITS[name].atMost, notJudged: null, parts: [{ name, unit: 's', summary }, ...others], ratioRange: null, notes: options.notes ?? [] };
 }
+
+/** Mean of one series, for what is limited on average. */
+export function meanOutcome(name: RowName, samples: readonly number[], notes: string[] = []): RowOutcome {
+  const value = samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
+  return { name, value, met: value <= LIMITS[name].atMost, notJudged: null, parts: LIMITS[name].kind === 'seconds' ? [{ name, unit: 's', summary: summarise(samples) }] : [], ratioRange: null, notes };
+}

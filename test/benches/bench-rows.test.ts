@@ -11,6 +11,7 @@ const program = fileURLToPath(new URL('../../dist/test/bench/main.js', import.me
 it.concurrent.each<[BenchName, string, string[]]>([
   ['dr-test', 'on a tiny database', ['--size', '1MB', '--window', '1']],
   ['kernel', 'with a few runs', ['--runs', '20']],
+  ['detection', 'of a few restores', ['--restores', '30']],
 ])('the bench %s produces every row %s, and leaves no file behind; whether limits are met is not for a busy machine to say', async (bench, _, options) => {
   const rows: readonly RowName[] = BENCH_ROWS[bench];
   const scratch = await mkdtemp(join(tmpdir(), 'b-'));
