@@ -139,6 +139,10 @@ export const comparisonResultSchema = z.object({
   compared: z.object({ tables: z.number(), rows: z.number(), bytes: z.number(), buckets: z.number(), catalogObjects: z.number(), sequences: z.number() }),
   /** Tables of which no more than the number of rows was compared. */
   counted: z.object({ tables: z.number(), rows: z.number() }),
+  /** Where the copy is of a later instant than the manifest: how many of its rows were compared with what. See `activities/manifest/since`. */
+  coverage: z.object({ byManifest: z.number(), bySource: z.number(), changedSince: z.number(), unknown: z.number() }).optional(),
+  /** With `coverage`: of the manifest. */
+  takenAt: z.iso.datetime().optional(),
   /** Prepared transactions that the copy still holds: they keep locks and must be resolved before use. */
   preparedTransactions: z.array(z.string()),
   durationMs: z.number(),

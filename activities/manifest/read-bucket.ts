@@ -75,6 +75,33 @@ export async function readBucket(client: Client, table: Table, range: PageRange,
   };
 }
 
+/** A version of a row: it never changes, and a physical copy has it at the same place. */
+export interface Tuple {
+  /** Page and line, as PostgreSQL writes a ctid. */
+  place: string;
+  /** The transaction that made it, as 32 bits. */
+  xmin: number;
+  hash: bigint;
+}
+
+/**
+ * Reads the versions of rows in one range of pages, under the same lock and the same conditions as {@link readBucket}; of each
+ * only where it is, who made it and the hash of what it says.
+ * @returns 'moved' as {@link readBucket} says
+ */
+export async function readTuples(client: Client, table: Table, range: PageRange): Promise<Tuple[] | 'moved'> {
+  const query = `SELECT ctid::text AS place, xmin::text AS xmin, (${table.expression})::text AS hash FROM ${table.from}${whereOf(table, range)}`;
+  try {
+    const results = await client.query(`SAVEPOINT bucket; ${table.lock}; ${onlyIf(isSameFile(table))}; ${columnsQuery(table)}; ${query}; ${LET_GO}`) as unknown as QueryResult<{ place: string; xmin: string; hash: string }>[];
+    if (!areSameColumns(table, results.at(-4)?.fields ?? [])) return 'moved';
+    return (results.at(-3)?.rows ?? []).map(({ place, xmin, hash }) => ({ place, xmin: Number(xmin), hash: BigInt(hash) }));
+  } catch (error) {
+    await client.query(LET_GO).catch(() => undefined);
+    if (definitionMoved.has(sqlState(error))) return 'moved';
+    throw error;
+  }
+}
+
 /** Whether the table is still what the snapshot says, and how many pages it has now; nothing of its contents is read. */
 export async function measureTable(client: Client, table: Table): Promise<TableSize | 'moved'> {
   try {
@@ -116,12 +143,16 @@ function bucketQuery(table: Table, range: PageRange, depth: ReadDepth, known?: B
     }
     table.owned.forEach((owned, index) => columns.push(`${owned.ascending ? 'max' : 'min'}(${escapeIdentifier(owned.column)})::text AS o${index}`));
   }
+  return `SELECT ${columns.join(', ')} FROM ${table.from}${whereOf(table, range)}`;
+}
+
+function whereOf(table: Table, range: PageRange): string {
   const where = [
     ...(table.typeCondition === undefined ? [] : [table.typeCondition]),
     ...(range.fromPage > 0 ? [`ctid >= '(${range.fromPage},0)'::tid`] : []),
     ...(range.toPage !== null ? [`ctid < '(${range.toPage},0)'::tid`] : []),
   ];
-  return `SELECT ${columns.join(', ')} FROM ${table.from}${where.length > 0 ? ` WHERE ${where.join(' AND ')}` : ''}`;
+  return where.length > 0 ? ` WHERE ${where.join(' AND ')}` : '';
 }
 
 /** A bound that is known already, in the order of its type. */

@@ -15,7 +15,7 @@ export interface EventSource {
 
 export interface AwaitReady<State> {
   /** Looks once. What cannot become ready any more is thrown. */
-  look(signal: AbortSignal): Promise<{ isReady: boolean; state: State }>;
+  look: (signal: AbortSignal) => Promise<{ isReady: boolean; state: State }>;
   /** When the wait began: a wait that another process goes on with began before. */
   beganAtMs: number;
   schedule: LookSchedule;

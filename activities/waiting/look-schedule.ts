@@ -1,7 +1,7 @@
 /** When to look whether something is ready that a service makes in its own time: often where that is likely, seldom where it is not. */
 export interface LookSchedule {
   /** Milliseconds from an instant of the wait, counted from its begin, until the next look. Depends on nothing else, so that a wait that another process goes on with looks at the same times. */
-  nextLookInMs(elapsedMs: number): number;
+  nextLookInMs: (elapsedMs: number) => number;
 }
 
 export interface LookOptions {

@@ -1,0 +1,104 @@
+import type { Client } from 'pg';
+import type { Bucket, Difference, TableManifest } from '../../../contracts/manifest.ts';
+import { cutRange, joinBuckets, type PageRange } from '../buckets.ts';
+import { saysNothingOfTheData, sqlState } from '../errors.ts';
+import { measureTable, readBucket, readTuples } from '../read-bucket.ts';
+import { throwIfAborted } from '../session.ts';
+import type { Table } from '../tables.ts';
+import { matchTuples } from './match-tuples.ts';
+import type { SharedPast } from './shared-past.ts';
+
+/** How much of the rows that a copy has was compared, exactly, and with what. */
+export interface Coverage {
+  /** In ranges of pages that hold what they held at the manifest, to the last bit. */
+  byManifest: number;
+  /** In other ranges: versions of rows that the source still has. */
+  bySource: number;
+  /** Versions of rows that the source has changed or deleted since. Nothing is said of them. */
+  changedSince: number;
+  /** Of tables that can be held against neither, as after a rewrite, or where the source does not answer. */
+  unknown: number;
+}
+
+/** A connection to the copy, and one to its source where that answers. Both in a transaction. */
+export interface Pair { copy: Client; source: Client | undefined }
+
+/** One table, as the manifest, the copy and the source have it. */
+export interface TableOfAll { manifest: TableManifest; copy: Table; source: Table | undefined }
+
+export interface RowsResult { coverage: Coverage; differences: Difference[] }
+
+/** What a query reads of two servers at once and holds in memory, at most about so much of a table. */
+const HELD_BYTES = 8 * 2 ** 20;
+
+/** Compares some neighbouring buckets of one table; what differs is looked at in smaller parts, and in the end row by row. */
+export async function compareRows(pair: Pair, tables: TableOfAll, buckets: readonly Bucket[], past: SharedPast | undefined, signal: AbortSignal): Promise<RowsResult> {
+  const { manifest, copy } = tables;
+  const result: RowsResult = { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, differences: [] };
+  throwIfAborted(signal);
+  const expected = joinBuckets(buckets);
+  const range = { fromPage: expected.fromPage, toPage: expected.toPage };
+  const label = `${manifest.schema}.${manifest.name}`;
+  try {
+    const reading = await readBucket(pair.copy, copy, range, 'fingerprint');
+    if (typeof reading === 'string') throw new Error(`table ${copy.label} changed while the copy was read`);
+    const { rows, fingerprint } = reading.bucket;
+    if (copy.method === manifest.method && rows === expected.rows && fingerprint === expected.fingerprint) {
+      result.coverage.byManifest += rows;
+      return result;
+    }
+    if (buckets.length > 1) {
+      for (const bucket of buckets) join(result, await compareRows(pair, tables, [bucket], past, signal));
+      return result;
+    }
+    return await compareWithSource(pair, tables, range, rows, past, signal);
+  } catch (error) {
+    throwIfAborted(signal);
+    if (saysNothingOfTheData(error)) throw error;
+    const code = sqlState(error);
+    const message = /^(XX|58)/.test(code) ? (error as Error).message : 'the server could not read it';
+    result.differences.push({ kind: 'unreadable', table: label, code, message, ...range });
+    return result;
+  }
+}
+
+async function compareWithSource(pair: Pair, { manifest, copy, source }: TableOfAll, range: PageRange, rows: number, past: SharedPast | undefined, signal: AbortSignal): Promise<RowsResult> {
+  const result: RowsResult = { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, differences: [] };
+  // Another file, as after TRUNCATE or VACUUM FULL, has its rows elsewhere.
+  const hasSameFile = source !== undefined && copy.isHeap && source.oid === copy.oid && source.relfilenode === copy.relfilenode && source.method === copy.method;
+  if (!pair.source || !past || !hasSameFile) {
+    result.coverage.unknown += rows;
+    return result;
+  }
+  const size = await measureTable(pair.copy, copy);
+  if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
+  for (const part of cutRange(copy, range, size, HELD_BYTES)) {
+    throwIfAborted(signal);
+    const [ours, theirs] = await Promise.all([readTuples(pair.copy, copy, part), readTuples(pair.source, source, part).catch(ofSource)]);
+    if (ours === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
+    if (theirs === 'moved') {
+      result.coverage.unknown += ours.length;
+      continue;
+    }
+    const { same, altered, missing, changedSince } = await matchTuples(ours, theirs, (xids) => past.committed(xids));
+    result.coverage.bySource += same;
+    result.coverage.changedSince += changedSince;
+    if (altered + missing === 0) continue;
+    result.differences.push({
+      kind: 'rows', table: `${manifest.schema}.${manifest.name}`, rowsExpected: ours.length + missing, rowsFound: ours.length,
+      buckets: [{ ...part, keyColumn: null, keyFrom: null, keyTo: null, rowsExpected: ours.length + missing, rowsFound: ours.length }],
+    });
+  }
+  return result;
+}
+
+/** What the source cannot read is no finding about the copy. */
+function ofSource(error: unknown): never {
+  throw saysNothingOfTheData(error) ? error : Object.assign(new Error(`the source could not read it: ${(error as Error).message}`), { cause: error });
+}
+
+/** Adds one result to another. */
+export function join(into: RowsResult, other: RowsResult): void {
+  for (const name of Object.keys(into.coverage) as (keyof Coverage)[]) into.coverage[name] += other.coverage[name];
+  for (const difference of other.differences) into.differences.push(difference);
+}

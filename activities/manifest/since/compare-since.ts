@@ -1,0 +1,160 @@
+import type { Client } from 'pg';
+import type { Bucket, ComparisonResult, Difference, Manifest, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
+import { catalogMethod, readDatabaseCatalog, readGlobals } from '../catalog.ts';
+import { compareSequences } from '../compare-sequences.ts';
+import { ManifestError } from '../errors.ts';
+import type { ReadProgress } from '../read-tables.ts';
+import { readableSecrets, secretsCompared } from '../secrets.ts';
+import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../session.ts';
+import { keyOf } from '../table-locks.ts';
+import { listTables, type Table } from '../tables.ts';
+import { WorkQueue } from '../work-queue.ts';
+import { lacksCatalogRows } from './catalog-rows.ts';
+import { compareRows, join, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
+import { sharedPast, type SharedPast } from './shared-past.ts';
+import { compareThreeWay } from './three-way.ts';
+
+export interface CompareSinceOptions {
+  /** The copy: physical, opened for writing, at some instant after the manifest. */
+  connect: Connect;
+  /** Its living source; null where that does not answer. */
+  source: { connect: Connect; limits: SessionLimits } | null;
+  manifest: Manifest;
+  database: string;
+  /** Pairs of connections that read at the same time, one of each pair on the source. */
+  connections: number;
+  depth: 'quick' | 'standard';
+  applicationName: string;
+  signal: AbortSignal;
+  onProgress?: (progress: ReadProgress & { phase: 'catalog' | 'tables' }) => void;
+}
+
+const NO_LIMITS = { statementTimeoutMs: 0, lockTimeoutMs: 60_000 };
+
+/**
+ * Compares a copy that could not be stopped at its manifest, as a managed service restores it: some time has passed between
+ * the two, in which people wrote. Ranges of pages that nobody touched must be as the manifest has them, to the last bit. Of the
+ * others, each version of a row that the source still has must be the same there. What was changed after the copy's instant cannot
+ * be compared, and is counted. Reads only.
+ * @throws {ManifestError} `wrongDatabase`, `cancelled`
+ */
+export async function compareSince(options: CompareSinceOptions): Promise<ComparisonResult> {
+  const { manifest, database, signal, applicationName } = options;
+  const expected = manifest.databases.find((entry) => entry.database === database);
+  if (!expected) throw new ManifestError('wrongDatabase', `the manifest has no database ${database}; it has ${manifest.databases.map((entry) => entry.database).join(', ')}`);
+  const started = performance.now();
+  const copies = new Sessions({ connect: options.connect, applicationName, signal, limits: NO_LIMITS });
+  const sources = options.source && new Sessions({ connect: options.source.connect, applicationName, signal, limits: options.source.limits });
+  try {
+    const [copy, source] = [await copies.open(database), await sources?.open(database)];
+    const pairs = await Promise.all(Array.from({ length: options.connections }, async (): Promise<Pair> => ({ copy: await copies.open(database), source: await sources?.open(database) })));
+    // Each statement sees what is there by then: no snapshot is held on production. Savepoints need a transaction.
+    for (const pair of pairs) for (const client of [pair.copy, pair.source]) await client?.query('BEGIN READ ONLY');
+    const serverVersionNum = manifest.serverVersionNum;
+    options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
+
+    const past = source && await sharedPast(copy, source);
+    const definitions = await compareDefinitions({ copy, source, past, manifest, expected, serverVersionNum });
+    const sequences = await compareSequences(copy, expected.sequences, new Set());
+    // One that people set back, or dropped, since the manifest is so at the source, too.
+    const alsoThere = new Set(source && sequences.differences.length > 0 ? (await compareSequences(source, expected.sequences, new Set())).differences.map(nameOf) : []);
+    const isDamage = (difference: Difference) => source !== undefined && !alsoThere.has(nameOf(difference));
+
+    const [ours, theirs] = [await listTables(copy, serverVersionNum), source && await listTables(source, serverVersionNum)];
+    const tables = sortTables(expected.tables, ours.tables, theirs?.tables);
+    const rows = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
+
+    const missing = past && source && tables.missing.length > 0 && await lacksCatalogRows(copy, source, past) ? tables.missing : [];
+    const differences = [...definitions.differences, ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
+    const because = source === undefined ? 'and the source does not answer, so that nobody knows whether it was changed since' : 'and from what the source has by now: it was changed more than once';
+    const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
+    return {
+      database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
+      notVerified: [
+        ...manifest.notVerified.filter((entry) => entry.database === null || entry.database === database),
+        ...definitions.unknown.map(open(`differs from the manifest, ${because}`)),
+        ...sequences.differences.filter((difference) => !isDamage(difference)).map((difference) => open(`is not as the manifest has it, ${because}`)(`position of sequence ${nameOf(difference)}`)),
+        ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
+        ...tables.unknown.map((name) => `contents of ${name}`).map(open('it is not in the copy, and the source does not answer')),
+        ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
+      ],
+      compared: { tables: options.depth === 'standard' ? tables.both.length : 0, rows: rows.coverage.byManifest + rows.coverage.bySource, bytes: tables.both.reduce((sum, one) => sum + one.manifest.bytes, 0), buckets: tables.both.reduce((sum, one) => sum + one.manifest.buckets.length, 0), catalogObjects: definitions.compared, sequences: sequences.compared },
+      counted: { tables: 0, rows: 0 }, coverage: rows.coverage, takenAt: expected.takenAt,
+      preparedTransactions: (await copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid')).rows.map(({ gid }) => gid),
+      durationMs: performance.now() - started,
+    };
+  } catch (error) {
+    throwIfAborted(signal);
+    throw error;
+  } finally {
+    await Promise.all([copies.closeAll(), sources?.closeAll()]);
+  }
+}
+
+async function compareDefinitions({ copy, source, past, manifest, expected, serverVersionNum }: { copy: Client; source: Client | undefined; past: SharedPast | undefined; manifest: Manifest; expected: Manifest['databases'][number]; serverVersionNum: number }) {
+  if (manifest.catalogMethod !== catalogMethod) return { differences: [], unknown: ['definitions and privileges, which another version of this program read,'], compared: 0 };
+  const [ours, theirs] = [await readableSecrets(copy), source && await readableSecrets(source)];
+  const both = secretsCompared(expected, ours);
+  const secrets = theirs ? secretsCompared({ ...expected, mayRead: both }, theirs) : both;
+  const read = async (client: Client) => ({ own: await readDatabaseCatalog(client, { serverVersionNum, salt: manifest.salt, secrets }), globals: await readGlobals(client, { serverVersionNum, salt: manifest.salt, secrets }) });
+  const [is, now] = [await read(copy), source ? await read(source) : null];
+  const own = compareThreeWay(expected.catalog, is.own, now?.own ?? null);
+  const globals = manifest.databases[0] === expected ? compareThreeWay(manifest.globals, is.globals, now?.globals ?? null) : { differences: [], unknown: [], changedSince: 0 };
+  const found = { differences: [...own.differences, ...globals.differences], unknown: [...own.unknown, ...globals.unknown], compared: is.own.length + (manifest.databases[0] === expected ? is.globals.length : 0) - own.unknown.length - globals.unknown.length };
+  if (!source || !past || found.differences.length + found.unknown.length === 0) return found;
+  // What is in the catalog is there by row, and rows tell whether the source has had it otherwise meanwhile.
+  return await lacksCatalogRows(copy, source, past) ? found : { ...found, differences: [], unknown: [] };
+}
+
+/** Which tables can be compared, which the copy must have and has not, and of which nobody knows. Those that are new since the manifest are compared, too. */
+function sortTables(expected: readonly TableManifest[], ours: readonly Table[], theirs: readonly Table[] | undefined) {
+  const [copy, source] = [new Map(ours.map((table) => [keyOf(table), table])), theirs && new Map(theirs.map((table) => [keyOf(table), table]))];
+  const missing: Difference[] = [];
+  const unknown: string[] = [];
+  const both: TableOfAll[] = [];
+  for (const manifest of expected) {
+    const [here, there] = [copy.get(keyOf(manifest)), source?.get(keyOf(manifest))];
+    const name = `${manifest.schema}.${manifest.name}`;
+    if (here) both.push({ manifest, copy: here, source: there });
+    else if (!source) unknown.push(name);
+    else if (there) missing.push({ kind: 'rows', table: name, rowsExpected: manifest.rows, rowsFound: 0, buckets: [] });
+  }
+  const known = new Set(expected.map(keyOf));
+  for (const table of ours.filter((one) => !known.has(keyOf(one)))) both.push({ manifest: emptyManifest(table), copy: table, source: source?.get(keyOf(table)) });
+  return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), missing, unknown };
+}
+
+/** Of a table that was made since: nothing of it is as the manifest has it, unless it is empty. */
+function emptyManifest({ schema, name, method, portable }: Table): TableManifest {
+  const bucket: Bucket = { fromPage: 0, toPage: null, rows: 0, fingerprint: '0', keyFrom: null, keyTo: null };
+  return { schema, name, rows: 0, fingerprint: '0', method, portable, bytes: 0, keyColumn: null, buckets: [bucket] };
+}
+
+/** How much is read by one query where all is as it was. */
+const READ_AT_ONCE = 4;
+
+async function readAll({ pairs, tables, past, signal, onProgress }: { pairs: readonly Pair[]; tables: readonly TableOfAll[]; past: SharedPast | undefined; signal: AbortSignal; onProgress: (progress: ReadProgress) => void }): Promise<RowsResult> {
+  const all: RowsResult = { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, differences: [] };
+  const progress: ReadProgress = { tablesDone: 0, tablesTotal: tables.length, bytesDone: 0, bytesTotal: tables.reduce((sum, { manifest }) => sum + manifest.bytes, 0), rows: 0 };
+  const queue = new WorkQueue<Pair>();
+  for (const table of tables) {
+    const { buckets, bytes } = table.manifest;
+    const groups = Array.from({ length: Math.ceil(buckets.length / READ_AT_ONCE) }, (_, index) => buckets.slice(index * READ_AT_ONCE, (index + 1) * READ_AT_ONCE));
+    let left = groups.length;
+    queue.add(groups.map((group) => async (pair: Pair) => {
+      const found = await compareRows(pair, table, group, past, signal);
+      join(all, found);
+      left -= 1;
+      progress.bytesDone += bytes * group.length / buckets.length;
+      progress.rows += Object.values(found.coverage).reduce((sum, rows) => sum + rows, 0);
+      if (left === 0) progress.tablesDone += 1;
+      onProgress({ ...progress });
+    }));
+  }
+  await queue.run(pairs);
+  return all;
+}
+
+function nameOf(difference: Difference): string {
+  return difference.kind === 'sequence' ? difference.sequence : '';
+}

@@ -1,0 +1,59 @@
+import type { Client } from 'pg';
+
+/**
+ * A copy that was opened for writing counts its own transactions on from where its source stood: so many of its newest may be
+ * its own, and stand for others than the source's of the same number. A managed service writes a handful a minute for itself.
+ */
+const OWN_TRANSACTIONS = 10_000n;
+
+const ONE_ROUND = 2n ** 32n;
+/** Rows of these were there before any transaction, or are frozen as older servers did it. */
+const FIRST_NORMAL_XID = 3;
+
+/** Which transactions a copy has in common with its source. */
+export interface SharedPast {
+  /** Of these, those that are committed in the copy, and surely the source's: what they left there, the copy must have. */
+  committed(xids: ReadonlySet<number>): Promise<Set<number>>;
+}
+
+/**
+ * @param copy over which the copy is asked; in a transaction or not
+ * @param source the same of the source; undefined where it does not answer
+ */
+export async function sharedPast(copy: Client, source: Client): Promise<SharedPast> {
+  const { rows: [row] } = await copy.query<{ next: string; stamped: boolean }>(`SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next, current_setting('track_commit_timestamp')::bool AS stamped`);
+  const next = BigInt(row?.next ?? 0);
+  const hasStamps = row?.stamped === true && await keepsStamps(source);
+  const wholeOf = (xid: number): bigint => {
+    const sameRound = (next / ONE_ROUND) * ONE_ROUND + BigInt(xid);
+    return sameRound < next ? sameRound : sameRound - ONE_ROUND;
+  };
+  return {
+    async committed(xids) {
+      const found = new Set<number>([...xids].filter((xid) => xid < FIRST_NORMAL_XID));
+      const asked = [...xids].filter((xid) => xid >= FIRST_NORMAL_XID).map((xid) => ({ xid, whole: wholeOf(xid) })).filter(({ whole }) => whole > 0n);
+      // Of what is so old that the server has forgotten it, all is committed that left anything.
+      const { rows } = await copy.query<{ xid: string; status: string | null }>('SELECT x::text AS xid, pg_xact_status(x::text::xid8) AS status FROM unnest($1::text[]) AS x', [asked.map(({ whole }) => String(whole))]);
+      const committed = new Set(rows.filter(({ status }) => status === null || status === 'committed').map(({ xid }) => BigInt(xid)));
+      const old = asked.filter(({ whole }) => committed.has(whole) && whole < next - OWN_TRANSACTIONS);
+      const young = asked.filter(({ whole }) => committed.has(whole) && whole >= next - OWN_TRANSACTIONS);
+      for (const { xid } of old) found.add(xid);
+      if (hasStamps && young.length > 0) {
+        const [ours, theirs] = [await stampsOf(copy, young), await stampsOf(source, young)];
+        // Two transactions of one number that were committed in the same microsecond are one.
+        for (const { xid } of young) if (ours.get(xid) !== undefined && ours.get(xid) === theirs.get(xid)) found.add(xid);
+      }
+      return found;
+    },
+  };
+}
+
+async function keepsStamps(source: Client): Promise<boolean> {
+  const { rows: [row] } = await source.query<{ stamped: boolean }>(`SELECT current_setting('track_commit_timestamp')::bool AS stamped`);
+  return row?.stamped === true;
+}
+
+async function stampsOf(client: Client, asked: readonly { xid: number }[]): Promise<Map<number, string>> {
+  const { rows } = await client.query<{ xid: string; at: string | null }>('SELECT x AS xid, extract(epoch FROM pg_xact_commit_timestamp(x::xid))::text AS at FROM unnest($1::text[]) AS x', [asked.map(({ xid }) => String(xid))]);
+  return new Map(rows.flatMap(({ xid, at }): [number, string][] => (at === null ? [] : [[Number(xid), at]])));
+}

@@ -1,0 +1,36 @@
+import type { CatalogObject, Difference } from '../../../contracts/manifest.ts';
+
+/** `unknown`: what is neither as it was nor as it is at the source, where that changed it as well, or does not say. */
+export interface ThreeWay { differences: Difference[]; unknown: string[]; changedSince: number }
+
+/**
+ * Holds definitions of a copy against those of its manifest, and where they differ against those that the source has now: what
+ * people changed between the two is in a copy as one of them has it. What differs from both, where these are the same, is damage,
+ * or was changed and changed back: `lacksCatalogRows` tells them apart.
+ * @param source null where it does not answer
+ */
+export function compareThreeWay(manifest: readonly CatalogObject[], copy: readonly CatalogObject[], source: readonly CatalogObject[] | null): ThreeWay {
+  const [before, found, now] = [byKey(manifest), byKey(copy), source && byKey(source)];
+  const result: ThreeWay = { differences: [], unknown: [], changedSince: 0 };
+  for (const [key, [object, identity]] of new Map([...keys(manifest), ...keys(copy)])) {
+    const [was, is] = [before.get(key), found.get(key)];
+    if (is === was) continue;
+    if (now && now.get(key) === is) { result.changedSince += 1; continue; }
+    const change = is === undefined ? 'missing' : was === undefined ? 'unexpected' : 'changed';
+    if (now && now.get(key) === was) result.differences.push({ kind: 'catalog', object, identity, change });
+    else result.unknown.push(`${object} ${identity}`);
+  }
+  return result;
+}
+
+function keyOf([kind, identity]: CatalogObject): string {
+  return JSON.stringify([kind, identity]);
+}
+
+function byKey(objects: readonly CatalogObject[]): Map<string, string> {
+  return new Map(objects.map((object) => [keyOf(object), object[2]]));
+}
+
+function keys(objects: readonly CatalogObject[]): [string, [string, string]][] {
+  return objects.map((object) => [keyOf(object), [object[0], object[1]]]);
+}

@@ -1,0 +1,95 @@
+import { execFile } from 'node:child_process';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareSince } from '../../activities/manifest/since/compare-since.ts';
+import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { manifestsOf, schemaOfEverything, startWriters } from '../support/manifest-scenario.ts';
+import { backUpByCopy, runAs, startCluster, startServer, type Server } from '../support/postgres.ts';
+
+/** Copies that could not be stopped at their manifest, as a managed service restores them, against their source, which goes on. */
+let source: Server;
+let copy: Server;
+let manifest: Manifest;
+let writers: ReturnType<typeof startWriters>;
+
+const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
+
+beforeAll(async () => {
+  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', max_wal_size: '2GB', autovacuum_naptime: '1s', ...SETTINGS } });
+  await source.withClient('postgres', (client) => client.query(schemaOfEverything));
+  writers = startWriters(source, { raceEveryMs: 150 });
+  manifest = await manifestsOf(() => source).take();
+  await source.withClient('postgres', (client) => client.query(`CREATE TABLE made_since AS SELECT g AS id FROM generate_series(1, 100) g; ALTER TABLE no_key ADD COLUMN c int DEFAULT 7; DROP VIEW rich; CREATE INDEX journal_account ON journal (account)`));
+  copy = await open(await backUpByCopy(source));
+}, 90_000);
+afterAll(async () => {
+  await writers.stop();
+  await Promise.all([source.stop(), copy.stop()]);
+});
+
+/** Recovers to the end of what the source had by then, and opens the copy for writing. */
+async function open(directory: string): Promise<Server> {
+  await source.withClient('postgres', (client) => client.query('SELECT pg_switch_wal()'));
+  await promisify(execFile)('touch', [`${directory}/recovery.signal`], { ...runAs() });
+  const server = await startServer({ dataDirectory: directory, owns: dirname(directory), settings: { ...SETTINGS, restore_command: `cp ${source.dataDirectory}/pg_wal/%f %p`, archive_mode: 'off', fsync: 'off', autovacuum: 'off', hot_standby: 'on' } });
+  const isStandby = () => server.withClient('postgres', async (client) => (await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby')).rows[0]?.standby);
+  while (await isStandby()) await new Promise((resolve) => setTimeout(resolve, 50));
+  // One that was prepared at that instant would keep its locks for good.
+  await server.withClient('postgres', async (client) => {
+    for (const { gid } of (await client.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts')).rows) await client.query(`ROLLBACK PREPARED '${gid}'`);
+  });
+  return server;
+}
+
+const compare = (living = true): Promise<ComparisonResult> => compareSince({
+  connect: (database) => copy.config(database), source: living ? { connect: (database) => source.config(database), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } } : null,
+  manifest, database: 'postgres', connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
+});
+const named = ({ differences }: ComparisonResult) => differences.map((difference) => ('table' in difference ? difference.table : 'identity' in difference ? difference.identity : difference.sequence)).toSorted();
+const onCopy = (sql: string) => copy.withClient('postgres', (client) => client.query(sql));
+const openOf = ({ notVerified }: ComparisonResult) => notVerified.filter(({ byDesign }) => !byDesign).map(({ what }) => what);
+
+describe('a sound copy, while its source is written to', () => {
+  it('has no differences: what nobody touched is as in the manifest, and the rest as the source has it', async () => {
+    const result = await compare();
+    expect(result.differences).toEqual([]);
+    const { byManifest, bySource, changedSince, unknown } = result.coverage!;
+    // Every row that the copy has is in one of these.
+    const { rows: [all] } = await onCopy(`SELECT sum((xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM ONLY %s', c.oid::regclass), false, true, '')))[1]::text::int) AS rows FROM pg_class c WHERE (relkind IN ('r', 'm') AND relpersistence = 'p' AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace)) OR oid IN ('pg_largeobject'::regclass, 'pg_largeobject_metadata'::regclass)`) as { rows: { rows: string }[] };
+    expect(byManifest + bySource + changedSince + unknown).toBe(Number(all?.rows));
+    expect(byManifest).toBeGreaterThan(3_000);
+    expect(bySource).toBeGreaterThan(1_000);
+  });
+
+  it('and no false alarm, however often they are compared', async () => {
+    for (let round = 0; round < 4; round += 1) expect((await compare()).differences).toEqual([]);
+  }, 60_000);
+
+  it('is held against the manifest alone where the source does not answer; what differs is open, and no finding', async () => {
+    const result = await compare(false);
+    expect(result.differences).toEqual([]);
+    expect(result.coverage).toMatchObject({ bySource: 0, changedSince: 0 });
+    expect(result.coverage!.unknown).toBeGreaterThan(1_000);
+    expect(openOf(result)).toContain('index public.journal_account');
+  });
+});
+
+describe('a copy that is damaged', () => {
+  it.each([
+    ['a row that is gone, in a table that nobody touched', 'DELETE FROM everything WHERE id = 1234', ['public.everything']],
+    ['a row that is gone, in a table that everybody writes to', 'DELETE FROM accounts WHERE id = (SELECT id FROM accounts ORDER BY ctid LIMIT 1 OFFSET 5)', ['public.accounts']],
+    ['a row of a table that was made since', 'DELETE FROM made_since WHERE id = 50', ['public.made_since']],
+    ['a value that is another', `UPDATE "Odd ""schema"""."Table '; --" SET "va""lue" = 'other' WHERE "va""lue" = 'v7'`, ["Table '; --"]],
+    ['a table', 'DROP TABLE parted_a', ['public.parted_a']],
+    ['an index, and a trigger', 'DROP INDEX everything_i4; DROP TRIGGER touch ON everything', ['public.everything_i4', 'touch']],
+    ['a grant', 'REVOKE USAGE ON SCHEMA "Odd ""schema""" FROM clerk', ['Odd']],
+    ['a policy', 'DROP POLICY mine ON no_key', ['mine']],
+    ['a large object', 'SELECT lo_unlink(oid) FROM (SELECT oid FROM pg_largeobject_metadata LIMIT 1) x', ['pg_catalog.pg_largeobject']],
+  ])('%s', async (_what, damage, where) => {
+    const before = named(await compare());
+    await onCopy(damage);
+    const after = named(await compare()).filter((name) => !before.includes(name));
+    for (const part of where) expect(after.filter((name) => name.includes(part)), `${part} in ${after.join()}`).not.toEqual([]);
+  });
+});
