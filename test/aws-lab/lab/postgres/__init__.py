@@ -1,0 +1,1 @@
+"""Real PostgreSQL servers: made, backed up, archived and recovered."""

@@ -1,0 +1,76 @@
+"""What RDS refuses, with its error codes."""
+
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.rds.exceptions import (
+    DBInstanceAlreadyExists,
+    DBParameterGroupNotFoundError,
+    DBSubnetGroupNotFoundError,
+    OptionGroupNotFoundFaultError,
+    RDSClientError,
+)
+
+
+def refuse(code: str, message: str) -> RDSClientError:
+    """An error as RDS answers it; to be raised."""
+    return RDSClientError(code, message)
+
+
+def snapshot_not_found(identifier: str) -> RDSClientError:
+    """moto answers DBSnapshotNotFoundFault, which is the name of the shape and not the code."""
+    return refuse("DBSnapshotNotFound", f"DBSnapshot {identifier} not found.")
+
+
+def check_new_identifier(backend: Any, identifier: str) -> None:
+    """A new instance's name is valid and free."""
+    backend._validate_db_identifier(identifier)
+    if identifier in backend.databases:
+        raise DBInstanceAlreadyExists()
+
+
+def check_groups(backend: Any, params: Any) -> None:
+    """Every group that a request names exists. moto looks only when it creates."""
+    group = params.get("DBParameterGroupName")
+    if group and group not in backend.db_parameter_groups and not group.startswith("default.postgres"):
+        raise DBParameterGroupNotFoundError(group)
+    option_group = params.get("OptionGroupName")
+    if option_group and option_group not in backend.option_groups and not option_group.startswith("default:postgres"):
+        raise OptionGroupNotFoundFaultError(option_group)
+    subnet_group = params.get("DBSubnetGroupName")
+    if subnet_group and subnet_group not in backend.subnet_groups:
+        raise DBSubnetGroupNotFoundError(subnet_group)
+    known = ec2_backends[backend.account_id][backend.region_name].describe_security_groups()
+    for wanted in params.get("VpcSecurityGroupIds") or []:
+        if wanted not in {found.id for found in known}:
+            raise refuse("InvalidParameterValue", f"Invalid security group , groupId= {wanted}, groupName=.")
+
+
+def check_state(instance: Any, allowed: tuple[str, ...]) -> None:
+    """The instance is in a state in which the request makes sense."""
+    if instance.status not in allowed:
+        raise refuse("InvalidDBInstanceState", f"Instance {instance.resource_id} is not in {' or '.join(allowed)} state.")
+
+
+def check_key(backend: Any, key: str) -> str:
+    """The KMS key exists in this region and is enabled; answers its ARN."""
+    arn: str = backend._validate_kms_key(key)
+    region, account = arn.split(":")[3:5]
+    if not backend.get_backend("kms", region, account).describe_key(arn).enabled:
+        raise refuse("KMSKeyNotAccessibleFault", f"Specified KMS key [{key}] does not exist, is not enabled or you do not have permissions to access it.")
+    return arn
+
+
+def check_parameter_group_unused(backend: Any, name: str) -> None:
+    """No instance uses the group that is to be deleted."""
+    if name.lower().startswith("default."):
+        raise refuse("InvalidDBParameterGroupState", f"{name} is a default DB parameter group and cannot be deleted.")
+    if any((one.db_parameter_group_name or "").lower() == name.lower() for one in backend.databases.values()):
+        raise refuse("InvalidDBParameterGroupState", "One or more database instances are still members of this parameter group, so the group cannot be deleted.")
+
+
+def check_subnet_group_unused(backend: Any, name: str) -> None:
+    """No instance lies in the group that is to be deleted."""
+    for one in backend.databases.values():
+        if (one._db_subnet_group_name or "").lower() == name.lower():
+            raise refuse("InvalidDBSubnetGroupStateFault", f"Cannot delete the subnet group '{name}' because at least one database instance: {one.resource_id} is still using it.")
