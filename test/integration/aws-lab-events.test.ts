@@ -73,6 +73,7 @@ describe('snapshots of the AWS lab', () => {
     await elsewhere.send(new CopyDBSnapshotCommand({ SourceDBSnapshotIdentifier: original!.DBSnapshotArn!, TargetDBSnapshotIdentifier: 'copied', CopyTags: true }));
     const copied = await untilSnapshot(elsewhere, 'copied');
     expect(copied).toMatchObject({ SourceRegion: lab.region, SourceDBSnapshotIdentifier: original!.DBSnapshotArn, TagList: [{ Key: 'kept', Value: 'yes' }], OriginalSnapshotCreateTime: original!.SnapshotCreateTime });
+    expect((await lab.control.calls()).find(({ action }) => action === 'CopyDBSnapshot')?.parameters).toContain('PreSignedUrl');
     expect(copied.SnapshotCreateTime!.getTime()).toBeGreaterThan(original!.SnapshotCreateTime!.getTime());
     await elsewhere.send(new RestoreDBInstanceFromDBSnapshotCommand({ DBInstanceIdentifier: 'source', DBSnapshotIdentifier: 'copied' }));
     expect(await ask(await untilInstance(elsewhere, 'source'), 'SELECT 1')).toBe(1);
@@ -110,6 +111,16 @@ describe('snapshots of the AWS lab', () => {
     // Deleted while it is being made.
     await rds.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'by-default', SkipFinalSnapshot: true }));
     await untilGone(rds, 'by-default');
+  });
+
+  it('are listed in pages', async () => {
+    const names = Array.from({ length: 22 }, (_, n) => `many-${n}`);
+    await Promise.all(names.map((name) => rds.send(new CopyDBSnapshotCommand({ SourceDBSnapshotIdentifier: 'shared', TargetDBSnapshotIdentifier: name }))));
+    const first = await rds.send(new DescribeDBSnapshotsCommand({ MaxRecords: 20 }));
+    const second = await rds.send(new DescribeDBSnapshotsCommand({ MaxRecords: 20, Marker: first.Marker }));
+    expect(first.DBSnapshots).toHaveLength(20);
+    expect([...first.DBSnapshots!, ...second.DBSnapshots!].map(({ DBSnapshotIdentifier }) => DBSnapshotIdentifier)).toEqual(expect.arrayContaining(names));
+    expect(second.Marker).toBeUndefined();
   });
 
   it('can be back-dated by a test', async () => {

@@ -100,9 +100,9 @@ describe('recovery to a point in time in the AWS lab', () => {
     expect(kept?.Status).toBe('retained');
     await rds.send(new RestoreDBInstanceToPointInTimeCommand({ SourceDbiResourceId: kept!.DbiResourceId!, TargetDBInstanceIdentifier: 'again', UseLatestRestorableTime: true }));
     expect(await ask(await untilInstance(rds, 'again'), 'SELECT count(*)::int FROM row_a_second')).toBe(3);
-    await rds.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'again', SkipFinalSnapshot: true }));
+    await rds.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'again', FinalDBSnapshotIdentifier: 'last' }));
     await untilGone(rds, 'again');
     const { DBSnapshots } = await rds.send(new DescribeDBSnapshotsCommand({ DBInstanceIdentifier: 'again' }));
-    expect(DBSnapshots).toEqual([]);
+    expect(DBSnapshots).toMatchObject([{ DBSnapshotIdentifier: 'last', Status: 'available', SnapshotType: 'manual' }]);
   });
 });

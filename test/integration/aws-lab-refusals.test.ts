@@ -1,6 +1,6 @@
 import {
-  AddTagsToResourceCommand, CreateDBInstanceCommand, CreateDBParameterGroupCommand, CreateDBSnapshotCommand, CreateDBSubnetGroupCommand, DeleteDBInstanceCommand, DeleteDBParameterGroupCommand,
-  DeleteDBSnapshotCommand, DeleteDBSubnetGroupCommand, type DBInstance, DescribeDBSnapshotsCommand, DescribeEventsCommand, ListTagsForResourceCommand, ModifyDBInstanceCommand,
+  AddTagsToResourceCommand, CreateDBInstanceCommand, CreateDBParameterGroupCommand, CreateDBSnapshotCommand, CreateDBSubnetGroupCommand, CreateOptionGroupCommand, DeleteDBInstanceCommand, DeleteDBParameterGroupCommand,
+  DeleteDBSnapshotCommand, DeleteDBSubnetGroupCommand, DeleteOptionGroupCommand, type DBInstance, DescribeDBSnapshotsCommand, DescribeEventsCommand, DescribeOptionGroupsCommand, ListTagsForResourceCommand, ModifyDBInstanceCommand,
   ModifyDBParameterGroupCommand, RestoreDBInstanceFromDBSnapshotCommand, type RestoreDBInstanceFromDBSnapshotCommandInput, type RDSClient,
 } from '@aws-sdk/client-rds';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -83,8 +83,10 @@ describe('a restored instance of the AWS lab', () => {
   it('has the tags and groups that were given, which can then not be deleted, and tells its tags by ARN', async () => {
     const subnets = [...(await callByQuery(lab, 'ec2', '2016-11-15', 'DescribeSubnets')).matchAll(/<subnetId>([^<]+)/g)].map(([, id]) => id!);
     await rds.send(new CreateDBSubnetGroupCommand({ DBSubnetGroupName: 'quiet', DBSubnetGroupDescription: 'for tests', SubnetIds: subnets }));
-    const { DBInstance } = await restore({ DBInstanceIdentifier: 'tagged', DBSubnetGroupName: 'quiet', Tags: [{ Key: 'run', Value: '1' }], BackupRetentionPeriod: 0 });
+    await rds.send(new CreateOptionGroupCommand({ OptionGroupName: 'options', EngineName: 'postgres', MajorEngineVersion: source.EngineVersion!.split('.')[0]!, OptionGroupDescription: 'for tests' }));
+    const { DBInstance } = await restore({ DBInstanceIdentifier: 'tagged', DBSubnetGroupName: 'quiet', OptionGroupName: 'options', Tags: [{ Key: 'run', Value: '1' }], BackupRetentionPeriod: 0 });
     expect(await refusal(rds.send(new DeleteDBSubnetGroupCommand({ DBSubnetGroupName: 'quiet' })))).toBe('InvalidDBSubnetGroupStateFault');
+    expect(await refusal(rds.send(new DeleteOptionGroupCommand({ OptionGroupName: 'options' })))).toBe('InvalidOptionGroupStateFault');
     await rds.send(new AddTagsToResourceCommand({ ResourceName: DBInstance!.DBInstanceArn!, Tags: [{ Key: 'expiry', Value: 'soon' }] }));
     const tags = [{ Key: 'run', Value: '1' }, { Key: 'expiry', Value: 'soon' }];
     expect((await rds.send(new ListTagsForResourceCommand({ ResourceName: DBInstance!.DBInstanceArn! }))).TagList).toEqual(tags);
@@ -92,6 +94,8 @@ describe('a restored instance of the AWS lab', () => {
     await rds.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'tagged', SkipFinalSnapshot: true }));
     await untilGone(rds, 'tagged');
     await rds.send(new DeleteDBSubnetGroupCommand({ DBSubnetGroupName: 'quiet' }));
+    expect((await rds.send(new DescribeOptionGroupsCommand({}))).OptionGroupsList).toMatchObject([{ OptionGroupName: 'options' }]);
+    await rds.send(new DeleteOptionGroupCommand({ OptionGroupName: 'options' }));
     expect(await refusal(rds.send(new ListTagsForResourceCommand({ ResourceName: DBInstance!.DBInstanceArn! })))).toBe('DBInstanceNotFound');
   });
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 NAMES_SOMETHING = re.compile(r"(Identifier|Identifiers|Arn|Arns|Name|Names|Id|Ids|Url|ResourceName)$")
-SECRET = re.compile(r"Password|Secret|Token", re.IGNORECASE)
+SECRET = re.compile(r"Password|Secret|Token|PreSigned", re.IGNORECASE)
 MEMBER = re.compile(r"\.(?:[A-Za-z]+\.)?\d+$")
 
 

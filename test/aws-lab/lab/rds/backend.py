@@ -34,10 +34,11 @@ class LabBackend(RDSBackend):
 
     def bases_of(self, instance: Any) -> list[LabSnapshot]:
         """Automated snapshots of that very instance that can be restored, oldest first."""
-        found = [
-            one for one in self.database_snapshots.values()
-            if one.snapshot_type == "automated" and one.dbi_resource_id == instance.dbi_resource_id and one.status == "available"
-        ]
+        with self.lab.lock:
+            found = [
+                one for one in self.database_snapshots.values()
+                if one.snapshot_type == "automated" and one.dbi_resource_id == instance.dbi_resource_id and one.status == "available"
+            ]
         return sorted(found, key=lambda one: one.backup.taken)  # type: ignore[attr-defined,return-value]
 
     def find_snapshot(self, identifier: str, other_regions: bool = False) -> LabSnapshot:

@@ -50,8 +50,9 @@ class LabEvent:
 def tell(backend: Any, resource: Any, kind: str, *values: str) -> None:
     """Records an event and publishes it to whoever subscribed to it."""
     event = LabEvent(resource, kind, values)
-    backend.events.append(event)
-    wanted = [one for one in backend.event_subscriptions.values() if _wants(one, event)]
+    with backend.lab.lock:
+        backend.events.append(event)
+        wanted = [one for one in backend.event_subscriptions.values() if _wants(one, event)]
     delay = backend.lab.settings.seconds("deliverEvent")
     if wanted and delay > 0:
         timer = threading.Timer(delay, _publish, (backend, wanted, event))

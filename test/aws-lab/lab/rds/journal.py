@@ -36,6 +36,10 @@ class Journal:
             view.resource_map[resource] = state[name]
         for name, value in state.items():
             setattr(view, name, value)
+        for name in MAPS.values():
+            for one in state[name].values():
+                # What one of them names must be looked up where it was then: it may be gone by now.
+                one.backend = view
         for instance in view.databases.values():
             instance.as_of = moment
         return view

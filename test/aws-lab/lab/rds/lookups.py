@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from moto.rds.exceptions import DBInstanceNotFoundError
+from moto.rds.exceptions import DBInstanceNotFoundError, DBParameterGroupNotFoundError, OptionGroupNotFoundFaultError
 from moto.rds.models import OptionGroup
 from moto.sns.models import sns_backends
 
@@ -70,6 +70,22 @@ def automated_backups(backend: LabBackend, params: Any) -> list[dict[str, Any]]:
             "Encrypted": instance.storage_encrypted, "StorageType": instance.storage_type, "InstanceCreateTime": instance.instance_create_time, "TagList": instance.tags,
         })
     return found
+
+
+def parameter_groups(backend: LabBackend, name: str | None) -> list[Any]:
+    """All, or one; moto answers an empty list for one that does not exist."""
+    found = [one for one in backend.db_parameter_groups.values() if not name or one.name == name.lower()]
+    if name and not found:
+        raise DBParameterGroupNotFoundError(name)
+    return found
+
+
+def option_groups(backend: LabBackend, params: Any) -> list[OptionGroup]:
+    """Those that match; moto falls over where nothing is asked for."""
+    name, engine, version = (params.get(one) for one in ("OptionGroupName", "EngineName", "MajorEngineVersion"))
+    if name and name not in backend.option_groups:
+        raise OptionGroupNotFoundFaultError(name)
+    return [one for one in backend.option_groups.values() if name in (None, one.name) and engine in (None, one.engine_name) and version in (None, one.major_engine_version)]
 
 
 def create_option_group(backend: LabBackend, params: Any) -> OptionGroup:

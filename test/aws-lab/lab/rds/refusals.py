@@ -53,10 +53,13 @@ def check_state(instance: Any, allowed: tuple[str, ...]) -> None:
 
 
 def check_key(backend: Any, key: str) -> str:
-    """The KMS key exists in this region and is enabled; answers its ARN."""
+    """The KMS key exists in this region, is enabled and lets this account in, by its policy or by a grant; answers its ARN."""
     arn: str = backend._validate_kms_key(key)
     region, account = arn.split(":")[3:5]
-    if not backend.get_backend("kms", region, account).describe_key(arn).enabled:
+    found = backend.get_backend("kms", region, account).describe_key(arn)
+    mine = backend.account_id
+    let_in = account == mine or mine in found.policy or any(mine in grant.grantee_principal for grant in found.grants.values())
+    if not found.enabled or not let_in:
         raise refuse("KMSKeyNotAccessibleFault", f"Specified KMS key [{key}] does not exist, is not enabled or you do not have permissions to access it.")
     return arn
 
@@ -67,6 +70,12 @@ def check_parameter_group_unused(backend: Any, name: str) -> None:
         raise refuse("InvalidDBParameterGroupState", f"{name} is a default DB parameter group and cannot be deleted.")
     if any((one.db_parameter_group_name or "").lower() == name.lower() for one in backend.databases.values()):
         raise refuse("InvalidDBParameterGroupState", "One or more database instances are still members of this parameter group, so the group cannot be deleted.")
+
+
+def check_option_group_unused(backend: Any, name: str) -> None:
+    """Neither an instance nor a snapshot names the group that is to be deleted."""
+    if any(one.option_group_name == name for one in [*backend.databases.values(), *backend.database_snapshots.values()]):
+        raise refuse("InvalidOptionGroupStateFault", f"The option group '{name}' cannot be deleted because it is in use.")
 
 
 def check_subnet_group_unused(backend: Any, name: str) -> None:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from moto.core.responses import ActionResult, PaginatedResult
+from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
 from moto.rds.responses import RDSResponse
 
 from ..context import stale_seconds
 from . import backups, changes, creation, events, lookups, refusals, restores
 from .actions import ACTIONS
+from .pages import page
 
 
 class LabResponse(RDSResponse):
@@ -79,29 +80,44 @@ class LabResponse(RDSResponse):
         return ActionResult({"DBSnapshot": backups.delete(self.backend, self.params["DBSnapshotIdentifier"])})
 
     def describe_db_snapshots(self) -> ActionResult:
-        """Own, shared and public ones, in pages; moto knows no pages here."""
-        return PaginatedResult({"DBSnapshots": lookups.snapshots(self.backend, self.params)})
+        """Own, shared and public ones."""
+        return page("DBSnapshots", lookups.snapshots(self.backend, self.params), self.params)
+
+    def describe_db_instances(self) -> ActionResult:
+        """By name, ARN or filter."""
+        filters = {one["Name"]: one["Values"] for one in self.params.get("Filters") or []}
+        return page("DBInstances", self.backend.describe_db_instances(self.params.get("DBInstanceIdentifier"), filters=filters), self.params)
 
     def describe_db_subnet_groups(self) -> ActionResult:
-        """In pages."""
-        return PaginatedResult({"DBSubnetGroups": self.backend.describe_db_subnet_groups(self.params.get("DBSubnetGroupName"))})
+        """By name."""
+        return page("DBSubnetGroups", self.backend.describe_db_subnet_groups(self.params.get("DBSubnetGroupName")), self.params)
 
     def describe_db_instance_automated_backups(self) -> ActionResult:
         """With the window that can be restored to."""
-        return ActionResult({"DBInstanceAutomatedBackups": lookups.automated_backups(self.backend, self.params)})
+        return page("DBInstanceAutomatedBackups", lookups.automated_backups(self.backend, self.params), self.params)
 
     def describe_events(self) -> ActionResult:
-        """Of the last hour unless it says otherwise, in pages."""
+        """Of the last hour unless it says otherwise."""
         if self.params.get("SourceIdentifier") and not self.params.get("SourceType"):
             raise refusals.refuse("InvalidParameterCombination", "Cannot specify source identifier without source type")
-        return PaginatedResult({"Events": events.matching(self.backend.events, self.params)})
+        return page("Events", events.matching(self.backend.events, self.params), self.params)
 
     def describe_db_parameter_groups(self) -> ActionResult:
         """moto answers an empty list for one that does not exist."""
-        name = self.params.get("DBParameterGroupName")
-        if name and not any(one.name == name.lower() for one in self.backend.db_parameter_groups.values()):
-            raise refusals.DBParameterGroupNotFoundError(name)
-        return super().describe_db_parameter_groups()
+        return page("DBParameterGroups", lookups.parameter_groups(self.backend, self.params.get("DBParameterGroupName")), self.params)
+
+    def describe_db_parameters(self) -> ActionResult:
+        """Those that were modified; RDS also lists all others with their defaults."""
+        (group,) = lookups.parameter_groups(self.backend, self.params["DBParameterGroupName"])
+        return page("Parameters", list(group.parameters.values()), self.params)
+
+    def describe_option_groups(self) -> ActionResult:
+        """By name and engine."""
+        return page("OptionGroupsList", lookups.option_groups(self.backend, self.params), self.params)
+
+    def describe_event_subscriptions(self) -> ActionResult:
+        """By name."""
+        return page("EventSubscriptionsList", list(self.backend.describe_event_subscriptions(self.params.get("SubscriptionName"))), self.params)
 
     def delete_db_parameter_group(self) -> ActionResult:
         """Only one that nothing uses."""
@@ -123,6 +139,11 @@ class LabResponse(RDSResponse):
     def create_option_group(self) -> ActionResult:
         """moto knows PostgreSQL up to 13 only."""
         return ActionResult({"OptionGroup": lookups.create_option_group(self.backend, self.params)})
+
+    def delete_option_group(self) -> ActionResult:
+        """Only one that nothing uses."""
+        refusals.check_option_group_unused(self.backend, self.params["OptionGroupName"])
+        return super().delete_option_group()
 
     def list_tags_for_resource(self) -> ActionResult:
         """moto answers an empty list for what does not exist."""

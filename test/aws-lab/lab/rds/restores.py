@@ -14,7 +14,7 @@ from ..postgres.parameters import recoverable
 from .backend import LabBackend
 from .creation import begin, taken_over
 from .instance import LabInstance
-from .refusals import check_groups, check_new_identifier, refuse
+from .refusals import check_groups, check_key, check_new_identifier, refuse
 from .snapshot import LabSnapshot, earliest
 
 
@@ -26,7 +26,8 @@ def from_snapshot(backend: LabBackend, params: Any) -> LabInstance:
     if snapshot.status != "available" or snapshot.backup is None:
         raise refuse("InvalidDBSnapshotState", f"The snapshot {snapshot.resource_id} is not in available state but in {snapshot.status}.")
     check_groups(backend, params)
-    _check_key(backend, snapshot)
+    if snapshot.encrypted:
+        check_key(backend, snapshot.kms_key_id or "")
     instance = _instance(backend, params, identifier, snapshot.database, snapshot)
     held = backend.lab.backups.hold(snapshot.backup)
 
@@ -114,15 +115,3 @@ def _target(source: Any, params: Any) -> datetime:
     if target < first:
         raise refuse("InvalidParameterValue", f"The specified instance cannot be restored to a time earlier than {first.isoformat()}Z.")
     return target
-
-
-def _check_key(backend: LabBackend, snapshot: LabSnapshot) -> None:
-    """The key of a snapshot of another account lets this account in, by its policy or by a grant."""
-    if not snapshot.encrypted or not snapshot.kms_key_id or not snapshot.kms_key_id.startswith("arn:"):
-        return
-    region, account = snapshot.kms_key_id.split(":")[3:5]
-    keys = backend.get_backend("kms", region, account)
-    key = keys.describe_key(snapshot.kms_key_id)
-    let_in = account == backend.account_id or backend.account_id in key.policy or any(backend.account_id in grant.grantee_principal for grant in key.grants.values())
-    if not key.enabled or not let_in:
-        raise refuse("KMSKeyNotAccessibleFault", f"Specified KMS key [{snapshot.kms_key_id}] does not exist, is not enabled or you do not have permissions to access it.")
