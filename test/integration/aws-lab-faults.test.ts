@@ -42,9 +42,9 @@ describe('a fault of the AWS lab', () => {
   });
 
   it('ends after its time', async () => {
-    await lab.control.fault({ kind: 'serverError', forSeconds: 0.4 });
+    await lab.control.fault({ kind: 'serverError', forSeconds: 1.5 });
     expect(await refusal(look())).toBe('ServiceUnavailable');
-    await sleep(450);
+    await sleep(1600);
     await look();
   });
 
@@ -64,13 +64,13 @@ describe('a fault of the AWS lab', () => {
 
   it('lets reads answer as of some time ago: what was made is not there yet, what was deleted still is', async () => {
     await rds.send(new CreateDBParameterGroupCommand(group('old')));
-    await sleep(700);
+    await sleep(1700);
     await rds.send(new CreateDBParameterGroupCommand(group('new')));
     await rds.send(new DeleteDBParameterGroupCommand({ DBParameterGroupName: 'old' }));
-    const fault = await lab.control.fault({ kind: 'staleReads', seconds: 0.6 });
+    const fault = await lab.control.fault({ kind: 'staleReads', seconds: 1.6 });
     expect(await groups()).toContain('old');
     expect(await groups()).not.toContain('new');
-    await sleep(650);
+    await sleep(1700);
     expect(await groups()).toContain('new');
     await lab.control.clearFaults(fault);
     expect(await groups()).not.toContain('old');

@@ -1,8 +1,8 @@
-import { type DBInstance, DeleteDBInstanceCommand, DescribeDBInstanceAutomatedBackupsCommand, DescribeDBInstancesCommand, DescribeDBSnapshotsCommand, RestoreDBInstanceToPointInTimeCommand, type RDSClient } from '@aws-sdk/client-rds';
+import { type DBInstance, DeleteDBInstanceCommand, DescribeDBInstanceAutomatedBackupsCommand, DescribeDBInstancesCommand, DescribeDBSnapshotsCommand, ModifyDBInstanceCommand, RestoreDBInstanceToPointInTimeCommand, type RDSClient } from '@aws-sdk/client-rds';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
-import { ask, createSource, rdsClient, refusal, untilGone, untilInstance, withMaster } from '../support/aws-lab-rds.ts';
+import { ask, createSource, rdsClient, refusal, untilGone, untilInstance, untilModified, withMaster } from '../support/aws-lab-rds.ts';
 
 let lab: AwsLab;
 let rds: RDSClient;
@@ -50,8 +50,11 @@ describe('recovery to a point in time in the AWS lab', () => {
   it('has what was committed before that second, and nothing that came later', async () => {
     await Promise.all([restore('second', { RestoreTime: moments[1]! }), restore('newest', { UseLatestRestorableTime: true })]);
     const passed: string[] = [];
+    // Long enough to be seen on a busy machine.
+    await lab.control.durations({ modify: 1000 });
     const [second, newest] = await Promise.all([untilInstance(rds, 'second', 'available', passed), untilInstance(rds, 'newest')]);
     expect(passed).toEqual(['creating', 'modifying', 'available']);
+    await lab.control.durations({ modify: 100 });
     expect(await ask(second, 'SELECT array_agg(n) FROM row_a_second')).toEqual([1]);
     expect(await ask(newest, 'SELECT array_agg(n) FROM row_a_second')).toEqual([1, 2]);
     await withMaster(second, (client) => client.query('INSERT INTO row_a_second VALUES (9)'));
@@ -72,6 +75,8 @@ describe('recovery to a point in time in the AWS lab', () => {
 
   it('can reach what is archived and no more: the latest restorable time is not now', async () => {
     await lab.control.archive({ paused: true });
+    // One that was under way has ended, too, when this has.
+    await lab.control.archiveNow('source');
     const stopped = await latest();
     await sleep(1100);
     expect(await latest()).toEqual(stopped);
@@ -93,13 +98,16 @@ describe('recovery to a point in time in the AWS lab', () => {
     expect(await refusal(unprotected)).toBe('PointInTimeRestoreNotEnabled');
   });
 
-  it('works from the automated backups that a deleted instance left, and not once they went with it', async () => {
+  it('works from the automated backups that a deleted instance left, which go when the retention is set to 0', async () => {
     await rds.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'source', SkipFinalSnapshot: true, DeleteAutomatedBackups: false }));
     await untilGone(rds, 'source');
     const { DBInstanceAutomatedBackups: [kept] = [] } = await rds.send(new DescribeDBInstanceAutomatedBackupsCommand({ DBInstanceIdentifier: 'source' }));
     expect(kept?.Status).toBe('retained');
     await rds.send(new RestoreDBInstanceToPointInTimeCommand({ SourceDbiResourceId: kept!.DbiResourceId!, TargetDBInstanceIdentifier: 'again', UseLatestRestorableTime: true }));
     expect(await ask(await untilInstance(rds, 'again'), 'SELECT count(*)::int FROM row_a_second')).toBe(3);
+    await rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'again', BackupRetentionPeriod: 0 }));
+    await untilModified(rds, 'again');
+    expect((await rds.send(new DescribeDBSnapshotsCommand({ DBInstanceIdentifier: 'again' }))).DBSnapshots).toEqual([]);
     await rds.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'again', FinalDBSnapshotIdentifier: 'last' }));
     await untilGone(rds, 'again');
     const { DBSnapshots } = await rds.send(new DescribeDBSnapshotsCommand({ DBInstanceIdentifier: 'again' }));

@@ -58,9 +58,11 @@ describe('the AWS lab refuses as RDS does', () => {
   });
 
   it('to restore from a snapshot that is not there yet, or to take two at once', async () => {
+    await lab.control.durations({ snapshot: 2000, backUp: 2000 });
     await rds.send(new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'source', DBSnapshotIdentifier: 'new' }));
     expect(await refusal(restore({ DBSnapshotIdentifier: 'new' }))).toBe('InvalidDBSnapshotState');
     expect(await refusal(rds.send(new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'source', DBSnapshotIdentifier: 'two' })))).toBe('InvalidDBInstanceState');
+    await lab.control.durations({ snapshot: 100, backUp: 100 });
     await untilInstance(rds, 'source');
   });
 });

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
-import { ask, createSource, MASTER, rdsClient, untilGone, untilInstance, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
+import { ask, createSource, MASTER, rdsClient, untilGone, untilInstance, untilModified, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
 
 let lab: AwsLab;
 let rds: RDSClient;
@@ -13,7 +13,7 @@ let source: DBInstance;
 beforeAll(async () => {
   lab = await startAwsLab();
   rds = rdsClient(lab);
-  source = await createSource(rds, 'source');
+  source = await createSource(rds, 'source', { BackupRetentionPeriod: 0 });
 });
 
 afterAll(() => lab?.stop());
@@ -47,13 +47,11 @@ describe('an instance of the AWS lab', () => {
     const changed = 'another-for-tests-only';
     const { DBInstance: answered } = await rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'source', MasterUserPassword: changed }));
     expect(answered).toMatchObject({ DBInstanceStatus: 'available', PendingModifiedValues: { MasterUserPassword: '****' } });
-    await untilInstance(rds, 'source', 'modifying');
-    await untilInstance(rds, 'source');
+    await untilModified(rds, 'source');
     expect(await ask(source, 'SELECT 1', { password: changed })).toBe(1);
     await expect(ask(source, 'SELECT 1')).rejects.toThrow(/password authentication failed/);
     await rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'source', MasterUserPassword: MASTER.password }));
-    await untilInstance(rds, 'source', 'modifying');
-    await untilInstance(rds, 'source');
+    await untilModified(rds, 'source');
   });
 
   it('restarts its server when it is rebooted', async () => {
@@ -83,6 +81,8 @@ describe('a snapshot of the AWS lab', () => {
     expect(progress.at(-1)).toBe(100);
 
     const passed: string[] = [];
+    // Long enough to be seen on a busy machine.
+    await lab.control.durations({ modify: 1000 });
     await rds.send(new RestoreDBInstanceFromDBSnapshotCommand({ DBInstanceIdentifier: 'copy', DBSnapshotIdentifier: 'busy', BackupRetentionPeriod: 0 }));
     const copy = await untilInstance(rds, 'copy', 'available', passed);
     expect(passed).toEqual(['creating', 'modifying', 'available']);
@@ -109,8 +109,20 @@ describe('a snapshot of the AWS lab', () => {
     expect(() => process.kill(server.pid, 0)).toThrow('ESRCH');
     expect(existsSync(directory)).toBe(false);
     const backups = path.join(directory, '..', '..', 'backups');
-    expect(readdirSync(backups)).toHaveLength(2);
-    await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: 'busy' }));
     expect(readdirSync(backups)).toHaveLength(1);
+    await rds.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: 'busy' }));
+    expect(readdirSync(backups)).toEqual([]);
+  });
+});
+
+describe('an AWS lab that is stopped', () => {
+  it('leaves no process and no folder, and can be stopped again', async () => {
+    const [server] = await lab.control.servers();
+    const folder = path.join(server!.dataDirectory, '..', '..', '..');
+    expect(existsSync(folder)).toBe(true);
+    await lab.stop();
+    await lab.stop();
+    for (const pid of [lab.pid, server!.pid]) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+    expect(existsSync(folder)).toBe(false);
   });
 });

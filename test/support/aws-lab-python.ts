@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,8 +53,8 @@ async function advised(done: Promise<unknown>, advice: string): Promise<void> {
   });
 }
 
-/** Beside the sources, also when this file was bundled into dist. */
+/** Beside the sources, also when this file was compiled into dist. */
 function findLab(): string {
-  const here = fileURLToPath(new URL('../aws-lab', import.meta.url));
-  return here.includes(`${path.sep}dist${path.sep}`) ? here.replace(`${path.sep}dist${path.sep}`, path.sep) : here;
+  const beside = fileURLToPath(new URL('../aws-lab', import.meta.url));
+  return existsSync(beside) ? beside : fileURLToPath(new URL('../../../test/aws-lab', import.meta.url));
 }

@@ -37,6 +37,16 @@ export async function untilInstance(rds: RDSClient, identifier: string, wanted =
   throw new Error(`${identifier} did not become ${wanted}: ${passed.join(', ')}`);
 }
 
+/** Polls until what ModifyDBInstance asked for is done. */
+export async function untilModified(rds: RDSClient, identifier: string): Promise<DBInstance> {
+  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+    const { DBInstances: [found] = [] } = await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier }));
+    // Just after the answer it still says that it is available, with something pending.
+    if (found?.DBInstanceStatus === 'available' && Object.keys(found.PendingModifiedValues ?? {}).length === 0) return found;
+  }
+  throw new Error(`${identifier} was not modified`);
+}
+
 /** Polls until an instance has gone. */
 export async function untilGone(rds: RDSClient, identifier: string): Promise<void> {
   for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(POLL_MS)) {

@@ -4,10 +4,11 @@
  * tests that measure time. Exits 0 even when one cannot be built: only the tests that need it fail, and they say why again.
  */
 import { resolveAuthorizingServer } from './authorizing-server.ts';
+import { resolveLabPython } from './aws-lab-python.ts';
 import { resolveObjectServer } from './object-server.ts';
 
 const log = (line: string) => process.stdout.write(`  ${line}\n`);
 
-for (const [name, resolve] of [['Temporal server that asks who calls', resolveAuthorizingServer], ['S3 server', resolveObjectServer]] as const) {
+for (const [name, resolve] of [['Temporal server that asks who calls', resolveAuthorizingServer], ['S3 server', resolveObjectServer], ['Python of the AWS lab', resolveLabPython]] as const) {
   log(`${name}: ${await resolve(log).catch((error: Error) => `MISSING: ${error.message}`)}`);
 }

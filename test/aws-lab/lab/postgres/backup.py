@@ -36,6 +36,7 @@ def take(cluster: Cluster, directory: str, copier: Copier) -> Backup:
         consistent = utcnow()
         cluster.host.write(os.path.join(data, "backup_label"), label)
         for name in sorted(os.listdir(os.path.join(cluster.data, "pg_wal"))):
-            if len(name) == 24 and first <= name <= last:
+            # Segments from the first to the last one, and what says which timelines there were.
+            if len(name) == 24 and first <= name <= last or name.endswith(".history"):
                 copier.file(os.path.join(cluster.data, "pg_wal", name), os.path.join(data, "pg_wal", name))
     return Backup(directory, taken, consistent)

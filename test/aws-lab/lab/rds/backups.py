@@ -99,6 +99,14 @@ def remove(backend: LabBackend, snapshot: Any) -> None:
         snapshot.backup = None
 
 
+def remove_automated(backend: LabBackend, instance: LabInstance) -> None:
+    """With the retention of an instance go its automated backups."""
+    with backend.lab.lock:
+        for one in backend.bases_of(instance):
+            remove(backend, one)
+        backend.journal.remember()
+
+
 def take_final(backend: LabBackend, instance: LabInstance, snapshot: LabSnapshot) -> None:
     """The snapshot that DeleteDBInstance asks for."""
     tell(backend, snapshot, "creating snapshot")
@@ -113,6 +121,7 @@ def _take(backend: LabBackend, instance: LabInstance, snapshot: LabSnapshot) -> 
     tell(backend, snapshot, "creating snapshot")
     try:
         _fill(backend, instance, snapshot)
+        backend.lab.wait(backend.lab.settings.seconds("backUp"), began, instance.gone)
     finally:
         if instance.status == "backing-up":
             backend.set_status(instance, "available")

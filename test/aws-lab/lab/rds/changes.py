@@ -102,6 +102,8 @@ def _modify(backend: LabBackend, instance: LabInstance, values: dict[str, Any], 
             backend.set_status(instance, "backing-up")
             backups.take_automated(backend, instance)
         instance.keep_archiving()
+        if not instance.backup_retention_period:
+            backups.remove_automated(backend, instance)
     backend.lab.wait(settings.seconds("modify"), began, instance.gone)
     backend.set_status(instance, "available")
 
@@ -143,7 +145,6 @@ def _delete(backend: LabBackend, instance: LabInstance, snapshot: LabSnapshot | 
         if keeps:
             backend.retained[instance.dbi_resource_id] = instance
         else:
-            for one in [one for one in backend.database_snapshots.values() if one.snapshot_type == "automated" and one.dbi_resource_id == instance.dbi_resource_id]:
-                backups.remove(backend, one)
+            backups.remove_automated(backend, instance)
         backend.journal.remember()
     tell(backend, instance, "deleted")
