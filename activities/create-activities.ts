@@ -7,6 +7,7 @@ import type { DatabaseDependencies, DrillDependencies } from './dr-test/dependen
 import { createDrillActivities } from './dr-test/create-drill-activities.ts';
 import { directoryStore } from './evidence/directory-store.ts';
 import { pastDrills } from './evidence/past-drills.ts';
+import { pastSteps } from './evidence/past-steps.ts';
 import type { DrillActivities } from './dr-test/drill-activities.ts';
 import { createNotifyActivities, type NotifyDependencies } from './notify/create-notify-activities.ts';
 import type { NotifyActivities } from './notify/notify-activities.ts';
@@ -16,6 +17,7 @@ export type ActivityDependencies = KernelDependencies & DatabaseDependencies & P
 /** Every activity, by name. */
 export function createActivities(dependencies: ActivityDependencies): KernelActivities & DrillActivities & BackupActivities & NotifyActivities {
   const { configuration, client, resolveSecret } = dependencies;
-  const drills: DrillDependencies = { ...dependencies, providerOf: createProviders(configuration), pastDrills: (database) => pastDrills(directoryStore(configuration.evidence.directory), database) };
+  const evidence = directoryStore(configuration.evidence.directory);
+  const drills: DrillDependencies = { ...dependencies, providerOf: createProviders(configuration, (target) => pastSteps(evidence, { runbook: 'dr-test', target, step: 'copy' })), pastDrills: (database) => pastDrills(evidence, database) };
   return { ...createKernelActivities(dependencies), ...createDrillActivities(drills), ...createBackupActivities(dependencies), ...createNotifyActivities({ configuration, namespace: client.options.namespace, resolveSecret }) };
 }

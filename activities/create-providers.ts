@@ -2,14 +2,17 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Configuration } from '../contracts/configuration.ts';
 import { archiveProvider } from './archive-provider/archive-provider.ts';
 import type { ProviderOf } from './dr-test/provider.ts';
+import { rdsProvider, type EarlierRestores } from './rds-provider/rds-provider.ts';
 
-/** The provider of each database, by `provider.kind`. A new backup tool is one more line here. */
-const PROVIDERS = { archive: archiveProvider };
-
-export function createProviders(configuration: Configuration): ProviderOf {
+/** The provider of each database, by `provider.kind`. A new backup tool is one more case here. */
+export function createProviders(configuration: Configuration, earlierRestores: EarlierRestores): ProviderOf {
   return (database) => {
     const settings = configuration.databases[database];
     if (!settings) throw ApplicationFailure.nonRetryable(`there is no database "${database}" in the configuration`, 'NOT_FOUND');
-    return PROVIDERS[settings.provider.kind]({ settings, configuration });
+    const { provider } = settings;
+    switch (provider.kind) {
+      case 'archive': return archiveProvider({ settings, configuration });
+      case 'rds': return rdsProvider({ settings, provider, database, earlierRestores });
+    }
   };
 }

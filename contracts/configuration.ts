@@ -4,6 +4,7 @@ import { evidenceCopySchema, localDirectory } from './evidence-copies.ts';
 import { gatePolicySchema, type GatePolicy } from './gate.ts';
 import { channelSchema, MOST_CHANNELS } from './notification.ts';
 import { groupsSchema, membersOf, normalName, peopleSchema, personOf, type Groups, type People } from './people.ts';
+import { rdsProviderSchema } from './rds.ts';
 import { HOST_NAME } from './search-attributes.ts';
 
 /** How to connect. Secrets are references: a file or the name of an environment variable, never the value. */
@@ -25,6 +26,8 @@ const archiveProviderSchema = z.strictObject({
   /** Directory that `archive_command` writes to. */
   walDirectory: z.string(),
 });
+
+export type ArchiveProvider = z.output<typeof archiveProviderSchema>;
 
 /** What is said of a number that YAML reads otherwise than PostgreSQL writes it: 1234.50 becomes 1234.5. */
 export const NUMBER_AS_WRITTEN = 'put it in quotes, as PostgreSQL writes it: this number is read as another text';
@@ -70,7 +73,7 @@ export const databaseSchema = z.strictObject({
   connection: connectionSchema,
   /** Host whose worker reads and writes this database's files, as it calls itself in task queues. Without it, the host that plans. */
   host: z.string().regex(HOST_NAME, 'use letters, digits, dots, _ and -, as in a host\'s name').optional(),
-  provider: z.discriminatedUnion('kind', [archiveProviderSchema]),
+  provider: z.discriminatedUnion('kind', [archiveProviderSchema, rdsProviderSchema]),
   manifest: manifestLimitsSchema.prefault({}),
   objectives: objectivesSchema.prefault({}),
   gates: z.record(z.string(), gatePolicySchema).default({}),

@@ -10,7 +10,7 @@ export const drTestInputSchema = z.strictObject({
   /** Name from the configuration; may be left out when there is only one. */
   database: z.string().max(100).optional(),
   recoveryPoint: z.union(
-    [z.enum(['latest', 'random']), z.strictObject({ id: z.string().regex(/^[A-Za-z0-9._-]{1,100}$/, 'an id has 1 to 100 letters, digits, dots, _ and -') }), z.strictObject({ time: instant })],
+    [z.enum(['latest', 'random']), z.strictObject({ id: z.string().regex(/^[A-Za-z0-9._:-]{1,255}$/, 'an id has 1 to 255 letters, digits, dots, colons, _ and -') }), z.strictObject({ time: instant })],
     { error: 'must be "latest", "random", {"id":"…"} or {"time":"2026-11-21T03:00:00Z"}' },
   ).default('latest'),
   depth: z.enum(['quick', 'standard']).default('standard'),
@@ -59,6 +59,8 @@ export interface DrillPlan {
   archive: { lastSegment: string | null; segments: number; bytes: number };
   /** Which of the point's manifests, and where it stops recovery in each database. */
   manifest: { id: string; databases: { name: string; lsn: string; tables: number }[] } | null;
+  /** Where it is not the manifest alone, at whose positions recovery stops: `living source`, with which the copy is compared after it was restored. */
+  comparesWith?: 'living source';
   /** `from`: what the time was predicted from, in words. */
   predicted: { bytes: number; seconds: number; from: string };
   /** `directory` as it will be named, but for the fence, which the lock gives; it is removed when the run ends, `leaseMs` after the grant at the latest. */

@@ -29,7 +29,9 @@ function resolveDatabase(settings: DatabaseSettings, at: (path: string) => strin
   const resolved: DatabaseSettings = {
     ...settings,
     connection: connection.passwordFile === undefined ? connection : { ...connection, passwordFile: at(connection.passwordFile) },
-    provider: { ...provider, repository: at(provider.repository), walDirectory: at(provider.walDirectory) },
+    provider: provider.kind === 'archive'
+      ? { ...provider, repository: at(provider.repository), walDirectory: at(provider.walDirectory) }
+      : { ...provider, repository: at(provider.repository), drill: { ...provider.drill, passwordKeyFile: at(provider.drill.passwordKeyFile) } },
   };
   if (probe && 'command' in probe) {
     const [program, ...rest] = probe.command;

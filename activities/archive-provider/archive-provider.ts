@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
+import { ApplicationFailure } from '@temporalio/common';
+import type { ArchiveProvider, Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { archiveLayout, findRecoveryPoint, listRecoveryPoints, readBackupFiles, readRecoveryPoint } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
@@ -24,7 +25,7 @@ import { asKnown, notAsWhom, productionHere } from './production-here.ts';
 
 /** Base backups with a WAL archive in directories of this host, restored by a PostgreSQL of this host. */
 export function archiveProvider({ settings, configuration }: { settings: DatabaseSettings; configuration: Configuration }): RecoveryProvider {
-  const { provider } = settings;
+  const provider = archiveOf(settings);
   const { drills } = configuration;
   const layout = archiveLayout({ root: provider.repository, walDirectory: provider.walDirectory });
   const point = (id: string) => readRecoveryPoint({ layout, id });
@@ -35,6 +36,8 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
 
   return {
     kind: provider.kind,
+    comparesWith: 'manifest',
+    worksOn: 'its host',
     async list() {
       const { points, unusable } = await listRecoveryPoints(layout);
       return { points: points.map(pointOf), unusable };
@@ -124,6 +127,12 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       return { commits: lost.commits, maintenance: lost.maintenance, lastCommitAt: lost.lastCommit ? new Date(lost.lastCommit.committedAt).toISOString() : null, knownFrom: unread !== null ? 'archive' : source ? 'source' : isOnDisk ? 'disk' : 'archive', unread };
     },
   };
+}
+
+/** @throws ApplicationFailure `CONFIGURATION` for a database that has none */
+export function archiveOf({ provider }: Pick<DatabaseSettings, 'provider'>): ArchiveProvider {
+  if (provider.kind === 'archive') return provider;
+  throw ApplicationFailure.nonRetryable(`this needs base backups and a WAL archive, and the database is kept by ${provider.kind}`, 'CONFIGURATION');
 }
 
 function pointOf({ id, startedAt, stoppedAt, publishedAt, sizeBytes, timeline, serverVersion, systemIdentifier }: RecoveryPoint): Point {

@@ -46,9 +46,7 @@ export async function publishManifestAlone(layout: ArchiveLayout, { name, file }
  */
 export async function readManifestOf({ layout, point, manifestId }: { layout: ArchiveLayout; point: RecoveryPoint; manifestId: string }): Promise<Manifest> {
   if (manifestId !== OWN) {
-    const alone = (await listAlone(layout)).alone.find(({ id }) => id === manifestId);
-    if (!alone) throw new RecoveryFailure('BACKUP_DAMAGED', `The manifest ${manifestId} was there when the drill was planned, and is gone from ${manifestsDirectory(layout)}.`, { files: [manifestId] });
-    return readAlone(alone);
+    return readManifestAlone(layout, manifestId);
   }
   const own = await ownManifest(layout, point);
   if (!own) throw new RecoveryFailure('BACKUP_DAMAGED', `Backup "${point.id}" was published without a manifest.`, { files: ['manifest.json'] });
@@ -86,6 +84,26 @@ export async function chooseManifest({ layout, point, wal, until }: ChooseManife
 
 function firstLsn({ manifest }: UsableManifest): bigint {
   return parseLsn(manifest.databases[0]?.lsn ?? '0/0');
+}
+
+/**
+ * The newest manifest that was taken alone before an instant, for copies that are held against their living source; of which cluster
+ * it is, that says.
+ */
+export async function chooseManifestBefore(layout: ArchiveLayout, until: string): Promise<ChosenManifest> {
+  const { alone, unproven } = await listAlone(layout);
+  const passedOver: UnusablePoint[] = unproven.map((id) => ({ id, failure: new RecoveryFailure('BACKUP_DAMAGED', 'its name holds no hash to prove it by; take a new one.') }));
+  const usable: UsableManifest[] = [];
+  for (const one of alone) await readAlone(one).then((manifest) => usable.push({ id: one.id, manifest }), (failure: Error) => passedOver.push({ id: one.id, failure }));
+  const takenAt = ({ manifest }: UsableManifest) => Math.max(...manifest.databases.map((database) => Date.parse(database.takenAt)));
+  return { usable: usable.filter((one) => takenAt(one) <= Date.parse(until)).sort((a, b) => takenAt(b) - takenAt(a))[0], passedOver };
+}
+
+/** One that {@link chooseManifestBefore} chose. @throws RecoveryFailure `BACKUP_DAMAGED` */
+export async function readManifestAlone(layout: ArchiveLayout, manifestId: string): Promise<Manifest> {
+  const one = (await listAlone(layout)).alone.find(({ id }) => id === manifestId);
+  if (!one) throw new RecoveryFailure('BACKUP_DAMAGED', `The manifest ${manifestId} was there when the drill was planned, and is gone from ${manifestsDirectory(layout)}.`, { files: [manifestId] });
+  return readAlone(one);
 }
 
 /** The backup's own must be what was published: a backup whose manifest is lost or changed is damaged, not one without. */

@@ -2,7 +2,8 @@ import { stat } from 'node:fs/promises';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { lookAt } from '../archive/look-at.ts';
-import { archiveLayout, listRecoveryPoints } from '../archive/layout.ts';
+import { listRecoveryPoints } from '../archive/layout.ts';
+import { keptIn, layoutOf } from './kept-in.ts';
 import { type Isolation, productionPathsOf, socketFile, usersOf } from '../drill/drill.ts';
 import { inTurn } from '../kernel/in-turn.ts';
 import { serverUser } from '../postgres/server-user.ts';
@@ -34,7 +35,7 @@ export async function productionHere({ databases }: Pick<Configuration, 'databas
     const asked = host.startsWith('/') ? [host] : LOOPBACK.has(host) ? USUAL_SOCKETS : [];
     const sockets = asked.map((directory) => ({ directory, port }));
     // No other call waits for one that does not come back.
-    const found = await inTurn(`${provider.repository}\n${provider.walDirectory}`, patienceMs, () => lookIn(provider)).catch(({ message }: Error) => message);
+    const found = await inTurn(keptIn(provider).join('\n'), patienceMs, () => lookIn(provider)).catch(({ message }: Error) => message);
     if (typeof found === 'string') return { paths: [], sockets, unanswered: [`the repository of database "${name}", ${provider.repository}, or its archive cannot be looked into (${found})`] };
     const { paths, newest } = found;
     return { paths, sockets: [...sockets, ...(newest?.sourceSocketDirectories ?? []).map((directory) => ({ directory, port: newest?.sourcePort ?? port }))], unanswered: [] };
@@ -45,8 +46,8 @@ export async function productionHere({ databases }: Pick<Configuration, 'databas
   return { paths: [...new Set(all.flatMap(({ paths }) => paths))], sockets: found.flat(), unanswered: all.flatMap(({ unanswered }) => unanswered) };
 }
 
-async function lookIn({ repository, walDirectory }: DatabaseSettings['provider']): Promise<{ paths: string[]; newest: RecoveryPoint | undefined }> {
-  const layout = archiveLayout({ root: repository, walDirectory });
+async function lookIn(provider: DatabaseSettings['provider']): Promise<{ paths: string[]; newest: RecoveryPoint | undefined }> {
+  const layout = layoutOf(provider);
   // One whose backups cannot be read now is none the less there.
   const newest = (await listRecoveryPoints(layout).catch(() => undefined))?.points.at(-1);
   const paths = productionPathsOf(layout, newest);

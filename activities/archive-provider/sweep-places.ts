@@ -3,6 +3,7 @@ import { endDrill } from '../drill/destroy.ts';
 import { refuseOpenToOthers } from '../drill/private-place.ts';
 import { closePlace, drillPlace, placeName } from './drill-place.ts';
 import { findPlaces, sweep, type FoundPlace, type SweepTools } from './sweep.ts';
+import { keptIn } from './kept-in.ts';
 
 /**
  * Removes the drills that this host was lost with, when a worker starts and now and then. Where others could exchange them
@@ -29,7 +30,7 @@ export async function sweepAbandonedPlaces(tools: SweepTools): Promise<string[]>
     ...kind,
     close: (record, refuse) => {
       const provider = databases[record.database]?.provider;
-      return closePlace(directory, record, provider ? [provider.repository, provider.walDirectory] : [], refuse);
+      return closePlace(directory, record, provider ? keptIn(provider) : [], refuse);
     },
   }, tools);
 }

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { Context } from '@temporalio/activity';
 import { hostTaskQueue } from '../../contracts/search-attributes.ts';
 import { publishBackup, takeBaseBackup } from '../archive/base-backup.ts';
-import { archiveLayout, backupPaths } from '../archive/layout.ts';
+import { backupPaths } from '../archive/layout.ts';
 import { identifyServer, refuseOtherServersFiles } from '../archive/source-host.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { takeManifest } from '../manifest/take-manifest.ts';
@@ -19,7 +19,12 @@ import type { BackupActivities, BackupPlaceCall, BackupRef } from './backup-acti
 import { reasonsOf } from '../dr-test/findings.ts';
 import { settingsIn, type DatabaseDependencies } from '../dr-test/dependencies.ts';
 import { applicationName, backupId } from '../kernel/names.ts';
+import { archiveOf } from '../archive-provider/archive-provider.ts';
+import { layoutOf } from '../archive-provider/kept-in.ts';
 import { publishManifestAlone } from '../archive-provider/manifests.ts';
+
+/** Of RDS itself. */
+const RDS_DATABASE = 'rdsadmin';
 
 /** How long the archiver may take for one segment. */
 const ARCHIVE_TIMEOUT_MS = 10 * 60_000;
@@ -27,17 +32,15 @@ const ARCHIVE_TIMEOUT_MS = 10 * 60_000;
 /** What taking a backup does, for databases whose backups are base backups with a WAL archive. */
 export function createBackupActivities({ configuration, resolvePassword, host = hostname() }: DatabaseDependencies): BackupActivities {
   const settingsOf = (database: string) => settingsIn(configuration, database);
-  const layoutOf = (database: string) => {
-    const { provider } = settingsOf(database);
-    return archiveLayout({ root: provider.repository, walDirectory: provider.walDirectory });
-  };
-  const placeOf = (call: Pick<BackupPlaceCall, 'database' | 'owner' | 'fence'>) => backupPlace(layoutOf(call.database).incoming, call);
+  const layoutFor = (database: string) => layoutOf(settingsOf(database).provider);
+  const placeOf = (call: Pick<BackupPlaceCall, 'database' | 'owner' | 'fence'>) => backupPlace(layoutFor(call.database).incoming, call);
   const connect = (backup: Pick<BackupRef, 'database' | 'owner'>) => sourceConfig(settingsOf(backup.database).connection, resolvePassword, applicationName(backup.owner));
 
   return classified<BackupActivities>({
     async planBackup({ database, owner, startedAtMs, copiesFiles }) {
       const config = await connect({ database, owner });
       return withClient(config(), async (client) => {
+        if (copiesFiles) archiveOf(settingsOf(database));
         if (copiesFiles) await refuseOtherServersFiles(await identifyServer(client));
         const { rows: [row] } = await client.query<{ size: string; version: string; wal_level: string; slots: string; used: string }>(
           `SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database WHERE datallowconn)::text AS size, current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
@@ -56,7 +59,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
       await endSessions(config(), applicationName(backup.owner));
       const part = await openAttempt(placeOf(backup), Context.current().info.attempt, signal);
       const point = await takeBaseBackup({
-        id: backup.id, connection: config(), applicationName: `${applicationName(backup.owner)} backup`, incoming: join(placeOf(backup), part), walDirectory: layoutOf(backup.database).wal,
+        id: backup.id, connection: config(), applicationName: `${applicationName(backup.owner)} backup`, incoming: join(placeOf(backup), part), walDirectory: layoutFor(backup.database).wal,
         archiveTimeoutMs: ARCHIVE_TIMEOUT_MS, reserveBytes: configuration.drills.reserve, bytesPerSecond: configuration.drills.copyBytesPerSecond, signal, onProgress,
       });
       return { part, bytes: point.sizeBytes, files: point.fileCount, startLsn: point.startLsn, stopLsn: point.stopLsn, seconds: (performance.now() - started) / 1000 };
@@ -65,12 +68,12 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
     takeManifest: ({ backup }) => longActivity(async ({ signal, onProgress }) => {
       const started = performance.now();
       const config = await connect(backup);
-      const { manifest: limits, connection } = settingsOf(backup.database);
+      const { manifest: limits, connection, provider } = settingsOf(backup.database);
       // An attempt whose worker died may still be reading: its snapshot would hold back vacuum until it ends.
       signal.throwIfAborted();
       await endSessions(config(), applicationName(backup.owner));
       const manifest = await takeManifest({
-        connect: config, database: connection.database, applicationName: applicationName(backup.owner), signal,
+        connect: config, database: connection.database, except: provider.kind === 'rds' ? [RDS_DATABASE] : [], applicationName: applicationName(backup.owner), signal,
         limits: { connections: limits.connections, statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout, maxBlockingMs: limits.maxBlocking, maxXminAgeMs: limits.maxXminAge, maxRetainedWalBytes: limits.maxRetainedWal, dutyCycle: limits.dutyCycle },
         onProgress: (progress) => onProgress({ phase: `${progress.phase} of ${progress.database}`, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal }),
       });
@@ -88,33 +91,35 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
     }),
 
     awaitArchived: ({ backup }) => longActivity(async ({ signal, onProgress }) => {
+      // Whoever compares with the living source needs no WAL beyond the manifest.
+      if (settingsOf(backup.database).provider.kind !== 'archive') return { lastSegment: 'none: RDS keeps its WAL for itself' };
       const config = await connect(backup);
       const { segment, segmentSize } = await withClient(config(), (client) => markEndOfManifest(client, backup.id));
-      await awaitSegment({ directory: layoutOf(backup.database).wal, segment, segmentSize, timeoutMs: ARCHIVE_TIMEOUT_MS, signal, onWait: () => onProgress({ phase: `waiting for ${segment}`, bytesDone: 0, bytesTotal: 0 }) });
+      await awaitSegment({ directory: layoutFor(backup.database).wal, segment, segmentSize, timeoutMs: ARCHIVE_TIMEOUT_MS, signal, onWait: () => onProgress({ phase: `waiting for ${segment}`, bytesDone: 0, bytesTotal: 0 }) });
       return { lastSegment: segment };
     }),
 
     publishBackup: ({ backup }) => longActivity(async ({ signal }) => {
-      const { backups } = layoutOf(backup.database);
+      const { backups } = layoutFor(backup.database);
       await mkdir(backups, { recursive: true, mode: 0o700 });
       await publishBackup({ incoming: join(placeOf(backup), backup.part ?? ''), backups, id: backup.id, signal });
       return { directory: join(backups, backup.id) };
     }),
 
     publishManifest: ({ backup }) => longActivity(async () => ({
-      file: await publishManifestAlone(layoutOf(backup.database), { name: backup.id, file: backupPaths(placeOf(backup)).manifest }),
+      file: await publishManifestAlone(layoutFor(backup.database), { name: backup.id, file: backupPaths(placeOf(backup)).manifest }),
     })),
 
-    openBackupPlace: (call) => longActivity(() => openBackupPlace(layoutOf(call.database).incoming, call)),
+    openBackupPlace: (call) => longActivity(() => openBackupPlace(layoutFor(call.database).incoming, call)),
 
     closeBackupPlace: (call) => longActivity(async () => {
-      const destroyed = await closeBackupPlace(layoutOf(call.database).incoming, call);
+      const destroyed = await closeBackupPlace(layoutFor(call.database).incoming, call);
       const config = await connect(call).catch(() => undefined);
       // A source that does not answer is what the proof says, after what is on this host is gone.
       const ended = config ? await endSourceSessions(config(), applicationName(call.owner)) : 0;
       return { destroyed: [...destroyed, ...(ended > 0 ? [`${ended} sessions at the source`] : [])] };
     }),
 
-    proveBackupPlaceAbsent: (call) => longActivity(async () => proveBackupPlaceAbsent(layoutOf(call.database).incoming, call, (await connect(call))(), Context.current().info.attempt)),
+    proveBackupPlaceAbsent: (call) => longActivity(async () => proveBackupPlaceAbsent(layoutFor(call.database).incoming, call, (await connect(call))(), Context.current().info.attempt)),
   });
 }

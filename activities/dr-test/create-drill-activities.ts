@@ -5,10 +5,12 @@ import { applicationName } from '../kernel/names.ts';
 import { withClient } from '../postgres/source.ts';
 import { classified } from '../temporal/classify.ts';
 import { type ActivityProgress, longActivity } from '../temporal/long-activity.ts';
+import type { ComparisonResult } from '../../contracts/manifest.ts';
 import { compareWithManifest } from '../manifest/compare-manifest.ts';
+import { compareSince } from '../manifest/since/compare-since.ts';
 import { checkCollations } from './collation-check.ts';
 import { settingsIn, type DrillDependencies } from './dependencies.ts';
-import type { DrillActivities, DrillRef } from './drill-activities.ts';
+import type { CompareResult, DrillActivities, DrillRef } from './drill-activities.ts';
 import { drillSource } from './drill-source.ts';
 import { comparisonChecks, reasonsOf } from './findings.ts';
 import { measureHostAhead } from './host-clock.ts';
@@ -72,6 +74,17 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       const started = performance.now();
       const provider = providerOf(drill.database);
       const manifest = await provider.readManifest(drill.recoveryPointId, manifestId);
+      if (provider.comparesWith === 'living source') {
+        const source = await sourceOf(drill);
+        const limits = settingsOf(drill.database).manifest;
+        const answers = source && await withClient(source(database), (client) => client.query('SELECT'), signal).then(() => true, () => false);
+        const result = await compareSince({
+          connect: await provider.address(drill), source: source && answers ? { connect: (name) => source(name), limits: { statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout } } : null,
+          manifest, database, connections: limits.connections, depth, applicationName: applicationName(drill.owner), signal,
+          onProgress: (progress) => onProgress({ phase: `${progress.phase} of ${database}`, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal }),
+        });
+        return comparedAs(result, started);
+      }
       const position = manifest.databases.find((entry) => entry.database === database);
       // A server that was killed since it was replayed is brought back to where it waited.
       if (position) await provider.recoverTo(drill, position.lsn, { signal, onProgress: () => undefined });
@@ -79,10 +92,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
         connect: await provider.address(drill), manifest,
         database, connections: drills.connections, depth, signal, onProgress: (progress) => onProgress({ phase: `${progress.phase} of ${database}`, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal }),
       });
-      return {
-        tables: result.compared.tables, rows: result.compared.rows, counted: result.counted, objects: result.compared.catalogObjects, checks: comparisonChecks(result),
-        notVerified: reasonsOf(result.notVerified), seconds: secondsSince(started),
-      };
+      return comparedAs(result, started);
     }),
 
     recoverToEnd: ({ drill }) => longActivity(async (tools) => {
@@ -135,6 +145,11 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       return sessions ? { ...proof, looked: [...proof.looked, sessions.looked], found: [...proof.found, ...sessions.found] } : proof;
     }),
   });
+}
+
+function comparedAs(result: ComparisonResult, started: number): CompareResult {
+  const { compared, counted } = result;
+  return { tables: compared.tables, rows: compared.rows, counted, objects: compared.catalogObjects, checks: comparisonChecks(result), notVerified: reasonsOf(result.notVerified), seconds: secondsSince(started) };
 }
 
 function secondsSince(started: number): number {

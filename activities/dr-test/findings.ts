@@ -15,7 +15,11 @@ export function comparisonChecks(result: ComparisonResult): Check[] {
 }
 
 /** No more than was compared. */
-function whatIsEqual({ compared, counted, lsn }: ComparisonResult): string {
+function whatIsEqual({ compared, counted, lsn, coverage, takenAt }: ComparisonResult): string {
+  if (coverage) {
+    const { byManifest, bySource, changedSince, unknown } = coverage;
+    return `${byManifest + bySource} of ${byManifest + bySource + changedSince + unknown} rows are exactly as they were: ${byManifest} in ranges that nobody touched since the manifest of ${takenAt}, ${bySource} as the source still has them; ${changedSince} the source has changed since${unknown === 0 ? '' : `, and ${unknown} could be held against neither`}; ${compared.catalogObjects} definitions and ${compared.sequences} sequences`;
+  }
   const rows = compared.tables > 0 || counted.tables === 0 ? `${compared.rows} rows in ${compared.tables} tables, ` : '';
   const equal = `${rows}${compared.catalogObjects} definitions and ${compared.sequences} sequences are as at ${lsn}`;
   return counted.tables === 0 ? equal : `${equal}; ${counted.rows} rows in ${counted.tables} tables are as many as there, and were not compared`;

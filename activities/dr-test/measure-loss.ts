@@ -109,7 +109,7 @@ function accountOf({ lost, lastRecoveredAt, beganAt, until, toATime, silence }: 
     return { rpaSeconds, lostTransactions: null, method: `${why}: at most the time from the last archived commit that was recovered to the instant of declaration; how many transactions were lost is not known${from}${target}` };
   }
   const maintenance = lost.maintenance === 0 ? '' : `; ${lost.maintenance} more wrote nothing, or nothing but statistics of tables (ANALYZE, VACUUM), and ${lost.maintenance === 1 ? 'does' : 'do'} not count`;
-  const where = lost.knownFrom === 'source' ? "the source's own WAL" : `the WAL on the source's disk (${silence})`;
+  const where = lost.knownFrom === 'source' ? lost.countedIn ?? "the source's own WAL" : `the WAL on the source's disk (${silence})`;
   if (lost.commits === 0) {
     return { rpaSeconds: 0, lostTransactions: 0, method: `every transaction that the source had committed at the instant of declaration is in the restored database, according to ${where}${maintenance}${target}` };
   }

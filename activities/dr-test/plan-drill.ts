@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
-import { hostTaskQueue } from '../../contracts/search-attributes.ts';
+import { hostTaskQueue, TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { backupBeganMs } from '../kernel/names.ts';
 import type { ResolvePassword } from '../postgres/source.ts';
 import type { DrillDependencies } from './dependencies.ts';
@@ -46,7 +46,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   if (usable) notVerified.byDesign.push('entries of indexes: only definitions are compared, and not that each entry is one of its table');
   const archiveEnd = `the end of the archive (${supply.reachesUntil})`;
   const end = recoverTo ? `${recoverTo.time}, or ${archiveEnd} where what it holds ends before that` : archiveEnd;
-  notVerified.byDesign.push(...(usable?.manifest.databases ?? []).map(({ database, lsn, takenAt }) => `${database}, what was committed after ${lsn} (${takenAt}): replayed up to ${end}, not compared`));
+  if (provider.comparesWith === 'manifest') notVerified.byDesign.push(...(usable?.manifest.databases ?? []).map(({ database, lsn, takenAt }) => `${database}, what was committed after ${lsn} (${takenAt}): replayed up to ${end}, not compared`));
   for (const { id, failure } of passedOver) {
     // Names begin with the time. One that is newer, or might have been drawn, is what was asked about: the older one's soundness says nothing of it.
     // Not so one that began after the instant; of a name that is not ours that is not known.
@@ -57,10 +57,11 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   notVerified.byDesign.push(...unreadable.map(({ id, failure }) => `manifest ${id} was passed over: ${failure.message}`));
   if (input.depth === 'quick') notVerified.open.push('rows: depth "quick" compares definitions and counts only');
   return {
-    database: input.database, taskQueue: hostTaskQueue(host), depth: input.depth, provider: provider.kind,
+    database: input.database, taskQueue: provider.worksOn === 'its host' ? hostTaskQueue(host) : TASK_QUEUE, depth: input.depth, provider: provider.kind,
     recoveryPoint: { id: point.id, takenAt: point.completeAt, sizeBytes: point.sizeBytes, timeline: point.timeline, serverVersion: point.serverVersion },
     recoverTo, declaredAt: input.declaredAt,
     archive: { lastSegment: supply.lastPiece, segments: supply.pieces, bytes: supply.bytes },
+    ...(provider.comparesWith === 'manifest' ? {} : { comparesWith: provider.comparesWith }),
     manifest: usable ? { id: usable.id, databases: usable.manifest.databases.map(({ database, lsn, tables }) => ({ name: database, lsn, tables: tables.length })) } : null,
     predicted: { bytes, ...predict(bytes, await pastDrills(input.database)) },
     creates: { directory: provider.describePlace(input.owner), leaseMs: input.leaseMs },

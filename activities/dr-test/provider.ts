@@ -71,6 +71,8 @@ export interface LostCommits {
   lastCommitAt: string | null;
   /** Where commits beyond what was recovered could be known from: asked of the living source, read from its disk, or nowhere. */
   knownFrom: 'source' | 'disk' | 'archive';
+  /** With `source`: in what they were counted, where that is not its WAL. */
+  countedIn?: string;
   /** With `archive`: why the source's WAL cannot be read, or not to its end; null where nothing is to be said of it. */
   unread: string | null;
 }
@@ -81,6 +83,13 @@ export interface LostCommits {
  */
 export interface RecoveryProvider {
   readonly kind: string;
+  /**
+   * What a copy is held against: `manifest`, where recovery stops at its positions. `living source`: where it cannot be stopped, what
+   * was written since the manifest is held against what the source has by now.
+   */
+  readonly comparesWith: 'manifest' | 'living source';
+  /** Whether only the host that planned can do what follows, or any worker. */
+  readonly worksOn: 'its host' | 'any host';
   /** All points there are, oldest first, and what should be one and cannot be read; half-written ones are never among them. */
   list(): Promise<{ points: Point[]; unusable: UnusablePoint[] }>;
   /** Throws `NOT_FOUND` for an id that is not there, `BACKUP_DAMAGED` for one that cannot be read. */

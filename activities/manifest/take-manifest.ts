@@ -15,6 +15,8 @@ export interface TakeManifestOptions {
   database?: string | undefined;
   /** Read in this order; by default every database that accepts connections and is no template. */
   databases?: string[];
+  /** Databases of the service that keeps the server, which lets nobody into them. */
+  except?: readonly string[];
   limits?: Partial<ManifestLimits>;
   /** Shown in pg_stat_activity, so that what a dead process left can be found and ended. */
   applicationName: string;
@@ -66,7 +68,8 @@ async function readManifest(options: TakeManifestOptions, source: 'slot' | 'paus
     const listed = options.databases ? undefined : await listDatabases(first);
     const readings: DatabaseReading[] = [];
     const dropped: NotVerified[] = [];
-    for (const database of options.databases ?? databasesToRead(listed ?? [])) {
+    const { except = [] } = options;
+    for (const database of options.databases ?? databasesToRead(listed ?? []).filter((name) => !except.includes(name))) {
       const reading = await takeDatabase({
         sessions, database, limits, salt, cost, source, stopping, withGlobals: readings.length === 0,
         serverVersionNum: identity.serverVersionNum, onProgress: options.onProgress ?? (() => undefined),
@@ -85,7 +88,7 @@ async function readManifest(options: TakeManifestOptions, source: 'slot' | 'paus
       catalogMethod,
       globals: readings.flatMap((reading) => reading.globals),
       preparedTransactions: await listPrepared(first),
-      notVerified: [...(listed ?? []).flatMap(whyNotRead), ...dropped, ...created, ...readings.flatMap((reading): NotVerified[] => reading.notVerified)],
+      notVerified: [...(listed ?? []).filter(({ name }) => !except.includes(name)).flatMap(whyNotRead), ...except.map((database): NotVerified => ({ database, what: 'contents', why: 'it is of the service that keeps this server, which lets nobody in', byDesign: true })), ...dropped, ...created, ...readings.flatMap((reading): NotVerified[] => reading.notVerified)],
       cost,
     };
   } catch (error) {

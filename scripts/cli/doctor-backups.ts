@@ -15,6 +15,7 @@ import type { SourceFacts } from './doctor-source.ts';
 
 /** Archive, recovery points and binaries of one database. `facts` is what the source said; unknown when it did not answer. */
 export async function examineBackups(settings: DatabaseSettings, configuration: Configuration, facts: SourceFacts | undefined, findings: Findings): Promise<void> {
+  if (settings.provider.kind !== 'archive') return;
   const { repository, walDirectory } = settings.provider;
   if (await isReadable(findings, 'repository', repository, 'provider.repository')) findings.ok('repository', `${repository} can be read`);
   await checkArchive(findings, walDirectory, facts);

@@ -31,7 +31,7 @@ export function planLines(view: PlanView | null, nowMs: number): string[] {
     row('restores', `${recoveryPoint.id} (${provider}), taken ${recoveryPoint.takenAt}, ${formatSeconds((nowMs - Date.parse(recoveryPoint.takenAt)) / 1_000)} ago`),
     row('replays', `to ${recoverTo === null ? `the end of the archive as it was at ${declaredAt}` : recoverTo.time}`),
     row('takes', `about ${formatSeconds(predicted.seconds).replace(/\.0+ s$/, ' s')} (${predicted.from}) for ${formatBytes(predicted.bytes)}: ${formatBytes(recoveryPoint.sizeBytes)}, and ${formatBytes(archive.bytes)} of archive`),
-    row('creates', `${creates.directory} on ${taskQueue.replace(`${TASK_QUEUE}@`, '')}, with a database server; <fence> is a number that the lock gives`),
+    row('creates', `${creates.directory}${taskQueue === TASK_QUEUE ? '' : ` on ${taskQueue.replace(`${TASK_QUEUE}@`, '')}, with a database server`}; <fence> is a number that the lock gives`),
     row('expires', `with the run, which ends at the latest ${formatSeconds(creates.leaseMs / 1_000)} after it gets the target`),
     row('compares', comparedBy(parsed.data)),
     ...notVerified.open.map((reason) => row('leaves', `not verified: ${reason}`)),

@@ -54,26 +54,30 @@ export const drTest = runbook(DrTest, async (run, input) => {
   const drill = { database, recoveryPointId: plan.recoveryPoint.id, fence, owner: run.owner };
 
   const copied = await run.step('copy', () => host.copyBackup({ drill, plan }), {
-    summary: (copy) => `${count(copy.files, 'file')}, ${bytes(copy.bytes)}, every hash verified; network ${copy.isolation.network}`,
+    summary: (copy) => copy.made ?? `${count(copy.files, 'file')}, ${bytes(copy.bytes)}, every hash verified; network ${copy.isolation.network}`,
   });
   const { network, mounts, reason } = copied.isolation;
   if (network === 'notIsolated') run.notVerified({ byDesign: [`the drill was not cut off from the network: ${reason}`] });
   else if (mounts === 'notIsolated') run.notVerified({ byDesign: [`production's files and sockets on this host were not hidden from the drill: ${reason}`] });
   const replays: Replay[] = [];
-  for (const source of plan.manifest?.databases ?? []) {
-    const replayed = await run.step(`replay to the manifest of ${source.name}`, () => host.recoverToManifest({ drill, lsn: source.lsn }), {
-      summary: ({ replayedLsn }) => `paused at ${replayedLsn}`,
-    });
-    replays.push(replayed);
-    const compared = await run.step(`compare ${source.name}`, () => host.compareWithManifest({ drill, manifestId: plan.manifest?.id ?? '', database: source.name, depth: plan.depth }), {
+  const compare = async (name: string) => {
+    const compared = await run.step(`compare ${name}`, () => host.compareWithManifest({ drill, manifestId: plan.manifest?.id ?? '', database: name, depth: plan.depth }), {
       summary: comparedIn,
       failed: (result) => hasFailed(result.checks),
-      skippable: { result: NOT_COMPARED, costs: `${source.name}: rows and definitions were not compared, since an operator skipped that` },
+      skippable: { result: NOT_COMPARED, costs: `${name}: rows and definitions were not compared, since an operator skipped that` },
     });
     record(compared.checks);
     run.notVerified(compared.notVerified);
+  };
+  const sources = plan.manifest?.databases ?? [];
+  const stops = plan.comparesWith === undefined;
+  for (const source of stops ? sources : []) {
+    replays.push(await run.step(`replay to the manifest of ${source.name}`, () => host.recoverToManifest({ drill, lsn: source.lsn }), { summary: ({ replayedLsn }) => `paused at ${replayedLsn}` }));
+    await compare(source.name);
   }
   const recovered = await run.step('replay to the end', () => host.recoverToEnd({ drill }), { summary: (end) => `promoted at ${end.endLsn}` });
+  // What cannot be stopped on the way is compared when it is there.
+  for (const source of stops ? [] : sources) await compare(source.name);
   const own = await run.step('own checks', () => host.runChecks({ drill, plan, recovered, hasFailed: hasFailed(run.allChecks) }), { summary: summaryOf, failed: hasFailed, skippable: { result: [], costs: 'own checks: an operator skipped them' } });
   record(own);
   run.notVerified({ open: unanswered(own) });

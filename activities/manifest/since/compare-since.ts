@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { Bucket, ComparisonResult, Difference, Manifest, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
+import type { Bucket, CatalogObject, ComparisonResult, Difference, Manifest, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
 import { catalogMethod, readDatabaseCatalog, readGlobals } from '../catalog.ts';
 import { compareSequences } from '../compare-sequences.ts';
 import { ManifestError } from '../errors.ts';
@@ -9,7 +9,7 @@ import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../s
 import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
-import { lacksCatalogRows } from './catalog-rows.ts';
+import { hiddenKinds, lacksCatalogRows } from './catalog-rows.ts';
 import { compareRows, join, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
 import { compareThreeWay } from './three-way.ts';
@@ -99,11 +99,17 @@ async function compareDefinitions({ copy, source, past, manifest, expected, serv
   const read = async (client: Client) => ({ own: await readDatabaseCatalog(client, { serverVersionNum, salt: manifest.salt, secrets }), globals: await readGlobals(client, { serverVersionNum, salt: manifest.salt, secrets }) });
   const [is, now] = [await read(copy), source ? await read(source) : null];
   const own = compareThreeWay(expected.catalog, is.own, now?.own ?? null);
-  const globals = manifest.databases[0] === expected ? compareThreeWay(manifest.globals, is.globals, now?.globals ?? null) : { differences: [], unknown: [], changedSince: 0 };
+  // The role by which we came in has another password there, by which we came in.
+  const { rows: [role] } = await copy.query<{ name: string }>(`SELECT format('%I', current_user) AS name`);
+  const others = (objects: readonly CatalogObject[]) => objects.filter(([kind, identity]) => kind !== 'role' || identity !== role?.name);
+  const globals = manifest.databases[0] === expected ? compareThreeWay(others(manifest.globals), others(is.globals), now && others(now.globals)) : { differences: [], unknown: [], changedSince: 0 };
   const found = { differences: [...own.differences, ...globals.differences], unknown: [...own.unknown, ...globals.unknown], compared: is.own.length + (manifest.databases[0] === expected ? is.globals.length : 0) - own.unknown.length - globals.unknown.length };
   if (!source || !past || found.differences.length + found.unknown.length === 0) return found;
   // What is in the catalog is there by row, and rows tell whether the source has had it otherwise meanwhile.
-  return await lacksCatalogRows(copy, source, past) ? found : { ...found, differences: [], unknown: [] };
+  if (await lacksCatalogRows(copy, source, past)) return found;
+  const hidden = await hiddenKinds(source);
+  const untold = found.differences.flatMap((difference) => (difference.kind === 'catalog' && hidden.has(difference.object) ? [`${difference.object} ${difference.identity}`] : []));
+  return { ...found, differences: [], unknown: [...untold, ...found.unknown.filter((name) => [...hidden].some((kind) => name.startsWith(`${kind} `)))] };
 }
 
 /** Which tables can be compared, which the copy must have and has not, and of which nobody knows. Those that are new since the manifest are compared, too. */

@@ -27,6 +27,7 @@ _ACTIONS = {
     "DescribeDBSnapshotAttributes": "DBSnapshotIdentifier",
     "ModifyDBSnapshotAttribute": "DBSnapshotIdentifier AttributeName ValuesToAdd ValuesToRemove",
     "CreateDBParameterGroup": "DBParameterGroupName DBParameterGroupFamily Description Tags",
+    "CopyDBParameterGroup": "SourceDBParameterGroupIdentifier TargetDBParameterGroupIdentifier TargetDBParameterGroupDescription Tags",
     "ModifyDBParameterGroup": "DBParameterGroupName Parameters",
     "DeleteDBParameterGroup": "DBParameterGroupName",
     "DescribeDBParameterGroups": _PAGES + "DBParameterGroupName",

@@ -80,6 +80,19 @@ def parameter_groups(backend: LabBackend, name: str | None) -> list[Any]:
     return found
 
 
+def copy_parameter_group(backend: LabBackend, params: Any) -> Any:
+    """As RDS does it: of a group that people made, its family, its parameters, and no tags but those that are given."""
+    (source,) = parameter_groups(backend, params["SourceDBParameterGroupIdentifier"])
+    if source.name.startswith("default."):
+        raise refuse("InvalidParameterValue", "Cannot copy the default DB parameter group.")
+    copy = backend.create_db_parameter_group({
+        "db_parameter_group_name": params["TargetDBParameterGroupIdentifier"], "db_parameter_group_family": source.family,
+        "description": params["TargetDBParameterGroupDescription"], "tags": params.get("Tags") or [],
+    })
+    copy.update_parameters(dict(one) for one in source.parameters.values())
+    return copy
+
+
 def option_groups(backend: LabBackend, params: Any) -> list[OptionGroup]:
     """Those that match; moto falls over where nothing is asked for."""
     name, engine, version = (params.get(one) for one in ("OptionGroupName", "EngineName", "MajorEngineVersion"))

@@ -102,6 +102,10 @@ class LabResponse(RDSResponse):
             raise refusals.refuse("InvalidParameterCombination", "Cannot specify source identifier without source type")
         return page("Events", events.matching(self.backend.events, self.params), self.params)
 
+    def copy_db_parameter_group(self) -> ActionResult:
+        """With the parameters of its source; moto has no such action."""
+        return ActionResult({"DBParameterGroup": lookups.copy_parameter_group(self.backend, self.params)})
+
     def describe_db_parameter_groups(self) -> ActionResult:
         """moto answers an empty list for one that does not exist."""
         return page("DBParameterGroups", lookups.parameter_groups(self.backend, self.params.get("DBParameterGroupName")), self.params)

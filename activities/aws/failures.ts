@@ -1,0 +1,32 @@
+import { ApplicationFailure } from '@temporalio/common';
+
+/** Whether an error of the AWS SDK has one of these names, which are those of the API, with or without `Fault`. */
+export function isNamed(error: unknown, ...names: string[]): boolean {
+  return error instanceof Error && names.some((name) => error.name === name || error.name === `${name}Fault`);
+}
+
+/** AWS does not let this principal do it, or does not know it. */
+const DENIED = /^(AccessDenied(Exception)?|UnauthorizedOperation|UnrecognizedClientException|InvalidClientTokenId|ExpiredToken(Exception)?|SignatureDoesNotMatch|AuthFailure|CredentialsProviderError|KMSKeyNotAccessible(Fault)?)$/;
+/** Passes, mostly. */
+const BUSY = /^(Throttling(Exception)?|ThrottledException|RequestLimitExceeded|TooManyRequestsException|TimeoutError|RequestTimeout|ServiceUnavailable|InternalFailure|InternalError|InsufficientDBInstanceCapacity(Fault)?)$/;
+/** Somebody has to make room. */
+const QUOTA = /Quota|LimitExceeded/;
+/** What the configuration or the input names is not there, or cannot be. */
+const MISNAMED = /NotFound(Fault)?$|^Invalid|^ValidationError$|NotEnabled(Fault)?$|NotAllowed(Fault)?$/;
+
+/**
+ * An error of AWS as a failure with a type, in one sentence: what was done, and what AWS said. What nobody knows stays as it is.
+ * @param doing such as "restoring the snapshot x"
+ */
+export function explainAws(error: unknown, doing: string): unknown {
+  if (error instanceof ApplicationFailure || !(error instanceof Error)) return error;
+  const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
+  const said = (type: string, nonRetryable: boolean, todo = '') => ApplicationFailure.create({ message: `${doing}: AWS answered ${name} (${message})${todo}`, type, nonRetryable, cause: error });
+  if (DENIED.test(name)) return said('CONFIGURATION', true, '; look at the credentials, and at docs/reference/iam for what the role needs');
+  if (BUSY.test(name) || ($metadata?.httpStatusCode ?? 0) >= 500) return said('UNAVAILABLE', false);
+  if (QUOTA.test(name)) return said('PREFLIGHT', true, '; have the quota raised, or remove what is not needed');
+  if (MISNAMED.test(name)) return said('CONFIGURATION', true);
+  // No answer at all: from a socket, or from the name service.
+  if ('code' in error && typeof error.code === 'string') return ApplicationFailure.create({ message: `${doing}: AWS does not answer (${error.code})`, type: 'UNAVAILABLE', nonRetryable: false, cause: error });
+  return error;
+}

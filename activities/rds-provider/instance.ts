@@ -1,0 +1,39 @@
+import type * as Sdk from '@aws-sdk/client-rds';
+import { ApplicationFailure } from '@temporalio/common';
+import { isNamed } from '../aws/failures.ts';
+import type { Rds } from '../aws/rds-client.ts';
+import { isOfDrill, type DrillIdentity } from './drill-names.ts';
+
+/** An instance by its identifier; undefined where there is none. */
+export async function findInstance({ sdk, client }: Rds, identifier: string, signal?: AbortSignal): Promise<Sdk.DBInstance | undefined> {
+  try {
+    const { DBInstances } = await client.send(new sdk.DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier }), { ...(signal ? { abortSignal: signal } : {}) });
+    return DBInstances?.[0];
+  } catch (error) {
+    if (isNamed(error, 'DBInstanceNotFound')) return undefined;
+    throw error;
+  }
+}
+
+/** The source of drills, as RDS knows it. */
+export async function sourceInstance(rds: Rds, identifier: string): Promise<Sdk.DBInstance> {
+  const instance = await findInstance(rds, identifier);
+  if (!instance) throw ApplicationFailure.nonRetryable(`there is no RDS instance "${identifier}" in this account and region; correct provider.instance or provider.access`, 'NOT_FOUND');
+  return instance;
+}
+
+/**
+ * Refuses what is not this drill's: whoever gave something else its name has to rename that.
+ * @throws ApplicationFailure `FENCED`
+ */
+export function requireOurs(instance: Sdk.DBInstance, drill: DrillIdentity, source: string): void {
+  const { DBInstanceIdentifier: identifier = '', TagList } = instance;
+  if (identifier !== source && isOfDrill(TagList, drill)) return;
+  throw ApplicationFailure.nonRetryable(`the RDS instance "${identifier}" is not this run's: it lacks its tags, so nothing is done with it`, 'FENCED');
+}
+
+/** What RDS said of an instance lately, newest first, in one line; empty where it said nothing. */
+export async function recentEvents({ sdk, client }: Rds, identifier: string): Promise<string> {
+  const { Events = [] } = await client.send(new sdk.DescribeEventsCommand({ SourceIdentifier: identifier, SourceType: 'db-instance', Duration: 60 }));
+  return Events.map(({ Message }) => Message ?? '').filter((message) => message !== '').reverse().slice(0, 3).join('; ');
+}

@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
+import type { AbsenceProof } from '../../contracts/ledger.ts';
+import type { RdsProvider } from '../../contracts/rds.ts';
+import { isNamed } from '../aws/failures.ts';
+import type { Rds } from '../aws/rds-client.ts';
+import { drillName, drillTags, isOfDrill, type DrillIdentity } from './drill-names.ts';
+import { findInstance, requireOurs, sourceInstance } from './instance.ts';
+
+/** Parameters of the copy beside its source's: subscriptions that were restored with it would take over their publishers' slots. */
+const HARMLESS = [{ ParameterName: 'max_logical_replication_workers', ParameterValue: '0', ApplyMethod: 'pending-reboot' as const }];
+
+/**
+ * Opens the fence: a parameter group of the drill's own, with the source's settings. RDS restores nothing into a group that is
+ * not there, and removes none that is in use, so that whoever holds a fence that was revoked cannot create the copy any more.
+ */
+export async function openPlace(rds: Rds, provider: RdsProvider, drill: DrillIdentity): Promise<void> {
+  const { sdk, client } = rds;
+  const name = drillName(drill);
+  const source = await sourceInstance(rds, provider.instance);
+  const ofSource = source.DBParameterGroups?.[0]?.DBParameterGroupName ?? '';
+  const common = { Tags: drillTags(drill) };
+  const Description = 'of a drill of durable-runbooks';
+  try {
+    // Those that RDS made cannot be copied, and have nothing of their own.
+    if (ofSource.startsWith('default.')) await client.send(new sdk.CreateDBParameterGroupCommand({ ...common, DBParameterGroupName: name, DBParameterGroupFamily: ofSource.slice('default.'.length), Description }));
+    else await client.send(new sdk.CopyDBParameterGroupCommand({ ...common, SourceDBParameterGroupIdentifier: ofSource, TargetDBParameterGroupIdentifier: name, TargetDBParameterGroupDescription: Description }));
+  } catch (error) {
+    if (!isNamed(error, 'DBParameterGroupAlreadyExists')) throw error;
+    await requireOurGroup(rds, name, drill);
+  }
+  await client.send(new sdk.ModifyDBParameterGroupCommand({ DBParameterGroupName: name, Parameters: HARMLESS }));
+}
+
+const DELETING_MS = 9 * 60_000;
+
+/** Deletes the copy with its backups, then the group that is the fence; as often as a predecessor that stalled makes it anew. */
+export async function closePlace(rds: Rds, provider: RdsProvider, drill: DrillIdentity): Promise<string[]> {
+  const { sdk, client } = rds;
+  const name = drillName(drill);
+  const destroyed = new Set<string>();
+  for (const end = Date.now() + DELETING_MS; Date.now() < end;) {
+    if (await destroyInstance(rds, provider, drill)) destroyed.add(`RDS instance ${name}`);
+    try {
+      if (!await findGroup(rds, name)) return [...destroyed];
+      await requireOurGroup(rds, name, drill);
+      await client.send(new sdk.DeleteDBParameterGroupCommand({ DBParameterGroupName: name }));
+      destroyed.add(`parameter group ${name}`);
+    } catch (error) {
+      if (!isNamed(error, 'InvalidDBParameterGroupState')) throw error;
+      // In use: something was made in it between the two.
+      await sleep(provider.lookEvery);
+    }
+  }
+  throw ApplicationFailure.create({ message: `RDS is still deleting ${name}`, type: 'UNAVAILABLE', nonRetryable: false });
+}
+
+/** Whether there was one. */
+async function destroyInstance(rds: Rds, provider: RdsProvider, drill: DrillIdentity): Promise<boolean> {
+  const { sdk, client } = rds;
+  const name = drillName(drill);
+  for (let existed = false; ; existed = true) {
+    const instance = await findInstance(rds, name);
+    if (!instance) return existed;
+    requireOurs(instance, drill, provider.instance);
+    if (instance.DBInstanceStatus !== 'deleting') {
+      if (instance.DeletionProtection) await client.send(new sdk.ModifyDBInstanceCommand({ DBInstanceIdentifier: name, DeletionProtection: false, ApplyImmediately: true }));
+      await client.send(new sdk.DeleteDBInstanceCommand({ DBInstanceIdentifier: name, SkipFinalSnapshot: true, DeleteAutomatedBackups: true })).catch((error: unknown) => {
+        // It is being deleted already, or is not far enough to be.
+        if (!isNamed(error, 'InvalidDBInstanceState', 'DBInstanceNotFound')) throw error;
+      });
+    }
+    await sleep(provider.lookEvery);
+  }
+}
+
+/** Looks for the copy, its group, its backups and its snapshots. */
+export async function provePlaceAbsent(rds: Rds, drill: DrillIdentity): Promise<AbsenceProof> {
+  const { sdk, client } = rds;
+  const name = drillName(drill);
+  const none = (...names: string[]) => (error: unknown) => {
+    if (isNamed(error, ...names)) return undefined;
+    throw error;
+  };
+  const [instance, group, backups, snapshots] = await Promise.all([
+    findInstance(rds, name), findGroup(rds, name),
+    client.send(new sdk.DescribeDBInstanceAutomatedBackupsCommand({ DBInstanceIdentifier: name })).catch(none('DBInstanceAutomatedBackupNotFound')),
+    client.send(new sdk.DescribeDBSnapshotsCommand({ DBInstanceIdentifier: name })).catch(none('DBSnapshotNotFound', 'DBInstanceNotFound')),
+  ]);
+  const found = [
+    ...(instance ? [`RDS instance ${name} is ${instance.DBInstanceStatus}`] : []), ...(group ? [`parameter group ${name} exists`] : []),
+    ...(backups?.DBInstanceAutomatedBackups ?? []).map(() => `automated backups of ${name}`), ...(snapshots?.DBSnapshots ?? []).map(({ DBSnapshotIdentifier }) => `snapshot ${DBSnapshotIdentifier}`),
+  ];
+  return { at: new Date().toISOString(), looked: [`RDS instance ${name}`, `parameter group ${name}`, `automated backups and snapshots of ${name}`], found };
+}
+
+async function findGroup({ sdk, client }: Rds, name: string): Promise<{ arn: string } | undefined> {
+  try {
+    const { DBParameterGroups } = await client.send(new sdk.DescribeDBParameterGroupsCommand({ DBParameterGroupName: name }));
+    const [group] = DBParameterGroups ?? [];
+    return group && { arn: group.DBParameterGroupArn ?? '' };
+  } catch (error) {
+    if (isNamed(error, 'DBParameterGroupNotFound')) return undefined;
+    throw error;
+  }
+}
+
+async function requireOurGroup(rds: Rds, name: string, drill: DrillIdentity): Promise<void> {
+  const group = await findGroup(rds, name);
+  const tags = group && (await rds.client.send(new rds.sdk.ListTagsForResourceCommand({ ResourceName: group.arn }))).TagList;
+  if (!isOfDrill(tags, drill)) throw ApplicationFailure.nonRetryable(`the parameter group "${name}" is not this run's: it lacks its tags, so nothing is done with it`, 'FENCED');
+}

@@ -1,0 +1,120 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { DatabaseSettings } from '../../contracts/configuration.ts';
+import type { Check } from '../../contracts/evidence.ts';
+import type { RdsProvider } from '../../contracts/rds.ts';
+import { chooseManifestBefore, readManifestAlone } from '../archive-provider/manifests.ts';
+import { layoutOf } from '../archive-provider/kept-in.ts';
+import { explainAws } from '../aws/failures.ts';
+import { rdsClient, type Rds } from '../aws/rds-client.ts';
+import type { DrillRef } from '../dr-test/drill-activities.ts';
+import type { LostCommits, RecoveryProvider } from '../dr-test/provider.ts';
+import { withClient, type GuardedConfig } from '../postgres/source.ts';
+import { lastCommitUntil, lostByStamps } from './commit-stamps.ts';
+import { drillName, type DrillIdentity } from './drill-names.ts';
+import { drillPassword } from './drill-password.ts';
+import { findInstance, requireOurs, sourceInstance } from './instance.ts';
+import { closePlace, openPlace, provePlaceAbsent } from './place.ts';
+import { findPoint, instantOfId, listPoints, restoreWindow } from './points.ts';
+import { restoreInstance } from './restore-instance.ts';
+
+/** How long restores of a database took, in milliseconds, newest first. */
+export type EarlierRestores = (database: string) => Promise<number[]>;
+
+interface RdsDependencies { settings: Pick<DatabaseSettings, 'connection'>; provider: RdsProvider; earlierRestores: EarlierRestores; database: string }
+
+/** Databases that RDS keeps: it restores them into instances of their own, which cannot be stopped on the way. */
+export function rdsProvider({ settings: { connection }, provider, earlierRestores, database }: RdsDependencies): RecoveryProvider {
+  const layout = layoutOf(provider);
+  /** One call, or several, with what is wrong in words. */
+  const asking = async <T>(doing: string, ask: (rds: Rds) => Promise<T>): Promise<T> => {
+    try {
+      return await ask(await rdsClient(provider.access));
+    } catch (error) {
+      throw explainAws(error, doing);
+    }
+  };
+  const identityOf = ({ owner, fence }: Pick<DrillRef, 'owner' | 'fence'>): DrillIdentity => ({ owner, fence, database });
+  const isTls = connection.sslmode !== 'disable';
+  const configOf = (endpoint: { Address?: string | undefined; Port?: number | undefined } | undefined, user: string, password: string) => (name: string): GuardedConfig => ({
+    host: endpoint?.Address ?? '', port: endpoint?.Port ?? 5432, user, password, database: name, connectionTimeoutMillis: 10_000, keepAlive: true,
+    ssl: isTls ? { rejectUnauthorized: connection.sslmode === 'verify-full' } : false,
+  });
+
+  /** How to reach a copy that is there; nothing of the source's does. */
+  const reach = (drill: DrillRef): Promise<(name: string) => GuardedConfig> => asking('looking for the copy', async (rds) => {
+    const [copy, source] = [await findInstance(rds, drillName(drill)), await findInstance(rds, provider.instance)];
+    if (!copy) throw ApplicationFailure.nonRetryable(`the copy ${drillName(drill)} is gone`, 'FENCED');
+    requireOurs(copy, identityOf(drill), provider.instance);
+    const { Endpoint } = copy;
+    if (Endpoint?.Address === undefined) throw ApplicationFailure.create({ message: `the copy ${drillName(drill)} has no address now (it is ${copy.DBInstanceStatus})`, type: 'UNAVAILABLE', nonRetryable: false });
+    if (copy.DbiResourceId === source?.DbiResourceId || (Endpoint.Address === source?.Endpoint?.Address && Endpoint.Port === source.Endpoint.Port)) throw ApplicationFailure.nonRetryable('the copy has the address of its source; nothing is done with it', 'FENCED');
+    return configOf(Endpoint, copy.MasterUsername ?? '', await drillPassword(provider.drill.passwordKeyFile, drill));
+  });
+
+  const restoredInstant = async (drill: DrillRef): Promise<Date> => new Date((await asking('looking for the recovery point', (rds) => findPoint(rds, provider, drill.recoveryPointId))).completeAt);
+
+  return {
+    kind: provider.kind,
+    comparesWith: 'living source',
+    worksOn: 'any host',
+    list: () => asking('listing snapshots', async (rds) => ({ points: await listPoints(rds, provider), unusable: [] })),
+    find: (id) => asking(`looking for "${id}"`, (rds) => findPoint(rds, provider, id)),
+    supply: (id) => asking(`looking for "${id}"`, async (rds) => {
+      const point = await findPoint(rds, provider, id);
+      const window = await restoreWindow(rds, await sourceInstance(rds, provider.instance));
+      return { lastPiece: null, reachesUntil: point.kind === 'time' || !window ? point.completeAt : window.latest.toISOString(), pieces: 0, bytes: 0, manifest: (until) => chooseManifestBefore(layout, until ?? point.completeAt) };
+    }),
+    readManifest: (_id, manifestId) => readManifestAlone(layout, manifestId),
+    describePlace: (owner) => `RDS instance ${drillName({ owner, fence: '<fence>' })}`,
+    preflight: (plan) => asking('looking whether RDS can restore', async (rds) => {
+      const { sdk, client } = rds;
+      const source = await sourceInstance(rds, provider.instance);
+      await drillPassword(provider.drill.passwordKeyFile, { owner: { workflowId: '-', firstExecutionRunId: '-' }, fence: 1 });
+      if (source.Engine !== 'postgres') throw ApplicationFailure.nonRetryable(`the instance ${provider.instance} runs ${source.Engine}; only RDS for PostgreSQL is drilled`, 'PREFLIGHT');
+      const { DBSubnetGroups = [] } = await client.send(new sdk.DescribeDBSubnetGroupsCommand({ DBSubnetGroupName: provider.drill.subnetGroup }));
+      return [
+        { name: 'source instance', outcome: 'passed', detail: `${provider.instance}, PostgreSQL ${source.EngineVersion}, ${source.DBInstanceStatus}` },
+        { name: 'subnet group', outcome: 'passed', detail: `${provider.drill.subnetGroup} in ${DBSubnetGroups[0]?.VpcId}` },
+        { name: 'recovery point', outcome: 'passed', detail: `${plan.recoveryPoint.id} can be restored` },
+      ] satisfies Check[];
+    }),
+
+    openPlace: (call) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call))),
+    closePlace: (call) => asking('removing the copy', (rds) => closePlace(rds, provider, identityOf(call))),
+    provePlaceAbsent: (call) => asking('proving that the copy is gone', (rds) => provePlaceAbsent(rds, identityOf(call))),
+
+    restore: (drill, plan, { signal, onProgress }) => asking('restoring', async (rds) => {
+      const source = await sourceInstance(rds, provider.instance);
+      const asked = plan.recoverTo ? new Date(plan.recoverTo.time) : instantOfId(drill.recoveryPointId);
+      const password = await drillPassword(provider.drill.passwordKeyFile, drill);
+      const copy = await restoreInstance({
+        rds, provider, drill: identityOf(drill), what: asked ? { time: asked } : { snapshot: drill.recoveryPointId }, source, expiresAt: new Date(Date.now() + plan.creates.leaseMs), password,
+        earlierMs: await earlierRestores(database), address: (instance) => configOf(instance.Endpoint, instance.MasterUsername ?? '', password)(connection.database), signal, onProgress,
+      });
+      return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${copy.DBInstanceClass}`, isolation: { network: 'notIsolated', mounts: 'isolated', reason: 'what its security groups let out was not looked at' } };
+    }),
+
+    recoverTo: () => Promise.reject(ApplicationFailure.nonRetryable('RDS stops at no position', 'PREFLIGHT')),
+
+    async recoverToEnd(drill) {
+      const config = (await reach(drill))(connection.database);
+      const restored = await restoredInstant(drill);
+      return withClient(config, async (client) => {
+        const { rows: [row] } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
+        const readyAt = new Date().toISOString();
+        return { endLsn: row?.lsn ?? '0/0', lastCommitAt: await lastCommitUntil(client, restored) ?? restored.toISOString(), stoppedBeforeLater: false, replayDoneAt: null, readyAt, repeatedSeconds: 0 };
+      });
+    },
+
+    keepReserve: (_drill, signal, work) => work(signal),
+    address: reach,
+    marker: () => ({}),
+
+    async lostCommits(drill, { until, source }): Promise<LostCommits> {
+      const unknown = (unread: string): LostCommits => ({ commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'archive', unread });
+      if (!source) return unknown('nobody but the source knows what it committed');
+      const lost = await withClient((await reach(drill))(connection.database), (copy) => lostByStamps(copy, source, until));
+      return typeof lost === 'string' ? unknown(lost) : { ...lost, maintenance: 0, knownFrom: 'source', unread: null, countedIn: 'the times of commits that the source and the copy keep' };
+    },
+  };
+}

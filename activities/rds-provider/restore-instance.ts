@@ -1,0 +1,99 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type * as Sdk from '@aws-sdk/client-rds';
+import { ApplicationFailure } from '@temporalio/common';
+import type { RdsProvider } from '../../contracts/rds.ts';
+import { isNamed } from '../aws/failures.ts';
+import type { Rds } from '../aws/rds-client.ts';
+import { withClient, type GuardedConfig } from '../postgres/source.ts';
+import type { ActivityProgress } from '../temporal/long-activity.ts';
+import { awaitReady } from '../waiting/await-ready.ts';
+import { lookSchedule } from '../waiting/look-schedule.ts';
+import { BEGUN_TAG, drillName, drillTags, tagValue, type DrillIdentity } from './drill-names.ts';
+import { findInstance, recentEvents, requireOurs } from './instance.ts';
+
+export interface RestoreInstance {
+  rds: Rds;
+  provider: RdsProvider;
+  drill: DrillIdentity;
+  /** A snapshot by its identifier, or a second. */
+  what: { snapshot: string } | { time: Date };
+  source: Sdk.DBInstance;
+  expiresAt: Date;
+  password: string;
+  /** How long earlier ones took. */
+  earlierMs: readonly number[];
+  address: (instance: Sdk.DBInstance) => GuardedConfig;
+  signal: AbortSignal;
+  onProgress: (progress: ActivityProgress) => void;
+}
+
+/** What an instance never gets out of by itself. */
+const FAILED = /^(failed|storage-full|incompatible-.*|inaccessible-encryption-credentials.*|restore-error|insufficient-capacity)$/;
+/** A new password takes RDS some seconds. */
+const PASSWORD_MS = 10 * 60_000;
+const PASSWORD_LOOK_MS = 500;
+
+/**
+ * Makes the copy, and waits until it can be connected to with its own password. Called again, it goes on with the instance
+ * that is there. Created in the drill's parameter group, which only the guardian makes and removes: once that is gone nobody
+ * can create it any more.
+ */
+export async function restoreInstance(input: RestoreInstance): Promise<Sdk.DBInstance> {
+  const { rds, provider, drill, signal } = input;
+  const identifier = drillName(drill);
+  const existing = await findInstance(rds, identifier, signal);
+  if (existing) requireOurs(existing, drill, provider.instance);
+  else await create(input, identifier);
+  const instance = await untilAvailable(input, identifier);
+  await setPassword(input, identifier, instance);
+  return instance;
+}
+
+async function create({ rds: { sdk, client }, provider, drill, what, source, expiresAt, signal }: RestoreInstance, identifier: string): Promise<void> {
+  const { drill: settings } = provider;
+  const common = {
+    DBInstanceClass: settings.instanceClass ?? source.DBInstanceClass, DBSubnetGroupName: settings.subnetGroup, VpcSecurityGroupIds: settings.securityGroups, DBParameterGroupName: identifier,
+    PubliclyAccessible: false, MultiAZ: false, DeletionProtection: false, AutoMinorVersionUpgrade: false, BackupRetentionPeriod: 0, CopyTagsToSnapshot: false,
+    Tags: drillTags(drill, { begunAt: new Date(), expiresAt }),
+  };
+  const command = 'snapshot' in what
+    ? client.send(new sdk.RestoreDBInstanceFromDBSnapshotCommand({ ...common, DBInstanceIdentifier: identifier, DBSnapshotIdentifier: what.snapshot }), { abortSignal: signal })
+    : client.send(new sdk.RestoreDBInstanceToPointInTimeCommand({ ...common, TargetDBInstanceIdentifier: identifier, SourceDBInstanceIdentifier: provider.instance, RestoreTime: what.time }), { abortSignal: signal });
+  await command.catch((error: unknown) => {
+    if (isNamed(error, 'DBParameterGroupNotFound')) throw ApplicationFailure.nonRetryable(`the place of this drill is closed: its parameter group "${identifier}" is gone`, 'FENCED');
+    // Its reply was lost, or a predecessor was as quick: what is there is looked at.
+    if (!isNamed(error, 'DBInstanceAlreadyExists')) throw error;
+  });
+}
+
+async function untilAvailable({ rds, provider, drill, earlierMs, signal, onProgress }: RestoreInstance, identifier: string): Promise<Sdk.DBInstance> {
+  const { patience } = provider.drill;
+  let beganAtMs = Date.now();
+  const ready = await awaitReady<Sdk.DBInstance | undefined>({
+    look: async () => {
+      const instance = await findInstance(rds, identifier, signal);
+      const begun = tagValue(instance?.TagList, BEGUN_TAG);
+      if (begun !== undefined) beganAtMs = Math.min(beganAtMs, Date.parse(begun));
+      if (instance) requireOurs(instance, drill, provider.instance);
+      const status = instance?.DBInstanceStatus ?? 'unknown';
+      onProgress({ phase: `RDS says: ${status}`, bytesDone: instance?.PercentProgress === undefined ? 0 : Number(instance.PercentProgress), bytesTotal: 100 });
+      if (FAILED.test(status)) throw ApplicationFailure.nonRetryable(`RDS could not restore: the copy is ${status}${await recentEvents(rds, identifier).then((said) => (said === '' ? '' : ` (${said})`))}`, 'RECOVERY_FAILED');
+      if (status === 'deleting') throw ApplicationFailure.nonRetryable('the copy is being deleted: its place is closed', 'FENCED');
+      if (Date.now() - beganAtMs > patience) throw ApplicationFailure.nonRetryable(`RDS has not made the copy available within ${Math.round(patience / 60_000)} minutes (it is ${status}); look at its events, or raise provider.drill.patience`, 'RECOVERY_FAILED');
+      return { isReady: status === 'available' && instance?.Endpoint?.Address !== undefined, state: instance };
+    },
+    beganAtMs, schedule: lookSchedule({ earlierMs, everyMs: provider.lookEvery, leastMs: Math.min(1_000, provider.lookEvery) }),
+    clock: { nowMs: Date.now, sleep: async (ms, until) => void await sleep(ms, undefined, { signal: until }) }, signal,
+  });
+  return ready as Sdk.DBInstance;
+}
+
+/** Asked for until it opens the copy: RDS says that it is available before it begins, and afterwards. */
+async function setPassword({ rds: { sdk, client }, password, address, signal }: RestoreInstance, identifier: string, instance: Sdk.DBInstance): Promise<void> {
+  const config = address(instance);
+  const opens = () => withClient(config, (connected) => connected.query('SELECT'), signal).then(() => true, () => false);
+  if (await opens()) return;
+  await client.send(new sdk.ModifyDBInstanceCommand({ DBInstanceIdentifier: identifier, MasterUserPassword: password, ApplyImmediately: true }), { abortSignal: signal });
+  for (const end = Date.now() + PASSWORD_MS; Date.now() < end; await sleep(PASSWORD_LOOK_MS, undefined, { signal })) if (await opens()) return;
+  throw ApplicationFailure.nonRetryable(`the copy cannot be connected to at ${instance.Endpoint?.Address}:${instance.Endpoint?.Port} with the password that was set; look whether its security groups let this worker in`, 'PREFLIGHT');
+}

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { durationMs } from './duration.ts';
+
+const identifier = z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,62}$/, 'an RDS identifier has letters, digits and hyphens, and begins with a letter');
+
+/** Where an AWS account is reached. Credentials are those that the AWS SDK finds; `role` is assumed with them. */
+export const awsAccessSchema = z.strictObject({
+  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'a region is written as in eu-central-1'),
+  role: z.strictObject({ arn: z.string().regex(/^arn:[a-z-]+:iam::\d{12}:role\/.+$/, 'a role is written as in arn:aws:iam::123456789012:role/runbooks'), externalId: z.string().optional() }).optional(),
+});
+export type AwsAccess = z.output<typeof awsAccessSchema>;
+
+/**
+ * A database that RDS keeps. Manifests are files, also here: RDS has none. A drill is put where nothing can be reached from it,
+ * which is for you to prepare: subnets without a way out, security groups without a rule for what goes out.
+ */
+export const rdsProviderSchema = z.strictObject({
+  kind: z.literal('rds'),
+  instance: identifier,
+  access: awsAccessSchema,
+  /** Directory that holds manifests of this database. */
+  repository: z.string(),
+  drill: z.strictObject({
+    subnetGroup: z.string().min(1),
+    securityGroups: z.array(z.string().regex(/^sg-[0-9a-z]+$/, 'a security group is written as in sg-0123456789abcdef0')).min(1),
+    /** What the copy runs on. Default: what the source runs on. */
+    instanceClass: z.string().regex(/^db\.[a-z0-9.-]+$/).optional(),
+    /** The longest that making it available may take. */
+    patience: durationMs.default(4 * 3_600_000),
+    /** A secret from which the password of each copy is made: all workers need the same. */
+    passwordKeyFile: z.string(),
+  }),
+  /** What `latest` is: the last second that RDS can restore, or the newest snapshot. */
+  latest: z.enum(['pointInTime', 'snapshot']).default('pointInTime'),
+  /** How often a wait looks where no earlier one is known. */
+  lookEvery: durationMs.default(30_000),
+});
+export type RdsProvider = z.output<typeof rdsProviderSchema>;
