@@ -32,7 +32,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const { point, passedOver } = await choosePoint(provider, input, { publishedUntil, skewSeconds: source?.clockSkewSeconds ?? 0 });
   // What arrived in the archive did so by this host's clock, as what was published.
   const supply = await provider.supply(point.id, new Date(publishedUntil).toISOString());
-  const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: input.recoveryPoint.time } : null;
+  const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: provider.reaches?.(input.recoveryPoint.time) ?? input.recoveryPoint.time } : null;
   if (recoverTo) refuseBeyondSupply(recoverTo.time, supply);
   const { usable, passedOver: unreadable } = await supply.manifest(recoverTo?.time ?? null);
   signal.throwIfAborted();

@@ -90,6 +90,8 @@ export interface RecoveryProvider {
   readonly comparesWith: 'manifest' | 'living source';
   /** Whether only the host that planned can do what follows, or any worker. */
   readonly worksOn: 'its host' | 'any host';
+  /** The instant that is recovered to where another one is asked for: a service may know whole seconds only. Left out where each can be. */
+  reaches?(time: string): string;
   /** All points there are, oldest first, and what should be one and cannot be read; half-written ones are never among them. */
   list(): Promise<{ points: Point[]; unusable: UnusablePoint[] }>;
   /** Throws `NOT_FOUND` for an id that is not there, `BACKUP_DAMAGED` for one that cannot be read. */

@@ -7,7 +7,8 @@ export type DrillIdentity = Pick<DrillPlaceCall, 'owner' | 'fence' | 'database'>
 
 /** By these everything that a drill makes is known, and nothing else is ever destroyed. */
 const TAGS = { run: 'durable-runbooks:run', fence: 'durable-runbooks:fence', target: 'durable-runbooks:target' } as const;
-/** When the restore was asked for, and when the drill has to be gone, RFC 3339. */
+/** The instant that was restored, when that was asked for, and when the drill has to be gone, RFC 3339. */
+export const RESTORED_TAG = 'durable-runbooks:restored';
 export const BEGUN_TAG = 'durable-runbooks:begun';
 const EXPIRES_TAG = 'durable-runbooks:expires';
 
@@ -17,10 +18,10 @@ export function drillName({ owner, fence }: Pick<DrillIdentity, 'owner'> & { fen
 }
 
 /** The tags of what a drill makes. */
-export function drillTags({ owner, fence, database }: DrillIdentity, times?: { begunAt: Date; expiresAt: Date }): Sdk.Tag[] {
+export function drillTags({ owner, fence, database }: DrillIdentity, times?: { restored: Date; begunAt: Date; expiresAt: Date }): Sdk.Tag[] {
   return [
     { Key: TAGS.run, Value: ownerTag(owner) }, { Key: TAGS.fence, Value: String(fence) }, { Key: TAGS.target, Value: database },
-    ...(times ? [{ Key: BEGUN_TAG, Value: times.begunAt.toISOString() }, { Key: EXPIRES_TAG, Value: times.expiresAt.toISOString() }] : []),
+    ...(times ? [{ Key: RESTORED_TAG, Value: times.restored.toISOString() }, { Key: BEGUN_TAG, Value: times.begunAt.toISOString() }, { Key: EXPIRES_TAG, Value: times.expiresAt.toISOString() }] : []),
   ];
 }
 

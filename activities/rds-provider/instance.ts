@@ -7,7 +7,7 @@ import { isOfDrill, type DrillIdentity } from './drill-names.ts';
 /** An instance by its identifier; undefined where there is none. */
 export async function findInstance({ sdk, client }: Rds, identifier: string, signal?: AbortSignal): Promise<Sdk.DBInstance | undefined> {
   try {
-    const { DBInstances } = await client.send(new sdk.DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier }), { ...(signal ? { abortSignal: signal } : {}) });
+    const { DBInstances } = await client.send(new sdk.DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier }), signal ? { abortSignal: signal } : {});
     return DBInstances?.[0];
   } catch (error) {
     if (isNamed(error, 'DBInstanceNotFound')) return undefined;

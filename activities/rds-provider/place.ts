@@ -44,7 +44,10 @@ export async function closePlace(rds: Rds, provider: RdsProvider, drill: DrillId
     try {
       if (!await findGroup(rds, name)) return [...destroyed];
       await requireOurGroup(rds, name, drill);
-      await client.send(new sdk.DeleteDBParameterGroupCommand({ DBParameterGroupName: name }));
+      await client.send(new sdk.DeleteDBParameterGroupCommand({ DBParameterGroupName: name })).catch((error: unknown) => {
+        // The reply to a call before was lost.
+        if (!isNamed(error, 'DBParameterGroupNotFound')) throw error;
+      });
       destroyed.add(`parameter group ${name}`);
     } catch (error) {
       if (!isNamed(error, 'InvalidDBParameterGroupState')) throw error;

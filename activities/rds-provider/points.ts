@@ -80,6 +80,6 @@ function timePoint(instant: Date, { AllocatedStorage = 0, EngineVersion = '' }: 
 }
 
 /** RDS restores to a second. */
-function wholeSecond(instant: Date): Date {
+export function wholeSecond(instant: Date): Date {
   return new Date(Math.floor(instant.getTime() / 1_000) * 1_000);
 }

@@ -10,11 +10,11 @@ import type { DrillRef } from '../dr-test/drill-activities.ts';
 import type { LostCommits, RecoveryProvider } from '../dr-test/provider.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
 import { lastCommitUntil, lostByStamps } from './commit-stamps.ts';
-import { drillName, type DrillIdentity } from './drill-names.ts';
+import { drillName, RESTORED_TAG, tagValue, type DrillIdentity } from './drill-names.ts';
 import { drillPassword } from './drill-password.ts';
 import { findInstance, requireOurs, sourceInstance } from './instance.ts';
 import { closePlace, openPlace, provePlaceAbsent } from './place.ts';
-import { findPoint, instantOfId, listPoints, restoreWindow } from './points.ts';
+import { findPoint, instantOfId, listPoints, restoreWindow, wholeSecond } from './points.ts';
 import { restoreInstance } from './restore-instance.ts';
 
 /** How long restores of a database took, in milliseconds, newest first. */
@@ -51,12 +51,13 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     return configOf(Endpoint, copy.MasterUsername ?? '', await drillPassword(provider.drill.passwordKeyFile, drill));
   });
 
-  const restoredInstant = async (drill: DrillRef): Promise<Date> => new Date((await asking('looking for the recovery point', (rds) => findPoint(rds, provider, drill.recoveryPointId))).completeAt);
+  const restoredInstant = (drill: DrillRef): Promise<Date> => asking('looking for the copy', async (rds) => new Date(tagValue((await findInstance(rds, drillName(drill)))?.TagList, RESTORED_TAG) ?? 0));
 
   return {
     kind: provider.kind,
     comparesWith: 'living source',
     worksOn: 'any host',
+    reaches: (time) => wholeSecond(new Date(time)).toISOString(),
     list: () => asking('listing snapshots', async (rds) => ({ points: await listPoints(rds, provider), unusable: [] })),
     find: (id) => asking(`looking for "${id}"`, (rds) => findPoint(rds, provider, id)),
     supply: (id) => asking(`looking for "${id}"`, async (rds) => {
@@ -88,7 +89,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
       const asked = plan.recoverTo ? new Date(plan.recoverTo.time) : instantOfId(drill.recoveryPointId);
       const password = await drillPassword(provider.drill.passwordKeyFile, drill);
       const copy = await restoreInstance({
-        rds, provider, drill: identityOf(drill), what: asked ? { time: asked } : { snapshot: drill.recoveryPointId }, source, expiresAt: new Date(Date.now() + plan.creates.leaseMs), password,
+        rds, provider, drill: identityOf(drill), what: asked ? { time: asked } : { snapshot: drill.recoveryPointId }, restored: asked ?? new Date(plan.recoveryPoint.takenAt), source, expiresAt: new Date(Date.now() + plan.creates.leaseMs), password,
         earlierMs: await earlierRestores(database), address: (instance) => configOf(instance.Endpoint, instance.MasterUsername ?? '', password)(connection.database), signal, onProgress,
       });
       return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${copy.DBInstanceClass}`, isolation: { network: 'notIsolated', mounts: 'isolated', reason: 'what its security groups let out was not looked at' } };

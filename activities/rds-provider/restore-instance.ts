@@ -17,6 +17,8 @@ export interface RestoreInstance {
   drill: DrillIdentity;
   /** A snapshot by its identifier, or a second. */
   what: { snapshot: string } | { time: Date };
+  /** The instant whose contents that has. */
+  restored: Date;
   source: Sdk.DBInstance;
   expiresAt: Date;
   password: string;
@@ -49,12 +51,12 @@ export async function restoreInstance(input: RestoreInstance): Promise<Sdk.DBIns
   return instance;
 }
 
-async function create({ rds: { sdk, client }, provider, drill, what, source, expiresAt, signal }: RestoreInstance, identifier: string): Promise<void> {
+async function create({ rds: { sdk, client }, provider, drill, what, restored, source, expiresAt, signal }: RestoreInstance, identifier: string): Promise<void> {
   const { drill: settings } = provider;
   const common = {
     DBInstanceClass: settings.instanceClass ?? source.DBInstanceClass, DBSubnetGroupName: settings.subnetGroup, VpcSecurityGroupIds: settings.securityGroups, DBParameterGroupName: identifier,
     PubliclyAccessible: false, MultiAZ: false, DeletionProtection: false, AutoMinorVersionUpgrade: false, BackupRetentionPeriod: 0, CopyTagsToSnapshot: false,
-    Tags: drillTags(drill, { begunAt: new Date(), expiresAt }),
+    Tags: drillTags(drill, { restored, begunAt: new Date(), expiresAt }),
   };
   const command = 'snapshot' in what
     ? client.send(new sdk.RestoreDBInstanceFromDBSnapshotCommand({ ...common, DBInstanceIdentifier: identifier, DBSnapshotIdentifier: what.snapshot }), { abortSignal: signal })
@@ -83,7 +85,7 @@ async function untilAvailable({ rds, provider, drill, earlierMs, signal, onProgr
       return { isReady: status === 'available' && instance?.Endpoint?.Address !== undefined, state: instance };
     },
     beganAtMs, schedule: lookSchedule({ earlierMs, everyMs: provider.lookEvery, leastMs: Math.min(1_000, provider.lookEvery) }),
-    clock: { nowMs: Date.now, sleep: async (ms, until) => void await sleep(ms, undefined, { signal: until }) }, signal,
+    clock: { nowMs: Date.now, sleep: (ms, until) => sleep(ms, undefined, { signal: until }) }, signal,
   });
   return ready as Sdk.DBInstance;
 }

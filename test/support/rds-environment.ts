@@ -87,7 +87,7 @@ async function evidenceFile(directory: string, workflowId: string): Promise<stri
 }
 
 /** What moto has from the beginning: a VPC with subnets and a security group. */
-async function prepareNetwork(lab: AwsLab, rds: RDSClient): Promise<{ subnetGroup: string; securityGroup: string }> {
+export async function prepareNetwork(lab: AwsLab, rds: RDSClient): Promise<{ subnetGroup: string; securityGroup: string }> {
   const subnets = [...(await callByQuery(lab, 'ec2', '2016-11-15', 'DescribeSubnets')).matchAll(/<subnetId>(subnet-[0-9a-z]+)</g)].map(([, id]) => id ?? '');
   const [, securityGroup = ''] = /<groupId>(sg-[0-9a-z]+)</.exec(await callByQuery(lab, 'ec2', '2016-11-15', 'DescribeSecurityGroups')) ?? [];
   await rds.send(new CreateDBSubnetGroupCommand({ DBSubnetGroupName: 'drills', DBSubnetGroupDescription: 'drills', SubnetIds: subnets.slice(0, 2) }));

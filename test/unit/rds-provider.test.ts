@@ -17,7 +17,7 @@ describe('what a drill makes in RDS', () => {
   });
 
   it('is known by all of its tags, and by nothing less', () => {
-    const tags = drillTags(drill, { begunAt: new Date(0), expiresAt: new Date(1) });
+    const tags = drillTags(drill, { restored: new Date(0), begunAt: new Date(0), expiresAt: new Date(1) });
     expect(isOfDrill(tags, drill)).toBe(true);
     expect([undefined, [], tags.slice(1), drillTags({ ...drill, fence: 8 }), drillTags({ ...drill, database: 'other' })].map((given) => isOfDrill(given, drill))).toEqual([false, false, false, false, false]);
   });

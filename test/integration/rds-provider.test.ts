@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CreateDBInstanceCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, type RDSClient } from '@aws-sdk/client-rds';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { rdsProvider } from '../../activities/rds-provider/rds-provider.ts';
+import { drillName } from '../../activities/rds-provider/drill-names.ts';
+import { withClient } from '../../activities/postgres/source.ts';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
+import { databaseSchema } from '../../contracts/configuration.ts';
+import type { RdsProvider } from '../../contracts/rds.ts';
+import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
+import { createSource, MASTER, rdsClient, untilInstance, withMaster } from '../support/aws-lab-rds.ts';
+import { prepareNetwork } from '../support/rds-environment.ts';
+
+/** What RDS does to a drill, and what a drill never does to RDS. */
+let lab: AwsLab;
+let rds: RDSClient;
+let directory: string;
+let settings: ReturnType<typeof databaseSchema.parse> & { provider: RdsProvider };
+let snapshot: string;
+
+beforeAll(async () => {
+  lab = await startAwsLab({ log: console.log });
+  vi.stubEnv('AWS_ENDPOINT_URL', lab.endpoint);
+  vi.stubEnv('AWS_ACCESS_KEY_ID', lab.credentials.accessKeyId);
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', lab.credentials.secretAccessKey);
+  rds = rdsClient(lab);
+  directory = await mkdtemp(join(tmpdir(), 'rds-provider-'));
+  await writeFile(join(directory, 'key'), randomBytes(32).toString('base64'));
+  const source = await createSource(rds, 'prod', { BackupRetentionPeriod: 1, DeletionProtection: true });
+  await withMaster(source, (client) => client.query('CREATE TABLE t AS SELECT 42 AS answer'));
+  snapshot = await lab.control.automatedSnapshot('prod');
+  const { subnetGroup, securityGroup } = await prepareNetwork(lab, rds);
+  settings = databaseSchema.parse({
+    connection: { host: source.Endpoint!.Address, port: source.Endpoint!.Port, database: 'shop', user: MASTER.name },
+    provider: { kind: 'rds', instance: 'prod', access: { region: lab.region }, repository: directory, lookEvery: '100ms', drill: { subnetGroup, securityGroups: [securityGroup], passwordKeyFile: join(directory, 'key') } },
+  }) as typeof settings;
+}, 120_000);
+afterAll(async () => {
+  await lab.stop();
+  await rm(directory, { recursive: true });
+});
+beforeEach(async () => {
+  await lab.control.clearFaults();
+  await lab.control.clearCalls();
+});
+
+let runs = 0;
+/** A drill of its own for each test. */
+function drill(over: Partial<RdsProvider> = {}) {
+  const provider = rdsProvider({ settings, provider: { ...settings.provider, ...over }, database: 'shop', earlierRestores: () => Promise.resolve([]) });
+  const ref = { database: 'shop', recoveryPointId: snapshot, fence: 3, owner: { workflowId: `dr-test/shop/${runs += 1}`, firstExecutionRunId: 'a' } };
+  const restore = () => provider.restore(ref, { creates: { leaseMs: 60_000 }, recoverTo: null, recoveryPoint: { takenAt: '2026-11-30T00:00:00.000Z' } } as DrillPlan, { signal: new AbortController().signal, onProgress: () => undefined });
+  return { provider, ref, restore, name: drillName(ref) };
+}
+const instances = async () => (await rds.send(new DescribeDBInstancesCommand({}))).DBInstances!.map(({ DBInstanceIdentifier, DBInstanceStatus }) => `${DBInstanceIdentifier} ${DBInstanceStatus}`);
+const answered = async (action: string) => (await lab.control.calls()).filter((call) => call.action === action).map(({ status, errorCode }) => errorCode ?? status);
+
+describe('a drill in RDS', () => {
+  it('is an instance with a password and a parameter group of its own, in the configured place, kept from everybody, and is gone when its place is closed', async () => {
+    const { provider, ref, restore, name } = drill();
+    await provider.openPlace(ref);
+    await provider.openPlace(ref);
+    await restore();
+    const { DBInstances: [copy] = [] } = await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: name }));
+    expect(copy).toMatchObject({ PubliclyAccessible: false, MultiAZ: false, DeletionProtection: false, BackupRetentionPeriod: 0, DBSubnetGroup: { DBSubnetGroupName: settings.provider.drill.subnetGroup }, DBParameterGroups: [{ DBParameterGroupName: name }] });
+    expect(copy?.TagList?.map(({ Key }) => Key).toSorted()).toEqual(['begun', 'expires', 'fence', 'restored', 'run', 'target'].map((key) => `durable-runbooks:${key}`));
+    const address = await provider.address(ref);
+    expect(await withClient(address('shop'), async (client) => (await client.query('SELECT answer FROM public.t')).rows)).toEqual([{ answer: 42 }]);
+    await expect(withMaster(copy!, (client) => client.query('SELECT')), "production's password").rejects.toThrow(/password/);
+    expect(await provider.closePlace(ref)).toEqual([`RDS instance ${name}`, `parameter group ${name}`]);
+    expect((await provider.provePlaceAbsent(ref)).found).toEqual([]);
+    expect(await provider.closePlace(ref)).toEqual([]);
+    expect(await instances()).toEqual(['prod available']);
+  }, 60_000);
+
+  it('cannot be made once its place is closed', async () => {
+    const { provider, ref, restore } = drill();
+    await provider.openPlace(ref);
+    await provider.closePlace(ref);
+    await expect(restore()).rejects.toMatchObject({ type: 'FENCED', nonRetryable: true });
+    expect(await instances()).toEqual(['prod available']);
+  }, 60_000);
+
+  it.each(['RestoreDBInstanceFromDBSnapshot', 'ModifyDBInstance', 'CreateDBParameterGroup', 'DeleteDBInstance', 'DeleteDBParameterGroup'])('is made and removed once though the reply to %s was lost', async (action) => {
+    const { provider, ref, restore } = drill();
+    await lab.control.fault({ kind: 'lostReply', action, calls: 1 });
+    await provider.openPlace(ref);
+    await restore();
+    expect(await instances()).toHaveLength(2);
+    await provider.closePlace(ref);
+    expect((await provider.provePlaceAbsent(ref)).found).toEqual([]);
+    expect(await lab.control.faults()).toMatchObject([{ struck: 1 }]);
+  }, 60_000);
+
+  it('waits out throttling and errors of the service, and reads that are old', async () => {
+    const { provider, ref, restore } = drill();
+    await provider.openPlace(ref);
+    await lab.control.fault({ kind: 'throttle', action: 'DescribeDBInstances', calls: 4 });
+    await lab.control.fault({ kind: 'serverError', action: 'RestoreDBInstanceFromDBSnapshot', calls: 2 });
+    await lab.control.fault({ kind: 'staleReads', seconds: 1, forSeconds: 3 });
+    await restore();
+    expect((await answered('RestoreDBInstanceFromDBSnapshot')).filter((one) => one === 200)).toHaveLength(1);
+    await provider.closePlace(ref);
+    expect((await lab.control.faults()).map(({ struck }) => struck > 0)).toEqual([true, true, true]);
+    expect(await instances()).toEqual(['prod available']);
+  }, 90_000);
+});
+
+describe('what is not ours', () => {
+  it('is never touched, whatever its name is', async () => {
+    const { provider, ref, restore, name } = drill();
+    await provider.openPlace(ref);
+    await rds.send(new CreateDBInstanceCommand({ DBInstanceIdentifier: name, Engine: 'postgres', DBInstanceClass: 'db.t4g.micro', AllocatedStorage: 20, DBName: 'x', MasterUsername: 'somebody', MasterUserPassword: 'of-somebody-else' }));
+    await untilInstance(rds, name);
+    for (const attempt of [restore, () => provider.address(ref), () => provider.closePlace(ref)]) await expect(attempt()).rejects.toMatchObject({ type: 'FENCED', message: expect.stringContaining("is not this run's") as string });
+    expect(await instances()).toContain(`${name} available`);
+    expect(await answered('DeleteDBInstance')).toEqual([]);
+    expect((await provider.provePlaceAbsent(ref)).found).toContain(`RDS instance ${name} is available`);
+  }, 60_000);
+
+  it('the source is neither changed nor deleted, also where it has the name and the tags of a drill', async () => {
+    const { provider, ref, name, restore } = drill();
+    await provider.openPlace(ref);
+    await restore();
+    // As a configuration says that names the copy.
+    const confused = rdsProvider({ settings, provider: { ...settings.provider, instance: name }, database: 'shop', earlierRestores: () => Promise.resolve([]) });
+    await expect(confused.closePlace(ref)).rejects.toMatchObject({ type: 'FENCED' });
+    expect(await instances()).toContain(`${name} available`);
+    await provider.closePlace(ref);
+    const touched = (await lab.control.calls()).filter(({ action, identifiers }) => !/^(Describe|List)/.test(action) && JSON.stringify(identifiers).includes('"prod"'));
+    expect(touched.map(({ action }) => action)).toEqual([]);
+    expect((await rds.send(new DescribeDBParameterGroupsCommand({}))).DBParameterGroups?.map(({ DBParameterGroupName }) => DBParameterGroupName)).not.toContain(name);
+  }, 60_000);
+});
