@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateDBInstanceCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, type RDSClient } from '@aws-sdk/client-rds';
+import { CreateDBInstanceCommand, CreateDBParameterGroupCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, ModifyDBInstanceCommand, type RDSClient } from '@aws-sdk/client-rds';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { rdsProvider } from '../../activities/rds-provider/rds-provider.ts';
 import { drillName } from '../../activities/rds-provider/drill-names.ts';
@@ -11,7 +11,7 @@ import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { databaseSchema } from '../../contracts/configuration.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
-import { createSource, MASTER, rdsClient, untilInstance, withMaster } from '../support/aws-lab-rds.ts';
+import { createSource, MASTER, rdsClient, untilInstance, untilModified, withMaster } from '../support/aws-lab-rds.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
 
 /** What RDS does to a drill, and what a drill never does to RDS. */
@@ -135,3 +135,42 @@ describe('what is not ours', () => {
     expect((await rds.send(new DescribeDBParameterGroupsCommand({}))).DBParameterGroups?.map(({ DBParameterGroupName }) => DBParameterGroupName)).not.toContain(name);
   }, 60_000);
 });
+
+it('what is asked of RDS is what docs/reference/iam/rds-drills.json allows, all of it; what changes or removes may be done to drills only', async () => {
+  await rds.send(new CreateDBParameterGroupCommand({ DBParameterGroupName: 'custom', DBParameterGroupFamily: 'postgres18', Description: 'custom' }));
+  const { provider, ref, restore } = drill();
+  const custom = async (name: string) => {
+    await rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'prod', DBParameterGroupName: name, ApplyImmediately: true }));
+    await untilModified(rds, 'prod');
+    await lab.control.clearCalls();
+  };
+  const asked = new Set<string>();
+  const note = async () => { for (const { service, action } of await lab.control.calls()) asked.add(`${service}:${action}`); };
+  const plan = { recoveryPoint: { id: snapshot, takenAt: '2026-11-30T00:00:00.000Z' }, creates: { leaseMs: 60_000 }, recoverTo: null } as DrillPlan;
+  for (const group of ['default.postgres18', 'custom']) {
+    await custom(group);
+    const { points } = await provider.list();
+    await provider.supply(snapshot, new Date().toISOString());
+    await provider.preflight(plan, new AbortController().signal);
+    await provider.openPlace(ref);
+    await provider.openPlace(ref);
+    await restore();
+    await provider.recoverToEnd(ref, { signal: new AbortController().signal, onProgress: () => undefined });
+    await provider.closePlace(ref);
+    await provider.provePlaceAbsent(ref);
+    await note();
+    const second = points.find(({ id }) => id.startsWith('time.'));
+    const other = drill();
+    const byTime = { ...other.ref, recoveryPointId: second?.id ?? '' };
+    await lab.control.failNextRestore({ status: 'failed', reason: 'of its own' });
+    await other.provider.openPlace(byTime);
+    await expect(other.provider.restore(byTime, plan, { signal: new AbortController().signal, onProgress: () => undefined })).rejects.toMatchObject({ type: 'RECOVERY_FAILED' });
+    await other.provider.closePlace(byTime);
+    await note();
+  }
+  const { Statement } = JSON.parse(await readFile(new URL('../../docs/reference/iam/rds-drills.json', import.meta.url), 'utf8')) as { Statement: { Action: string[]; Condition?: Record<string, Record<string, string>> }[] };
+  // To tag what is made is a permission of its own, and no call.
+  expect([...asked, 'rds:AddTagsToResource'].toSorted()).toEqual(Statement.flatMap(({ Action }) => Action).toSorted());
+  const changing = Statement.filter(({ Action }) => Action.some((action) => /:(Delete|Modify)/.test(action)));
+  expect(changing.map(({ Condition }) => Condition)).toEqual([{ StringLike: { 'aws:ResourceTag/durable-runbooks:run': '?*' } }]);
+}, 90_000);
