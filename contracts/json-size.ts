@@ -7,14 +7,17 @@ export function isLargerThan(value: unknown, characters: number): boolean {
   return ((JSON.stringify(value) as string | undefined)?.length ?? 0) > characters;
 }
 
+/** A value that is nested deeper has more parts than anything of ours. */
+const DEEPEST = 200;
+
 /** Whether a value has more members and elements, at all levels together. */
 export function hasMoreParts(value: unknown, parts: number): boolean {
   let left = parts;
-  const isMore = (one: unknown): boolean => {
+  const isMore = (one: unknown, level: number): boolean => {
     if (typeof one !== 'object' || one === null) return false;
     const within = Object.values(one);
     left -= within.length;
-    return left < 0 || within.some(isMore);
+    return left < 0 || level > DEEPEST || within.some((part) => isMore(part, level + 1));
   };
-  return isMore(value);
+  return isMore(value, 1);
 }

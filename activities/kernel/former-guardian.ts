@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 import type { z } from 'zod';
 import { guardianId } from '../../contracts/guardian.ts';
+import { accepted } from '../../contracts/accepted.ts';
 import { grantedSchema, settledSchema, takeSchema } from '../../contracts/internal-messages.ts';
 import type { HeldPlace, Owner } from '../../contracts/ledger.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
@@ -75,8 +76,8 @@ function heldBy(history: readonly HistoryEvent[]): { place: HeldPlace['place'] |
 /** The first signal of this name that is what it should be: as the guardian takes it. */
 function firstReceived<Schema extends z.ZodType>(history: readonly HistoryEvent[], name: string, schema: Schema): z.output<Schema> | undefined {
   for (const { workflowExecutionSignaledEventAttributes: received } of history) {
-    const message = received?.signalName === name ? schema.safeParse(argument(received.input)) : undefined;
-    if (message?.success) return message.data;
+    const message = received?.signalName === name ? accepted(schema, argument(received.input)) : undefined;
+    if (message !== undefined) return message;
   }
   return undefined;
 }

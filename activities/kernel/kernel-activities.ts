@@ -22,8 +22,8 @@ export type LockRequest = z.output<typeof lockRequestSchema>;
 /** The whole state of a lock. */
 export type LockState = z.output<typeof lockStateSchema>;
 
-/** What a lock heard or did, as its history tells it. `released`: a guardian that let go, or is gone. */
-export type LockEvent = { requested: LockRequest } | { released: string } | { granted: { guardianId: string; fence: number; grantedAtMs: number } };
+/** What a lock heard or did, as its history tells it. `released`: a guardian that let go, or is gone. `request`: what was granted, where the history says it. */
+export type LockEvent = { requested: LockRequest } | { released: string } | { granted: { guardianId: string; fence: number; grantedAtMs: number; request?: LockRequest } };
 
 /** What a former lock held. `since`: what has happened to that, where only the lock's history could say it. */
 export type FormerLock = LockState & { since?: LockEvent[] | undefined };

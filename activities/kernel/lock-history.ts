@@ -1,12 +1,13 @@
 import type { Client } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 import { z } from 'zod';
+import { accepted } from '../../contracts/accepted.ts';
 import { grantedSchema, lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { argument } from './argument.ts';
 import { millis } from './event-time.ts';
 import { historyIfKnown } from './run-history.ts';
-import type { FormerLock, KernelActivities, LockEvent, LockState } from './kernel-activities.ts';
+import type { FormerLock, KernelActivities, LockEvent, LockRequest, LockState } from './kernel-activities.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 
@@ -34,20 +35,36 @@ export async function readLock(client: Client, id: string, runId: string): Promi
   return { ...NOTHING_YET, adopting: { ...(typeof formerRunId === 'string' ? { formerRunId } : {}), startedAtMs: millis(first.eventTime), released: [] }, since };
 }
 
-/** In characters of JSON: it goes to the next lock in one payload, and that one has no room for more either. */
-const LARGEST = 500_000;
+/** In characters of JSON, of requests and of releases each: it goes to the next lock in one payload, and that one has no more room either. */
+const LARGEST = 300_000;
 
 /**
- * Without what is beyond that. Who was granted the target holds it, and is never left out; who waits asks again, and who has let
- * go is looked for.
+ * Without what is beyond that. Who was granted the target holds it, and is never left out, nor is a release of anybody who is
+ * told of; who waits asks again, and who has let go otherwise is looked for.
  */
 function bounded(events: readonly LockEvent[]): LockEvent[] {
-  const granted = new Set(events.flatMap((event) => ('granted' in event ? [event.granted.guardianId] : [])));
-  let left = LARGEST;
-  return events.filter((event) => {
-    if ('granted' in event || granted.has('requested' in event ? event.requested.guardianId : event.released)) return true;
-    left -= JSON.stringify(event).length;
-    return left >= 0;
+  const asked = new Map<string, LockRequest>();
+  const told = new Set<string>();
+  const left = { requested: LARGEST, released: LARGEST };
+  const hasRoom = (kind: keyof typeof left, event: LockEvent): boolean => (left[kind] -= JSON.stringify(event).length) >= 0;
+  return events.flatMap((event): LockEvent[] => {
+    if ('granted' in event) {
+      const { guardianId } = event.granted;
+      told.add(guardianId);
+      const request = asked.get(guardianId);
+      return [request ? { granted: { ...event.granted, request } } : event];
+    }
+    if ('released' in event) {
+      asked.delete(event.released);
+      return told.has(event.released) || hasRoom('released', event) ? [event] : [];
+    }
+    const { requested } = event;
+    // Asking once more changes nothing: the first counts.
+    if (asked.has(requested.guardianId)) return hasRoom('requested', event) ? [event] : [];
+    asked.set(requested.guardianId, requested);
+    if (!hasRoom('requested', event)) return [];
+    told.add(requested.guardianId);
+    return [event];
   });
 }
 
@@ -57,12 +74,12 @@ function* eventsIn(events: readonly HistoryEvent[]): Generator<LockEvent> {
   const looks = new Map<string, Set<string>>();
   for (const event of events) {
     const signal = event.workflowExecutionSignaledEventAttributes;
-    const requested = signal?.signalName === INTERNAL.request ? lockRequestSchema.safeParse(argument(signal.input)).data : undefined;
+    const requested = signal?.signalName === INTERNAL.request ? accepted(lockRequestSchema, argument(signal.input)) : undefined;
     if (requested) {
       for (const asked of looks.values()) asked.add(requested.guardianId);
       yield { requested };
     }
-    const released = signal?.signalName === INTERNAL.release ? releaseSchema.safeParse(argument(signal.input)).data : undefined;
+    const released = signal?.signalName === INTERNAL.release ? accepted(releaseSchema, argument(signal.input)) : undefined;
     if (released) yield { released: released.guardianId };
 
     const told = event.signalExternalWorkflowExecutionInitiatedEventAttributes;

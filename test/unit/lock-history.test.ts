@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import { expect, it } from 'vitest';
 import { readLock } from '../../activities/kernel/lock-history.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
+import { EMPTY_LOCK, happen } from '../../workflows/lock/queue.ts';
 
 const payloads = (...values: unknown[]) => ({ payloads: values.map((value) => defaultPayloadConverter.toPayload(value)) });
 const requestOf = (guardianId: string) => ({ guardianId, owner: { workflowId: guardianId, firstExecutionRunId: guardianId }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' });
@@ -19,7 +20,7 @@ const read = (...events: object[]) => readLock({ workflow: { getHandle: () => ({
 it('a lock is what it was begun with, and what has happened since', async () => {
   const carried = { nextFence: 4, holders: [], waiting: [] };
   expect(await read(started(carried), asked('a'), told('a', 4), signaled(INTERNAL.release, { guardianId: 'a' }))).toEqual({
-    ...carried, since: [{ requested: requestOf('a') }, { granted: { guardianId: 'a', fence: 4, grantedAtMs: 12_000 } }, { released: 'a' }],
+    ...carried, since: [{ requested: requestOf('a') }, { granted: { guardianId: 'a', fence: 4, grantedAtMs: 12_000, request: requestOf('a') } }, { released: 'a' }],
   });
   expect(await read(started(null, 'former'), asked('a'))).toEqual({ nextFence: 1, holders: [], waiting: [], adopting: { formerRunId: 'former', startedAtMs: 10_000, released: [] }, since: [{ requested: requestOf('a') }] });
   expect(await read(started())).toEqual({ nextFence: 1, holders: [], waiting: [], adopting: { startedAtMs: 10_000, released: [] }, since: [] });
@@ -43,5 +44,15 @@ it('of more than a lock has room for, who holds the target is never left out', a
   const lock = await read(started(), ...crowd, asked('late'), told('late', 1), signaled(INTERNAL.release, { guardianId: 'other' }));
   expect(JSON.stringify(lock).length).toBeLessThan(600_000);
   expect(lock?.since?.length).toBeGreaterThan(30);
-  expect(lock?.since?.slice(-2)).toMatchObject([{ requested: { guardianId: 'late' } }, { granted: { guardianId: 'late', fence: 1 } }]);
+  expect(lock?.since?.slice(-2)).toMatchObject([{ granted: { guardianId: 'late', fence: 1, request: requestOf('late') } }, { released: 'other' }]);
+});
+
+it('and is one of its holders, also where there was no room for it in the queue', async () => {
+  const crowd = Array.from({ length: 200 }, (_, index) => signaled(INTERNAL.request, { ...requestOf(`${'\u0001'.repeat(490)}${index}`), owner: { workflowId: 'a', firstExecutionRunId: 'a' } }));
+  const lock = await read(started(), ...crowd, asked('late'), told('late', 1), told('late', 1), signaled(INTERNAL.release, { guardianId: 'other' }));
+  const { holders, waiting } = (lock?.since ?? []).reduce(happen, EMPTY_LOCK);
+  expect(holders).toMatchObject([{ guardianId: 'late', fence: 1 }]);
+  expect(waiting.some(({ guardianId }) => guardianId === 'late')).toBe(false);
+  const again = [...Array.from({ length: 500 }, () => asked('late')), told('late', 1), ...Array.from({ length: 50 }, () => signaled(INTERNAL.request, { ...requestOf('late'), owner: { workflowId: '\u0001'.repeat(990), firstExecutionRunId: 'a' } }))];
+  expect(JSON.stringify(await read(started(), ...again)).length).toBeLessThan(700_000);
 });

@@ -22,12 +22,12 @@ export class Heard {
     onInternalSignal(INTERNAL.take, takeSchema, (message) => {
       this.taken ??= message;
       this.asking = message.asking;
-      keep(this.#unanswered.takes, { asking: message.asking, runId: message.runId });
+      this.#unanswered.takes.push({ asking: message.asking, runId: message.runId });
     });
     onInternalSignal(INTERNAL.finish, finishSchema, (message) => {
       this.finished ??= message;
       if (message.runId !== undefined) this.#finishes.set(message.runId, message);
-      keep(this.#unanswered.finishes, message);
+      this.#unanswered.finishes.push(message);
     });
   }
 
@@ -59,13 +59,6 @@ export class Heard {
   finishOf(runId: string): Finish | undefined {
     return this.#finishes.get(runId);
   }
-}
-
-/** So many are kept while there is no time to answer: a run asks once for each of its lives. */
-const KEPT = 200;
-
-function keep<Asked>(waiting: Asked[], asked: Asked): void {
-  if (waiting.length < KEPT) waiting.push(asked);
 }
 
 /** The oldest of them; the newest for a guardian of older code, which knew no other. */

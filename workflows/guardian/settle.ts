@@ -1,8 +1,8 @@
-import { ActivityFailure, proxyActivities, sleep, TimeoutFailure } from '@temporalio/workflow';
+import { ActivityFailure, patched, proxyActivities, sleep, TimeoutFailure } from '@temporalio/workflow';
 import type { Outcome, CompensationRecord, Teardown } from '../../contracts/evidence.ts';
 import { undoActivityId, type AbsenceProof, type ActivityCall, type HeldPlace, type LedgerEntry, type Owner, type Undone } from '../../contracts/ledger.ts';
 import { isKeptResult, NOTHING_SETTLED, undoneBefore, unknownToUndo, type Settlement } from '../../contracts/record.ts';
-import { shortened } from '../../contracts/whole-characters.ts';
+import { firstOf, shortened } from '../../contracts/whole-characters.ts';
 import { isHostTaskQueue } from '../../contracts/search-attributes.ts';
 import { instantOf } from '../procedure/wait.ts';
 
@@ -36,16 +36,27 @@ export async function settle(input: SettleInput): Promise<Settlement> {
   for (const entry of toUndo(input.entries, input.outcome, input.undoAnyway)) compensations.push(undoneBefore(entry, input.undone) ?? (await undo(entry, input.hostLossMs)));
   const teardowns: Teardown[] = [];
   for (const held of distinct(input.places)) teardowns.push(await tearDown(input, held));
-  return { compensations: compensations.map((one) => ({ ...one, detail: one.detail === null ? null : shortened(one.detail, LONGEST) })), teardown: teardowns.length === 0 ? NOTHING_SETTLED.teardown : inShort(together(teardowns)) };
+  const whole = { compensations, teardown: teardowns.length === 0 ? NOTHING_SETTLED.teardown : together(teardowns) };
+  const short = { compensations: compensations.map((one) => ({ ...one, detail: one.detail === null ? null : shortened(one.detail, compensations.length > MOST ? LONGEST / 8 : LONGEST) })), teardown: inShort(whole.teardown) };
+  // What people are told of it has an id that is made of these words.
+  return JSON.stringify(short) === JSON.stringify(whole) || !patched('says in short what is settled') ? whole : short;
 }
 
 /** It goes to the run in one message, and into evidence: each thing is said in so many characters, and of many alike the first. */
 const LONGEST = 2_000;
-const MOST = 200;
+const MOST = 100;
+
+/** Of so many looks: those that found something before all others. */
+const MOST_PROOFS = 6;
+
+/** What was found comes last. */
+function lastOf(text: string, most: number): string {
+  return Array.from(text.slice(-most)).slice(1).join('');
+}
 
 function inShort(teardown: Teardown): Teardown {
   const first = (all: readonly string[]): string[] => [...all.slice(0, MOST).map((one) => shortened(one, LONGEST / 4)), ...(all.length > MOST ? [`and ${all.length - MOST} more`] : [])];
-  return { ...teardown, destroyed: first(teardown.destroyed), failure: teardown.failure === null ? null : shortened(teardown.failure, LONGEST), proofs: teardown.proofs.slice(0, MOST / 10).map((proof) => ({ ...proof, looked: first(proof.looked), found: first(proof.found) })) };
+  return { ...teardown, destroyed: first(teardown.destroyed), failure: teardown.failure === null || teardown.failure.length <= LONGEST ? teardown.failure : `${firstOf(teardown.failure, LONGEST / 2)} … ${lastOf(teardown.failure, LONGEST / 2)}`, proofs: teardown.proofs.toSorted((a, b) => (teardown.proofs.length > MOST_PROOFS ? Math.sign(b.found.length) - Math.sign(a.found.length) : 0)).slice(0, MOST_PROOFS).map((proof) => ({ ...proof, looked: first(proof.looked), found: first(proof.found) })) };
 }
 
 /** An idle lock gives back the fence that it gave before: then two places may be one, where they are on one host. */

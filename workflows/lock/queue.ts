@@ -55,13 +55,15 @@ export function remove(state: LockState, guardianId: string): LockState {
 export function happen(state: LockState, event: LockEvent): LockState {
   if ('requested' in event) return enqueue(state, event.requested);
   if ('released' in event) return remove(state, event.released);
-  const { guardianId, fence, grantedAtMs } = event.granted;
-  const granted = state.waiting.find((request) => request.guardianId === guardianId);
+  const { guardianId, fence, grantedAtMs, request: asked } = event.granted;
+  const isReminded = state.holders.some((holder) => holder.guardianId === guardianId);
+  // Who holds the target holds it, also where there was no room for it in the queue.
+  const granted = state.waiting.find((request) => request.guardianId === guardianId) ?? (isReminded ? undefined : asked);
   return {
     ...state,
     nextFence: Math.max(state.nextFence, fence + 1),
     holders: granted ? [...state.holders, { ...granted, fence, grantedAtMs }] : state.holders,
-    waiting: state.waiting.filter((request) => request !== granted),
+    waiting: state.waiting.filter((request) => request.guardianId !== granted?.guardianId),
   };
 }
 

@@ -1,19 +1,14 @@
 import { defineSignal, setDefaultSignalHandler, setHandler } from '@temporalio/workflow';
 import type { z } from 'zod';
-import { hasMoreParts, isLargerThan } from '../../contracts/json-size.ts';
+import { accepted } from '../../contracts/accepted.ts';
 
 type Handler = (payload: unknown) => void;
-
-/** In characters of JSON, and in members and elements at all levels: no message of ours has more, and to find out what is wrong with one takes longer than a task may take. */
-const LARGEST_MESSAGE = 600_000;
-const MOST_PARTS = 20_000;
 
 /** Handles a message between workflows of ours: what does not fit its schema is dropped, as if it had not been sent. */
 export function fitting<Schema extends z.ZodType>(schema: Schema, handle: (message: z.output<Schema>) => void): Handler {
   return (payload) => {
-    if (isLargerThan(payload, LARGEST_MESSAGE) || hasMoreParts(payload, MOST_PARTS)) return;
-    const parsed = schema.safeParse(payload);
-    if (parsed.success) handle(parsed.data);
+    const message = accepted(schema, payload);
+    if (message !== undefined) handle(message);
   };
 }
 
