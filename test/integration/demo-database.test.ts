@@ -97,6 +97,8 @@ test('TCP asks for the password, and the socket is private', async () => {
 
 test('the archive gets whole segments only, and never overwrites one with other bytes', async () => {
   const archive = production.archiveDirectory;
+  // Where nothing was written since the last switch, there is none.
+  await ask(`SELECT pg_logical_emit_message(true, 'test', 'something to archive')`);
   const [switched] = await ask<{ name: string }>(`SELECT pg_walfile_name(pg_switch_wal()) AS name`);
   const name = switched?.name ?? '';
   await eventually(async () => (existsSync(join(archive, name)) ? true : undefined));
