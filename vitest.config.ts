@@ -36,7 +36,7 @@ class LongestFirst extends BaseSequencer {
 /**
  * Kinds of test: what is bound by the processor comes first, then all that is busy with real servers, several files at a
  * time, and last what measures time, which must not compete with anything.
- * `npm test -- --project unit` runs one kind. `npm test` leaves out `browser`, which needs a browser: `npm run browser`, and `benches`.
+ * `npm test -- --project unit` runs one kind. `npm test` leaves out `browser`, which needs a browser: `npm run browser`, `benches`, and `by-name` (the AWS lab's own).
  */
 export default defineConfig({
   test: {
@@ -62,8 +62,10 @@ export default defineConfig({
           ...PLAIN, maxWorkers: 2, sequence: { groupOrder: 2 },
         },
       },
+      // Whether the AWS lab is like AWS; tests of what runs on it are among the busy ones. As with all whose name begins with b, by name only.
+      { test: { name: 'by-name', include: ['test/lab/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000, ...BUSY, sequence: { groupOrder: 3 } } },
       // Keeps both cores of a small machine busy for a minute and a half, to find out whether benches still run to their end.
-      { test: { name: 'benches', include: ['test/benches/**/*.test.ts'], testTimeout: 300_000, ...PLAIN, sequence: { groupOrder: 3 } } },
+      { test: { name: 'benches', include: ['test/benches/**/*.test.ts'], testTimeout: 300_000, ...PLAIN, sequence: { groupOrder: 5 } } },
       {
         test: {
           name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000,

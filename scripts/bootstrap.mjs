@@ -34,7 +34,7 @@ const say = (line) => process.stderr.write(`${line}\n`);
 await installIfNeeded();
 await buildIfNeeded();
 if (name === 'browser' && (await run(node, [join(root, 'dist/test/browser/require-chromium.js')])) !== 0) process.exit(1);
-// The browser and the benches are run by name. Vitest joins its --project options by "or", so ours stays away where another is given.
+// The browser, the benches and the AWS lab's own tests are run by name. Vitest joins its --project options by "or", so ours stays away where another is given.
 if (name === 'test' && !rest.some((word) => /^--project(=|$)/.test(word))) program.push('--project', '!b*');
 if (name === 'test' || name === 'browser') {
   say('Getting the servers ready that the tests run:');
