@@ -7,8 +7,8 @@ export function isLargerThan(value: unknown, characters: number): boolean {
   return ((JSON.stringify(value) as string | undefined)?.length ?? 0) > characters;
 }
 
-/** A value that is nested deeper has more parts than anything of ours. */
-const DEEPEST = 200;
+/** Nothing of ours is nested so deep. Without a bound, how much of the stack is left would decide, in a replay otherwise than before. */
+export const DEEPEST = 200;
 
 /** Whether a value has more members and elements, at all levels together. */
 export function hasMoreParts(value: unknown, parts: number): boolean {

@@ -140,7 +140,16 @@ export const comparisonResultSchema = z.object({
   /** Tables of which no more than the number of rows was compared. */
   counted: z.object({ tables: z.number(), rows: z.number() }),
   /** Where the copy is of a later instant than the manifest: how many of its rows were compared with what. See `activities/manifest/since`. */
-  coverage: z.object({ byManifest: z.number(), bySource: z.number(), changedSince: z.number(), unknown: z.number() }).optional(),
+  coverage: z.object({
+    /** In ranges of pages that hold what they held at the manifest, to the last bit. */
+    byManifest: z.number(),
+    /** In other ranges: versions of rows that the source still has. */
+    bySource: z.number(),
+    /** Versions of rows that the source has changed or deleted since. Nothing is said of them. */
+    changedSince: z.number(),
+    /** Of tables that can be held against neither, as after a rewrite, or where the source does not answer. */
+    unknown: z.number(),
+  }).optional(),
   /** With `coverage`: of the manifest. */
   takenAt: z.iso.datetime().optional(),
   /** Prepared transactions that the copy still holds: they keep locks and must be resolved before use. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import type { ArchiveProvider, Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { archiveLayout, findRecoveryPoint, listRecoveryPoints, readBackupFiles, readRecoveryPoint } from '../archive/layout.ts';
+import { findRecoveryPoint, listRecoveryPoints, readBackupFiles, readRecoveryPoint } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { whatLiesInsteadOfTheDead } from '../archive/source-host.ts';
 import { countSourceCommits } from '../archive/source-wal.ts';
@@ -19,6 +19,7 @@ import type { Point, RecoveryProvider } from '../dr-test/provider.ts';
 import { findPostgres } from '../postgres/binaries.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import { closePlace, drillPlace, openPlace, placeName, provePlaceAbsent, recallDrill, rememberDrill } from './drill-place.ts';
+import { layoutOf } from './kept-in.ts';
 import { chooseManifest, readManifestOf } from './manifests.ts';
 import { checkHost, requireIsolation } from './preflight.ts';
 import { asKnown, notAsWhom, productionHere } from './production-here.ts';
@@ -27,7 +28,7 @@ import { asKnown, notAsWhom, productionHere } from './production-here.ts';
 export function archiveProvider({ settings, configuration }: { settings: DatabaseSettings; configuration: Configuration }): RecoveryProvider {
   const provider = archiveOf(settings);
   const { drills } = configuration;
-  const layout = archiveLayout({ root: provider.repository, walDirectory: provider.walDirectory });
+  const layout = layoutOf(provider);
   const point = (id: string) => readRecoveryPoint({ layout, id });
   const recall = (drill: DrillRef) => recallDrill(drillPlace(drills.directory, drill));
   const continuity = (base: RecoveryPoint, asOf: string, plannedLast: string | null = null): Promise<WalContinuity> => checkWalContinuity({

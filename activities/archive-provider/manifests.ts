@@ -45,9 +45,7 @@ export async function publishManifestAlone(layout: ArchiveLayout, { name, file }
  * @throws RecoveryFailure `BACKUP_DAMAGED` for one that is not what was published, `UNREADABLE`
  */
 export async function readManifestOf({ layout, point, manifestId }: { layout: ArchiveLayout; point: RecoveryPoint; manifestId: string }): Promise<Manifest> {
-  if (manifestId !== OWN) {
-    return readManifestAlone(layout, manifestId);
-  }
+  if (manifestId !== OWN) return readManifestAlone(layout, manifestId);
   const own = await ownManifest(layout, point);
   if (!own) throw new RecoveryFailure('BACKUP_DAMAGED', `Backup "${point.id}" was published without a manifest.`, { files: ['manifest.json'] });
   return own;
@@ -62,12 +60,7 @@ export interface ChooseManifestArgs { layout: ArchiveLayout; point: RecoveryPoin
  */
 export async function chooseManifest({ layout, point, wal, until }: ChooseManifestArgs): Promise<ChosenManifest> {
   const own = await ownManifest(layout, point);
-  const listed = await listAlone(layout);
-  const passedOver: UnusablePoint[] = listed.unproven.map((id) => ({ id, failure: new RecoveryFailure('BACKUP_DAMAGED', 'its name holds no hash to prove it by; take a new one.') }));
-  const alone: UsableManifest[] = [];
-  for (const one of listed.alone) {
-    await readAlone(one).then((manifest) => alone.push({ id: one.id, manifest }), (failure: Error) => passedOver.push({ id: one.id, failure }));
-  }
+  const { usable: alone, passedOver } = await readAllAlone(layout);
   const { walSegmentSize: segmentSize } = point;
   const segmentOf = (lsn: string) => segmentNumberOf(parseLsn(lsn), segmentSize);
   const isArchived = (lsn: string) => wal.segments.some(({ segmentNumber }) => segmentNumber === segmentOf(lsn));
@@ -91,10 +84,7 @@ function firstLsn({ manifest }: UsableManifest): bigint {
  * it is, that says.
  */
 export async function chooseManifestBefore(layout: ArchiveLayout, until: string): Promise<ChosenManifest> {
-  const { alone, unproven } = await listAlone(layout);
-  const passedOver: UnusablePoint[] = unproven.map((id) => ({ id, failure: new RecoveryFailure('BACKUP_DAMAGED', 'its name holds no hash to prove it by; take a new one.') }));
-  const usable: UsableManifest[] = [];
-  for (const one of alone) await readAlone(one).then((manifest) => usable.push({ id: one.id, manifest }), (failure: Error) => passedOver.push({ id: one.id, failure }));
+  const { usable, passedOver } = await readAllAlone(layout);
   const takenAt = ({ manifest }: UsableManifest) => Math.max(...manifest.databases.map((database) => Date.parse(database.takenAt)));
   return { usable: usable.filter((one) => takenAt(one) <= Date.parse(until)).sort((a, b) => takenAt(b) - takenAt(a))[0], passedOver };
 }
@@ -137,6 +127,15 @@ async function listAlone(layout: ArchiveLayout): Promise<{ alone: ManifestAlone[
     return name && sha256 ? [{ id: `${name}.${sha256.slice(0, 12)}`, name, file: join(directory, file), sha256 }] : [];
   });
   return { alone, unproven: files.filter((file) => file.endsWith('.json') && !ALONE.test(file)) };
+}
+
+/** All that were taken alone and can be read, and what is wrong with the others. */
+async function readAllAlone(layout: ArchiveLayout): Promise<{ usable: UsableManifest[]; passedOver: UnusablePoint[] }> {
+  const { alone, unproven } = await listAlone(layout);
+  const passedOver: UnusablePoint[] = unproven.map((id) => ({ id, failure: new RecoveryFailure('BACKUP_DAMAGED', 'its name holds no hash to prove it by; take a new one.') }));
+  const usable: UsableManifest[] = [];
+  for (const one of alone) await readAlone(one).then((manifest) => usable.push({ id: one.id, manifest }), (failure: Error) => passedOver.push({ id: one.id, failure }));
+  return { usable, passedOver };
 }
 
 async function readAlone({ file, sha256 }: ManifestAlone): Promise<Manifest> {

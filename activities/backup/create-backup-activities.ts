@@ -40,8 +40,10 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
     async planBackup({ database, owner, startedAtMs, copiesFiles }) {
       const config = await connect({ database, owner });
       return withClient(config(), async (client) => {
-        if (copiesFiles) archiveOf(settingsOf(database));
-        if (copiesFiles) await refuseOtherServersFiles(await identifyServer(client));
+        if (copiesFiles) {
+          archiveOf(settingsOf(database));
+          await refuseOtherServersFiles(await identifyServer(client));
+        }
         const { rows: [row] } = await client.query<{ size: string; version: string; wal_level: string; slots: string; used: string }>(
           `SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database WHERE datallowconn)::text AS size, current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
                   current_setting('max_replication_slots') AS slots, (SELECT count(*) FROM pg_replication_slots)::text AS used`);

@@ -1,8 +1,5 @@
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
-import { grpcCodeOf } from './grpc-code.ts';
-
-/** gRPC INVALID_ARGUMENT. */
-const INVALID_ARGUMENT = 3;
+import { grpcCodeOf, INVALID_ARGUMENT } from './grpc-code.ts';
 
 /** Describes a workflow, its newest run where none is named; undefined when the server does not know it, or no longer, or such an id can be nobody's. */
 export async function describeIfKnown(client: Client, workflowId: string, runId?: string): Promise<WorkflowExecutionDescription | undefined> {

@@ -1,8 +1,8 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { grpcCodeOf } from './grpc-code.ts';
+import { grpcCodeOf, INVALID_ARGUMENT } from './grpc-code.ts';
 
-/** gRPC's status codes. */
-const [INVALID_ARGUMENT, UNIMPLEMENTED] = [3, 12];
+/** gRPC's status code. */
+const UNIMPLEMENTED = 12;
 
 /**
  * Runs of a workflow id in a server's lists; none where it has no lists, as the one that skips time. A list is a little behind.

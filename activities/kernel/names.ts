@@ -7,7 +7,7 @@ export function ownerTag(owner: Owner): string {
 }
 
 /** Name of what a run may create under a fence; a later owner's differs, so a stalled predecessor cannot meet it. */
-export function fenceName(prefix: string, owner: Owner, fence: number): string {
+export function fenceName(prefix: string, owner: Owner, fence: number | '<fence>'): string {
   return `${prefix}-${ownerTag(owner)}-${fence}`;
 }
 

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { CatalogObject, ComparisonResult, Difference, Manifest, NotVerified } from '../../contracts/manifest.ts';
+import type { CatalogObject, ComparisonResult, DatabaseManifest, Difference, Manifest, NotVerified } from '../../contracts/manifest.ts';
 import { catalogMethod, readDatabaseCatalog, readGlobals } from './catalog.ts';
 import { ManifestError } from './errors.ts';
 import { readableSecrets, secretsCompared } from './secrets.ts';
@@ -31,8 +31,7 @@ export interface CompareOptions {
  */
 export async function compareWithManifest(options: CompareOptions): Promise<ComparisonResult> {
   const { manifest, signal } = options;
-  const expected = manifest.databases.find((entry) => entry.database === options.database);
-  if (!expected) throw new ManifestError('wrongDatabase', `the manifest has no database ${options.database}; it has ${manifest.databases.map((entry) => entry.database).join(', ')}`);
+  const expected = databaseIn(manifest, options.database);
   const started = performance.now();
   // The copy is ours alone: nobody is hurt by a long statement, and a limit would only make a false alarm.
   const sessions = new Sessions({ connect: options.connect, applicationName: options.applicationName ?? 'manifest-comparison', signal, limits: { statementTimeoutMs: 0, lockTimeoutMs: 60_000 } });
@@ -92,6 +91,13 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
   } finally {
     await sessions.closeAll();
   }
+}
+
+/** @throws {ManifestError} `wrongDatabase` */
+export function databaseIn({ databases }: Manifest, database: string): DatabaseManifest {
+  const found = databases.find((entry) => entry.database === database);
+  if (!found) throw new ManifestError('wrongDatabase', `the manifest has no database ${database}; it has ${databases.map((entry) => entry.database).join(', ')}`);
+  return found;
 }
 
 function compareObjects(expected: readonly CatalogObject[], found: readonly CatalogObject[]): Difference[] {

@@ -1,25 +1,17 @@
 import type { Client } from 'pg';
+import { numberingOf, OWN_TRANSACTIONS } from '../postgres/numbering.ts';
 
-/** So many of a copy's newest transactions may be its own: see `manifest/since/shared-past.ts`. */
-const OWN_TRANSACTIONS = 10_000;
 /** More than this are not looked through: a source that committed so much since says no more than a bound. */
 const MOST = 5_000_000;
-
-interface Stamps { next: bigint; isKept: boolean }
-
-async function stampsOf(client: Client): Promise<Stamps> {
-  const { rows: [row] } = await client.query<{ next: string; kept: boolean }>(`SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next, current_setting('track_commit_timestamp')::bool AS kept`);
-  return { next: BigInt(row?.next ?? 0), isKept: row?.kept === true };
-}
 
 /** Commit times of transactions from one number up to, but without, another; those of 32 bits are made of whole ones. Servers forget old ones. */
 const STAMPED = `SELECT x, pg_xact_commit_timestamp((x % 4294967296)::text::xid) AS at FROM generate_series(greatest($1::int8, 3), $2::int8 - 1) AS x WHERE x % 4294967296 >= 3`;
 
 /** The last commit in a copy that is of its source, RFC 3339: not later than what was restored. Null where the copy keeps no times of commits, or none so late. */
 export async function lastCommitUntil(copy: Client, restored: Date): Promise<string | null> {
-  const { next, isKept } = await stampsOf(copy);
-  if (!isKept) return null;
-  const { rows: [row] } = await copy.query<{ at: Date | null }>(`SELECT max(at) AS at FROM (${STAMPED}) AS stamped WHERE at <= $3`, [String(next - BigInt(OWN_TRANSACTIONS)), String(next), restored]);
+  const { next, keepsTimes } = await numberingOf(copy);
+  if (!keepsTimes) return null;
+  const { rows: [row] } = await copy.query<{ at: Date | null }>(`SELECT max(at) AS at FROM (${STAMPED}) AS stamped WHERE at <= $3`, [String(next - OWN_TRANSACTIONS), String(next), restored]);
   return row?.at?.toISOString() ?? null;
 }
 
@@ -30,9 +22,9 @@ export interface LostByStamps { commits: number; lastCommitAt: string | null }
  * keep. A string says why they cannot be counted.
  */
 export async function lostByStamps(copy: Client, source: Client, until: Date): Promise<LostByStamps | string> {
-  const [ours, theirs] = [await stampsOf(copy), await stampsOf(source)];
-  if (!theirs.isKept || !ours.isKept) return 'the source keeps no times of commits: set track_commit_timestamp = on in its parameter group';
-  const from = ours.next - BigInt(OWN_TRANSACTIONS);
+  const [ours, theirs] = [await numberingOf(copy), await numberingOf(source)];
+  if (!theirs.keepsTimes || !ours.keepsTimes) return 'the source keeps no times of commits: set track_commit_timestamp = on in its parameter group';
+  const from = ours.next - OWN_TRANSACTIONS;
   if (theirs.next - from > BigInt(MOST)) return `the source has begun more than ${MOST} transactions since`;
   const later = await source.query<{ commits: string; last: Date | null }>(`SELECT count(at) AS commits, max(at) AS last FROM (${STAMPED}) AS stamped WHERE at <= $3`, [String(ours.next), String(theirs.next), until]);
   // Of these numbers both have some: they are the same transaction where they were committed at the same microsecond.

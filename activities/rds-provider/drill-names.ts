@@ -14,7 +14,7 @@ const EXPIRES_TAG = 'durable-runbooks:expires';
 
 /** Name of a drill's instance, and of its parameter group: letters, digits and single hyphens, below the 63 characters that RDS takes. */
 export function drillName({ owner, fence }: Pick<DrillIdentity, 'owner'> & { fence: number | '<fence>' }): string {
-  return fence === '<fence>' ? `runbooks-d-${ownerTag(owner)}-<fence>` : `runbooks-${fenceName('d', owner, fence)}`;
+  return `runbooks-${fenceName('d', owner, fence)}`;
 }
 
 /** The tags of what a drill makes. */

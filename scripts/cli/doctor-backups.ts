@@ -1,7 +1,8 @@
 import { access, constants, readdir, stat } from 'node:fs/promises';
 import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
+import { layoutOf } from '../../activities/archive-provider/kept-in.ts';
 import { lookAtHost, MOVE_DRILLS, withinProduction } from '../../activities/archive-provider/preflight.ts';
-import { type ArchiveLayout, archiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
+import { type ArchiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
 import { findAbove, productionPathsOf } from '../../activities/drill/drill.ts';
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { OTHER_CLUSTER_REMEDY, otherCluster } from '../../activities/dr-test/other-cluster.ts';
@@ -20,7 +21,7 @@ export async function examineBackups(settings: DatabaseSettings, configuration: 
   if (await isReadable(findings, 'repository', repository, 'provider.repository')) findings.ok('repository', `${repository} can be read`);
   await checkArchive(findings, walDirectory, facts);
   let needed = facts?.major;
-  const layout = archiveLayout({ root: repository, walDirectory });
+  const layout = layoutOf(settings.provider);
   try {
     const { points, unusable } = await listRecoveryPoints(layout);
     for (const { id, failure } of unusable) findings.warning('recovery point', `${id} cannot be used: ${messageOf(failure)}`, 'move it out of the repository');

@@ -1,5 +1,6 @@
 import type { DetectionArguments } from './arguments.ts';
-import { durationsFrom, randomFrom } from './detection/durations.ts';
+import { mulberry32 } from '../../scripts/demo/writers/pool.ts';
+import { durationsFrom } from './detection/durations.ts';
 import { detect, pollerLooks } from './detection/virtual-restore.ts';
 import type { OpenBench } from './open-bench.ts';
 import { meanOutcome, type RowOutcome } from './outcome.ts';
@@ -20,7 +21,7 @@ export function openDetectionBench({ restores, seed }: DetectionArguments): Open
 }
 
 async function measure(restores: number, seed: number): Promise<RowOutcome[]> {
-  const random = randomFrom(seed);
+  const random = mulberry32(seed);
   const draw = durationsFrom(random);
   const late: Record<'withHistory' | 'without' | 'withEvents', number[]> = { withHistory: [], without: [], withEvents: [] };
   const looks: Record<keyof typeof late | 'poller', number> = { withHistory: 0, without: 0, withEvents: 0, poller: 0 };

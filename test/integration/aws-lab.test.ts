@@ -3,17 +3,15 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
-import { ask, createSource, MASTER, rdsClient, untilGone, untilInstance, untilModified, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
+import type { AwsLab } from '../support/aws-lab.ts';
+import { ask, MASTER, startLabWithSource, untilGone, untilInstance, untilModified, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
 
 let lab: AwsLab;
 let rds: RDSClient;
 let source: DBInstance;
 
 beforeAll(async () => {
-  lab = await startAwsLab();
-  rds = rdsClient(lab);
-  source = await createSource(rds, 'source', { BackupRetentionPeriod: 0 });
+  ({ lab, rds, source } = await startLabWithSource());
 });
 
 afterAll(() => lab?.stop());

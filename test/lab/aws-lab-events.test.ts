@@ -4,9 +4,9 @@ import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, SQSCli
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
+import type { AwsLab } from '../support/aws-lab.ts';
 import { callByJson } from '../support/aws-lab-call.ts';
-import { ask, createSource, MASTER, rdsClient, refusal, untilGone, untilInstance, untilModified, untilSnapshot } from '../support/aws-lab-rds.ts';
+import { ask, MASTER, rdsClient, refusal, startLabWithSource, untilGone, untilInstance, untilModified, untilSnapshot } from '../support/aws-lab-rds.ts';
 
 const OTHER_ACCOUNT = '210987654321';
 const OTHER_REGION = 'eu-west-1';
@@ -16,9 +16,7 @@ let rds: RDSClient;
 let source: DBInstance;
 
 beforeAll(async () => {
-  lab = await startAwsLab();
-  rds = rdsClient(lab);
-  source = await createSource(rds, 'source', { BackupRetentionPeriod: 0 });
+  ({ lab, rds, source } = await startLabWithSource());
   await rds.send(new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'source', DBSnapshotIdentifier: 'shared', Tags: [{ Key: 'kept', Value: 'yes' }] }));
   await untilSnapshot(rds, 'shared');
 });

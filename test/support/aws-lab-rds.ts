@@ -1,7 +1,7 @@
 import { CreateDBInstanceCommand, type CreateDBInstanceCommandInput, type DBInstance, type DBSnapshot, DescribeDBInstancesCommand, DescribeDBSnapshotsCommand, RDSClient } from '@aws-sdk/client-rds';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import type { AwsLab } from './aws-lab.ts';
+import { startAwsLab, type AwsLab } from './aws-lab.ts';
 
 /** Of every source in tests. */
 export const MASTER = { name: 'master', password: 'fit-for-tests-only' };
@@ -24,6 +24,13 @@ export async function createSource(rds: RDSClient, identifier: string, over: Par
     MasterUserPassword: MASTER.password, ...over,
   }));
   return untilInstance(rds, identifier);
+}
+
+/** A lab with an instance `source` of which RDS keeps no backups. */
+export async function startLabWithSource(): Promise<{ lab: AwsLab; rds: RDSClient; source: DBInstance }> {
+  const lab = await startAwsLab();
+  const rds = rdsClient(lab);
+  return { lab, rds, source: await createSource(rds, 'source', { BackupRetentionPeriod: 0 }) };
 }
 
 /** Polls until an instance has a status; answers it, with the statuses it went through in `passed`. */

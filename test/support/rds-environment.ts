@@ -1,17 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateDBParameterGroupCommand, CreateDBSubnetGroupCommand, type DBInstance, ModifyDBParameterGroupCommand, type RDSClient } from '@aws-sdk/client-rds';
 import { Client, Connection } from '@temporalio/client';
 import { stringify } from 'yaml';
-import { parseEvidence } from '../../scripts/cli/evidence-files.ts';
-import type { Evidence } from '../../contracts/evidence.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
 import { startWorkerProcess } from '../faults/worker-process.ts';
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
 import { callByQuery } from './aws-lab-call.ts';
+import { drillEnd, type EndedDrill } from './drill-run.ts';
 import { createSource, MASTER, rdsClient } from './aws-lab-rds.ts';
 
 /** A lab RDS with a source that keeps times of commits, and a worker that drills it. */
@@ -22,7 +21,7 @@ export interface RdsEnvironment {
   client: Client;
   root: string;
   /** Runs a runbook on the target `shop` to its end; answers its evidence and why it failed, if it did. */
-  run: (type: string, input?: object) => Promise<{ evidence: Evidence; failure: string | undefined }>;
+  run: (type: string, input?: object) => Promise<EndedDrill>;
   stop: () => Promise<void>;
 }
 
@@ -64,26 +63,12 @@ export async function startRdsEnvironment(): Promise<RdsEnvironment> {
     const client = new Client({ connection: temporal });
     return {
       lab, rds, source, client, root, stop,
-      async run(type, input = {}) {
-        const workflowId = `${type}/shop/${randomBytes(4).toString('hex')}`;
-        let failure: string | undefined;
-        const result = await client.workflow.execute(type, { workflowId, taskQueue: 'runbooks', args: [input] }).catch((error: Error & { cause?: Error }) => {
-          failure = error.cause?.message ?? error.message;
-          return undefined;
-        }) as { evidence: string } | undefined;
-        const file = result?.evidence ?? await evidenceFile(join(root, 'evidence'), workflowId);
-        return { evidence: parseEvidence(await readFile(file), file), failure };
-      },
+      run: async (type, input = {}) => drillEnd({ client }, await client.workflow.start(type, { workflowId: `${type}/shop/${randomBytes(4).toString('hex')}`, taskQueue: 'runbooks', args: [input] })),
     };
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-async function evidenceFile(directory: string, workflowId: string): Promise<string> {
-  const name = (await readdir(directory)).find((file) => file.startsWith(workflowId.replaceAll('/', '_')) && file.endsWith('.json'));
-  return join(directory, name ?? 'none');
 }
 
 /** What moto has from the beginning: a VPC with subnets and a security group. */

@@ -1,12 +1,10 @@
 import { DefaultPayloadConverter, encodingTypes, METADATA_ENCODING_KEY, type Payload } from '@temporalio/common';
+import { DEEPEST } from '../../contracts/json-size.ts';
 import type { Unreadable } from '../../contracts/unreadable.ts';
 import { firstOf, wellFormed } from '../../contracts/whole-characters.ts';
 
 /** Of an encoding that nobody knows, so many characters are told. */
 const TOLD = 50;
-
-/** Nothing of ours is nested so deep. Without a bound, how much of the stack is left would decide, in a replay otherwise than before. */
-const DEEPEST = 200;
 
 /** What may be half a character, as JSON can hold it: of the bytes themselves, decoding leaves none. */
 const ESCAPED_HALF = /\\u[dD][89a-fA-F]/;

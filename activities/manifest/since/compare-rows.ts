@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { Bucket, Difference, TableManifest } from '../../../contracts/manifest.ts';
+import type { Bucket, ComparisonResult, Difference, TableManifest } from '../../../contracts/manifest.ts';
 import { cutRange, joinBuckets, type PageRange } from '../buckets.ts';
 import { saysNothingOfTheData, sqlState } from '../errors.ts';
 import { measureTable, readBucket, readTuples } from '../read-bucket.ts';
@@ -9,16 +9,7 @@ import { matchTuples } from './match-tuples.ts';
 import type { SharedPast } from './shared-past.ts';
 
 /** How much of the rows that a copy has was compared, exactly, and with what. */
-export interface Coverage {
-  /** In ranges of pages that hold what they held at the manifest, to the last bit. */
-  byManifest: number;
-  /** In other ranges: versions of rows that the source still has. */
-  bySource: number;
-  /** Versions of rows that the source has changed or deleted since. Nothing is said of them. */
-  changedSince: number;
-  /** Of tables that can be held against neither, as after a rewrite, or where the source does not answer. */
-  unknown: number;
-}
+export type Coverage = NonNullable<ComparisonResult['coverage']>;
 
 /** A connection to the copy, and one to its source where that answers. Both in a transaction. */
 export interface Pair { copy: Client; source: Client | undefined }
@@ -34,7 +25,7 @@ const HELD_BYTES = 8 * 2 ** 20;
 /** Compares some neighbouring buckets of one table; what differs is looked at in smaller parts, and in the end row by row. */
 export async function compareRows(pair: Pair, tables: TableOfAll, buckets: readonly Bucket[], past: SharedPast | undefined, signal: AbortSignal): Promise<RowsResult> {
   const { manifest, copy } = tables;
-  const result: RowsResult = { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, differences: [] };
+  const result = nothingYet();
   throwIfAborted(signal);
   const expected = joinBuckets(buckets);
   const range = { fromPage: expected.fromPage, toPage: expected.toPage };
@@ -63,7 +54,7 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
 }
 
 async function compareWithSource(pair: Pair, { manifest, copy, source }: TableOfAll, range: PageRange, rows: number, past: SharedPast | undefined, signal: AbortSignal): Promise<RowsResult> {
-  const result: RowsResult = { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, differences: [] };
+  const result = nothingYet();
   // Another file, as after TRUNCATE or VACUUM FULL, has its rows elsewhere.
   const hasSameFile = source !== undefined && copy.isHeap && source.oid === copy.oid && source.relfilenode === copy.relfilenode && source.method === copy.method;
   if (!pair.source || !past || !hasSameFile) {
@@ -95,6 +86,10 @@ async function compareWithSource(pair: Pair, { manifest, copy, source }: TableOf
 /** What the source cannot read is no finding about the copy. */
 function ofSource(error: unknown): never {
   throw saysNothingOfTheData(error) ? error : Object.assign(new Error(`the source could not read it: ${(error as Error).message}`), { cause: error });
+}
+
+export function nothingYet(): RowsResult {
+  return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, differences: [] };
 }
 
 /** Adds one result to another. */

@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
-import type { Bucket, CatalogObject, ComparisonResult, Difference, Manifest, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
+import type { Bucket, CatalogObject, ComparisonResult, DatabaseManifest, Difference, Manifest, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
 import { catalogMethod, readDatabaseCatalog, readGlobals } from '../catalog.ts';
+import { databaseIn } from '../compare-manifest.ts';
 import { compareSequences } from '../compare-sequences.ts';
-import { ManifestError } from '../errors.ts';
 import type { ReadProgress } from '../read-tables.ts';
 import { readableSecrets, secretsCompared } from '../secrets.ts';
 import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../session.ts';
@@ -10,7 +10,7 @@ import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
 import { hiddenKinds, lacksCatalogRows } from './catalog-rows.ts';
-import { compareRows, join, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
+import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
 import { compareThreeWay } from './three-way.ts';
 
@@ -40,8 +40,7 @@ const NO_LIMITS = { statementTimeoutMs: 0, lockTimeoutMs: 60_000 };
  */
 export async function compareSince(options: CompareSinceOptions): Promise<ComparisonResult> {
   const { manifest, database, signal, applicationName } = options;
-  const expected = manifest.databases.find((entry) => entry.database === database);
-  if (!expected) throw new ManifestError('wrongDatabase', `the manifest has no database ${database}; it has ${manifest.databases.map((entry) => entry.database).join(', ')}`);
+  const expected = databaseIn(manifest, database);
   const started = performance.now();
   const copies = new Sessions({ connect: options.connect, applicationName, signal, limits: NO_LIMITS });
   const sources = options.source && new Sessions({ connect: options.source.connect, applicationName, signal, limits: options.source.limits });
@@ -54,7 +53,10 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
 
     const past = source && await sharedPast(copy, source);
-    const definitions = await compareDefinitions({ copy, source, past, manifest, expected, serverVersionNum });
+    let lacking: Promise<boolean> | undefined;
+    // Asked for where something is not as it should be only, and once.
+    const lacksRows = past && source && (() => (lacking ??= lacksCatalogRows(copy, source, past)));
+    const definitions = await compareDefinitions({ copy, source, lacksRows, manifest, expected, serverVersionNum });
     const sequences = await compareSequences(copy, expected.sequences, new Set());
     // One that people set back, or dropped, since the manifest is so at the source, too.
     const alsoThere = new Set(source && sequences.differences.length > 0 ? (await compareSequences(source, expected.sequences, new Set())).differences.map(nameOf) : []);
@@ -64,7 +66,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const tables = sortTables(expected.tables, ours.tables, theirs?.tables);
     const rows = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
-    const missing = past && source && tables.missing.length > 0 && await lacksCatalogRows(copy, source, past) ? tables.missing : [];
+    const missing = tables.missing.length > 0 && await lacksRows?.() ? tables.missing : [];
     const differences = [...definitions.differences, ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
     const because = source === undefined ? 'and the source does not answer, so that nobody knows whether it was changed since' : 'and from what the source has by now: it was changed more than once';
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
@@ -91,7 +93,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
   }
 }
 
-async function compareDefinitions({ copy, source, past, manifest, expected, serverVersionNum }: { copy: Client; source: Client | undefined; past: SharedPast | undefined; manifest: Manifest; expected: Manifest['databases'][number]; serverVersionNum: number }) {
+async function compareDefinitions({ copy, source, lacksRows, manifest, expected, serverVersionNum }: { copy: Client; source: Client | undefined; lacksRows: (() => Promise<boolean>) | undefined; manifest: Manifest; expected: DatabaseManifest; serverVersionNum: number }) {
   if (manifest.catalogMethod !== catalogMethod) return { differences: [], unknown: ['definitions and privileges, which another version of this program read,'], compared: 0 };
   const [ours, theirs] = [await readableSecrets(copy), source && await readableSecrets(source)];
   const both = secretsCompared(expected, ours);
@@ -104,9 +106,9 @@ async function compareDefinitions({ copy, source, past, manifest, expected, serv
   const others = (objects: readonly CatalogObject[]) => objects.filter(([kind, identity]) => kind !== 'role' || identity !== role?.name);
   const globals = manifest.databases[0] === expected ? compareThreeWay(others(manifest.globals), others(is.globals), now && others(now.globals)) : { differences: [], unknown: [], changedSince: 0 };
   const found = { differences: [...own.differences, ...globals.differences], unknown: [...own.unknown, ...globals.unknown], compared: is.own.length + (manifest.databases[0] === expected ? is.globals.length : 0) - own.unknown.length - globals.unknown.length };
-  if (!source || !past || found.differences.length + found.unknown.length === 0) return found;
+  if (!source || !lacksRows || found.differences.length + found.unknown.length === 0) return found;
   // What is in the catalog is there by row, and rows tell whether the source has had it otherwise meanwhile.
-  if (await lacksCatalogRows(copy, source, past)) return found;
+  if (await lacksRows()) return found;
   const hidden = await hiddenKinds(source);
   const untold = found.differences.flatMap((difference) => (difference.kind === 'catalog' && hidden.has(difference.object) ? [`${difference.object} ${difference.identity}`] : []));
   return { ...found, differences: [], unknown: [...untold, ...found.unknown.filter((name) => [...hidden].some((kind) => name.startsWith(`${kind} `)))] };
@@ -140,7 +142,7 @@ function emptyManifest({ schema, name, method, portable }: Table): TableManifest
 const READ_AT_ONCE = 4;
 
 async function readAll({ pairs, tables, past, signal, onProgress }: { pairs: readonly Pair[]; tables: readonly TableOfAll[]; past: SharedPast | undefined; signal: AbortSignal; onProgress: (progress: ReadProgress) => void }): Promise<RowsResult> {
-  const all: RowsResult = { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, differences: [] };
+  const all = nothingYet();
   const progress: ReadProgress = { tablesDone: 0, tablesTotal: tables.length, bytesDone: 0, bytesTotal: tables.reduce((sum, { manifest }) => sum + manifest.bytes, 0), rows: 0 };
   const queue = new WorkQueue<Pair>();
   for (const table of tables) {

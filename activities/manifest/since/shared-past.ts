@@ -1,10 +1,5 @@
 import type { Client } from 'pg';
-
-/**
- * A copy that was opened for writing counts its own transactions on from where its source stood: so many of its newest may be
- * its own, and stand for others than the source's of the same number. A managed service writes a handful a minute for itself.
- */
-const OWN_TRANSACTIONS = 10_000n;
+import { numberingOf, OWN_TRANSACTIONS } from '../../postgres/numbering.ts';
 
 const ONE_ROUND = 2n ** 32n;
 /** Rows of these were there before any transaction, or are frozen as older servers did it. */
@@ -18,12 +13,11 @@ export interface SharedPast {
 
 /**
  * @param copy over which the copy is asked; in a transaction or not
- * @param source the same of the source; undefined where it does not answer
+ * @param source the same of the source
  */
 export async function sharedPast(copy: Client, source: Client): Promise<SharedPast> {
-  const { rows: [row] } = await copy.query<{ next: string; stamped: boolean }>(`SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next, current_setting('track_commit_timestamp')::bool AS stamped`);
-  const next = BigInt(row?.next ?? 0);
-  const hasStamps = row?.stamped === true && await keepsStamps(source);
+  const { next, keepsTimes } = await numberingOf(copy);
+  const hasStamps = keepsTimes && (await numberingOf(source)).keepsTimes;
   const wholeOf = (xid: number): bigint => {
     const sameRound = (next / ONE_ROUND) * ONE_ROUND + BigInt(xid);
     return sameRound < next ? sameRound : sameRound - ONE_ROUND;
@@ -46,11 +40,6 @@ export async function sharedPast(copy: Client, source: Client): Promise<SharedPa
       return found;
     },
   };
-}
-
-async function keepsStamps(source: Client): Promise<boolean> {
-  const { rows: [row] } = await source.query<{ stamped: boolean }>(`SELECT current_setting('track_commit_timestamp')::bool AS stamped`);
-  return row?.stamped === true;
 }
 
 async function stampsOf(client: Client, asked: readonly { xid: number }[]): Promise<Map<number, string>> {
