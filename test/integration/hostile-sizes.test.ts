@@ -7,7 +7,7 @@ import { listedById } from '../../activities/kernel/listed.ts';
 import { lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, SIGNALS, type Progress } from '../../contracts/messages.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { acting, startToy, until } from '../support/toy-runs.ts';
+import { acting, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 /** What anybody who can reach the server can send, as much as the server takes of it: it stops nobody. */
 let environment: KernelEnvironment;
@@ -16,6 +16,13 @@ beforeAll(async () => {
   await environment.startWorker();
 });
 afterAll(() => environment.stop());
+
+/** How often its guardian signalled the run. */
+async function answersTo({ handle }: ToyRun): Promise<{ owned: number; settled: number }> {
+  const { events } = await handle.fetchHistory();
+  const count = (signal: string) => (events ?? []).filter((event) => event.workflowExecutionSignaledEventAttributes?.signalName === signal).length;
+  return { owned: count(INTERNAL.owned), settled: count(INTERNAL.settled) };
+}
 
 it('requests that are more than a lock can carry on are dropped, and who means it is heard', async () => {
   const first = await startToy(environment, { database: 'flooded', stallMs: 2_000 });
@@ -76,11 +83,13 @@ it('made-up messages beside those of the run keep neither it nor its guardian fr
   const settling = await startToy(environment, { database: 'named', stallMs: 500 });
   await writeFile(path.join(settling.root, 'slow'), '');
   await until(async () => (await settling.handle.query<Progress>('progress').catch(() => undefined))?.phase === 'tearing down', 'its guardian settles');
-  await settling.guardian.signal(INTERNAL.finish, { outcome: 'failed' });
+  for (let count = 0; count < 5; count += 1) await settling.guardian.signal(INTERNAL.finish, { outcome: 'failed' });
   await rm(path.join(settling.root, 'slow'));
   await settling.handle.result();
   await settling.guardian.result();
   expect(await settling.evidence()).toMatchObject({ outcome: 'succeeded' });
+  // Nobody but who says what he asks can hear an answer: to others there is none, which would fill the history of a run.
+  expect(await Promise.all([waiting, settling].map((run) => answersTo(run)))).toEqual([{ owned: 2, settled: 1 }, { owned: 1, settled: 1 }]);
 });
 
 it('a former lock with more in its history than a lock has room for does not keep its target from the next', async () => {

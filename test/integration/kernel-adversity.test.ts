@@ -62,6 +62,18 @@ it('a run whose lease is over is asked to end, undoes, and says why', async () =
   expect((await holders()).holders).toEqual([]);
 });
 
+it('however many ask for its target, nobody puts off the end of a lease', async () => {
+  const run = await start({ stallMs: 120_000 });
+  await acting(run);
+  const begun = Date.now();
+  const takes = Promise.all(Array.from({ length: 200 }, (_, index) => run.guardian.signal(INTERNAL.take, { place: null, asking: `made up ${index}`, runId: randomUUID() })));
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER', message: 'its lease is over' } });
+  expect(Date.now() - begun).toBeLessThan(LEASE_MS + 10_000);
+  await takes;
+  await run.guardian.result();
+  expect(await run.evidence()).toMatchObject({ outcome: 'timedOut', compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true } });
+});
+
 it('one that was reset to its gate, while its former life held the target, is asked, too', async () => {
   const run = await start({ database: 'gated', stallMs: 120_000 });
   await gateOpens(run);

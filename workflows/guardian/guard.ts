@@ -1,4 +1,4 @@
-import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { condition, defineQuery, defineSignal, getExternalWorkflowHandle, patched, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { Finish, GuardianInput, Overdue, Owned, Settled } from '../../contracts/guardian.ts';
 import type { HeldPlace } from '../../contracts/ledger.ts';
@@ -26,6 +26,8 @@ const END_GRACE_MS = 60_000;
  * A look is some eleven events: once an hour, a run may be paused for months before the history is too long.
  */
 const RUN_LOOKS = { firstMs: 2_000, lastMs: 60 * 60_000, summary: 'look whether the run still lives' };
+/** Of those who ask for the target. The server takes 2,000 signals at most that one workflow has sent and that have not arrived. */
+const MOST_TOLD_AT_ONCE = 100;
 /** Healthy runs have no activity in flight when they settle; a dead run's may still be scheduled somewhere. */
 const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
 
@@ -146,8 +148,10 @@ export class Guard {
     this.#run.watch();
     const refused = this.#isOver ? undefined : await this.#openPlace();
     while (!this.#isOver) {
-      if (this.#heard.hasUnansweredTake) await this.#tellAgain(refused);
-      const inTime = await waitUntil(() => this.#isOver || this.#heard.hasUnansweredTake, this.#leaseExpiresAtMs - Date.now(), `lease of ${this.#input.owner.workflowId} ends`);
+      if (this.#heard.hasUnansweredTake && this.#leaseLeftMs > 0) await this.#tellAgain(refused);
+      const leftMs = this.#leaseLeftMs;
+      // However many ask: it is over when it is over.
+      const inTime = await waitUntil(() => this.#isOver || (leftMs > 0 && this.#heard.hasUnansweredTake), leftMs, `lease of ${this.#input.owner.workflowId} ends`);
       if (!inTime) await this.#endOverdueRun('its lease is over');
     }
     return 'settling';
@@ -260,12 +264,22 @@ export class Guard {
   async #tellAgain(refused: string | undefined): Promise<void> {
     const asking = this.#heard.firstTake()?.runId;
     // A guardian that was begun anew does not know what its former self has told: a run that was reset had a life before.
-    if (this.#told > 0 || (asking !== undefined && asking !== this.#input.owner.firstExecutionRunId)) {
+    const hadLives = this.#told > 0 || (asking !== undefined && asking !== this.#input.owner.firstExecutionRunId);
+    // Before the wait: who asks during it may be a later life, and is answered after another.
+    const asked = hadLives ? Math.min(this.#heard.unansweredTakes, MOST_TOLD_AT_ONCE) : 1;
+    if (hadLives) {
       const { mayActForMs } = await read.readLedger({ owner: this.#input.owner });
-      if (mayActForMs > 0) await sleep(mayActForMs, { summary: 'until the activities of the former run can no longer act' });
+      const leftMs = this.#leaseLeftMs;
+      const isTooLate = mayActForMs > leftMs && patched('a lease ends in time');
+      if (mayActForMs > 0) await sleep(isTooLate ? leftMs : mayActForMs, { summary: 'until the activities of the former run can no longer act' });
+      if (isTooLate) return;
     }
-    this.#told += 1;
-    await this.#answerTake({ fence: this.#heard.fence, refused });
+    this.#told += asked;
+    await Promise.all(Array.from({ length: asked }, () => this.#answerTake({ fence: this.#heard.fence, refused })));
+  }
+
+  get #leaseLeftMs(): number {
+    return this.#leaseExpiresAtMs - Date.now();
   }
 
   async #answerTake(answer: Pick<Owned, 'fence' | 'refused'>): Promise<void> {

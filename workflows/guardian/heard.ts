@@ -22,12 +22,12 @@ export class Heard {
     onInternalSignal(INTERNAL.take, takeSchema, (message) => {
       this.taken ??= message;
       this.asking = message.asking;
-      this.#unanswered.takes.push({ asking: message.asking, runId: message.runId });
+      if (isAnswered(message)) this.#unanswered.takes.push({ asking: message.asking, runId: message.runId });
     });
     onInternalSignal(INTERNAL.finish, finishSchema, (message) => {
       this.finished ??= message;
       if (message.runId !== undefined) this.#finishes.set(message.runId, message);
-      this.#unanswered.finishes.push(message);
+      if (isAnswered(message)) this.#unanswered.finishes.push(message);
     });
   }
 
@@ -37,6 +37,12 @@ export class Heard {
 
   get hasUnansweredFinish(): boolean {
     return this.#unanswered.finishes.length > 0;
+  }
+
+  /** How many wait for an answer; one for a guardian of older code, which answered one after the other. */
+  get unansweredTakes(): number {
+    const { length } = this.#unanswered.takes;
+    return length > 1 && !patched('one wait for all who ask') ? 1 : length;
   }
 
   /** The oldest that waits for an answer. */
@@ -59,6 +65,11 @@ export class Heard {
   finishOf(runId: string): Finish | undefined {
     return this.#finishes.get(runId);
   }
+}
+
+/** No run of ours asks without `asking`, or would hear the answer: it would be one more event in its history, and nothing else. */
+function isAnswered({ asking }: { asking?: string | undefined }): boolean {
+  return asking !== undefined || !patched('answers only who can hear it');
 }
 
 /** The oldest of them; the newest for a guardian of older code, which knew no other. */
