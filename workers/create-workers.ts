@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Client } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { bundleWorkflowCode, Runtime, Worker, type NativeConnection, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
 import type { ActivityDependencies } from '../activities/create-activities.ts';
 import { hostTaskQueue, TASK_QUEUE } from '../contracts/search-attributes.ts';
@@ -35,7 +35,6 @@ export interface CreatedWorkers {
 export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers> {
   const { connection, namespace, prepare, threadStarted } = input;
   const host = input.host ?? hostName();
-  const client = new Client({ connection, namespace });
   const activities = lazyActivities(() => loaded);
   // Each open poll of a process that stalled (a frozen machine keeps its connections) swallows one task, which comes back
   // only when its timeout is over. Runs are few, and two polls keep one on the line at any time.
@@ -46,13 +45,15 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
   const begun = Promise.race([first, ...(threadStarted ? [threadStarted] : [])]);
   // The locks bound the work, one drill a database. A bound here would keep teardowns waiting behind the copies of others.
   const second = begun.then(() => Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 500 }));
+  const asking = begun.then(async () => new (await import('./worker-parts.ts')).Client({ connection, namespace }));
   const loaded = begun.then(async () => {
-    const [{ createActivities }, prepared] = await Promise.all([import('./worker-parts.ts'), prepare()]);
+    const [{ createActivities }, prepared, client] = await Promise.all([import('./worker-parts.ts'), prepare(), asking]);
     return createActivities({ ...prepared, client, host });
   });
   // Who awaits it learns of its failure; a worker that could not be created has another.
   loaded.catch(() => undefined);
-  return { workers: await Promise.all([first, second]), client, loaded };
+  const [workflows, files, client] = await Promise.all([first, second, asking]);
+  return { workers: [workflows, files], client, loaded };
 }
 
 /** The bundle built ahead when there is one; else (from sources, in tests) it is made now. */

@@ -1,5 +1,4 @@
 import { activityInfo } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
 
 type Activity = (...args: never[]) => Promise<unknown>;
 
@@ -13,7 +12,10 @@ export function lazyActivities(loaded: () => Promise<object>): { default: Activi
       const { activityType } = activityInfo();
       const activities = await loaded() as Readonly<Record<string, Activity>>;
       const activity = Object.hasOwn(activities, activityType) ? activities[activityType] : undefined;
-      if (!activity) throw ApplicationFailure.create({ message: `this worker has no activity "${activityType}": its version differs from the workflow's`, type: 'NotFoundError' });
+      if (!activity) {
+        const { ApplicationFailure } = await import('@temporalio/common');
+        throw ApplicationFailure.create({ message: `this worker has no activity "${activityType}": its version differs from the workflow's`, type: 'NotFoundError' });
+      }
       return activity(...args);
     },
   };

@@ -6,7 +6,6 @@ import { NativeConnection, Runtime } from '@temporalio/worker';
 import type { SweepTools } from '../activities/archive-provider/sweep.ts';
 import { createWorkers } from './create-workers.ts';
 import { workerLogger } from './log.ts';
-import { registerSearchAttributes } from './search-attributes.ts';
 import { temporalConnectOptions, type TemporalFlags } from './temporal-connection.ts';
 
 /** How often drills are looked for that nobody guards any more. */
@@ -30,7 +29,8 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     const creating = createWorkers({
       connection, namespace, threadStarted,
       prepare: async () => {
-        const [{ configuration, resolvePassword, resolveSecret, probeEnvironment, signHead }, searchAttributes, codeVersion] = await Promise.all([configured, registerSearchAttributes(connection, namespace, options.log), packageVersion()]);
+        const registered = import('./worker-parts.ts').then(({ registerSearchAttributes }) => registerSearchAttributes(connection, namespace, options.log));
+        const [{ configuration, resolvePassword, resolveSecret, probeEnvironment, signHead }, searchAttributes, codeVersion] = await Promise.all([configured, registered, packageVersion()]);
         return { configuration, codeVersion, searchAttributes, resolvePassword, resolveSecret, signHead, probeEnvironment: probeEnvironment() };
       },
     });
