@@ -21,3 +21,19 @@ export function hasMoreParts(value: unknown, parts: number): boolean {
   };
   return isMore(value, 1);
 }
+
+const [QUOTE, BACKSLASH] = [0x22, 0x5C];
+const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5B, 0x5D, 0x7B, 0x7D];
+
+/** Whether JSON is nested deeper, without building what it says. */
+export function isDeeper(json: Uint8Array, levels: number): boolean {
+  let depth = 0;
+  for (let at = 0, isText = false; at < json.length; at += 1) {
+    const byte = json[at];
+    if (byte === QUOTE) isText = !isText;
+    else if (isText && byte === BACKSLASH) at += 1;
+    else if (!isText && (byte === OPEN_LIST || byte === OPEN_OBJECT) && ++depth > levels) return true;
+    else if (!isText && (byte === CLOSE_LIST || byte === CLOSE_OBJECT)) depth -= 1;
+  }
+  return false;
+}

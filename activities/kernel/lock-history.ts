@@ -27,11 +27,11 @@ export async function readLock(client: Client, id: string, runId: string): Promi
   const begun = first?.workflowExecutionStartedEventAttributes;
   if (!first || !begun) return undefined;
   const [carried, formerRunId] = [0, 1].map((index) => argument(begun.input, index));
-  const since = bounded([...eventsIn(events)]);
   if (carried !== undefined && carried !== null) {
     const state = lockStateSchema.safeParse(carried).data;
-    return state && { ...state, since };
+    return state && { ...state, since: bounded([...eventsIn(events)], [...state.holders, ...state.waiting]) };
   }
+  const since = bounded([...eventsIn(events)], []);
   return { ...NOTHING_YET, adopting: { ...(typeof formerRunId === 'string' ? { formerRunId } : {}), startedAtMs: millis(first.eventTime), released: [] }, since };
 }
 
@@ -39,20 +39,25 @@ export async function readLock(client: Client, id: string, runId: string): Promi
 const LARGEST = 300_000;
 
 /**
- * Without what is beyond that. Who was granted the target holds it, and is never left out, nor is a release of anybody who is
- * told of; who waits asks again, and who has let go otherwise is looked for.
+ * Without what is beyond that. Who was granted the target and still has it is never left out, nor is a release of anybody who
+ * is told of or `carried`; who waits asks again, and who has let go otherwise is looked for.
  */
-function bounded(events: readonly LockEvent[]): LockEvent[] {
+function bounded(events: readonly LockEvent[], carried: readonly Pick<LockRequest, 'guardianId'>[]): LockEvent[] {
   const asked = new Map<string, LockRequest>();
-  const told = new Set<string>();
+  const told = new Set(carried.map(({ guardianId }) => guardianId));
+  const granted = new Map<string, number>();
+  const letGo = new Map(events.flatMap((event, index) => ('released' in event ? [[event.released, index] as const] : [])));
   const left = { requested: LARGEST, released: LARGEST };
   const hasRoom = (kind: keyof typeof left, event: LockEvent): boolean => (left[kind] -= JSON.stringify(event).length) >= 0;
-  return events.flatMap((event): LockEvent[] => {
+  return events.flatMap((event, index): LockEvent[] => {
     if ('granted' in event) {
-      const { guardianId } = event.granted;
+      const { guardianId, fence } = event.granted;
+      // To be reminded of it changes nothing.
+      if (granted.get(guardianId) === fence) return [];
+      granted.set(guardianId, fence);
       told.add(guardianId);
       const request = asked.get(guardianId);
-      return [request ? { granted: { ...event.granted, request } } : event];
+      return [request && (letGo.get(guardianId) ?? -1) < index ? { granted: { ...event.granted, request } } : event];
     }
     if ('released' in event) {
       asked.delete(event.released);
@@ -91,6 +96,7 @@ function* eventsIn(events: readonly HistoryEvent[]): Generator<LockEvent> {
     if (event.activityTaskScheduledEventAttributes?.activityType?.name === LOOK) looks.set(String(event.eventId), new Set());
     const looked = event.activityTaskCompletedEventAttributes;
     const asked = looks.get(String(looked?.scheduledEventId));
+    looks.delete(String(looked?.scheduledEventId));
     if (asked) for (const gone of z.array(z.string()).catch([]).parse(argument(looked?.result))) if (!asked.has(gone)) yield { released: gone };
   }
 }

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { listedById } from '../../activities/kernel/listed.ts';
 import { lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, SIGNALS, type Progress } from '../../contracts/messages.ts';
-import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
-import { acting, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+import { startKernelEnvironment, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { acting, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 /** What anybody who can reach the server can send, as much as the server takes of it: it stops nobody. */
 let environment: KernelEnvironment;
@@ -83,14 +84,55 @@ it('made-up messages beside those of the run keep neither it nor its guardian fr
   const settling = await startToy(environment, { database: 'named', stallMs: 500 });
   await writeFile(path.join(settling.root, 'slow'), '');
   await until(async () => (await settling.handle.query<Progress>('progress').catch(() => undefined))?.phase === 'tearing down', 'its guardian settles');
-  for (let count = 0; count < 5; count += 1) await settling.guardian.signal(INTERNAL.finish, { outcome: 'failed' });
+  await settling.guardian.signal(INTERNAL.finish, { outcome: 'failed' });
   await rm(path.join(settling.root, 'slow'));
   await settling.handle.result();
   await settling.guardian.result();
   expect(await settling.evidence()).toMatchObject({ outcome: 'succeeded' });
   // Nobody but who says what he asks can hear an answer: to others there is none, which would fill the history of a run.
-  expect(await Promise.all([waiting, settling].map((run) => answersTo(run)))).toEqual([{ owned: 2, settled: 1 }, { owned: 1, settled: 1 }]);
+  expect(await answersTo(waiting)).toEqual({ owned: 2, settled: 1 });
 });
+
+it('nor is a finish answered that does not say what it asks', async () => {
+  const run = await withoutEvidenceDirectory(environment, async () => {
+    const begun = await startToy(environment, { database: 'named' });
+    await until(async () => (await begun.handle.query<Progress>('progress').catch(() => undefined))?.phase === 'evidence', 'it is settled, and waits for its disk');
+    for (let count = 0; count < 5; count += 1) await begun.guardian.signal(INTERNAL.finish, { outcome: 'failed' });
+    await begun.guardian.signal(INTERNAL.finish, { outcome: 'failed', asking: 'made up' });
+    await until(async () => (await answersTo(begun)).settled === 2, 'the last of them is answered');
+    return begun;
+  });
+  await run.handle.result();
+  await run.guardian.result();
+  expect(await answersTo(run)).toEqual({ owned: 1, settled: 2 });
+});
+
+it('one made-up take beside a healthy run does not put off its end', async () => {
+  const run = await startToy(environment, { database: 'named', stallMs: 1_500 });
+  await acting(run);
+  const begun = Date.now();
+  await sleep(1_000);
+  await run.guardian.signal(INTERNAL.take, { place: null, asking: 'made up', runId: randomUUID() });
+  await run.handle.result();
+  // Two steps of 1.5 s, and no wait of 5 s for what the first may still do.
+  expect(Date.now() - begun).toBeLessThan(5_500);
+  await run.guardian.result();
+});
+
+it('a run that is reset has its target as soon beside hundreds of made-up takes as beside none', async () => {
+  const run = await startToy(environment, { database: 'named', stallMs: 120_000 });
+  await acting(run);
+  const takes = Array.from({ length: 450 }, (_, index) => ({ place: null, asking: `made up ${index}`, runId: randomUUID() }));
+  await Promise.all(takes.map((take) => run.guardian.signal(INTERNAL.take, take)));
+  await reset(environment, run, 'first');
+  const newest = environment.client.workflow.getHandle(run.handle.workflowId);
+  const begun = Date.now();
+  await until(async () => ((await newest.fetchHistory()).events ?? []).some((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'writeToy'), 'it acts again', 60_000);
+  // One wait for those before it, and one for it: 5 s each.
+  expect(Date.now() - begun).toBeLessThan(17_000);
+  await newest.terminate();
+  await run.guardian.result();
+}, 90_000);
 
 it('a former lock with more in its history than a lock has room for does not keep its target from the next', async () => {
   const id = lockId('flooded');

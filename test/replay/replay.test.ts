@@ -1,31 +1,38 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundleOption, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bundleOptions } from '../../workers/workflow-bundle.ts';
 import { historyFromJson } from './history-json.ts';
 
-const directory = fileURLToPath(new URL('./histories', import.meta.url));
-const names = readdirSync(directory).filter((name) => name.endsWith('.json')).sort();
-const read = (name: string): string => readFileSync(join(directory, name), 'utf8');
+/** What is recorded anew when code changes on purpose, and what older code did in cases that nobody can record any more. */
+const DIRECTORIES = ['histories', 'former'].map((name) => fileURLToPath(new URL(`./${name}`, import.meta.url)));
+const files = new Map(DIRECTORIES.flatMap((directory) => readdirSync(directory).filter((name) => name.endsWith('.json')).sort().map((name) => [name, join(directory, name)] as const)));
+const names = [...files.keys()];
+const read = (name: string): string => readFileSync(files.get(name) ?? name, 'utf8');
 
-let bundle: WorkflowBundleWithSourceMap;
+let fromSources: WorkflowBundleWithSourceMap;
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
-  bundle = await bundleWorkflowCode({ ...bundleOptions(), logger: new DefaultLogger('ERROR') });
+  fromSources = await bundleWorkflowCode({ ...bundleOptions(), logger: new DefaultLogger('ERROR') });
 });
+/** What workers load, where it was built. */
+const BUILT = fileURLToPath(new URL('../../dist/workflow-bundle.js', import.meta.url));
+const bundles: (readonly [string, () => WorkflowBundleOption])[] = [['the sources', () => fromSources], ...(existsSync(BUILT) ? [['what was built of them', () => ({ codePath: BUILT })] as const] : [])];
 
 interface Kept { workflowId: string; events: unknown[] }
 
 /** Replays what a run did against the workflow code as it is now. */
-async function replay(history: Kept): Promise<void> {
-  await Worker.runReplayHistory({ workflowBundle: bundle }, historyFromJson(history), history.workflowId);
+async function replay(history: Kept, workflowBundle: WorkflowBundleOption = fromSources): Promise<void> {
+  await Worker.runReplayHistory({ workflowBundle }, historyFromJson(history), history.workflowId);
 }
 
 describe('the workflow code as it is now', () => {
-  it.each(names)('still does what it did in %s', async (name) => {
-    await expect(replay(JSON.parse(read(name)) as Kept)).resolves.toBeUndefined();
+  describe.each(bundles)('%s', (_, bundle) => {
+    it.each(names)('still do what they did in %s', async (name) => {
+      await expect(replay(JSON.parse(read(name)) as Kept, bundle())).resolves.toBeUndefined();
+    });
   });
 
   it('is told apart from code that does something else: a history in which another activity ran is refused', async () => {
@@ -38,7 +45,7 @@ describe('the committed histories', () => {
   it('hold every kind of run and of end', () => {
     expect(names).toEqual(expect.arrayContaining([
       'backup.json', 'manifest.json', 'dr-test-sound.json', 'dr-test-unsound.json', 'dr-test-damaged.json', 'dr-test-cancelled.json',
-      'dr-test-rejected.json', 'dr-test-aborted-at-gate.json', 'guardian-sound.json', 'guardian-cancelled.json', 'guardian-terminated.json', 'lock.json',
+      'dr-test-rejected.json', 'dr-test-aborted-at-gate.json', 'guardian-sound.json', 'guardian-cancelled.json', 'guardian-terminated.json', 'lock.json', 'guardian-asked-late.json',
     ]));
   });
 

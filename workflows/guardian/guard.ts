@@ -9,6 +9,7 @@ import { read, write } from '../procedure/kernel-activities.ts';
 import { instantOf, waitLooking, waitUntil } from '../procedure/wait.ts';
 import { raiseAlarm } from './alarm.ts';
 import { Heard } from './heard.ts';
+import { inParts } from './in-parts.ts';
 import { callActivity, sentenceOf, settle } from './settle.ts';
 import { WatchedRun } from './watched-run.ts';
 
@@ -26,8 +27,8 @@ const END_GRACE_MS = 60_000;
  * A look is some eleven events: once an hour, a run may be paused for months before the history is too long.
  */
 const RUN_LOOKS = { firstMs: 2_000, lastMs: 60 * 60_000, summary: 'look whether the run still lives' };
-/** Of those who ask for the target. The server takes 2,000 signals at most that one workflow has sent and that have not arrived. */
-const MOST_TOLD_AT_ONCE = 100;
+/** A guardian of older code answers everybody before it looks at the lease, or at the run. */
+const ENDS_IN_TIME = 'a lease ends in time';
 /** Healthy runs have no activity in flight when they settle; a dead run's may still be scheduled somewhere. */
 const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
 
@@ -148,10 +149,9 @@ export class Guard {
     this.#run.watch();
     const refused = this.#isOver ? undefined : await this.#openPlace();
     while (!this.#isOver) {
-      if (this.#heard.hasUnansweredTake && this.#leaseLeftMs > 0) await this.#tellAgain(refused);
-      const leftMs = this.#leaseLeftMs;
-      // However many ask: it is over when it is over.
-      const inTime = await waitUntil(() => this.#isOver || (leftMs > 0 && this.#heard.hasUnansweredTake), leftMs, `lease of ${this.#input.owner.workflowId} ends`);
+      if (this.#heard.hasUnansweredTake && !this.#isTooLateToTell()) await this.#tellAgain(refused);
+      const isTooLate = this.#isTooLateToTell();
+      const inTime = await waitUntil(() => this.#isOver || (!isTooLate && this.#heard.hasUnansweredTake), this.#leaseLeftMs, `lease of ${this.#input.owner.workflowId} ends`);
       if (!inTime) await this.#endOverdueRun('its lease is over');
     }
     return 'settling';
@@ -208,10 +208,10 @@ export class Guard {
     while (!isOver()) {
       if (this.#heard.hasUnansweredTake) await this.#answerTake({ refused: 'the guardian of this run has torn down and given the target back already; start another run' });
       // Before the look: who asks during it may have done more than is found, and is answered after another.
-      const finish = this.#heard.nextFinish();
-      if (finish) {
+      const finishes = this.#heard.nextFinishes();
+      if (finishes.length > 0) {
         await this.#lookWhatWasDoneSince();
-        await this.#answerFinish(finish);
+        await inParts(finishes.length, (index) => this.#answerFinish(finishes[index] as Finish));
       }
       await condition(() => isOver() || this.#heard.hasUnansweredTake || this.#heard.hasUnansweredFinish);
     }
@@ -266,16 +266,26 @@ export class Guard {
     // A guardian that was begun anew does not know what its former self has told: a run that was reset had a life before.
     const hadLives = this.#told > 0 || (asking !== undefined && asking !== this.#input.owner.firstExecutionRunId);
     // Before the wait: who asks during it may be a later life, and is answered after another.
-    const asked = hadLives ? Math.min(this.#heard.unansweredTakes, MOST_TOLD_AT_ONCE) : 1;
-    if (hadLives) {
-      const { mayActForMs } = await read.readLedger({ owner: this.#input.owner });
-      const leftMs = this.#leaseLeftMs;
-      const isTooLate = mayActForMs > leftMs && patched('a lease ends in time');
-      if (mayActForMs > 0) await sleep(isTooLate ? leftMs : mayActForMs, { summary: 'until the activities of the former run can no longer act' });
-      if (isTooLate) return;
-    }
+    const asked = hadLives ? this.#heard.unansweredTakes : 1;
+    if (hadLives && !(await this.#formerActsNoMore())) return;
     this.#told += asked;
-    await Promise.all(Array.from({ length: asked }, () => this.#answerTake({ fence: this.#heard.fence, refused })));
+    await inParts(asked, () => this.#answerTake({ fence: this.#heard.fence, refused }));
+  }
+
+  /** False where nobody needs the answer any more: the run is over, or its lease is. */
+  async #formerActsNoMore(): Promise<boolean> {
+    const { mayActForMs } = await read.readLedger({ owner: this.#input.owner });
+    if (mayActForMs <= 0) return true;
+    const summary = 'until the activities of the former run can no longer act';
+    if (!patched(ENDS_IN_TIME)) return sleep(mayActForMs, { summary }).then(() => true);
+    const leftMs = this.#leaseLeftMs;
+    await waitUntil(() => this.#isOver, Math.min(mayActForMs, leftMs), summary);
+    return !this.#isOver && mayActForMs <= leftMs;
+  }
+
+  /** However many ask: a lease is over when it is over. */
+  #isTooLateToTell(): boolean {
+    return this.#leaseLeftMs <= 0 && this.#heard.hasUnansweredTake && patched(ENDS_IN_TIME);
   }
 
   get #leaseLeftMs(): number {

@@ -39,10 +39,9 @@ export class Heard {
     return this.#unanswered.finishes.length > 0;
   }
 
-  /** How many wait for an answer; one for a guardian of older code, which answered one after the other. */
+  /** How many wait for an answer that is one for all of them. */
   get unansweredTakes(): number {
-    const { length } = this.#unanswered.takes;
-    return length > 1 && !patched('one wait for all who ask') ? 1 : length;
+    return together(this.#unanswered.takes);
   }
 
   /** The oldest that waits for an answer. */
@@ -61,6 +60,12 @@ export class Heard {
     return this.#unanswered.finishes.shift();
   }
 
+  /** Those whose answer is one for all of them; empty where nobody waits. */
+  nextFinishes(): Finish[] {
+    first(this.#unanswered.finishes);
+    return this.#unanswered.finishes.splice(0, together(this.#unanswered.finishes));
+  }
+
   /** How this life of the run said, last, that its body had ended. */
   finishOf(runId: string): Finish | undefined {
     return this.#finishes.get(runId);
@@ -76,4 +81,9 @@ function isAnswered({ asking }: { asking?: string | undefined }): boolean {
 function first<Asked>(waiting: Asked[]): Asked | undefined {
   if (waiting.length > 1 && !patched('answers all who ask')) waiting.splice(0, waiting.length - 1);
   return waiting[0];
+}
+
+/** A guardian of older code answers one after the other. */
+function together({ length }: readonly unknown[]): number {
+  return length > 1 && !patched('one wait for all who ask') ? 1 : length;
 }

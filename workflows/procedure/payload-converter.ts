@@ -1,5 +1,5 @@
 import { DefaultPayloadConverter, encodingTypes, METADATA_ENCODING_KEY, type Payload } from '@temporalio/common';
-import { DEEPEST } from '../../contracts/json-size.ts';
+import { DEEPEST, isDeeper } from '../../contracts/json-size.ts';
 import type { Unreadable } from '../../contracts/unreadable.ts';
 import { firstOf, wellFormed } from '../../contracts/whole-characters.ts';
 
@@ -8,9 +8,6 @@ const TOLD = 50;
 
 /** What may be half a character, as JSON can hold it: of the bytes themselves, decoding leaves none. */
 const ESCAPED_HALF = /\\u[dD][89a-fA-F]/;
-
-const [QUOTE, BACKSLASH] = [0x22, 0x5C];
-const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5B, 0x5D, 0x7B, 0x7D];
 
 /**
  * The default converter, but for what it cannot decode, or decodes to bytes or to something deeply nested, which no message of
@@ -31,19 +28,6 @@ class ForgivingPayloadConverter extends DefaultPayloadConverter {
     }
     return { unreadable: reasonOf(given[0]) } satisfies Unreadable as T;
   }
-}
-
-/** Whether JSON is nested deeper, without building what it says. */
-function isDeeper(json: Uint8Array, levels: number): boolean {
-  let depth = 0;
-  for (let at = 0, isText = false; at < json.length; at += 1) {
-    const byte = json[at];
-    if (byte === QUOTE) isText = !isText;
-    else if (isText && byte === BACKSLASH) at += 1;
-    else if (!isText && (byte === OPEN_LIST || byte === OPEN_OBJECT) && ++depth > levels) return true;
-    else if (!isText && (byte === CLOSE_LIST || byte === CLOSE_OBJECT)) depth -= 1;
-  }
-  return false;
 }
 
 function reasonOf({ metadata }: Payload): string {
