@@ -54,6 +54,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     const isAsked = !isTooLate && (input.recoveryPoint === 'random' || id > point.id);
     (isAsked ? notVerified.open : notVerified.byDesign).push(`recovery point ${id} was passed over: ${failure.message}`);
   }
+  notVerified.byDesign.push(...await provider.limits?.() ?? []);
   notVerified.byDesign.push(...unreadable.map(({ id, failure }) => `manifest ${id} was passed over: ${failure.message}`));
   if (input.depth === 'quick') notVerified.open.push('rows: depth "quick" compares definitions and counts only');
   return {

@@ -101,6 +101,8 @@ export interface RecoveryProvider {
   readManifest(id: string, manifestId: string): Promise<Manifest>;
   /** What restoring makes, for the plan that people approve: by its name, with `<fence>` for the number that only the lock's grant brings. */
   describePlace(owner: Owner): string;
+  /** What no restore by this tool shows, each in words; for people, and for the evidence. */
+  limits?(): Promise<string[]>;
   /** Looks whether this host can carry the restore. Throws one `PREFLIGHT` failure that names everything wrong. */
   preflight(plan: DrillPlan, signal: AbortSignal): Promise<Check[]>;
 

@@ -13,6 +13,7 @@ import { lastCommitUntil, lostByStamps } from './commit-stamps.ts';
 import { drillName, RESTORED_TAG, tagValue, type DrillIdentity } from './drill-names.ts';
 import { drillPassword } from './drill-password.ts';
 import { findInstance, requireOurs, sourceInstance } from './instance.ts';
+import { limitsOf } from './limits.ts';
 import { closePlace, openPlace, provePlaceAbsent } from './place.ts';
 import { findPoint, instantOfId, listPoints, restoreWindow, wholeSecond } from './points.ts';
 import { restoreInstance } from './restore-instance.ts';
@@ -67,6 +68,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     }),
     readManifest: (_id, manifestId) => readManifestAlone(layout, manifestId),
     describePlace: (owner) => `RDS instance ${drillName({ owner, fence: '<fence>' })}`,
+    limits: () => asking('looking at the source instance', async (rds) => limitsOf(await sourceInstance(rds, provider.instance))),
     preflight: (plan) => asking('looking whether RDS can restore', async (rds) => {
       const { sdk, client } = rds;
       const source = await sourceInstance(rds, provider.instance);

@@ -20,12 +20,37 @@ export interface RdsEnvironment {
   source: DBInstance;
   client: Client;
   root: string;
-  /** Runs a runbook on the target `shop` to its end; answers its evidence and why it failed, if it did. */
+  /** Runs a runbook on the only target to its end; answers its evidence and why it failed, if it did. */
   run: (type: string, input?: object) => Promise<EndedDrill>;
   stop: () => Promise<void>;
 }
 
-export async function startRdsEnvironment(): Promise<RdsEnvironment> {
+/** What of a lab stands in the configuration of its worker. */
+export interface RdsSite { root: string; region: string; subnetGroup: string; securityGroup: string; source: DBInstance }
+
+export interface RdsOptions {
+  /** The source's identifier, the database in it, and further settings of it. */
+  source?: { identifier: string; database: string };
+  /** The configuration, in place of that of the target `shop`. */
+  configure?: (site: RdsSite) => object;
+}
+
+const SHOP = { identifier: 'shop-prod', database: 'shop' };
+
+function configureShop({ root, region, subnetGroup, securityGroup, source }: RdsSite): object {
+  return {
+    version: 1, evidence: { directory: join(root, 'evidence') }, drills: { directory: join(root, 'drills') },
+    databases: {
+      shop: {
+        connection: { host: source.Endpoint!.Address, port: source.Endpoint!.Port, database: 'shop', user: MASTER.name, passwordFile: join(root, 'password') },
+        provider: { kind: 'rds', instance: 'shop-prod', access: { region }, repository: join(root, 'manifests'), lookEvery: '200ms', drill: { subnetGroup, securityGroups: [securityGroup], passwordKeyFile: join(root, 'key') } },
+        manifest: { dutyCycle: 1 }, checks: [{ name: 'there are orders', sql: 'SELECT count(*) > 0 FROM orders', expect: true }],
+      },
+    },
+  };
+}
+
+export async function startRdsEnvironment({ source: { identifier, database } = SHOP, configure = configureShop }: RdsOptions = {}): Promise<RdsEnvironment> {
   const root = await mkdtemp(join(tmpdir(), 'rds-'));
   await chmod(root, 0o711);
   const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
@@ -37,7 +62,7 @@ export async function startRdsEnvironment(): Promise<RdsEnvironment> {
     const { subnetGroup, securityGroup } = await prepareNetwork(lab, rds);
     await rds.send(new CreateDBParameterGroupCommand({ DBParameterGroupName: 'shop', DBParameterGroupFamily: 'postgres18', Description: 'shop' }));
     await rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: 'shop', Parameters: [{ ParameterName: 'track_commit_timestamp', ParameterValue: '1', ApplyMethod: 'pending-reboot' }] }));
-    const source = await createSource(rds, 'shop-prod', { BackupRetentionPeriod: 7, DBParameterGroupName: 'shop' });
+    const source = await createSource(rds, identifier, { DBName: database, BackupRetentionPeriod: 7, DBParameterGroupName: 'shop' });
     const cli = await resolveTemporalCli({ log: () => undefined });
     const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') });
     stops.push(() => server.stop());
@@ -45,16 +70,7 @@ export async function startRdsEnvironment(): Promise<RdsEnvironment> {
     await writeFile(join(root, 'password'), MASTER.password, { mode: 0o600 });
     await writeFile(join(root, 'key'), randomBytes(32).toString('base64'), { mode: 0o600 });
     const configurationFile = join(root, 'runbooks.yaml');
-    await writeFile(configurationFile, stringify({
-      version: 1, evidence: { directory: join(root, 'evidence') }, drills: { directory: join(root, 'drills') },
-      databases: {
-        shop: {
-          connection: { host: source.Endpoint!.Address, port: source.Endpoint!.Port, database: 'shop', user: MASTER.name, passwordFile: join(root, 'password') },
-          provider: { kind: 'rds', instance: 'shop-prod', access: { region: lab.region }, repository: join(root, 'manifests'), lookEvery: '200ms', drill: { subnetGroup, securityGroups: [securityGroup], passwordKeyFile: join(root, 'key') } },
-          manifest: { dutyCycle: 1 }, checks: [{ name: 'there are orders', sql: 'SELECT count(*) > 0 FROM orders', expect: true }],
-        },
-      },
-    }), { mode: 0o600 });
+    await writeFile(configurationFile, stringify(configure({ root, region: lab.region, subnetGroup, securityGroup, source })), { mode: 0o600 });
     const environment = { AWS_ENDPOINT_URL: lab.endpoint, AWS_ACCESS_KEY_ID: lab.credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: lab.credentials.secretAccessKey };
     const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
     stops.push(() => worker.signal('SIGTERM'));
