@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import MinimizerPlugin from 'minimizer-webpack-plugin';
+import { licencesOf } from './third-party.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
@@ -25,8 +26,11 @@ cpSync(join(root, 'scripts/embedded/go-module'), join(dist, 'scripts/embedded/go
 makeExecutable(join(dist, 'scripts/cli'));
 linkPrograms();
 await bundleWorkflows();
-await bundleInPlace('worker-parts.js', [/\/configuration-error\.js$/]);
-await bundleInPlace('main.js', [/\/(compile-cache|configuration-error|worker-parts)\.js$/]);
+const bundled = [
+  ...await bundleInPlace('worker-parts.js', [/\/configuration-error\.js$/]),
+  ...await bundleInPlace('main.js', [/\/(compile-cache|configuration-error|worker-parts)\.js$/]),
+];
+writeFileSync(join(dist, 'third-party-licences.txt'), licencesOf(root, [...bundled, ...sourcesOf(join(dist, 'workflow-bundle.js'))]));
 // bootstrap.mjs compares sources with this stamp; its time is the start, so that an edit during the build counts.
 writeFileSync(join(dist, '.built'), `${started}\n`);
 say(`done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
@@ -45,7 +49,7 @@ function compile() {
 function copyPlainModules() {
   for (const folder of ['contracts', 'workflows', 'activities', 'workers', 'scripts', 'test']) {
     for (const path of filesBelow(join(root, folder))) {
-      const isOurs = path !== fileURLToPath(import.meta.url) && !path.endsWith('bootstrap.mjs');
+      const isOurs = path !== fileURLToPath(import.meta.url) && !/(bootstrap|third-party)\.mjs$/.test(path);
       if (/\.[cm]js$/.test(path) && isOurs) cpSync(path, join(dist, relative(root, path)), { recursive: true });
     }
   }
@@ -93,7 +97,7 @@ function withoutComments(config) {
 
 /**
  * One file in place of the compiled one, with the packages that only it needs. What others hold too stays outside: a class
- * is itself only once.
+ * is itself only once. Returns the paths of the modules in it.
  */
 async function bundleInPlace(name, outside) {
   const file = join(dist, 'workers', name);
@@ -124,6 +128,13 @@ async function bundleInPlace(name, outside) {
   // It describes the file that was replaced.
   rmSync(`${file}.map`, { force: true });
   say(`workers/${name} bundled, ${(output[0].code.length / 1024 / 1024).toFixed(1)} MB`);
+  return output[0].moduleIds;
+}
+
+/** The modules in a bundle, by the source map at its end. */
+function sourcesOf(bundle) {
+  const [, map = ''] = readFileSync(bundle, 'utf8').split('sourceMappingURL=data:application/json;charset=utf-8;base64,');
+  return JSON.parse(Buffer.from(map, 'base64').toString()).sources;
 }
 
 /** Links under the names that users type, as npm would make them: one directory to put on PATH. */
