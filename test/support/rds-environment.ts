@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CreateSecurityGroupCommand, DescribeSubnetsCommand, EC2Client, RevokeSecurityGroupEgressCommand } from '@aws-sdk/client-ec2';
 import { CreateDBParameterGroupCommand, CreateDBSubnetGroupCommand, type DBInstance, ModifyDBParameterGroupCommand, type RDSClient } from '@aws-sdk/client-rds';
 import { Client, Connection } from '@temporalio/client';
 import { stringify } from 'yaml';
@@ -9,7 +10,6 @@ import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
 import { startWorkerProcess } from '../faults/worker-process.ts';
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
-import { callByQuery } from './aws-lab-call.ts';
 import { drillEnd, type EndedDrill } from './drill-run.ts';
 import { createSource, MASTER, rdsClient } from './aws-lab-rds.ts';
 
@@ -87,10 +87,13 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
   }
 }
 
-/** What moto has from the beginning: a VPC with subnets and a security group. */
-export async function prepareNetwork(lab: AwsLab, rds: RDSClient): Promise<{ subnetGroup: string; securityGroup: string }> {
-  const subnets = [...(await callByQuery(lab, 'ec2', '2016-11-15', 'DescribeSubnets')).matchAll(/<subnetId>(subnet-[0-9a-z]+)</g)].map(([, id]) => id ?? '');
-  const [, securityGroup = ''] = /<groupId>(sg-[0-9a-z]+)</.exec(await callByQuery(lab, 'ec2', '2016-11-15', 'DescribeSecurityGroups')) ?? [];
-  await rds.send(new CreateDBSubnetGroupCommand({ DBSubnetGroupName: 'drills', DBSubnetGroupDescription: 'drills', SubnetIds: subnets.slice(0, 2) }));
-  return { subnetGroup: 'drills', securityGroup };
+/** Beside what moto has from the beginning, a VPC with subnets: a subnet group, and a security group that lets nothing out. */
+export async function prepareNetwork(lab: AwsLab, rds: RDSClient): Promise<{ subnetGroup: string; securityGroup: string; vpc: string; ec2: EC2Client }> {
+  const ec2 = new EC2Client({ endpoint: lab.endpoint, region: lab.region, credentials: lab.credentials });
+  const { Subnets = [] } = await ec2.send(new DescribeSubnetsCommand({}));
+  const vpc = Subnets[0]?.VpcId ?? '';
+  const { GroupId: securityGroup = '' } = await ec2.send(new CreateSecurityGroupCommand({ GroupName: 'drills', Description: 'drills', VpcId: vpc }));
+  await ec2.send(new RevokeSecurityGroupEgressCommand({ GroupId: securityGroup, IpPermissions: [{ IpProtocol: '-1', IpRanges: [{ CidrIp: '0.0.0.0/0' }] }] }));
+  await rds.send(new CreateDBSubnetGroupCommand({ DBSubnetGroupName: 'drills', DBSubnetGroupDescription: 'drills', SubnetIds: Subnets.slice(0, 2).map(({ SubnetId = '' }) => SubnetId) }));
+  return { subnetGroup: 'drills', securityGroup, vpc, ec2 };
 }
