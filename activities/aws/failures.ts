@@ -7,6 +7,11 @@ export function isNamed(error: unknown, ...names: string[]): boolean {
 
 /** AWS does not let this principal do it, or does not know it. */
 const DENIED = /^(AccessDenied(Exception)?|UnauthorizedOperation|UnrecognizedClientException|InvalidClientTokenId|ExpiredToken(Exception)?|SignatureDoesNotMatch|AuthFailure|CredentialsProviderError|KMSKeyNotAccessible(Fault)?)$/;
+/** Whether AWS refuses this principal what it asked for, or does not know it. */
+export function isDenied(error: unknown): boolean {
+  return error instanceof Error && DENIED.test(error.name);
+}
+
 /** Passes, mostly. */
 const BUSY = /^(Throttling(Exception)?|ThrottledException|RequestLimitExceeded|TooManyRequestsException|TimeoutError|RequestTimeout|ServiceUnavailable|InternalFailure|InternalError|InsufficientDBInstanceCapacity(Fault)?)$/;
 /** Somebody has to make room. */

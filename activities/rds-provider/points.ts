@@ -49,7 +49,7 @@ export async function findPoint(rds: Rds, provider: RdsProvider, id: string): Pr
 }
 
 /** @throws ApplicationFailure `NOT_FOUND` */
-async function findSnapshot({ sdk, client }: Rds, id: string): Promise<Sdk.DBSnapshot> {
+export async function findSnapshot({ sdk, client }: Rds, id: string): Promise<Sdk.DBSnapshot> {
   const found = await client.send(new sdk.DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: id })).catch((error: unknown) => {
     if (isNamed(error, 'DBSnapshotNotFound')) return undefined;
     throw error;

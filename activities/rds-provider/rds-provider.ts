@@ -1,9 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type { DatabaseSettings } from '../../contracts/configuration.ts';
-import type { Check } from '../../contracts/evidence.ts';
+import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { chooseManifestBefore, readManifestAlone } from '../archive-provider/manifests.ts';
 import { layoutOf } from '../archive-provider/kept-in.ts';
+import { ec2Client } from '../aws/ec2-client.ts';
 import { explainAws } from '../aws/failures.ts';
 import { rdsClient, type Rds } from '../aws/rds-client.ts';
 import type { DrillRef } from '../dr-test/drill-activities.ts';
@@ -16,15 +16,17 @@ import { findInstance, requireOurs, sourceInstance } from './instance.ts';
 import { limitsOf } from './limits.ts';
 import { closePlace, openPlace, provePlaceAbsent } from './place.ts';
 import { findPoint, instantOfId, listPoints, restoreWindow, wholeSecond } from './points.ts';
+import { checkRds } from './preflight.ts';
 import { restoreInstance } from './restore-instance.ts';
+import { findGroups, isolationOf, judgeGroups } from './security-groups.ts';
 
 /** How long restores of a database took, in milliseconds, newest first. */
 export type EarlierRestores = (database: string) => Promise<number[]>;
 
-interface RdsDependencies { settings: Pick<DatabaseSettings, 'connection'>; provider: RdsProvider; earlierRestores: EarlierRestores; database: string }
+interface RdsDependencies { settings: Pick<DatabaseSettings, 'connection'>; provider: RdsProvider; earlierRestores: EarlierRestores; database: string; network: Configuration['drills']['network'] }
 
 /** Databases that RDS keeps: it restores them into instances of their own, which cannot be stopped on the way. */
-export function rdsProvider({ settings: { connection }, provider, earlierRestores, database }: RdsDependencies): RecoveryProvider {
+export function rdsProvider({ settings: { connection }, provider, earlierRestores, database, network }: RdsDependencies): RecoveryProvider {
   const layout = layoutOf(provider);
   /** One call, or several, with what is wrong in words. */
   const asking = async <T>(doing: string, ask: (rds: Rds) => Promise<T>): Promise<T> => {
@@ -52,6 +54,8 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     return configOf(Endpoint, copy.MasterUsername ?? '', await drillPassword(provider.drill.passwordKeyFile, drill));
   });
 
+  const isolationIn = async (groups: readonly string[]) => isolationOf(groups, await findGroups(await ec2Client(provider.access), groups));
+
   const restoredInstant = (drill: DrillRef): Promise<Date> => asking('looking for the copy', async (rds) => new Date(tagValue((await findInstance(rds, drillName(drill)))?.TagList, RESTORED_TAG) ?? 0));
 
   return {
@@ -69,18 +73,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     readManifest: (_id, manifestId) => readManifestAlone(layout, manifestId),
     describePlace: (owner) => `RDS instance ${drillName({ owner, fence: '<fence>' })}`,
     limits: () => asking('looking at the source instance', async (rds) => limitsOf(await sourceInstance(rds, provider.instance))),
-    preflight: (plan) => asking('looking whether RDS can restore', async (rds) => {
-      const { sdk, client } = rds;
-      const source = await sourceInstance(rds, provider.instance);
-      await drillPassword(provider.drill.passwordKeyFile, { owner: { workflowId: '-', firstExecutionRunId: '-' }, fence: 1 });
-      if (source.Engine !== 'postgres') throw ApplicationFailure.nonRetryable(`the instance ${provider.instance} runs ${source.Engine}; only RDS for PostgreSQL is drilled`, 'PREFLIGHT');
-      const { DBSubnetGroups = [] } = await client.send(new sdk.DescribeDBSubnetGroupsCommand({ DBSubnetGroupName: provider.drill.subnetGroup }));
-      return [
-        { name: 'source instance', outcome: 'passed', detail: `${provider.instance}, PostgreSQL ${source.EngineVersion}, ${source.DBInstanceStatus}` },
-        { name: 'subnet group', outcome: 'passed', detail: `${provider.drill.subnetGroup} in ${DBSubnetGroups[0]?.VpcId}` },
-        { name: 'recovery point', outcome: 'passed', detail: `${plan.recoveryPoint.id} can be restored` },
-      ] satisfies Check[];
-    }),
+    preflight: (plan) => asking('looking whether RDS can restore', () => checkRds({ provider, pointId: plan.recoveryPoint.id, network })),
 
     openPlace: (call) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call))),
     closePlace: (call) => asking('removing the copy', (rds) => closePlace(rds, provider, identityOf(call))),
@@ -90,11 +83,16 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
       const source = await sourceInstance(rds, provider.instance);
       const asked = plan.recoverTo ? new Date(plan.recoverTo.time) : instantOfId(drill.recoveryPointId);
       const password = await drillPassword(provider.drill.passwordKeyFile, drill);
+      // People may have thought for hours since the pre-flight.
+      judgeGroups(await isolationIn(provider.drill.securityGroups), network);
       const copy = await restoreInstance({
         rds, provider, drill: identityOf(drill), what: asked ? { time: asked } : { snapshot: drill.recoveryPointId }, restored: asked ?? new Date(plan.recoveryPoint.takenAt), source, expiresAt: new Date(Date.now() + plan.creates.leaseMs), password,
         earlierMs: await earlierRestores(database), address: (instance) => configOf(instance.Endpoint, instance.MasterUsername ?? '', password)(connection.database), signal, onProgress,
       });
-      return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${copy.DBInstanceClass}`, isolation: { network: 'notIsolated', mounts: 'isolated', reason: 'what its security groups let out was not looked at' } };
+      // Of what RDS says that the copy is in, and not of what was asked for.
+      const isolation = await isolationIn((copy.VpcSecurityGroups ?? []).map(({ VpcSecurityGroupId = '' }) => VpcSecurityGroupId));
+      judgeGroups(isolation, network);
+      return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${copy.DBInstanceClass}`, isolation };
     }),
 
     recoverTo: () => Promise.reject(ApplicationFailure.nonRetryable('RDS stops at no position', 'PREFLIGHT')),

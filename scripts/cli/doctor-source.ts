@@ -25,8 +25,19 @@ export interface SourceFacts {
 }
 
 /** Connects to a source and looks at what backups and manifests need of it. Changes nothing. */
-export async function examineSource(settings: DatabaseSettings, findings: Findings): Promise<SourceFacts | undefined> {
-  const { connection } = settings;
+export function examineSource(settings: DatabaseSettings, findings: Findings): Promise<SourceFacts | undefined> {
+  return withSource(settings, findings, async (client, major) => {
+    await examineWal(client, findings);
+    const archiver = await examineArchiver(client, findings);
+    await examineRole(client, findings);
+    await examineDatabases(client, findings);
+    await examineFiles(client, settings.host, findings);
+    return { major, ...archiver };
+  });
+}
+
+/** Connects to a source as runs do, and looks at it; what keeps from it is a problem, and the answer undefined. */
+export async function withSource<Facts>({ connection }: DatabaseSettings, findings: Findings, look: (client: Client, major: number) => Promise<Facts>): Promise<Facts | undefined> {
   const where = `${connection.host}:${connection.port}/${connection.database} as ${connection.user}`;
   let config: Awaited<ReturnType<typeof sourceConfig>>;
   try {
@@ -41,12 +52,7 @@ export async function examineSource(settings: DatabaseSettings, findings: Findin
       const major = Math.floor(Number(rows[0]?.number) / 10_000);
       findings.ok('connection', `PostgreSQL ${rows[0]?.version} answers at ${where}`);
       if (major < 14) findings.problem('version', `PostgreSQL ${major} is too old`, 'use 14 or newer');
-      await examineWal(client, findings);
-      const archiver = await examineArchiver(client, findings);
-      await examineRole(client, findings);
-      await examineDatabases(client, findings);
-      await examineFiles(client, settings.host, findings);
-      return { major, ...archiver };
+      return look(client, major);
     });
   } catch (error) {
     const { code } = error as { code?: string };
@@ -74,7 +80,8 @@ export function adviceFor(code: string | undefined, message: string): string {
   }
 }
 
-async function examineWal(client: Client, findings: Findings): Promise<void> {
+/** `toLogical`: how the source is made to write what logical slots need. */
+export async function examineWal(client: Client, findings: Findings, toLogical = 'ALTER SYSTEM SET wal_level = logical, then restart the source'): Promise<void> {
   const { rows } = await client.query<{ wal_level: string; slots: number; used: number; senders: number; sending: number }>(`
     SELECT current_setting('wal_level') AS wal_level,
       current_setting('max_replication_slots')::int AS slots, (SELECT count(*)::int FROM pg_replication_slots) AS used,
@@ -82,7 +89,7 @@ async function examineWal(client: Client, findings: Findings): Promise<void> {
   const [row] = rows;
   if (!row) return;
   if (row.wal_level === 'logical') findings.ok('wal_level', 'is logical: rows can be compared exactly');
-  else findings.warning('wal_level', `is ${row.wal_level}: rows cannot be compared exactly, and drills end as not proven`, 'ALTER SYSTEM SET wal_level = logical, then restart the source');
+  else findings.warning('wal_level', `is ${row.wal_level}: rows cannot be compared exactly, and drills end as not proven`, toLogical);
   if (row.used < row.slots) findings.ok('replication slots', `${row.slots - row.used} of ${row.slots} are free`);
   else findings.problem('replication slots', `all ${row.slots} are in use`, 'raise max_replication_slots, or drop a slot that nobody uses');
   if (row.sending < row.senders) findings.ok('WAL senders', `${row.senders - row.sending} of ${row.senders} are free`);
@@ -123,7 +130,7 @@ async function examineRole(client: Client, findings: Findings): Promise<void> {
 }
 
 /** A manifest is taken of every database that takes connections and is no template; where one is closed to the role there is none. */
-async function examineDatabases(client: Client, findings: Findings): Promise<void> {
+export async function examineDatabases(client: Client, findings: Findings): Promise<void> {
   const { rows } = await client.query<{ name: string; role: string }>(`
     SELECT datname AS name, current_user::text AS role FROM pg_database
     WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2 AND NOT has_database_privilege(oid, 'CONNECT') ORDER BY datname`);

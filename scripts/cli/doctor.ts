@@ -4,6 +4,8 @@ import { examineBackups } from './doctor-backups.ts';
 import { examineCopies } from './doctor-copies.ts';
 import { examineChannels } from './doctor-channels.ts';
 import { examineHost } from './doctor-host.ts';
+import { examineRds } from './doctor-rds.ts';
+import { examineRdsSource } from './doctor-rds-source.ts';
 import { examineSource, isElsewhere } from './doctor-source.ts';
 import { examineTemporal } from './doctor-temporal.ts';
 import { EXIT, type ExitCode } from './exit.ts';
@@ -21,6 +23,12 @@ export async function doctor(options: TemporalOptions): Promise<ExitCode> {
   for (const warning of warnings) own.warning('file of a secret', warning.split('; ')[0] ?? warning, warning.split('; ')[1] ?? 'see above');
   const databases = Object.entries(configuration.databases).map(async ([name, settings]) => {
     const findings = new Findings(name);
+    const { provider } = settings;
+    if (provider.kind === 'rds') {
+      await examineRdsSource(settings, findings);
+      await examineRds({ database: name, provider, network: configuration.drills.network }, findings);
+      return findings.all;
+    }
     const facts = await examineSource(settings, findings);
     if (isElsewhere(settings.host)) findings.skipped('backups', `lie on ${settings.host}: run this there`);
     else await examineBackups(settings, configuration, facts, findings);

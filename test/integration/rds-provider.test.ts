@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateDBInstanceCommand, CreateDBParameterGroupCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, ModifyDBInstanceCommand, type RDSClient } from '@aws-sdk/client-rds';
+import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { CopyDBSnapshotCommand, CreateDBInstanceCommand, CreateDBParameterGroupCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, ModifyDBInstanceCommand, type RDSClient } from '@aws-sdk/client-rds';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { rdsProvider } from '../../activities/rds-provider/rds-provider.ts';
 import { drillName } from '../../activities/rds-provider/drill-names.ts';
@@ -11,7 +12,7 @@ import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { databaseSchema } from '../../contracts/configuration.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
-import { createSource, MASTER, rdsClient, untilInstance, untilModified, withMaster } from '../support/aws-lab-rds.ts';
+import { createSource, MASTER, rdsClient, untilInstance, untilModified, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
 
 /** What RDS does to a drill, and what a drill never does to RDS. */
@@ -50,7 +51,7 @@ beforeEach(async () => {
 let runs = 0;
 /** A drill of its own for each test. */
 function drill(over: Partial<RdsProvider> = {}) {
-  const provider = rdsProvider({ settings, provider: { ...settings.provider, ...over }, database: 'shop', earlierRestores: () => Promise.resolve([]) });
+  const provider = rdsProvider({ settings, provider: { ...settings.provider, ...over }, database: 'shop', earlierRestores: () => Promise.resolve([]), network: 'bestEffort' });
   const ref = { database: 'shop', recoveryPointId: snapshot, fence: 3, owner: { workflowId: `dr-test/shop/${runs += 1}`, firstExecutionRunId: 'a' } };
   const restore = () => provider.restore(ref, { creates: { leaseMs: 60_000 }, recoverTo: null, recoveryPoint: { takenAt: '2026-11-30T00:00:00.000Z' } } as DrillPlan, { signal: new AbortController().signal, onProgress: () => undefined });
   return { provider, ref, restore, name: drillName(ref) };
@@ -126,7 +127,7 @@ describe('what is not ours', () => {
     await provider.openPlace(ref);
     await restore();
     // As a configuration says that names the copy.
-    const confused = rdsProvider({ settings, provider: { ...settings.provider, instance: name }, database: 'shop', earlierRestores: () => Promise.resolve([]) });
+    const confused = rdsProvider({ settings, provider: { ...settings.provider, instance: name }, database: 'shop', earlierRestores: () => Promise.resolve([]), network: 'bestEffort' });
     await expect(confused.closePlace(ref)).rejects.toMatchObject({ type: 'FENCED' });
     expect(await instances()).toContain(`${name} available`);
     await provider.closePlace(ref);
@@ -136,8 +137,11 @@ describe('what is not ours', () => {
   }, 60_000);
 });
 
-it('what is asked of RDS is what docs/reference/iam/rds-drills.json allows, all of it; what changes or removes may be done to drills only', async () => {
+it('what is asked of AWS is what docs/reference/iam/rds-drills.json allows, all of it; what changes or removes may be done to drills only', async () => {
   await rds.send(new CreateDBParameterGroupCommand({ DBParameterGroupName: 'custom', DBParameterGroupFamily: 'postgres18', Description: 'custom' }));
+  const { KeyMetadata: key } = await new KMSClient({ endpoint: lab.endpoint, region: lab.region, credentials: lab.credentials }).send(new CreateKeyCommand({}));
+  await rds.send(new CopyDBSnapshotCommand({ SourceDBSnapshotIdentifier: snapshot, TargetDBSnapshotIdentifier: 'encrypted', KmsKeyId: key?.Arn }));
+  await untilSnapshot(rds, 'encrypted');
   const { provider, ref, restore } = drill();
   const custom = async (name: string) => {
     await rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'prod', DBParameterGroupName: name, ApplyImmediately: true }));
@@ -146,7 +150,7 @@ it('what is asked of RDS is what docs/reference/iam/rds-drills.json allows, all 
   };
   const asked = new Set<string>();
   const note = async () => { for (const { service, action } of await lab.control.calls()) asked.add(`${service}:${action}`); };
-  const plan = { recoveryPoint: { id: snapshot, takenAt: '2026-11-30T00:00:00.000Z' }, creates: { leaseMs: 60_000 }, recoverTo: null } as DrillPlan;
+  const plan = { recoveryPoint: { id: 'encrypted', takenAt: '2026-11-30T00:00:00.000Z' }, creates: { leaseMs: 60_000 }, recoverTo: null } as DrillPlan;
   for (const group of ['default.postgres18', 'custom']) {
     await custom(group);
     const { points } = await provider.list();
@@ -169,8 +173,8 @@ it('what is asked of RDS is what docs/reference/iam/rds-drills.json allows, all 
     await note();
   }
   const { Statement } = JSON.parse(await readFile(new URL('../../docs/reference/iam/rds-drills.json', import.meta.url), 'utf8')) as { Statement: { Action: string[]; Condition?: Record<string, Record<string, string>> }[] };
-  // To tag what is made is a permission of its own, and no call.
-  expect([...asked, 'rds:AddTagsToResource'].toSorted()).toEqual(Statement.flatMap(({ Action }) => Action).toSorted());
+  // To tag what is made is a permission of its own, and no call; the grant is made by RDS, in the name of who restores.
+  expect([...asked, 'rds:AddTagsToResource', 'kms:CreateGrant'].toSorted()).toEqual(Statement.flatMap(({ Action }) => Action).toSorted());
   const changing = Statement.filter(({ Action }) => Action.some((action) => /:(Delete|Modify)/.test(action)));
   expect(changing.map(({ Condition }) => Condition)).toEqual([{ StringLike: { 'aws:ResourceTag/durable-runbooks:run': '?*' } }]);
 }, 90_000);

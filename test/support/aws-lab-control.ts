@@ -88,6 +88,8 @@ export interface LabControl {
   backDate(snapshot: string, created: Date, where?: Where): Promise<void>;
   /** Whether DeleteDBInstance is refused while the instance is creating; it is accepted otherwise. */
   refuseDeleteWhileCreating(refused: boolean): Promise<void>;
+  /** Whether the policies of IAM's users and roles are heeded; whoever IAM does not know may do everything all the same. */
+  enforcePolicies(enforced: boolean): Promise<void>;
   events(where?: Where): Promise<readonly LabEvent[]>;
   servers(): Promise<readonly LabServer[]>;
 }
@@ -114,6 +116,7 @@ export function createLabControl(endpoint: string, own: Required<Where>): LabCon
     archive: (settings) => ask('rds/archive', settings),
     backDate: (snapshot, created, where) => ask('rds/back-date', { ...own, ...where, snapshot, created: created.toISOString() }),
     refuseDeleteWhileCreating: (refused) => ask('rds/delete-while-creating', { refused }),
+    enforcePolicies: (enforced) => ask('iam/enforce', { enforced }),
     events: (where) => ask('rds/events', { ...own, ...where }),
     servers: () => ask('rds/servers'),
   };

@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateDBParameterGroupCommand, CreateDBSubnetGroupCommand, type DBInstance, ModifyDBParameterGroupCommand, type RDSClient } from '@aws-sdk/client-rds';
+import { CreateSecurityGroupCommand, DescribeSubnetsCommand, EC2Client, RevokeSecurityGroupEgressCommand } from '@aws-sdk/client-ec2';
+import { CreateDBParameterGroupCommand, type CreateDBInstanceCommandInput, CreateDBSubnetGroupCommand, type DBInstance, ModifyDBParameterGroupCommand, type RDSClient } from '@aws-sdk/client-rds';
 import { Client, Connection } from '@temporalio/client';
 import { stringify } from 'yaml';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
 import { startWorkerProcess } from '../faults/worker-process.ts';
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
-import { callByQuery } from './aws-lab-call.ts';
 import { drillEnd, type EndedDrill } from './drill-run.ts';
 import { createSource, MASTER, rdsClient } from './aws-lab-rds.ts';
 
@@ -19,6 +19,10 @@ export interface RdsEnvironment {
   rds: RDSClient;
   source: DBInstance;
   client: Client;
+  address: string;
+  configurationFile: string;
+  /** How the worker reaches AWS. */
+  environment: Readonly<Record<string, string>>;
   root: string;
   /** Runs a runbook on the only target to its end; answers its evidence and why it failed, if it did. */
   run: (type: string, input?: object) => Promise<EndedDrill>;
@@ -29,10 +33,14 @@ export interface RdsEnvironment {
 export interface RdsSite { root: string; region: string; subnetGroup: string; securityGroup: string; source: DBInstance }
 
 export interface RdsOptions {
-  /** The source's identifier, the database in it, and further settings of it. */
+  /** The source's identifier, and the database in it. */
   source?: { identifier: string; database: string };
   /** The configuration, in place of that of the target `shop`. */
   configure?: (site: RdsSite) => object;
+  /** What the source is made with, beside what all have. */
+  sourceSettings?: (lab: AwsLab) => Promise<Partial<CreateDBInstanceCommandInput>>;
+  /** What is done before the worker starts; answers the credentials that it has. Default: the lab's own. */
+  prepare?: (lab: AwsLab) => Promise<AwsLab['credentials']>;
 }
 
 const SHOP = { identifier: 'shop-prod', database: 'shop' };
@@ -50,7 +58,7 @@ function configureShop({ root, region, subnetGroup, securityGroup, source }: Rds
   };
 }
 
-export async function startRdsEnvironment({ source: { identifier, database } = SHOP, configure = configureShop }: RdsOptions = {}): Promise<RdsEnvironment> {
+export async function startRdsEnvironment({ source: { identifier, database } = SHOP, configure = configureShop, sourceSettings, prepare }: RdsOptions = {}): Promise<RdsEnvironment> {
   const root = await mkdtemp(join(tmpdir(), 'rds-'));
   await chmod(root, 0o711);
   const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
@@ -62,7 +70,7 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
     const { subnetGroup, securityGroup } = await prepareNetwork(lab, rds);
     await rds.send(new CreateDBParameterGroupCommand({ DBParameterGroupName: 'shop', DBParameterGroupFamily: 'postgres18', Description: 'shop' }));
     await rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: 'shop', Parameters: [{ ParameterName: 'track_commit_timestamp', ParameterValue: '1', ApplyMethod: 'pending-reboot' }] }));
-    const source = await createSource(rds, identifier, { DBName: database, BackupRetentionPeriod: 7, DBParameterGroupName: 'shop' });
+    const source = await createSource(rds, identifier, { DBName: database, BackupRetentionPeriod: 7, DBParameterGroupName: 'shop', ...await sourceSettings?.(lab) });
     const cli = await resolveTemporalCli({ log: () => undefined });
     const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') });
     stops.push(() => server.stop());
@@ -71,14 +79,15 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
     await writeFile(join(root, 'key'), randomBytes(32).toString('base64'), { mode: 0o600 });
     const configurationFile = join(root, 'runbooks.yaml');
     await writeFile(configurationFile, stringify(configure({ root, region: lab.region, subnetGroup, securityGroup, source })), { mode: 0o600 });
-    const environment = { AWS_ENDPOINT_URL: lab.endpoint, AWS_ACCESS_KEY_ID: lab.credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: lab.credentials.secretAccessKey };
+    const credentials = await prepare?.(lab) ?? lab.credentials;
+    const environment = { AWS_ENDPOINT_URL: lab.endpoint, AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey };
     const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
     stops.push(() => worker.signal('SIGTERM'));
     const temporal = await Connection.connect({ address: server.address });
     stops.unshift(() => temporal.close());
     const client = new Client({ connection: temporal });
     return {
-      lab, rds, source, client, root, stop,
+      lab, rds, source, client, address: server.address, configurationFile, environment, root, stop,
       run: async (type, input = {}) => drillEnd({ client }, await client.workflow.start(type, { workflowId: `${type}/shop/${randomBytes(4).toString('hex')}`, taskQueue: 'runbooks', args: [input] })),
     };
   } catch (error) {
@@ -87,10 +96,13 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
   }
 }
 
-/** What moto has from the beginning: a VPC with subnets and a security group. */
-export async function prepareNetwork(lab: AwsLab, rds: RDSClient): Promise<{ subnetGroup: string; securityGroup: string }> {
-  const subnets = [...(await callByQuery(lab, 'ec2', '2016-11-15', 'DescribeSubnets')).matchAll(/<subnetId>(subnet-[0-9a-z]+)</g)].map(([, id]) => id ?? '');
-  const [, securityGroup = ''] = /<groupId>(sg-[0-9a-z]+)</.exec(await callByQuery(lab, 'ec2', '2016-11-15', 'DescribeSecurityGroups')) ?? [];
-  await rds.send(new CreateDBSubnetGroupCommand({ DBSubnetGroupName: 'drills', DBSubnetGroupDescription: 'drills', SubnetIds: subnets.slice(0, 2) }));
-  return { subnetGroup: 'drills', securityGroup };
+/** Beside what moto has from the beginning, a VPC with subnets: a subnet group, and a security group that lets nothing out. */
+export async function prepareNetwork(lab: AwsLab, rds: RDSClient): Promise<{ subnetGroup: string; securityGroup: string; vpc: string; ec2: EC2Client }> {
+  const ec2 = new EC2Client({ endpoint: lab.endpoint, region: lab.region, credentials: lab.credentials });
+  const { Subnets = [] } = await ec2.send(new DescribeSubnetsCommand({}));
+  const vpc = Subnets[0]?.VpcId ?? '';
+  const { GroupId: securityGroup = '' } = await ec2.send(new CreateSecurityGroupCommand({ GroupName: 'drills', Description: 'drills', VpcId: vpc }));
+  await ec2.send(new RevokeSecurityGroupEgressCommand({ GroupId: securityGroup, IpPermissions: [{ IpProtocol: '-1', IpRanges: [{ CidrIp: '0.0.0.0/0' }] }] }));
+  await rds.send(new CreateDBSubnetGroupCommand({ DBSubnetGroupName: 'drills', DBSubnetGroupDescription: 'drills', SubnetIds: Subnets.slice(0, 2).map(({ SubnetId = '' }) => SubnetId) }));
+  return { subnetGroup: 'drills', securityGroup, vpc, ec2 };
 }

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 
-from . import rds
+from . import iam, rds
 
 if TYPE_CHECKING:
     from .core import Lab
@@ -18,10 +18,10 @@ class Service(Protocol):
         """What its control API offers below /_lab/<service>/."""
 
 
-OWN: dict[str, Service] = {"rds": rds}  # type: ignore[dict-item]
+OWN: dict[str, Service] = {"iam": iam, "rds": rds}  # type: ignore[dict-item]
 
 # As moto has them: state and wire format, nothing that takes time.
-OF_MOTO = ("ec2", "iam", "kms", "sns", "sqs", "sts")
+OF_MOTO = ("ec2", "kms", "sns", "sqs", "sts")
 
 
 def known(service: str) -> bool:

@@ -28,6 +28,7 @@ class Settings:
         self.archive_lag_ms = 0
         self.archive_paused = False
         self.refuses_delete_while_creating = False
+        self.enforces_policies = False
         self._failures: list[dict[str, str]] = []
 
     def seconds(self, name: str) -> float:

@@ -16,11 +16,12 @@ from . import context, named_call
 from .calls import Call, timestamp
 from .control import Control
 from .core import Lab
+from .iam import gate
 from .named_call import NamedCall
 from .services import OWN, known
 
 CODE = re.compile(rb"<Code>([^<]+)</Code>")
-PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}
+PHRASES = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}
 
 
 class Wrapper:
@@ -64,6 +65,12 @@ class Wrapper:
     def _ask_moto(self, asked: NamedCall, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
         if not known(asked.service):
             return self._not_implemented(asked, "the lab does not have this service")
+        try:
+            refused = gate.refusal(self._lab, asked, environ)
+        except NotImplementedError as error:
+            return self._not_implemented(asked, str(error))
+        if refused:
+            return _refusal(asked, *refused)
         answered: list[Any] = []
 
         def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:

@@ -1,5 +1,6 @@
 """What RDS refuses, with its error codes."""
 
+import re
 from typing import Any
 
 from moto.ec2.models import ec2_backends
@@ -62,6 +63,14 @@ def check_key(backend: Any, key: str) -> str:
     if not found.enabled or not let_in:
         raise refuse("KMSKeyNotAccessibleFault", f"Specified KMS key [{key}] does not exist, is not enabled or you do not have permissions to access it.")
     return arn
+
+
+def check_new_parameter_group(params: Any) -> None:
+    """RDS knows its families, and names with letters, digits and single hyphens."""
+    if not re.fullmatch(r"[A-Za-z](?:-?[A-Za-z0-9])*", params["DBParameterGroupName"]):
+        raise refuse("InvalidParameterValue", "The parameter DBParameterGroupName is not a valid identifier.")
+    if not re.fullmatch(r"postgres\d+", params["DBParameterGroupFamily"]):
+        raise refuse("InvalidParameterValue", f"The parameter group family {params['DBParameterGroupFamily']} is not valid.")
 
 
 def check_parameter_group_unused(backend: Any, name: str) -> None:

@@ -123,6 +123,11 @@ class LabResponse(RDSResponse):
         """By name."""
         return page("EventSubscriptionsList", list(self.backend.describe_event_subscriptions(self.params.get("SubscriptionName"))), self.params)
 
+    def create_db_parameter_group(self) -> ActionResult:
+        """moto takes any name and any family."""
+        refusals.check_new_parameter_group(self.params)
+        return super().create_db_parameter_group()
+
     def delete_db_parameter_group(self) -> ActionResult:
         """Only one that nothing uses."""
         refusals.check_parameter_group_unused(self.backend, self.params["DBParameterGroupName"])

@@ -1,0 +1,10 @@
+import type * as Sdk from '@aws-sdk/client-kms';
+import { perAccess } from './per-access.ts';
+
+export interface Kms { sdk: typeof Sdk; client: Sdk.KMSClient }
+
+/** KMS of an account in a region. */
+export const kmsClient = perAccess<Kms>(async (options) => {
+  const sdk = await import('@aws-sdk/client-kms');
+  return { sdk, client: new sdk.KMSClient(options) };
+});

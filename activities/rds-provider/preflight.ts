@@ -1,0 +1,107 @@
+import type * as Sdk from '@aws-sdk/client-rds';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Configuration } from '../../contracts/configuration.ts';
+import type { Check } from '../../contracts/evidence.ts';
+import type { RdsProvider } from '../../contracts/rds.ts';
+import { ec2Client } from '../aws/ec2-client.ts';
+import { explainAws, isNamed } from '../aws/failures.ts';
+import { kmsClient } from '../aws/kms-client.ts';
+import { rdsClient } from '../aws/rds-client.ts';
+import { drillPassword } from './drill-password.ts';
+import { checkKey } from './encryption-key.ts';
+import { sourceInstance } from './instance.ts';
+import { findPoint, findSnapshot, instantOfId } from './points.ts';
+import { findGroups, groupsProblems, isolationOf, judgeGroups } from './security-groups.ts';
+
+export interface Examined {
+  provider: RdsProvider;
+  /** What is to be restored; left out where there is nothing yet. */
+  pointId?: string | undefined;
+  network: Configuration['drills']['network'];
+}
+
+/** What speaks against a drill, and after the last semicolon what to do about it. */
+export interface RdsProblem { name: string; problem: string }
+
+/** @throws ApplicationFailure `PREFLIGHT`: one, that names everything that is wrong */
+export async function checkRds(examined: Examined): Promise<Check[]> {
+  const { checks, problems } = await lookAtRds(examined);
+  if (problems.length > 0) throw ApplicationFailure.nonRetryable([...new Set(problems.map(({ problem }) => problem))].join('; '), 'PREFLIGHT');
+  return checks;
+}
+
+/**
+ * All that a drill needs and that can be looked at before it begins. Changes nothing.
+ * @throws ApplicationFailure `UNAVAILABLE` where AWS does not answer, which says nothing of any of it
+ */
+export async function lookAtRds(examined: Examined): Promise<{ checks: Check[]; problems: RdsProblem[] }> {
+  const { provider, pointId, network } = examined;
+  const { access, drill } = provider;
+  const rds = await rdsClient(access);
+  // Asked once, so that what fails for several has one message, which is told once.
+  const source = once(`looking at ${provider.instance}`, () => sourceInstance(rds, provider.instance));
+  const subnets = once(`looking for the subnet group ${drill.subnetGroup}`, () => subnetGroup(rds, drill.subnetGroup));
+  const groups = once('looking at the security groups', async () => findGroups(await ec2Client(access), drill.securityGroups));
+  const looks = await Promise.all([
+    look('source instance', `looking at ${provider.instance}`, async () => {
+      const { Engine, EngineVersion, DBInstanceStatus } = await source();
+      if (Engine !== 'postgres') throw refusal(`the instance ${provider.instance} runs ${Engine}, and only RDS for PostgreSQL is drilled; correct provider.instance`);
+      return `${provider.instance}, PostgreSQL ${EngineVersion}, ${DBInstanceStatus}`;
+    }),
+    look('key for passwords', 'reading the key for passwords of drills', async () => {
+      await drillPassword(drill.passwordKeyFile, { owner: { workflowId: '-', firstExecutionRunId: '-' }, fence: 1 });
+      return `${drill.passwordKeyFile} can be read`;
+    }),
+    look('subnet group', `looking for the subnet group ${drill.subnetGroup}`, async () => `${drill.subnetGroup} in ${(await subnets()).VpcId}`),
+    look('security groups', 'looking at the security groups', async () => {
+      // Where the subnet group cannot be looked at, that is told by its own.
+      const vpc = await subnets().then(({ VpcId }) => VpcId, () => undefined);
+      const wrong = groupsProblems(drill.securityGroups, await groups(), vpc);
+      if (wrong.length > 0) throw refusal(`${wrong.join(', ')}; correct provider.drill.securityGroups`);
+      return `${drill.securityGroups.join(', ')} in ${vpc ?? 'a VPC'}`;
+    }),
+    // Groups that are not there are told above.
+    look('isolation', 'looking at the security groups', async () => judgeGroups(isolationOf((await groups()).map(({ GroupId = '' }) => GroupId), await groups()), network)),
+    ...(pointId === undefined ? [] : [look('recovery point', `looking for "${pointId}"`, async () => {
+      await findPoint(rds, provider, pointId);
+      return `${pointId} can be restored`;
+    })]),
+    look('encryption key', 'looking at the encryption key', async () => {
+      const instant = pointId === undefined ? undefined : instantOfId(pointId);
+      const restored = pointId === undefined || instant ? await source() : await findSnapshot(rds, pointId);
+      return restored.KmsKeyId === undefined ? 'the data is not encrypted' : checkKey(await kmsClient(access), restored.KmsKeyId, pointId === undefined || instant ? provider.instance : `the snapshot ${pointId}`);
+    }),
+  ]);
+  return { checks: looks.filter((one) => 'outcome' in one), problems: looks.filter((one) => 'problem' in one) };
+}
+
+/** What fails for good is a problem, with all others; what may pass is thrown. */
+async function look(name: string, doing: string, work: () => Promise<string | Check>): Promise<Check | RdsProblem> {
+  try {
+    const found = await work();
+    return typeof found === 'string' ? { name, outcome: 'passed', detail: found } : found;
+  } catch (error) {
+    const explained = explainAws(error, doing);
+    if (explained instanceof ApplicationFailure && explained.nonRetryable) return { name, problem: explained.message };
+    throw explained;
+  }
+}
+
+function refusal(message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, 'PREFLIGHT');
+}
+
+function once<T>(doing: string, ask: () => Promise<T>): () => Promise<T> {
+  let asked: Promise<T> | undefined;
+  return () => (asked ??= ask().catch((error: unknown) => { throw explainAws(error, doing); }));
+}
+
+async function subnetGroup({ sdk, client }: Awaited<ReturnType<typeof rdsClient>>, name: string): Promise<Sdk.DBSubnetGroup> {
+  const found = await client.send(new sdk.DescribeDBSubnetGroupsCommand({ DBSubnetGroupName: name })).catch((error: unknown) => {
+    if (isNamed(error, 'DBSubnetGroupNotFound')) return undefined;
+    throw error;
+  });
+  const group = found?.DBSubnetGroups?.[0];
+  if (!group) throw refusal(`there is no subnet group "${name}" in this account and region; correct provider.drill.subnetGroup`);
+  return group;
+}

@@ -1,0 +1,92 @@
+"""What a request needs permission for: actions, each on resources, with what conditions can look at."""
+
+import io
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from moto.iam.models import get_account_id_from
+from moto.rds.models import rds_backends
+
+from ..named_call import NamedCall
+
+# Which part of an ARN follows from which parameter of RDS.
+KINDS = {
+    "DBInstanceIdentifier": "db", "SourceDBInstanceIdentifier": "db", "TargetDBInstanceIdentifier": "db", "DBSnapshotIdentifier": "snapshot",
+    "SourceDBSnapshotIdentifier": "snapshot", "TargetDBSnapshotIdentifier": "snapshot", "DBParameterGroupName": "pg", "SourceDBParameterGroupIdentifier": "pg",
+    "TargetDBParameterGroupIdentifier": "pg", "DBSubnetGroupName": "subgrp", "OptionGroupName": "og",
+}
+ARNS = {"ResourceName", "RoleArn", "PolicySourceArn", "KeyId"}
+TAG = re.compile(r"^Tags\.(?:[A-Za-z]+\.)?(\d+)\.(Key|Value)$")
+RESTORES = ("RestoreDBInstanceFromDBSnapshot", "RestoreDBInstanceToPointInTime")
+
+
+@dataclass
+class Demand:
+    """One permission that has to be there."""
+
+    action: str
+    resource: str
+    context: dict[str, str]
+
+
+def of_call(asked: NamedCall, environ: dict[str, Any]) -> list[Demand]:
+    """All that a request demands; each has to be allowed. Keys of contexts are in lower case."""
+    account = get_account_id_from(asked.access_key)
+    tags = _request_tags(environ["wsgi.input"])
+    action = f"{asked.service}:{asked.action}"
+    resources = _resources(asked, account) or ["*"]
+    demands = [Demand(action, resource, {**tags, **_resource_tags(resource)}) for resource in resources]
+    if asked.service == "rds" and tags and asked.action != "AddTagsToResource":
+        # To tag what is made is a permission of its own.
+        demands += [Demand("rds:AddTagsToResource", demand.resource, demand.context) for demand in demands]
+    key = _key_of_restored(asked, account) if asked.action in RESTORES else None
+    if key:
+        through = {"kms:viaservice": f"rds.{asked.region}.amazonaws.com"}
+        demands += [Demand("kms:DescribeKey", key, through), Demand("kms:CreateGrant", key, {**through, "kms:grantisforawsresource": "true"})]
+    return demands
+
+
+def _request_tags(body: io.BytesIO) -> dict[str, str]:
+    found: dict[str, dict[str, str]] = {}
+    for name, value in parse_qsl(body.getvalue().decode("utf-8", "replace"), keep_blank_values=True):
+        match = TAG.match(name)
+        if match:
+            found.setdefault(match.group(1), {})[match.group(2)] = value
+    return {f"aws:requesttag/{one['Key']}".lower(): one.get("Value", "") for one in found.values()}
+
+
+def _resources(asked: NamedCall, account: str) -> list[str]:
+    found: list[str] = []
+    for name, values in asked.identifiers.items():
+        for value in values:
+            if name in ARNS or value.startswith("arn:"):
+                found.append(value)
+            elif asked.service == "rds" and name in KINDS:
+                found.append(f"arn:aws:rds:{asked.region}:{account}:{KINDS[name]}:{value}")
+    return found
+
+
+def _resource_tags(arn: str) -> dict[str, str]:
+    """Of what does not exist, none."""
+    found = _find(arn)
+    return {f"aws:resourcetag/{tag['Key']}".lower(): tag["Value"] for tag in getattr(found, "tags", None) or []}
+
+
+def _find(arn: str) -> Any:
+    if not arn.startswith("arn:aws:rds:"):
+        return None
+    _, _, _, region, account, kind, name = arn.split(":", 6)
+    backend = rds_backends[account][region]
+    kept = {"db": backend.databases, "snapshot": backend.database_snapshots, "pg": backend.db_parameter_groups}
+    return kept.get(kind, {}).get(name)
+
+
+def _key_of_restored(asked: NamedCall, account: str) -> str | None:
+    for name in ("DBSnapshotIdentifier", "SourceDBInstanceIdentifier"):
+        for value in asked.identifiers.get(name, []):
+            arn = value if value.startswith("arn:") else f"arn:aws:rds:{asked.region}:{account}:{KINDS[name]}:{value}"
+            key: str | None = getattr(_find(arn), "kms_key_id", None)
+            return key
+    return None

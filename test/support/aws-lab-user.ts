@@ -1,0 +1,38 @@
+import { CreateAccessKeyCommand, CreateUserCommand, DeleteUserPolicyCommand, IAMClient, PutUserPolicyCommand } from '@aws-sdk/client-iam';
+import { readFile } from 'node:fs/promises';
+import type { AwsLab } from './aws-lab.ts';
+
+export interface PolicyDocument { Version: string; Statement: { Sid: string; Effect: string; Action: string[]; Resource: string; Condition?: Record<string, Record<string, string>> }[] }
+
+/** A user of the lab's IAM, whose policies count once the lab enforces them. */
+export interface LabUser {
+  readonly arn: string;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** Gives it these policies, and no others. */
+  permit(...policies: readonly PolicyDocument[]): Promise<void>;
+}
+
+export async function createLabUser(lab: AwsLab, name: string): Promise<LabUser> {
+  const iam = new IAMClient({ endpoint: lab.endpoint, region: 'us-east-1', credentials: lab.credentials });
+  const { User } = await iam.send(new CreateUserCommand({ UserName: name }));
+  const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName: name }));
+  let given = 0;
+  return {
+    arn: User?.Arn ?? '', credentials: { accessKeyId: AccessKey?.AccessKeyId ?? '', secretAccessKey: AccessKey?.SecretAccessKey ?? '' },
+    async permit(...policies) {
+      for (const [index, policy] of policies.entries()) await iam.send(new PutUserPolicyCommand({ UserName: name, PolicyName: String(index), PolicyDocument: JSON.stringify(policy) }));
+      for (let index = policies.length; index < given; index += 1) await iam.send(new DeleteUserPolicyCommand({ UserName: name, PolicyName: String(index) }));
+      given = policies.length;
+    },
+  };
+}
+
+/** A policy of docs/reference/iam, as people are told to give it. */
+export async function publishedPolicy(name: 'rds-drills' | 'rds-doctor'): Promise<PolicyDocument> {
+  return JSON.parse(await readFile(new URL(`../../docs/reference/iam/${name}.json`, import.meta.url), 'utf8')) as PolicyDocument;
+}
+
+/** The same without an action. */
+export function without(policy: PolicyDocument, action: string): PolicyDocument {
+  return { ...policy, Statement: policy.Statement.map((statement) => ({ ...statement, Action: statement.Action.filter((one) => one !== action) })).filter(({ Action }) => Action.length > 0) };
+}
