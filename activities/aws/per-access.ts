@@ -1,0 +1,29 @@
+import type { AwsAccess } from '../../contracts/rds.ts';
+
+/** Attempts that the SDK makes of one call, the first included. Twenty seconds of throttling are waited out. */
+const ATTEMPTS = 8;
+const CONNECT_MS = 3_000;
+/** Of one attempt: what hangs is given up, and what it asked for is found by its name. */
+const ANSWER_MS = 20_000;
+
+/** What each client of an account and a region is made with. */
+async function optionsOf({ region, role }: AwsAccess) {
+  const credentials = role && (await import('@aws-sdk/credential-providers')).fromTemporaryCredentials({ params: { RoleArn: role.arn, RoleSessionName: 'durable-runbooks', ...(role.externalId === undefined ? {} : { ExternalId: role.externalId }) }, clientConfig: { region } });
+  return { region, maxAttempts: ATTEMPTS, retryMode: 'adaptive' as const, requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: ANSWER_MS }, ...(credentials ? { credentials } : {}) };
+}
+export type ClientOptions = Awaited<ReturnType<typeof optionsOf>>;
+
+/** Opens a service's client for an account and a region once: the same for the same. The SDK is loaded by whoever needs it, and not before. */
+export function perAccess<Service>(open: (options: ClientOptions) => Promise<Service>): (access: AwsAccess) => Promise<Service> {
+  const opened = new Map<string, Promise<Service>>();
+  return (access) => {
+    const key = JSON.stringify([access.region, access.role?.arn, access.role?.externalId]);
+    let service = opened.get(key);
+    if (!service) {
+      service = optionsOf(access).then(open);
+      opened.set(key, service);
+      service.catch(() => opened.delete(key));
+    }
+    return service;
+  };
+}
