@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { PlannedCosts } from './costs.ts';
 import type { CheckSetting, HeartbeatSetting, Objectives, ProbeSetting } from './configuration.ts';
 import { defineRunbook } from './runbook.ts';
 import type { Verdict } from './evidence.ts';
@@ -52,6 +53,8 @@ export interface DrillPlan {
   depth: 'quick' | 'standard';
   provider: string;
   recoveryPoint: { id: string; takenAt: string; sizeBytes: number; timeline: number; serverVersion: string };
+  /** Of `random`, what was drawn from what, in words. Decisions are about the point itself. */
+  drawn?: string;
   /** What recovery aims at; null means the end of what was archived at {@link declaredAt}. */
   recoverTo: { time: string } | null;
   declaredAt: string;
@@ -63,6 +66,8 @@ export interface DrillPlan {
   comparesWith?: 'living source';
   /** `from`: what the time was predicted from, in words. */
   predicted: { bytes: number; seconds: number; from: string };
+  /** What that will cost; left out where nothing that is billed is made. Decisions are not about it. */
+  costs?: PlannedCosts;
   /** `directory` as it will be named, but for the fence, which the lock gives; it is removed when the run ends, `leaseMs` after the grant at the latest. */
   creates: { directory: string; leaseMs: number };
   objectives: Objectives;

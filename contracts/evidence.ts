@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { sealSchema } from './chain.ts';
+import { costsSchema } from './costs.ts';
 import { ASSURANCES, decisionSchema, gateEventSchema } from './gate.ts';
 
 /** RFC 3339 UTC with milliseconds. */
@@ -157,6 +158,8 @@ export const evidenceSchema = z.strictObject({
   checks: z.array(checkSchema),
   compensations: z.array(compensationRecordSchema),
   teardown: teardownSchema,
+  /** Null where nothing that is billed is made, and where older code wrote it. */
+  costs: costsSchema.nullable().default(null),
   notVerified: z.array(z.string()),
   chain: z.strictObject({ codeVersion: z.string(), planHash: z.string().nullable(), writtenBy: z.enum(['run', 'guardian']), seal: sealSchema.nullable().default(null) }),
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { pricesSchema } from './costs.ts';
 import { durationMs } from './duration.ts';
 
 const identifier = z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,62}$/, 'an RDS identifier has letters, digits and hyphens, and begins with a letter');
@@ -27,11 +28,17 @@ export const rdsProviderSchema = z.strictObject({
     instanceClass: z.string().regex(/^db\.[a-z0-9.-]+$/).optional(),
     /** The longest that making it available may take. */
     patience: durationMs.default(4 * 3_600_000),
+    /** By these a drill's costs are reckoned. Without them they are not known. */
+    prices: pricesSchema.optional(),
     /** A secret from which the password of each copy is made: all workers need the same. */
     passwordKeyFile: z.string(),
   }),
   /** What `latest` is: the last second that RDS can restore, or the newest snapshot. */
   latest: z.enum(['pointInTime', 'snapshot']).default('pointInTime'),
+  /** How far back `random` goes from the declaration. Default: to the first that can be restored. */
+  randomWithin: durationMs.refine((ms) => ms > 0, 'leaves nothing to draw from').optional(),
+  /** Where RDS tells of what happens to instances: a queue of SQS, in the instance's region, that several drills may share. Without it, waits look by themselves. */
+  events: z.strictObject({ queueUrl: z.string().regex(/^https?:\/\/[A-Za-z0-9.-]+(:\d+)?\/\d{12}\/[A-Za-z0-9_-]{1,80}$/, 'a queue is written as in https://sqs.eu-central-1.amazonaws.com/123456789012/rds-events') }).optional(),
   /** How often a wait looks where no earlier one is known. */
   lookEvery: durationMs.default(30_000),
 });

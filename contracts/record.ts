@@ -14,8 +14,8 @@ export interface NotVerifiedReasons {
 /** A step as its run knows it. How often its activities were tried only history knows; runs of older code say 1. */
 export type RunStep = Omit<StepRecord, 'attempts'> & Partial<Pick<StepRecord, 'attempts'>>;
 
-/** Evidence before attempts are counted. */
-export type UncountedEvidence = Omit<Evidence, 'steps'> & { steps: RunStep[] };
+/** Evidence before attempts are counted and costs reckoned, which whoever writes it does. */
+export type UncountedEvidence = Omit<Evidence, 'steps' | 'costs'> & { steps: RunStep[] };
 
 /**
  * What the kernel knows of a run while it runs. The `record` query returns it, also for a run that is closed, which is

@@ -3,6 +3,7 @@ import * as hashUtils from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import * as backup from '../contracts/backup.ts';
 import * as chain from '../contracts/chain.ts';
+import * as costs from '../contracts/costs.ts';
 import * as drTest from '../contracts/dr-test.ts';
 import * as duration from '../contracts/duration.ts';
 import * as evidence from '../contracts/evidence.ts';
@@ -22,7 +23,7 @@ import './manifest/workflow.ts';
 import './notification/workflow.ts';
 import './procedure/payload-converter.ts';
 
-const contracts = { backup, chain, drTest, duration, evidence, gate, inputProblems, internalMessages, ledger, messages, notification, people };
+const contracts = { backup, chain, costs, drTest, duration, evidence, gate, inputProblems, internalMessages, ledger, messages, notification, people };
 
 /**
  * What all workflows of a worker share, the contract of each runbook included: bundles are made with the path of this file

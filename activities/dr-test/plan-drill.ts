@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
@@ -7,7 +6,9 @@ import { backupBeganMs } from '../kernel/names.ts';
 import type { ResolvePassword } from '../postgres/source.ts';
 import type { DrillDependencies } from './dependencies.ts';
 import type { PlanDrillInput } from './drill-activities.ts';
+import { drawOf } from './draw.ts';
 import { reasonsOf } from './findings.ts';
+import { planCosts } from './plan-costs.ts';
 import { predict } from './predict.ts';
 import { describeSource } from './describe-source.ts';
 import { notInManifest } from './not-in-manifest.ts';
@@ -29,7 +30,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   refuseDeclaredLater(input);
   const { source, sourceSilence } = await describeSource(input, { settings, resolvePassword, signal });
   const publishedUntil = await publishedUntilMs(input, hostAheadMs);
-  const { point, passedOver } = await choosePoint(provider, input, { publishedUntil, skewSeconds: source?.clockSkewSeconds ?? 0 });
+  const { point, passedOver, drawn } = await choosePoint(provider, input, { publishedUntil, skewSeconds: source?.clockSkewSeconds ?? 0 });
   // What arrived in the archive did so by this host's clock, as what was published.
   const supply = await provider.supply(point.id, new Date(publishedUntil).toISOString());
   const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: provider.reaches?.(input.recoveryPoint.time) ?? input.recoveryPoint.time } : null;
@@ -57,14 +58,17 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   notVerified.byDesign.push(...await provider.limits?.() ?? []);
   notVerified.byDesign.push(...unreadable.map(({ id, failure }) => `manifest ${id} was passed over: ${failure.message}`));
   if (input.depth === 'quick') notVerified.open.push('rows: depth "quick" compares definitions and counts only');
+  const predicted = predict(bytes, await pastDrills(input.database));
   return {
     database: input.database, taskQueue: provider.worksOn === 'its host' ? hostTaskQueue(host) : TASK_QUEUE, depth: input.depth, provider: provider.kind,
     recoveryPoint: { id: point.id, takenAt: point.completeAt, sizeBytes: point.sizeBytes, timeline: point.timeline, serverVersion: point.serverVersion },
+    ...(drawn === undefined ? {} : { drawn }),
     recoverTo, declaredAt: input.declaredAt,
     archive: { lastSegment: supply.lastPiece, segments: supply.pieces, bytes: supply.bytes },
     ...(provider.comparesWith === 'manifest' ? {} : { comparesWith: provider.comparesWith }),
     manifest: usable ? { id: usable.id, databases: usable.manifest.databases.map(({ database, lsn, tables }) => ({ name: database, lsn, tables: tables.length })) } : null,
-    predicted: { bytes, ...predict(bytes, await pastDrills(input.database)) },
+    predicted: { bytes, ...predicted },
+    ...(provider.bills ? { costs: planCosts(provider.bills.prices, { bytes: point.sizeBytes, predicted }) } : {}),
     creates: { directory: provider.describePlace(input.owner), leaseMs: input.leaseMs },
     objectives: settings.objectives, checks: settings.checks, probe: settings.probe ?? null, heartbeat: settings.heartbeat ?? null, allowNotProven: input.allowNotProven ?? settings.allowNotProven,
     notVerified, source, sourceSilence, clocks: { scheduledAt: scheduledAt.toISOString(), beganAt, endedAt: new Date().toISOString() },
@@ -89,7 +93,7 @@ async function publishedUntilMs({ declaredAt, isDeclaredAtStart = false, publish
 }
 
 /** The point to restore, and those that could not be considered. Only one that is asked for by its id must be readable. */
-async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { publishedUntil, skewSeconds }: { publishedUntil: number; skewSeconds: number }): Promise<{ point: Point; passedOver: UnusablePoint[] }> {
+async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { publishedUntil, skewSeconds }: { publishedUntil: number; skewSeconds: number }): Promise<{ point: Point; passedOver: UnusablePoint[]; drawn?: string }> {
   const { recoveryPoint, declaredAt, owner } = input;
   const byThisHost = publishedUntil === Date.parse(declaredAt) ? '' : ` (${new Date(publishedUntil).toISOString()} by the clock of this host)`;
   const wasThere = ({ availableAt }: Point) => Date.parse(availableAt) <= publishedUntil;
@@ -98,6 +102,11 @@ async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { 
     const point = await provider.find(recoveryPoint.id);
     if (!wasThere(point)) throw notYet(point);
     return { point, passedOver: [] };
+  }
+  const draw = drawOf(owner);
+  if (recoveryPoint === 'random' && provider.draw) {
+    const { point, from } = await provider.draw({ untilMs: publishedUntil, draw });
+    return { point, passedOver: [], drawn: from };
   }
   const before = typeof recoveryPoint === 'object' ? recoveryPoint.time : declaredAt;
   const { points: all, unusable } = await provider.list();
@@ -116,9 +125,9 @@ async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { 
   if (typeof recoveryPoint === 'object' && Date.parse(before) > Date.parse(declaredAt)) {
     throw ApplicationFailure.nonRetryable(`${before} is after ${declaredAt}, when the disaster was declared; choose an earlier instant.`, 'NOT_FOUND');
   }
-  // Drawn from the run, so that a repeated call draws the same.
-  const draw = createHash('sha256').update(`${owner.workflowId}\n${owner.firstExecutionRunId}`).digest().readUInt32BE(0);
-  return { point: (recoveryPoint === 'random' ? usable[draw % usable.length] : usable.at(-1)) as Point, passedOver: unusable };
+  if (recoveryPoint !== 'random') return { point: usable.at(-1) as Point, passedOver: unusable };
+  const point = usable[draw(usable.length)] as Point;
+  return { point, passedOver: unusable, drawn: `${point.id}, drawn from ${usable.length} recovery ${usable.length === 1 ? 'point' : 'points'} from ${usable[0]?.completeAt} to ${usable.at(-1)?.completeAt}` };
 }
 
 /** What was committed between the newest archived piece and the asked instant, if anything, is not in the backup. */

@@ -5,6 +5,8 @@ import type { AbsenceProof, Owner } from '../../contracts/ledger.ts';
 import type { Manifest } from '../../contracts/manifest.ts';
 import type { GuardedConfig } from '../postgres/source.ts';
 import type { ActivityProgress } from '../temporal/long-activity.ts';
+import type { Prices } from '../../contracts/costs.ts';
+import type { Draw } from './draw.ts';
 import type { CopyResult, DrillPlaceCall, DrillRef } from './drill-activities.ts';
 
 /** Something that can be restored: a base backup, a dump, a snapshot. */
@@ -90,10 +92,14 @@ export interface RecoveryProvider {
   readonly comparesWith: 'manifest' | 'living source';
   /** Whether only the host that planned can do what follows, or any worker. */
   readonly worksOn: 'its host' | 'any host';
+  /** Where the copy is billed: by what prices, as far as they are configured. Left out where nothing is billed. */
+  readonly bills?: { prices: Prices | undefined };
   /** The instant that is recovered to where another one is asked for: a service may know whole seconds only. Left out where each can be. */
   reaches?(time: string): string;
   /** All points there are, oldest first, and what should be one and cannot be read; half-written ones are never among them. */
   list(): Promise<{ points: Point[]; unusable: UnusablePoint[] }>;
+  /** For `random`, where more can be restored than is listed: one of all that was there at an instant, and what was drawn from what, in words. Left out where one of {@link list} is drawn. */
+  draw?(range: { untilMs: number; draw: Draw }): Promise<{ point: Point; from: string }>;
   /** Throws `NOT_FOUND` for an id that is not there, `BACKUP_DAMAGED` for one that cannot be read. */
   find(id: string): Promise<Point>;
   /** `asOf` is by this host's clock. Throws `BACKUP_DAMAGED` when what there is has a gap, `NOT_FOUND` when it reached the point's end only after `asOf`. */

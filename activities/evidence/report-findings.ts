@@ -1,4 +1,5 @@
 import type { Evidence } from '../../contracts/evidence.ts';
+import { costsWords } from './costs.ts';
 import type { EarlierRun } from './earlier-runs.ts';
 import { notVerifiedReasons } from './not-verified.ts';
 import { renderEarlier } from './report-earlier.ts';
@@ -8,9 +9,13 @@ import { renderPlan } from './report-plan.ts';
 
 /** Everything below the timeline: what was checked, decided, undone, destroyed, and planned, and how it was before. */
 export function renderFindings(evidence: Evidence, earlier: readonly EarlierRun[]): Markup {
-  return html`${renderChecks(evidence)}${renderNotVerified(evidence)}${renderSteps(evidence)}${renderGates(evidence)}${renderOperations(evidence)}${renderRefused(evidence)}${renderCompensations(evidence)}${renderTeardown(evidence)}
+  return html`${renderChecks(evidence)}${renderNotVerified(evidence)}${renderSteps(evidence)}${renderGates(evidence)}${renderOperations(evidence)}${renderRefused(evidence)}${renderCompensations(evidence)}${renderTeardown(evidence)}${renderCosts(evidence)}
 <h2>Plan</h2>${evidence.plan === null || evidence.plan === undefined ? html`<p class="soft">The run ended before it had a plan.</p>` : renderPlan(evidence.plan)}
 ${renderEarlier(evidence, earlier)}`;
+}
+
+function renderCosts({ costs }: Evidence): Markup | null {
+  return costs && html`<h2>Costs</h2><p><b>${costsWords(costs)}</b></p><p class="soft">${costs.method}</p>`;
 }
 
 function renderChecks({ checks }: Evidence): Markup {

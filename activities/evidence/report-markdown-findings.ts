@@ -1,5 +1,6 @@
 import { shortHash } from '../../contracts/deciding.ts';
 import type { Evidence, GateRecord } from '../../contracts/evidence.ts';
+import { costsWords } from './costs.ts';
 import type { EarlierRun } from './earlier-runs.ts';
 import { block, code, table, text } from './markdown.ts';
 import { notVerifiedReasons } from './not-verified.ts';
@@ -20,6 +21,7 @@ export function markdownFindings(evidence: Evidence, earlier: readonly EarlierRu
     ...(evidence.refused.length === 0 ? [] : ['## Refused', listOr([...evidence.refused, ...(evidence.refusedLeftOut > 0 ? [`${evidence.refusedLeftOut} more`] : [])], '')]),
     '## Compensations', tableOr(['what was undone', 'of step', 'outcome', 'time', 'detail'], evidence.compensations.map((entry) => [text(entry.title), text(entry.step), `**${readable(entry.outcome)}**`, formatSeconds(secondsBetween(entry.startedAt, entry.finishedAt)), text(entry.detail ?? '')]), 'Nothing had to be undone.'),
     '## Teardown', aboutTeardown(evidence),
+    ...(evidence.costs ? ['## Costs', `- the copy has cost: ${text(costsWords(evidence.costs))}\n- ${text(evidence.costs.method)}`] : []),
     '## Earlier runs', ...aboutEarlier(earlier),
     '## How to verify', ...howToVerify(evidence),
   ];

@@ -13,6 +13,7 @@ import type { SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { CopyFailure } from '../evidence/copies.ts';
 import { copyStores } from '../evidence/copy-stores.ts';
+import { costsOf } from '../evidence/costs.ts';
 import { directoryStore } from '../evidence/directory-store.ts';
 import { createEvidenceWriter } from '../evidence/evidence-writer.ts';
 import { lastUndone } from '../evidence/last-undone.ts';
@@ -46,7 +47,8 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
   const withHistory = async (owner: Owner | undefined, evidence: UncountedEvidence): Promise<Evidence> => {
     const lives = owner && await readLives(client, owner).catch(ignoreNotFound);
     const ledger = lives && ledgerOf(lives);
-    return { ...evidence, operations: withSenders(evidence.operations, lives?.histories.get(evidence.runId) ?? []), steps: evidence.steps.map((step) => ({ ...step, attempts: ledger?.attempts[step.name] ?? step.attempts ?? (step.outcome === 'skipped' ? 0 : 1) })) };
+    const counted = { ...evidence, operations: withSenders(evidence.operations, lives?.histories.get(evidence.runId) ?? []), steps: evidence.steps.map((step) => ({ ...step, attempts: ledger?.attempts[step.name] ?? step.attempts ?? (step.outcome === 'skipped' ? 0 : 1) })) };
+    return { ...counted, costs: costsOf(counted) };
   };
   return {
     async describeRun({ runbook, target, gates, run }) {

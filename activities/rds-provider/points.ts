@@ -79,6 +79,12 @@ function timePoint(instant: Date, { AllocatedStorage = 0, EngineVersion = '' }: 
   return { kind: 'time', id: timeId(instant), beganAt: at, completeAt: at, availableAt: at, sizeBytes: AllocatedStorage * GIB, timeline: 1, serverVersion: EngineVersion, systemIdentifier: null };
 }
 
+/** Another second that can be restored as this one can. */
+export function atSecond(point: RdsPoint, instant: Date): RdsPoint {
+  const at = wholeSecond(instant).toISOString();
+  return { ...point, id: timeId(instant), beganAt: at, completeAt: at, availableAt: at };
+}
+
 /** RDS restores to a second. */
 export function wholeSecond(instant: Date): Date {
   return new Date(Math.floor(instant.getTime() / 1_000) * 1_000);

@@ -6,12 +6,15 @@ import { layoutOf } from '../archive-provider/kept-in.ts';
 import { ec2Client } from '../aws/ec2-client.ts';
 import { explainAws } from '../aws/failures.ts';
 import { rdsClient, type Rds } from '../aws/rds-client.ts';
+import { sqsClient } from '../aws/sqs-client.ts';
 import type { DrillRef } from '../dr-test/drill-activities.ts';
 import type { LostCommits, RecoveryProvider } from '../dr-test/provider.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
 import { lastCommitUntil, lostByStamps } from './commit-stamps.ts';
 import { drillName, RESTORED_TAG, tagValue, type DrillIdentity } from './drill-names.ts';
 import { drillPassword } from './drill-password.ts';
+import { drawPoint } from './draw-point.ts';
+import { instanceEvents } from './event-queue.ts';
 import { findInstance, requireOurs, sourceInstance } from './instance.ts';
 import { limitsOf } from './limits.ts';
 import { closePlace, openPlace, provePlaceAbsent } from './place.ts';
@@ -62,8 +65,10 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     kind: provider.kind,
     comparesWith: 'living source',
     worksOn: 'any host',
+    bills: { prices: provider.drill.prices },
     reaches: (time) => wholeSecond(new Date(time)).toISOString(),
     list: () => asking('listing snapshots', async (rds) => ({ points: await listPoints(rds, provider), unusable: [] })),
+    draw: (range) => asking('listing what can be drawn', async (rds) => drawPoint(await listPoints(rds, provider), provider, range)),
     find: (id) => asking(`looking for "${id}"`, (rds) => findPoint(rds, provider, id)),
     supply: (id) => asking(`looking for "${id}"`, async (rds) => {
       const point = await findPoint(rds, provider, id);
@@ -85,14 +90,15 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
       const password = await drillPassword(provider.drill.passwordKeyFile, drill);
       // People may have thought for hours since the pre-flight.
       judgeGroups(await isolationIn(provider.drill.securityGroups), network);
-      const copy = await restoreInstance({
+      const { instance: copy, unheard } = await restoreInstance({
         rds, provider, drill: identityOf(drill), what: asked ? { time: asked } : { snapshot: drill.recoveryPointId }, restored: asked ?? new Date(plan.recoveryPoint.takenAt), source, expiresAt: new Date(Date.now() + plan.creates.leaseMs), password,
-        earlierMs: await earlierRestores(database), address: (instance) => configOf(instance.Endpoint, instance.MasterUsername ?? '', password)(connection.database), signal, onProgress,
+        earlierMs: await earlierRestores(database), address: (instance) => configOf(instance.Endpoint, instance.MasterUsername ?? '', password)(connection.database),
+        events: provider.events && instanceEvents({ open: () => sqsClient(provider.access), queueUrl: provider.events.queueUrl, identifier: drillName(drill) }), signal, onProgress,
       });
       // Of what RDS says that the copy is in, and not of what was asked for.
       const isolation = await isolationIn((copy.VpcSecurityGroups ?? []).map(({ VpcSecurityGroupId = '' }) => VpcSecurityGroupId));
       judgeGroups(isolation, network);
-      return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${copy.DBInstanceClass}`, isolation };
+      return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${copy.DBInstanceClass}${unheard === undefined ? '' : `; it was looked at only, since its events could not be heard: ${unheard}`}`, isolation };
     }),
 
     recoverTo: () => Promise.reject(ApplicationFailure.nonRetryable('RDS stops at no position', 'PREFLIGHT')),

@@ -6,7 +6,7 @@ import { isNamed } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
 import type { ActivityProgress } from '../temporal/long-activity.ts';
-import { awaitReady } from '../waiting/await-ready.ts';
+import { awaitReady, type EventSource } from '../waiting/await-ready.ts';
 import { lookSchedule } from '../waiting/look-schedule.ts';
 import { BEGUN_TAG, drillName, drillTags, tagValue, type DrillIdentity } from './drill-names.ts';
 import { findInstance, recentEvents, requireOurs } from './instance.ts';
@@ -25,30 +25,37 @@ export interface RestoreInstance {
   /** How long earlier ones took. */
   earlierMs: readonly number[];
   address: (instance: Sdk.DBInstance) => GuardedConfig;
+  /** Tells when something has happened to the copy; undefined where nothing does. */
+  events: EventSource | undefined;
   signal: AbortSignal;
   onProgress: (progress: ActivityProgress) => void;
 }
 
 /** What an instance never gets out of by itself. */
 const FAILED = /^(failed|storage-full|incompatible-.*|inaccessible-encryption-credentials.*|restore-error|insufficient-capacity)$/;
+/** RDS tells that a copy was restored some time before it is available: looks follow in the half minute after that. */
+const AFTER_NEWS_MS = [0, 1_000, ...Array.from({ length: 15 }, () => 2_000)];
 /** A new password takes RDS some seconds. */
 const PASSWORD_MS = 10 * 60_000;
 const PASSWORD_LOOK_MS = 500;
+
+/** `unheard`: why its events could not be listened to, so that it was looked at only; undefined where they could, or none were to be. */
+export interface RestoredInstance { instance: Sdk.DBInstance; unheard: string | undefined }
 
 /**
  * Makes the copy, and waits until it can be connected to with its own password. Called again, it goes on with the instance
  * that is there. Created in the drill's parameter group, which only the guardian makes and removes: once that is gone nobody
  * can create it any more.
  */
-export async function restoreInstance(input: RestoreInstance): Promise<Sdk.DBInstance> {
+export async function restoreInstance(input: RestoreInstance): Promise<RestoredInstance> {
   const { rds, provider, drill, signal } = input;
   const identifier = drillName(drill);
   const existing = await findInstance(rds, identifier, signal);
   if (existing) requireOurs(existing, drill, provider.instance);
   else await create(input, identifier);
-  const instance = await untilAvailable(input, identifier);
-  await setPassword(input, identifier, instance);
-  return instance;
+  const restored = await untilAvailable(input, identifier);
+  await setPassword(input, identifier, restored.instance);
+  return restored;
 }
 
 async function create({ rds: { sdk, client }, provider, drill, what, restored, source, expiresAt, signal }: RestoreInstance, identifier: string): Promise<void> {
@@ -68,9 +75,10 @@ async function create({ rds: { sdk, client }, provider, drill, what, restored, s
   });
 }
 
-async function untilAvailable({ rds, provider, drill, earlierMs, signal, onProgress }: RestoreInstance, identifier: string): Promise<Sdk.DBInstance> {
+async function untilAvailable({ rds, provider, drill, earlierMs, events, signal, onProgress }: RestoreInstance, identifier: string): Promise<RestoredInstance> {
   const { patience } = provider.drill;
   let beganAtMs = Date.now();
+  let unheard: string | undefined;
   const ready = await awaitReady<Sdk.DBInstance | undefined>({
     look: async () => {
       const instance = await findInstance(rds, identifier, signal);
@@ -78,16 +86,17 @@ async function untilAvailable({ rds, provider, drill, earlierMs, signal, onProgr
       if (begun !== undefined) beganAtMs = Math.min(beganAtMs, Date.parse(begun));
       if (instance) requireOurs(instance, drill, provider.instance);
       const status = instance?.DBInstanceStatus ?? 'unknown';
-      onProgress({ phase: `RDS says: ${status}`, bytesDone: instance?.PercentProgress === undefined ? 0 : Number(instance.PercentProgress), bytesTotal: 100 });
+      onProgress({ phase: `RDS says: ${status}${unheard === undefined ? '' : `; its events are not heard: ${unheard}`}`, bytesDone: instance?.PercentProgress === undefined ? 0 : Number(instance.PercentProgress), bytesTotal: 100 });
       if (FAILED.test(status)) throw ApplicationFailure.nonRetryable(`RDS could not restore: the copy is ${status}${await recentEvents(rds, identifier).then((said) => (said === '' ? '' : ` (${said})`))}`, 'RECOVERY_FAILED');
       if (status === 'deleting') throw ApplicationFailure.nonRetryable('the copy is being deleted: its place is closed', 'FENCED');
       if (Date.now() - beganAtMs > patience) throw ApplicationFailure.nonRetryable(`RDS has not made the copy available within ${Math.round(patience / 60_000)} minutes (it is ${status}); look at its events, or raise provider.drill.patience`, 'RECOVERY_FAILED');
       return { isReady: status === 'available' && instance?.Endpoint?.Address !== undefined, state: instance };
     },
     beganAtMs, schedule: lookSchedule({ earlierMs, everyMs: provider.lookEvery, leastMs: Math.min(1_000, provider.lookEvery) }),
+    events, afterNewsMs: AFTER_NEWS_MS, onEventsLost: (cause) => { unheard = cause instanceof Error ? cause.message : String(cause); },
     clock: { nowMs: Date.now, sleep: (ms, until) => sleep(ms, undefined, { signal: until }) }, signal,
   });
-  return ready as Sdk.DBInstance;
+  return { instance: ready as Sdk.DBInstance, unheard };
 }
 
 /** Asked for until it opens the copy: RDS says that it is available before it begins, and afterwards. */

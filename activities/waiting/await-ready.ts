@@ -21,17 +21,18 @@ export interface AwaitReady<State> {
   schedule: LookSchedule;
   /** Where there is one, looks are made when it says so, and by the schedule where it says nothing, or fails. */
   events?: EventSource | undefined;
+  /** After news, what is looked at may still be as it was before, or not be through yet: looks follow after these, in milliseconds. Default: for services that are consistent in the end only. */
+  afterNewsMs?: readonly number[];
   clock: Clock;
   signal: AbortSignal;
   /** Why events are of no use any more: the wait goes on without. */
   onEventsLost?: (cause: unknown) => void;
 }
 
-/** After news, what is looked at may still be as it was before: services are consistent in the end only. So looks follow after these, in milliseconds. */
 const AFTER_NEWS_MS = [0, 1_000, 2_000, 4_000];
 
 /** Waits until something is ready. Begins with a look: it may be ready already. */
-export async function awaitReady<State>({ look, beganAtMs, schedule, events, clock, signal, onEventsLost }: AwaitReady<State>): Promise<State> {
+export async function awaitReady<State>({ look, beganAtMs, schedule, events, afterNewsMs = AFTER_NEWS_MS, clock, signal, onEventsLost }: AwaitReady<State>): Promise<State> {
   let heard = events;
   for (;;) {
     const { isReady, state } = await look(signal);
@@ -46,7 +47,7 @@ export async function awaitReady<State>({ look, beganAtMs, schedule, events, clo
         return false;
       });
       if (!isNews) continue;
-      for (const afterMs of AFTER_NEWS_MS) {
+      for (const afterMs of afterNewsMs) {
         await clock.sleep(afterMs, signal);
         const seen = await look(signal);
         if (seen.isReady) return seen.state;

@@ -1,5 +1,6 @@
 import type { Evidence, Recovery } from '../../contracts/evidence.ts';
 import { leftBehind } from '../../contracts/record.ts';
+import { costsWords } from '../../activities/evidence/costs.ts';
 import type { EarlierRun } from '../../activities/evidence/earlier-runs.ts';
 import { notVerifiedReasons } from '../../activities/evidence/not-verified.ts';
 import { formatSeconds, numeral, readable, secondsBetween } from '../../activities/evidence/report-format.ts';
@@ -30,6 +31,7 @@ export function renderText(evidence: Evidence, { paths = {}, earlier = [], stand
     ...section('Not verified', notVerifiedReasons(evidence).map(plain), 'nothing that should have been verified was left out'),
     ...section('Undone', evidence.compensations.map((entry) => `${word(entry.outcome)} ${plain(entry.title)}${entry.detail === null ? '' : `: ${plain(entry.detail)}`}`), 'nothing had to be undone'),
     ...teardownLines(evidence),
+    ...(evidence.costs ? section('Costs', [`${costsWords(evidence.costs)}: ${plain(evidence.costs.method)}`], '') : []),
     ...earlierLines(earlier),
     ...chainLines(evidence, standing),
     ...Object.entries(paths).filter(([, path]) => path !== undefined).map(([name, path], index) => `${index === 0 ? '\n' : ''}${name.padEnd(9)} ${plain(path)}`),

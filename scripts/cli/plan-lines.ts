@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
+import { moneyOf, pricesSchema } from '../../contracts/costs.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { planFacts, type PlanView } from '../../contracts/plan-facts.ts';
 import { plain } from '../../contracts/plain.ts';
@@ -12,6 +13,7 @@ const drillPlan = z.object({
   archive: z.object({ bytes: z.number() }),
   manifest: z.object({ databases: z.array(z.object({ name: z.string(), tables: z.number() })) }).nullable(),
   predicted: z.object({ bytes: z.number(), seconds: z.number(), from: z.string() }),
+  costs: z.object({ prices: pricesSchema.nullable(), estimate: z.object({ amount: z.number().nullable(), method: z.string() }) }).optional(), drawn: z.string().optional(),
   creates: z.object({ directory: z.string(), leaseMs: z.number() }),
   checks: z.array(z.unknown()), probe: z.unknown(), allowNotProven: z.boolean().optional(),
   notVerified: z.object({ open: z.array(z.string()) }),
@@ -25,12 +27,14 @@ type ToldPlan = z.output<typeof drillPlan>;
 export function planLines(view: PlanView | null, nowMs: number): string[] {
   const parsed = drillPlan.safeParse(view?.plan);
   if (!parsed.success) return view === null ? [] : planFacts(view);
-  const { recoveryPoint, recoverTo, declaredAt, provider, archive, predicted, creates, taskQueue, notVerified, allowNotProven } = parsed.data;
+  const { recoveryPoint, recoverTo, declaredAt, provider, archive, predicted, costs, drawn, creates, taskQueue, notVerified, allowNotProven } = parsed.data;
   const row = (name: string, text: string) => `${name.padEnd(9)} ${plain(text)}`;
   return [
     row('restores', `${recoveryPoint.id} (${provider}), taken ${recoveryPoint.takenAt}, ${formatSeconds((nowMs - Date.parse(recoveryPoint.takenAt)) / 1_000)} ago`),
+    ...(drawn === undefined ? [] : [row('drawn', drawn)]),
     row('replays', `to ${recoverTo === null ? `the end of the archive as it was at ${declaredAt}` : recoverTo.time}`),
     row('takes', `about ${formatSeconds(predicted.seconds).replace(/\.0+ s$/, ' s')} (${predicted.from}) for ${formatBytes(predicted.bytes)}: ${formatBytes(recoveryPoint.sizeBytes)}, and ${formatBytes(archive.bytes)} of archive`),
+    ...(costs ? [row('costs', costs.estimate.amount === null || !costs.prices ? costs.estimate.method : `about ${moneyOf(costs.estimate.amount, costs.prices.currency)}: ${costs.estimate.method}`)] : []),
     row('creates', `${creates.directory}${taskQueue === TASK_QUEUE ? '' : ` on ${taskQueue.replace(`${TASK_QUEUE}@`, '')}, with a database server`}; <fence> is a number that the lock gives`),
     row('expires', `with the run, which ends at the latest ${formatSeconds(creates.leaseMs / 1_000)} after it gets the target`),
     row('compares', comparedBy(parsed.data)),

@@ -1,6 +1,7 @@
 import { DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, DescribeDBSnapshotsCommand } from '@aws-sdk/client-rds';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { withMaster } from '../support/aws-lab-rds.ts';
 import { startRdsEnvironment, type RdsEnvironment } from '../support/rds-environment.ts';
 
@@ -38,6 +39,17 @@ async function leftovers(): Promise<string[]> {
 }
 
 describe('dr-test on RDS', () => {
+  it('draws what it restores, says from what, and what it costs: beforehand and afterwards', async () => {
+    const { evidence } = await environment.run('dr-test', { recoveryPoint: 'random' });
+    const { plan, costs, recovery } = evidence as typeof evidence & { plan: DrillPlan };
+    expect(plan.drawn).toMatch(/^the (second|snapshot) .*, drawn from \d+ seconds from \S+ to \S+ and \d+ snapshots? from /);
+    expect(plan.costs).toMatchObject({ prices: { currency: 'EUR' }, gib: 20, estimate: { amount: expect.any(Number) as number, method: expect.stringContaining('0.36 EUR an hour and 20 GiB at 0.1 EUR') as string } });
+    expect(recovery?.recoveryPoint.id).toBe(plan.recoveryPoint.id);
+    const copying = evidence.steps.find(({ name }) => name === 'copy')!;
+    expect(costs).toMatchObject({ currency: 'EUR', gib: 20, seconds: (Date.parse(evidence.teardown.proofs.find(({ found }) => found.length === 0)!.at) - Date.parse(copying.startedAt)) / 1_000, amount: 0.0605, method: expect.stringContaining('until it was proven to be gone') as string });
+    expect(await leftovers()).toEqual([]);
+  });
+
   it('restores the last second that there is, compares each row with the manifest or with the source, and leaves nothing', async () => {
     await onSource(`UPDATE lines SET item = 'later' WHERE id <= 10`);
     const { evidence, failure } = await environment.run('dr-test');

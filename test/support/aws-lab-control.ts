@@ -21,8 +21,8 @@ export interface Unimplemented { readonly service: string; readonly action: stri
 
 /** What goes wrong with the calls of an action: until so many met it, or so many seconds have passed, or it is switched off. */
 export interface LabFault {
-  /** `throttle`: refused with Throttling. `serverError`: 503. `lostReply`: heeded, and the connection is dropped. `slow`: later. `staleReads`: Describe… and List… of rds answer as of then. */
-  readonly kind: 'throttle' | 'serverError' | 'lostReply' | 'slow' | 'staleReads';
+  /** `denied`: refused as by a policy. `throttle`: refused with Throttling. `serverError`: 503. `lostReply`: heeded, and the connection is dropped. `slow`: later. `staleReads`: Describe… and List… of rds answer as of then. */
+  readonly kind: 'denied' | 'throttle' | 'serverError' | 'lostReply' | 'slow' | 'staleReads';
   /** `rds` when left out; `*` for all. */
   readonly service?: string;
   /** All actions when left out. */

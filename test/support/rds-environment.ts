@@ -51,7 +51,7 @@ function configureShop({ root, region, subnetGroup, securityGroup, source }: Rds
     databases: {
       shop: {
         connection: { host: source.Endpoint!.Address, port: source.Endpoint!.Port, database: 'shop', user: MASTER.name, passwordFile: join(root, 'password') },
-        provider: { kind: 'rds', instance: 'shop-prod', access: { region }, repository: join(root, 'manifests'), lookEvery: '200ms', drill: { subnetGroup, securityGroups: [securityGroup], passwordKeyFile: join(root, 'key') } },
+        provider: { kind: 'rds', instance: 'shop-prod', access: { region }, repository: join(root, 'manifests'), lookEvery: '200ms', drill: { subnetGroup, securityGroups: [securityGroup], passwordKeyFile: join(root, 'key'), prices: { currency: 'EUR', instanceHour: 0.36, gibMonth: 0.1 } } },
         manifest: { dutyCycle: 1 }, checks: [{ name: 'there are orders', sql: 'SELECT count(*) > 0 FROM orders', expect: true }],
       },
     },

@@ -39,6 +39,7 @@ export function sampleEvidence(changes: Partial<Evidence> = {}): Evidence {
     checks: [{ name: 'newest order', outcome: 'passed', detail: 'true' }, { name: 'no orphans', outcome: 'failed', detail: 'expected 0, got 3' }],
     compensations: [{ id: 'c1', step: 'copy', title: 'remove the copy', outcome: 'done', startedAt: at(390), finishedAt: at(391), detail: 'gone' }],
     teardown: { outcome: 'done', provenAbsent: true, leaseExpiresAt: at(900), destroyed: ['directory /var/drills/dr-1'], proofs: [{ at: at(398), looked: ['/var/drills/dr-1', 'processes'], found: [] }] },
+    costs: { amount: 0.1234, currency: 'EUR', seconds: 298, gib: 20, method: '298 s at most' },
     notVerified: ['unlogged table public.sessions'],
     chain: { codeVersion: '0.1.0', planHash: 'abcdef0123456789', writtenBy: 'run' },
     ...changes,

@@ -45,6 +45,8 @@ export const drTest = runbook(DrTest, async (run, input) => {
       // On the host that people approved: another one would plan for itself, and void what they decided.
       const before = plan;
       plan = await makePlan(chosen, before);
+      // It is not drawn again, and stays what it was drawn from.
+      if (before.drawn !== undefined) plan.drawn = before.drawn;
       run.plan(plan, bindingOf(plan));
       // Of a source that answers only now, or another one that does, more may be known, and what was wrong may be corrected.
       run.notVerified(plan.notVerified, { insteadOf: before.notVerified });

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-KINDS = ("throttle", "serverError", "lostReply", "slow", "staleReads")
+KINDS = ("denied", "throttle", "serverError", "lostReply", "slow", "staleReads")
 
 
 @dataclass

@@ -47,7 +47,9 @@ class Wrapper:
         by_kind = {fault.kind: fault for fault in met}
         if "slow" in by_kind:
             self._lab.stopping.wait(by_kind["slow"].seconds)
-        if "throttle" in by_kind:
+        if "denied" in by_kind:
+            status, headers, body = _refusal(asked, 400 if asked.json_protocol else 403, "AccessDeniedException" if asked.json_protocol else "AccessDenied", f"User is not authorized to perform: {asked.service}:{asked.action}")
+        elif "throttle" in by_kind:
             status, headers, body = _refusal(asked, 400, "ThrottlingException" if asked.json_protocol else "Throttling", "Rate exceeded")
         elif "serverError" in by_kind:
             status, headers, body = _refusal(asked, 503, "ServiceUnavailable", "The service is unavailable. Please try again shortly.")
