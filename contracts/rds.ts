@@ -22,6 +22,8 @@ export const rdsProviderSchema = z.strictObject({
   /** Directory that holds manifests of this database. */
   repository: z.string(),
   drill: z.strictObject({
+    /** Where drills are made, when that is not where the source is: in another region or account, from snapshots that were copied there or shared with it. */
+    access: awsAccessSchema.optional(),
     subnetGroup: z.string().min(1),
     securityGroups: z.array(z.string().regex(/^sg-[0-9a-z]+$/, 'a security group is written as in sg-0123456789abcdef0')).min(1),
     /** What the copy runs on. Default: what the source runs on. */

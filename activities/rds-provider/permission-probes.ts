@@ -25,6 +25,7 @@ export function lookProbes({ rds: { sdk, client }, ec2, kms }: { rds: Rds; ec2: 
     { action: 'rds:DescribeDBInstanceAutomatedBackups', ask: () => client.send(new sdk.DescribeDBInstanceAutomatedBackupsCommand({ DBInstanceIdentifier })) },
     { action: 'rds:DescribeDBInstances', ask: () => client.send(new sdk.DescribeDBInstancesCommand({ DBInstanceIdentifier })) },
     { action: 'rds:DescribeDBParameterGroups', ask: () => client.send(new sdk.DescribeDBParameterGroupsCommand({ DBParameterGroupName: nameOfNothing() })) },
+    { action: 'rds:DescribeDBParameters', ask: () => client.send(new sdk.DescribeDBParametersCommand({ DBParameterGroupName: nameOfNothing() })) },
     { action: 'rds:DescribeDBSnapshots', ask: () => client.send(new sdk.DescribeDBSnapshotsCommand({ DBInstanceIdentifier, MaxRecords: 20 })) },
     { action: 'rds:DescribeDBSubnetGroups', ask: () => client.send(new sdk.DescribeDBSubnetGroupsCommand({ DBSubnetGroupName: provider.drill.subnetGroup })) },
     { action: 'rds:DescribeEvents', ask: () => client.send(new sdk.DescribeEventsCommand({ SourceIdentifier: DBInstanceIdentifier, SourceType: 'db-instance', Duration: 60 })) },

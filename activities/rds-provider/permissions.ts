@@ -7,13 +7,14 @@ import { stsClient } from '../aws/sts-client.ts';
 import { drillTags } from './drill-names.ts';
 import { changeProbes, lookProbes, makeProbes, nameOfNothing, type Probe } from './permission-probes.ts';
 import { policyOwner, simulatePolicies, type Question } from './simulate-policies.ts';
+import { drillAccess } from './where.ts';
 
 /** `doubtful`: policies do not permit it, and what else may was not looked at. `unknown`: it was not looked at. `because` says why. */
 export interface Permission { action: string; verdict: 'permitted' | 'missing' | 'doubtful' | 'unknown'; because: string }
 
-/** Who AWS says that we are. */
-export async function whoAsks({ access }: RdsProvider): Promise<string> {
-  const { sdk, client } = await stsClient(access);
+/** Who AWS says that we are where drills are made. */
+export async function whoAsks(provider: RdsProvider): Promise<string> {
+  const { sdk, client } = await stsClient(drillAccess(provider));
   return (await client.send(new sdk.GetCallerIdentityCommand({}))).Arn ?? '';
 }
 
@@ -24,7 +25,7 @@ export async function whoAsks({ access }: RdsProvider): Promise<string> {
  * @param key of what is restored: its id, `none` where that is not encrypted, or `unknown`
  */
 export async function lookAtPermissions(provider: RdsProvider, { caller, database, key }: { caller: string; database: string; key: string }): Promise<Permission[]> {
-  const { access } = provider;
+  const access = drillAccess(provider);
   const [, partition = 'aws', , , account = ''] = caller.split(':');
   const arn = (kind: 'db' | 'pg', name: string) => `arn:${partition}:rds:${access.region}:${account}:${kind}:${name}`;
   const rds = await rdsClient(access);
@@ -38,7 +39,7 @@ export async function lookAtPermissions(provider: RdsProvider, { caller, databas
     return answers instanceof Map ? probes.map(({ action }) => bySimulation(action, answers)) : Promise.all(probes.map((probe) => ofNothing(probe, answers)));
   });
   const keyId = key === 'none' || key === 'unknown' ? undefined : key;
-  const grant = keyId === undefined ? [] : [mayGrant(provider, principal, keyId)];
+  const grant = keyId === undefined ? [] : [mayGrant(access, principal, keyId)];
   const unknown = key === 'unknown' ? ['kms:CreateGrant', 'kms:DescribeKey'].map((action): Permission => ({ action, verdict: 'unknown', because: 'whether the source is encrypted is not known' })) : [];
   const asked = [...lookProbes(clients, provider, { arn, keyId }), ...makeProbes(rds, database, arn)].map(ask);
   const all = [...unknown, ...await Promise.all([...asked, ...grant]), ...(await Promise.all(simulated)).flat()];
@@ -71,7 +72,7 @@ async function ofNothing(probe: Probe, unsimulated: string): Promise<Permission>
 }
 
 /** RDS asks for it in the name of who restores, and nobody else may. */
-async function mayGrant({ access }: RdsProvider, principal: string, keyId: string): Promise<Permission> {
+async function mayGrant(access: RdsProvider['access'], principal: string, keyId: string): Promise<Permission> {
   const action = 'kms:CreateGrant';
   const { sdk, client } = await kmsClient(access);
   const key = await client.send(new sdk.DescribeKeyCommand({ KeyId: keyId })).then(({ KeyMetadata }) => KeyMetadata, () => undefined);

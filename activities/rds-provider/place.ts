@@ -6,6 +6,8 @@ import { isNamed } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import { drillName, drillTags, isOfDrill, type DrillIdentity } from './drill-names.ts';
 import { findInstance, requireOurs, sourceInstance } from './instance.ts';
+import { familyOfDefault, readGroup, setParameters } from './parameters.ts';
+import { isElsewhere, type RdsPlaces } from './where.ts';
 
 /** Parameters of the copy beside its source's: subscriptions that were restored with it would take over their publishers' slots. */
 const HARMLESS = [{ ParameterName: 'max_logical_replication_workers', ParameterValue: '0', ApplyMethod: 'pending-reboot' as const }];
@@ -14,22 +16,23 @@ const HARMLESS = [{ ParameterName: 'max_logical_replication_workers', ParameterV
  * Opens the fence: a parameter group of the drill's own, with the source's settings. RDS restores nothing into a group that is
  * not there, and removes none that is in use, so that whoever holds a fence that was revoked cannot create the copy any more.
  */
-export async function openPlace(rds: Rds, provider: RdsProvider, drill: DrillIdentity): Promise<void> {
-  const { sdk, client } = rds;
+export async function openPlace({ source: there, drills }: RdsPlaces, provider: RdsProvider, drill: DrillIdentity): Promise<void> {
+  const { sdk, client } = drills;
   const name = drillName(drill);
-  const source = await sourceInstance(rds, provider.instance);
+  const source = await sourceInstance(there, provider.instance);
   const ofSource = source.DBParameterGroups?.[0]?.DBParameterGroupName ?? '';
+  const settings = isElsewhere(provider) ? await readGroup(there, ofSource) : { family: familyOfDefault(ofSource), parameters: [] };
   const common = { Tags: drillTags(drill) };
   const Description = 'of a drill of durable-runbooks';
   try {
-    // Those that RDS made cannot be copied, and have nothing of their own.
-    if (ofSource.startsWith('default.')) await client.send(new sdk.CreateDBParameterGroupCommand({ ...common, DBParameterGroupName: name, DBParameterGroupFamily: ofSource.slice('default.'.length), Description }));
+    // Those that RDS made cannot be copied, and have nothing of their own; and no group can be copied into another region or account.
+    if (settings.family !== undefined) await client.send(new sdk.CreateDBParameterGroupCommand({ ...common, DBParameterGroupName: name, DBParameterGroupFamily: settings.family, Description }));
     else await client.send(new sdk.CopyDBParameterGroupCommand({ ...common, SourceDBParameterGroupIdentifier: ofSource, TargetDBParameterGroupIdentifier: name, TargetDBParameterGroupDescription: Description }));
   } catch (error) {
     if (!isNamed(error, 'DBParameterGroupAlreadyExists')) throw error;
-    await requireOurGroup(rds, name, drill);
+    await requireOurGroup(drills, name, drill);
   }
-  await client.send(new sdk.ModifyDBParameterGroupCommand({ DBParameterGroupName: name, Parameters: HARMLESS }));
+  await setParameters(drills, name, [...settings.parameters, ...HARMLESS]);
 }
 
 const DELETING_MS = 9 * 60_000;

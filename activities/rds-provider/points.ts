@@ -3,8 +3,9 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { isNamed } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
-import type { Point } from '../dr-test/provider.ts';
+import type { Point, UnusablePoint } from '../dr-test/provider.ts';
 import { sourceInstance } from './instance.ts';
+import { describeAccess, drillAccess, isElsewhere, type RdsPlaces } from './where.ts';
 
 /** What RDS can restore: a snapshot, or a second of the time for which it keeps WAL. */
 export type RdsPoint = Point & { kind: 'snapshot' | 'time' };
@@ -25,38 +26,77 @@ export function instantOfId(id: string): Date | undefined {
   return TIME_ID.test(id) ? new Date(id.replace(TIME_ID, '$1-$2-$3T$4:$5:$6Z')) : undefined;
 }
 
-/** All that can be restored, oldest first: the first and the last second, and the snapshots that are whole. */
-export async function listPoints(rds: Rds, provider: RdsProvider): Promise<RdsPoint[]> {
-  const source = await sourceInstance(rds, provider.instance);
-  const window = await restoreWindow(rds, source);
-  const points: RdsPoint[] = [];
-  for await (const page of rds.sdk.paginateDescribeDBSnapshots({ client: rds.client }, { DBInstanceIdentifier: provider.instance })) {
-    points.push(...(page.DBSnapshots ?? []).filter(({ Status }) => Status === 'available').map(snapshotPoint));
-  }
+/** All that can be restored where drills are made, oldest first: the first and the last second, and the snapshots that are whole; and snapshots that are there and cannot be. */
+export async function listPoints(rds: RdsPlaces, provider: RdsProvider): Promise<{ points: RdsPoint[]; unusable: UnusablePoint[] }> {
+  const source = await sourceInstance(rds.source, provider.instance);
+  const window = isElsewhere(provider) ? null : await restoreWindow(rds.source, source);
   const seconds = window ? [window.earliest, ...(provider.latest === 'pointInTime' ? [window.latest] : [])] : [];
-  return [...points, ...seconds.map((instant) => timePoint(instant, source))].sort((a, b) => Date.parse(a.completeAt) - Date.parse(b.completeAt));
+  const [points, unusable] = [seconds.map((instant) => timePoint(instant, source)), [] as UnusablePoint[]];
+  for await (const page of rds.drills.sdk.paginateDescribeDBSnapshots({ client: rds.drills.client }, isElsewhere(provider) ? { IncludeShared: true } : { DBInstanceIdentifier: provider.instance })) {
+    for (const snapshot of (page.DBSnapshots ?? []).filter(({ Status }) => Status === 'available')) {
+      if (!isOfSource(snapshot, source)) continue;
+      const point = snapshotPoint(snapshot);
+      if (isSharedAndEncrypted(snapshot)) unusable.push({ id: point.id, failure: sharedAndEncrypted(point.id) });
+      else points.push(point);
+    }
+  }
+  return { points: points.sort((a, b) => Date.parse(a.completeAt) - Date.parse(b.completeAt)), unusable };
 }
 
-/** @throws ApplicationFailure `NOT_FOUND` */
-export async function findPoint(rds: Rds, provider: RdsProvider, id: string): Promise<RdsPoint> {
+/** @throws ApplicationFailure `NOT_FOUND`, `PREFLIGHT` for a snapshot that has to be copied first */
+export async function findPoint(rds: RdsPlaces, provider: RdsProvider, id: string): Promise<RdsPoint> {
   const instant = instantOfId(id);
-  if (!instant) return snapshotPoint(await findSnapshot(rds, id));
-  const source = await sourceInstance(rds, provider.instance);
-  const window = await restoreWindow(rds, source);
+  const source = await sourceInstance(rds.source, provider.instance);
+  if (!instant) return snapshotPoint(await findSnapshot(rds.drills, provider, source, id));
+  refuseSecondElsewhere(provider, instant.toISOString());
+  const window = await restoreWindow(rds.source, source);
   if (!window) throw ApplicationFailure.nonRetryable(`RDS keeps no backups of ${provider.instance} (its retention is 0), so no second can be restored; name a snapshot`, 'NOT_FOUND');
   if (instant < wholeSecond(window.earliest) || instant > window.latest) throw ApplicationFailure.nonRetryable(`${instant.toISOString()} cannot be restored: RDS keeps ${provider.instance} from ${window.earliest.toISOString()} to ${window.latest.toISOString()}`, 'NOT_FOUND');
   return timePoint(instant, source);
 }
 
-/** @throws ApplicationFailure `NOT_FOUND` */
-export async function findSnapshot({ sdk, client }: Rds, id: string): Promise<Sdk.DBSnapshot> {
-  const found = await client.send(new sdk.DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: id })).catch((error: unknown) => {
+/** @throws ApplicationFailure `NOT_FOUND` where drills are made elsewhere than the source is */
+export function refuseSecondElsewhere(provider: RdsProvider, asked: string): void {
+  if (!isElsewhere(provider)) return;
+  throw ApplicationFailure.nonRetryable(`${asked} cannot be restored in ${describeAccess(drillAccess(provider))}: RDS restores a point in time only where the source is; name a snapshot, or "latest"`, 'NOT_FOUND');
+}
+
+/** @throws ApplicationFailure `NOT_FOUND`, `PREFLIGHT` */
+export async function findSnapshot({ sdk, client }: Rds, provider: RdsProvider, source: Sdk.DBInstance, id: string): Promise<Sdk.DBSnapshot> {
+  const found = await client.send(new sdk.DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: id, ...(id.startsWith('arn:') ? { IncludeShared: true } : {}) })).catch((error: unknown) => {
     if (isNamed(error, 'DBSnapshotNotFound')) return undefined;
     throw error;
   });
   const snapshot = found?.DBSnapshots?.[0];
-  if (snapshot?.Status === 'available') return snapshot;
-  throw ApplicationFailure.nonRetryable(snapshot ? `the snapshot "${id}" cannot be restored: it is ${snapshot.Status}` : `there is no snapshot "${id}" in this account and region`, 'NOT_FOUND');
+  const refuse = (why: string) => ApplicationFailure.nonRetryable(why, 'NOT_FOUND');
+  if (!snapshot) throw refuse(`there is no snapshot "${id}" in ${isElsewhere(provider) ? describeAccess(drillAccess(provider)) : 'this account and region'}`);
+  if (!isOfSource(snapshot, source)) throw refuse(`the snapshot "${id}" was not taken of the source, ${provider.instance} (${source.DbiResourceId}), but of the instance ${snapshot.DBInstanceIdentifier} (${snapshot.DbiResourceId})`);
+  if (snapshot.Status !== 'available') throw refuse(`the snapshot "${id}" cannot be restored: it is ${snapshot.Status}`);
+  if (isSharedAndEncrypted(snapshot)) throw sharedAndEncrypted(id);
+  return snapshot;
+}
+
+/**
+ * Whether a snapshot, or what it was copied from, was taken of the source. By its resource id, which no other instance has; by the
+ * instance's name, which one of another region or account may have too, only where the snapshot or its original is of the source's
+ * account and region: so those of a former instance of that name count, which RDS lists with it.
+ */
+function isOfSource({ DbiResourceId, DBInstanceIdentifier, DBSnapshotArn, SourceDBSnapshotIdentifier }: Sdk.DBSnapshot, source: Sdk.DBInstance): boolean {
+  if (DbiResourceId !== undefined && DbiResourceId === source.DbiResourceId) return true;
+  return DBInstanceIdentifier === source.DBInstanceIdentifier && regionAndAccount(SourceDBSnapshotIdentifier ?? DBSnapshotArn) === regionAndAccount(source.DBInstanceArn);
+}
+
+function regionAndAccount(arn = ''): string {
+  return arn.split(':').slice(3, 5).join(':');
+}
+
+/** Where it is another account's it has its ARN for an identifier, and RDS restores from no such one that is encrypted. */
+function isSharedAndEncrypted({ DBSnapshotIdentifier = '', Encrypted }: Sdk.DBSnapshot): boolean {
+  return Encrypted === true && DBSnapshotIdentifier.startsWith('arn:');
+}
+
+function sharedAndEncrypted(id: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(`the snapshot "${id}" is encrypted and only shared with this account, and RDS restores none of those; copy it there first (CopyDBSnapshot with a key of that account)`, 'PREFLIGHT');
 }
 
 export async function restoreWindow({ sdk, client }: Rds, source: Sdk.DBInstance): Promise<RestoreWindow | null> {

@@ -6,12 +6,13 @@ import type { RdsProvider } from '../../contracts/rds.ts';
 import { ec2Client } from '../aws/ec2-client.ts';
 import { explainAws, isNamed } from '../aws/failures.ts';
 import { kmsClient } from '../aws/kms-client.ts';
-import { rdsClient } from '../aws/rds-client.ts';
+import type { Rds } from '../aws/rds-client.ts';
 import { drillPassword } from './drill-password.ts';
 import { checkKey } from './encryption-key.ts';
 import { sourceInstance } from './instance.ts';
 import { findPoint, findSnapshot, instantOfId } from './points.ts';
 import { findGroups, groupsProblems, isolationOf, judgeGroups } from './security-groups.ts';
+import { describeAccess, drillAccess, isElsewhere, type RdsPlaces } from './where.ts';
 
 export interface Examined {
   provider: RdsProvider;
@@ -24,8 +25,8 @@ export interface Examined {
 export interface RdsProblem { name: string; problem: string }
 
 /** @throws ApplicationFailure `PREFLIGHT`: one, that names everything that is wrong */
-export async function checkRds(examined: Examined): Promise<Check[]> {
-  const { checks, problems } = await lookAtRds(examined);
+export async function checkRds(rds: RdsPlaces, examined: Examined): Promise<Check[]> {
+  const { checks, problems } = await lookAtRds(rds, examined);
   if (problems.length > 0) throw ApplicationFailure.nonRetryable([...new Set(problems.map(({ problem }) => problem))].join('; '), 'PREFLIGHT');
   return checks;
 }
@@ -34,13 +35,13 @@ export async function checkRds(examined: Examined): Promise<Check[]> {
  * All that a drill needs and that can be looked at before it begins. Changes nothing.
  * @throws ApplicationFailure `UNAVAILABLE` where AWS does not answer, which says nothing of any of it
  */
-export async function lookAtRds(examined: Examined): Promise<{ checks: Check[]; problems: RdsProblem[] }> {
+export async function lookAtRds(rds: RdsPlaces, examined: Examined): Promise<{ checks: Check[]; problems: RdsProblem[] }> {
   const { provider, pointId, network } = examined;
-  const { access, drill } = provider;
-  const rds = await rdsClient(access);
+  const { drill } = provider;
+  const access = drillAccess(provider);
   // Asked once, so that what fails for several has one message, which is told once.
-  const source = once(`looking at ${provider.instance}`, () => sourceInstance(rds, provider.instance));
-  const subnets = once(`looking for the subnet group ${drill.subnetGroup}`, () => subnetGroup(rds, drill.subnetGroup));
+  const source = once(`looking at ${provider.instance}`, () => sourceInstance(rds.source, provider.instance));
+  const subnets = once(`looking for the subnet group ${drill.subnetGroup}`, () => subnetGroup(rds.drills, drill.subnetGroup, provider));
   const groups = once('looking at the security groups', async () => findGroups(await ec2Client(access), drill.securityGroups));
   const looks = await Promise.all([
     look('source instance', `looking at ${provider.instance}`, async () => {
@@ -68,7 +69,8 @@ export async function lookAtRds(examined: Examined): Promise<{ checks: Check[]; 
     })]),
     look('encryption key', 'looking at the encryption key', async () => {
       const instant = pointId === undefined ? undefined : instantOfId(pointId);
-      const restored = pointId === undefined || instant ? await source() : await findSnapshot(rds, pointId);
+      if (pointId === undefined && isElsewhere(provider)) return `that of what is restored in ${describeAccess(access)}, which is its own`;
+      const restored = pointId === undefined || instant ? await source() : await findSnapshot(rds.drills, provider, await source(), pointId);
       return restored.KmsKeyId === undefined ? 'the data is not encrypted' : checkKey(await kmsClient(access), restored.KmsKeyId, pointId === undefined || instant ? provider.instance : `the snapshot ${pointId}`);
     }),
   ]);
@@ -96,12 +98,12 @@ function once<T>(doing: string, ask: () => Promise<T>): () => Promise<T> {
   return () => (asked ??= ask().catch((error: unknown) => { throw explainAws(error, doing); }));
 }
 
-async function subnetGroup({ sdk, client }: Awaited<ReturnType<typeof rdsClient>>, name: string): Promise<Sdk.DBSubnetGroup> {
+async function subnetGroup({ sdk, client }: Rds, name: string, provider: RdsProvider): Promise<Sdk.DBSubnetGroup> {
   const found = await client.send(new sdk.DescribeDBSubnetGroupsCommand({ DBSubnetGroupName: name })).catch((error: unknown) => {
     if (isNamed(error, 'DBSubnetGroupNotFound')) return undefined;
     throw error;
   });
   const group = found?.DBSubnetGroups?.[0];
-  if (!group) throw refusal(`there is no subnet group "${name}" in this account and region; correct provider.drill.subnetGroup`);
+  if (!group) throw refusal(`there is no subnet group "${name}" in ${isElsewhere(provider) ? describeAccess(drillAccess(provider)) : 'this account and region'}; correct provider.drill.subnetGroup`);
   return group;
 }

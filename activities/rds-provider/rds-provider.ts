@@ -5,7 +5,6 @@ import { chooseManifestBefore, readManifestAlone } from '../archive-provider/man
 import { layoutOf } from '../archive-provider/kept-in.ts';
 import { ec2Client } from '../aws/ec2-client.ts';
 import { explainAws } from '../aws/failures.ts';
-import { rdsClient, type Rds } from '../aws/rds-client.ts';
 import { sqsClient } from '../aws/sqs-client.ts';
 import type { DrillRef } from '../dr-test/drill-activities.ts';
 import type { LostCommits, RecoveryProvider } from '../dr-test/provider.ts';
@@ -18,10 +17,11 @@ import { instanceEvents } from './event-queue.ts';
 import { findInstance, requireOurs, sourceInstance } from './instance.ts';
 import { limitsOf } from './limits.ts';
 import { closePlace, openPlace, provePlaceAbsent } from './place.ts';
-import { findPoint, instantOfId, listPoints, restoreWindow, wholeSecond } from './points.ts';
+import { findPoint, instantOfId, listPoints, refuseSecondElsewhere, restoreWindow, wholeSecond } from './points.ts';
 import { checkRds } from './preflight.ts';
 import { restoreInstance } from './restore-instance.ts';
 import { findGroups, isolationOf, judgeGroups } from './security-groups.ts';
+import { describeAccess, drillAccess, isElsewhere, openPlaces, type RdsPlaces } from './where.ts';
 
 /** How long restores of a database took, in milliseconds, newest first. */
 export type EarlierRestores = (database: string) => Promise<number[]>;
@@ -32,9 +32,9 @@ interface RdsDependencies { settings: Pick<DatabaseSettings, 'connection'>; prov
 export function rdsProvider({ settings: { connection }, provider, earlierRestores, database, network }: RdsDependencies): RecoveryProvider {
   const layout = layoutOf(provider);
   /** One call, or several, with what is wrong in words. */
-  const asking = async <T>(doing: string, ask: (rds: Rds) => Promise<T>): Promise<T> => {
+  const asking = async <T>(doing: string, ask: (rds: RdsPlaces) => Promise<T>): Promise<T> => {
     try {
-      return await ask(await rdsClient(provider.access));
+      return await ask(await openPlaces(provider));
     } catch (error) {
       throw explainAws(error, doing);
     }
@@ -48,7 +48,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
 
   /** How to reach a copy that is there; nothing of the source's does. */
   const reach = (drill: DrillRef): Promise<(name: string) => GuardedConfig> => asking('looking for the copy', async (rds) => {
-    const [copy, source] = [await findInstance(rds, drillName(drill)), await findInstance(rds, provider.instance)];
+    const [copy, source] = [await findInstance(rds.drills, drillName(drill)), await findInstance(rds.source, provider.instance)];
     if (!copy) throw ApplicationFailure.nonRetryable(`the copy ${drillName(drill)} is gone`, 'FENCED');
     requireOurs(copy, identityOf(drill), provider.instance);
     const { Endpoint } = copy;
@@ -57,43 +57,46 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     return configOf(Endpoint, copy.MasterUsername ?? '', await drillPassword(provider.drill.passwordKeyFile, drill));
   });
 
-  const isolationIn = async (groups: readonly string[]) => isolationOf(groups, await findGroups(await ec2Client(provider.access), groups));
+  const isolationIn = async (groups: readonly string[]) => isolationOf(groups, await findGroups(await ec2Client(drillAccess(provider)), groups));
 
-  const restoredInstant = (drill: DrillRef): Promise<Date> => asking('looking for the copy', async (rds) => new Date(tagValue((await findInstance(rds, drillName(drill)))?.TagList, RESTORED_TAG) ?? 0));
+  const restoredInstant = (drill: DrillRef): Promise<Date> => asking('looking for the copy', async (rds) => new Date(tagValue((await findInstance(rds.drills, drillName(drill)))?.TagList, RESTORED_TAG) ?? 0));
 
   return {
     kind: provider.kind,
     comparesWith: 'living source',
     worksOn: 'any host',
     bills: { prices: provider.drill.prices },
-    reaches: (time) => wholeSecond(new Date(time)).toISOString(),
-    list: () => asking('listing snapshots', async (rds) => ({ points: await listPoints(rds, provider), unusable: [] })),
-    draw: (range) => asking('listing what can be drawn', async (rds) => drawPoint(await listPoints(rds, provider), provider, range)),
+    reaches(time) {
+      refuseSecondElsewhere(provider, time);
+      return wholeSecond(new Date(time)).toISOString();
+    },
+    list: () => asking('listing snapshots', (rds) => listPoints(rds, provider)),
+    draw: (range) => asking('listing what can be drawn', async (rds) => drawPoint((await listPoints(rds, provider)).points, provider, range)),
     find: (id) => asking(`looking for "${id}"`, (rds) => findPoint(rds, provider, id)),
     supply: (id) => asking(`looking for "${id}"`, async (rds) => {
       const point = await findPoint(rds, provider, id);
-      const window = await restoreWindow(rds, await sourceInstance(rds, provider.instance));
+      const window = isElsewhere(provider) ? null : await restoreWindow(rds.source, await sourceInstance(rds.source, provider.instance));
       return { lastPiece: null, reachesUntil: point.kind === 'time' || !window ? point.completeAt : window.latest.toISOString(), pieces: 0, bytes: 0, manifest: (until) => chooseManifestBefore(layout, until ?? point.completeAt) };
     }),
     readManifest: (_id, manifestId) => readManifestAlone(layout, manifestId),
-    describePlace: (owner) => `RDS instance ${drillName({ owner, fence: '<fence>' })}`,
-    limits: () => asking('looking at the source instance', async (rds) => limitsOf(await sourceInstance(rds, provider.instance))),
-    preflight: (plan) => asking('looking whether RDS can restore', () => checkRds({ provider, pointId: plan.recoveryPoint.id, network })),
+    describePlace: (owner) => `RDS instance ${drillName({ owner, fence: '<fence>' })}${isElsewhere(provider) ? ` in ${describeAccess(drillAccess(provider))}` : ''}`,
+    limits: () => asking('looking at the source instance', async (rds) => limitsOf(await sourceInstance(rds.source, provider.instance))),
+    preflight: (plan) => asking('looking whether RDS can restore', (rds) => checkRds(rds, { provider, pointId: plan.recoveryPoint.id, network })),
 
     openPlace: (call) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call))),
-    closePlace: (call) => asking('removing the copy', (rds) => closePlace(rds, provider, identityOf(call))),
-    provePlaceAbsent: (call) => asking('proving that the copy is gone', (rds) => provePlaceAbsent(rds, identityOf(call))),
+    closePlace: (call) => asking('removing the copy', (rds) => closePlace(rds.drills, provider, identityOf(call))),
+    provePlaceAbsent: (call) => asking('proving that the copy is gone', (rds) => provePlaceAbsent(rds.drills, identityOf(call))),
 
     restore: (drill, plan, { signal, onProgress }) => asking('restoring', async (rds) => {
-      const source = await sourceInstance(rds, provider.instance);
+      const source = await sourceInstance(rds.source, provider.instance);
       const asked = plan.recoverTo ? new Date(plan.recoverTo.time) : instantOfId(drill.recoveryPointId);
       const password = await drillPassword(provider.drill.passwordKeyFile, drill);
       // People may have thought for hours since the pre-flight.
       judgeGroups(await isolationIn(provider.drill.securityGroups), network);
       const { instance: copy, unheard } = await restoreInstance({
-        rds, provider, drill: identityOf(drill), what: asked ? { time: asked } : { snapshot: drill.recoveryPointId }, restored: asked ?? new Date(plan.recoveryPoint.takenAt), source, expiresAt: new Date(Date.now() + plan.creates.leaseMs), password,
+        rds: rds.drills, provider, drill: identityOf(drill), what: asked ? { time: asked } : { snapshot: drill.recoveryPointId }, restored: asked ?? new Date(plan.recoveryPoint.takenAt), source, expiresAt: new Date(Date.now() + plan.creates.leaseMs), password,
         earlierMs: await earlierRestores(database), address: (instance) => configOf(instance.Endpoint, instance.MasterUsername ?? '', password)(connection.database),
-        events: provider.events && instanceEvents({ open: () => sqsClient(provider.access), queueUrl: provider.events.queueUrl, identifier: drillName(drill) }), signal, onProgress,
+        events: provider.events && instanceEvents({ open: () => sqsClient(drillAccess(provider)), queueUrl: provider.events.queueUrl, identifier: drillName(drill) }), signal, onProgress,
       });
       // Of what RDS says that the copy is in, and not of what was asked for.
       const isolation = await isolationIn((copy.VpcSecurityGroups ?? []).map(({ VpcSecurityGroupId = '' }) => VpcSecurityGroupId));

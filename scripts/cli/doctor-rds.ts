@@ -1,12 +1,12 @@
 import { chooseManifestBefore } from '../../activities/archive-provider/manifests.ts';
 import { layoutOf } from '../../activities/archive-provider/kept-in.ts';
 import { explainAws } from '../../activities/aws/failures.ts';
-import { rdsClient, type Rds } from '../../activities/aws/rds-client.ts';
 import { formatSeconds } from '../../activities/evidence/report-format.ts';
 import { findInstance } from '../../activities/rds-provider/instance.ts';
 import { lookAtPermissions, whoAsks } from '../../activities/rds-provider/permissions.ts';
 import { listPoints, restoreWindow } from '../../activities/rds-provider/points.ts';
 import { lookAtRds } from '../../activities/rds-provider/preflight.ts';
+import { drillAccess, isElsewhere, openPlaces, type RdsPlaces } from '../../activities/rds-provider/where.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { messageOf, type Findings } from './doctor-finding.ts';
@@ -23,13 +23,13 @@ export async function examineRds({ database, provider, network }: OnRds, finding
   let caller: string;
   try {
     caller = await whoAsks(provider);
-    findings.ok('AWS', `asked in ${provider.access.region} as ${caller}; a worker with other credentials may be permitted other things`);
+    findings.ok('AWS', `asked in ${drillAccess(provider).region} as ${caller}; a worker with other credentials may be permitted other things`);
   } catch (error) {
     return findings.problem('AWS', messageOf(explainAws(error, 'asking AWS who this is')), 'give this user credentials as the AWS SDK finds them (AWS_PROFILE, a role), or correct provider.access');
   }
   try {
-    const rds = await rdsClient(provider.access);
-    const { checks, problems } = await lookAtRds({ provider, network });
+    const rds = await openPlaces(provider);
+    const { checks, problems } = await lookAtRds(rds, { provider, network });
     for (const { name, outcome, detail } of checks) {
       if (outcome === 'passed') findings.ok(name, detail);
       else findings.warning(name, detail, 'remove the rules for what goes out from provider.drill.securityGroups');
@@ -40,7 +40,7 @@ export async function examineRds({ database, provider, network }: OnRds, finding
       findings.problem(name, problem.slice(0, at), problem.slice(at + 2));
     }
     await examineKept(rds, provider, findings).catch((error: unknown) => findings.problem('backups', messageOf(explainAws(error, 'looking at backups')), 'see what is said of permissions'));
-    const key = await findInstance(rds, provider.instance).then((source) => (source ? source.KmsKeyId ?? 'none' : 'unknown'), () => 'unknown');
+    const key = isElsewhere(provider) ? 'unknown' : await findInstance(rds.source, provider.instance).then((source) => (source ? source.KmsKeyId ?? 'none' : 'unknown'), () => 'unknown');
     await examinePermissions({ database, provider, caller, key }, findings);
   } catch (error) {
     findings.problem('AWS', messageOf(explainAws(error, 'asking AWS')), 'look whether AWS can be reached from here');
@@ -48,10 +48,10 @@ export async function examineRds({ database, provider, network }: OnRds, finding
   await examineManifests(provider, findings);
 }
 
-async function examineKept(rds: Rds, provider: RdsProvider, findings: Findings): Promise<void> {
-  const source = await findInstance(rds, provider.instance);
+async function examineKept(rds: RdsPlaces, provider: RdsProvider, findings: Findings): Promise<void> {
+  const source = await findInstance(rds.source, provider.instance);
   if (!source) return;
-  const window = await restoreWindow(rds, source);
+  const window = await restoreWindow(rds.source, source);
   const days = source.BackupRetentionPeriod ?? 0;
   const todo = `have RDS keep backups: aws rds modify-db-instance --db-instance-identifier ${provider.instance} --backup-retention-period 7`;
   if (days === 0) findings.warning('backups', `RDS keeps none of ${provider.instance}: its retention is 0, so that no second can be restored, and of snapshots only those that somebody takes`, todo);
@@ -62,7 +62,7 @@ async function examineKept(rds: Rds, provider: RdsProvider, findings: Findings):
     if (behind > OLD_SECOND_S) findings.warning('backups', `${detail}; the last one is ${formatSeconds(behind)} ago`, 'look at the events of the instance: RDS keeps WAL every five minutes');
     else findings.ok('backups', detail);
   }
-  const newest = (await listPoints(rds, provider)).filter(({ kind }) => kind === 'snapshot').at(-1);
+  const newest = (await listPoints(rds, provider)).points.filter(({ kind }) => kind === 'snapshot').at(-1);
   if (!newest) {
     if (days === 0 || provider.latest === 'snapshot') findings.problem('recovery point', `there is no snapshot of ${provider.instance}`, todo);
     else findings.warning('recovery point', `there is no snapshot of ${provider.instance} yet`, 'wait for its first automated one');

@@ -170,6 +170,10 @@ it('what is asked of AWS is what docs/reference/iam/rds-drills.json allows, all 
     await other.provider.openPlace(byTime);
     await expect(other.provider.restore(byTime, plan, { signal: new AbortController().signal, onProgress: () => undefined })).rejects.toMatchObject({ type: 'RECOVERY_FAILED' });
     await other.provider.closePlace(byTime);
+    // In another region a group cannot be copied: what is set in the source's is read.
+    const elsewhere = drill({ drill: { ...settings.provider.drill, access: { region: 'eu-west-1' } } });
+    await elsewhere.provider.openPlace(elsewhere.ref);
+    await elsewhere.provider.closePlace(elsewhere.ref);
     await note();
   }
   const { Statement } = JSON.parse(await readFile(new URL('../../docs/reference/iam/rds-drills.json', import.meta.url), 'utf8')) as { Statement: { Action: string[]; Condition?: Record<string, Record<string, string>> }[] };

@@ -1,0 +1,36 @@
+import type { AwsAccess, RdsProvider } from '../../contracts/rds.ts';
+import { rdsClient, type Rds } from '../aws/rds-client.ts';
+
+/** RDS where the source is, and where its drills are made. */
+export interface RdsPlaces { source: Rds; drills: Rds }
+
+/** Clients for both; the same one where nothing else is configured. */
+export async function openPlaces(provider: RdsProvider): Promise<RdsPlaces> {
+  const [source, drills] = await Promise.all([rdsClient(provider.access), rdsClient(drillAccess(provider))]);
+  return { source, drills };
+}
+
+export function drillAccess({ access, drill }: RdsProvider): AwsAccess {
+  return drill.access ?? access;
+}
+
+/**
+ * Whether drills are made in another region or account than the source's: then only what was copied or shared can be restored, and
+ * no second. Two roles of one account are told by their ARNs; whose account credentials without a role are of is not known before
+ * they are used, so that beside a role they count as another's.
+ */
+export function isElsewhere(provider: RdsProvider): boolean {
+  const [here, there] = [provider.access, drillAccess(provider)];
+  return here.region !== there.region || accountOf(here) !== accountOf(there);
+}
+
+/** Such as `eu-west-1, account 123456789012`. */
+export function describeAccess(access: AwsAccess): string {
+  const account = accountOf(access);
+  return account === undefined ? access.region : `${access.region}, account ${account}`;
+}
+
+/** Of the role that is assumed; undefined where it is whatever account the credentials belong to. */
+export function accountOf({ role }: AwsAccess): string | undefined {
+  return role?.arn.split(':')[4];
+}
