@@ -31,6 +31,12 @@ function restore(over: Partial<RestoreDBInstanceFromDBSnapshotCommandInput>) {
 }
 
 describe('the AWS lab refuses as RDS does', () => {
+  it('more than 20 parameters in one request', async () => {
+    const set = (count: number) => rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: 'stamps', Parameters: Array.from({ length: count }, () => ({ ParameterName: 'track_commit_timestamp', ParameterValue: '1', ApplyMethod: 'pending-reboot' as const })) }));
+    await set(20);
+    expect(await refusal(set(21))).toBe('InvalidParameterValue');
+  });
+
   it('a restore that names what does not exist, or whose name is taken', async () => {
     expect(await refusal(restore({ DBParameterGroupName: 'none' }))).toBe('DBParameterGroupNotFound');
     expect(await refusal(restore({ OptionGroupName: 'none' }))).toBe('OptionGroupNotFoundFault');

@@ -73,6 +73,12 @@ def check_new_parameter_group(params: Any) -> None:
         raise refuse("InvalidParameterValue", f"The parameter group family {params['DBParameterGroupFamily']} is not valid.")
 
 
+def check_parameters_at_once(parameters: list[Any]) -> None:
+    """A request changes 20 parameters at most."""
+    if len(parameters) > 20:
+        raise refuse("InvalidParameterValue", "A maximum of 20 parameters can be modified in a single request.")
+
+
 def check_parameter_group_unused(backend: Any, name: str) -> None:
     """No instance uses the group that is to be deleted."""
     if name.lower().startswith("default."):

@@ -128,6 +128,11 @@ class LabResponse(RDSResponse):
         refusals.check_new_parameter_group(self.params)
         return super().create_db_parameter_group()
 
+    def modify_db_parameter_group(self) -> ActionResult:
+        """As many parameters as RDS takes at once."""
+        refusals.check_parameters_at_once(self.params.get("Parameters") or [])
+        return super().modify_db_parameter_group()
+
     def delete_db_parameter_group(self) -> ActionResult:
         """Only one that nothing uses."""
         refusals.check_parameter_group_unused(self.backend, self.params["DBParameterGroupName"])
