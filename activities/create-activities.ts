@@ -2,6 +2,8 @@ import { createKernelActivities, type KernelDependencies } from './kernel/create
 import type { KernelActivities } from './kernel/kernel-activities.ts';
 import type { BackupActivities } from './backup/backup-activities.ts';
 import { createBackupActivities } from './backup/create-backup-activities.ts';
+import type { DatabaseSnapshotActivities } from './database-snapshot/snapshot-activities.ts';
+import { createSnapshotActivities } from './database-snapshot/create-snapshot-activities.ts';
 import { createProviders } from './create-providers.ts';
 import type { DatabaseDependencies, DrillDependencies } from './dr-test/dependencies.ts';
 import { createDrillActivities } from './dr-test/create-drill-activities.ts';
@@ -15,9 +17,9 @@ import type { NotifyActivities } from './notify/notify-activities.ts';
 export type ActivityDependencies = KernelDependencies & DatabaseDependencies & Pick<DrillDependencies, 'probeEnvironment'> & Pick<NotifyDependencies, 'resolveSecret'>;
 
 /** Every activity, by name. */
-export function createActivities(dependencies: ActivityDependencies): KernelActivities & DrillActivities & BackupActivities & NotifyActivities {
+export function createActivities(dependencies: ActivityDependencies): KernelActivities & DrillActivities & BackupActivities & DatabaseSnapshotActivities & NotifyActivities {
   const { configuration, client, resolveSecret } = dependencies;
   const evidence = directoryStore(configuration.evidence.directory);
   const drills: DrillDependencies = { ...dependencies, providerOf: createProviders(configuration, (target) => pastSteps(evidence, { runbook: 'dr-test', target, step: 'copy' })), pastDrills: (database) => pastDrills(evidence, database) };
-  return { ...createKernelActivities(dependencies), ...createDrillActivities(drills), ...createBackupActivities(dependencies), ...createNotifyActivities({ configuration, namespace: client.options.namespace, resolveSecret }) };
+  return { ...createKernelActivities(dependencies), ...createDrillActivities(drills), ...createBackupActivities(dependencies), ...createSnapshotActivities({ configuration, earlierSteps: (target, step) => pastSteps(evidence, { runbook: 'database-snapshot', target, step }) }), ...createNotifyActivities({ configuration, namespace: client.options.namespace, resolveSecret }) };
 }

@@ -11,6 +11,24 @@ export const awsAccessSchema = z.strictObject({
 });
 export type AwsAccess = z.output<typeof awsAccessSchema>;
 
+const copyToSchema = awsAccessSchema.extend({
+  /** KMS key there that the copy is encrypted with; needed where the source is encrypted. */
+  kmsKey: z.string().min(1).max(2048).optional(),
+});
+
+/** Snapshots that the runbook `database-snapshot` takes, keeps and removes. */
+const snapshotsSchema = z.strictObject({
+  /** One that is older is removed, as long as so many newer ones are kept. */
+  retention: durationMs,
+  keepAtLeast: z.int().min(1).default(3),
+  /** Begins their names. */
+  prefix: z.string().regex(/^[a-z](-?[a-z0-9]){0,59}$/, 'a prefix has small letters, digits and single hyphens, and begins with a letter').default('runbooks'),
+  copyTo: z.array(copyToSchema).default([]).refine((all) => new Set(all.map(({ region, role }) => `${region} ${role?.arn.split(':')[4]}`)).size === all.length, 'two copies in the same region and account would have the same name'),
+  /** The longest that making one, or a copy, may take. */
+  patience: durationMs.default(12 * 3_600_000),
+});
+export type SnapshotSettings = z.output<typeof snapshotsSchema>;
+
 /**
  * A database that RDS keeps. Manifests are files, also here: RDS has none. A drill is put where nothing can be reached from it,
  * which is for you to prepare: subnets without a way out, security groups without a rule for what goes out.
@@ -35,6 +53,8 @@ export const rdsProviderSchema = z.strictObject({
     /** A secret from which the password of each copy is made: all workers need the same. */
     passwordKeyFile: z.string(),
   }),
+  /** Left out: the runbook `database-snapshot` takes none of this database. */
+  snapshots: snapshotsSchema.optional(),
   /** What `latest` is: the last second that RDS can restore, or the newest snapshot. */
   latest: z.enum(['pointInTime', 'snapshot']).default('pointInTime'),
   /** How far back `random` goes from the declaration. Default: to the first that can be restored. */

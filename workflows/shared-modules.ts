@@ -4,6 +4,7 @@ import { z } from 'zod';
 import * as backup from '../contracts/backup.ts';
 import * as chain from '../contracts/chain.ts';
 import * as costs from '../contracts/costs.ts';
+import * as databaseSnapshot from '../contracts/database-snapshot.ts';
 import * as drTest from '../contracts/dr-test.ts';
 import * as duration from '../contracts/duration.ts';
 import * as evidence from '../contracts/evidence.ts';
@@ -16,6 +17,7 @@ import * as notification from '../contracts/notification.ts';
 import * as people from '../contracts/people.ts';
 // The kernel and our runbooks, with all that they are made of.
 import './backup/workflow.ts';
+import './database-snapshot/workflow.ts';
 import './dr-test/workflow.ts';
 import './guardian/workflow.ts';
 import './lock/workflow.ts';
@@ -23,7 +25,7 @@ import './manifest/workflow.ts';
 import './notification/workflow.ts';
 import './procedure/payload-converter.ts';
 
-const contracts = { backup, chain, costs, drTest, duration, evidence, gate, inputProblems, internalMessages, ledger, messages, notification, people };
+const contracts = { backup, chain, costs, databaseSnapshot, drTest, duration, evidence, gate, inputProblems, internalMessages, ledger, messages, notification, people };
 
 /**
  * What all workflows of a worker share, the contract of each runbook included: bundles are made with the path of this file

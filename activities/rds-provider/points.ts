@@ -2,6 +2,7 @@ import type * as Sdk from '@aws-sdk/client-rds';
 import { ApplicationFailure } from '@temporalio/common';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { isNamed } from '../aws/failures.ts';
+import { isOfSource } from '../aws/of-source.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import type { Point, UnusablePoint } from '../dr-test/provider.ts';
 import { sourceInstance } from './instance.ts';
@@ -74,20 +75,6 @@ export async function findSnapshot({ sdk, client }: Rds, provider: RdsProvider, 
   if (snapshot.Status !== 'available') throw refuse(`the snapshot "${id}" cannot be restored: it is ${snapshot.Status}`);
   if (isSharedAndEncrypted(snapshot)) throw sharedAndEncrypted(id);
   return snapshot;
-}
-
-/**
- * Whether a snapshot, or what it was copied from, was taken of the source. By its resource id, which no other instance has; by the
- * instance's name, which one of another region or account may have too, only where the snapshot or its original is of the source's
- * account and region: so those of a former instance of that name count, which RDS lists with it.
- */
-function isOfSource({ DbiResourceId, DBInstanceIdentifier, DBSnapshotArn, SourceDBSnapshotIdentifier }: Sdk.DBSnapshot, source: Sdk.DBInstance): boolean {
-  if (DbiResourceId !== undefined && DbiResourceId === source.DbiResourceId) return true;
-  return DBInstanceIdentifier === source.DBInstanceIdentifier && regionAndAccount(SourceDBSnapshotIdentifier ?? DBSnapshotArn) === regionAndAccount(source.DBInstanceArn);
-}
-
-function regionAndAccount(arn = ''): string {
-  return arn.split(':').slice(3, 5).join(':');
 }
 
 /** Where it is another account's it has its ARN for an identifier, and RDS restores from no such one that is encrypted. */

@@ -31,11 +31,13 @@ export interface RdsEnvironment {
 }
 
 /** What of a lab stands in the configuration of its worker. */
-export interface RdsSite { root: string; region: string; subnetGroup: string; securityGroup: string; source: DBInstance; drillRegion?: string | undefined }
+export interface RdsSite { root: string; region: string; subnetGroup: string; securityGroup: string; source: DBInstance; drillRegion?: string | undefined; snapshots?: object | undefined }
 
 export interface RdsOptions {
   /** Where drills are made, when that is another region than the source's. */
   drillRegion?: string;
+  /** What is configured of snapshots. */
+  snapshots?: object;
   /** The source's identifier, and the database in it. */
   source?: { identifier: string; database: string };
   /** The configuration, in place of that of the target `shop`. */
@@ -48,20 +50,20 @@ export interface RdsOptions {
 
 const SHOP = { identifier: 'shop-prod', database: 'shop' };
 
-function configureShop({ root, region, subnetGroup, securityGroup, source, drillRegion }: RdsSite): object {
+function configureShop({ root, region, subnetGroup, securityGroup, source, drillRegion, snapshots }: RdsSite): object {
   return {
     version: 1, evidence: { directory: join(root, 'evidence') }, drills: { directory: join(root, 'drills') },
     databases: {
       shop: {
         connection: { host: source.Endpoint!.Address, port: source.Endpoint!.Port, database: 'shop', user: MASTER.name, passwordFile: join(root, 'password') },
-        provider: { kind: 'rds', instance: 'shop-prod', access: { region }, repository: join(root, 'manifests'), lookEvery: '200ms', drill: { subnetGroup, securityGroups: [securityGroup], passwordKeyFile: join(root, 'key'), prices: { currency: 'EUR', instanceHour: 0.36, gibMonth: 0.1 }, ...(drillRegion === undefined ? {} : { access: { region: drillRegion } }) } },
+        provider: { kind: 'rds', instance: 'shop-prod', access: { region }, repository: join(root, 'manifests'), lookEvery: '200ms', ...(snapshots ? { snapshots } : {}), drill: { subnetGroup, securityGroups: [securityGroup], passwordKeyFile: join(root, 'key'), prices: { currency: 'EUR', instanceHour: 0.36, gibMonth: 0.1 }, ...(drillRegion === undefined ? {} : { access: { region: drillRegion } }) } },
         manifest: { dutyCycle: 1 }, checks: [{ name: 'there are orders', sql: 'SELECT count(*) > 0 FROM orders', expect: true }],
       },
     },
   };
 }
 
-export async function startRdsEnvironment({ source: { identifier, database } = SHOP, configure = configureShop, sourceSettings, prepare, drillRegion }: RdsOptions = {}): Promise<RdsEnvironment> {
+export async function startRdsEnvironment({ source: { identifier, database } = SHOP, configure = configureShop, sourceSettings, prepare, drillRegion, snapshots }: RdsOptions = {}): Promise<RdsEnvironment> {
   const root = await mkdtemp(join(tmpdir(), 'rds-'));
   await chmod(root, 0o711);
   const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
@@ -82,7 +84,7 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
     await writeFile(join(root, 'password'), MASTER.password, { mode: 0o600 });
     await writeFile(join(root, 'key'), randomBytes(32).toString('base64'), { mode: 0o600 });
     const configurationFile = join(root, 'runbooks.yaml');
-    await writeFile(configurationFile, stringify(configure({ root, region: lab.region, subnetGroup, securityGroup, source, drillRegion })), { mode: 0o600 });
+    await writeFile(configurationFile, stringify(configure({ root, region: lab.region, subnetGroup, securityGroup, source, drillRegion, snapshots })), { mode: 0o600 });
     const credentials = await prepare?.(lab) ?? lab.credentials;
     const environment = { AWS_ENDPOINT_URL: lab.endpoint, AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey };
     const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
