@@ -1,13 +1,13 @@
-import { readdir, readFile, rm, mkdir, writeFile } from 'node:fs/promises';
+import { readdir, rm, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { Backup, ManifestRunbook } from '../../contracts/backup.ts';
-import { evidenceSchema } from '../../contracts/evidence.ts';
 import { guardianId, lockId } from '../../contracts/guardian.ts';
 import { damageBackup, readColdTables } from '../../scripts/demo/damage.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
-import { neutralEvidence, neutralHistory } from './neutral.ts';
+import { collect, type Collected } from './collect.ts';
+import { recordRds } from './record-rds.ts';
 import { startDrill, type Recorded } from './scenario.ts';
 
 /**
@@ -21,14 +21,39 @@ const ROOT = '/var/tmp/durable-runbooks/recording';
 const HERE = fileURLToPath(new URL('.', import.meta.url)).replace('/dist/test/', '/test/');
 const log = (line: string): void => void process.stderr.write(`record: ${line}\n`);
 
+/** What is recorded where: `npm run record-histories -- rds` leaves the histories of the others as they are. */
+const PARTS: Readonly<Record<string, () => Promise<Collected>>> = { demo: recordDemo, rds: () => recordRds({ root: ROOT, log }) };
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !Object.hasOwn(PARTS, name));
+if (unknown.length > 0) throw new Error(`there is no part ${unknown.join(', ')}; there are ${Object.keys(PARTS).join(', ')}`);
+
 process.env['RUNBOOKS_HOST'] = 'demo';
-await rm(ROOT, { recursive: true, force: true });
-await mkdir(join(ROOT, '..'), { recursive: true });
-const demo = await startDemoEnvironment({ scale: 0.02, seed: 1, writersPerSecond: 40, root: ROOT, log });
-try {
-  await writeAll(await record(demo));
-} finally {
-  await demo.stop();
+await writeAll(await recordParts());
+
+/** Everything is read and made neutral before anything old is removed. */
+async function recordParts(): Promise<Collected> {
+  const all: Collected = { histories: new Map(), evidence: new Map() };
+  for (const [name, record] of Object.entries(PARTS)) {
+    if (asked.length > 0 && !asked.includes(name)) continue;
+    await rm(ROOT, { recursive: true, force: true });
+    await mkdir(join(ROOT, '..'), { recursive: true });
+    const { histories, evidence } = await record();
+    for (const [file, text] of histories) all.histories.set(file, text);
+    for (const [file, text] of evidence) all.evidence.set(file, text);
+  }
+  return all;
+}
+
+async function recordDemo(): Promise<Collected> {
+  const demo = await startDemoEnvironment({ scale: 0.02, seed: 1, writersPerSecond: 40, root: ROOT, log });
+  try {
+    const { client, cases } = await record(demo);
+    const collected = await collect(client, cases, join(ROOT, 'evidence'));
+    await client.connection.close();
+    return collected;
+  } finally {
+    await demo.stop();
+  }
 }
 
 async function record({ server, ...environment }: DemoEnvironment): Promise<{ client: Client; cases: Recorded[] }> {
@@ -73,25 +98,14 @@ async function record({ server, ...environment }: DemoEnvironment): Promise<{ cl
   return { client, cases };
 }
 
-/** Everything is read and made neutral before anything old is removed. */
-async function writeAll({ client, cases }: { client: Client; cases: Recorded[] }): Promise<void> {
-  const histories = new Map<string, string>();
-  for (const { name, workflowId, runId } of cases) {
-    const handle = client.workflow.getHandle(workflowId, runId === '' ? undefined : runId);
-    histories.set(`${name}.json`, neutralHistory(await handle.fetchHistory(), workflowId));
-  }
-  await client.connection.close();
-  const evidence = new Map<string, string>();
-  for (const file of (await readdir(join(ROOT, 'evidence'))).filter((name) => name.endsWith('.json'))) {
-    const record = evidenceSchema.parse(JSON.parse(await readFile(join(ROOT, 'evidence', file), 'utf8')));
-    evidence.set(`${record.workflowId.split('/').filter((part) => part !== 'shop' && part !== 'recorded').at(-1)}.json`, neutralEvidence(record));
-  }
-  await replaceFiles(join(HERE, 'histories'), histories);
-  await replaceFiles(join(HERE, 'evidence'), evidence);
+async function writeAll({ histories, evidence }: Collected): Promise<void> {
+  await writeFiles(join(HERE, 'histories'), histories);
+  await writeFiles(join(HERE, 'evidence'), evidence);
 }
 
-async function replaceFiles(directory: string, files: ReadonlyMap<string, string>): Promise<void> {
-  await rm(directory, { recursive: true, force: true });
+/** Where all was recorded, what is not of it is removed. */
+async function writeFiles(directory: string, files: ReadonlyMap<string, string>): Promise<void> {
+  if (asked.length === 0) await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   for (const [name, text] of files) {
     await writeFile(join(directory, name), text);

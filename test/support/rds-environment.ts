@@ -20,6 +20,7 @@ export interface RdsEnvironment {
   rds: RDSClient;
   source: DBInstance;
   client: Client;
+  /** Of the Temporal server. */
   address: string;
   configurationFile: string;
   /** How the worker reaches AWS. */
@@ -38,6 +39,8 @@ export interface RdsOptions {
   drillRegion?: string;
   /** What is configured of snapshots. */
   snapshots?: object;
+  /** Where everything lies; made where it is not there, and removed at the end. */
+  directory?: string;
   /** The source's identifier, and the database in it. */
   source?: { identifier: string; database: string };
   /** The configuration, in place of that of the target `shop`. */
@@ -63,8 +66,9 @@ function configureShop({ root, region, subnetGroup, securityGroup, source, drill
   };
 }
 
-export async function startRdsEnvironment({ source: { identifier, database } = SHOP, configure = configureShop, sourceSettings, prepare, drillRegion, snapshots }: RdsOptions = {}): Promise<RdsEnvironment> {
-  const root = await mkdtemp(join(tmpdir(), 'rds-'));
+export async function startRdsEnvironment({ source: { identifier, database } = SHOP, configure = configureShop, sourceSettings, prepare, drillRegion, snapshots, directory }: RdsOptions = {}): Promise<RdsEnvironment> {
+  const root = directory ?? await mkdtemp(join(tmpdir(), 'rds-'));
+  await mkdir(root, { recursive: true });
   await chmod(root, 0o711);
   const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
   const stop = async () => { for (const end of stops.splice(0).reverse()) await end().catch((error: unknown) => console.error(error)); };
