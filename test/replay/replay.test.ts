@@ -46,6 +46,7 @@ describe('the committed histories', () => {
     expect(names).toEqual(expect.arrayContaining([
       'backup.json', 'manifest.json', 'dr-test-sound.json', 'dr-test-unsound.json', 'dr-test-damaged.json', 'dr-test-cancelled.json',
       'dr-test-rejected.json', 'dr-test-aborted-at-gate.json', 'guardian-sound.json', 'guardian-cancelled.json', 'guardian-terminated.json', 'lock.json', 'guardian-asked-late.json',
+      'database-snapshot-sound.json', 'database-snapshot-aborted.json',
     ]));
   });
 
