@@ -44,7 +44,7 @@ export async function startSnapshotLab(): Promise<SnapshotLab> {
   }) as unknown as Configuration;
   return {
     lab, here, region: rdsClient(await labElsewhere(lab, { region: OTHER_REGION })), account: rdsClient(await labElsewhere(lab, { role: OTHER_ROLE })),
-    run: ((name, input, settings = {}) => {
+    run: (async (name, input, settings = {}) => {
       const activity = createSnapshotActivities({ configuration: configured(settings), earlierSteps: () => Promise.resolve([]) })[name] as (given: unknown) => Promise<unknown>;
       return new MockActivityEnvironment().run<[unknown], unknown, typeof activity>(activity, input);
     }) as SnapshotLab['run'],
