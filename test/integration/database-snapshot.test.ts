@@ -55,6 +55,16 @@ describe('database-snapshot', () => {
     expect(await namesOf(environment.rds)).toContain('by-hand');
   }, 90_000);
 
+  it('is one snapshot, though the worker is killed while it is made', async () => {
+    const [before = []] = await ours();
+    const handle = await underWay();
+    await environment.replaceWorker();
+    await soon();
+    const { snapshot } = await handle.result() as DatabaseSnapshotResult;
+    const [after = []] = await ours();
+    expect(after.filter((name) => !before.includes(name))).toEqual([snapshot.id]);
+  }, 90_000);
+
   it.each([['aborted', 'ABORTED'], ['terminated', 'TERMINATED']] as const)('leaves nothing when it is %s while its snapshot is made', async (how, type) => {
     const before = await ours();
     const handle = await underWay();

@@ -28,6 +28,8 @@ export interface RdsEnvironment {
   root: string;
   /** Runs a runbook on the only target to its end; answers its evidence and why it failed, if it did. */
   run: (type: string, input?: object) => Promise<EndedDrill>;
+  /** Kills the worker, and starts another. */
+  replaceWorker: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -91,13 +93,18 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
     await writeFile(configurationFile, stringify(configure({ root, region: lab.region, subnetGroup, securityGroup, source, drillRegion, snapshots })), { mode: 0o600 });
     const credentials = await prepare?.(lab) ?? lab.credentials;
     const environment = { AWS_ENDPOINT_URL: lab.endpoint, AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey };
-    const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
+    const startWorker = () => startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
+    let worker = await startWorker();
     stops.push(() => worker.signal('SIGTERM'));
     const temporal = await Connection.connect({ address: server.address });
     stops.unshift(() => temporal.close());
     const client = new Client({ connection: temporal });
     return {
       lab, rds, source, client, address: server.address, configurationFile, environment, root, stop,
+      async replaceWorker() {
+        await worker.signal('SIGKILL');
+        worker = await startWorker();
+      },
       run: async (type, input = {}) => drillEnd({ client }, await client.workflow.start(type, { workflowId: `${type}/shop/${randomBytes(4).toString('hex')}`, taskQueue: 'runbooks', args: [input] })),
     };
   } catch (error) {
