@@ -80,7 +80,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
       ] satisfies Check[];
     }),
 
-    openPlace: (call) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call))),
+    openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), signal)),
     closePlace: (call) => asking('removing the copy', (rds) => closePlace(rds, provider, identityOf(call))),
     provePlaceAbsent: (call) => asking('proving that the copy is gone', (rds) => provePlaceAbsent(rds, identityOf(call))),
 

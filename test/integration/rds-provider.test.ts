@@ -76,6 +76,21 @@ describe('a drill in RDS', () => {
     expect(await instances()).toEqual(['prod available']);
   }, 60_000);
 
+  it('is not begun by who was stopped until after their time, nor does what they made too late stay', async () => {
+    const { provider, ref } = drill();
+    const over = new Error('over');
+    await expect(provider.openPlace(ref, AbortSignal.abort(over))).rejects.toBe(over);
+    expect(await answered('CreateDBParameterGroup')).toEqual([]);
+    const late = new AbortController();
+    await lab.control.fault({ kind: 'slow', action: 'CreateDBParameterGroup', seconds: 0.5 });
+    const opening = provider.openPlace(ref, late.signal);
+    await vi.waitUntil(async () => (await answered('CreateDBParameterGroup')).length > 0);
+    late.abort(over);
+    await expect(opening).rejects.toBe(over);
+    expect(await answered('CreateDBParameterGroup')).toEqual([200]);
+    expect((await provider.provePlaceAbsent(ref)).found).toEqual([]);
+  }, 60_000);
+
   it('cannot be made once its place is closed', async () => {
     const { provider, ref, restore } = drill();
     await provider.openPlace(ref);
@@ -118,7 +133,10 @@ describe('what is not ours', () => {
     for (const attempt of [restore, () => provider.address(ref), () => provider.closePlace(ref)]) await expect(attempt()).rejects.toMatchObject({ type: 'FENCED', message: expect.stringContaining("is not this run's") as string });
     expect(await instances()).toContain(`${name} available`);
     expect(await answered('DeleteDBInstance')).toEqual([]);
-    expect((await provider.provePlaceAbsent(ref)).found).toContain(`RDS instance ${name} is available`);
+    // What is the drill's is gone all the same.
+    const { found } = await provider.provePlaceAbsent(ref);
+    expect(found).toContain(`RDS instance ${name} is available`);
+    expect(found).not.toContain(`parameter group ${name} exists`);
   }, 60_000);
 
   it('the source is neither changed nor deleted, also where it has the name and the tags of a drill', async () => {
