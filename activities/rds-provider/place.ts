@@ -20,6 +20,7 @@ export async function openPlace(rds: Rds, provider: RdsProvider, drill: DrillIde
   const name = drillName(drill);
   const source = await sourceInstance(rds, provider.instance);
   const ofSource = source.DBParameterGroups?.[0]?.DBParameterGroupName ?? '';
+  if (ofSource === name || isSame(provider.instance, name)) throw ApplicationFailure.nonRetryable(`the source ${provider.instance} has the name of this drill, or its parameter group has; nothing is done with it`, 'FENCED');
   const common = { Tags: drillTags(drill) };
   const Description = 'of a drill of durable-runbooks';
   // Who was stopped until now may have been closed meanwhile.
@@ -40,6 +41,11 @@ export async function openPlace(rds: Rds, provider: RdsProvider, drill: DrillIde
   await client.send(new sdk.ModifyDBParameterGroupCommand({ DBParameterGroupName: name, Parameters: HARMLESS }));
 }
 
+/** RDS takes identifiers in capitals as well. */
+function isSame(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
 function isOver(signal: AbortSignal | undefined): boolean {
   try {
     signal?.throwIfAborted();
@@ -57,6 +63,7 @@ const DELETING_MS = 9 * 60_000;
  */
 export async function closePlace(rds: Rds, provider: RdsProvider, drill: DrillIdentity): Promise<string[]> {
   const name = drillName(drill);
+  if (isSame(provider.instance, name)) throw ApplicationFailure.nonRetryable(`the source ${provider.instance} has the name of this drill; nothing is done with it, nor with its parameter group`, 'FENCED');
   const destroyed = new Set<string>();
   for (const end = Date.now() + DELETING_MS; Date.now() < end;) {
     const copy = await destroyInstance(rds, provider, drill).catch(failureIfFenced);

@@ -139,6 +139,33 @@ describe('what is not ours', () => {
     expect(found).not.toContain(`parameter group ${name} exists`);
   }, 60_000);
 
+  it.each(['its name', 'its name in capitals', 'its parameter group'])('the source is neither changed nor deleted by a drill whose configuration gives the source %s', async (what) => {
+    const { provider, ref, name, restore } = drill();
+    await provider.openPlace(ref);
+    await restore();
+    const instance = what === 'its parameter group' ? 'prod' : what === 'its name' ? name : name.toUpperCase();
+    if (what === 'its parameter group') {
+      // As a drill that somebody took into production.
+      await rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'prod', DBParameterGroupName: name, ApplyImmediately: true }));
+      await vi.waitUntil(async () => (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'prod' }))).DBInstances?.[0]?.DBParameterGroups?.[0]?.DBParameterGroupName === name);
+      await untilModified(rds, 'prod');
+    }
+    await lab.control.clearCalls();
+    const confused = rdsProvider({ settings, provider: { ...settings.provider, instance }, database: 'shop', earlierRestores: () => Promise.resolve([]) });
+    const plan = { creates: { leaseMs: 60_000 }, recoverTo: null, recoveryPoint: { takenAt: '2026-11-30T00:00:00.000Z' } } as DrillPlan;
+    const others = [() => confused.closePlace(ref), () => confused.address(ref), () => confused.restore(ref, plan, { signal: new AbortController().signal, onProgress: () => undefined })];
+    for (const attempt of [() => confused.openPlace(ref), ...(instance === 'prod' ? [] : others)]) await expect(attempt()).rejects.toMatchObject({ type: 'FENCED' });
+    const changing = (await lab.control.calls()).filter(({ action }) => !/^(Describe|List)/.test(action));
+    expect(changing.map(({ action }) => action)).toEqual([]);
+    expect(await instances()).toEqual(expect.arrayContaining([`${name} available`, 'prod available']));
+    if (instance === 'prod') {
+      await rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'prod', DBParameterGroupName: 'default.postgres18', ApplyImmediately: true }));
+      await vi.waitUntil(async () => (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'prod' }))).DBInstances?.[0]?.DBParameterGroups?.[0]?.DBParameterGroupName !== name);
+      await untilModified(rds, 'prod');
+    }
+    await provider.closePlace(ref);
+  }, 60_000);
+
   it('the source is neither changed nor deleted, also where it has the name and the tags of a drill', async () => {
     const { provider, ref, name, restore } = drill();
     await provider.openPlace(ref);
