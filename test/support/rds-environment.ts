@@ -7,7 +7,7 @@ import { Client, Connection } from '@temporalio/client';
 import { stringify } from 'yaml';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
-import { startWorkerProcess } from '../faults/worker-process.ts';
+import { startWorkerProcess, type WorkerProcess } from '../faults/worker-process.ts';
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
 import { callByQuery } from './aws-lab-call.ts';
 import { drillEnd, type EndedDrill } from './drill-run.ts';
@@ -20,12 +20,16 @@ export interface RdsEnvironment {
   source: DBInstance;
   client: Client;
   root: string;
+  worker: WorkerProcess;
+  /** Another one, with the same configuration. */
+  startWorker: () => Promise<WorkerProcess>;
   /** Runs a runbook on the target `shop` to its end; answers its evidence and why it failed, if it did. */
   run: (type: string, input?: object) => Promise<EndedDrill>;
   stop: () => Promise<void>;
 }
 
-export async function startRdsEnvironment(): Promise<RdsEnvironment> {
+/** @param settings of the database and of the whole configuration, beside the usual ones */
+export async function startRdsEnvironment(settings: { shop?: object; root?: object } = {}): Promise<RdsEnvironment> {
   const root = await mkdtemp(join(tmpdir(), 'rds-'));
   await chmod(root, 0o711);
   const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
@@ -46,23 +50,28 @@ export async function startRdsEnvironment(): Promise<RdsEnvironment> {
     await writeFile(join(root, 'key'), randomBytes(32).toString('base64'), { mode: 0o600 });
     const configurationFile = join(root, 'runbooks.yaml');
     await writeFile(configurationFile, stringify({
-      version: 1, evidence: { directory: join(root, 'evidence') }, drills: { directory: join(root, 'drills') },
+      version: 1, ...settings.root, evidence: { directory: join(root, 'evidence') }, drills: { directory: join(root, 'drills') },
       databases: {
         shop: {
           connection: { host: source.Endpoint!.Address, port: source.Endpoint!.Port, database: 'shop', user: MASTER.name, passwordFile: join(root, 'password') },
           provider: { kind: 'rds', instance: 'shop-prod', access: { region: lab.region }, repository: join(root, 'manifests'), lookEvery: '200ms', drill: { subnetGroup, securityGroups: [securityGroup], passwordKeyFile: join(root, 'key') } },
           manifest: { dutyCycle: 1 }, checks: [{ name: 'there are orders', sql: 'SELECT count(*) > 0 FROM orders', expect: true }],
+          ...settings.shop,
         },
       },
     }), { mode: 0o600 });
     const environment = { AWS_ENDPOINT_URL: lab.endpoint, AWS_ACCESS_KEY_ID: lab.credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: lab.credentials.secretAccessKey };
-    const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
-    stops.push(() => worker.signal('SIGTERM'));
+    const startWorker = async (): Promise<WorkerProcess> => {
+      const started = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
+      stops.push(() => started.signal('SIGTERM'));
+      return started;
+    };
+    const worker = await startWorker();
     const temporal = await Connection.connect({ address: server.address });
     stops.unshift(() => temporal.close());
     const client = new Client({ connection: temporal });
     return {
-      lab, rds, source, client, root, stop,
+      lab, rds, source, client, root, worker, startWorker, stop,
       run: async (type, input = {}) => drillEnd({ client }, await client.workflow.start(type, { workflowId: `${type}/shop/${randomBytes(4).toString('hex')}`, taskQueue: 'runbooks', args: [input] })),
     };
   } catch (error) {
