@@ -56,7 +56,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
 
     checkDrillIsPossible: ({ plan }) => longActivity(({ signal }) => providerOf(plan.database).preflight(plan, signal)),
 
-    openDrillPlace: (call) => longActivity(() => providerOf(call.database).openPlace(call)),
+    openDrillPlace: (call) => longActivity(({ signal }) => providerOf(call.database).openPlace(call, signal)),
 
     copyBackup: ({ drill, plan }) => longActivity(async (tools) => {
       const started = performance.now();

@@ -8,6 +8,8 @@ const LISTED = 20;
 /** A comparison as checks: one that passed, or one for each thing that differs, named so that a person can go and look. */
 export function comparisonChecks(result: ComparisonResult): Check[] {
   const { differences, database } = result;
+  // Why is among what was not verified.
+  if (differences.length === 0 && !result.equal) return [{ name: `contents of ${database}`, outcome: 'skipped', detail: 'nothing was compared' }];
   if (differences.length === 0) return [{ name: `${result.compared.tables === 0 && result.counted.tables > 0 ? 'definitions and counts' : 'contents'} of ${database}`, outcome: 'passed', detail: whatIsEqual(result) }];
   const listed = differences.slice(0, LISTED).map((difference): Check => ({ ...describe(difference), outcome: 'failed' }));
   if (differences.length > LISTED) listed.push({ name: `contents of ${database}`, outcome: 'failed', detail: `and ${differences.length - LISTED} more differences` });

@@ -112,7 +112,7 @@ export interface RecoveryProvider {
   /** Looks whether this host can carry the restore. Throws one `PREFLIGHT` failure that names everything wrong. */
   preflight(plan: DrillPlan, signal: AbortSignal): Promise<Check[]>;
 
-  openPlace(call: DrillPlaceCall): Promise<void>;
+  openPlace(call: DrillPlaceCall, signal?: AbortSignal): Promise<void>;
   /** Revokes the fence and destroys; returns what it destroyed. Refuses what is the source's. */
   closePlace(call: DrillPlaceCall): Promise<string[]>;
   provePlaceAbsent(call: DrillPlaceCall): Promise<AbsenceProof>;

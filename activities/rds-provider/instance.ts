@@ -28,7 +28,8 @@ export async function sourceInstance(rds: Rds, identifier: string): Promise<Sdk.
  */
 export function requireOurs(instance: Sdk.DBInstance, drill: DrillIdentity, source: string): void {
   const { DBInstanceIdentifier: identifier = '', TagList } = instance;
-  if (identifier !== source && isOfDrill(TagList, drill)) return;
+  // RDS takes identifiers in capitals as well, and says them in small letters.
+  if (identifier.toLowerCase() !== source.toLowerCase() && isOfDrill(TagList, drill)) return;
   throw ApplicationFailure.nonRetryable(`the RDS instance "${identifier}" is not this run's: it lacks its tags, so nothing is done with it`, 'FENCED');
 }
 

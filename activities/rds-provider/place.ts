@@ -15,59 +15,97 @@ const HARMLESS = [{ ParameterName: 'max_logical_replication_workers', ParameterV
 /**
  * Opens the fence: a parameter group of the drill's own, with the source's settings. RDS restores nothing into a group that is
  * not there, and removes none that is in use, so that whoever holds a fence that was revoked cannot create the copy any more.
+ * The fence itself has none: `signal` says whether this attempt is still the one that opens it.
  */
-export async function openPlace({ source: there, drills }: RdsPlaces, provider: RdsProvider, drill: DrillIdentity): Promise<void> {
+export async function openPlace({ source: there, drills }: RdsPlaces, provider: RdsProvider, drill: DrillIdentity, signal?: AbortSignal): Promise<void> {
   const { sdk, client } = drills;
   const name = drillName(drill);
   const source = await sourceInstance(there, provider.instance);
   const ofSource = source.DBParameterGroups?.[0]?.DBParameterGroupName ?? '';
   const settings = isElsewhere(provider) ? await readGroup(there, ofSource) : { family: familyOfDefault(ofSource), parameters: [] };
+  if (ofSource === name || isSame(provider.instance, name)) throw ApplicationFailure.nonRetryable(`the source ${provider.instance} has the name of this drill, or its parameter group has; nothing is done with it`, 'FENCED');
   const common = { Tags: drillTags(drill) };
   const Description = 'of a drill of durable-runbooks';
+  // Who was stopped until now may have been closed meanwhile.
+  signal?.throwIfAborted();
+  let made = true;
   try {
     // Those that RDS made cannot be copied, and have nothing of their own; and no group can be copied into another region or account.
     if (settings.family !== undefined) await client.send(new sdk.CreateDBParameterGroupCommand({ ...common, DBParameterGroupName: name, DBParameterGroupFamily: settings.family, Description }));
     else await client.send(new sdk.CopyDBParameterGroupCommand({ ...common, SourceDBParameterGroupIdentifier: ofSource, TargetDBParameterGroupIdentifier: name, TargetDBParameterGroupDescription: Description }));
   } catch (error) {
     if (!isNamed(error, 'DBParameterGroupAlreadyExists')) throw error;
+    made = false;
     await requireOurGroup(drills, name, drill);
   }
+  // Stopped in the middle of asking: what was made too late, nobody else would remove.
+  if (made && isOver(signal)) await deleteGroup(drills, name, drill);
+  signal?.throwIfAborted();
   await setParameters(drills, name, [...settings.parameters, ...HARMLESS]);
+}
+
+/** RDS takes identifiers in capitals as well. */
+function isSame(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
+function isOver(signal: AbortSignal | undefined): boolean {
+  try {
+    signal?.throwIfAborted();
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 const DELETING_MS = 9 * 60_000;
 
-/** Deletes the copy with its backups, then the group that is the fence; as often as a predecessor that stalled makes it anew. */
+/**
+ * Deletes the copy with its backups, then the group that is the fence; as often as a predecessor that stalled makes it anew.
+ * @throws ApplicationFailure `FENCED` where something has the copy's name that is not the drill's, after what is the drill's is gone
+ */
 export async function closePlace(rds: Rds, provider: RdsProvider, drill: DrillIdentity): Promise<string[]> {
-  const { sdk, client } = rds;
   const name = drillName(drill);
+  if (isSame(provider.instance, name)) throw ApplicationFailure.nonRetryable(`the source ${provider.instance} has the name of this drill; nothing is done with it, nor with its parameter group`, 'FENCED');
   const destroyed = new Set<string>();
   for (const end = Date.now() + DELETING_MS; Date.now() < end;) {
-    if (await destroyInstance(rds, provider, drill)) destroyed.add(`RDS instance ${name}`);
+    const copy = await destroyInstance(rds, provider, drill).catch(failureIfFenced);
+    if (copy === 'deleted') destroyed.add(`RDS instance ${name}`);
     try {
-      if (!await findGroup(rds, name)) return [...destroyed];
-      await requireOurGroup(rds, name, drill);
-      await client.send(new sdk.DeleteDBParameterGroupCommand({ DBParameterGroupName: name })).catch((error: unknown) => {
-        // The reply to a call before was lost.
-        if (!isNamed(error, 'DBParameterGroupNotFound')) throw error;
-      });
-      destroyed.add(`parameter group ${name}`);
+      if (await deleteGroup(rds, name, drill)) destroyed.add(`parameter group ${name}`);
+      else if (typeof copy === 'string') return [...destroyed];
     } catch (error) {
       if (!isNamed(error, 'InvalidDBParameterGroupState')) throw error;
       // In use: something was made in it between the two.
       await sleep(provider.lookEvery);
     }
+    if (typeof copy !== 'string') throw copy;
   }
   throw ApplicationFailure.create({ message: `RDS is still deleting ${name}`, type: 'UNAVAILABLE', nonRetryable: false });
 }
 
+function failureIfFenced(error: unknown): ApplicationFailure {
+  if (error instanceof ApplicationFailure && error.type === 'FENCED') return error;
+  throw error;
+}
+
 /** Whether there was one. */
-async function destroyInstance(rds: Rds, provider: RdsProvider, drill: DrillIdentity): Promise<boolean> {
+async function deleteGroup(rds: Rds, name: string, drill: DrillIdentity): Promise<boolean> {
+  if (!await findGroup(rds, name)) return false;
+  await requireOurGroup(rds, name, drill);
+  await rds.client.send(new rds.sdk.DeleteDBParameterGroupCommand({ DBParameterGroupName: name })).catch((error: unknown) => {
+    // The reply to a call before was lost.
+    if (!isNamed(error, 'DBParameterGroupNotFound')) throw error;
+  });
+  return true;
+}
+
+async function destroyInstance(rds: Rds, provider: RdsProvider, drill: DrillIdentity): Promise<'deleted' | 'none'> {
   const { sdk, client } = rds;
   const name = drillName(drill);
   for (let existed = false; ; existed = true) {
     const instance = await findInstance(rds, name);
-    if (!instance) return existed;
+    if (!instance) return existed ? 'deleted' : 'none';
     requireOurs(instance, drill, provider.instance);
     if (instance.DBInstanceStatus !== 'deleting') {
       if (instance.DeletionProtection) await client.send(new sdk.ModifyDBInstanceCommand({ DBInstanceIdentifier: name, DeletionProtection: false, ApplyImmediately: true }));

@@ -7,6 +7,7 @@ import { ec2Client } from '../aws/ec2-client.ts';
 import { explainAws } from '../aws/failures.ts';
 import { sqsClient } from '../aws/sqs-client.ts';
 import type { DrillRef } from '../dr-test/drill-activities.ts';
+import { systemIdentifierOf } from '../dr-test/other-cluster.ts';
 import type { LostCommits, RecoveryProvider } from '../dr-test/provider.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
 import { lastCommitUntil, lostByStamps } from './commit-stamps.ts';
@@ -83,7 +84,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     limits: () => asking('looking at the source instance', async (rds) => limitsOf(await sourceInstance(rds.source, provider.instance))),
     preflight: (plan) => asking('looking whether RDS can restore', (rds) => checkRds(rds, { provider, pointId: plan.recoveryPoint.id, network })),
 
-    openPlace: (call) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call))),
+    openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), signal)),
     closePlace: (call) => asking('removing the copy', (rds) => closePlace(rds.drills, provider, identityOf(call))),
     provePlaceAbsent: (call) => asking('proving that the copy is gone', (rds) => provePlaceAbsent(rds.drills, identityOf(call))),
 
@@ -123,7 +124,10 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     async lostCommits(drill, { until, source }): Promise<LostCommits> {
       const unknown = (unread: string): LostCommits => ({ commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'archive', unread });
       if (!source) return unknown('nobody but the source knows what it committed');
-      const lost = await withClient((await reach(drill))(connection.database), (copy) => lostByStamps(copy, source, until));
+      const lost = await withClient((await reach(drill))(connection.database), async (copy) => {
+        const [ours, theirs] = [await systemIdentifierOf(copy), await systemIdentifierOf(source)];
+        return ours === theirs ? lostByStamps(copy, source, until) : `the copy is of cluster ${ours}, and the source is cluster ${theirs}`;
+      });
       return typeof lost === 'string' ? unknown(lost) : { ...lost, maintenance: 0, knownFrom: 'source', unread: null, countedIn: 'the times of commits that the source and the copy keep' };
     },
   };

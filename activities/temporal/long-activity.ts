@@ -8,12 +8,12 @@ const HEARTBEAT_MS = 1_500;
 
 /**
  * Runs something long inside an activity: heartbeats with the latest progress while it runs, hands it a signal that
- * cancellation and a stall abort, and turns what it throws after that into a cancellation.
+ * cancellation and a stall abort, also one until after the end of its time, and turns what it throws after that into a cancellation.
  */
 export async function longActivity<T>(work: (tools: { signal: AbortSignal; onProgress: (progress: ActivityProgress) => void }) => Promise<T>): Promise<T> {
   const context = Context.current();
   let latest: ActivityProgress | undefined;
-  const { signal, beat } = stallAwareSignal({ cancellation: context.cancellationSignal, heartbeatTimeoutMs: context.info.heartbeatTimeoutMs });
+  const { signal, beat } = stallAwareSignal({ cancellation: context.cancellationSignal, heartbeatTimeoutMs: context.info.heartbeatTimeoutMs, startToCloseTimeoutMs: context.info.startToCloseTimeoutMs });
   context.heartbeat();
   const heart = setInterval(() => {
     beat();

@@ -83,15 +83,21 @@ export async function damageBackup(input: DamageBackupInput): Promise<Damage> {
     await rm(path);
     return done(`${published} (${table.name}) removed`, published, table.path);
   }
+  const what = await breakPage({ path, page, table, kind, random });
+  if (kind === 'flippedBit') return done(`${what} of page ${page} in ${published} (${table.name})`, published, table.path, table.name);
+  await forgeHashes(backup, published);
+  return done(`${what} on page ${page} of ${table.name}, with right checksums and hashes`, table.name);
+}
+
+/** Breaks one page of a table, or the rows on it with a right checksum; says how. `page` counts from the table's beginning, `path` is of the file that holds it. */
+export async function breakPage({ path, page, table, kind, random }: { path: string; page: number; table: ColdTable; kind: DamageKind; random: () => number }): Promise<string> {
   const content = await readFile(path);
   const at = (page % pagesPerFile) * pageSize;
   const bytes = content.subarray(at, at + pageSize);
   const what = kind === 'flippedBit' ? flipBit(bytes, random) : changeRows(kind, bytes, table, random);
   if (kind !== 'flippedBit') sealPage(bytes, page);
   await replaceFile(path, content);
-  if (kind === 'flippedBit') return done(`${what} of page ${page} in ${published} (${table.name})`, published, table.path, table.name);
-  await forgeHashes(backup, published);
-  return done(`${what} on page ${page} of ${table.name}, with right checksums and hashes`, table.name);
+  return what;
 }
 
 function flipBit(bytes: Buffer, random: () => number): string {

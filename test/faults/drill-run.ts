@@ -38,9 +38,9 @@ export class DrillRun {
     this.#evidenceWriter = client.workflow.getHandle(evidenceWriterId({ workflowId: started.workflowId, runId: started.signaledRunId }));
   }
 
-  static async start(client: Client): Promise<DrillRun> {
+  static async start(client: Client, input: Record<string, unknown> = {}): Promise<DrillRun> {
     const started = await client.workflow.signalWithStart(DrTest.type, {
-      workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ requester: 'faults' }], signal: 'pause', signalArgs: [],
+      workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ requester: 'faults', ...input }], signal: 'pause', signalArgs: [],
     });
     return new DrillRun(client, started);
   }

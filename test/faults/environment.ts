@@ -11,25 +11,22 @@ import { startProduction, type Production } from '../../scripts/demo/production.
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
 import { archiveUpToNow } from '../support/wal-segments.ts';
+import { drillProcesses, isCopying, postmasters, type HostProcess } from './host-processes.ts';
+import { findLeftovers } from './leftovers.ts';
+import type { Scene } from './scene.ts';
+import { readSource } from './source-state.ts';
+import { watchPlace } from './watch-place.ts';
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
 import { withClient } from '../support/user-clients.ts';
 
 /** Everything that faults strike, from nothing: a server that keeps its state, a small production, a backup, a worker. */
-export interface Environment {
+export interface Environment extends Scene {
   readonly root: string;
   readonly drillsDirectory: string;
-  readonly evidenceDirectory: string;
   readonly production: Production;
-  readonly client: Client;
-  /** The worker of this host that cases strike first. */
-  worker: WorkerProcess;
   server: TemporalServer;
-  /** Starts another worker; of this host, or of one that poses as another. */
-  startWorker(options?: { host?: string }): Promise<WorkerProcess>;
   /** kill -9 of the Temporal server; then another on the same port and file. Returns whether it was there to be killed. */
   restartServer(): Promise<boolean>;
-  /** Ends everything and removes its files. Can be called twice. */
-  stop(): Promise<void>;
 }
 
 /** How long the host of a drill may be silent here. */
@@ -81,6 +78,10 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
     const environment: Environment = {
       root, drillsDirectory: join(root, 'drills'), evidenceDirectory: join(root, 'evidence'), production, client: new Client({ connection }), server,
       worker: await startWorker(), startWorker, stop,
+      readOthers: () => readSource(environment),
+      findLeftovers: (run) => findLeftovers(environment, run),
+      watch: (run) => watchPlace(run.owner, environment.drillsDirectory),
+      isUnderWay: (activity, run) => UNDER_WAY[activity]?.(drillProcesses({ owner: run.owner, drillsDirectory: environment.drillsDirectory })) ?? true,
       async restartServer() {
         const old = environment.server;
         process.kill(old.pid, 'SIGKILL');
@@ -97,6 +98,14 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
     throw error;
   }
 }
+
+/** What a worker lets other processes do for it. */
+const UNDER_WAY: Record<string, (processes: readonly HostProcess[]) => boolean> = {
+  copyBackup: (processes) => processes.some(isCopying),
+  recoverToManifest: (processes) => postmasters(processes).length > 0,
+  recoverToEnd: (processes) => postmasters(processes).length > 0,
+  compareWithManifest: (processes) => processes.some(({ command }) => /^postgres: .* (SELECT|SAVEPOINT|idle in transaction)/.test(command)),
+};
 
 /** On a host under load the embedded server now and then gives up while it starts. */
 async function startServerPatiently(options: Parameters<typeof startTemporalServer>[0]): Promise<TemporalServer> {

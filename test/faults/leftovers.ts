@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DrillRun } from './drill-run.ts';
 import type { Environment } from './environment.ts';
+import type { Scene } from './scene.ts';
 import { drillProcesses, processesWithOpenFiles } from './host-processes.ts';
 import { readSourceSessions } from './source-state.ts';
 
@@ -23,9 +24,9 @@ export async function findLeftovers(environment: Environment, run: DrillRun): Pr
 }
 
 /** Looks until nothing is left, at most so long; gives what is left then. */
-export async function leftoversAfter(environment: Environment, run: DrillRun, withinMs: number): Promise<string[]> {
+export async function leftoversAfter(scene: Scene, run: DrillRun, withinMs: number): Promise<string[]> {
   for (const end = Date.now() + withinMs; ; await sleep(100)) {
-    const left = await findLeftovers(environment, run);
+    const left = await scene.findLeftovers(run);
     if (left.length === 0 || Date.now() > end) return left;
   }
 }

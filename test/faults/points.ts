@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DrillRun } from './drill-run.ts';
-import { drillProcesses, isCopying, postmasters, type HostProcess } from './host-processes.ts';
+import type { Scene } from './scene.ts';
 import type { Timeline } from './timeline.ts';
 
 /** Where in a run a fault strikes. */
@@ -11,17 +11,17 @@ export interface Point {
   step: string;
   /** The activity that must be at work; null where people or the lock are waited for. */
   activity: string | null;
+  /** What people call it, where that is not the step. */
+  label?: string;
 }
 
-export const nameOf = ({ where, step }: Point): string => `${where} ${step}`;
+export const nameOf = ({ where, step, label }: Point): string => `${where} ${label ?? step}`;
 
-/** What a worker lets others do for it: the fault waits until that is under way, so that it strikes in the middle. */
-const AT_WORK: Record<string, (processes: readonly HostProcess[]) => boolean> = {
-  copyBackup: (processes) => processes.some(isCopying),
-  recoverToManifest: (processes) => postmasters(processes).length > 0,
-  recoverToEnd: (processes) => postmasters(processes).length > 0,
-  compareWithManifest: (processes) => processes.some(({ command }) => /^postgres: .* (SELECT|SAVEPOINT|idle in transaction)/.test(command)),
-};
+/** Inside these activities. */
+export const inside = (activities: readonly string[]) => ({ where, activity }: Point): boolean => where === 'inside' && activities.includes(activity ?? '');
+
+/** Whose activity is at work at a point: places are opened, closed and looked for by guardians. */
+export const actorOf = ({ activity }: Point): 'run' | 'guardian' => (/^(open|close|prove)/.test(activity ?? '') ? 'guardian' : 'run');
 
 /**
  * The points of a run, from a healthy run's history: before and inside each step that it had, and during each phase that
@@ -39,33 +39,41 @@ export function pointsOf(run: Timeline, guardian: Timeline): Point[] {
   return points;
 }
 
-/** Leads a run to a point. Returns false when the run went past it; then a fresh run must be tried. */
-export async function reach(run: DrillRun, point: Point, drillsDirectory: string): Promise<boolean> {
+/**
+ * Leads a run to a point. Returns false when the run went past it; then a fresh run must be tried.
+ * @param release gives the target to a run that waits for it, where that is what the point comes after
+ */
+export async function reach(run: DrillRun, point: Point, scene: Scene, release: () => void): Promise<boolean> {
   if (point.where === 'before') return run.pauseBefore(point.step);
   if (point.where === 'inside') {
     if (!(await run.pauseBefore(point.step))) return false;
+    await scene.linger?.(point);
     await run.resume();
-    return atWork(run, point, drillsDirectory);
+    return atWork(run, point, scene);
   }
   if (point.step.startsWith('gate')) return (await run.awaitPhaseOrPause(point.step)) === point.step;
   run.drive();
   const after = point.step === 'evidence' ? 'succeeded' : 'tearing down';
   // Nothing holds the run there.
   if (point.activity === null) return (await run.awaitPhase(new RegExp(`^(${point.step}|${after})$`), 5)) === point.step;
-  return atWork(run, point, drillsDirectory);
+  if (scene.linger) {
+    await run.awaitPhase(new RegExp(`^(${point.step}|evidence|${after})$`), 5);
+    await scene.linger(point);
+  }
+  if (point.step === 'waiting for the lock') release();
+  return atWork(run, point, scene);
 }
 
 /** Waits until the point's activity is at work; false when it has ended already. */
-async function atWork(run: DrillRun, point: Point, drillsDirectory: string): Promise<boolean> {
-  const of = point.step === 'tearing down' ? 'guardian' : 'run';
+async function atWork(run: DrillRun, point: Point, scene: Scene): Promise<boolean> {
+  const of = actorOf(point);
   let seen = false;
   for (const end = Date.now() + 60_000; Date.now() < end; await sleep(10)) {
     const found = (await run.pending(of).catch(() => [])).find((activity) => activity.type === point.activity);
     if (!found && (seen || await hasEnded(run, point))) return false;
     if (!found?.started) continue;
     seen = true;
-    const condition = point.where === 'inside' ? AT_WORK[found.type] : undefined;
-    if (!condition || condition(drillProcesses({ owner: run.owner, drillsDirectory }))) return true;
+    if (point.where !== 'inside' || scene.isUnderWay(found.type, run)) return true;
   }
   return false;
 }
@@ -75,7 +83,7 @@ let looks = 0;
 async function hasEnded(run: DrillRun, point: Point): Promise<boolean> {
   looks += 1;
   if (looks % 50 !== 0) return false;
-  const timeline = point.step === 'tearing down' ? await run.guardianTimeline() : await run.timeline();
+  const timeline = actorOf(point) === 'guardian' ? await run.guardianTimeline() : await run.timeline();
   return timeline?.activities.some((activity) => activity.type === point.activity && activity.completed) ?? false;
 }
 
@@ -88,6 +96,6 @@ export function wasAt(point: Point, strikeAtMs: number, run: Timeline, guardian:
   const spans = run.phases.filter(({ name }) => name === phase);
   if (!spans.some(({ fromMs, untilMs }) => fromMs <= strikeAtMs + 1 && strikeAtMs <= untilMs + 1)) return false;
   if (point.activity === null || point.where === 'before') return true;
-  const timeline = point.step === 'tearing down' ? guardian : run;
+  const timeline = actorOf(point) === 'guardian' ? guardian : run;
   return timeline?.activities.some(({ type, scheduledMs, endedMs }) => type === point.activity && scheduledMs <= strikeAtMs + 1 && strikeAtMs <= endedMs + 1) ?? false;
 }

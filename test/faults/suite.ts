@@ -1,8 +1,19 @@
 import { DrillRun } from './drill-run.ts';
-import { startEnvironment, type Environment } from './environment.ts';
-import { FAULTS } from './faults.ts';
+import type { Fault } from './fault.ts';
 import { pointsOf, type Point } from './points.ts';
 import { caseName, runCase, type Case, type CaseResult } from './run-case.ts';
+import type { Scene } from './scene.ts';
+
+/** A matrix of faults and points. */
+export interface Suite<S extends Scene = Scene> {
+  start(log: (line: string) => void): Promise<S>;
+  readonly faults: readonly Fault<S>[];
+  /** Points that a run's own history does not show. */
+  readonly morePoints?: readonly Point[];
+  /** Of each fault a case, or several; those that wait longest come first. By the activity and not by the step, whose name may hold that of a database. */
+  readonly sample: readonly SampleCase[];
+}
+export type SampleCase = readonly [fault: string, where: Point['where'], activity: string | null];
 
 export interface SuiteOptions {
   /** Keeps the cases whose name matches. */
@@ -16,26 +27,26 @@ export interface SuiteOptions {
   log: (line: string) => void;
 }
 
-/** Runs the fault matrix of dr-test. Cases are made from the steps of a healthy run. */
-export async function runSuite({ only, sample, lanes, signal, log }: SuiteOptions): Promise<CaseResult[]> {
+/** Runs a fault matrix of dr-test. Cases are made from the steps of a healthy run. */
+export async function runSuite<S extends Scene>(suite: Suite<S>, { only, sample, lanes, signal, log }: SuiteOptions): Promise<CaseResult[]> {
   const interrupted = new Promise<never>((_, reject) => {
     signal?.addEventListener('abort', () => reject(new Error('interrupted')), { once: true });
   });
   interrupted.catch(() => undefined);
-  const environments: (Environment | undefined)[] = [];
+  const environments: (S | undefined)[] = [];
   try {
-    const first = await startEnvironment(log);
+    const first = await suite.start(log);
     environments.push(first);
-    const points = await learnPoints(first.client, log);
-    const all = casesOf(points);
-    const cases = (sample ? sampleOf(all) : all).filter(({ name }) => only?.test(name) ?? true);
+    const points = [...await learnPoints(first.client, log), ...suite.morePoints ?? []];
+    const all = casesOf(suite.faults, points);
+    const cases = (sample ? sampleOf(suite, all) : all).filter(({ name }) => only?.test(name) ?? true);
     log(`${points.length} points, ${cases.length} of ${all.length} cases, ${lanes} lanes`);
     const waiting = [...cases];
     interrupted.catch(() => { waiting.length = 0; });
     const results: CaseResult[] = [];
     await Promise.race([interrupted, Promise.all(Array.from({ length: lanes }, async (_, lane) => {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
-        const environment = (environments[lane] ??= await startEnvironment(log));
+        const environment = (environments[lane] ??= await suite.start(log));
         const result = await runCase(environment, next);
         results.push(result);
         log(`${String(results.length).padStart(3)}/${cases.length} ${result.outcome} ${result.seconds.toFixed(1).padStart(5)} s  ${result.name}: ${result.detail}`);
@@ -53,7 +64,7 @@ export async function runSuite({ only, sample, lanes, signal, log }: SuiteOption
 }
 
 /** Takes the points from a run that nothing happens to. */
-async function learnPoints(client: Environment['client'], log: SuiteOptions['log']): Promise<Point[]> {
+async function learnPoints(client: Scene['client'], log: SuiteOptions['log']): Promise<Point[]> {
   const run = await DrillRun.start(client);
   run.drive();
   const status = await run.ended(120_000);
@@ -64,26 +75,15 @@ async function learnPoints(client: Environment['client'], log: SuiteOptions['log
   return pointsOf(timeline, guardian);
 }
 
-export function casesOf(points: readonly Point[]): Case[] {
+export function casesOf<S extends Scene>(faults: readonly Fault<S>[], points: readonly Point[]): Case<S>[] {
   const lock = points.findIndex(({ step }) => step === 'waiting for the lock');
   const firstOwned = points[lock + 1]?.step;
   if (lock === -1 || firstOwned === undefined) throw new Error('the healthy run never took its target');
-  const ofFaults = FAULTS.map((fault) => points.filter((point) => fault.strikes(point)).map((point) => ({ name: caseName(fault, point), fault, point, firstOwned })));
+  const ofFaults = faults.map((fault) => points.filter((point) => fault.strikes(point)).map((point) => ({ name: caseName(fault, point), fault, point, firstOwned })));
   // In turns: what is wrong with one kind of fault shows early, and lanes do not all wait for the same time-out.
   return points.flatMap((_, turn) => ofFaults.flatMap((cases) => cases[turn] ?? []));
 }
 
-/**
- * Of each fault the inside that shows most; those that wait longest come first. By the activity and not by the step, whose
- * name may hold that of a database.
- */
-function sampleOf(all: readonly Case[]): Case[] {
-  const wanted: readonly [fault: string, where: Point['where'], activity: string | null][] = [
-    ['host lost', 'inside', 'copyBackup'], ['worker stopped, run terminated, worker continued', 'inside', 'copyBackup'],
-    ['worker stopped and continued', 'inside', 'compareWithManifest'], ['worker killed', 'inside', 'recoverToEnd'], ['run terminated', 'inside', 'recoverToManifest'],
-    ['run cancelled', 'during', null],
-    ['Temporal server restarted', 'inside', 'copyBackup'], ['restoring PostgreSQL killed', 'inside', 'compareWithManifest'], ['copying process killed', 'inside', 'copyBackup'],
-    ['restoring PostgreSQL told to stop', 'inside', 'recoverToManifest'],
-  ];
-  return wanted.flatMap(([fault, where, activity]) => all.findLast((one) => one.fault.name === fault && one.point.where === where && one.point.activity === activity) ?? []);
+function sampleOf<S extends Scene>({ sample }: Suite<S>, all: readonly Case<S>[]): Case<S>[] {
+  return sample.flatMap(([fault, where, activity]) => all.findLast((one) => one.fault.name === fault && one.point.where === where && one.point.activity === activity) ?? []);
 }

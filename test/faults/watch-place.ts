@@ -1,8 +1,9 @@
 import type { Owner } from '../../contracts/ledger.ts';
+import type { Watch } from './scene.ts';
 import { drillProcesses, isCopying, postmasters } from './host-processes.ts';
 
 /** Looks every 150 ms, which costs a few, whether two attempts act in one drill at the same time: two copiers, or two servers on its data. */
-export function watchPlace(owner: Owner, drillsDirectory: string): { stop: () => string[] } {
+export function watchPlace(owner: Owner, drillsDirectory: string): Watch {
   const overlaps = new Set<string>();
   const timer = setInterval(() => {
     const found = drillProcesses({ owner, drillsDirectory });
@@ -12,5 +13,5 @@ export function watchPlace(owner: Owner, drillsDirectory: string): { stop: () =>
     if (servers.length > 1) overlaps.add(`${servers.length} servers ran at the same time`);
     if (copying.length > 0 && servers.length > 0) overlaps.add('a server ran while its files were copied');
   }, 150);
-  return { stop: () => { clearInterval(timer); return [...overlaps]; } };
+  return { stop: () => { clearInterval(timer); return Promise.resolve([...overlaps]); } };
 }

@@ -1,8 +1,7 @@
 import { DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, DescribeDBSnapshotsCommand } from '@aws-sdk/client-rds';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
-import { withMaster } from '../support/aws-lab-rds.ts';
+import { archiveUntilNow, withMaster } from '../support/aws-lab-rds.ts';
 import { startRdsEnvironment, type RdsEnvironment } from '../support/rds-environment.ts';
 
 /** The same dr-test, on RDS: real PostgreSQL behind the wire format of AWS. */
@@ -21,13 +20,7 @@ beforeAll(async () => {
 afterAll(() => environment.stop());
 
 /** RDS restores to a second: what was committed by now is in the last one that there is. */
-async function archived(): Promise<void> {
-  const now = Date.now();
-  for (let latest = 0; latest < now; await sleep(200)) {
-    await environment.lab.control.archiveNow('shop-prod');
-    latest = (await environment.rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'shop-prod' }))).DBInstances?.[0]?.LatestRestorableTime?.getTime() ?? 0;
-  }
-}
+const archived = () => archiveUntilNow(environment, 'shop-prod');
 
 const onSource = (sql: string) => withMaster(environment.source, (client) => client.query(sql));
 

@@ -77,6 +77,21 @@ describe('a drill in RDS', () => {
     expect(await instances()).toEqual(['prod available']);
   }, 60_000);
 
+  it('is not begun by who was stopped until after their time, nor does what they made too late stay', async () => {
+    const { provider, ref } = drill();
+    const over = new Error('over');
+    await expect(provider.openPlace(ref, AbortSignal.abort(over))).rejects.toBe(over);
+    expect(await answered('CreateDBParameterGroup')).toEqual([]);
+    const late = new AbortController();
+    await lab.control.fault({ kind: 'slow', action: 'CreateDBParameterGroup', seconds: 0.5 });
+    const opening = provider.openPlace(ref, late.signal);
+    await vi.waitUntil(async () => (await answered('CreateDBParameterGroup')).length > 0);
+    late.abort(over);
+    await expect(opening).rejects.toBe(over);
+    expect(await answered('CreateDBParameterGroup')).toEqual([200]);
+    expect((await provider.provePlaceAbsent(ref)).found).toEqual([]);
+  }, 60_000);
+
   it('cannot be made once its place is closed', async () => {
     const { provider, ref, restore } = drill();
     await provider.openPlace(ref);
@@ -119,7 +134,37 @@ describe('what is not ours', () => {
     for (const attempt of [restore, () => provider.address(ref), () => provider.closePlace(ref)]) await expect(attempt()).rejects.toMatchObject({ type: 'FENCED', message: expect.stringContaining("is not this run's") as string });
     expect(await instances()).toContain(`${name} available`);
     expect(await answered('DeleteDBInstance')).toEqual([]);
-    expect((await provider.provePlaceAbsent(ref)).found).toContain(`RDS instance ${name} is available`);
+    // What is the drill's is gone all the same.
+    const { found } = await provider.provePlaceAbsent(ref);
+    expect(found).toContain(`RDS instance ${name} is available`);
+    expect(found).not.toContain(`parameter group ${name} exists`);
+  }, 60_000);
+
+  it.each(['its name', 'its name in capitals', 'its parameter group'])('the source is neither changed nor deleted by a drill whose configuration gives the source %s', async (what) => {
+    const { provider, ref, name, restore } = drill();
+    await provider.openPlace(ref);
+    await restore();
+    const instance = what === 'its parameter group' ? 'prod' : what === 'its name' ? name : name.toUpperCase();
+    if (what === 'its parameter group') {
+      // As a drill that somebody took into production.
+      await rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'prod', DBParameterGroupName: name, ApplyImmediately: true }));
+      await vi.waitUntil(async () => (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'prod' }))).DBInstances?.[0]?.DBParameterGroups?.[0]?.DBParameterGroupName === name);
+      await untilModified(rds, 'prod');
+    }
+    await lab.control.clearCalls();
+    const confused = rdsProvider({ settings, provider: { ...settings.provider, instance }, database: 'shop', earlierRestores: () => Promise.resolve([]), network: 'bestEffort' });
+    const plan = { creates: { leaseMs: 60_000 }, recoverTo: null, recoveryPoint: { takenAt: '2026-11-30T00:00:00.000Z' } } as DrillPlan;
+    const others = [() => confused.closePlace(ref), () => confused.address(ref), () => confused.restore(ref, plan, { signal: new AbortController().signal, onProgress: () => undefined })];
+    for (const attempt of [() => confused.openPlace(ref), ...(instance === 'prod' ? [] : others)]) await expect(attempt()).rejects.toMatchObject({ type: 'FENCED' });
+    const changing = (await lab.control.calls()).filter(({ action }) => !/^(Describe|List)/.test(action));
+    expect(changing.map(({ action }) => action)).toEqual([]);
+    expect(await instances()).toEqual(expect.arrayContaining([`${name} available`, 'prod available']));
+    if (instance === 'prod') {
+      await rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'prod', DBParameterGroupName: 'default.postgres18', ApplyImmediately: true }));
+      await vi.waitUntil(async () => (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'prod' }))).DBInstances?.[0]?.DBParameterGroups?.[0]?.DBParameterGroupName !== name);
+      await untilModified(rds, 'prod');
+    }
+    await provider.closePlace(ref);
   }, 60_000);
 
   it('the source is neither changed nor deleted, also where it has the name and the tags of a drill', async () => {

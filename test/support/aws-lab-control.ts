@@ -10,6 +10,7 @@ export interface LabCall {
   readonly parameters: readonly string[];
   /** Null while it is not answered, 0 when its reply was lost on purpose. */
   readonly status: number | null;
+  /** What it was refused with, also where nobody heard of it. */
   readonly errorCode: string | null;
   readonly milliseconds: number | null;
   /** Kinds of the faults that it met. */
@@ -84,6 +85,8 @@ export interface LabControl {
   archiveNow(instance: string, where?: Where): Promise<void>;
   /** How often WAL is archived, how long until that counts, and whether it stands still. */
   archive(settings: { everyMs?: number; lagMs?: number; paused?: boolean }): Promise<void>;
+  /** Where the files of a snapshot are, which may be broken there, and the WAL that is archived of its instance; null where none is. */
+  snapshotFiles(snapshot: string, where?: Where): Promise<{ dataDirectory: string; archive: string | null }>;
   /** Gives a snapshot another time of creation. */
   backDate(snapshot: string, created: Date, where?: Where): Promise<void>;
   /** Whether DeleteDBInstance is refused while the instance is creating; it is accepted otherwise. */
@@ -114,6 +117,7 @@ export function createLabControl(endpoint: string, own: Required<Where>): LabCon
     automatedSnapshot: async (instance, where) => (await ask<{ snapshot: string }>('rds/automated-snapshot', { ...own, ...where, instance })).snapshot,
     archiveNow: (instance, where) => ask('rds/archive-now', { ...own, ...where, instance }),
     archive: (settings) => ask('rds/archive', settings),
+    snapshotFiles: (snapshot, where) => ask('rds/snapshot-files', { ...own, ...where, snapshot }),
     backDate: (snapshot, created, where) => ask('rds/back-date', { ...own, ...where, snapshot, created: created.toISOString() }),
     refuseDeleteWhileCreating: (refused) => ask('rds/delete-while-creating', { refused }),
     enforcePolicies: (enforced) => ask('iam/enforce', { enforced }),

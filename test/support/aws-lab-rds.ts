@@ -90,3 +90,12 @@ export async function ask(instance: DBInstance, query: string, options: Paramete
 export async function refusal(call: Promise<unknown>): Promise<string> {
   return call.then(() => { throw new Error('it was accepted'); }, (error: Error & { Code?: string; Error?: { Code?: string } }) => error.Error?.Code ?? error.Code ?? error.name);
 }
+
+/** Archives until the last second that RDS can restore has all that is committed now. */
+export async function archiveUntilNow({ lab, rds }: { lab: AwsLab; rds: RDSClient }, identifier: string): Promise<void> {
+  const now = Date.now();
+  for (let latest = 0; latest < now; await sleep(200)) {
+    await lab.control.archiveNow(identifier);
+    latest = (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier }))).DBInstances?.[0]?.LatestRestorableTime?.getTime() ?? 0;
+  }
+}

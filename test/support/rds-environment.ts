@@ -8,7 +8,7 @@ import { Client, Connection } from '@temporalio/client';
 import { stringify } from 'yaml';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
-import { startWorkerProcess } from '../faults/worker-process.ts';
+import { startWorkerProcess, type WorkerProcess } from '../faults/worker-process.ts';
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
 import { labElsewhere } from './aws-lab-elsewhere.ts';
 import { drillEnd, type EndedDrill } from './drill-run.ts';
@@ -26,6 +26,9 @@ export interface RdsEnvironment {
   /** How the worker reaches AWS. */
   environment: Readonly<Record<string, string>>;
   root: string;
+  worker: WorkerProcess;
+  /** Another one, with the same configuration. */
+  startWorker: () => Promise<WorkerProcess>;
   /** Runs a runbook on the only target to its end; answers its evidence and why it failed, if it did. */
   run: (type: string, input?: object) => Promise<EndedDrill>;
   /** Kills the worker, and starts another. */
@@ -45,7 +48,10 @@ export interface RdsOptions {
   directory?: string;
   /** The source's identifier, and the database in it. */
   source?: { identifier: string; database: string };
-  /** The configuration, in place of that of the target `shop`. */
+  /** Settings of the target `shop`, and of the whole configuration, beside the usual ones. */
+  shop?: object;
+  root?: object;
+  /** The configuration, in place of all of that. */
   configure?: (site: RdsSite) => object;
   /** What the source is made with, beside what all have. */
   sourceSettings?: (lab: AwsLab) => Promise<Partial<CreateDBInstanceCommandInput>>;
@@ -55,20 +61,21 @@ export interface RdsOptions {
 
 const SHOP = { identifier: 'shop-prod', database: 'shop' };
 
-function configureShop({ root, region, subnetGroup, securityGroup, source, drillRegion, snapshots }: RdsSite): object {
+function configureShop({ root, region, subnetGroup, securityGroup, source, drillRegion, snapshots }: RdsSite, settings: Pick<RdsOptions, 'shop' | 'root'>): object {
   return {
-    version: 1, evidence: { directory: join(root, 'evidence') }, drills: { directory: join(root, 'drills') },
+    version: 1, ...settings.root, evidence: { directory: join(root, 'evidence') }, drills: { directory: join(root, 'drills') },
     databases: {
       shop: {
         connection: { host: source.Endpoint!.Address, port: source.Endpoint!.Port, database: 'shop', user: MASTER.name, passwordFile: join(root, 'password') },
         provider: { kind: 'rds', instance: 'shop-prod', access: { region }, repository: join(root, 'manifests'), lookEvery: '200ms', ...(snapshots ? { snapshots } : {}), drill: { subnetGroup, securityGroups: [securityGroup], passwordKeyFile: join(root, 'key'), prices: { currency: 'EUR', instanceHour: 0.36, gibMonth: 0.1 }, ...(drillRegion === undefined ? {} : { access: { region: drillRegion } }) } },
         manifest: { dutyCycle: 1 }, checks: [{ name: 'there are orders', sql: 'SELECT count(*) > 0 FROM orders', expect: true }],
+        ...settings.shop,
       },
     },
   };
 }
 
-export async function startRdsEnvironment({ source: { identifier, database } = SHOP, configure = configureShop, sourceSettings, prepare, drillRegion, snapshots, directory }: RdsOptions = {}): Promise<RdsEnvironment> {
+export async function startRdsEnvironment({ source: { identifier, database } = SHOP, shop = {}, root: top = {}, configure = (site) => configureShop(site, { shop, root: top }), sourceSettings, prepare, drillRegion, snapshots, directory }: RdsOptions = {}): Promise<RdsEnvironment> {
   const root = directory ?? await mkdtemp(join(tmpdir(), 'rds-'));
   await mkdir(root, { recursive: true });
   await chmod(root, 0o711);
@@ -93,17 +100,21 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
     await writeFile(configurationFile, stringify(configure({ root, region: lab.region, subnetGroup, securityGroup, source, drillRegion, snapshots })), { mode: 0o600 });
     const credentials = await prepare?.(lab) ?? lab.credentials;
     const environment = { AWS_ENDPOINT_URL: lab.endpoint, AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey };
-    const startWorker = () => startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
-    let worker = await startWorker();
-    stops.push(() => worker.signal('SIGTERM'));
+    const startWorker = async (): Promise<WorkerProcess> => {
+      const started = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
+      stops.push(() => started.signal('SIGTERM'));
+      return started;
+    };
+    const worker = await startWorker();
+    let current = worker;
     const temporal = await Connection.connect({ address: server.address });
     stops.unshift(() => temporal.close());
     const client = new Client({ connection: temporal });
     return {
-      lab, rds, source, client, address: server.address, configurationFile, environment, root, stop,
+      lab, rds, source, client, address: server.address, configurationFile, environment, root, worker, startWorker, stop,
       async replaceWorker() {
-        await worker.signal('SIGKILL');
-        worker = await startWorker();
+        await current.signal('SIGKILL');
+        current = await startWorker();
       },
       run: async (type, input = {}) => drillEnd({ client }, await client.workflow.start(type, { workflowId: `${type}/shop/${randomBytes(4).toString('hex')}`, taskQueue: 'runbooks', args: [input] })),
     };

@@ -2,8 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Evidence } from '../../contracts/evidence.ts';
-import type { Fault } from '../faults/faults.ts';
-import { endingProblems, type Ending } from '../faults/judge-case.ts';
+import { endingProblems, type Ending, type Judged } from '../faults/judge-case.ts';
 import type { Timeline } from '../faults/timeline.ts';
 import { raceKinds } from '../soak/racers.ts';
 import type { SoakDrill } from '../soak/soak.ts';
@@ -12,7 +11,7 @@ import { ROOT } from '../support/documentation.ts';
 import { sampleEvidence } from './report-fixture.ts';
 
 describe('a run that was terminated', () => {
-  const fault = { expected: 'terminated' } as Fault;
+  const fault: Judged = { expected: 'terminated', retried: false };
   const copy = { name: 'copy', outcome: 'cancelled', startedAt: sampleEvidence().startedAt, finishedAt: null, attempts: 1, summary: null } as const;
   const byGuardian = { outcome: 'terminated', chain: { codeVersion: '0.1.0', planHash: null, writtenBy: 'guardian', seal: null }, steps: [copy] } satisfies Partial<Evidence>;
   const problemsOf = (over: Partial<Evidence>) => endingProblems(fault, { where: 'inside', step: 'copy', activity: 'copyBackup' }, { status: 'TERMINATED', evidence: [sampleEvidence(over)], run: {} as Timeline, guardian: undefined, guardianStatus: 'COMPLETED' } satisfies Ending);

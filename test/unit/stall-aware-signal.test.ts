@@ -39,6 +39,17 @@ describe('a signal that knows of stalls', () => {
     expect(heard).toBe(true);
   });
 
+  it('throws once the time of the attempt is over, however steadily it beat, and also where nothing beats', () => {
+    for (const heartbeatTimeoutMs of [10_000, undefined]) {
+      const free = at();
+      const { signal, beat } = stallAwareSignal({ cancellation: free.cancellation.signal, heartbeatTimeoutMs, startToCloseTimeoutMs: 60_000, now: () => free.clock.now });
+      for (let second = 0; second < 57; second += 1, beat()) free.clock.now += 1_000;
+      signal.throwIfAborted();
+      free.clock.now += 1_000;
+      expect(() => signal.throwIfAborted()).toThrow(/to be over within 57\.5 s/);
+    }
+  });
+
   it('passes a cancellation on with its reason', async () => {
     const { cancellation, signal } = at();
     cancellation.abort(new Error('asked to'));

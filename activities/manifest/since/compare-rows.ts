@@ -42,7 +42,7 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
       for (const bucket of buckets) join(result, await compareRows(pair, tables, [bucket], past, signal));
       return result;
     }
-    return await compareWithSource(pair, tables, range, rows, past, signal);
+    return await compareWithSource(pair, tables, range, { expected: expected.rows, rows }, past, signal);
   } catch (error) {
     throwIfAborted(signal);
     if (saysNothingOfTheData(error)) throw error;
@@ -53,12 +53,13 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
   }
 }
 
-async function compareWithSource(pair: Pair, { manifest, copy, source }: TableOfAll, range: PageRange, rows: number, past: SharedPast | undefined, signal: AbortSignal): Promise<RowsResult> {
+async function compareWithSource(pair: Pair, { manifest, copy, source }: TableOfAll, range: PageRange, { expected, rows }: { expected: number; rows: number }, past: SharedPast | undefined, signal: AbortSignal): Promise<RowsResult> {
   const result = nothingYet();
   // Another file, as after TRUNCATE or VACUUM FULL, has its rows elsewhere.
   const hasSameFile = source !== undefined && copy.isHeap && source.oid === copy.oid && source.relfilenode === copy.relfilenode && source.method === copy.method;
   if (!pair.source || !past || !hasSameFile) {
-    result.coverage.unknown += rows;
+    if (pair.source && past && source && await isOfNoTime(pair.copy, pair.source, copy, past)) result.differences.push(differing(manifest, range, expected, rows));
+    else result.coverage.unknown += rows;
     return result;
   }
   const size = await measureTable(pair.copy, copy);
@@ -75,12 +76,21 @@ async function compareWithSource(pair: Pair, { manifest, copy, source }: TableOf
     result.coverage.bySource += same;
     result.coverage.changedSince += changedSince;
     if (altered + missing === 0) continue;
-    result.differences.push({
-      kind: 'rows', table: `${manifest.schema}.${manifest.name}`, rowsExpected: ours.length + missing, rowsFound: ours.length,
-      buckets: [{ ...part, keyColumn: null, keyFrom: null, keyTo: null, rowsExpected: ours.length + missing, rowsFound: ours.length }],
-    });
+    result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
   }
   return result;
+}
+
+function differing({ schema, name }: TableManifest, range: PageRange, rowsExpected: number, rowsFound: number): Difference {
+  return { kind: 'rows', table: `${schema}.${name}`, rowsExpected, rowsFound, buckets: [{ ...range, keyColumn: null, keyFrom: null, keyTo: null, rowsExpected, rowsFound }] };
+}
+
+/** Whether the copy has another file of a table than the source had at the copy's instant: somebody else gave it that, as TRUNCATE does. */
+async function isOfNoTime(copy: Client, source: Client, { oid }: Table, past: SharedPast): Promise<boolean> {
+  const rowOf = async (client: Client) => (await client.query<{ place: string; xmin: string }>('SELECT ctid::text AS place, xmin::text AS xmin FROM pg_class WHERE oid = $1', [oid])).rows[0];
+  const [ours, theirs] = [await rowOf(copy), await rowOf(source)];
+  if (!theirs || (ours?.place === theirs.place && ours.xmin === theirs.xmin)) return false;
+  return (await past.committed(new Set([Number(theirs.xmin)]))).size > 0;
 }
 
 /** What the source cannot read is no finding about the copy. */

@@ -45,8 +45,13 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
   const copies = new Sessions({ connect: options.connect, applicationName, signal, limits: NO_LIMITS });
   const sources = options.source && new Sessions({ connect: options.source.connect, applicationName, signal, limits: options.source.limits });
   try {
-    const [copy, source] = [await copies.open(database), await sources?.open(database)];
-    const pairs = await Promise.all(Array.from({ length: options.connections }, async (): Promise<Pair> => ({ copy: await copies.open(database), source: await sources?.open(database) })));
+    const [copy, living] = [await copies.open(database), await sources?.open(database)];
+    const other = await ofAnother(manifest.systemIdentifier, copy);
+    // Nothing of another cluster is like this one's, and all of it would be taken for changed since.
+    if (other !== null) return nothingCompared(options, expected, `the copy is of cluster ${other}, and the manifest of cluster ${manifest.systemIdentifier}: restore what is of the same, or take a manifest of it`);
+    const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
+    const source = replaced === null ? living : undefined;
+    const pairs = await Promise.all(Array.from({ length: options.connections }, async (): Promise<Pair> => ({ copy: await copies.open(database), source: source && await sources?.open(database) })));
     // Each statement sees what is there by then: no snapshot is held on production. Savepoints need a transaction.
     for (const pair of pairs) for (const client of [pair.copy, pair.source]) await client?.query('BEGIN READ ONLY');
     const serverVersionNum = manifest.serverVersionNum;
@@ -68,7 +73,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
 
     const missing = tables.missing.length > 0 && await lacksRows?.() ? tables.missing : [];
     const differences = [...definitions.differences, ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
-    const because = source === undefined ? 'and the source does not answer, so that nobody knows whether it was changed since' : 'and from what the source has by now: it was changed more than once';
+    const because = source === undefined ? `and ${replaced === null ? 'the source does not answer' : `what answers as the source is cluster ${replaced}`}, so that nobody knows whether it was changed since` : 'and from what the source has by now: it was changed more than once';
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
@@ -91,6 +96,19 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
   } finally {
     await Promise.all([copies.closeAll(), sources?.closeAll()]);
   }
+}
+
+/** Which cluster a server is, where that is not the one; else null. */
+async function ofAnother(cluster: string, server: Client): Promise<string | null> {
+  const { rows: [row] } = await server.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()');
+  return row === undefined || row.id === cluster ? null : row.id;
+}
+
+function nothingCompared({ database, depth }: CompareSinceOptions, { lsn, takenAt }: DatabaseManifest, why: string): ComparisonResult {
+  return {
+    database, lsn, depth, equal: false, differences: [], notVerified: [{ database, what: 'contents and definitions', why, byDesign: false }], compared: { tables: 0, rows: 0, bytes: 0, buckets: 0, catalogObjects: 0, sequences: 0 },
+    counted: { tables: 0, rows: 0 }, coverage: nothingYet().coverage, takenAt, preparedTransactions: [], durationMs: 0,
+  };
 }
 
 async function compareDefinitions({ copy, source, lacksRows, manifest, expected, serverVersionNum }: { copy: Client; source: Client | undefined; lacksRows: (() => Promise<boolean>) | undefined; manifest: Manifest; expected: DatabaseManifest; serverVersionNum: number }) {

@@ -58,7 +58,7 @@ class Wrapper:
             status, headers, body = self._ask_moto(asked, environ)
         call.milliseconds = int((time.monotonic() - began) * 1000)
         if "lostReply" in by_kind:
-            call.status = 0
+            call.status, call.errorCode = 0, _code(status, headers, body)
             _drop(environ)
         call.status, call.errorCode = status, _code(status, headers, body)
         start_response(f"{status} {PHRASES.get(status, 'Status')}", [*[one for one in headers if one[0].lower() != "content-length"], ("Content-Length", str(len(body)))])

@@ -1,5 +1,6 @@
 """What a test steers of RDS besides its calls: below /_lab/rds/."""
 
+import os
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -51,6 +52,14 @@ def routes(lab: "Lab") -> dict[str, Callable[[dict[str, Any]], Any]]:
             backend.journal.remember()
         return {}
 
+    def snapshot_files(given: dict[str, Any]) -> Any:
+        with lab.lock:
+            backend: Any = rds_backends[given["account"]][given["region"]]
+            snapshot = backend.find_snapshot(given["snapshot"])
+            if snapshot.backup is None:
+                raise ValueError(f"{snapshot.resource_id} has no files yet")
+            return {"dataDirectory": os.path.join(snapshot.backup.directory, "data"), "archive": snapshot.database.archive}
+
     def archive(given: dict[str, Any]) -> Any:
         settings = lab.settings
         settings.archive_every_ms = int(given.get("everyMs", settings.archive_every_ms))
@@ -85,6 +94,6 @@ def routes(lab: "Lab") -> dict[str, Callable[[dict[str, Any]], Any]]:
             ]
 
     return {
-        "automated-snapshot": automated_snapshot, "archive-now": archive_now, "back-date": back_date, "archive": archive, "fail-next-restore": fail_next_restore,
+        "automated-snapshot": automated_snapshot, "archive-now": archive_now, "back-date": back_date, "archive": archive, "snapshot-files": snapshot_files, "fail-next-restore": fail_next_restore,
         "delete-while-creating": refuse_delete_while_creating, "events": events, "servers": servers,
     }

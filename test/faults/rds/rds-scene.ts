@@ -1,0 +1,93 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DBInstance } from '@aws-sdk/client-rds';
+import { archiveUntilNow, withMaster } from '../../support/aws-lab-rds.ts';
+import { startRdsEnvironment, type RdsEnvironment } from '../../support/rds-environment.ts';
+import type { Scene } from '../scene.ts';
+import { readAccount, type Account } from './account.ts';
+import { callProblems } from './calls.ts';
+import { lingerAt } from './linger.ts';
+import { lossProblems, loseSome } from './losses.ts';
+import { plantStrangers } from './strangers.ts';
+
+/** A lab RDS with a source, with what is not ours in the same account, and a worker. */
+export interface RdsScene extends Scene {
+  readonly rds: RdsEnvironment;
+  /** A snapshot of the source. */
+  readonly snapshot: string;
+  /** What cases have planted themselves, by the names of {@link Account}; each takes it away again. */
+  readonly planted: Set<string>;
+}
+
+/** What nobody can verify on RDS, as evidence says it. */
+const BY_DESIGN = /^(the drill was not cut off from the network: |entries of indexes: |(template[01]|rdsadmin), contents: )/;
+
+/** Long enough that a fault finds RDS at work. */
+const DURATIONS = { restore: 1_500, modify: 600, delete: 1_200 };
+
+export async function startRdsScene(log: (line: string) => void): Promise<RdsScene> {
+  const rds = await startRdsEnvironment({
+    root: { lease: { maximum: '30m', hostLoss: '12s' } },
+    shop: {
+      gates: { start: { approvers: ['anna'], assurance: 'claimed', expiresAfter: '1h' } },
+      // Slow where a fault must find the time to strike.
+      checks: [{ name: 'a slow look', sql: 'SELECT count(*) FROM pg_sleep(1)', expect: 1 }],
+      probe: { command: ['sleep', '1'] },
+    },
+  });
+  const stop = () => rds.stop();
+  try {
+    await withMaster(rds.source, (client) => client.query(`
+      CREATE TABLE orders (id int PRIMARY KEY, total numeric NOT NULL, note text) WITH (autovacuum_enabled = off); INSERT INTO orders SELECT g, g * 1.5, 'order ' || g FROM generate_series(1, 20000) g`));
+    const { failure } = await rds.run('manifest');
+    if (failure !== undefined) throw new Error(failure);
+    await withMaster(rds.source, (client) => client.query(`UPDATE orders SET note = 'changed' WHERE id % 100 = 0`));
+    const snapshot = await rds.lab.control.automatedSnapshot('shop-prod');
+    await plantStrangers(rds.rds, 'shop-prod');
+    await archiveUntilNow(rds, 'shop-prod');
+    await rds.lab.control.archive({ paused: true });
+    await loseSome(rds.source);
+    await rds.lab.control.durations(DURATIONS);
+    const drillsIn = (name: string) => name.includes('runbooks-d-') && !name.includes('0badc0de');
+    const account = () => readAccount(rds.rds, rds.lab.control);
+    const only = (all: Account, wanted: (name: string) => boolean): Account => Object.fromEntries(Object.entries(all).filter(([name]) => wanted(name)));
+    const evidenceDirectory = join(rds.root, 'evidence');
+    const scene: RdsScene = {
+      rds, snapshot, planted: new Set(), client: rds.client, evidenceDirectory, byDesign: BY_DESIGN,
+      worker: rds.worker, startWorker: () => rds.startWorker(), stop,
+      readOthers: async () => only(await account(), (name) => !drillsIn(name)),
+      async findLeftovers() {
+        const halfWritten = (await readdir(evidenceDirectory).catch(() => [])).filter((name) => name.endsWith('.part'));
+        const drills = Object.keys(only(await account(), drillsIn)).filter((name) => !scene.planted.has(name));
+        return [...drills, ...halfWritten.map((name) => `half-written ${name}`), ...await sessionsAtSource(rds.source)];
+      },
+      watch: () => watchCalls(rds, scene.planted),
+      isUnderWay: () => true,
+      linger: (point) => lingerAt(rds.lab.control, point),
+      hasten: () => rds.lab.control.clearFaults(),
+      evidenceProblems: (run) => lossProblems(evidenceDirectory, run, rds.source),
+    };
+    log('a lab RDS with its source and strangers is up');
+    return scene;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** All that is asked of RDS from now on, but for what we plant and take away. */
+function watchCalls({ lab }: RdsEnvironment, planted: ReadonlySet<string>) {
+  const begun = new Date().toISOString();
+  let said: Promise<string[]> | undefined;
+  return {
+    stop: () => (said ??= (async () => {
+      const calls = (await lab.control.calls()).filter(({ at, action, identifiers }) => at >= begun && !(/^(Create|Delete)DBInstance$/.test(action) && identifiers['DBInstanceIdentifier']?.some((name) => planted.has(`RDS instance ${name}`))));
+      return callProblems(calls, (name) => /^runbooks-d-[0-9a-f]{8}-\d+$/.test(name) && !name.includes('0badc0de'));
+    })()),
+  };
+}
+
+async function sessionsAtSource(source: DBInstance): Promise<string[]> {
+  const { rows } = await withMaster(source, (client) => client.query<{ what: string }>(`SELECT 'session ' || application_name AS what FROM pg_stat_activity WHERE application_name LIKE 'runbook%'`));
+  return rows.map(({ what }) => what);
+}
