@@ -13,9 +13,18 @@ async function optionsOf({ region, role }: AwsAccess) {
 }
 export type ClientOptions = Awaited<ReturnType<typeof optionsOf>>;
 
+/** One for each service. */
+const forgetting: (() => void)[] = [];
+
+/** Lets the next calls open clients anew, for a process that goes on with another AWS, as tests do with one lab after the other. */
+export function forgetClients(): void {
+  for (const forget of forgetting) forget();
+}
+
 /** Opens a service's client for an account and a region once: the same for the same. The SDK is loaded by whoever needs it, and not before. */
 export function perAccess<Service>(open: (options: ClientOptions) => Promise<Service>): (access: AwsAccess) => Promise<Service> {
   const opened = new Map<string, Promise<Service>>();
+  forgetting.push(() => opened.clear());
   return (access) => {
     const key = JSON.stringify([access.region, access.role?.arn, access.role?.externalId]);
     let service = opened.get(key);

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CopyDBSnapshotCommand, CreateDBParameterGroupCommand, CreateDBSnapshotCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, DescribeDBParametersCommand, ModifyDBParameterGroupCommand, ModifyDBSnapshotAttributeCommand, type RDSClient } from '@aws-sdk/client-rds';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { drillName } from '../../activities/rds-provider/drill-names.ts';
 import { rdsProvider } from '../../activities/rds-provider/rds-provider.ts';
 import { withClient } from '../../activities/postgres/source.ts';
@@ -15,6 +15,7 @@ import { callByJson } from '../support/aws-lab-call.ts';
 import { labElsewhere, OTHER_ACCOUNT, OTHER_REGION, OTHER_ROLE } from '../support/aws-lab-elsewhere.ts';
 import { createSource, MASTER, rdsClient, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
+import { reachLab } from '../support/reach-lab.ts';
 
 /** Drills in another region, and in another account, than their source's: from what was copied there or shared with it. */
 let lab: AwsLab;
@@ -28,9 +29,7 @@ const arn = (name: string) => `arn:aws:rds:${lab.region}:${lab.account}:snapshot
 
 beforeAll(async () => {
   lab = await startAwsLab({ log: console.log });
-  vi.stubEnv('AWS_ENDPOINT_URL', lab.endpoint);
-  vi.stubEnv('AWS_ACCESS_KEY_ID', lab.credentials.accessKeyId);
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', lab.credentials.secretAccessKey);
+  reachLab(lab);
   here = rdsClient(lab);
   directory = await mkdtemp(join(tmpdir(), 'rds-elsewhere-'));
   await writeFile(join(directory, 'key'), randomBytes(32).toString('base64'));

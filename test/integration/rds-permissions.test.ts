@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { CreateDBParameterGroupCommand, DeleteDBInstanceCommand, DeleteDBParameterGroupCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, ModifyDBInstanceCommand, type RDSClient, RestoreDBInstanceToPointInTimeCommand } from '@aws-sdk/client-rds';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { databaseSchema } from '../../contracts/configuration.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { Findings } from '../../scripts/cli/doctor-finding.ts';
@@ -13,6 +13,7 @@ import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
 import { createSource, MASTER, rdsClient } from '../support/aws-lab-rds.ts';
 import { createLabUser, publishedPolicy, without, type LabUser, type PolicyDocument } from '../support/aws-lab-user.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
+import { reachLab } from '../support/reach-lab.ts';
 
 /** What `runbook doctor` says of permissions, asked by a user whose policies the lab enforces. */
 let lab: AwsLab;
@@ -30,9 +31,7 @@ beforeAll(async () => {
   rds = rdsClient(lab);
   const { KeyMetadata: key } = await new KMSClient({ endpoint: lab.endpoint, region: lab.region, credentials: lab.credentials }).send(new CreateKeyCommand({}));
   user = await createLabUser(lab, 'runbooks');
-  vi.stubEnv('AWS_ENDPOINT_URL', lab.endpoint);
-  vi.stubEnv('AWS_ACCESS_KEY_ID', user.credentials.accessKeyId);
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', user.credentials.secretAccessKey);
+  reachLab({ endpoint: lab.endpoint, credentials: user.credentials });
   directory = await mkdtemp(join(tmpdir(), 'rds-permissions-'));
   await writeFile(join(directory, 'key'), randomBytes(32).toString('base64'));
   const source = await createSource(rds, 'prod', { BackupRetentionPeriod: 7, StorageEncrypted: true, KmsKeyId: key?.Arn });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { AuthorizeSecurityGroupEgressCommand, CreateSecurityGroupCommand, CreateVpcCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { CreateKeyCommand, DisableKeyCommand, EnableKeyCommand, KMSClient, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { CopyDBSnapshotCommand, DescribeDBInstancesCommand, type RDSClient } from '@aws-sdk/client-rds';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rdsProvider } from '../../activities/rds-provider/rds-provider.ts';
 import { databaseSchema } from '../../contracts/configuration.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
@@ -13,6 +13,7 @@ import type { RdsProvider } from '../../contracts/rds.ts';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
 import { createSource, MASTER, rdsClient, untilSnapshot } from '../support/aws-lab-rds.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
+import { reachLab } from '../support/reach-lab.ts';
 
 /** What is looked at before RDS is asked for a copy, and how far a copy is cut off. */
 let lab: AwsLab;
@@ -26,9 +27,7 @@ let settings: ReturnType<typeof databaseSchema.parse> & { provider: RdsProvider 
 
 beforeAll(async () => {
   lab = await startAwsLab({ log: console.log });
-  vi.stubEnv('AWS_ENDPOINT_URL', lab.endpoint);
-  vi.stubEnv('AWS_ACCESS_KEY_ID', lab.credentials.accessKeyId);
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', lab.credentials.secretAccessKey);
+  reachLab(lab);
   rds = rdsClient(lab);
   kms = new KMSClient({ endpoint: lab.endpoint, region: lab.region, credentials: lab.credentials });
   directory = await mkdtemp(join(tmpdir(), 'rds-preflight-'));

@@ -14,6 +14,7 @@ import type { RdsProvider } from '../../contracts/rds.ts';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
 import { createSource, MASTER, rdsClient, untilInstance, untilModified, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
+import { reachLab } from '../support/reach-lab.ts';
 
 /** What RDS does to a drill, and what a drill never does to RDS. */
 let lab: AwsLab;
@@ -24,9 +25,7 @@ let snapshot: string;
 
 beforeAll(async () => {
   lab = await startAwsLab({ log: console.log });
-  vi.stubEnv('AWS_ENDPOINT_URL', lab.endpoint);
-  vi.stubEnv('AWS_ACCESS_KEY_ID', lab.credentials.accessKeyId);
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', lab.credentials.secretAccessKey);
+  reachLab(lab);
   rds = rdsClient(lab);
   directory = await mkdtemp(join(tmpdir(), 'rds-provider-'));
   await writeFile(join(directory, 'key'), randomBytes(32).toString('base64'));

@@ -13,6 +13,7 @@ import type { RdsProvider } from '../../contracts/rds.ts';
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
 import { createSource, MASTER, rdsClient, withMaster } from './aws-lab-rds.ts';
 import { prepareNetwork } from './rds-environment.ts';
+import { reachLab } from './reach-lab.ts';
 
 /** A lab with an instance `prod` and a snapshot of it, and drills of that without a Temporal server. */
 export interface RdsDrills {
@@ -29,9 +30,7 @@ export type Drill = ReturnType<ReturnType<typeof drillsOf>>;
 
 export async function startRdsDrills(): Promise<RdsDrills> {
   const lab = await startAwsLab({ log: console.log });
-  vi.stubEnv('AWS_ENDPOINT_URL', lab.endpoint);
-  vi.stubEnv('AWS_ACCESS_KEY_ID', lab.credentials.accessKeyId);
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', lab.credentials.secretAccessKey);
+  reachLab(lab);
   const directory = await mkdtemp(join(tmpdir(), 'rds-drills-'));
   const stop = async () => {
     vi.unstubAllEnvs();

@@ -1,12 +1,12 @@
 import { CreateDBSnapshotCommand, DescribeDBSnapshotsCommand, type DBSnapshot, type RDSClient, type Tag } from '@aws-sdk/client-rds';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { vi } from 'vitest';
 import { createSnapshotActivities } from '../../activities/database-snapshot/create-snapshot-activities.ts';
 import type { DatabaseSnapshotActivities, SnapshotRef } from '../../activities/database-snapshot/snapshot-activities.ts';
 import { databaseSchema, type Configuration } from '../../contracts/configuration.ts';
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
 import { labElsewhere, OTHER_REGION, OTHER_ROLE } from './aws-lab-elsewhere.ts';
 import { createSource, MASTER, rdsClient, untilSnapshot } from './aws-lab-rds.ts';
+import { reachLab } from './reach-lab.ts';
 
 /** Another account, in the region of the source. */
 export const OTHER_PLACE = 'eu-central-1, account 210987654321';
@@ -24,9 +24,7 @@ export interface SnapshotLab {
 /** A lab with a source, and what takes snapshots of it and copies them to another region and another account. */
 export async function startSnapshotLab(): Promise<SnapshotLab> {
   const lab = await startAwsLab({ log: console.log });
-  vi.stubEnv('AWS_ENDPOINT_URL', lab.endpoint);
-  vi.stubEnv('AWS_ACCESS_KEY_ID', lab.credentials.accessKeyId);
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', lab.credentials.secretAccessKey);
+  reachLab(lab);
   const here = rdsClient(lab);
   await createSource(here, 'prod', { BackupRetentionPeriod: 0 });
   const databaseOf = (instance: string, settings: object) => databaseSchema.parse({
