@@ -64,7 +64,7 @@ describe('a snapshot', () => {
   }, 60_000);
 
   it('waits until the instance can be snapshotted, and out throttling, errors and reads that are old', async () => {
-    await at.lab.control.durations({ backUp: 1_500 });
+    await at.lab.control.durations({ backUp: 6_000 });
     await at.here.send(new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'prod', DBSnapshotIdentifier: 'of-others' }));
     await at.lab.control.fault({ kind: 'throttle', action: 'DescribeDBSnapshots', calls: 2 });
     await at.lab.control.fault({ kind: 'serverError', action: 'CreateDBSnapshot', calls: 1 });

@@ -44,7 +44,7 @@ export async function startSnapshotLab(): Promise<SnapshotLab> {
     lab, here, region: rdsClient(await labElsewhere(lab, { region: OTHER_REGION })), account: rdsClient(await labElsewhere(lab, { role: OTHER_ROLE })),
     run: (async (name, input, settings = {}) => {
       const activity = createSnapshotActivities({ configuration: configured(settings), earlierSteps: () => Promise.resolve([]) })[name] as (given: unknown) => Promise<unknown>;
-      return new MockActivityEnvironment().run<[unknown], unknown, typeof activity>(activity, input);
+      return new MockActivityEnvironment({ startToCloseTimeoutMs: 2 * 86_400_000 }).run<[unknown], unknown, typeof activity>(activity, input);
     }) as SnapshotLab['run'],
   };
 }
