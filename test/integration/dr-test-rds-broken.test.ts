@@ -91,6 +91,7 @@ describe('dr-test on a broken snapshot', () => {
       DROP INDEX orders_total; DROP POLICY small_only ON orders; DROP TRIGGER weigh ON orders; REVOKE SELECT ON orders FROM night_shift; DROP EXTENSION unaccent; SELECT setval('orders_id_seq', 7)`));
     await rds.send(new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'tampered', DBSnapshotIdentifier: 'tampered-kept' }));
     await untilSnapshot(rds, 'tampered-kept');
+    await environment.lab.control.passOff('tampered-kept', 'shop-prod');
     const drill = await restore('tampered-kept');
     expectUnsound(drill);
     const names = failedIn(drill).map(({ name }) => name);
@@ -103,7 +104,11 @@ describe('dr-test on a broken snapshot', () => {
   it('of another instance is named for what it is', async () => {
     const other = await createSource(environment.rds, 'other', { BackupRetentionPeriod: 1, DBParameterGroupName: 'shop' });
     await withMaster(other, (client) => client.query(`CREATE TABLE orders (id int PRIMARY KEY, total numeric NOT NULL, note text); INSERT INTO orders SELECT g, g, 'order ' || g FROM generate_series(1, 5000) g`));
-    const drill = await restore(await environment.lab.control.automatedSnapshot('other'));
+    const snapshot = await environment.lab.control.automatedSnapshot('other');
+    expect((await restore(snapshot)).failure).toContain('was not taken of the source, shop-prod');
+    // Also where RDS says otherwise.
+    await environment.lab.control.passOff(snapshot, 'shop-prod');
+    const drill = await restore(snapshot);
     expect([drill.evidence.outcome, drill.evidence.verdict.restore, drill.evidence.recovery?.lostTransactions]).toEqual(['failed', 'notProven', null]);
     expect(drill.failure).toMatch(/the copy is of cluster \d+, and the manifest of cluster \d+/);
     expect(drill.evidence.checks.find(({ name }) => name === 'contents of shop')).toMatchObject({ outcome: 'skipped' });

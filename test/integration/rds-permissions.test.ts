@@ -10,7 +10,7 @@ import type { RdsProvider } from '../../contracts/rds.ts';
 import { Findings } from '../../scripts/cli/doctor-finding.ts';
 import { examineRds } from '../../scripts/cli/doctor-rds.ts';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
-import { createSource, MASTER, rdsClient } from '../support/aws-lab-rds.ts';
+import { archiveUntilNow, createSource, MASTER, rdsClient } from '../support/aws-lab-rds.ts';
 import { createLabUser, publishedPolicy, without, type LabUser, type PolicyDocument } from '../support/aws-lab-user.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
 import { reachLab } from '../support/reach-lab.ts';
@@ -35,6 +35,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'rds-permissions-'));
   await writeFile(join(directory, 'key'), randomBytes(32).toString('base64'));
   const source = await createSource(rds, 'prod', { BackupRetentionPeriod: 7, StorageEncrypted: true, KmsKeyId: key?.Arn });
+  await archiveUntilNow({ lab, rds }, 'prod');
   const { subnetGroup, securityGroup } = await prepareNetwork(lab, rds);
   ({ provider } = databaseSchema.parse({
     connection: { host: source.Endpoint!.Address, port: source.Endpoint!.Port, database: 'shop', user: MASTER.name },

@@ -89,6 +89,8 @@ export interface LabControl {
   snapshotFiles(snapshot: string, where?: Where): Promise<{ dataDirectory: string; archive: string | null }>;
   /** Gives a snapshot another time of creation. */
   backDate(snapshot: string, created: Date, where?: Where): Promise<void>;
+  /** Lets RDS say of a snapshot that it was taken of another instance, as no AWS does by itself. */
+  passOff(snapshot: string, instance: string, where?: Where): Promise<void>;
   /** Whether DeleteDBInstance is refused while the instance is creating; it is accepted otherwise. */
   refuseDeleteWhileCreating(refused: boolean): Promise<void>;
   /** Whether the policies of IAM's users and roles are heeded; whoever IAM does not know may do everything all the same. */
@@ -119,6 +121,7 @@ export function createLabControl(endpoint: string, own: Required<Where>): LabCon
     archive: (settings) => ask('rds/archive', settings),
     snapshotFiles: (snapshot, where) => ask('rds/snapshot-files', { ...own, ...where, snapshot }),
     backDate: (snapshot, created, where) => ask('rds/back-date', { ...own, ...where, snapshot, created: created.toISOString() }),
+    passOff: (snapshot, instance, where) => ask('rds/pass-off', { ...own, ...where, snapshot, instance }),
     refuseDeleteWhileCreating: (refused) => ask('rds/delete-while-creating', { refused }),
     enforcePolicies: (enforced) => ask('iam/enforce', { enforced }),
     events: (where) => ask('rds/events', { ...own, ...where }),

@@ -52,6 +52,14 @@ def routes(lab: "Lab") -> dict[str, Callable[[dict[str, Any]], Any]]:
             backend.journal.remember()
         return {}
 
+    def pass_off(given: dict[str, Any]) -> Any:
+        with lab.lock:
+            backend: Any = rds_backends[given["account"]][given["region"]]
+            snapshot, instance = backend.find_snapshot(given["snapshot"]), backend.databases[given["instance"]]
+            snapshot.db_instance_identifier, snapshot.dbi_resource_id = instance.resource_id, instance.dbi_resource_id
+            backend.journal.remember()
+        return {}
+
     def snapshot_files(given: dict[str, Any]) -> Any:
         with lab.lock:
             backend: Any = rds_backends[given["account"]][given["region"]]
@@ -94,6 +102,6 @@ def routes(lab: "Lab") -> dict[str, Callable[[dict[str, Any]], Any]]:
             ]
 
     return {
-        "automated-snapshot": automated_snapshot, "archive-now": archive_now, "back-date": back_date, "archive": archive, "snapshot-files": snapshot_files, "fail-next-restore": fail_next_restore,
+        "automated-snapshot": automated_snapshot, "archive-now": archive_now, "back-date": back_date, "pass-off": pass_off, "archive": archive, "snapshot-files": snapshot_files, "fail-next-restore": fail_next_restore,
         "delete-while-creating": refuse_delete_while_creating, "events": events, "servers": servers,
     }
