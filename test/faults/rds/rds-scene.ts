@@ -20,7 +20,7 @@ export interface RdsScene extends Scene {
 }
 
 /** What nobody can verify on RDS, as evidence says it. */
-const BY_DESIGN = /^(the drill was not cut off from the network: |entries of indexes: |(template[01]|rdsadmin), contents: )/;
+const BY_DESIGN = /^(failover: |files: |entries of indexes: |(template[01]|rdsadmin), contents: )/;
 
 /** Long enough that a fault finds RDS at work. */
 const DURATIONS = { restore: 1_500, modify: 600, delete: 1_200 };
@@ -56,8 +56,9 @@ export async function startRdsScene(log: (line: string) => void): Promise<RdsSce
       rds, snapshot, planted: new Set(), client: rds.client, evidenceDirectory, byDesign: BY_DESIGN,
       worker: rds.worker, startWorker: () => rds.startWorker(), stop,
       readOthers: async () => only(await account(), (name) => !drillsIn(name)),
-      async findLeftovers() {
-        const halfWritten = (await readdir(evidenceDirectory).catch(() => [])).filter((name) => name.endsWith('.part'));
+      async findLeftovers(run) {
+        // Of this run: a worker that was woken may still write that of the one before.
+        const halfWritten = (await readdir(evidenceDirectory).catch(() => [])).filter((name) => name.endsWith('.part') && name.startsWith(run.owner.workflowId.replaceAll('/', '_')));
         const drills = Object.keys(only(await account(), drillsIn)).filter((name) => !scene.planted.has(name));
         return [...drills, ...halfWritten.map((name) => `half-written ${name}`), ...await sessionsAtSource(rds.source)];
       },
