@@ -16,6 +16,8 @@ import { describedBackup } from '../support/described-backup.ts';
 import { startCluster } from '../support/postgres.ts';
 
 const FILES = 3_000;
+/** As long as the workflow gives such an activity, about. */
+const DAY_MS = 86_400_000;
 const call = { database: 'shop', fence: 3, owner: { workflowId: 'backup/shop/1', firstExecutionRunId: 'run' } };
 let root: string;
 let incoming: string;
@@ -111,7 +113,7 @@ test('an attempt that slept while it read the manifest writes none: a successor 
     const connection = { host: server.socketDirectory, port: server.port, database: 'postgres', user: server.superuser };
     const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection, provider: { kind: 'archive', repository: root, walDirectory: root } } } });
     const activities = createBackupActivities({ configuration, resolvePassword: () => Promise.resolve(undefined) });
-    const take = () => new MockActivityEnvironment({ heartbeatTimeoutMs: 10_000 }).run((input: { backup: BackupRef }) => activities.takeManifest(input), { backup: { ...call, id: 'b1', part: 'attempt-1' } });
+    const take = () => new MockActivityEnvironment({ heartbeatTimeoutMs: 10_000, startToCloseTimeoutMs: DAY_MS }).run((input: { backup: BackupRef }) => activities.takeManifest(input), { backup: { ...call, id: 'b1', part: 'attempt-1' } });
     const { manifest } = configuration.databases['shop']!;
     const { dutyCycle } = manifest;
     // It is looked up when the reading begins.
@@ -135,7 +137,7 @@ test('a cluster without a database "postgres" gets a manifest: it is asked throu
     const connection = { host: server.socketDirectory, port: server.port, database: 'orders', user: server.superuser };
     const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection, provider: { kind: 'archive', repository: root, walDirectory: root } } } });
     const activities = createBackupActivities({ configuration, resolvePassword: () => Promise.resolve(undefined) });
-    const taken = await new MockActivityEnvironment().run((input: { backup: BackupRef }) => activities.takeManifest(input), { backup: { ...call, id: 'b1', part: 'attempt-1' } });
+    const taken = await new MockActivityEnvironment({ startToCloseTimeoutMs: DAY_MS }).run((input: { backup: BackupRef }) => activities.takeManifest(input), { backup: { ...call, id: 'b1', part: 'attempt-1' } });
     expect(taken).toMatchObject({ lsns: [expect.any(String) as string], attempts: 1 });
     expect(existsSync(join(attempt, 'manifest.json'))).toBe(true);
   } finally {
@@ -159,7 +161,7 @@ test('what the configuration allows a manifest to keep others waiting is what th
     const connection = { host: server.socketDirectory, port: server.port, database: 'postgres', user: server.superuser };
     const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection, provider: { kind: 'archive', repository: root, walDirectory: root }, manifest: { maxBlocking: '300ms' } } } });
     const activities = createBackupActivities({ configuration, resolvePassword: () => Promise.resolve(undefined) });
-    const taken = new MockActivityEnvironment().run((input: { backup: BackupRef }) => activities.takeManifest(input), { backup: { ...call, id: 'b1', part: 'attempt-1' } });
+    const taken = new MockActivityEnvironment({ startToCloseTimeoutMs: DAY_MS }).run((input: { backup: BackupRef }) => activities.takeManifest(input), { backup: { ...call, id: 'b1', part: 'attempt-1' } });
     await vi.waitFor(async () => expect((await run(`SELECT FROM pg_locks WHERE relation = 'items'::regclass AND granted`)).rowCount).toBe(1), { timeout: 10_000, interval: 50 });
     const started = performance.now();
     await run('ALTER TABLE items ADD COLUMN more int');

@@ -68,7 +68,7 @@ afterEach(async () => {
 });
 
 const activities = () => createDrillActivities({ client: undefined as never, configuration, providerOf: provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), probeEnvironment: { PATH: process.env['PATH'] ?? '' } });
-const run = <T>(work: () => Promise<T>): Promise<T> => new MockActivityEnvironment().run(work) as Promise<T>;
+const run = <T>(work: () => Promise<T>): Promise<T> => new MockActivityEnvironment({ startToCloseTimeoutMs: 86_400_000 }).run(work) as Promise<T>;
 const diskFull = { type: 'DISK_FULL', nonRetryable: true, message: expect.stringContaining('60 MiB are to stay free') as string };
 const findDrillServer = async () => findServer((await recallDrill(drillPlace(small, drill))).drill);
 
