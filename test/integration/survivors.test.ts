@@ -39,7 +39,7 @@ describe('what a function that was restored starts and takes out of the drill', 
     const inNamespaces = withDrillClient(drill, 'postgres', (client) => client.query(`COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; ${leave} true'`));
     await expect(inNamespaces, 'nor of its mounts, since it cannot leave them').rejects.toMatchObject({ code: '38000' });
     expect(readFileSync(drillPaths(drill.directory).logFile, 'utf8')).toContain('unshare failed: Operation not permitted');
-    await withDrillClient(drill, 'postgres', (client) => client.query(`COPY (SELECT 1) TO PROGRAM 'cd /; env -i setsid ${command} >/dev/null 2>&1 </dev/null &'`));
+    await withDrillClient(drill, 'postgres', (client) => client.query(`COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; cd /; env -i setsid ${command} >/dev/null 2>&1 </dev/null &'`));
     await expect.poll(() => pidOf(command), { timeout: 10_000 }).toBeDefined();
     const survivor = await identifyProcess(Number(pidOf(command)));
     await stopDrill({ drill, mode: 'immediate' });
