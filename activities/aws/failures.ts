@@ -5,6 +5,14 @@ export function isNamed(error: unknown, ...names: string[]): boolean {
   return error instanceof Error && names.some((name) => error.name === name || error.name === `${name}Fault`);
 }
 
+/** What a call answers; undefined where AWS says with one of these names that there is none. */
+export async function ifThere<Answer>(call: Promise<Answer>, ...names: string[]): Promise<Answer | undefined> {
+  return call.catch((error: unknown) => {
+    if (isNamed(error, ...names)) return undefined;
+    throw error;
+  });
+}
+
 /** AWS does not let this principal do it, or does not know it. */
 const DENIED = /^(AccessDenied(Exception)?|UnauthorizedOperation|UnrecognizedClientException|InvalidClientTokenId|ExpiredToken(Exception)?|SignatureDoesNotMatch|AuthFailure|CredentialsProviderError|KMSKeyNotAccessible(Fault)?)$/;
 /** Whether AWS refuses this principal what it asked for, or does not know it. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TakenSnapshot } from '../../contracts/database-snapshot.ts';
 import type { ActivityProgress } from '../temporal/long-activity.ts';
-import { awaitReady } from '../waiting/await-ready.ts';
+import { awaitReady, HOST_CLOCK } from '../waiting/await-ready.ts';
 import { lookSchedule } from '../waiting/look-schedule.ts';
 import type { SnapshotRef } from './snapshot-activities.ts';
 import type { Begun, KeptSnapshot, SnapshotStore } from './snapshot-store.ts';
@@ -66,8 +66,8 @@ async function untilAvailable({ ref, store, earlierMs, lookEveryMs, patienceMs, 
       if (Date.now() - beganAtMs > patienceMs) throw ApplicationFailure.nonRetryable(`RDS has not made the snapshot ${id} in ${store.where} available within ${minutes(patienceMs)} (it is ${status}); look at its events, or raise provider.snapshots.patience`, 'PREFLIGHT');
       return { isReady: status === 'available', state: snapshot };
     },
-    beganAtMs, schedule: lookSchedule({ earlierMs, everyMs: lookEveryMs, leastMs: Math.min(1_000, lookEveryMs) }),
-    clock: { nowMs: Date.now, sleep: (ms, until) => sleep(ms, undefined, { signal: until }) }, signal,
+    beganAtMs, schedule: lookSchedule({ earlierMs, everyMs: lookEveryMs }),
+    clock: HOST_CLOCK, signal,
   });
   return ready as KeptSnapshot;
 }

@@ -1,6 +1,6 @@
 import type * as Sdk from '@aws-sdk/client-rds';
 import type { AwsAccess, RdsProvider, SnapshotSettings } from '../../contracts/rds.ts';
-import { isNamed } from '../aws/failures.ts';
+import { ifThere, isNamed } from '../aws/failures.ts';
 import { isOfSource } from '../aws/of-source.ts';
 import { rdsClient, type Rds } from '../aws/rds-client.ts';
 import { sourceInstance } from '../rds-provider/instance.ts';
@@ -28,13 +28,9 @@ function store({ sdk, client }: Rds, access: AwsAccess): Omit<SnapshotStore, 'be
   return {
     where: describeAccess(access),
     async find(id, signal) {
-      try {
-        const { DBSnapshots } = await client.send(new sdk.DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: id }), signal ? { abortSignal: signal } : {});
-        return DBSnapshots?.[0] && kept(DBSnapshots[0]);
-      } catch (error) {
-        if (isNamed(error, 'DBSnapshotNotFound')) return undefined;
-        throw error;
-      }
+      const found = await ifThere(client.send(new sdk.DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: id }), signal ? { abortSignal: signal } : {}), 'DBSnapshotNotFound');
+      const [snapshot] = found?.DBSnapshots ?? [];
+      return snapshot && kept(snapshot);
     },
     async list() {
       const found: KeptSnapshot[] = [];

@@ -38,7 +38,7 @@ const GONE_MS = 60_000;
  * Removes what was chosen from one place. What is chosen is looked at anew: somebody may have taken its tags away meanwhile, or the
  * configuration may keep it by now.
  */
-export async function removeExpired(store: SnapshotStore | Omit<SnapshotStore, 'begin'>, chosen: readonly ExpiredSnapshot[], query: RetentionQuery, lookEveryMs: number, signal: AbortSignal): Promise<{ removed: string[]; spared: string[] }> {
+export async function removeExpired(store: Omit<SnapshotStore, 'begin'>, chosen: readonly ExpiredSnapshot[], query: RetentionQuery, lookEveryMs: number, signal: AbortSignal): Promise<{ removed: string[]; spared: string[] }> {
   const here = chosen.filter(({ where }) => where === store.where);
   if (here.length === 0) return { removed: [], spared: [] };
   const all = await store.list();

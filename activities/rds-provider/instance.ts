@@ -1,18 +1,13 @@
 import type * as Sdk from '@aws-sdk/client-rds';
 import { ApplicationFailure } from '@temporalio/common';
-import { isNamed } from '../aws/failures.ts';
+import { ifThere } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import { isOfDrill, type DrillIdentity } from './drill-names.ts';
 
 /** An instance by its identifier; undefined where there is none. */
 export async function findInstance({ sdk, client }: Rds, identifier: string, signal?: AbortSignal): Promise<Sdk.DBInstance | undefined> {
-  try {
-    const { DBInstances } = await client.send(new sdk.DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier }), signal ? { abortSignal: signal } : {});
-    return DBInstances?.[0];
-  } catch (error) {
-    if (isNamed(error, 'DBInstanceNotFound')) return undefined;
-    throw error;
-  }
+  const found = await ifThere(client.send(new sdk.DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier }), signal ? { abortSignal: signal } : {}), 'DBInstanceNotFound');
+  return found?.DBInstances?.[0];
 }
 
 /** The source of drills, as RDS knows it. */
@@ -22,14 +17,18 @@ export async function sourceInstance(rds: Rds, identifier: string): Promise<Sdk.
   return instance;
 }
 
+/** RDS takes identifiers in capitals as well, and says them in small letters. */
+export function isSameIdentifier(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
 /**
  * Refuses what is not this drill's: whoever gave something else its name has to rename that.
  * @throws ApplicationFailure `FENCED`
  */
 export function requireOurs(instance: Sdk.DBInstance, drill: DrillIdentity, source: string): void {
   const { DBInstanceIdentifier: identifier = '', TagList } = instance;
-  // RDS takes identifiers in capitals as well, and says them in small letters.
-  if (identifier.toLowerCase() !== source.toLowerCase() && isOfDrill(TagList, drill)) return;
+  if (!isSameIdentifier(identifier, source) && isOfDrill(TagList, drill)) return;
   throw ApplicationFailure.nonRetryable(`the RDS instance "${identifier}" is not this run's: it lacks its tags, so nothing is done with it`, 'FENCED');
 }
 

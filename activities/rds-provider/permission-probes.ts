@@ -9,7 +9,7 @@ import { drillName, drillTags } from './drill-names.ts';
 export interface Probe { action: string; ask: () => Promise<unknown> }
 
 /** Nobody's: fences begin at 1. */
-const NOBODY = { owner: { workflowId: 'doctor', firstExecutionRunId: '-' }, fence: 0 };
+export const NOBODY = { owner: { workflowId: 'doctor', firstExecutionRunId: '-' }, fence: 0 };
 
 /** The name of a drill that is not there, new each time: nobody can have given it to anything. */
 export function nameOfNothing(): string {

@@ -5,7 +5,7 @@ import { kmsClient } from '../aws/kms-client.ts';
 import { rdsClient } from '../aws/rds-client.ts';
 import { stsClient } from '../aws/sts-client.ts';
 import { drillTags } from './drill-names.ts';
-import { changeProbes, lookProbes, makeProbes, nameOfNothing, type Probe } from './permission-probes.ts';
+import { changeProbes, lookProbes, makeProbes, nameOfNothing, NOBODY, type Probe } from './permission-probes.ts';
 import { policyOwner, simulatePolicies, type Question } from './simulate-policies.ts';
 import { drillAccess } from './where.ts';
 
@@ -31,7 +31,7 @@ export async function lookAtPermissions(provider: RdsProvider, { caller, databas
   const rds = await rdsClient(access);
   const clients = { rds, ec2: await ec2Client(access), kms: await kmsClient(access) };
   const principal = policyOwner(caller, access);
-  const context = Object.fromEntries(drillTags({ owner: { workflowId: 'doctor', firstExecutionRunId: '-' }, fence: 0, database }).map(({ Key, Value = '' }) => [`aws:ResourceTag/${Key}`, Value]));
+  const context = Object.fromEntries(drillTags({ ...NOBODY, database }).map(({ Key, Value = '' }) => [`aws:ResourceTag/${Key}`, Value]));
   const changes = changeProbes(rds);
   const simulated = (['db', 'pg'] as const).map(async (kind) => {
     const probes = changes.filter((probe) => probe.kind === kind);

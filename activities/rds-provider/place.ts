@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
-import { isNamed } from '../aws/failures.ts';
+import { ifThere, isNamed } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import { drillName, drillTags, isOfDrill, type DrillIdentity } from './drill-names.ts';
-import { findInstance, requireOurs, sourceInstance } from './instance.ts';
+import { findInstance, isSameIdentifier, requireOurs, sourceInstance } from './instance.ts';
 import { familyOfDefault, readGroup, setParameters } from './parameters.ts';
 import { isElsewhere, type RdsPlaces } from './where.ts';
 
@@ -23,7 +23,7 @@ export async function openPlace({ source: there, drills }: RdsPlaces, provider: 
   const source = await sourceInstance(there, provider.instance);
   const ofSource = source.DBParameterGroups?.[0]?.DBParameterGroupName ?? '';
   const settings = isElsewhere(provider) ? await readGroup(there, ofSource) : { family: familyOfDefault(ofSource), parameters: [] };
-  if (ofSource === name || isSame(provider.instance, name)) throw ApplicationFailure.nonRetryable(`the source ${provider.instance} has the name of this drill, or its parameter group has; nothing is done with it`, 'FENCED');
+  if (ofSource === name || isSameIdentifier(provider.instance, name)) throw ApplicationFailure.nonRetryable(`the source ${provider.instance} has the name of this drill, or its parameter group has; nothing is done with it`, 'FENCED');
   const common = { Tags: drillTags(drill) };
   const Description = 'of a drill of durable-runbooks';
   // Who was stopped until now may have been closed meanwhile.
@@ -38,24 +38,14 @@ export async function openPlace({ source: there, drills }: RdsPlaces, provider: 
     made = false;
     await requireOurGroup(drills, name, drill);
   }
-  // Stopped in the middle of asking: what was made too late, nobody else would remove.
-  if (made && isOver(signal)) await deleteGroup(drills, name, drill);
-  signal?.throwIfAborted();
-  await setParameters(drills, name, [...settings.parameters, ...HARMLESS]);
-}
-
-/** RDS takes identifiers in capitals as well. */
-function isSame(one: string, other: string): boolean {
-  return one.toLowerCase() === other.toLowerCase();
-}
-
-function isOver(signal: AbortSignal | undefined): boolean {
   try {
     signal?.throwIfAborted();
-    return false;
-  } catch {
-    return true;
+  } catch (error) {
+    // Stopped in the middle of asking: what was made too late, nobody else would remove.
+    if (made) await deleteGroup(drills, name, drill);
+    throw error;
   }
+  await setParameters(drills, name, [...settings.parameters, ...HARMLESS]);
 }
 
 const DELETING_MS = 9 * 60_000;
@@ -66,7 +56,7 @@ const DELETING_MS = 9 * 60_000;
  */
 export async function closePlace(rds: Rds, provider: RdsProvider, drill: DrillIdentity): Promise<string[]> {
   const name = drillName(drill);
-  if (isSame(provider.instance, name)) throw ApplicationFailure.nonRetryable(`the source ${provider.instance} has the name of this drill; nothing is done with it, nor with its parameter group`, 'FENCED');
+  if (isSameIdentifier(provider.instance, name)) throw ApplicationFailure.nonRetryable(`the source ${provider.instance} has the name of this drill; nothing is done with it, nor with its parameter group`, 'FENCED');
   const destroyed = new Set<string>();
   for (const end = Date.now() + DELETING_MS; Date.now() < end;) {
     const copy = await destroyInstance(rds, provider, drill).catch(failureIfFenced);
@@ -93,10 +83,8 @@ function failureIfFenced(error: unknown): ApplicationFailure {
 async function deleteGroup(rds: Rds, name: string, drill: DrillIdentity): Promise<boolean> {
   if (!await findGroup(rds, name)) return false;
   await requireOurGroup(rds, name, drill);
-  await rds.client.send(new rds.sdk.DeleteDBParameterGroupCommand({ DBParameterGroupName: name })).catch((error: unknown) => {
-    // The reply to a call before was lost.
-    if (!isNamed(error, 'DBParameterGroupNotFound')) throw error;
-  });
+  // Gone by now: the reply to a call before was lost.
+  await ifThere(rds.client.send(new rds.sdk.DeleteDBParameterGroupCommand({ DBParameterGroupName: name })), 'DBParameterGroupNotFound');
   return true;
 }
 
@@ -122,14 +110,10 @@ async function destroyInstance(rds: Rds, provider: RdsProvider, drill: DrillIden
 export async function provePlaceAbsent(rds: Rds, drill: DrillIdentity): Promise<AbsenceProof> {
   const { sdk, client } = rds;
   const name = drillName(drill);
-  const none = (...names: string[]) => (error: unknown) => {
-    if (isNamed(error, ...names)) return undefined;
-    throw error;
-  };
   const [instance, group, backups, snapshots] = await Promise.all([
     findInstance(rds, name), findGroup(rds, name),
-    client.send(new sdk.DescribeDBInstanceAutomatedBackupsCommand({ DBInstanceIdentifier: name })).catch(none('DBInstanceAutomatedBackupNotFound')),
-    client.send(new sdk.DescribeDBSnapshotsCommand({ DBInstanceIdentifier: name })).catch(none('DBSnapshotNotFound', 'DBInstanceNotFound')),
+    ifThere(client.send(new sdk.DescribeDBInstanceAutomatedBackupsCommand({ DBInstanceIdentifier: name })), 'DBInstanceAutomatedBackupNotFound'),
+    ifThere(client.send(new sdk.DescribeDBSnapshotsCommand({ DBInstanceIdentifier: name })), 'DBSnapshotNotFound', 'DBInstanceNotFound'),
   ]);
   const found = [
     ...(instance ? [`RDS instance ${name} is ${instance.DBInstanceStatus}`] : []), ...(group ? [`parameter group ${name} exists`] : []),
@@ -139,14 +123,9 @@ export async function provePlaceAbsent(rds: Rds, drill: DrillIdentity): Promise<
 }
 
 async function findGroup({ sdk, client }: Rds, name: string): Promise<{ arn: string } | undefined> {
-  try {
-    const { DBParameterGroups } = await client.send(new sdk.DescribeDBParameterGroupsCommand({ DBParameterGroupName: name }));
-    const [group] = DBParameterGroups ?? [];
-    return group && { arn: group.DBParameterGroupArn ?? '' };
-  } catch (error) {
-    if (isNamed(error, 'DBParameterGroupNotFound')) return undefined;
-    throw error;
-  }
+  const found = await ifThere(client.send(new sdk.DescribeDBParameterGroupsCommand({ DBParameterGroupName: name })), 'DBParameterGroupNotFound');
+  const [group] = found?.DBParameterGroups ?? [];
+  return group && { arn: group.DBParameterGroupArn ?? '' };
 }
 
 async function requireOurGroup(rds: Rds, name: string, drill: DrillIdentity): Promise<void> {

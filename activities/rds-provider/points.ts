@@ -1,7 +1,7 @@
 import type * as Sdk from '@aws-sdk/client-rds';
 import { ApplicationFailure } from '@temporalio/common';
 import type { RdsProvider } from '../../contracts/rds.ts';
-import { isNamed } from '../aws/failures.ts';
+import { ifThere } from '../aws/failures.ts';
 import { isOfSource } from '../aws/of-source.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import type { Point, UnusablePoint } from '../dr-test/provider.ts';
@@ -64,10 +64,7 @@ export function refuseSecondElsewhere(provider: RdsProvider, asked: string): voi
 
 /** @throws ApplicationFailure `NOT_FOUND`, `PREFLIGHT` */
 export async function findSnapshot({ sdk, client }: Rds, provider: RdsProvider, source: Sdk.DBInstance, id: string): Promise<Sdk.DBSnapshot> {
-  const found = await client.send(new sdk.DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: id, ...(id.startsWith('arn:') ? { IncludeShared: true } : {}) })).catch((error: unknown) => {
-    if (isNamed(error, 'DBSnapshotNotFound')) return undefined;
-    throw error;
-  });
+  const found = await ifThere(client.send(new sdk.DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: id, ...(id.startsWith('arn:') ? { IncludeShared: true } : {}) })), 'DBSnapshotNotFound');
   const snapshot = found?.DBSnapshots?.[0];
   const refuse = (why: string) => ApplicationFailure.nonRetryable(why, 'NOT_FOUND');
   if (!snapshot) throw refuse(`there is no snapshot "${id}" in ${isElsewhere(provider) ? describeAccess(drillAccess(provider)) : 'this account and region'}`);

@@ -4,7 +4,7 @@ import type { Configuration } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { ec2Client } from '../aws/ec2-client.ts';
-import { explainAws, isNamed } from '../aws/failures.ts';
+import { explainAws, ifThere } from '../aws/failures.ts';
 import { kmsClient } from '../aws/kms-client.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import { drillPassword } from './drill-password.ts';
@@ -99,10 +99,7 @@ function once<T>(doing: string, ask: () => Promise<T>): () => Promise<T> {
 }
 
 async function subnetGroup({ sdk, client }: Rds, name: string, provider: RdsProvider): Promise<Sdk.DBSubnetGroup> {
-  const found = await client.send(new sdk.DescribeDBSubnetGroupsCommand({ DBSubnetGroupName: name })).catch((error: unknown) => {
-    if (isNamed(error, 'DBSubnetGroupNotFound')) return undefined;
-    throw error;
-  });
+  const found = await ifThere(client.send(new sdk.DescribeDBSubnetGroupsCommand({ DBSubnetGroupName: name })), 'DBSubnetGroupNotFound');
   const group = found?.DBSubnetGroups?.[0];
   if (!group) throw refusal(`there is no subnet group "${name}" in ${isElsewhere(provider) ? describeAccess(drillAccess(provider)) : 'this account and region'}; correct provider.drill.subnetGroup`);
   return group;

@@ -6,7 +6,7 @@ import { isNamed } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
 import type { ActivityProgress } from '../temporal/long-activity.ts';
-import { awaitReady, type EventSource } from '../waiting/await-ready.ts';
+import { awaitReady, HOST_CLOCK, type EventSource } from '../waiting/await-ready.ts';
 import { lookSchedule } from '../waiting/look-schedule.ts';
 import { BEGUN_TAG, drillName, drillTags, tagValue, type DrillIdentity } from './drill-names.ts';
 import { findInstance, recentEvents, requireOurs } from './instance.ts';
@@ -92,9 +92,9 @@ async function untilAvailable({ rds, provider, drill, earlierMs, events, signal,
       if (Date.now() - beganAtMs > patience) throw ApplicationFailure.nonRetryable(`RDS has not made the copy available within ${Math.round(patience / 60_000)} minutes (it is ${status}); look at its events, or raise provider.drill.patience`, 'RECOVERY_FAILED');
       return { isReady: status === 'available' && instance?.Endpoint?.Address !== undefined, state: instance };
     },
-    beganAtMs, schedule: lookSchedule({ earlierMs, everyMs: provider.lookEvery, leastMs: Math.min(1_000, provider.lookEvery) }),
+    beganAtMs, schedule: lookSchedule({ earlierMs, everyMs: provider.lookEvery }),
     events, afterNewsMs: AFTER_NEWS_MS, onEventsLost: (cause) => { unheard = cause instanceof Error ? cause.message : String(cause); },
-    clock: { nowMs: Date.now, sleep: (ms, until) => sleep(ms, undefined, { signal: until }) }, signal,
+    clock: HOST_CLOCK, signal,
   });
   return { instance: ready as Sdk.DBInstance, unheard };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LookSchedule } from './look-schedule.ts';
 
 /** Time, so that a bench can have its own. */
@@ -6,6 +7,9 @@ export interface Clock {
   /** Throws the signal's reason when that aborts. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
+
+/** This host's. */
+export const HOST_CLOCK: Clock = { nowMs: Date.now, sleep: (ms, signal) => sleep(ms, undefined, { signal }) };
 
 /** Tells when something has happened to what is waited for, sooner than looking would. */
 export interface EventSource {

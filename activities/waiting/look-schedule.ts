@@ -9,7 +9,7 @@ export interface LookOptions {
   earlierMs: readonly number[];
   /** How often somebody who knows nothing would look: over a wait as long as the earlier ones, no more looks are made than that. Default: 30 s. */
   everyMs?: number;
-  /** Two looks are never closer than this. Default: a second. */
+  /** Two looks are never closer than this. Default: a second, or `everyMs` where that is shorter. */
   leastMs?: number;
 }
 
@@ -32,7 +32,7 @@ const FIRST = 4;
  * one with the least lateness on average (J. B. Keller, "Optimum Checking Schedules for Systems Subject to Random Failure",
  * Management Science 21, 1974).
  */
-export function lookSchedule({ earlierMs, everyMs = 30_000, leastMs = 1_000 }: LookOptions): LookSchedule {
+export function lookSchedule({ earlierMs, everyMs = 30_000, leastMs = Math.min(1_000, everyMs) }: LookOptions): LookSchedule {
   const least = (ms: number): number => Math.max(leastMs, Math.ceil(ms));
   const known = earlierMs.filter((ms) => Number.isFinite(ms) && ms > 0);
   if (known.length === 0) {

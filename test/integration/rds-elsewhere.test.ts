@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CopyDBSnapshotCommand, CreateDBParameterGroupCommand, CreateDBSnapshotCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, DescribeDBParametersCommand, ModifyDBParameterGroupCommand, ModifyDBSnapshotAttributeCommand, type RDSClient } from '@aws-sdk/client-rds';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,6 +13,7 @@ import { callByJson } from '../support/aws-lab-call.ts';
 import { labElsewhere, OTHER_ACCOUNT, OTHER_REGION, OTHER_ROLE } from '../support/aws-lab-elsewhere.ts';
 import { createSource, MASTER, rdsClient, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
+import { directoryWithKey } from '../support/directory-with-key.ts';
 import { reachLab } from '../support/reach-lab.ts';
 
 /** Drills in another region, and in another account, than their source's: from what was copied there or shared with it. */
@@ -31,8 +30,7 @@ beforeAll(async () => {
   lab = await startAwsLab({ log: console.log });
   reachLab(lab);
   here = rdsClient(lab);
-  directory = await mkdtemp(join(tmpdir(), 'rds-elsewhere-'));
-  await writeFile(join(directory, 'key'), randomBytes(32).toString('base64'));
+  directory = await directoryWithKey('rds-elsewhere-');
   await here.send(new CreateDBParameterGroupCommand({ DBParameterGroupName: 'custom', DBParameterGroupFamily: 'postgres18', Description: 'custom' }));
   // More than one call takes, and one that a drill must not have.
   const many = ['work_mem', 'maintenance_work_mem', 'temp_buffers', 'statement_timeout', 'lock_timeout', 'idle_session_timeout', 'deadlock_timeout', 'random_page_cost', 'seq_page_cost', 'cpu_tuple_cost', 'cpu_index_tuple_cost', 'cpu_operator_cost', 'from_collapse_limit', 'join_collapse_limit', 'geqo_threshold', 'geqo_effort', 'vacuum_cost_limit', 'vacuum_cost_page_hit', 'log_min_duration_statement', 'track_activity_query_size']

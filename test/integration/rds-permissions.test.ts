@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { CreateDBParameterGroupCommand, DeleteDBInstanceCommand, DeleteDBParameterGroupCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, ModifyDBInstanceCommand, type RDSClient, RestoreDBInstanceToPointInTimeCommand } from '@aws-sdk/client-rds';
@@ -13,6 +11,7 @@ import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
 import { archiveUntilNow, createSource, MASTER, rdsClient } from '../support/aws-lab-rds.ts';
 import { createLabUser, publishedPolicy, without, type LabUser, type PolicyDocument } from '../support/aws-lab-user.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
+import { directoryWithKey } from '../support/directory-with-key.ts';
 import { reachLab } from '../support/reach-lab.ts';
 
 /** What `runbook doctor` says of permissions, asked by a user whose policies the lab enforces. */
@@ -32,8 +31,7 @@ beforeAll(async () => {
   const { KeyMetadata: key } = await new KMSClient({ endpoint: lab.endpoint, region: lab.region, credentials: lab.credentials }).send(new CreateKeyCommand({}));
   user = await createLabUser(lab, 'runbooks');
   reachLab({ endpoint: lab.endpoint, credentials: user.credentials });
-  directory = await mkdtemp(join(tmpdir(), 'rds-permissions-'));
-  await writeFile(join(directory, 'key'), randomBytes(32).toString('base64'));
+  directory = await directoryWithKey('rds-permissions-');
   const source = await createSource(rds, 'prod', { BackupRetentionPeriod: 7, StorageEncrypted: true, KmsKeyId: key?.Arn });
   await archiveUntilNow({ lab, rds }, 'prod');
   const { subnetGroup, securityGroup } = await prepareNetwork(lab, rds);

@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AuthorizeSecurityGroupEgressCommand, CreateSecurityGroupCommand, CreateVpcCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { CreateKeyCommand, DisableKeyCommand, EnableKeyCommand, KMSClient, PutKeyPolicyCommand } from '@aws-sdk/client-kms';
@@ -13,6 +11,7 @@ import type { RdsProvider } from '../../contracts/rds.ts';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
 import { createSource, MASTER, rdsClient, untilSnapshot } from '../support/aws-lab-rds.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
+import { directoryWithKey } from '../support/directory-with-key.ts';
 import { reachLab } from '../support/reach-lab.ts';
 
 /** What is looked at before RDS is asked for a copy, and how far a copy is cut off. */
@@ -30,8 +29,7 @@ beforeAll(async () => {
   reachLab(lab);
   rds = rdsClient(lab);
   kms = new KMSClient({ endpoint: lab.endpoint, region: lab.region, credentials: lab.credentials });
-  directory = await mkdtemp(join(tmpdir(), 'rds-preflight-'));
-  await writeFile(join(directory, 'key'), randomBytes(32).toString('base64'));
+  directory = await directoryWithKey('rds-preflight-');
   await writeFile(join(directory, 'short'), 'short');
   const source = await createSource(rds, 'prod', { BackupRetentionPeriod: 1 });
   snapshot = await lab.control.automatedSnapshot('prod');

@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { CopyDBSnapshotCommand, CreateDBInstanceCommand, CreateDBParameterGroupCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, ModifyDBInstanceCommand, type RDSClient } from '@aws-sdk/client-rds';
@@ -14,6 +12,7 @@ import type { RdsProvider } from '../../contracts/rds.ts';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
 import { createSource, MASTER, rdsClient, untilInstance, untilModified, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
+import { directoryWithKey } from '../support/directory-with-key.ts';
 import { reachLab } from '../support/reach-lab.ts';
 
 /** What RDS does to a drill, and what a drill never does to RDS. */
@@ -27,8 +26,7 @@ beforeAll(async () => {
   lab = await startAwsLab({ log: console.log });
   reachLab(lab);
   rds = rdsClient(lab);
-  directory = await mkdtemp(join(tmpdir(), 'rds-provider-'));
-  await writeFile(join(directory, 'key'), randomBytes(32).toString('base64'));
+  directory = await directoryWithKey('rds-provider-');
   const source = await createSource(rds, 'prod', { BackupRetentionPeriod: 1, DeletionProtection: true });
   await withMaster(source, (client) => client.query('CREATE TABLE t AS SELECT 42 AS answer'));
   snapshot = await lab.control.automatedSnapshot('prod');

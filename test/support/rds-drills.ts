@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DBInstance, RDSClient } from '@aws-sdk/client-rds';
 import { vi } from 'vitest';
@@ -13,6 +11,7 @@ import type { RdsProvider } from '../../contracts/rds.ts';
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
 import { createSource, MASTER, rdsClient, withMaster } from './aws-lab-rds.ts';
 import { prepareNetwork } from './rds-environment.ts';
+import { directoryWithKey } from './directory-with-key.ts';
 import { reachLab } from './reach-lab.ts';
 
 /** A lab with an instance `prod` and a snapshot of it, and drills of that without a Temporal server. */
@@ -31,14 +30,13 @@ export type Drill = ReturnType<ReturnType<typeof drillsOf>>;
 export async function startRdsDrills(): Promise<RdsDrills> {
   const lab = await startAwsLab({ log: console.log });
   reachLab(lab);
-  const directory = await mkdtemp(join(tmpdir(), 'rds-drills-'));
+  const directory = await directoryWithKey('rds-drills-');
   const stop = async () => {
     vi.unstubAllEnvs();
     await rm(directory, { recursive: true, force: true });
     await lab.stop();
   };
   try {
-    await writeFile(join(directory, 'key'), randomBytes(32).toString('base64'));
     const rds = rdsClient(lab);
     const source = await createSource(rds, 'prod', { BackupRetentionPeriod: 1 });
     await withMaster(source, (client) => client.query('CREATE TABLE marks (at timestamptz)'));
