@@ -20,6 +20,8 @@ export interface MakeSnapshot {
   onProgress: (progress: ActivityProgress) => void;
 }
 
+/** The state of what no look has found. */
+const UNSEEN = 'not to be seen yet';
 /** So many looks in a row that find nothing where something was: a read may be an old one. */
 const LOST_AFTER = 5;
 
@@ -49,24 +51,23 @@ async function beginOnce({ ref, store, begin, lookEveryMs, patienceMs, signal, o
 }
 
 async function untilAvailable({ ref, store, earlierMs, lookEveryMs, patienceMs, signal, onProgress }: MakeSnapshot, id: string): Promise<KeptSnapshot> {
-  let beganAtMs = Date.now();
   let [wasSeen, missed] = [false, 0];
   const ready = await awaitReady<KeptSnapshot | undefined>({
     look: async () => {
       const snapshot = await store.find(id, signal);
       [wasSeen, missed] = [wasSeen || snapshot !== undefined, snapshot ? 0 : missed + 1];
-      if (snapshot) {
-        requireOfRun(snapshot, ref, store.where);
-        beganAtMs = Math.min(beganAtMs, begunAtMs(snapshot) ?? beganAtMs);
-      }
+      if (snapshot) requireOfRun(snapshot, ref, store.where);
       if (wasSeen && missed >= LOST_AFTER) throw ApplicationFailure.nonRetryable(`the snapshot ${id} in ${store.where} was removed while it was made: its place is closed`, 'FENCED');
-      const status = snapshot?.status ?? 'not to be seen yet';
+      const status = snapshot?.status ?? UNSEEN;
       onProgress({ phase: `RDS says: ${status}`, bytesDone: snapshot?.percent ?? 0, bytesTotal: 100 });
       if (status === 'failed' || status.startsWith('incompatible')) throw ApplicationFailure.nonRetryable(`RDS could not make the snapshot ${id} in ${store.where}: it is ${status}`, 'BACKUP_DAMAGED');
-      if (Date.now() - beganAtMs > patienceMs) throw ApplicationFailure.nonRetryable(`RDS has not made the snapshot ${id} in ${store.where} available within ${minutes(patienceMs)} (it is ${status}); look at its events, or raise provider.snapshots.patience`, 'PREFLIGHT');
-      return { isReady: status === 'available', state: snapshot };
+      return { isReady: status === 'available', state: snapshot, beganAtMs: snapshot && begunAtMs(snapshot) };
     },
-    beganAtMs, schedule: lookSchedule({ earlierMs, everyMs: lookEveryMs }),
+    patience: {
+      ms: patienceMs,
+      over: (snapshot) => ApplicationFailure.nonRetryable(`RDS has not made the snapshot ${id} in ${store.where} available within ${minutes(patienceMs)} (it is ${snapshot?.status ?? UNSEEN}); look at its events, or raise provider.snapshots.patience`, 'PREFLIGHT'),
+    },
+    schedule: lookSchedule({ earlierMs, everyMs: lookEveryMs }),
     clock: HOST_CLOCK, signal,
   });
   return ready as KeptSnapshot;

@@ -35,6 +35,8 @@ export interface RestoreInstance {
 const FAILED = /^(failed|storage-full|incompatible-.*|inaccessible-encryption-credentials.*|restore-error|insufficient-capacity)$/;
 /** RDS tells that a copy was restored some time before it is available: looks follow in the half minute after that. */
 const AFTER_NEWS_MS = [0, 1_000, ...Array.from({ length: 15 }, () => 2_000)];
+/** The state of what no look has found. */
+const UNSEEN = 'unknown';
 /** A new password takes RDS some seconds. */
 const PASSWORD_MS = 10 * 60_000;
 const PASSWORD_LOOK_MS = 500;
@@ -77,22 +79,23 @@ async function create({ rds: { sdk, client }, provider, drill, what, restored, s
 
 async function untilAvailable({ rds, provider, drill, earlierMs, events, signal, onProgress }: RestoreInstance, identifier: string): Promise<RestoredInstance> {
   const { patience } = provider.drill;
-  let beganAtMs = Date.now();
   let unheard: string | undefined;
   const ready = await awaitReady<Sdk.DBInstance | undefined>({
     look: async () => {
       const instance = await findInstance(rds, identifier, signal);
       const begun = tagValue(instance?.TagList, BEGUN_TAG);
-      if (begun !== undefined) beganAtMs = Math.min(beganAtMs, Date.parse(begun));
       if (instance) requireOurs(instance, drill, provider.instance);
-      const status = instance?.DBInstanceStatus ?? 'unknown';
+      const status = instance?.DBInstanceStatus ?? UNSEEN;
       onProgress({ phase: `RDS says: ${status}${unheard === undefined ? '' : `; its events are not heard: ${unheard}`}`, bytesDone: instance?.PercentProgress === undefined ? 0 : Number(instance.PercentProgress), bytesTotal: 100 });
       if (FAILED.test(status)) throw ApplicationFailure.nonRetryable(`RDS could not restore: the copy is ${status}${await recentEvents(rds, identifier).then((said) => (said === '' ? '' : ` (${said})`))}`, 'RECOVERY_FAILED');
       if (status === 'deleting') throw ApplicationFailure.nonRetryable('the copy is being deleted: its place is closed', 'FENCED');
-      if (Date.now() - beganAtMs > patience) throw ApplicationFailure.nonRetryable(`RDS has not made the copy available within ${Math.round(patience / 60_000)} minutes (it is ${status}); look at its events, or raise provider.drill.patience`, 'RECOVERY_FAILED');
-      return { isReady: status === 'available' && instance?.Endpoint?.Address !== undefined, state: instance };
+      return { isReady: status === 'available' && instance?.Endpoint?.Address !== undefined, state: instance, beganAtMs: begun === undefined ? undefined : Date.parse(begun) };
     },
-    beganAtMs, schedule: lookSchedule({ earlierMs, everyMs: provider.lookEvery }),
+    patience: {
+      ms: patience,
+      over: (instance) => ApplicationFailure.nonRetryable(`RDS has not made the copy available within ${Math.round(patience / 60_000)} minutes (it is ${instance?.DBInstanceStatus ?? UNSEEN}); look at its events, or raise provider.drill.patience`, 'RECOVERY_FAILED'),
+    },
+    schedule: lookSchedule({ earlierMs, everyMs: provider.lookEvery }),
     events, afterNewsMs: AFTER_NEWS_MS, onEventsLost: (cause) => { unheard = cause instanceof Error ? cause.message : String(cause); },
     clock: HOST_CLOCK, signal,
   });

@@ -17,12 +17,20 @@ export interface EventSource {
   next(withinMs: number, signal: AbortSignal): Promise<boolean>;
 }
 
+/** What a look found. */
+export interface Look<State> {
+  isReady: boolean;
+  state: State;
+  /** When what is waited for was begun, where that can be seen: where another process has begun it, the wait is as old. */
+  beganAtMs?: number | undefined;
+}
+
 export interface AwaitReady<State> {
   /** Looks once. What cannot become ready any more is thrown. */
-  look: (signal: AbortSignal) => Promise<{ isReady: boolean; state: State }>;
-  /** When the wait began: a wait that another process goes on with began before. */
-  beganAtMs: number;
+  look: (signal: AbortSignal) => Promise<Look<State>>;
   schedule: LookSchedule;
+  /** For how long it is waited for, in milliseconds since its begin, and what is thrown then. Default: for ever. */
+  patience?: { ms: number; over: (state: State) => Error };
   /** Where there is one, looks are made when it says so, and by the schedule where it says nothing, or fails. */
   events?: EventSource | undefined;
   /** After news, what is looked at may still be as it was before, or not be through yet: looks follow after these, in milliseconds. Default: for services that are consistent in the end only. */
@@ -36,10 +44,17 @@ export interface AwaitReady<State> {
 const AFTER_NEWS_MS = [0, 1_000, 2_000, 4_000];
 
 /** Waits until something is ready. Begins with a look: it may be ready already. */
-export async function awaitReady<State>({ look, beganAtMs, schedule, events, afterNewsMs = AFTER_NEWS_MS, clock, signal, onEventsLost }: AwaitReady<State>): Promise<State> {
+export async function awaitReady<State>({ look, schedule, patience, events, afterNewsMs = AFTER_NEWS_MS, clock, signal, onEventsLost }: AwaitReady<State>): Promise<State> {
   let heard = events;
+  let beganAtMs = clock.nowMs();
+  const lookOnce = async (): Promise<Look<State>> => {
+    const seen = await look(signal);
+    beganAtMs = Math.min(beganAtMs, seen.beganAtMs ?? beganAtMs);
+    if (!seen.isReady && patience && clock.nowMs() - beganAtMs > patience.ms) throw patience.over(seen.state);
+    return seen;
+  };
   for (;;) {
-    const { isReady, state } = await look(signal);
+    const { isReady, state } = await lookOnce();
     if (isReady) return state;
     const nowMs = clock.nowMs();
     const nextMs = nowMs + schedule.nextLookInMs(nowMs - beganAtMs);
@@ -53,7 +68,7 @@ export async function awaitReady<State>({ look, beganAtMs, schedule, events, aft
       if (!isNews) continue;
       for (const afterMs of afterNewsMs) {
         await clock.sleep(afterMs, signal);
-        const seen = await look(signal);
+        const seen = await lookOnce();
         if (seen.isReady) return seen.state;
       }
     }

@@ -57,7 +57,7 @@ describe('waiting', () => {
     };
     const result = awaitReady({
       look: () => { seen.looks.push(now / SECOND); return Promise.resolve({ isReady: now >= readyAt, state: 'ready' }); },
-      beganAtMs: 0, schedule: lookSchedule({ earlierMs: [] }), events: news === undefined ? undefined : events, signal: new AbortController().signal,
+      schedule: lookSchedule({ earlierMs: [] }), events: news === undefined ? undefined : events, signal: new AbortController().signal,
       clock: { nowMs: () => now, sleep: (ms, signal) => { signal.throwIfAborted(); now += ms; return Promise.resolve(); } },
       onEventsLost: () => { seen.lost += 1; },
       ...options,
@@ -93,6 +93,21 @@ describe('waiting', () => {
   });
 
   it('goes on where another has begun: as late in the wait as it is', async () => {
-    expect((await wait({ readyAt: 10 * SECOND, beganAtMs: -60 * MINUTE })).looks).toEqual([0, 90]);
+    let looks = 0;
+    // What another has begun may not be seen by the first look.
+    const look = () => Promise.resolve({ isReady: (looks += 1) > 3, state: 'ready', beganAtMs: looks > 1 ? -60 * MINUTE : undefined });
+    const times: number[] = [];
+    const clock = { nowMs: () => times.at(-1) ?? 0, sleep: (ms: number) => { times.push((times.at(-1) ?? 0) + ms); return Promise.resolve(); } };
+    await wait({ readyAt: 0, look, clock });
+    expect(times.map((ms) => ms / SECOND)).toEqual([120, 213.05, 308.377]);
+  });
+
+  it('loses its patience that long after the begin, whoever began, and not with what is ready', async () => {
+    const patience = (ms: number) => ({ patience: { ms, over: (state: string) => new Error(`${state} is too late`) } });
+    await expect(wait({ readyAt: 10 * MINUTE, ...patience(5 * MINUTE) })).rejects.toThrow('ready is too late');
+    expect((await wait({ readyAt: 5 * MINUTE, ...patience(5 * MINUTE) })).looks.at(-1)).toBe(300);
+    const begunBefore = (isReady: boolean) => ({ look: () => Promise.resolve({ isReady, state: 'a copy', beganAtMs: -6 * MINUTE }) });
+    await expect(wait({ readyAt: 0, ...begunBefore(false), ...patience(5 * MINUTE) })).rejects.toThrow('a copy is too late');
+    expect((await wait({ readyAt: 0, ...begunBefore(true), ...patience(5 * MINUTE) })).state).toBe('a copy');
   });
 });

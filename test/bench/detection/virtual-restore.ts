@@ -28,7 +28,7 @@ export async function detect({ takesMs, earlierMs, newsAfterMs }: Restore): Prom
   };
   await awaitReady({
     look: () => { looks += 1; return Promise.resolve({ isReady: nowMs >= takesMs, state: undefined }); },
-    beganAtMs: 0, schedule: lookSchedule({ earlierMs }), events: newsAfterMs === undefined ? undefined : events, clock, signal: new AbortController().signal,
+    schedule: lookSchedule({ earlierMs }), events: newsAfterMs === undefined ? undefined : events, clock, signal: new AbortController().signal,
   });
   return { lateMs: nowMs - takesMs, looks };
 }

@@ -46,5 +46,8 @@ def prepare_heartbeat(admin: Connection) -> None:
 
 
 def set_password(admin: Connection, role: str, password: str) -> None:
-    """Gives a role another password."""
+    """Gives a role another password: one caller after another, as PostgreSQL refuses two at a time ("tuple concurrently updated")."""
+    admin.run("BEGIN")
+    admin.run("SELECT pg_advisory_xact_lock(hashtext('password of a role'))")
     admin.run(f"ALTER ROLE {identifier(role)} PASSWORD {literal(password)}")
+    admin.run("COMMIT")
