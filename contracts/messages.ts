@@ -60,7 +60,15 @@ export const UPDATES = { decide: 'decide', pause: 'pause', resume: 'resume', ret
 export const QUERIES = { progress: 'progress', plan: 'plan', compensations: 'compensations', record: 'record' } as const;
 
 /** Messages between a run, its guardian and the lock of its target. Not for people. */
-export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release', holders: 'holders' } as const;
+export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release', holders: 'holders', lastRecord: 'lastRecord' } as const;
+
+/** How a run refuses a query that met something which it has not taken up yet: whoever asks again is answered. */
+export const NOT_TAKEN_UP = 'something has happened that this run has not taken up yet; ask again';
+
+/** Whether a query was refused like that. */
+export function isNotTakenUp(error: unknown): boolean {
+  return error instanceof Error && error.message.includes(NOT_TAKEN_UP);
+}
 
 /** A gate that waits for people. `note`: what they have to know of its policy; null mostly. */
 interface OpenGateView { name: string; openedAt: string; /** Since when it shows this plan; absent from a worker of older code. */ planShownAt?: string; expiresAt: string; /** To what instant it can be extended; absent from a worker of older code. */ latestExpiry?: string; planHash: string; approvers: string[]; quorum: number; assurance: string; note: string | null }

@@ -24,6 +24,7 @@ import './lock/workflow.ts';
 import './manifest/workflow.ts';
 import './notification/workflow.ts';
 import './procedure/payload-converter.ts';
+import './procedure/unmoved-by-queries.ts';
 
 const contracts = { backup, chain, costs, databaseSnapshot, drTest, duration, evidence, gate, inputProblems, internalMessages, ledger, messages, notification, people };
 

@@ -1,5 +1,5 @@
 import { Context, log } from '@temporalio/activity';
-import { ApplicationFailure, QueryNotRegisteredError, QueryRejectedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { ApplicationFailure, QueryNotRegisteredError, QueryRejectedError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
 import type { Signature } from '../../contracts/chain.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { guardianId } from '../../contracts/guardian.ts';
@@ -117,7 +117,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
       const handle = client.workflow.getHandle(owner.workflowId, runId);
       // A closed run still answers queries; one whose code cannot be replayed leaves only what the guardian knows.
       const unbegun = life?.hasBegun === false;
-      const record = unbegun ? undefined : await handle.query<RunRecord>(QUERIES.record).catch(unlessItMayPass);
+      const record = unbegun ? undefined : await lastRecord(handle).catch(unlessItMayPass);
       const whyUnknown = unbegun ? 'the run was ended before it began' : 'the history of the run could not be replayed';
       const finishedAtMs = end?.closedAtMs ?? Date.now();
       const writtenBy = Context.current().info.workflowExecution?.workflowId ?? guardianId(owner);
@@ -166,6 +166,15 @@ function timeLeft(): () => number {
 
 /** How often a run that nobody can query is asked for what it knows, before evidence is written without it. */
 const ATTEMPTS_TO_ASK = 10;
+
+/** What a run knew that is over, as far as a worker had taken up what happened. */
+async function lastRecord(handle: WorkflowHandle): Promise<RunRecord> {
+  return handle.query<RunRecord>(INTERNAL.lastRecord).catch((error: unknown) => {
+    // By a worker of older code.
+    if (error instanceof QueryNotRegisteredError) return handle.query<RunRecord>(QUERIES.record);
+    throw error;
+  });
+}
 
 /** A server or worker that does not answer now may do so later: what is written without the record stays so for good. */
 function unlessItMayPass(error: unknown): undefined {

@@ -1,7 +1,7 @@
 import { QueryNotRegisteredError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { lockStateSchema } from '../../contracts/internal-messages.ts';
-import { INTERNAL } from '../../contracts/messages.ts';
+import { INTERNAL, isNotTakenUp } from '../../contracts/messages.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { describeIfKnown } from './describe-if-known.ts';
@@ -84,7 +84,7 @@ async function stateOf(client: Client, id: string, runId: string | undefined): P
     return lockStateSchema.safeParse(await client.workflow.getHandle(id, runId).query(INTERNAL.holders)).data;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
-    const isRefused = grpcCodeOf(error) === FAILED_PRECONDITION;
+    const isRefused = grpcCodeOf(error) === FAILED_PRECONDITION || isNotTakenUp(error);
     if (!isRefused && !(error instanceof QueryNotRegisteredError)) throw error;
     // For one that was ended before its first task was done, or while its tasks failed, the server never asks a worker; and
     // not every worker can replay one. One that lives can be asked later.

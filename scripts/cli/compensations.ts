@@ -1,10 +1,11 @@
 import { formatSeconds } from '../../activities/evidence/report-format.ts';
 import { QUERIES, type CompensationView } from '../../contracts/messages.ts';
+import { ask } from './ask.ts';
 import { withClient } from './connect.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { plain, print, table } from './output.ts';
-import { ANSWER_MS, refuseClosed, unanswered } from './send-update.ts';
+import { refuseClosed, unanswered } from './send-update.ts';
 import { silenceOf } from './silence.ts';
 
 /** `runbook compensations`: what an abort of a run would undo now, in that order, and how long each took the last time. */
@@ -13,7 +14,7 @@ export function compensations(workflowId: string, options: TemporalOptions): Pro
     const handle = client.workflow.getHandle(workflowId);
     // An id that nobody has is told as such. Of a run that was ended by force, the query would still list what its guardian undoes.
     await refuseClosed(handle, 'an abort');
-    const entries = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.query<CompensationView[]>(QUERIES.compensations)).catch(async (error: unknown) => {
+    const entries = await ask<CompensationView[]>(client, handle, QUERIES.compensations).catch(async (error: unknown) => {
       throw unanswered(await silenceOf(client, handle, error), workflowId, undefined, { cause: error });
     });
     print(options, { workflowId, compensations: entries }, () => compensationLines(entries));

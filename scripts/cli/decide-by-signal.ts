@@ -5,8 +5,9 @@ import type { GateRecord } from '../../contracts/evidence.ts';
 import type { Decision } from '../../contracts/gate.ts';
 import { decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, refusalLines, SIGNALS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
+import { ANSWER_MS, ask } from './ask.ts';
 import { CommandError, EXIT } from './exit.ts';
-import { ANSWER_MS, type Answer } from './send-update.ts';
+import type { Answer } from './send-update.ts';
 
 const LOOK_EVERY_MS = 200;
 
@@ -20,9 +21,9 @@ const LOOK_EVERY_MS = 200;
 export async function decideBySignal(client: Client, handle: WorkflowHandle, { decision, ...message }: Decide, quorum: number, look: string): Promise<Answer<{ gate: string; outcome: string; by: string | null }>> {
   // What the run cannot read as a decision it refuses without saying whose it was.
   if (!decisionSignalSchema.safeParse(message).success) return { refused: `a decision carries a name and may carry a comment, with ${LIMITS_IN_WORDS}; nothing was sent` };
-  const recordNow = () => handle.query<RunRecord>(QUERIES.record);
+  const recordNow = (withinMs: number) => ask<RunRecord>(client, handle, QUERIES.record, withinMs);
   const gateOf = ({ gates }: RunRecord) => gates.findLast(({ name }) => name === message.gate);
-  const before = await client.withDeadline(Date.now() + ANSWER_MS, recordNow);
+  const before = await recordNow(ANSWER_MS);
   const seen = gateOf(before)?.decisions.length ?? 0;
   let meanwhile: string[] = [];
   const { identity } = client.options;
@@ -32,7 +33,7 @@ export async function decideBySignal(client: Client, handle: WorkflowHandle, { d
   const until = Date.now() + ANSWER_MS;
   try {
     for (; Date.now() < until; await sleep(LOOK_EVERY_MS)) {
-      const record = await client.withDeadline(until, recordNow);
+      const record = await recordNow(until - Date.now());
       meanwhile = refusalLines({ refused: record.refused.slice(before.refused.length), refusedLeftOut: record.refusedLeftOut - before.refusedLeftOut });
       const gate = gateOf(record);
       const ours = gate?.decisions.slice(seen).find(isOurs);

@@ -5,13 +5,14 @@ import { namesPlan, PLAN_HASH } from '../../contracts/gate.ts';
 import { QUERIES, SIGNALS, UPDATES, type Decide, type Progress } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
+import { ANSWER_MS, ask } from './ask.ts';
 import { withClient } from './connect.ts';
 import { decideBySignal } from './decide-by-signal.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { note, plain, print, systemUser } from './output.ts';
 import { ourCommand, signalCommand } from './printed-command.ts';
-import { ANSWER_MS, refuseClosed, sendUpdate, unanswered } from './send-update.ts';
+import { refuseClosed, sendUpdate, unanswered } from './send-update.ts';
 import { signStatement } from './sign-statement.ts';
 import { silenceOf } from './silence.ts';
 
@@ -44,7 +45,7 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
     // Whose key signs is who decides: the user of this system need not be called like that.
     const by = options.by ?? (options.sign === undefined ? systemUser() : undefined);
     const instead = (gate: string) => signalCommand(options, workflowId, SIGNALS[decision], { gate, by: by ?? systemUser(), ...(options.comment === undefined ? {} : { comment: options.comment }) });
-    const progress = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.query<Progress>(QUERIES.progress)).catch(async (error: unknown) => {
+    const progress = await ask<Progress>(client, handle, QUERIES.progress).catch(async (error: unknown) => {
       // A signal that names no gate counts only where no name is asked for.
       throw unanswered(await silenceOf(client, handle, error), workflowId, instead(options.gate ?? RUNBOOKS[type]?.gates[0] ?? 'start'), { cause: error });
     });
@@ -79,7 +80,7 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
 
 /** What of the run a signature is over. */
 async function signedRun(client: Client, handle: WorkflowHandle): Promise<Pick<ApprovalStatement, 'runbook' | 'target' | 'owner' | 'runId'>> {
-  const [{ runbook, target, owner }, { runId }] = await client.withDeadline(Date.now() + ANSWER_MS, () => Promise.all([handle.query<RunRecord>(QUERIES.record), handle.describe()]));
+  const [{ runbook, target, owner }, { runId }] = await Promise.all([ask<RunRecord>(client, handle, QUERIES.record), client.withDeadline(Date.now() + ANSWER_MS, () => handle.describe())]);
   return { runbook, target, owner, runId };
 }
 

@@ -3,6 +3,7 @@ import { describeLock } from '../../activities/kernel/locks.ts';
 import { QUERIES, waitingBefore, type Progress } from '../../contracts/messages.ts';
 import type { PlanView } from '../../contracts/plan-facts.ts';
 import { isOver } from '../../contracts/run-status.ts';
+import { ask } from './ask.ts';
 import { silenceOf, type Silence } from './silence.ts';
 
 /** What an activity that is under way says about itself. */
@@ -46,7 +47,7 @@ const QUERY_MS = 3_000;
 export async function readRun(client: Client, workflowId: string, runId?: string): Promise<RunView> {
   const handle = client.workflow.getHandle(workflowId, runId);
   const description = await handle.describe();
-  const asked = await client.withDeadline(Date.now() + QUERY_MS, () => handle.query<Progress>(QUERIES.progress)).then(
+  const asked = await ask<Progress>(client, handle, QUERIES.progress, QUERY_MS).then(
     async (progress) => ({ progress, plan: progress.openGate ? await planOf(client, handle, progress.openGate.planHash) : null, lock: isOver(description.status.name) ? null : await lockNow(client, workflowId, progress), silence: null }),
     async (error: unknown) => ({ progress: null, plan: null, lock: null, silence: sayWhy(await silenceOf(client, handle, error)) }),
   );
@@ -64,7 +65,7 @@ export async function readRun(client: Client, workflowId: string, runId?: string
 
 /** The plan of that hash; null where it is another by now, or is not told. */
 export async function planOf(client: Client, handle: WorkflowHandle, planHash: string): Promise<PlanView | null> {
-  const view = await client.withDeadline(Date.now() + QUERY_MS, () => handle.query<PlanView>(QUERIES.plan)).catch(() => null);
+  const view = await ask<PlanView>(client, handle, QUERIES.plan, QUERY_MS).catch(() => null);
   return view?.hash === planHash ? view : null;
 }
 

@@ -1,10 +1,8 @@
 import { WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { isOver } from '../../contracts/run-status.ts';
+import { ANSWER_MS } from './ask.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { silenceOf, type Silence } from './silence.ts';
-
-/** A worker that lives answers at once; a busy one within this. */
-export const ANSWER_MS = 10_000;
 
 /** What became of an update, or of a decision: what the run answered, or why it refused. */
 export type Answer<Result> = { result: Result; refused?: undefined } | { result?: undefined; refused: string };

@@ -1,4 +1,5 @@
 import { QueryNotRegisteredError, WorkflowUpdateRPCTimeoutOrCancelledError, type Client, type WorkflowHandle } from '@temporalio/client';
+import { isNotTakenUp } from '../../contracts/messages.ts';
 import { isNoWorker, reasonOf } from './connect.ts';
 
 /** Why a run says nothing of itself: a sentence, and whether a worker would help. */
@@ -16,6 +17,7 @@ export async function silenceOf(client: Client, handle: WorkflowHandle, error: u
   if (failing !== null) return { noWorker: false, sentence: `a worker is there and cannot carry this run on: ${failing}; correct or redeploy the worker, or end the run with \`temporal workflow terminate\`` };
   const isTimeOut = error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isNoWorker(error);
   if (isTimeOut) return { noWorker: true, sentence: 'no worker answers' };
+  if (isNotTakenUp(error)) return { noWorker: false, sentence: 'something happened to it that no worker has taken up' };
   if (error instanceof QueryNotRegisteredError) return { noWorker: false, sentence: 'this is no run of a runbook: it does not know the query "progress"' };
   return { noWorker: false, sentence: `the run did not answer: ${reasonOf(error)}` };
 }

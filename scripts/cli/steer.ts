@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { parseDurationMs } from '../../contracts/duration.ts';
 import { QUERIES, UPDATES, type ExtendDeadline, type Progress, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
+import { ask } from './ask.ts';
 import { withClient } from './connect.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { plain, print, systemUser } from './output.ts';
-import { ANSWER_MS, refuseClosed, sendUpdate, unanswered } from './send-update.ts';
+import { refuseClosed, sendUpdate, unanswered } from './send-update.ts';
 import { silenceOf } from './silence.ts';
 
 export interface StepChoice extends TemporalOptions { step?: string; by?: string; reason?: string }
@@ -49,7 +50,7 @@ function steer(workflowId: string, options: TemporalOptions, name: string, make:
 }
 
 async function progressOf(client: Client, handle: WorkflowHandle): Promise<Progress> {
-  return client.withDeadline(Date.now() + ANSWER_MS, () => handle.query<Progress>(QUERIES.progress)).catch(async (error: unknown) => {
+  return ask<Progress>(client, handle, QUERIES.progress).catch(async (error: unknown) => {
     throw unanswered(await silenceOf(client, handle, error), handle.workflowId, undefined, { cause: error });
   });
 }

@@ -1,18 +1,14 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { CompensationRecord, Evidence } from '../../contracts/evidence.ts';
 import { lockId } from '../../contracts/guardian.ts';
 import { mulberry32 } from '../../scripts/demo/writers/pool.ts';
 import { awaitGuardian } from '../support/await-guardian.ts';
-import { bundleToy, startKernelEnvironment, toyConfiguration, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { startKernelEnvironment, toyConfiguration, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { startToy, until, type ToyRun } from '../support/toy-runs.ts';
+import { killableWorkers, type StartKillable } from '../support/toy/killable-worker.ts';
 
 /** A sample; fifty take minutes: STEERING_SCHEDULES=50 npm test -- --project integration random-steering */
 const SCHEDULES = Number(process.env['STEERING_SCHEDULES'] ?? 8);
@@ -20,50 +16,33 @@ const AT_ONCE = 10;
 /** What people, and bad luck, do to a run; `kill` kills its worker with -9, and with it those of all others. */
 const DEEDS = ['pause', 'resume', 'retry', 'retry with input', 'skip', 'abort', 'abort at the last step', 'cancel', 'terminate', 'kill'] as const;
 type Deed = (typeof DEEDS)[number];
-const PROGRAM = fileURLToPath(new URL('../../dist/test/support/toy/worker-process.js', import.meta.url));
 
 let environment: KernelEnvironment;
-let root: string;
-let worker: ChildProcess | undefined;
+let startWorker: StartKillable;
+let worker: Awaited<ReturnType<StartKillable>> | undefined;
 let kills = 0;
-
-async function startWorker(): Promise<void> {
-  const child = spawn(process.execPath, [PROGRAM, environment.server.address, path.join(root, 'bundle.js'), path.join(root, 'configuration.json')], { stdio: ['ignore', 'pipe', 'inherit'] });
-  worker = child;
-  await new Promise<void>((resolve, reject) => {
-    child.stdout.once('data', () => resolve());
-    child.once('exit', () => reject(new Error('the worker ended before it was ready')));
-  });
-}
 
 let restarting: Promise<void> | undefined;
 /** One death at a time, and always a new life after it. */
 function killWorker(): Promise<void> {
   return (restarting ??= (async () => {
     kills += 1;
-    const gone = new Promise((resolve) => worker?.once('exit', resolve));
-    worker?.kill('SIGKILL');
-    await gone;
-    await startWorker();
+    await worker?.kill();
+    worker = await startWorker();
   })().finally(() => { restarting = undefined; }));
 }
 
 beforeAll(async () => {
-  if (!existsSync(PROGRAM)) throw new Error('build first: node scripts/build.mjs');
-  root = await mkdtemp(path.join(tmpdir(), 'random-steering-'));
   const targets = Object.fromEntries(Array.from({ length: AT_ONCE }, (_, index) => [`t${index}`, {}]));
   const other = { each: { failedSteps: { wait: '3s' } } };
   environment = await startKernelEnvironment({}, { maximum: '45s' }, targets, other);
-  // Evidence goes where the environment looks for it.
-  await writeFile(path.join(root, 'configuration.json'), JSON.stringify(toyConfiguration(environment.root, {}, { maximum: '45s' }, targets, other)));
-  await writeFile(path.join(root, 'bundle.js'), (await bundleToy()).code);
-  await startWorker();
+  startWorker = await killableWorkers(environment, toyConfiguration(environment.root, {}, { maximum: '45s' }, targets, other));
+  worker = await startWorker();
 });
 afterAll(async () => {
   await restarting;
-  worker?.kill('SIGKILL');
+  await worker?.kill();
   await environment.stop();
-  await rm(root, { recursive: true, force: true });
 });
 
 interface Schedule { target: string; input: Record<string, unknown>; deeds: { deed: Deed; afterMs: number }[] }

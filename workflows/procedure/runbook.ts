@@ -164,5 +164,5 @@ function registerHandlers(state: RunState): void {
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
   setHandler(defineQuery<PlanView>(QUERIES.plan), () => ({ ...planViewOf(state), hash: state.record.planHash, corrections: state.corrections }), { description: 'The plan, and what its hash covers beside it: the input, the code version, corrected inputs.' });
   setHandler(defineQuery<CompensationView[]>(QUERIES.compensations), () => compensationsOf(state), { description: 'What an abort would undo now, in that order.' });
-  setHandler(defineQuery<RunRecord>(QUERIES.record), () => state.record, { description: 'Everything known of the run.' });
+  for (const query of [QUERIES.record, INTERNAL.lastRecord]) setHandler(defineQuery<RunRecord>(query), () => state.record, { description: query === QUERIES.record ? 'Everything known of the run.' : 'The same, of a run that is over; not for people.' });
 }
