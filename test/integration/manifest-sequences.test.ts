@@ -98,7 +98,10 @@ describe('sequences that move while a manifest is taken', () => {
       busy = restarting('filled_id_seq');
       const judged = await take();
       expect(judged.cost.restarts).toEqual([]);
-      expect(bound(judged, 'filled_id_seq')).toMatchObject({ nextAtLeast: null, ownerFurthest: '10' });
+      const known = bound(judged, 'filled_id_seq');
+      // On a busy machine no restart may fall between its two readings.
+      expect(known?.nextAtLeast).toBeOneOf([null, '50']);
+      expect(known?.ownerFurthest).toBe('10');
       running = false;
       await busy;
       expect(await compare(source, judged, 'postgres')).toMatchObject({ differences: [], notVerified: [] });
