@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { durationMs, sizeBytes } from './duration.ts';
+import { drillSettingsSchema } from './drill-settings.ts';
+import { durationMs, sizeBytes, timeoutMs } from './duration.ts';
 import { evidenceCopySchema, localDirectory } from './evidence-copies.ts';
 import { gatePolicySchema, type GatePolicy } from './gate.ts';
 import { channelSchema, MOST_CHANNELS } from './notification.ts';
@@ -42,18 +43,18 @@ export const checkSettingSchema = z.strictObject({
 export type CheckSetting = z.output<typeof checkSettingSchema>;
 
 export const probeSchema = z.union([
-  z.strictObject({ command: z.array(z.string()).min(1), timeout: durationMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
+  z.strictObject({ command: z.array(z.string()).min(1), timeout: timeoutMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
   /** `{DATABASE_URL}` in it stands for the address of the copy. */
-  z.strictObject({ url: z.url().refine((url) => { if (!URL.canParse(url)) return true; const { username, password } = new URL(url); return username === '' && password === ''; }, 'leave user and password out of the URL: no request can be made with them, and the plan shows it to everybody'), timeout: durationMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
+  z.strictObject({ url: z.url().refine((url) => { if (!URL.canParse(url)) return true; const { username, password } = new URL(url); return username === '' && password === ''; }, 'leave user and password out of the URL: no request can be made with them, and the plan shows it to everybody'), timeout: timeoutMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
 ]);
 export type ProbeSetting = z.output<typeof probeSchema>;
 
 const manifestLimitsSchema = z.strictObject({
   connections: z.number().int().min(1).max(32).default(1),
-  statementTimeout: durationMs.default(10 * 60_000),
-  lockTimeout: durationMs.default(2_000),
+  statementTimeout: timeoutMs.default(10 * 60_000),
+  lockTimeout: timeoutMs.default(2_000),
   /** How long others may wait for a lock that the reading has; then it gives way to them. */
-  maxBlocking: durationMs.default(5_000),
+  maxBlocking: timeoutMs.default(5_000),
   maxXminAge: durationMs.default(30 * 60_000),
   maxRetainedWal: sizeBytes.default(8 * 2 ** 30),
   /** Share of time spent reading; below 1 it pauses after each megabyte and spares production, as long as half of `maxXminAge` suffices. */
@@ -149,7 +150,7 @@ export const configurationSchema = z.strictObject({
       priority: z.enum(['normal', 'low']).default('normal'),
       /** `required`: refuse to drill where the copy cannot be cut off from the network, or from production's files and sockets on the host. */
       network: z.enum(['required', 'bestEffort']).default('bestEffort'),
-      settings: z.record(z.string(), z.string()).default({}),
+      settings: drillSettingsSchema.default({}),
   }).prefault({}),
   postgres: z.strictObject({ binDirectory: z.string().optional() }).prefault({}),
   lease: z.strictObject({ maximum: leaseMs.default(48 * 3_600_000), hostLoss: leaseMs.default(10 * 60_000) }).prefault({}),

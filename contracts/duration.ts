@@ -20,6 +20,12 @@ export const durationMs = z.string().transform((text, context) => {
   return value;
 });
 
+/** The most that a timer of Node, and a setting of PostgreSQL, takes: some 24.8 days. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** A duration after which something is given up. None, and what no timer takes, would mean something else: never, or at once. */
+export const timeoutMs = durationMs.refine((ms) => ms > 0 && ms <= LONGEST_TIMEOUT_MS, 'has to be longer than 0 and at most 24d');
+
 const SIZE_UNITS = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
 const SIZE = /^(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$/;
 

@@ -10,6 +10,7 @@ import { linksWal } from '../drill/configuration.ts';
 import { findAbove, type Isolation, productionPathsOf } from '../drill/drill.ts';
 import { probeIsolation } from '../drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../drill/private-place.ts';
+import { mistakeIn } from '../drill/try-settings.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
 import { asKnown, notAsWhom, type ProductionHere, productionHere } from './production-here.ts';
@@ -73,6 +74,9 @@ export async function lookAtHost(
   }
   signal.throwIfAborted();
   if (binaries) {
+    const mistake = await mistakeIn(configuration.drills.settings, binaries);
+    if (mistake !== null) problems.push({ name: 'settings', problem: `PostgreSQL ${binaries.version} does not take drills.settings: ${mistake}; correct them` });
+    signal.throwIfAborted();
     const missing = await missingExtensions(point, binaries.shareDirectory);
     check('extensions', missing.length === 0 ? null : `this host's PostgreSQL lacks the extensions ${missing.join(', ')} that the backup uses; install their packages`, 'all that the backup uses are installed');
     signal.throwIfAborted();

@@ -53,8 +53,9 @@ export async function takeBaseBackup(args: BaseBackupArgs): Promise<RecoveryPoin
 
   // Closing the session also ends a backup that was not stopped; cutting it, one that waits for the server's checkpoint.
   return withClient({ ...args.connection, application_name: args.applicationName.slice(0, 63) }, async (client) => {
-    // Nobody types into this session for as long as the copy takes.
-    await client.query('SET idle_session_timeout = 0');
+    // Nobody types into this session for as long as the copy takes, and it waits for a checkpoint for as long as that takes,
+    // whatever limits the database or the role has for queries.
+    await client.query(`SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'statement_timeout', 'lock_timeout', 'transaction_timeout')`);
     const facts = await readSourceFacts({ client, connection: args.connection });
     if (facts.inRecovery) throw new RecoveryFailure('UNFIT_HOST', 'The source is a standby; take the base backup from its primary.');
     await refuseOtherServersFiles(await identifyServer(client));

@@ -38,11 +38,17 @@ export async function readSourceFacts(args: { client: Client; connection: Client
   };
 }
 
+/**
+ * The size of a row of pg_database; null where the role may not know it, as of a template that is closed to it. PostgreSQL
+ * tells it to who may connect, and to pg_read_all_stats.
+ */
+export const READABLE_SIZE = `CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE') THEN pg_database_size(oid) END`;
+
 async function readDatabases(args: { client: Client; connection: ClientConfig; major: number }): Promise<DatabaseDescription[]> {
   const provider = args.major >= 15 ? `CASE datlocprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END` : `'libc'`;
   const { rows } = await args.client.query(
     `SELECT datname AS name, oid::text, pg_encoding_to_char(encoding) AS encoding, ${provider} AS "localeProvider",
-            ${args.major >= 15 ? 'datcollversion' : 'NULL::text'} AS "collationVersion", pg_database_size(oid)::float8 AS "sizeBytes", datallowconn AS connectable
+            ${args.major >= 15 ? 'datcollversion' : 'NULL::text'} AS "collationVersion", coalesce(${READABLE_SIZE}, 0)::float8 AS "sizeBytes", datallowconn AS connectable
        FROM pg_database ORDER BY oid`,
   );
   const databases: DatabaseDescription[] = [];

@@ -5,6 +5,7 @@ import { Context } from '@temporalio/activity';
 import { hostTaskQueue } from '../../contracts/search-attributes.ts';
 import { publishBackup, takeBaseBackup } from '../archive/base-backup.ts';
 import { backupPaths } from '../archive/layout.ts';
+import { READABLE_SIZE } from '../archive/source-facts.ts';
 import { identifyServer, refuseOtherServersFiles } from '../archive/source-host.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { takeManifest } from '../manifest/take-manifest.ts';
@@ -45,7 +46,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
           await refuseOtherServersFiles(await identifyServer(client));
         }
         const { rows: [row] } = await client.query<{ size: string; version: string; wal_level: string; slots: string; used: string }>(
-          `SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database WHERE datallowconn)::text AS size, current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
+          `SELECT (SELECT sum(${READABLE_SIZE}) FROM pg_database WHERE datallowconn)::text AS size, current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
                   current_setting('max_replication_slots') AS slots, (SELECT count(*) FROM pg_replication_slots)::text AS used`);
         const noManifest = row?.wal_level !== 'logical' ? `wal_level is ${row?.wal_level}; set it to logical and restart the source`
           : Number(row.used) >= Number(row.slots) ? `all ${row.slots} replication slots are in use; raise max_replication_slots` : null;

@@ -4,6 +4,9 @@ import { withClient } from '../postgres/source.ts';
 
 type Address = (database: string) => ClientConfig;
 
+/** Databases, as they were described, and one that the copy has. */
+interface Checked { databases: readonly string[]; at: string }
+
 /** A collation, or the default of a database: the version that indexes were built with, and the one that its host has. How its name is quoted is the server's choice, so that `key` tells which it is. */
 interface Version { key: string; name: string; built: string; actual: string | null }
 
@@ -13,15 +16,18 @@ interface Version { key: string; name: string; built: string; actual: string | n
  * without them. PostgreSQL keeps versions of collations, and since 15 of databases too. Only those count by which
  * something is sorted: initdb makes hundreds that nobody uses. What differs in the same way at the source (null where it
  * does not answer) came from there, and the restore is as good as its source. Where this host has another library than
- * the source's, that says nothing of the backup.
+ * the source's, that says nothing of the backup. What has been dropped or renamed since it was described, or closed to
+ * everybody, is not there to be used, and says nothing either.
  */
-export async function checkCollations(copy: Address, source: Address | null, databases: readonly string[]): Promise<Check[]> {
+export async function checkCollations(copy: Address, source: Address | null, { databases, at }: Checked): Promise<Check[]> {
   const name = 'collation versions';
   const differing: string[] = [];
   const unexplained: string[] = [];
   const outdated: string[] = [];
   const otherHost: string[] = [];
-  for (const database of databases) {
+  const open = await openDatabases(copy, at);
+  const left = databases.filter((database) => !open.has(database));
+  for (const database of databases.filter((name) => open.has(name))) {
     const found = (await readVersions(copy, database, USED)).filter(({ built, actual }) => built !== actual);
     if (found.length === 0) continue;
     const atSource = source && await readVersions(source, database, 'true').catch(() => null);
@@ -34,12 +40,18 @@ export async function checkCollations(copy: Address, source: Address | null, dat
       else if (original.built !== version.built) outdated.push(described);
     }
   }
-  if (differing.length === 0) return [{ name, outcome: 'passed', detail: 'indexes were built with the collations of this host' }];
+  if (differing.length === 0) return [{ name, outcome: 'passed', detail: `indexes were built with the collations of this host${left.length > 0 ? `; not looked at, since nobody can connect to them by now: ${listed(left)}` : ''}` }];
   if (outdated.length > 0) return [{ name, outcome: 'failed', detail: `${listed(outdated)}; restore on a host with the same libraries, or REINDEX after restoring` }];
   if (otherHost.length > 0) return [{ name, outcome: 'skipped', detail: `this host sorts by another library than the source's: ${listed(otherHost)}; set postgres.binDirectory to the PostgreSQL that the source runs, or drill on a host like it` }];
   // Whether the restore made it so, or the source had it, only the source could say.
   if (unexplained.length > 0) return [{ name, outcome: 'skipped', detail: `the source could not be asked whether it runs so too: ${listed(unexplained)}` }];
   return [{ name, outcome: 'passed', detail: `as at the source, whose own indexes may be wrong: ${listed(differing)}; REINDEX there, then ALTER DATABASE or COLLATION … REFRESH VERSION` }];
+}
+
+/** Databases to which connections are taken. */
+async function openDatabases(copy: Address, at: string): Promise<ReadonlySet<string>> {
+  const { rows } = await withClient(copy(at), (client) => client.query<{ name: string }>('SELECT datname AS name FROM pg_database WHERE datallowconn AND datconnlimit <> -2'));
+  return new Set(rows.map(({ name }) => name));
 }
 
 /**

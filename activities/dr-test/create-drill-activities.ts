@@ -109,7 +109,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       const foreign = plan.source && otherCluster(await providerOf(drill.database).find(drill.recoveryPointId), plan.source.systemIdentifier);
       const found = [
         // Another cluster's indexes say nothing of the copy's.
-        ...await checkCollations(address, plan.source && foreign === null ? await sourceOf(drill) : null, plan.manifest?.databases.map(({ name }) => name) ?? [fallback]),
+        ...await checkCollations(address, plan.source && foreign === null ? await sourceOf(drill) : null, { databases: plan.manifest?.databases.map(({ name }) => name) ?? [fallback], at: fallback }),
         await checkPreparedTransactions(address, fallback, { manifest, replayed: { lastCommitAt: recovered.lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
         ...await checkInstant({ drill, plan, recovered }, { settings: settingsOf(drill.database), resolvePassword, provider: providerOf(drill.database), signal }),
       ];

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isReserved } from '../../contracts/drill-settings.ts';
 import type { RecoverySettings } from '../../contracts/recovery-point.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { DRILL_PORT, type Drill, drillPaths } from './drill.ts';
@@ -55,14 +56,16 @@ export function raiseRecoverySettings(settings: RecoverySettings, changes: reado
 export async function writeConfiguration(drill: Drill, goal: RecoveryGoal): Promise<void> {
   const paths = drillPaths(drill.directory);
   const own = isolationSettings(drill);
-  for (const name of Object.keys(drill.settings)) {
-    if (name in own || name in fixedSettings(drill, goal)) {
-      throw new RecoveryFailure('UNFIT_HOST', `The setting "${name}" belongs to the drill's isolation or recovery and cannot be configured.`);
-    }
-  }
+  const mistaken = Object.keys(drill.settings).find(isReserved);
+  // Refused with the configuration; a copy must not run with one whoever wrote it.
+  if (mistaken !== undefined) throw new RecoveryFailure('UNFIT_HOST', `The setting "${mistaken}" belongs to the drill's isolation or recovery and cannot be configured.`);
   const all = { temp_file_limit: temporaryFileLimit(drill, await freeBytes(drill)), ...drill.settings, ...fixedSettings(drill, goal), ...own };
-  const lines = Object.entries(all).map(([name, value]) => `${name} = '${quote(value)}'\n`);
-  await replaceFile(join(paths.conf, 'postgresql.conf'), lines.join(''), { mode: 0o644 });
+  await replaceFile(join(paths.conf, 'postgresql.conf'), settingLines(all), { mode: 0o644 });
+}
+
+/** Settings as lines of a configuration file. */
+export function settingLines(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings).map(([name, value]) => `${name} = '${quote(value)}'\n`).join('');
 }
 
 function fixedSettings(drill: Drill, goal: RecoveryGoal): Record<string, string> {

@@ -41,6 +41,26 @@ test('the role that the how-to makes lacks nothing, and can take a base backup',
   expect(await takeBaseBackup({ id: 'b', connection, applicationName: 'test', incoming, walDirectory: source.layout.wal, archiveTimeoutMs: 20_000 })).toMatchObject({ id: 'b' });
 }, 60_000);
 
+test('a base backup is taken where templates are closed to the role, and where queries have a time limit that a checkpoint does not keep', async () => {
+  for (const sql of ['REVOKE CONNECT ON DATABASE template1 FROM PUBLIC', `ALTER ROLE runbook SET statement_timeout = '200ms'`, `ALTER ROLE runbook SET lock_timeout = '200ms'`]) await execute(sql);
+  const { rows: [checkpointer] } = await execute(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`) as { rows: { pid: number }[] };
+  const isWaiting = async () => (await execute(`SELECT FROM pg_stat_activity WHERE application_name = 'limited' AND query LIKE '%pg_backup_start%' AND state = 'active'`)).rows.length > 0;
+  const incoming = join(source.layout.incoming, 'limited');
+  mkdirSync(incoming);
+  process.kill(checkpointer!.pid, 'SIGSTOP');
+  try {
+    expect(await problems()).toEqual([]);
+    const taking = takeBaseBackup({ id: 'l', connection: { ...source.server.config(), user: 'runbook' }, applicationName: 'limited', incoming, walDirectory: source.layout.wal, archiveTimeoutMs: 20_000 }).catch((error: Error) => error);
+    await expect.poll(isWaiting, { timeout: 20_000 }).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    process.kill(checkpointer!.pid, 'SIGCONT');
+    expect(await taking).toMatchObject({ id: 'l', databases: expect.arrayContaining([expect.objectContaining({ name: 'template1', sizeBytes: 0 })]) as unknown });
+  } finally {
+    process.kill(checkpointer!.pid, 'SIGCONT');
+    for (const sql of ['GRANT CONNECT ON DATABASE template1 TO PUBLIC', 'ALTER ROLE runbook RESET ALL']) await execute(sql);
+  }
+}, 60_000);
+
 test('a role that may not read settings is told, since it cannot ask where the data directory is', async () => {
   await execute('REVOKE pg_read_all_settings FROM runbook');
   try {

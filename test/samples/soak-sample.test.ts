@@ -1,10 +1,17 @@
 import { expect, it } from 'vitest';
 import { raceKinds, type Race } from '../soak/racers.ts';
-import { racesWithin, soak } from '../soak/soak.ts';
+import { racesWithin, soak, type SoakDrill } from '../soak/soak.ts';
 
-// A manifest that meets a transaction which outlasts its patience is not proven, and says so: once, on a machine with much else to do, that is no finding.
-it('healthy drills stay sound while everything races their manifests, and every logged table is compared', { retry: 1, timeout: 300_000 }, async () => {
-  const drills = await soak({ drills: 2, seed: 3, log: () => undefined });
+/** A manifest that met a transaction which outlasted its patience lacks a table, and the drill says so, and nothing else. */
+const LACKS_A_TABLE = /^(failed: |restore is notProven$|\d+ tables compared, |.* is not in the manifest$|not verified: )/;
+const lacksATable = ({ verdict, problems }: SoakDrill) => verdict === 'notProven' && problems.every((problem) => LACKS_A_TABLE.test(problem));
+
+it('healthy drills stay sound while everything races their manifests, and every logged table is compared', { timeout: 300_000 }, async () => {
+  const soaked = () => soak({ drills: 2, seed: 3, log: () => undefined });
+  const first = await soaked();
+  // On a machine with much else to do that is no finding, once. Everything else is.
+  const drills = first.some(lacksATable) ? await soaked() : first;
+  expect(first.filter((drill) => !lacksATable(drill)).flatMap(({ problems }) => problems)).toEqual([]);
   expect(drills.flatMap((drill) => drill.problems)).toEqual([]);
   expect(new Set(drills.map((drill) => drill.lsn)).size).toBe(2);
   for (const kind of raceKinds) expect(drills.reduce((sum, drill) => sum + drill.races[kind], 0), kind).toBeGreaterThan(0);

@@ -95,6 +95,16 @@ databases:
     expect(errors[5]).toContain('"soon" is not a duration');
   });
 
+  it('refuses what is given up after no time, or after more than a timer takes: it would never be, or at once', () => {
+    const text = `${MINIMAL}    probe: { command: [sleep, "1"], timeout: 30d }\n    manifest: { statementTimeout: 30d, lockTimeout: 0s, maxBlocking: 0ms }\n`;
+    expect(errorsOf(text).map((line) => line.replace(/^r\.yaml:\d+:\d+: databases\.orders\./, ''))).toEqual(['probe.timeout', 'manifest.statementTimeout', 'manifest.lockTimeout', 'manifest.maxBlocking'].map((name) => `${name}: has to be longer than 0 and at most 24d`));
+    expect(errorsOf(text.replaceAll('30d', '24d').replaceAll(/0m?s/g, '1ms'))).toEqual([]);
+  });
+
+  it('refuses settings of drills that are the drill\'s own, each with its place', () => {
+    expect(errorsOf(`${MINIMAL}drills:\n  settings:\n    work_mem: 64MB\n    listen_addresses: "*"\n`)).toEqual(["r.yaml:9:23: drills.settings.listen_addresses: belongs to the drill's isolation or recovery and cannot be configured; leave it out"]);
+  });
+
   it('says what is missing where it should be', () => {
     expect(errorsOf('version: 1\ndatabases:\n  orders:\n    connection: {}\n')).toEqual([expect.stringMatching(/^r\.yaml:3:3: databases\.orders\.provider: is missing/)]);
     expect(errorsOf('')).toContainEqual(expect.stringContaining('version: is missing; it must be 1'));
