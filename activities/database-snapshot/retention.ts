@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import type { SnapshotSettings } from '../../contracts/rds.ts';
+import { isToStay, type Looking } from './agreeing-looks.ts';
 import type { ExpiredSnapshot, ExpiredSnapshots } from './snapshot-activities.ts';
 import type { KeptSnapshot, SnapshotSource, SnapshotStore } from './snapshot-store.ts';
 import { begunAtMs, expiresAtMs, isFinished } from './snapshot-tags.ts';
@@ -38,19 +39,23 @@ const GONE_MS = 60_000;
  * Removes what was chosen from one place. What is chosen is looked at anew: somebody may have taken its tags away meanwhile, or the
  * configuration may keep it by now.
  */
-export async function removeExpired(store: Omit<SnapshotStore, 'begin'>, chosen: readonly ExpiredSnapshot[], query: RetentionQuery, lookEveryMs: number, signal: AbortSignal): Promise<{ removed: string[]; spared: string[] }> {
+export async function removeExpired(store: Omit<SnapshotStore, 'begin'>, chosen: readonly ExpiredSnapshot[], query: RetentionQuery, looking: Looking): Promise<{ removed: string[]; spared: string[] }> {
   const here = chosen.filter(({ where }) => where === store.where);
   if (here.length === 0) return { removed: [], spared: [] };
   const all = await store.list();
   const now = new Set(chooseExpired(all, store.where, query).remove.map(({ id }) => id));
-  const there = new Set(all.map(({ id }) => id));
+  const there = new Map(all.map((one) => [one.id, one]));
+  /** What a list shows as never finished may be so in an old list only. */
+  const isSpared = async (one: KeptSnapshot) => !now.has(one.id) || (!isFinished(one) && await isToStay(store, one, (seen) => expiresAtMs(seen, query.database) !== undefined, looking));
   const [removed, spared]: [string[], string[]] = [[], []];
   for (const { id } of here) {
     const name = `${id} in ${store.where}`;
-    signal.throwIfAborted();
-    if (there.has(id) && (!now.has(id) || await store.remove(id) === 'not now')) spared.push(name);
+    const one = there.get(id);
+    const isKept = one !== undefined && await isSpared(one);
+    looking.signal.throwIfAborted();
+    if (isKept || (one && await store.remove(id) === 'not now')) spared.push(name);
     else {
-      await untilGone(store, id, lookEveryMs, signal);
+      await untilGone(store, id, looking);
       removed.push(name);
     }
   }
@@ -58,7 +63,7 @@ export async function removeExpired(store: Omit<SnapshotStore, 'begin'>, chosen:
 }
 
 /** @throws ApplicationFailure `UNAVAILABLE`, retryable */
-async function untilGone(store: Pick<SnapshotStore, 'find' | 'where'>, id: string, lookEveryMs: number, signal: AbortSignal): Promise<void> {
+async function untilGone(store: Pick<SnapshotStore, 'find' | 'where'>, id: string, { lookEveryMs, signal }: Looking): Promise<void> {
   for (const end = Date.now() + GONE_MS; Date.now() < end; await sleep(lookEveryMs, undefined, { signal })) if (!await store.find(id, signal)) return;
   throw ApplicationFailure.create({ message: `RDS is still deleting ${id} in ${store.where}`, type: 'UNAVAILABLE', nonRetryable: false });
 }
