@@ -2,7 +2,7 @@ import { CreateAccessKeyCommand, CreateUserCommand, DeleteUserPolicyCommand, IAM
 import { readFile } from 'node:fs/promises';
 import type { AwsLab } from './aws-lab.ts';
 
-export interface PolicyDocument { Version: string; Statement: { Sid: string; Effect: string; Action: string[]; Resource: string; Condition?: Record<string, Record<string, string>> }[] }
+export interface PolicyDocument { Version: string; Statement: { Sid: string; Effect: string; Action: string[]; Resource: string | string[]; Condition?: Record<string, Record<string, string>> }[] }
 
 /** A user of the lab's IAM, whose policies count once the lab enforces them. */
 export interface LabUser {

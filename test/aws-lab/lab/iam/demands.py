@@ -10,6 +10,7 @@ from moto.iam.models import get_account_id_from
 from moto.rds.models import rds_backends
 
 from ..named_call import NamedCall
+from ..rds.backend import LabBackend
 
 # Which part of an ARN follows from which parameter of RDS.
 KINDS = {
@@ -20,6 +21,12 @@ KINDS = {
 ARNS = {"ResourceName", "RoleArn", "PolicySourceArn", "KeyId"}
 TAG = re.compile(r"^Tags\.(?:[A-Za-z]+\.)?(\d+)\.(Key|Value)$")
 RESTORES = ("RestoreDBInstanceFromDBSnapshot", "RestoreDBInstanceToPointInTime")
+# Which parameter names what a call makes: that is what its tags are put on.
+MADE = {
+    "CreateDBInstance": "DBInstanceIdentifier", "RestoreDBInstanceFromDBSnapshot": "DBInstanceIdentifier", "RestoreDBInstanceToPointInTime": "TargetDBInstanceIdentifier",
+    "CreateDBSnapshot": "DBSnapshotIdentifier", "CopyDBSnapshot": "TargetDBSnapshotIdentifier", "CreateDBParameterGroup": "DBParameterGroupName",
+    "CopyDBParameterGroup": "TargetDBParameterGroupIdentifier", "CreateDBSubnetGroup": "DBSubnetGroupName", "CreateOptionGroup": "OptionGroupName",
+}
 
 
 @dataclass
@@ -38,9 +45,9 @@ def of_call(asked: NamedCall, environ: dict[str, Any]) -> list[Demand]:
     action = f"{asked.service}:{asked.action}"
     resources = _resources(asked, account) or ["*"]
     demands = [Demand(action, resource, {**tags, **_resource_tags(resource)}) for resource in resources]
-    if asked.service == "rds" and tags and asked.action != "AddTagsToResource":
+    if asked.service == "rds" and tags and asked.action in MADE:
         # To tag what is made is a permission of its own.
-        demands += [Demand("rds:AddTagsToResource", demand.resource, demand.context) for demand in demands]
+        demands += [Demand("rds:AddTagsToResource", _arn(asked, account, MADE[asked.action], name), tags) for name in asked.identifiers.get(MADE[asked.action], [])]
     key = _key_of_restored(asked, account) if asked.action in RESTORES else None
     if key:
         through = {"kms:viaservice": f"rds.{asked.region}.amazonaws.com"}
@@ -64,8 +71,18 @@ def _resources(asked: NamedCall, account: str) -> list[str]:
             if name in ARNS or value.startswith("arn:"):
                 found.append(value)
             elif asked.service == "rds" and name in KINDS:
-                found.append(f"arn:aws:rds:{asked.region}:{account}:{KINDS[name]}:{value}")
+                found.append(_arn(asked, account, name, value))
+    if asked.action in RESTORES:
+        # Of each of these RDS takes one, whether it is named or not.
+        major = LabBackend.lab.postgres_major
+        for name, default in (("OptionGroupName", f"default:postgres-{major}"), ("DBParameterGroupName", f"default.postgres{major}"), ("DBSubnetGroupName", "default")):
+            if name not in asked.identifiers:
+                found.append(_arn(asked, account, name, default))
     return found
+
+
+def _arn(asked: NamedCall, account: str, parameter: str, name: str) -> str:
+    return f"arn:aws:rds:{asked.region}:{account}:{KINDS[parameter]}:{name}"
 
 
 def _resource_tags(arn: str) -> dict[str, str]:
