@@ -299,8 +299,9 @@ it('what is asked of RDS is what docs/reference/iam/database-snapshot.json allow
 
   const { Statement } = JSON.parse(await readFile(new URL('../../docs/reference/iam/database-snapshot.json', import.meta.url), 'utf8')) as { Statement: { Action: string[]; Resource: string | string[]; Condition?: Record<string, Record<string, string>> }[] };
   const asked = await calls();
-  expect([...new Set(asked.map(({ action }) => `rds:${action}`))].toSorted()).toEqual(Statement.flatMap(({ Action }) => Action).toSorted());
-  const ours = Statement.filter(({ Action }) => Action.some((action) => /:(Delete|Modify|Add)/.test(action)));
+  // Keys are used by RDS, in the name of who copies: database-snapshot-permitted.test.ts.
+  expect([...new Set(asked.map(({ action }) => `rds:${action}`))].toSorted()).toEqual(Statement.flatMap(({ Action }) => Action).filter((action) => action.startsWith('rds:')).toSorted());
+  const ours = Statement.filter(({ Action }) => Action.some((action) => /^rds:(Delete|Modify|Add)/.test(action)));
   expect(ours.map(({ Resource, Condition }) => [Resource, JSON.stringify(Condition)])).toEqual(['Request', 'Resource'].map((kind) => ['arn:aws:rds:*:*:snapshot:runbooks-*', `{"StringLike":{"aws:${kind}Tag/durable-runbooks:run":"?*"}}`]));
   // No call that is allowed for our names only names anything else.
   const named = asked.filter(({ action }) => /^(Delete|Modify|Add)/.test(action)).flatMap(({ identifiers }) => Object.values(identifiers).flat());
