@@ -2,13 +2,13 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { Owner } from '../../contracts/ledger.ts';
-import type { AwsAccess, RdsProvider, SnapshotSettings } from '../../contracts/rds.ts';
+import type { RdsProvider, SnapshotSettings } from '../../contracts/rds.ts';
 import { explainAws } from '../aws/failures.ts';
 import { settingsIn } from '../dr-test/dependencies.ts';
-import { accountOf } from '../rds-provider/where.ts';
 import { classified } from '../temporal/classify.ts';
 import { longActivity } from '../temporal/long-activity.ts';
 import { lookUntil } from './agreeing-looks.ts';
+import { copyProblem } from './copy-problem.ts';
 import { makeSnapshot, describeTaken } from './make-snapshot.ts';
 import { rdsStores } from './rds-store.ts';
 import { chooseExpired, removeExpired } from './retention.ts';
@@ -27,12 +27,6 @@ export interface SnapshotDependencies {
 }
 
 interface Asked { stores: SnapshotStores; settings: SnapshotSettings; provider: RdsProvider }
-
-/** Whether an access leads to the region and account of an instance; that of credentials without a role is known where the source is reached without one, too. */
-function isWhere(access: AwsAccess, arn: string, provider: RdsProvider): boolean {
-  const [region, account] = arn.split(':').slice(3, 5);
-  return access.region === region && (accountOf(access) ?? (provider.access.role ? undefined : account)) === account;
-}
 
 /** What taking snapshots does, for databases that a service keeps: by now, RDS. */
 export function createSnapshotActivities({ configuration, earlierSteps, resultsOf }: SnapshotDependencies): DatabaseSnapshotActivities {
@@ -72,11 +66,10 @@ export function createSnapshotActivities({ configuration, earlierSteps, resultsO
 
   return classified<DatabaseSnapshotActivities>({
     planSnapshot: ({ database, owner, startedAtMs }) => asking('looking at the instance', database, async ({ stores, settings, provider }) => {
-      const { identifier: instance, arn, sizeBytes, serverVersion, isEncrypted } = await stores.source();
-      const onItself = settings.copyTo.findIndex((access) => isWhere(access, arn, provider));
-      if (onItself >= 0) throw ApplicationFailure.nonRetryable(`provider.snapshots.copyTo[${onItself}] is where ${instance} itself is; name another region or account`, 'CONFIGURATION');
-      const without = settings.copyTo.findIndex(({ kmsKey }) => isEncrypted && kmsKey === undefined);
-      if (without >= 0) throw ApplicationFailure.nonRetryable(`${instance} is encrypted, and its key is of no use elsewhere: name a key of ${stores.copies[without]?.where} in provider.snapshots.copyTo[${without}].kmsKey`, 'CONFIGURATION');
+      const source = await stores.source();
+      const problem = copyProblem(source, provider, settings);
+      if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, 'CONFIGURATION');
+      const { identifier: instance, sizeBytes, serverVersion } = source;
       const stem = snapshotStem(settings.prefix, startedAtMs);
       return {
         database, instance, stem, name: snapshotName({ stem, owner, fence: '<fence>' }), where: stores.own.where, copies: stores.copies.map(({ where }) => where), sizeBytes, serverVersion,

@@ -8,23 +8,34 @@ import { begunAtMs, expiresAtMs, isFinished } from './snapshot-tags.ts';
 
 export interface RetentionQuery { database: string; source: SnapshotSource; settings: Pick<SnapshotSettings, 'retention' | 'keepAtLeast' | 'patience'>; nowMs: number }
 
+/** Snapshots of a source in one place: `finished` ones of ours, the newest first; those that no run waits for any more, and those that one may; how many are not ours. */
+export interface SnapshotsOfSource { finished: KeptSnapshot[]; abandoned: KeptSnapshot[]; underWay: KeptSnapshot[]; notOurs: number }
+
+/** Sorts what a place has. Ours is what has all of our tags for this target. */
+export function snapshotsOfSource(all: readonly KeptSnapshot[], { database, source, settings, nowMs }: RetentionQuery): SnapshotsOfSource {
+  const ofSource = all.filter((one) => one.isOf(source));
+  const ours = ofSource.filter((one) => expiresAtMs(one, database) !== undefined);
+  const finished = ours.filter((one) => isFinished(one) && one.status === 'available' && one.takenAt !== null).sort((a, b) => takenAtMs(b) - takenAtMs(a));
+  const [abandoned, underWay]: [KeptSnapshot[], KeptSnapshot[]] = [[], []];
+  for (const one of ours.filter((each) => !isFinished(each))) ((begunAtMs(one) ?? Infinity) + settings.patience < nowMs ? abandoned : underWay).push(one);
+  return { finished, abandoned, underWay, notOurs: ofSource.length - ours.length };
+}
+
 /**
  * Which snapshots of one place are to be removed: those with our tags for this target, of this instance, that are past what was
  * promised when they were taken and past what the configuration says now, but for the newest ones; and those that a run began and
  * did not finish, longer ago than any run waits. Whatever lacks a tag is only counted.
  */
-export function chooseExpired(all: readonly KeptSnapshot[], where: string, { database, source, settings, nowMs }: RetentionQuery): ExpiredSnapshots {
-  const ofSource = all.filter((one) => one.isOf(source));
-  const ours = ofSource.filter((one) => expiresAtMs(one, database) !== undefined);
-  const newestFirst = ours.filter((one) => isFinished(one) && one.status === 'available' && one.takenAt !== null).sort((a, b) => takenAtMs(b) - takenAtMs(a));
-  const expired = newestFirst.slice(settings.keepAtLeast).filter((one) => Math.max(expiresAtMs(one, database) ?? Infinity, takenAtMs(one) + settings.retention) < nowMs);
-  const abandoned = ours.filter((one) => !isFinished(one) && (begunAtMs(one) ?? Infinity) + settings.patience < nowMs);
+export function chooseExpired(all: readonly KeptSnapshot[], where: string, query: RetentionQuery): ExpiredSnapshots {
+  const { database, settings, nowMs } = query;
+  const { finished, abandoned, notOurs } = snapshotsOfSource(all, query);
+  const expired = finished.slice(settings.keepAtLeast).filter((one) => Math.max(expiresAtMs(one, database) ?? Infinity, takenAtMs(one) + settings.retention) < nowMs);
   return {
     remove: [
       ...expired.map((one) => ({ id: one.id, where, why: `of ${one.takenAt?.toISOString()}, past its retention` })),
       ...abandoned.map((one) => ({ id: one.id, where, why: `begun ${new Date(begunAtMs(one) ?? 0).toISOString()} and never finished` })),
     ],
-    kept: newestFirst.length - expired.length, notOurs: ofSource.length - ours.length,
+    kept: finished.length - expired.length, notOurs,
   };
 }
 

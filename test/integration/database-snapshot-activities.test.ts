@@ -273,7 +273,7 @@ describe('a configuration that cannot be', () => {
     await expect(plan('shop', { copyTo: [{ region: at.lab.region }] })).rejects.toMatchObject({ type: 'CONFIGURATION', message: 'provider.snapshots.copyTo[0] is where prod itself is; name another region or account' });
     await expect(plan('shop', { copyTo: [{ region: OTHER_REGION }, { region: OTHER_REGION }] })).rejects.toThrow(/same region and account/);
     await createSource(at.here, 'locked', { StorageEncrypted: true, BackupRetentionPeriod: 0 });
-    await expect(plan('locked', { copyTo: [{ region: OTHER_REGION, kmsKey: 'alias/there' }, { region: 'eu-west-2' }] })).rejects.toMatchObject({ type: 'CONFIGURATION', message: 'locked is encrypted, and its key is of no use elsewhere: name a key of eu-west-2 in provider.snapshots.copyTo[1].kmsKey' });
+    await expect(plan('locked', { copyTo: [{ region: OTHER_REGION, kmsKey: 'alias/there' }, { region: 'eu-west-2' }] })).rejects.toMatchObject({ type: 'CONFIGURATION', message: 'locked is encrypted, and its key is of no use elsewhere; name a key of eu-west-2 in provider.snapshots.copyTo[1].kmsKey' });
     expect(await plan('locked', { copyTo: [] })).toMatchObject({ instance: 'locked', copies: [] });
   }, 60_000);
 });

@@ -1,12 +1,15 @@
 import { AddTagsToResourceCommand, CreateDBSnapshotCommand, DeleteDBInstanceCommand, DeleteDBSnapshotCommand, DescribeDBInstancesCommand, ModifyDBInstanceCommand, ModifyDBSnapshotAttributeCommand, type RDSClient } from '@aws-sdk/client-rds';
+import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Finding } from '../../scripts/cli/doctor-finding.ts';
 import { OTHER_ACCOUNT, OTHER_REGION } from '../support/aws-lab-elsewhere.ts';
 import { rdsClient, untilInstance, untilSnapshot } from '../support/aws-lab-rds.ts';
 import { publishedPolicy, without } from '../support/aws-lab-user.ts';
 import { drillEnd } from '../support/drill-run.ts';
 import { startRdsEnvironment, type RdsEnvironment } from '../support/rds-environment.ts';
-import { namesOf, snapshotsOf } from '../support/snapshot-lab.ts';
+import { namesOf, OTHER_PLACE, snapshotsOf } from '../support/snapshot-lab.ts';
 import { copiesWith, createKey, createSnapshotTakers, type SnapshotTakers } from '../support/snapshot-policies.ts';
 
 /** `database-snapshot` of an encrypted source, with what docs/reference/iam/database-snapshot.json permits and nothing else, here and where copies go. */
@@ -48,6 +51,18 @@ describe('database-snapshot with the documented policy', () => {
     const kept = await Promise.all(places().map(snapshotsOf));
     expect(kept.map((all) => all.map(({ Encrypted, KmsKeyId }) => [Encrypted, KmsKeyId]))).toEqual([keyOfSource, takers.keys.region, takers.keys.account].map((key) => [[true, key]]));
   }, 120_000);
+
+  it('is what runbook doctor looks for, in each place, as an operator calls it', async () => {
+    const forDoctor = await publishedPolicy('rds-doctor');
+    await takers.permitWorker(takers.published, forDoctor);
+    await takers.permitRole(takers.published, forDoctor);
+    const run = promisify(execFile)(process.execPath, ['dist/scripts/cli/main.js', 'doctor', '--json', '--config', environment.configurationFile, '--address', environment.address], { env: { ...process.env, ...environment.environment } });
+    const stdout = await run.then(({ stdout: text }) => text, (error: { stdout: string }) => error.stdout);
+    const findings = (JSON.parse(stdout) as { findings: Finding[] }).findings.filter(({ name }) => / in eu-/.test(name));
+    expect([...new Set(findings.map(({ name, outcome }) => `${name} ${outcome}`))]).toEqual([['eu-central-1'], [OTHER_REGION, 'key'], [OTHER_PLACE, 'key']].flatMap(([where, key]) => [`snapshots in ${where} ok`, ...(key ? [`key in ${where} ok`] : []), `permissions in ${where} ok`]));
+    await takers.permitWorker(takers.published);
+    await takers.permitRole(takers.published);
+  }, 60_000);
 
   it('has what is not finished removed, when the run is aborted while its snapshot is made', async () => {
     await environment.lab.control.durations({ snapshot: 3_000 });
