@@ -30,8 +30,9 @@ export interface SnapshotPermissionQuery {
 export async function lookAtSnapshotPermissions({ access, caller, database, prefix, place }: SnapshotPermissionQuery): Promise<Permission[]> {
   const { sdk, client } = await rdsClient(access);
   const [, partition = 'aws', , , account = ''] = caller.split(':');
-  // Nobody can have given it to anything.
-  const nothing = `${prefix}-doctor-${randomBytes(12).toString('hex')}`;
+  // Nobody can have given these to anything. An instance's name is shorter than a snapshot's may be.
+  const noInstance = `doctor-${randomBytes(12).toString('hex')}`;
+  const nothing = `${prefix}-${noInstance}`;
   const ResourceName = `arn:${partition}:rds:${access.region}:${account}:snapshot:${nothing}`;
   const ours = tagsOf({ ...NOBODY, database, stem: prefix, expiresAt: new Date().toISOString() }, new Date());
   const Tags = Object.entries(ours).map(([Key, Value]) => ({ Key, Value }));
@@ -42,7 +43,7 @@ export async function lookAtSnapshotPermissions({ access, caller, database, pref
     { action: 'rds:AddTagsToResource', ask: () => client.send(new sdk.AddTagsToResourceCommand({ ResourceName, Tags })) },
     ...(place.kind === 'own' ? [
       { action: 'rds:DescribeDBInstances', ask: () => client.send(new sdk.DescribeDBInstancesCommand({ MaxRecords: 20 })) },
-      { action: 'rds:CreateDBSnapshot', ask: () => client.send(new sdk.CreateDBSnapshotCommand({ DBInstanceIdentifier: nothing, DBSnapshotIdentifier: nothing, Tags })) },
+      { action: 'rds:CreateDBSnapshot', ask: () => client.send(new sdk.CreateDBSnapshotCommand({ DBInstanceIdentifier: noInstance, DBSnapshotIdentifier: nothing, Tags })) },
     ] : [
       { action: 'rds:CopyDBSnapshot', ask: () => client.send(new sdk.CopyDBSnapshotCommand({ SourceDBSnapshotIdentifier: nothing, TargetDBSnapshotIdentifier: `${nothing}-0`, Tags })) },
     ]),
