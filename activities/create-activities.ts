@@ -1,4 +1,5 @@
 import { createKernelActivities, type KernelDependencies } from './kernel/create-kernel-activities.ts';
+import { resultsOf } from './kernel/results-of.ts';
 import type { KernelActivities } from './kernel/kernel-activities.ts';
 import type { BackupActivities } from './backup/backup-activities.ts';
 import { createBackupActivities } from './backup/create-backup-activities.ts';
@@ -21,5 +22,5 @@ export function createActivities(dependencies: ActivityDependencies): KernelActi
   const { configuration, client, resolveSecret } = dependencies;
   const evidence = directoryStore(configuration.evidence.directory);
   const drills: DrillDependencies = { ...dependencies, providerOf: createProviders(configuration, (target) => pastSteps(evidence, { runbook: 'dr-test', target, step: 'copy' })), pastDrills: (database) => pastDrills(evidence, database) };
-  return { ...createKernelActivities(dependencies), ...createDrillActivities(drills), ...createBackupActivities(dependencies), ...createSnapshotActivities({ configuration, earlierSteps: (target, step) => pastSteps(evidence, { runbook: 'database-snapshot', target, step }) }), ...createNotifyActivities({ configuration, namespace: client.options.namespace, resolveSecret }) };
+  return { ...createKernelActivities(dependencies), ...createDrillActivities(drills), ...createBackupActivities(dependencies), ...createSnapshotActivities({ configuration, earlierSteps: (target, step) => pastSteps(evidence, { runbook: 'database-snapshot', target, step }), resultsOf: (owner, activity) => resultsOf(client, owner, activity) }), ...createNotifyActivities({ configuration, namespace: client.options.namespace, resolveSecret }) };
 }

@@ -59,7 +59,7 @@ export const rdsProviderSchema = z.strictObject({
   latest: z.enum(['pointInTime', 'snapshot']).default('pointInTime'),
   /** How far back `random` goes from the declaration. Default: to the first that can be restored. */
   randomWithin: durationMs.refine((ms) => ms > 0, 'leaves nothing to draw from').optional(),
-  /** Where RDS tells of what happens to instances: a queue of SQS, in the instance's region, that several drills may share. Without it, waits look by themselves. */
+  /** Where RDS tells of what happens to instances: a queue of SQS, in the region and account where drills are made and read with what makes them (`drill.access`, or else `access`), that several drills may share. Without it, waits look by themselves. */
   events: z.strictObject({ queueUrl: z.string().regex(/^https?:\/\/[A-Za-z0-9.-]+(:\d+)?\/\d{12}\/[A-Za-z0-9_-]{1,80}$/, 'a queue is written as in https://sqs.eu-central-1.amazonaws.com/123456789012/rds-events') }).optional(),
   /** How often a wait looks where no earlier one is known. */
   lookEvery: durationMs.default(30_000),

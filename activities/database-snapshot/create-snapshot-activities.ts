@@ -1,16 +1,19 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { Configuration } from '../../contracts/configuration.ts';
-import type { AwsAccess, RdsProvider, SnapshotSettings } from '../../contracts/rds.ts';
+import type { Check } from '../../contracts/evidence.ts';
+import type { Owner } from '../../contracts/ledger.ts';
+import type { RdsProvider, SnapshotSettings } from '../../contracts/rds.ts';
 import { explainAws } from '../aws/failures.ts';
 import { settingsIn } from '../dr-test/dependencies.ts';
-import { accountOf } from '../rds-provider/where.ts';
 import { classified } from '../temporal/classify.ts';
 import { longActivity } from '../temporal/long-activity.ts';
+import { lookUntil } from './agreeing-looks.ts';
+import { copyProblem } from './copy-problem.ts';
 import { makeSnapshot, describeTaken } from './make-snapshot.ts';
 import { rdsStores } from './rds-store.ts';
 import { chooseExpired, removeExpired } from './retention.ts';
-import type { DatabaseSnapshotActivities, SnapshotPlaceCall, SnapshotRef } from './snapshot-activities.ts';
-import { closeSnapshotPlace, openSnapshotPlace, proveSnapshotPlaceAbsent } from './snapshot-place.ts';
+import type { DatabaseSnapshotActivities, SnapshotPlaceCall, SnapshotRef, VerifiedSnapshot } from './snapshot-activities.ts';
+import { closeSnapshotPlace, openSnapshotPlace, proveSnapshotPlaceAbsent, type LookingAfter } from './snapshot-place.ts';
 import type { SnapshotStores } from './snapshot-store.ts';
 import { finishedTags, isFinished, requireOfRun, snapshotName, snapshotStem } from './snapshot-tags.ts';
 import { verifySnapshot } from './verify-snapshot.ts';
@@ -19,18 +22,14 @@ export interface SnapshotDependencies {
   configuration: Configuration;
   /** How long a step of this runbook took on a target, in milliseconds, newest first. */
   earlierSteps: (target: string, step: string) => Promise<number[]>;
+  /** What an activity answered to a run, as its history has it. */
+  resultsOf: (owner: Owner, activity: keyof DatabaseSnapshotActivities) => Promise<unknown[]>;
 }
 
 interface Asked { stores: SnapshotStores; settings: SnapshotSettings; provider: RdsProvider }
 
-/** Whether an access leads to the region and account of an instance; that of credentials without a role is known where the source is reached without one, too. */
-function isWhere(access: AwsAccess, arn: string, provider: RdsProvider): boolean {
-  const [region, account] = arn.split(':').slice(3, 5);
-  return access.region === region && (accountOf(access) ?? (provider.access.role ? undefined : account)) === account;
-}
-
 /** What taking snapshots does, for databases that a service keeps: by now, RDS. */
-export function createSnapshotActivities({ configuration, earlierSteps }: SnapshotDependencies): DatabaseSnapshotActivities {
+export function createSnapshotActivities({ configuration, earlierSteps, resultsOf }: SnapshotDependencies): DatabaseSnapshotActivities {
   const configured = (database: string): Omit<Asked, 'stores'> => {
     const { provider } = settingsIn(configuration, database);
     if (provider.kind !== 'rds') throw ApplicationFailure.nonRetryable(`the database "${database}" is kept by nothing that takes snapshots (its provider is "${provider.kind}"); take a backup instead: runbook start backup`, 'CONFIGURATION');
@@ -52,15 +51,25 @@ export function createSnapshotActivities({ configuration, earlierSteps }: Snapsh
     if (!store) throw ApplicationFailure.nonRetryable(`provider.snapshots.copyTo does not name ${where} any more, to which this run was to copy; start another`, 'CONFIGURATION');
     return store;
   };
+  /** Where a run was told that its snapshot is finished: no read that is an old one makes it forget that. */
+  const knownFinished = async (ref: SnapshotRef) => {
+    const results = await resultsOf(ref.owner, 'finishSnapshot') as (Partial<VerifiedSnapshot> | undefined)[];
+    return new Set(results.flatMap((one) => (one?.isFinished && one.taken?.id === snapshotName(ref) ? [one.taken.where] : [])));
+  };
   const query = async ({ stores, settings }: Asked, database: string) => ({ database, source: await stores.source(), settings, nowMs: Date.now() });
+
+  /** What a guardian asks for when a run is over. */
+  const after = <T>(call: SnapshotPlaceCall, doing: string, ask: (stores: SnapshotStores, ref: SnapshotRef, looking: LookingAfter) => Promise<T>): Promise<T> => longActivity(({ signal }) => asking(doing, call.database, async ({ stores, provider }) => {
+    const ref = refOf(call);
+    return ask(stores, ref, { lookEveryMs: provider.lookEvery, signal, knownFinished: await knownFinished(ref) });
+  }));
 
   return classified<DatabaseSnapshotActivities>({
     planSnapshot: ({ database, owner, startedAtMs }) => asking('looking at the instance', database, async ({ stores, settings, provider }) => {
-      const { identifier: instance, arn, sizeBytes, serverVersion, isEncrypted } = await stores.source();
-      const onItself = settings.copyTo.findIndex((access) => isWhere(access, arn, provider));
-      if (onItself >= 0) throw ApplicationFailure.nonRetryable(`provider.snapshots.copyTo[${onItself}] is where ${instance} itself is; name another region or account`, 'CONFIGURATION');
-      const without = settings.copyTo.findIndex(({ kmsKey }) => isEncrypted && kmsKey === undefined);
-      if (without >= 0) throw ApplicationFailure.nonRetryable(`${instance} is encrypted, and its key is of no use elsewhere: name a key of ${stores.copies[without]?.where} in provider.snapshots.copyTo[${without}].kmsKey`, 'CONFIGURATION');
+      const source = await stores.source();
+      const problem = copyProblem(source, provider, settings);
+      if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, 'CONFIGURATION');
+      const { identifier: instance, sizeBytes, serverVersion } = source;
       const stem = snapshotStem(settings.prefix, startedAtMs);
       return {
         database, instance, stem, name: snapshotName({ stem, owner, fence: '<fence>' }), where: stores.own.where, copies: stores.copies.map(({ where }) => where), sizeBytes, serverVersion,
@@ -74,7 +83,7 @@ export function createSnapshotActivities({ configuration, earlierSteps }: Snapsh
 
     copySnapshot: ({ snapshot: ref, to }) => longActivity(({ signal, onProgress }) => asking(`copying the snapshot to ${to}`, ref.database, async ({ stores, settings, provider }) => {
       const store = copyIn(stores, to);
-      const original = await stores.own.find(snapshotName(ref), signal);
+      const original = await lookUntil(() => stores.own.find(snapshotName(ref), signal), (found) => found !== undefined, { lookEveryMs: provider.lookEvery, signal });
       if (!original) throw ApplicationFailure.nonRetryable(`the snapshot ${snapshotName(ref)} is gone from ${stores.own.where}, so nothing can be copied`, 'FENCED');
       requireOfRun(original, ref, stores.own.where);
       return makeSnapshot({
@@ -82,14 +91,20 @@ export function createSnapshotActivities({ configuration, earlierSteps }: Snapsh
       });
     })),
 
-    finishSnapshot: ({ snapshot: ref, where, sizeBytes, of }) => longActivity(({ signal }) => asking(`verifying the snapshot in ${where}`, ref.database, async ({ stores }) => {
+    finishSnapshot: ({ snapshot: ref, where, sizeBytes, of }) => longActivity(({ signal }) => asking(`verifying the snapshot in ${where}`, ref.database, async ({ stores, provider }) => {
       const copy = of ? copyIn(stores, where) : undefined;
       const store = copy ?? stores.own;
-      const snapshot = await store.find(snapshotName(ref), signal);
-      if (!snapshot) throw ApplicationFailure.nonRetryable(`the snapshot ${snapshotName(ref)} is gone from ${where}`, 'FENCED');
-      requireOfRun(snapshot, ref, where);
-      const checks = verifySnapshot({ snapshot, source: await stores.source(), where, sizeBytes, of });
-      const isSound = checks.every(({ outcome }) => outcome === 'passed');
+      const look = async () => {
+        const snapshot = await store.find(snapshotName(ref), signal);
+        if (!snapshot) return undefined;
+        requireOfRun(snapshot, ref, where);
+        return { snapshot, checks: verifySnapshot({ snapshot, source: await stores.source(), where, sizeBytes, of }) };
+      };
+      const areSound = (checks: readonly Check[] = []) => checks.length > 0 && checks.every(({ outcome }) => outcome === 'passed');
+      const seen = await lookUntil(look, (found) => areSound(found?.checks), { lookEveryMs: provider.lookEvery, signal });
+      if (!seen) throw ApplicationFailure.nonRetryable(`the snapshot ${snapshotName(ref)} is gone from ${where}`, 'FENCED');
+      const { snapshot, checks } = seen;
+      const isSound = areSound(checks);
       if (copy && of) await copy.endSharing(of);
       signal.throwIfAborted();
       if (isSound && !isFinished(snapshot)) await store.addTags(snapshot, finishedTags(ref, new Date()));
@@ -107,12 +122,12 @@ export function createSnapshotActivities({ configuration, earlierSteps }: Snapsh
       const { stores: { own, copies }, provider } = asked;
       const about = await query(asked, database);
       const done: { removed: string[]; spared: string[] }[] = [];
-      for (const store of [own, ...copies]) done.push(await removeExpired(store, chosen, about, provider.lookEvery, signal));
+      for (const store of [own, ...copies]) done.push(await removeExpired(store, chosen, about, { lookEveryMs: provider.lookEvery, signal }));
       return { removed: done.flatMap(({ removed }) => removed), spared: done.flatMap(({ spared }) => spared) };
     })),
 
     openSnapshotPlace: (call) => asking('looking where the snapshot will lie', call.database, ({ stores }) => openSnapshotPlace(stores, refOf(call))),
-    closeSnapshotPlace: (call) => longActivity(({ signal }) => asking('removing what is not finished', call.database, async ({ stores, provider }) => ({ destroyed: await closeSnapshotPlace(stores, refOf(call), provider.lookEvery, signal) }))),
-    proveSnapshotPlaceAbsent: (call) => asking('proving that nothing unfinished is left', call.database, ({ stores }) => proveSnapshotPlaceAbsent(stores, refOf(call))),
+    closeSnapshotPlace: (call) => after(call, 'removing what is not finished', async (stores, ref, looking) => ({ destroyed: await closeSnapshotPlace(stores, ref, looking) })),
+    proveSnapshotPlaceAbsent: (call) => after(call, 'proving that nothing unfinished is left', proveSnapshotPlaceAbsent),
   });
 }

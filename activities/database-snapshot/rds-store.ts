@@ -32,6 +32,10 @@ function store({ sdk, client }: Rds, access: AwsAccess): Omit<SnapshotStore, 'be
       const [snapshot] = found?.DBSnapshots ?? [];
       return snapshot && kept(snapshot);
     },
+    async readTags({ arn }, signal) {
+      const found = await ifThere(client.send(new sdk.ListTagsForResourceCommand({ ResourceName: arn }), signal ? { abortSignal: signal } : {}), 'DBSnapshotNotFound');
+      return found && asRecord(found.TagList);
+    },
     async list() {
       const found: KeptSnapshot[] = [];
       for await (const { DBSnapshots = [] } of sdk.paginateDescribeDBSnapshots({ client }, { SnapshotType: 'manual' })) found.push(...DBSnapshots.map(kept));
@@ -89,12 +93,16 @@ async function asked(call: Promise<unknown>, ...notNow: string[]): Promise<Begun
 }
 
 function kept(snapshot: Sdk.DBSnapshot): KeptSnapshot {
-  const { DBSnapshotIdentifier: id = '', DBSnapshotArn: arn = '', Status: status = 'unknown', PercentProgress: percent = 0, OriginalSnapshotCreateTime, SnapshotCreateTime, AllocatedStorage = 0, Encrypted = false, TagList = [] } = snapshot;
+  const { DBSnapshotIdentifier: id = '', DBSnapshotArn: arn = '', Status: status = 'unknown', PercentProgress: percent = 0, OriginalSnapshotCreateTime, SnapshotCreateTime, AllocatedStorage = 0, Encrypted = false, TagList } = snapshot;
   return {
     id, arn, status, percent, takenAt: OriginalSnapshotCreateTime ?? SnapshotCreateTime ?? null, sizeBytes: AllocatedStorage * GIB, isEncrypted: Encrypted,
-    tags: Object.fromEntries(TagList.map(({ Key = '', Value = '' }) => [Key, Value])),
+    tags: asRecord(TagList),
     isOf: ({ resourceId, identifier, arn: instance }) => isOfSource(snapshot, { DbiResourceId: resourceId, DBInstanceIdentifier: identifier, DBInstanceArn: instance }),
   };
+}
+
+function asRecord(tags: readonly Sdk.Tag[] = []): Record<string, string> {
+  return Object.fromEntries(tags.map(({ Key = '', Value = '' }) => [Key, Value]));
 }
 
 function asList(tags: Readonly<Record<string, string>>): Sdk.Tag[] {

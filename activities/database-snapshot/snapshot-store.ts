@@ -29,6 +29,8 @@ export interface SnapshotStore {
   /** Such as `eu-west-1`. */
   readonly where: string;
   find(id: string, signal?: AbortSignal): Promise<KeptSnapshot | undefined>;
+  /** The tags alone, which another part of the service may know sooner than what lists snapshots; undefined where the snapshot is gone. */
+  readTags(snapshot: KeptSnapshot, signal?: AbortSignal): Promise<Readonly<Record<string, string>> | undefined>;
   /** All that people and programs made, of whatever database; none that the service makes by itself. */
   list(): Promise<KeptSnapshot[]>;
   /** Asks for one that has these tags from the first moment on. */

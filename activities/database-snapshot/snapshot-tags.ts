@@ -39,8 +39,12 @@ export function isOfRun({ tags }: KeptSnapshot, ref: SnapshotRef): boolean {
 
 /** @throws ApplicationFailure `FENCED` */
 export function requireOfRun(snapshot: KeptSnapshot, ref: SnapshotRef, where: string): void {
-  if (isOfRun(snapshot, ref)) return;
-  throw ApplicationFailure.nonRetryable(`the snapshot "${snapshot.id}" in ${where} is not this run's: it lacks its tags, so nothing is done with it`, 'FENCED');
+  if (!isOfRun(snapshot, ref)) throw notOfRun(snapshot.id, where);
+}
+
+/** `FENCED`; to be thrown. */
+export function notOfRun(id: string, where: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(`the snapshot "${id}" in ${where} is not this run's: it lacks its tags, so nothing is done with it`, 'FENCED');
 }
 
 export function isFinished({ tags }: KeptSnapshot): boolean {

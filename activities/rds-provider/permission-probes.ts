@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { RdsProvider } from '../../contracts/rds.ts';
+import type { Probe } from '../aws/ask-permission.ts';
 import type { Ec2 } from '../aws/ec2-client.ts';
 import type { Kms } from '../aws/kms-client.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import { drillName, drillTags } from './drill-names.ts';
-
-/** A call that shows by its answer whether it is permitted, and can change nothing. */
-export interface Probe { action: string; ask: () => Promise<unknown> }
 
 /** Nobody's: fences begin at 1. */
 export const NOBODY = { owner: { workflowId: 'doctor', firstExecutionRunId: '-' }, fence: 0 };

@@ -3,7 +3,8 @@ import { layoutOf } from '../../activities/archive-provider/kept-in.ts';
 import { explainAws } from '../../activities/aws/failures.ts';
 import { formatSeconds } from '../../activities/evidence/report-format.ts';
 import { findInstance } from '../../activities/rds-provider/instance.ts';
-import { lookAtPermissions, whoAsks } from '../../activities/rds-provider/permissions.ts';
+import { whoAsks } from '../../activities/aws/ask-permission.ts';
+import { lookAtPermissions } from '../../activities/rds-provider/permissions.ts';
 import { listPoints, restoreWindow } from '../../activities/rds-provider/points.ts';
 import { lookAtRds } from '../../activities/rds-provider/preflight.ts';
 import { drillAccess, isElsewhere, openPlaces, type RdsPlaces } from '../../activities/rds-provider/where.ts';
@@ -22,7 +23,7 @@ export interface OnRds { database: string; provider: RdsProvider; network: Confi
 export async function examineRds({ database, provider, network }: OnRds, findings: Findings): Promise<void> {
   let caller: string;
   try {
-    caller = await whoAsks(provider);
+    caller = await whoAsks(drillAccess(provider));
     findings.ok('AWS', `asked in ${drillAccess(provider).region} as ${caller}; a worker with other credentials may be permitted other things`);
   } catch (error) {
     return findings.problem('AWS', messageOf(explainAws(error, 'asking AWS who this is')), 'give this user credentials as the AWS SDK finds them (AWS_PROFILE, a role), or correct provider.access');

@@ -6,6 +6,7 @@ import { examineChannels } from './doctor-channels.ts';
 import { examineHost } from './doctor-host.ts';
 import { examineRds } from './doctor-rds.ts';
 import { examineRdsSource } from './doctor-rds-source.ts';
+import { examineSnapshots } from './doctor-snapshots.ts';
 import { examineSource, isElsewhere } from './doctor-source.ts';
 import { examineTemporal } from './doctor-temporal.ts';
 import { EXIT, type ExitCode } from './exit.ts';
@@ -27,6 +28,7 @@ export async function doctor(options: TemporalOptions): Promise<ExitCode> {
     if (provider.kind === 'rds') {
       await examineRdsSource(settings, findings);
       await examineRds({ database: name, provider, network: configuration.drills.network }, findings);
+      if (provider.snapshots) await examineSnapshots({ database: name, provider, settings: provider.snapshots }, findings);
       return findings.all;
     }
     const facts = await examineSource(settings, findings);

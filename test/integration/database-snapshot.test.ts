@@ -55,6 +55,21 @@ describe('database-snapshot', () => {
     expect(await namesOf(environment.rds)).toContain('by-hand');
   }, 90_000);
 
+  it('keeps what it has finished, though its guardian reads everywhere what was there before', async () => {
+    await environment.lab.control.durations({ snapshot: 3_000 });
+    await environment.lab.control.clearCalls();
+    const running = environment.run('database-snapshot');
+    // From the moment on at which its own snapshot is finished.
+    while (!(await environment.lab.control.calls()).some(({ action, region, status }) => action === 'AddTagsToResource' && region === 'eu-central-1' && status === 200)) await sleep(10);
+    const old = await environment.lab.control.fault({ kind: 'staleReads', seconds: 2, forSeconds: 60 });
+    const { evidence, failure } = await running;
+    await environment.lab.control.clearFaults(old);
+    await soon();
+    expect([failure, evidence.outcome, evidence.teardown]).toEqual([undefined, 'succeeded', expect.objectContaining({ outcome: 'done', provenAbsent: true, destroyed: [] })]);
+    const name = evidence.checks[0]?.detail.split(' ')[0];
+    for (const place of await ours()) expect(place).toContain(name);
+  }, 90_000);
+
   it('is one snapshot, though the worker is killed while it is made', async () => {
     const [before = []] = await ours();
     const handle = await underWay();

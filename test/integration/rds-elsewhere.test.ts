@@ -12,6 +12,7 @@ import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
 import { callByJson } from '../support/aws-lab-call.ts';
 import { labElsewhere, OTHER_ACCOUNT, OTHER_REGION, OTHER_ROLE } from '../support/aws-lab-elsewhere.ts';
 import { createSource, MASTER, rdsClient, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
+import { createRdsQueue } from '../support/rds-queue.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
 import { directoryWithKey } from '../support/directory-with-key.ts';
 import { reachLab } from '../support/reach-lab.ts';
@@ -59,8 +60,8 @@ afterAll(async () => {
 });
 
 let runs = 0;
-function drillIn(place: Place, snapshot = 'none') {
-  const provider = rdsProvider({ settings, provider: { ...settings.provider, drill: { ...settings.provider.drill, ...place.drill, access: place.access } }, database: 'shop', earlierRestores: () => Promise.resolve([]), network: 'bestEffort' });
+function drillIn(place: Place, snapshot = 'none', over: Partial<RdsProvider> = {}) {
+  const provider = rdsProvider({ settings, provider: { ...settings.provider, ...over, drill: { ...settings.provider.drill, ...place.drill, access: place.access } }, database: 'shop', earlierRestores: () => Promise.resolve([]), network: 'bestEffort' });
   const ref = { database: 'shop', recoveryPointId: snapshot, fence: 3, owner: { workflowId: `dr-test/shop/${runs += 1}`, firstExecutionRunId: 'elsewhere' } };
   const plan = { creates: { leaseMs: 60_000 }, recoverTo: null, recoveryPoint: { id: snapshot, takenAt: '2026-11-30T00:00:00.000Z' } } as DrillPlan;
   const restore = () => provider.restore(ref, plan, { signal: new AbortController().signal, onProgress: () => undefined });
@@ -107,6 +108,17 @@ describe('a drill in another region', () => {
     expect(provider.describePlace(ref.owner)).toMatch(/^RDS instance runbooks-d-[0-9a-f]{8}-<fence> in eu-west-1$/);
     await wholeDrill(region, 'copied');
   }, 90_000);
+
+  it('hears of its copy from a queue where copies are made, with what makes them', async () => {
+    const there = await labElsewhere(lab, { region: OTHER_REGION });
+    const queue = await createRdsQueue(there, region.rds, 'rds-events');
+    const { provider, ref, restore } = drillIn(region, 'copied', { events: { queueUrl: queue.queueUrl }, lookEvery: 10_000 });
+    await provider.openPlace(ref);
+    await lab.control.clearCalls();
+    expect((await restore()).made).not.toContain('could not be heard');
+    expect(new Set((await lab.control.calls()).filter(({ service }) => service === 'sqs').map((call) => call.region))).toEqual(new Set([OTHER_REGION]));
+    await drillIn(region, 'copied').provider.closePlace({ ...ref });
+  }, 60_000);
 
   it('takes no snapshot of an instance that only has the name of the source', async () => {
     const namesake = await createSource(region.rds, 'prod', { BackupRetentionPeriod: 0 });

@@ -1,14 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
-import { CreateDBParameterGroupCommand, DeleteDBInstanceCommand, DeleteDBParameterGroupCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, ModifyDBInstanceCommand, type RDSClient, RestoreDBInstanceToPointInTimeCommand } from '@aws-sdk/client-rds';
+import { AddTagsToResourceCommand, CopyDBParameterGroupCommand, CreateDBParameterGroupCommand, CreateDBSnapshotCommand, DeleteDBInstanceCommand, DeleteDBParameterGroupCommand, DescribeDBInstancesCommand, DescribeDBParameterGroupsCommand, ModifyDBInstanceCommand, ModifyDBParameterGroupCommand, type RDSClient, RestoreDBInstanceFromDBSnapshotCommand, RestoreDBInstanceToPointInTimeCommand } from '@aws-sdk/client-rds';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { databaseSchema } from '../../contracts/configuration.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { Findings } from '../../scripts/cli/doctor-finding.ts';
 import { examineRds } from '../../scripts/cli/doctor-rds.ts';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
-import { archiveUntilNow, createSource, MASTER, rdsClient } from '../support/aws-lab-rds.ts';
+import { archiveUntilNow, createSource, MASTER, rdsClient, untilInstance, untilSnapshot } from '../support/aws-lab-rds.ts';
 import { createLabUser, publishedPolicy, without, type LabUser, type PolicyDocument } from '../support/aws-lab-user.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
 import { directoryWithKey } from '../support/directory-with-key.ts';
@@ -70,11 +70,40 @@ describe('the documented policy', () => {
     expect(await refused(worker.send(new CreateDBParameterGroupCommand(group)))).toBe('AccessDenied');
     const Tags = [{ Key: 'durable-runbooks:run', Value: 'of a test' }];
     expect(await refused(worker.send(new CreateDBParameterGroupCommand({ ...group, Tags })))).toBe('done');
-    const restore = () => worker.send(new RestoreDBInstanceToPointInTimeCommand({ SourceDBInstanceIdentifier: 'prod', TargetDBInstanceIdentifier: 'runbooks-d-0', UseLatestRestorableTime: true, DBParameterGroupName: 'none', Tags }));
+    const restore = () => worker.send(new RestoreDBInstanceToPointInTimeCommand({ SourceDBInstanceIdentifier: 'prod', TargetDBInstanceIdentifier: 'runbooks-d-0', UseLatestRestorableTime: true, DBParameterGroupName: 'runbooks-d-none', Tags }));
     expect(await refused(restore())).toBe('DBParameterGroupNotFoundFault');
     await user.permit(without(drills, 'kms:CreateGrant'));
     expect(await refused(restore())).toBe('KMSKeyNotAccessibleFault');
     expect(await refused(worker.send(new DeleteDBParameterGroupCommand({ DBParameterGroupName: 'runbooks-d-0' })))).toBe('done');
+  }, 60_000);
+
+  it('lets nobody take a tag for a name: neither the source nor what is a stranger to us can be tagged, and where it has the tags all the same it cannot be changed or removed', async () => {
+    await user.permit(drills);
+    const worker = asWorker();
+    const Tags = [{ Key: 'durable-runbooks:run', Value: '0123abcd' }, { Key: 'durable-runbooks:fence', Value: '1' }];
+    const [source, group, kept] = ['db:prod', 'pg:of-a-stranger', 'snapshot:of-a-stranger'].map((name) => `arn:aws:rds:${lab.region}:${lab.account}:${name}`);
+    const ofStranger = { DBParameterGroupName: 'of-a-stranger', DBParameterGroupFamily: 'postgres18', Description: 'of a stranger' };
+    await rds.send(new CreateDBParameterGroupCommand(ofStranger));
+    await rds.send(new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'prod', DBSnapshotIdentifier: 'of-a-stranger' }));
+    await untilSnapshot(rds, 'of-a-stranger');
+    await untilInstance(rds, 'prod');
+    const takeOver = () => Promise.all([
+      ...[source, group, kept].map((ResourceName) => worker.send(new AddTagsToResourceCommand({ ResourceName, Tags }))),
+      worker.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'prod', MasterUserPassword: 'of-the-worker' })),
+      worker.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'prod', SkipFinalSnapshot: true })),
+      worker.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: 'of-a-stranger', Parameters: [{ ParameterName: 'fsync', ParameterValue: '0', ApplyMethod: 'pending-reboot' }] })),
+      worker.send(new DeleteDBParameterGroupCommand({ DBParameterGroupName: 'of-a-stranger' })),
+      // Under a name that is not of drills, with their tags.
+      worker.send(new CreateDBParameterGroupCommand({ ...ofStranger, DBParameterGroupName: 'not-of-drills', Tags })),
+      worker.send(new CopyDBParameterGroupCommand({ SourceDBParameterGroupIdentifier: 'of-a-stranger', TargetDBParameterGroupIdentifier: 'not-of-drills', TargetDBParameterGroupDescription: 'none', Tags })),
+      worker.send(new RestoreDBInstanceFromDBSnapshotCommand({ DBSnapshotIdentifier: 'of-a-stranger', DBInstanceIdentifier: 'not-of-drills', Tags })),
+      worker.send(new RestoreDBInstanceToPointInTimeCommand({ SourceDBInstanceIdentifier: 'prod', TargetDBInstanceIdentifier: 'not-of-drills', UseLatestRestorableTime: true, Tags })),
+    ].map(refused));
+    const all = Array.from({ length: 11 }, () => 'AccessDenied');
+    expect(await takeOver()).toEqual(all);
+    for (const ResourceName of [source, group, kept]) await rds.send(new AddTagsToResourceCommand({ ResourceName, Tags }));
+    expect(await takeOver()).toEqual(all);
+    expect((await rds.send(new DescribeDBInstancesCommand({}))).DBInstances?.map(({ DBInstanceIdentifier, DBInstanceStatus }) => [DBInstanceIdentifier, DBInstanceStatus])).toEqual([['prod', 'available']]);
   }, 60_000);
 });
 

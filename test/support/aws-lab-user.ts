@@ -1,8 +1,8 @@
-import { CreateAccessKeyCommand, CreateUserCommand, DeleteUserPolicyCommand, IAMClient, PutUserPolicyCommand } from '@aws-sdk/client-iam';
+import { CreateAccessKeyCommand, CreateRoleCommand, CreateUserCommand, DeleteUserPolicyCommand, IAMClient, PutRolePolicyCommand, PutUserPolicyCommand } from '@aws-sdk/client-iam';
 import { readFile } from 'node:fs/promises';
 import type { AwsLab } from './aws-lab.ts';
 
-export interface PolicyDocument { Version: string; Statement: { Sid: string; Effect: string; Action: string[]; Resource: string; Condition?: Record<string, Record<string, string>> }[] }
+export interface PolicyDocument { Version: string; Statement: { Sid: string; Effect: string; Action: string[]; Resource: string | string[]; Condition?: Record<string, Record<string, string>> }[] }
 
 /** A user of the lab's IAM, whose policies count once the lab enforces them. */
 export interface LabUser {
@@ -27,8 +27,22 @@ export async function createLabUser(lab: AwsLab, name: string): Promise<LabUser>
   };
 }
 
+/** Makes a role in whatever account the lab is reached in, or gives one that is there these policies, and no others. */
+export async function permitRole(lab: AwsLab, name: string, ...policies: readonly PolicyDocument[]): Promise<void> {
+  const iam = new IAMClient({ endpoint: lab.endpoint, region: 'us-east-1', credentials: lab.credentials });
+  await iam.send(new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [] }) })).catch((error: Error) => {
+    if (error.name !== 'EntityAlreadyExistsException') throw error;
+  });
+  await iam.send(new PutRolePolicyCommand({ RoleName: name, PolicyName: 'all', PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: policies.flatMap(({ Statement }) => Statement) }) }));
+}
+
+/** What lets a role be assumed. */
+export function assuming(...roles: string[]): PolicyDocument {
+  return { Version: '2012-10-17', Statement: [{ Sid: 'Assume', Effect: 'Allow', Action: ['sts:AssumeRole'], Resource: roles }] };
+}
+
 /** A policy of docs/reference/iam, as people are told to give it. */
-export async function publishedPolicy(name: 'rds-drills' | 'rds-doctor'): Promise<PolicyDocument> {
+export async function publishedPolicy(name: 'rds-drills' | 'rds-doctor' | 'database-snapshot'): Promise<PolicyDocument> {
   return JSON.parse(await readFile(new URL(`../../docs/reference/iam/${name}.json`, import.meta.url), 'utf8')) as PolicyDocument;
 }
 

@@ -1,7 +1,7 @@
 import { CreateDBSnapshotCommand, DescribeDBSnapshotsCommand, type DBSnapshot, type RDSClient, type Tag } from '@aws-sdk/client-rds';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createSnapshotActivities } from '../../activities/database-snapshot/create-snapshot-activities.ts';
-import type { DatabaseSnapshotActivities, SnapshotRef } from '../../activities/database-snapshot/snapshot-activities.ts';
+import type { DatabaseSnapshotActivities, SnapshotRef, VerifiedSnapshot } from '../../activities/database-snapshot/snapshot-activities.ts';
 import { databaseSchema, type Configuration } from '../../contracts/configuration.ts';
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
 import { labElsewhere, OTHER_REGION, OTHER_ROLE } from './aws-lab-elsewhere.ts';
@@ -17,6 +17,8 @@ export interface SnapshotLab {
   here: RDSClient;
   region: RDSClient;
   account: RDSClient;
+  /** From now on its history tells every run that this was answered to it when it verified a snapshot. */
+  runKnows: (verified: VerifiedSnapshot) => void;
   /** Runs an activity as a worker does. */
   run: <Name extends keyof DatabaseSnapshotActivities>(name: Name, input: Parameters<DatabaseSnapshotActivities[Name]>[0], settings?: object) => ReturnType<DatabaseSnapshotActivities[Name]>;
 }
@@ -40,10 +42,12 @@ export async function startSnapshotLab(): Promise<SnapshotLab> {
       files: databaseSchema.parse({ connection: {}, provider: { kind: 'archive', repository: '/var/empty', walDirectory: '/var/empty' } }),
     },
   }) as unknown as Configuration;
+  const known: VerifiedSnapshot[] = [];
   return {
-    lab, here, region: rdsClient(await labElsewhere(lab, { region: OTHER_REGION })), account: rdsClient(await labElsewhere(lab, { role: OTHER_ROLE })),
+    lab, here, runKnows: (verified) => { known.push(verified); },
+    region: rdsClient(await labElsewhere(lab, { region: OTHER_REGION })), account: rdsClient(await labElsewhere(lab, { role: OTHER_ROLE })),
     run: (async (name, input, settings = {}) => {
-      const activity = createSnapshotActivities({ configuration: configured(settings), earlierSteps: () => Promise.resolve([]) })[name] as (given: unknown) => Promise<unknown>;
+      const activity = createSnapshotActivities({ configuration: configured(settings), earlierSteps: () => Promise.resolve([]), resultsOf: () => Promise.resolve(known) })[name] as (given: unknown) => Promise<unknown>;
       return new MockActivityEnvironment({ startToCloseTimeoutMs: 2 * 86_400_000 }).run<[unknown], unknown, typeof activity>(activity, input);
     }) as SnapshotLab['run'],
   };

@@ -61,6 +61,8 @@ def copy(backend: LabBackend, params: Any) -> LabSnapshot:
     key = check_key(backend, params["KmsKeyId"]) if params.get("KmsKeyId") else None
     if source.encrypted and key is None and source.region != backend.region_name:
         raise refuse("InvalidParameterCombination", "KmsKeyId must be specified when an encrypted snapshot is copied to another region.")
+    if source.encrypted:
+        check_key(backend, source.kms_key_id, anywhere=True)
     # Given tags win over CopyTags.
     tags = params.get("Tags") or (source.tags if params.get("CopyTags") else None)
     snapshot = LabSnapshot(backend, source.database, name, tags=tags, kms_key_id=key or source.kms_key_id)

@@ -53,9 +53,9 @@ def check_state(instance: Any, allowed: tuple[str, ...]) -> None:
         raise refuse("InvalidDBInstanceState", f"Instance {instance.resource_id} is not in {' or '.join(allowed)} state.")
 
 
-def check_key(backend: Any, key: str) -> str:
+def check_key(backend: Any, key: str, anywhere: bool = False) -> str:
     """The KMS key exists in this region, is enabled and lets this account in, by its policy or by a grant; answers its ARN."""
-    arn: str = backend._validate_kms_key(key)
+    arn: str = key if anywhere else backend._validate_kms_key(key)
     region, account = arn.split(":")[3:5]
     found = backend.get_backend("kms", region, account).describe_key(arn)
     mine = backend.account_id

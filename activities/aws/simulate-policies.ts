@@ -1,5 +1,5 @@
 import type { AwsAccess } from '../../contracts/rds.ts';
-import { iamClient } from '../aws/iam-client.ts';
+import { iamClient } from './iam-client.ts';
 
 /** A question for IAM: whether a principal may do these to a resource, with these keys for conditions. */
 export interface Question { principal: string; actions: readonly string[]; resource: string; context: Readonly<Record<string, string>> }
