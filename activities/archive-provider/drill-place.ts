@@ -9,6 +9,7 @@ import { destroyDrill, endDrill, proveAbsent } from '../drill/destroy.ts';
 import { readSmallFile } from '../drill/hostile-files.ts';
 import { refuseOpenToOthers } from '../drill/private-place.ts';
 import type { PreparedDrill } from '../drill/prepare.ts';
+import { SOCKET_PATH_BYTES, socketPathBytes } from '../drill/socket-path.ts';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DrillPlaceCall, DrillRef } from '../dr-test/drill-activities.ts';
 import { fenceName, ownerTag } from '../kernel/names.ts';
@@ -26,6 +27,18 @@ export function placeName({ owner, fence }: Pick<DrillRef, 'owner'> & { fence: n
 
 export function drillPlace(drillsDirectory: string, { owner, fence }: Pick<DrillRef, 'owner' | 'fence'>): DrillPlace {
   return { directory: join(drillsDirectory, placeName({ owner, fence })), name: fenceName('d', owner, fence), run: ownerTag(owner), fence: String(fence) };
+}
+
+/** Fences count the runs of a target: a directory that is short enough today must be so after years. */
+const LATE_FENCE = 999_999;
+
+/** How long the paths of drills' sockets get in a directory for drills, and what is wrong where that is too long. */
+export function roomForSockets(drillsDirectory: string): { bytes: number; lacking: { problem: string; remedy: string } | null } {
+  const { directory, name } = drillPlace(drillsDirectory, { owner: { workflowId: '', firstExecutionRunId: '' }, fence: LATE_FENCE });
+  const bytes = socketPathBytes(join(directory, name));
+  if (bytes <= SOCKET_PATH_BYTES) return { bytes, lacking: null };
+  const problem = `sockets of drills in ${drillsDirectory} would have paths of up to ${bytes} bytes, and ${SOCKET_PATH_BYTES} are possible`;
+  return { bytes, lacking: { problem, remedy: `shorten the path in drills.directory by ${bytes - SOCKET_PATH_BYTES} bytes` } };
 }
 
 /**

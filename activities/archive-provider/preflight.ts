@@ -12,6 +12,7 @@ import { probeIsolation } from '../drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../drill/private-place.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
+import { roomForSockets } from './drill-place.ts';
 import { asKnown, notAsWhom, type ProductionHere, productionHere } from './production-here.ts';
 
 /**
@@ -46,6 +47,8 @@ export async function lookAtHost(
   if (above !== undefined) problems.push({ name: 'drills directory', problem: `${withinProduction(directory, above)}; ${MOVE_DRILLS}` });
   const open = await openToOthers(directory).catch(({ message }: Error) => message);
   if (open !== undefined) problems.push({ name: 'drills directory', problem: `${open}; ${CLOSE_DRILLS}` });
+  const { lacking } = roomForSockets(directory);
+  if (lacking) problems.push({ name: 'socket path', problem: `${lacking.problem}; ${lacking.remedy}` });
   const { bavail, bsize } = await statfs(await nearestExisting(directory));
   const free = bavail * bsize;
   const copies = linksWal() ? 0 : plan.archive.bytes;
