@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { lookAt } from '../archive/look-at.ts';
+import { makeIn } from '../archive/try-writing.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { destroyDrill, endDrill, proveAbsent } from '../drill/destroy.ts';
@@ -43,15 +44,17 @@ export function roomForSockets(drillsDirectory: string): { bytes: number; lackin
 
 /**
  * Opens the fence. The database server's user must be able to walk through, and nobody can list it.
- * @throws RecoveryFailure `UNSAFE_PATH` where others could exchange it
+ * @throws RecoveryFailure `UNSAFE_PATH` where others could exchange it, `UNFIT_HOST` where this user may not make it
  */
 export async function openPlace(drillsDirectory: string, call: DrillPlaceCall): Promise<void> {
   // Before, so that nothing is made at the far end of somebody's link; and below again, for what was there already.
   await refuseOpenToOthers(drillsDirectory);
-  await mkdir(drillsDirectory, { recursive: true, mode: 0o711 });
   const { directory } = drillPlace(drillsDirectory, call);
-  await mkdir(directory, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
+  await makeIn(drillsDirectory, 'drills.directory', async () => {
+    await mkdir(drillsDirectory, { recursive: true, mode: 0o711 });
+    await mkdir(directory, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
   });
   await refuseOpenToOthers(directory);
   const { database, owner, fence } = call;

@@ -1,7 +1,7 @@
-import { mkdtemp, rm, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { statfs } from 'node:fs/promises';
 import { roomForSockets } from '../../activities/archive-provider/drill-place.ts';
-import { judgeIsolation, nearestExisting } from '../../activities/archive-provider/preflight.ts';
+import { judgeIsolation } from '../../activities/archive-provider/preflight.ts';
+import { nearestExisting, tryWriting } from '../../activities/archive/try-writing.ts';
 import { probeIsolation } from '../../activities/drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../../activities/drill/private-place.ts';
 import { SOCKET_PATH_BYTES } from '../../activities/drill/socket-path.ts';
@@ -30,14 +30,12 @@ export async function examineHost({ drills, evidence }: Configuration): Promise<
 }
 
 async function checkWritable(findings: Findings, name: string, directory: string, setting: string): Promise<void> {
-  const existing = await nearestExisting(directory);
   try {
-    // access() says yes to root on a read-only file system: only trying tells.
-    const probe = await mkdtemp(join(existing, '.runbook-doctor-'));
-    await rm(probe, { recursive: true });
-    findings.ok(name, `${directory} ${existing === directory ? 'can be written' : 'can be created'}`);
+    const closed = await tryWriting([directory], setting);
+    if (closed) findings.problem(name, closed.problem, closed.remedy);
+    else findings.ok(name, `${directory} ${await nearestExisting(directory) === directory ? 'can be written' : 'can be created'}`);
   } catch (error) {
-    findings.problem(name, `${directory} cannot be written: ${messageOf(error)}`, `give this user write permission on ${existing}, or change ${setting}`);
+    findings.problem(name, `${directory} cannot be written: ${messageOf(error)}`, `look at its file system, or change ${setting}`);
   }
 }
 
