@@ -13,7 +13,8 @@ import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { renderText } from '../cli/evidence-text.ts';
 import { planLines } from '../cli/plan-lines.ts';
 import { planOf } from '../cli/run-view.ts';
-import { damageBackup, readColdTables } from './damage.ts';
+import type { Damage } from './damage.ts';
+import { damageDemo } from './damage-demo.ts';
 import { startDemoEnvironment, type DemoEnvironment } from './environment.ts';
 import { followDrill } from './follow-drill.ts';
 
@@ -80,9 +81,8 @@ async function main(): Promise<number> {
   }
 }
 
-async function damageIt(demo: DemoEnvironment, backupId: string): Promise<Awaited<ReturnType<typeof damageBackup>>> {
-  const coldTables = await readColdTables(demo.production.config);
-  const damage = await damageBackup({ repository: demo.repository, backupId, walDirectory: demo.production.archiveDirectory, coldTables, seed });
+async function damageIt(demo: DemoEnvironment, backupId: string): Promise<Damage> {
+  const damage = await damageDemo(demo, { backupId, seed });
   log(`damaged the backup: ${damage.kind} (seed ${damage.seed})`);
   return damage;
 }
