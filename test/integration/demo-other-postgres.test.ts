@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
@@ -31,3 +33,9 @@ it("runs on the system's PostgreSQL where it is told to: production, and the res
     await demo.stop();
   }
 }, 180_000);
+
+it('is told at once that there is no PostgreSQL where it was sent', () => {
+  const program = fileURLToPath(new URL('../../dist/scripts/demo/main.js', import.meta.url));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, '--postgres', '/nowhere'], { encoding: 'utf8' });
+  expect({ status, stdout, stderr }).toEqual({ status: 2, stdout: '', stderr: 'demo: no PostgreSQL server in /nowhere: it must hold postgres, initdb and pg_ctl; give another directory to --postgres\n' });
+});
