@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { lookAt } from '../archive/look-at.ts';
+import { makeIn } from '../archive/try-writing.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { destroyDrill, endDrill, proveAbsent } from '../drill/destroy.ts';
 import { readSmallFile } from '../drill/hostile-files.ts';
 import { refuseOpenToOthers } from '../drill/private-place.ts';
 import type { PreparedDrill } from '../drill/prepare.ts';
+import { SOCKET_PATH_BYTES, socketPathBytes } from '../drill/socket-path.ts';
 import { ApplicationFailure } from '@temporalio/common';
 import type { DrillPlaceCall, DrillRef } from '../dr-test/drill-activities.ts';
 import { fenceName, ownerTag } from '../kernel/names.ts';
@@ -28,17 +30,31 @@ export function drillPlace(drillsDirectory: string, { owner, fence }: Pick<Drill
   return { directory: join(drillsDirectory, placeName({ owner, fence })), name: fenceName('d', owner, fence), run: ownerTag(owner), fence: String(fence) };
 }
 
+/** Fences count the runs of a target: a directory that is short enough today must be so after years. */
+const LATE_FENCE = 999_999;
+
+/** How long the paths of drills' sockets get in a directory for drills, and what is wrong where that is too long. */
+export function roomForSockets(drillsDirectory: string): { bytes: number; lacking: { problem: string; remedy: string } | null } {
+  const { directory, name } = drillPlace(drillsDirectory, { owner: { workflowId: '', firstExecutionRunId: '' }, fence: LATE_FENCE });
+  const bytes = socketPathBytes(join(directory, name));
+  if (bytes <= SOCKET_PATH_BYTES) return { bytes, lacking: null };
+  const problem = `sockets of drills in ${drillsDirectory} would have paths of up to ${bytes} bytes, and ${SOCKET_PATH_BYTES} are possible`;
+  return { bytes, lacking: { problem, remedy: `shorten the path in drills.directory by ${bytes - SOCKET_PATH_BYTES} bytes` } };
+}
+
 /**
  * Opens the fence. The database server's user must be able to walk through, and nobody can list it.
- * @throws RecoveryFailure `UNSAFE_PATH` where others could exchange it
+ * @throws RecoveryFailure `UNSAFE_PATH` where others could exchange it, `UNFIT_HOST` where this user may not make it
  */
 export async function openPlace(drillsDirectory: string, call: DrillPlaceCall): Promise<void> {
   // Before, so that nothing is made at the far end of somebody's link; and below again, for what was there already.
   await refuseOpenToOthers(drillsDirectory);
-  await mkdir(drillsDirectory, { recursive: true, mode: 0o711 });
   const { directory } = drillPlace(drillsDirectory, call);
-  await mkdir(directory, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
+  await makeIn(drillsDirectory, 'drills.directory', async () => {
+    await mkdir(drillsDirectory, { recursive: true, mode: 0o711 });
+    await mkdir(directory, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
   });
   await refuseOpenToOthers(directory);
   const { database, owner, fence } = call;

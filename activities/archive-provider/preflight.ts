@@ -1,11 +1,12 @@
-import { mkdir, readdir, stat, statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import type { ArchiveLayout } from '../archive/layout.ts';
+import { nearestExisting, tryWriting } from '../archive/try-writing.ts';
 import { linksWal } from '../drill/configuration.ts';
 import { findAbove, type Isolation, productionPathsOf } from '../drill/drill.ts';
 import { probeIsolation } from '../drill/isolation.ts';
@@ -13,6 +14,7 @@ import { CLOSE_DRILLS, openToOthers } from '../drill/private-place.ts';
 import { mistakeIn } from '../drill/try-settings.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
+import { roomForSockets } from './drill-place.ts';
 import { asKnown, notAsWhom, type ProductionHere, productionHere } from './production-here.ts';
 
 /**
@@ -21,8 +23,12 @@ import { asKnown, notAsWhom, type ProductionHere, productionHere } from './produ
  */
 export async function checkHost(plan: DrillPlan, where: Examined): Promise<Check[]> {
   const { checks, problems } = await lookAtHost(plan, where);
+  const { directory } = where.configuration.drills;
+  // Nothing is made where that could be production's directory, or somebody else's.
+  const closed = problems.some(({ name }) => name === 'drills directory') ? undefined : await tryWriting([directory], 'drills.directory');
+  if (closed) problems.push({ name: 'drills directory', problem: `${closed.problem}; ${closed.remedy}` });
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.map(({ problem }) => problem).join('; '), 'PREFLIGHT');
-  await mkdir(where.configuration.drills.directory, { recursive: true, mode: 0o711 });
+  await mkdir(directory, { recursive: true, mode: 0o711 });
   return checks;
 }
 
@@ -47,6 +53,8 @@ export async function lookAtHost(
   if (above !== undefined) problems.push({ name: 'drills directory', problem: `${withinProduction(directory, above)}; ${MOVE_DRILLS}` });
   const open = await openToOthers(directory).catch(({ message }: Error) => message);
   if (open !== undefined) problems.push({ name: 'drills directory', problem: `${open}; ${CLOSE_DRILLS}` });
+  const { lacking } = roomForSockets(directory);
+  if (lacking) problems.push({ name: 'socket path', problem: `${lacking.problem}; ${lacking.remedy}` });
   const { bavail, bsize } = await statfs(await nearestExisting(directory));
   const free = bavail * bsize;
   const copies = linksWal() ? 0 : plan.archive.bytes;
@@ -88,12 +96,6 @@ export async function lookAtHost(
   }
   if (priority === 'low') checks.push({ name: 'priority', outcome: 'passed', detail: 'as configured, the restored server gives way to all else on this host: a recovery in earnest may be faster than what is measured' });
   return { checks, problems };
-}
-
-/** The directory itself, or the nearest above it that is there. */
-export async function nearestExisting(path: string): Promise<string> {
-  const isThere = await stat(path).then(() => true, () => false);
-  return isThere || path === dirname(path) ? path : nearestExisting(dirname(path));
 }
 
 /** What is wrong with a directory for drills in which nothing may be made, and so nothing be removed. */

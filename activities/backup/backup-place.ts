@@ -4,6 +4,7 @@ import type { ClientConfig } from 'pg';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { PLACE_RECORD } from '../archive-provider/drill-place.ts';
 import { lookAt } from '../archive/look-at.ts';
+import { makeIn } from '../archive/try-writing.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { applicationName, fenceName } from '../kernel/names.ts';
 import { lookForSourceSessions } from '../postgres/run-sessions.ts';
@@ -14,12 +15,17 @@ export function backupPlace(incoming: string, { owner, fence }: Pick<BackupRef, 
   return join(incoming, fenceName('incoming', owner, fence));
 }
 
-/** Opens the fence. What is published are directories and files in it, never its record. */
+/**
+ * Opens the fence. What is published are directories and files in it, never its record.
+ * @throws RecoveryFailure `UNFIT_HOST` where this user may not make it
+ */
 export async function openBackupPlace(incoming: string, call: BackupPlaceCall): Promise<void> {
-  await mkdir(incoming, { recursive: true, mode: 0o700 });
   const place = backupPlace(incoming, call);
-  await mkdir(place, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
+  await makeIn(incoming, 'provider.repository', async () => {
+    await mkdir(incoming, { recursive: true, mode: 0o700 });
+    await mkdir(place, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
   });
   const { database, owner, fence } = call;
   await writeDurably(join(place, PLACE_RECORD), JSON.stringify({ database, owner, fence }));

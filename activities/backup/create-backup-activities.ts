@@ -17,6 +17,7 @@ import { awaitSegment, markEndOfManifest } from './await-archived.ts';
 import { openAttempt } from './backup-attempt.ts';
 import { backupPlace, closeBackupPlace, openBackupPlace, proveBackupPlaceAbsent } from './backup-place.ts';
 import type { BackupActivities, BackupPlaceCall, BackupRef } from './backup-activities.ts';
+import { checkBackup } from './preflight.ts';
 import { reasonsOf } from '../dr-test/findings.ts';
 import { settingsIn, type DatabaseDependencies } from '../dr-test/dependencies.ts';
 import { applicationName, backupId } from '../kernel/names.ts';
@@ -45,6 +46,7 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
           archiveOf(settingsOf(database));
           await refuseOtherServersFiles(await identifyServer(client));
         }
+        await checkBackup({ client, layout: layoutFor(database), archives: settingsOf(database).provider.kind === 'archive', publishes: copiesFiles ? 'backup' : 'manifest' });
         const { rows: [row] } = await client.query<{ size: string; version: string; wal_level: string; slots: string; used: string }>(
           `SELECT (SELECT sum(${READABLE_SIZE}) FROM pg_database WHERE datallowconn)::text AS size, current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
                   current_setting('max_replication_slots') AS slots, (SELECT count(*) FROM pg_replication_slots)::text AS used`);

@@ -10,12 +10,13 @@ import { scanArchivedWal } from '../archive/wal-scan.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { writeAccess } from './access.ts';
 import { raiseRecoverySettings } from './configuration.ts';
-import { type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, productionPathsOf, refuseForeignDrill, refuseProductionPath, socketFile, writeMarker } from './drill.ts';
+import { type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, productionPathsOf, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
 import { replaceFile } from './hostile-files.ts';
 import { chooseHiddenDrills, chooseHiddenPaths } from './isolation.ts';
 import { endProcessesOf } from './processes.ts';
 import { removeTrees } from './remove-trees.ts';
 import { writeRecoverySignal } from './recover.ts';
+import { SOCKET_PATH_BYTES, socketPathBytes } from './socket-path.ts';
 
 export interface PrepareDrillArgs {
   name: string;
@@ -77,7 +78,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
   const { point, layout, owner } = args;
   const directory = join(args.drillsDirectory, args.name);
   const paths = drillPaths(directory);
-  refuseLongSocket(paths);
+  refuseLongSocket(directory);
   const production = productionPathsOf(layout, point);
   // First: where nothing may be removed, nothing may be made.
   await refuseProductionPath(directory, production);
@@ -191,9 +192,7 @@ async function arrangeData(args: PrepareDrillArgs, paths: DrillPaths): Promise<v
   await writeRecoverySignal({ directory: dirname(paths.data), owner });
 }
 
-/** A socket's path has 107 bytes at most on Linux, 103 on macOS. */
-function refuseLongSocket(paths: DrillPaths): void {
-  const limit = process.platform === 'darwin' ? 103 : 107;
-  const length = Buffer.byteLength(`${socketFile(paths.socket)}.lock`);
-  if (length > limit) throw new RecoveryFailure('UNFIT_HOST', `The path of the drill's socket is ${length} bytes long and ${limit} are allowed: configure a shorter directory for drills.`);
+function refuseLongSocket(directory: string): void {
+  const length = socketPathBytes(directory);
+  if (length > SOCKET_PATH_BYTES) throw new RecoveryFailure('UNFIT_HOST', `The path of the drill's socket is ${length} bytes long and ${SOCKET_PATH_BYTES} are allowed: configure a shorter directory for drills.`);
 }

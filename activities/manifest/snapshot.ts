@@ -22,8 +22,9 @@ export async function exportSnapshot(sessions: Sessions, options: {
     const slot = `runbook_manifest_${randomBytes(8).toString('hex')}`;
     options.onSlot(slot);
     try {
+      // As version 14 wants it said, and all later ones understand it.
       const { rows } = await exporter.query<{ consistent_point: string; snapshot_name: string }>(
-        `CREATE_REPLICATION_SLOT ${escapeIdentifier(slot)} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')`);
+        `CREATE_REPLICATION_SLOT ${escapeIdentifier(slot)} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT`);
       const row = rows[0];
       if (!row) throw new Error('CREATE_REPLICATION_SLOT answered nothing');
       return { lsn: row.consistent_point, snapshot: row.snapshot_name, exporter };

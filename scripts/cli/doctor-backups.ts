@@ -1,8 +1,11 @@
-import { access, constants, readdir, stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
 import { layoutOf } from '../../activities/archive-provider/kept-in.ts';
+import { manifestsDirectory } from '../../activities/archive-provider/manifests.ts';
 import { lookAtHost, MOVE_DRILLS, withinProduction } from '../../activities/archive-provider/preflight.ts';
+import { CORRECT_ARCHIVE, lookAtArchive } from '../../activities/archive/archive-lag.ts';
 import { type ArchiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
+import { tryWriting } from '../../activities/archive/try-writing.ts';
 import { findAbove, productionPathsOf } from '../../activities/drill/drill.ts';
 import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { OTHER_CLUSTER_REMEDY, otherCluster } from '../../activities/dr-test/other-cluster.ts';
@@ -10,7 +13,6 @@ import type { Supply } from '../../activities/dr-test/provider.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { segmentsBehind } from './doctor-archive-lag.ts';
 import { messageOf, type Findings } from './doctor-finding.ts';
 import type { SourceFacts } from './doctor-source.ts';
 
@@ -18,7 +20,7 @@ import type { SourceFacts } from './doctor-source.ts';
 export async function examineBackups(settings: DatabaseSettings, configuration: Configuration, facts: SourceFacts | undefined, findings: Findings): Promise<void> {
   if (settings.provider.kind !== 'archive') return;
   const { repository, walDirectory } = settings.provider;
-  if (await isReadable(findings, 'repository', repository, 'provider.repository')) findings.ok('repository', `${repository} can be read`);
+  await checkRepository(findings, repository, layoutOf(settings.provider));
   await checkArchive(findings, walDirectory, facts);
   let needed = facts?.major;
   const layout = layoutOf(settings.provider);
@@ -49,7 +51,7 @@ export async function examineBackups(settings: DatabaseSettings, configuration: 
 }
 
 /** What is said already, of the host and beside this. */
-const SAID_ELSEWHERE = new Set(['PostgreSQL binaries', 'drills directory', 'isolation', 'priority', 'user']);
+const SAID_ELSEWHERE = new Set(['PostgreSQL binaries', 'drills directory', 'socket path', 'isolation', 'priority', 'user']);
 
 /** Looks as the pre-flight of a drill of this backup would, with the WAL that there is now: what it would refuse is a problem here. */
 async function examinePreflight(point: RecoveryPoint, { settings, layout, configuration }: { settings: DatabaseSettings; layout: ArchiveLayout; configuration: Configuration }, findings: Findings): Promise<void> {
@@ -75,29 +77,25 @@ async function examinePreflight(point: RecoveryPoint, { settings, layout, config
 /** A base backup older than a week makes for a long replay, and often means that something stopped. */
 const OLD_BACKUP_S = 7 * 86_400;
 
-/** Names of segments, and of what else archive_command copies. */
-const ARCHIVED = /^[0-9A-F]{8}[.0-9A-F]/;
-
-/** A directory that can be read may still be another one: what the source archived last must be in it, or on its way. */
-async function checkArchive(findings: Findings, directory: string, facts: SourceFacts | undefined): Promise<void> {
-  if (!(await isReadable(findings, 'WAL archive', directory, 'provider.walDirectory'))) return;
-  const names = await readdir(directory);
-  const todo = 'correct provider.walDirectory to where archive_command copies to, or look whether its file system is mounted';
-  const lastArchived = facts?.lastArchived ?? null;
-  if (facts && lastArchived !== null && !names.includes(lastArchived)) {
-    const behind = await segmentsBehind(directory, names, facts);
-    if (behind !== undefined) return reportLag(findings, directory, lastArchived, behind);
-    const others = names.some((name) => ARCHIVED.test(name)) ? 'it holds WAL, but perhaps that of another server' : 'it holds nothing of a WAL archive';
-    return findings.problem('WAL archive', `${directory} does not hold ${lastArchived}, which the source archived last; ${others}`, todo);
+/** Where this host's worker writes backups, publishes them, and manifests. */
+async function checkRepository(findings: Findings, repository: string, layout: ArchiveLayout): Promise<void> {
+  if (!(await isReadable(findings, 'repository', repository, 'provider.repository'))) return;
+  try {
+    const closed = await tryWriting([layout.incoming, layout.backups, manifestsDirectory(layout)], 'provider.repository');
+    if (closed) findings.problem('repository', closed.problem, closed.remedy);
+    else findings.ok('repository', `${repository} can be read and written`);
+  } catch (error) {
+    findings.problem('repository', messageOf(error), 'look at its file system, or change provider.repository');
   }
-  if (!names.some((name) => ARCHIVED.test(name))) return findings.problem('WAL archive', `there is nothing of a WAL archive in ${directory}`, todo);
-  findings.ok('WAL archive', lastArchived === null ? `${directory} can be read` : `${directory} holds what the source archived last`);
 }
 
-function reportLag(findings: Findings, directory: string, lastArchived: string, behind: bigint): void {
-  // Only the note of a backup is missing, which no recovery reads.
-  if (behind === 0n) return findings.ok('WAL archive', `${directory} holds the segment that the source archived last`);
-  findings.warning('WAL archive', `${directory} is ${behind} segment(s) behind ${lastArchived}, which the source archived last; a drill loses what they hold`, 'look whether what ships WAL there after archive_command keeps up');
+async function checkArchive(findings: Findings, directory: string, facts: SourceFacts | undefined): Promise<void> {
+  if (!(await isReadable(findings, 'WAL archive', directory, 'provider.walDirectory'))) return;
+  const found = await lookAtArchive(directory, facts);
+  const lastArchived = facts?.lastArchived ?? null;
+  if (found.problem !== null) findings.problem('WAL archive', found.problem, CORRECT_ARCHIVE);
+  else if (found.behind > 0n) findings.warning('WAL archive', `${directory} is ${found.behind} segment(s) behind ${lastArchived}, which the source archived last; a drill loses what they hold`, 'look whether what ships WAL there after archive_command keeps up');
+  else findings.ok('WAL archive', lastArchived === null ? `${directory} can be read` : `${directory} holds what the source archived last`);
 }
 
 async function isReadable(findings: Findings, name: string, directory: string, setting: string): Promise<boolean> {

@@ -1,18 +1,14 @@
-import { mkdtemp, rm, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
-import { judgeIsolation, nearestExisting } from '../../activities/archive-provider/preflight.ts';
-import { drillPaths, DRILL_PORT } from '../../activities/drill/drill.ts';
+import { statfs } from 'node:fs/promises';
+import { roomForSockets } from '../../activities/archive-provider/drill-place.ts';
+import { judgeIsolation } from '../../activities/archive-provider/preflight.ts';
+import { nearestExisting, tryWriting } from '../../activities/archive/try-writing.ts';
 import { probeIsolation } from '../../activities/drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../../activities/drill/private-place.ts';
+import { SOCKET_PATH_BYTES } from '../../activities/drill/socket-path.ts';
 import { formatBytes } from '../../activities/evidence/report-format.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
-
-/** `sun_path` of a Unix socket: 108 bytes with its end on Linux, 104 elsewhere. */
-const SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
-/** As long as the names of drills get: prefix, tag of the run, fence. */
-const LONGEST_DRILL_NAME = 'dr-test-0123abcd-99999999';
 
 /** What this host needs to hold a drill: evidence directory, space, socket path, isolation. */
 export async function examineHost({ drills, evidence }: Configuration): Promise<Finding[]> {
@@ -26,23 +22,20 @@ export async function examineHost({ drills, evidence }: Configuration): Promise<
   const free = bavail * bsize;
   if (free > drills.reserve) findings.ok('disk space', `${formatBytes(free)} free at ${existing}, of which a drill may use ${formatBytes(free - drills.reserve)}`);
   else findings.problem('disk space', `${formatBytes(free)} free at ${existing}, and drills.reserve keeps ${formatBytes(drills.reserve)}`, 'free space, or set drills.directory to a larger file system');
-  const socket = join(drillPaths(join(drills.directory, LONGEST_DRILL_NAME)).socket, `.s.PGSQL.${DRILL_PORT}`);
-  const bytes = Buffer.byteLength(socket);
-  if (bytes <= SOCKET_PATH_BYTES) findings.ok('socket path', `${bytes} of ${SOCKET_PATH_BYTES} bytes`);
-  else findings.problem('socket path', `sockets of drills would have paths of ${bytes} bytes, and ${SOCKET_PATH_BYTES} are possible`, `shorten drills.directory by ${bytes - SOCKET_PATH_BYTES} characters`);
+  const { bytes, lacking } = roomForSockets(drills.directory);
+  if (lacking) findings.problem('socket path', lacking.problem, lacking.remedy);
+  else findings.ok('socket path', `${bytes} of ${SOCKET_PATH_BYTES} bytes`);
   await checkIsolation(findings, drills.network);
   return findings.all;
 }
 
 async function checkWritable(findings: Findings, name: string, directory: string, setting: string): Promise<void> {
-  const existing = await nearestExisting(directory);
   try {
-    // access() says yes to root on a read-only file system: only trying tells.
-    const probe = await mkdtemp(join(existing, '.runbook-doctor-'));
-    await rm(probe, { recursive: true });
-    findings.ok(name, `${directory} ${existing === directory ? 'can be written' : 'can be created'}`);
+    const closed = await tryWriting([directory], setting);
+    if (closed) findings.problem(name, closed.problem, closed.remedy);
+    else findings.ok(name, `${directory} ${await nearestExisting(directory) === directory ? 'can be written' : 'can be created'}`);
   } catch (error) {
-    findings.problem(name, `${directory} cannot be written: ${messageOf(error)}`, `give this user write permission on ${existing}, or change ${setting}`);
+    findings.problem(name, `${directory} cannot be written: ${messageOf(error)}`, `look at its file system, or change ${setting}`);
   }
 }
 

@@ -1,4 +1,6 @@
 import { type Client, escapeIdentifier } from 'pg';
+import type { ArchivedSoFar } from '../../activities/archive/archive-lag.ts';
+import { askArchiver } from '../../activities/archive/archiver.ts';
 import { identifyServer, type RunningServer, whatElseLiesThere } from '../../activities/archive/source-host.ts';
 import { insufficientPrivilege, sqlState } from '../../activities/manifest/errors.ts';
 import { sourceConfig, withClient } from '../../activities/postgres/source.ts';
@@ -14,15 +16,7 @@ export function isElsewhere(host: string | undefined): boolean {
 }
 
 /** What the doctor learned of a source that other examinations need. */
-export interface SourceFacts {
-  major: number;
-  /** The newest file that its archiver has archived; null where there is none yet. */
-  lastArchived: string | null;
-  /** Bytes. */
-  segmentSize: number;
-  /** Of its cluster; as WAL names it. */
-  systemIdentifier: string;
-}
+export interface SourceFacts extends ArchivedSoFar { major: number }
 
 /** Connects to a source and looks at what backups and manifests need of it. Changes nothing. */
 export function examineSource(settings: DatabaseSettings, findings: Findings): Promise<SourceFacts | undefined> {
@@ -96,20 +90,12 @@ export async function examineWal(client: Client, findings: Findings, toLogical =
   else findings.problem('WAL senders', `all ${row.senders} are in use`, 'raise max_wal_senders');
 }
 
-async function examineArchiver(client: Client, findings: Findings): Promise<Omit<SourceFacts, 'major'>> {
-  const { rows } = await client.query<{ mode: string; failing: boolean; failed: string | null; archived: string | null; age: number | null; failures: string; segmentSize: number; systemIdentifier: string }>(`
-    SELECT current_setting('archive_mode') AS mode, last_archived_wal AS archived, last_failed_wal AS failed, failed_count::text AS failures,
-      coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) AS failing,
-      extract(epoch FROM now() - last_archived_time)::float8 AS age, pg_size_bytes(current_setting('wal_segment_size'))::int AS "segmentSize",
-      (SELECT system_identifier::text FROM pg_control_system()) AS "systemIdentifier"
-    FROM pg_stat_archiver`);
-  const [row] = rows;
-  if (!row) throw new Error('the source said nothing of its archiver');
-  if (row.mode === 'off') findings.problem('archiver', 'archive_mode is off: nothing can be recovered after the last base backup', 'set archive_mode = on and archive_command to copy into provider.walDirectory, then restart the source');
-  else if (row.failing) findings.problem('archiver', `the last attempt failed, on ${row.failed} (${row.failures} failures so far)`, "look for archive_command in the source's log; WAL piles up until it works");
-  else if (row.archived === null) findings.warning('archiver', 'has not archived anything yet', 'SELECT pg_switch_wal() and look again');
-  else findings.ok('archiver', `archived ${row.archived} ${formatSeconds(Math.max(row.age ?? 0, 0))} ago`);
-  return { lastArchived: row.archived, segmentSize: row.segmentSize, systemIdentifier: row.systemIdentifier };
+async function examineArchiver(client: Client, findings: Findings): Promise<ArchivedSoFar> {
+  const { trouble, lastArchived, secondsAgo, segmentSize, systemIdentifier } = await askArchiver(client);
+  if (trouble) findings.problem('archiver', trouble.problem, trouble.remedy);
+  else if (lastArchived === null) findings.warning('archiver', 'has not archived anything yet', 'SELECT pg_switch_wal() and look again');
+  else findings.ok('archiver', `archived ${lastArchived} ${formatSeconds(Math.max(secondsAgo ?? 0, 0))} ago`);
+  return { lastArchived, segmentSize, systemIdentifier };
 }
 
 async function examineRole(client: Client, findings: Findings): Promise<void> {

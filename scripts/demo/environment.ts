@@ -41,12 +41,14 @@ export interface DemoOptions {
   /** Names from `writerKindNames`; default all. */
   writerKinds?: readonly string[];
   log: (line: string) => void;
+  /** Absolute path of a directory with PostgreSQL's programs, for production and its copies. Default: what `findPostgres` finds. */
+  postgres?: string | undefined;
   /** Directory that will hold everything; it must not be there yet. Default: a new one for temporary files. */
   root?: string;
 }
 
 /** Starts everything from nothing: Temporal server, production under write load, configuration, worker. */
-export async function startDemoEnvironment({ scale, seed, writersPerSecond, writerKinds, production: further, log, root: chosen }: DemoOptions): Promise<DemoEnvironment> {
+export async function startDemoEnvironment({ scale, seed, writersPerSecond, writerKinds, production: further, postgres, log, root: chosen }: DemoOptions): Promise<DemoEnvironment> {
   const root = chosen ?? await mkdtemp(join(tmpdir(), 'runbooks-demo-'));
   if (chosen !== undefined) await mkdir(root);
   // The database server's user must be able to walk through.
@@ -61,7 +63,7 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
     log(`Temporal server: ${cli.source}`);
     const server = await startTemporalServer({ cliPath: cli.path, uiPort: 0, searchAttributes: {}, logFile: join(root, 'temporal.log') });
     stops.push(() => server.stop());
-    const binaries = await findPostgres({});
+    const binaries = await findPostgres({ binDirectory: postgres });
     log(`PostgreSQL ${binaries.version}: starting production`);
     const production = await startProduction({ root: join(root, 'production'), binaries, log: () => undefined, ...further });
     stops.push(() => production.stop());
@@ -70,7 +72,7 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
     const writers = await startWriters({ config: production.config, count: writersPerSecond === 0 ? 0 : 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) });
     stops.push(() => writers.stop());
     const { configurationFile, repository } = await writeConfigurationFile(root, production, {
-      root: server.uiAddress === undefined ? {} : { webUi: server.uiAddress },
+      root: { ...(server.uiAddress === undefined ? {} : { webUi: server.uiAddress }), ...(postgres === undefined ? {} : { postgres: { binDirectory: postgres } }) },
       drills: {},
       shop: {
         objectives: { rto: '2m', rpo: '1m', rtaIs: 'withoutWait' },

@@ -13,13 +13,15 @@ import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { renderText } from '../cli/evidence-text.ts';
 import { planLines } from '../cli/plan-lines.ts';
 import { planOf } from '../cli/run-view.ts';
-import { damageBackup, readColdTables } from './damage.ts';
+import { binDirectoryOf } from './asked-postgres.ts';
+import type { Damage } from './damage.ts';
+import { damageDemo } from './damage-demo.ts';
 import { startDemoEnvironment, type DemoEnvironment } from './environment.ts';
 import { followDrill } from './follow-drill.ts';
 
 const OPTIONS = {
   keep: { type: 'boolean', default: false }, interactive: { type: 'boolean', default: false }, broken: { type: 'boolean', default: false },
-  seed: { type: 'string' }, scale: { type: 'string', default: '1' }, help: { type: 'boolean', short: 'h', default: false },
+  seed: { type: 'string' }, scale: { type: 'string', default: '1' }, postgres: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
 const HELP = `npm run demo -- [options]
@@ -28,7 +30,10 @@ const HELP = `npm run demo -- [options]
   --interactive   wait for you to approve
   --broken        damage the backup; ends with 0 only if the drill named the damage
   --seed NUMBER   which damage, and which data
-  --scale NUMBER  size of the database (default: 1, about 280 MiB)`;
+  --scale NUMBER  size of the database (default: 1, about 280 MiB)
+  --postgres DIR  run the PostgreSQL, 14 or newer, whose programs (postgres,
+                  initdb, pg_ctl) are in DIR, such as /usr/lib/postgresql/16/bin
+                  (default: the package's)`;
 
 const options = readOptions();
 const seed = Number(options.seed ?? Math.floor(Math.random() * 1e6));
@@ -52,8 +57,15 @@ function readOptions() {
 }
 
 async function main(): Promise<number> {
+  let postgres: string | undefined;
+  try {
+    postgres = options.postgres === undefined ? undefined : await binDirectoryOf(options.postgres);
+  } catch (error) {
+    process.stderr.write(`demo: ${(error as Error).message}; give another directory to --postgres\n`);
+    return 2;
+  }
   if (options.broken) log(`a backup will be damaged; seed ${seed} (repeat with --seed ${seed})`);
-  const demo = await startDemoEnvironment({ scale: Number(options.scale), seed, writersPerSecond: 150, log });
+  const demo = await startDemoEnvironment({ scale: Number(options.scale), seed, writersPerSecond: 150, postgres, log });
   const interrupted = () => void demo.stop().then(() => process.exit(130));
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
@@ -80,9 +92,8 @@ async function main(): Promise<number> {
   }
 }
 
-async function damageIt(demo: DemoEnvironment, backupId: string): Promise<Awaited<ReturnType<typeof damageBackup>>> {
-  const coldTables = await readColdTables(demo.production.config);
-  const damage = await damageBackup({ repository: demo.repository, backupId, walDirectory: demo.production.archiveDirectory, coldTables, seed });
+async function damageIt(demo: DemoEnvironment, backupId: string): Promise<Damage> {
+  const damage = await damageDemo(demo, { backupId, seed });
   log(`damaged the backup: ${damage.kind} (seed ${damage.seed})`);
   return damage;
 }

@@ -66,7 +66,11 @@ CREATE UNIQUE INDEX revenue_key ON sales.revenue (day, channel);
 CREATE MATERIALIZED VIEW ops.tier_count AS SELECT tier, count(*) AS customers, avg(credit) AS credit FROM sales.customer GROUP BY tier;
 CREATE STATISTICS sales.order_stats (dependencies) ON status, channel FROM sales."order";
 CREATE RULE "read only" AS ON DELETE TO "Back Office"."SELECT" DO INSTEAD NOTHING;
-CREATE PUBLICATION shop_products FOR TABLE sales.product (id, sku, price) WHERE (id > 0);
+DO $$ BEGIN
+  -- Columns and rows of one can be chosen since version 15.
+  EXECUTE 'CREATE PUBLICATION shop_products FOR TABLE sales.product'
+    || CASE WHEN current_setting('server_version_num')::int >= 150000 THEN ' (id, sku, price) WHERE (id > 0)' ELSE '' END;
+END $$;
 
 GRANT USAGE ON SCHEMA sales, ops TO shop_app, shop_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA sales, ops TO shop_reader;
@@ -96,5 +100,8 @@ CREATE ROLE "Shop Manager" LOGIN NOINHERIT;
 COMMENT ON ROLE shop_app IS 'What the shop''s services log in as';
 GRANT shop_reader TO shop_auditor;
 GRANT shop_reader TO shop_owner WITH ADMIN OPTION;
-GRANT shop_owner TO "Shop Manager" WITH INHERIT FALSE;
+DO $$ BEGIN
+  -- Said of a single membership since version 16; before, NOINHERIT of the member says it of all.
+  EXECUTE 'GRANT shop_owner TO "Shop Manager"' || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE' ELSE '' END;
+END $$;
 `;

@@ -1,11 +1,11 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { segmentsBehind } from '../../activities/archive/archive-lag.ts';
 import { takeBaseBackup } from '../../activities/archive/base-backup.ts';
 import { takeManifest } from '../../activities/manifest/take-manifest.ts';
 import { parseSegmentFileName, segmentFileName } from '../../activities/archive/wal.ts';
 import { databaseSchema, type DatabaseSettings } from '../../contracts/configuration.ts';
-import { segmentsBehind } from '../../scripts/cli/doctor-archive-lag.ts';
 import { Findings, type Finding } from '../../scripts/cli/doctor-finding.ts';
 import { examineSource } from '../../scripts/cli/doctor-source.ts';
 import { type ArchivedSource, startArchivedSource } from '../support/archived-source.ts';

@@ -1,0 +1,35 @@
+import type { Client } from 'pg';
+import type { ArchivedSoFar } from './archive-lag.ts';
+
+/** A source's archiver, as the source says. */
+export interface Archiver extends ArchivedSoFar {
+  /** Since {@link ArchivedSoFar.lastArchived} was; null where nothing was. */
+  secondsAgo: number | null;
+  /** Why nothing will be archived, in two halves; undefined where nothing speaks against it. */
+  trouble: { problem: string; remedy: string; mayPass: boolean } | undefined;
+}
+
+/** Asks for it. Changes nothing. */
+export async function askArchiver(client: Client): Promise<Archiver> {
+  const { rows } = await client.query<ArchivedSoFar & State & Pick<Archiver, 'secondsAgo'>>(`
+    SELECT current_setting('archive_mode') AS mode, current_setting('archive_command') = '' AND coalesce(current_setting('archive_library', true), '') = '' AS "hasNoCommand",
+      last_archived_wal AS "lastArchived", last_failed_wal AS failed, failed_count::text AS failures,
+      coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) AS failing,
+      extract(epoch FROM now() - last_archived_time)::float8 AS "secondsAgo", pg_size_bytes(current_setting('wal_segment_size'))::int AS "segmentSize",
+      (SELECT system_identifier::text FROM pg_control_system()) AS "systemIdentifier"
+    FROM pg_stat_archiver`);
+  const [row] = rows;
+  if (!row) throw new Error('the source said nothing of its archiver');
+  const { lastArchived, secondsAgo, segmentSize, systemIdentifier } = row;
+  return { lastArchived, secondsAgo, segmentSize, systemIdentifier, trouble: troubleOf(row) };
+}
+
+interface State { mode: string; hasNoCommand: boolean; failing: boolean; failed: string | null; failures: string }
+
+function troubleOf({ mode, hasNoCommand, failing, failed, failures }: State): Archiver['trouble'] {
+  const copying = 'archive_command to copy into provider.walDirectory';
+  if (mode === 'off') return { problem: 'archive_mode is off: nothing can be recovered after the last base backup', remedy: `set archive_mode = on and ${copying}, then restart the source`, mayPass: false };
+  if (hasNoCommand) return { problem: 'archive_command is empty: WAL is kept and not archived', remedy: `set ${copying}, and reload the source`, mayPass: false };
+  if (failing) return { problem: `the last attempt failed, on ${failed} (${failures} failures so far)`, remedy: "look for archive_command in the source's log; WAL piles up until it works", mayPass: true };
+  return undefined;
+}

@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Client } from 'pg';
+import { CORRECT_ARCHIVE, lookAtArchive } from '../archive/archive-lag.ts';
+import { type Archiver, askArchiver } from '../archive/archiver.ts';
+import type { ArchiveLayout } from '../archive/layout.ts';
+import { type ClosedDirectory, tryWriting } from '../archive/try-writing.ts';
+import { manifestsDirectory } from '../archive-provider/manifests.ts';
+
+/** After a failure the archiver tries again within a second, a few times. */
+const HICCUP_MS = 5_000;
+/** Whoever removes old WAL from an archive keeps that of the last day: what was archived longer ago may rightly be gone. */
+const SURELY_KEPT_S = 86_400;
+
+/** What a backup, or a manifest alone, is about to use. */
+interface Examined {
+  client: Client;
+  layout: ArchiveLayout;
+  /** Whether its WAL must come into the archive: not where a service keeps it. */
+  archives: boolean;
+  /** Whether a backup is published, or a manifest alone. */
+  publishes: 'backup' | 'manifest';
+}
+
+/**
+ * Looks whether it could come to its end, before anything is copied.
+ * @throws ApplicationFailure one `PREFLIGHT` that names everything that is wrong
+ */
+export async function checkBackup({ client, layout, archives, publishes }: Examined): Promise<void> {
+  const ofArchive = archives ? await lookAtSource(client, layout.wal) : undefined;
+  const closed = await tryWriting([layout.incoming, publishes === 'backup' ? layout.backups : manifestsDirectory(layout)], 'provider.repository');
+  const problems = [...(ofArchive ? [ofArchive] : []), ...(closed ? [`repository: ${inWords(closed)}`] : [])];
+  if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('; '), 'PREFLIGHT');
+}
+
+async function lookAtSource(client: Client, walDirectory: string): Promise<string | undefined> {
+  let archiver = await askArchiver(client);
+  for (const end = Date.now() + HICCUP_MS; archiver.trouble?.mayPass && Date.now() < end; archiver = await askArchiver(client)) await sleep(500);
+  if (archiver.trouble) return `archiver: ${inWords(archiver.trouble)}`;
+  const lacking = await whatLacks(walDirectory, archiver);
+  return lacking && `WAL archive: ${inWords(lacking)}`;
+}
+
+/** Why what is archived will not be found in a directory; undefined also where nobody can know, since nothing was archived of late. */
+export async function whatLacks(walDirectory: string, archiver: Archiver): Promise<ClosedDirectory | undefined> {
+  if (archiver.lastArchived === null || (archiver.secondsAgo ?? 0) > SURELY_KEPT_S) return undefined;
+  try {
+    const { problem } = await lookAtArchive(walDirectory, archiver);
+    return problem === null ? undefined : { problem, remedy: `${CORRECT_ARCHIVE}; where it is right, and new or emptied on purpose, SELECT pg_switch_wal() and start again` };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'].includes(code ?? '')) throw error;
+    return { problem: message, remedy: 'create it, give this user permission to read it, or correct provider.walDirectory' };
+  }
+}
+
+function inWords({ problem, remedy }: Pick<ClosedDirectory, 'problem' | 'remedy'>): string {
+  return `${problem}; ${remedy}`;
+}
