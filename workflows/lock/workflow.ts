@@ -1,13 +1,13 @@
 import { CancellationScope, condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, patched, setHandler, workflowInfo } from '@temporalio/workflow';
-import type { LockEvent } from '../../activities/kernel/kernel-activities.ts';
 import { LOCK_TYPE } from '../../contracts/guardian.ts';
+import { adopt, EMPTY_LOCK, firstFence, happen, happened, LARGEST_LOCK, measuring, remove, type LockEvent, type LockState } from '../../contracts/lock-state.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
 import { fitting, onInternalSignalsInOrder } from '../procedure/internal-signal.ts';
 import { read } from '../procedure/kernel-activities.ts';
 import { parseInput } from '../procedure/parse-input.ts';
 import { waitUntil } from '../procedure/wait.ts';
-import { adopt, EMPTY_LOCK, grantNext, happen, LARGEST_LOCK, remove, type Grant, type LockState } from './queue.ts';
+import { grantNext, type Grant } from './queue.ts';
 
 /** Who holds the target since when, and who waits. */
 const holders = defineQuery<LockState>(INTERNAL.holders);
@@ -36,6 +36,7 @@ export async function lock(carried?: unknown, formerRunId?: unknown): Promise<vo
 async function keep(carried: LockState | undefined, formerRunId: string | undefined): Promise<void> {
   let state = carried ?? EMPTY_LOCK;
   const { workflowId, startTime } = workflowInfo();
+  const measure = measuring();
   /** What was heard while it is not known yet what the former lock held. */
   const heard: LockEvent[] = [];
   let isAdopting = carried === undefined;
@@ -43,7 +44,7 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
   // A guardian that was ended by force, and begun again under its id, does not know what it holds.
   let toRemind: string[] = [];
   const hear = (event: LockEvent): void => {
-    state = happen(state, event);
+    state = happen(state, event, measure);
     if (isAdopting) heard.push(event);
     changed = true;
   };
@@ -55,15 +56,12 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
     }),
     [INTERNAL.release]: fitting(releaseSchema, ({ guardianId }) => hear({ released: guardianId })),
   });
-  // Who comes after one that is ended before it knows goes on to the one before it.
-  setHandler(holders, () => {
-    const released = heard.flatMap((event) => ('released' in event ? [event.released] : []));
-    return isAdopting ? { ...state, adopting: { ...(formerRunId === undefined ? {} : { formerRunId }), startedAtMs: startTime.getTime(), released } } : state;
-  });
+  // Whoever reads half of it is told so: the rest is in histories.
+  setHandler(holders, () => (isAdopting ? { ...state, adopting: { ...(formerRunId === undefined ? {} : { formerRunId }), startedAtMs: startTime.getTime() } } : state));
 
   if (carried === undefined && patched('goes on with what a former lock held')) {
-    const { former, firstFence } = await findFormer(workflowId, formerRunId);
-    state = heard.reduce(happen, adopt(EMPTY_LOCK, former, firstFence));
+    const { former, from } = await findFormer(workflowId, formerRunId);
+    state = happened(adopt(EMPTY_LOCK, former, from), heard);
     // It may have been ended before it could tell them.
     toRemind.push(...state.holders.map(({ guardianId }) => guardianId));
   }
@@ -110,18 +108,15 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
   }
 }
 
-/**
- * What the lock before held; where that one had not come to know it, with what the one before that did. `firstFence`: where
- * nobody can say any more how far its fences came, the seconds since 1970: no lock grants one a second for ever. Else 1: a
- * fence is part of the path of a socket, which has few bytes.
- */
-async function findFormer(lockId: string, runId: string | undefined, closedByMs?: number): Promise<{ former: LockState | null; firstFence: number }> {
+/** What the lock before held, and from where fences go on where nobody can say that any more. */
+async function findFormer(lockId: string, runId: string | undefined, closedByMs?: number): Promise<{ former: LockState | null; from: number }> {
   const found = await read.findFormerLock({ lockId, runId, closedByMs });
-  if (!found) return { former: null, firstFence: runId === undefined ? 1 : Math.floor(workflowInfo().startTime.getTime() / 1_000) };
+  if (!found) return { former: null, from: firstFence(runId, workflowInfo().startTime.getTime()) };
+  // A worker of older code tells what one held, and what has happened since, and leaves the one before that to be asked for here.
   const { adopting, since = [], ...state } = found;
-  if (!adopting) return { former: since.reduce(happen, state), firstFence: 1 };
+  if (!adopting) return { former: happened(state, since), from: 1 };
   const older = await findFormer(lockId, adopting.formerRunId, adopting.startedAtMs);
   // Who has let go and asked again waits in its state already.
-  const adopted = adopt(state, older.former && adopting.released.reduce(remove, older.former), older.firstFence);
-  return { former: since.reduce(happen, adopted), firstFence: 1 };
+  const adopted = adopt(state, older.former && (adopting.released ?? []).reduce(remove, older.former), older.from);
+  return { former: happened(adopted, since), from: 1 };
 }
