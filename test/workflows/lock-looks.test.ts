@@ -32,6 +32,8 @@ async function request(target: string, id: string): Promise<void> {
   await time.environment.client.workflow.signalWithStart('lock', { workflowId: lockId(target), taskQueue: 'runbooks', signal: INTERNAL.request, signalArgs: [asked] });
 }
 
+const release = (target: string, id: string) => time.environment.client.workflow.getHandle(lockId(target)).signal(INTERNAL.release, { guardianId: id });
+
 const stateOf = (target: string) => time.environment.client.workflow.getHandle(lockId(target)).query<LockState>(INTERNAL.holders);
 
 it('a guardian that asks again while it is looked at has come back: what it holds is not given to another', async () => {
@@ -57,6 +59,38 @@ it('a guardian that asks again while it is looked at has come back: what it hold
   // The other one was dead and did not come back.
   expect((await stateOf('shop')).holders.map(({ guardianId: id, fence }) => [id, fence])).toEqual([[ids.back, before?.fence]]);
 }, 180_000);
+
+it.each<[string, (id: string) => Promise<void>]>([
+  ['lets go who neither holds nor waits', () => release('shop', 'nobody')],
+  ['asks once more who waits', async () => { for (const { guardianId: id } of (await stateOf('shop')).waiting) await request('shop', id); }],
+  ['asks and lets go who lives', async (id) => { await request('shop', id); await release('shop', id); }],
+])('a holder that is dead is noticed as soon while, again and again, %s', async (_, send) => {
+  await startWorker();
+  const [holder, next, other] = [await startDummy(), await startDummy(), await startDummy()];
+  await request('shop', holder);
+  await request('shop', next);
+  await vi.waitUntil(async () => (await stateOf('shop')).waiting.length === 1, { timeout: 30_000 });
+  await time.environment.client.workflow.getHandle(holder).terminate();
+  for (let sent = 0; sent < 4; sent += 1) {
+    await send(other);
+    await stateOf('shop');
+    await time.environment.sleep('20s');
+  }
+  await vi.waitFor(async () => expect((await stateOf('shop')).holders.map(({ guardianId: id }) => id)).toEqual([next]), { timeout: 5_000 });
+}, 120_000);
+
+it('what changes nothing does not wake a lock', async () => {
+  await startWorker();
+  await request('shop', await startDummy());
+  await request('shop', await startDummy());
+  await vi.waitUntil(async () => (await stateOf('shop')).waiting.length === 1, { timeout: 30_000 });
+  const timers = async () => ((await time.environment.client.workflow.getHandle(lockId('shop')).fetchHistory()).events ?? []).filter((event) => event.timerStartedEventAttributes).length;
+  for (let sent = 0; sent < 5; sent += 1) {
+    await release('shop', 'nobody');
+    await stateOf('shop');
+  }
+  expect(await timers()).toBe(1);
+}, 120_000);
 
 it('a run that was ended by a person while it waited is not called overdue by a guardian that looks only later', async () => {
   await startWorker();

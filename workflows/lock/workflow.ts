@@ -16,6 +16,9 @@ const granted = defineSignal<[{ fence: number }]>(INTERNAL.granted);
 /** While somebody waits, all are looked at this often: a guardian that was ended by force cannot release, nor leave the queue. */
 const HOLDER_CHECK_MS = 30_000;
 
+/** A lock of older code began its wait for the next look anew with whatever it was told. */
+const LOOKS_IN_TIME = 'no message puts off a look at who holds and waits';
+
 /** So many guardians are looked at in one call. */
 const LOOKED_AT_ONCE = 200;
 
@@ -27,13 +30,13 @@ const LARGEST_CARRIED = 2 * LARGEST_LOCK;
  * only rise. A grant is a signal to the guardian; a guardian that is gone when granted is removed at once. One that was
  * ended by force is begun anew by the next request or release, and goes on with what it held.
  */
-export async function lock(carried?: unknown, formerRunId?: unknown): Promise<void> {
+export async function lock(carried?: unknown, formerRunId?: unknown, lookAtMs?: unknown): Promise<void> {
   const state = carried === undefined || carried === null ? undefined : parseInput({ type: LOCK_TYPE, input: lockStateSchema }, carried, LARGEST_CARRIED);
   // Cancelling it would forget who holds the target, and begin the fence numbers anew.
-  return CancellationScope.nonCancellable(() => keep(state, typeof formerRunId === 'string' ? formerRunId : undefined));
+  return CancellationScope.nonCancellable(() => keep(state, typeof formerRunId === 'string' ? formerRunId : undefined, typeof lookAtMs === 'number' ? Math.min(lookAtMs, Date.now() + HOLDER_CHECK_MS) : undefined));
 }
 
-async function keep(carried: LockState | undefined, formerRunId: string | undefined): Promise<void> {
+async function keep(carried: LockState | undefined, formerRunId: string | undefined, firstLookAtMs: number | undefined): Promise<void> {
   let state = carried ?? EMPTY_LOCK;
   const { workflowId, startTime } = workflowInfo();
   const measure = measuring();
@@ -41,17 +44,21 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
   const heard: LockEvent[] = [];
   let isAdopting = carried === undefined;
   let changed = true;
+  /** When those who hold and wait are looked at next; undefined where that is not known yet, or nobody waits. */
+  let lookAtMs = firstLookAtMs;
   // A guardian that was ended by force, and begun again under its id, does not know what it holds.
-  let toRemind: string[] = [];
+  let toRemind = new Set<string>();
   const hear = (event: LockEvent): void => {
+    const before = state;
     state = happen(state, event, measure);
     if (isAdopting) heard.push(event);
-    changed = true;
+    const isToRemind = 'requested' in event && state.holders.some(({ guardianId }) => guardianId === event.requested.guardianId);
+    changed ||= state !== before || isToRemind || !patched(LOOKS_IN_TIME);
   };
   // Of who lets go and asks again, the asking must not come first: it would be lost.
   onInternalSignalsInOrder({
     [INTERNAL.request]: fitting(lockRequestSchema, (requested) => {
-      toRemind.push(requested.guardianId);
+      toRemind.add(requested.guardianId);
       hear({ requested });
     }),
     [INTERNAL.release]: fitting(releaseSchema, ({ guardianId }) => hear({ released: guardianId })),
@@ -63,26 +70,20 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
     const { former, from } = await findFormer(workflowId, formerRunId);
     state = happened(adopt(EMPTY_LOCK, former, from), heard);
     // It may have been ended before it could tell them.
-    toRemind.push(...state.holders.map(({ guardianId }) => guardianId));
+    for (const { guardianId } of state.holders) toRemind.add(guardianId);
   }
   isAdopting = false;
   while (!workflowInfo().continueAsNewSuggested) await round();
   // What came meanwhile is in the state, but for those who asked once more.
-  while (toRemind.length > 0) await remind();
-  await continueAsNew<typeof lock>(state);
+  while (toRemind.size > 0) await remind();
+  await continueAsNew<typeof lock>(state, undefined, lookAtMs);
 
   async function round(): Promise<void> {
-    if (state.waiting.length > 0) await waitUntil(() => changed, HOLDER_CHECK_MS, 'look whether those who hold and wait still live');
-    else await condition(() => changed);
-    if (!changed) {
-      const all = [...state.holders, ...state.waiting].map(({ guardianId }) => guardianId);
-      // Ids may be long, and all of them more than fits into a call.
-      const atOnce = all.length > LOOKED_AT_ONCE && !patched('looks at guardians in parts') ? all.length : LOOKED_AT_ONCE;
-      for (let next = 0; next < all.length; next += atOnce) {
-        const dead = await read.findDeadGuardians({ guardianIds: all.slice(next, next + atOnce) });
-        // One that asked while it was looked at has come back.
-        for (const guardianId of dead.filter((id) => !toRemind.includes(id))) state = remove(state, guardianId);
-      }
+    if (await waitForChangeOrLook()) {
+      // Who has asked before the look did not come back during it.
+      await remind();
+      await look();
+      lookAtMs = undefined;
     }
     changed = false;
     await remind();
@@ -91,10 +92,35 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
     for (const grant of next.granted) await announce(grant);
   }
 
+  /** Whether it is time to look. */
+  async function waitForChangeOrLook(): Promise<boolean> {
+    if (state.waiting.length === 0) {
+      lookAtMs = undefined;
+      await condition(() => changed);
+      return false;
+    }
+    const isKept = lookAtMs !== undefined && patched(LOOKS_IN_TIME);
+    const dueMs = lookAtMs !== undefined && isKept ? lookAtMs : Date.now() + HOLDER_CHECK_MS;
+    lookAtMs = dueMs;
+    await waitUntil(() => changed, dueMs - Date.now(), 'look whether those who hold and wait still live');
+    return isKept ? Date.now() >= dueMs : !changed;
+  }
+
+  async function look(): Promise<void> {
+    const all = [...state.holders, ...state.waiting].map(({ guardianId }) => guardianId);
+    // Ids may be long, and all of them more than fits into a call.
+    const atOnce = all.length > LOOKED_AT_ONCE && !patched('looks at guardians in parts') ? all.length : LOOKED_AT_ONCE;
+    for (let next = 0; next < all.length; next += atOnce) {
+      const dead = await read.findDeadGuardians({ guardianIds: all.slice(next, next + atOnce) });
+      // One that asked while it was looked at has come back.
+      for (const guardianId of dead.filter((id) => !toRemind.has(id))) state = remove(state, guardianId);
+    }
+  }
+
   async function remind(): Promise<void> {
     const asked = toRemind;
-    toRemind = [];
-    for (const grant of state.holders.filter(({ guardianId }) => asked.includes(guardianId))) await announce(grant);
+    toRemind = new Set();
+    for (const grant of state.holders.filter(({ guardianId }) => asked.has(guardianId))) await announce(grant);
   }
 
   async function announce(grant: Grant): Promise<void> {
