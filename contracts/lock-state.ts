@@ -11,6 +11,7 @@ export type LockState = z.output<typeof lockStateSchema>;
 /** What a lock heard or did, as its history tells it. `released`: a guardian that let go, or is gone. `request`: what was granted, where the history says it. */
 export type LockEvent = { requested: LockRequest } | { released: string } | { granted: { guardianId: string; fence: number; grantedAtMs: number; request?: LockRequest | undefined } };
 
+/** A lock that nobody has asked for anything yet. */
 export const EMPTY_LOCK: LockState = { nextFence: 1, holders: [], waiting: [] };
 
 /**

@@ -29,6 +29,7 @@ const LARGEST_CARRIED = 2 * LARGEST_LOCK;
  * The lock of one target. It lives for ever, continues as new when its history grows, and hands out fence numbers that
  * only rise. A grant is a signal to the guardian; a guardian that is gone when granted is removed at once. One that was
  * ended by force is begun anew by the next request or release, and goes on with what it held.
+ * @param lookAtMs when those who hold and wait are to be looked at, where one that continued as new had come to know that
  */
 export async function lock(carried?: unknown, formerRunId?: unknown, lookAtMs?: unknown): Promise<void> {
   const state = carried === undefined || carried === null ? undefined : parseInput({ type: LOCK_TYPE, input: lockStateSchema }, carried, LARGEST_CARRIED);
