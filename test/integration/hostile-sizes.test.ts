@@ -137,9 +137,9 @@ it('a run that is reset has its target as soon beside hundreds of made-up takes 
 const LONG_ID = '\u0001'.repeat(990);
 const asks = (guardianId: string) => [INTERNAL.request, { guardianId, owner: { workflowId: LONG_ID, firstExecutionRunId: 'x' }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' }] as const;
 it.each([
-  ['asks than a lock has room for', Array.from({ length: 220 }, (_, index) => asks(`${LONG_ID}${index}`))],
-  ['letting go of one who asked once than a payload can carry', [asks(LONG_ID), ...Array.from({ length: 400 }, () => [INTERNAL.release, { guardianId: LONG_ID }] as const)]],
-])('a former lock with more of %s does not keep its target from the next', async (_, messages) => {
+  ['who ask than a lock has room for', Array.from({ length: 220 }, (_, index) => asks(`${LONG_ID}${index}`))],
+  ['releases of one who asked once than a payload can carry', [asks(LONG_ID), ...Array.from({ length: 400 }, () => [INTERNAL.release, { guardianId: LONG_ID }] as const)]],
+])('a former lock with more %s does not keep its target from the next', async (_, messages) => {
   const id = lockId('flooded');
   await environment.client.workflow.getHandle(id).terminate().catch(() => undefined);
   const lock = await environment.client.workflow.start('lock', { workflowId: id, taskQueue: 'nobody' });
