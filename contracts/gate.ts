@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { durationMs } from './duration.ts';
+import { historyMistake } from './gate-history.ts';
+import { MOST_CHANNELS } from './notification.ts';
 
 /**
  * How well we know who decided. `none`: an empty form; `claimed`: a name the caller chose; `principal`: stamped by the
@@ -21,13 +23,15 @@ export function namesPlan(given: string, planHash: string): boolean {
   return given === planHash || (PLAN_HASH.test(given) && planHash.startsWith(given.toLowerCase()));
 }
 
+const channelsSchema = z.array(z.string().min(1)).max(MOST_CHANNELS, `tells more than ${MOST_CHANNELS} channels; leave some out`).default([]);
+
 const escalationSchema = z.strictObject({
   /** Counted from the opening of the gate. */
   after: durationMs,
   /** Who may decide too from then on. */
   approvers: z.array(z.string().min(1)).default([]),
   /** Channels that are told, beside those of the gate. */
-  notify: z.array(z.string().min(1)).default([]),
+  notify: channelsSchema,
 });
 
 /** A guardian looks after its run while that waits, and its history has an end. */
@@ -53,7 +57,7 @@ export const gatePolicySchema = z.strictObject({
   remindEvery: durationMs.optional(),
   escalation: z.array(escalationSchema).default([]),
   /** Channels that are told when the gate opens, and when it reminds. */
-  notify: z.array(z.string().min(1)).default([]),
+  notify: channelsSchema,
 }).superRefine((gate, context) => {
   for (const [index, { after, approvers, notify }] of gate.escalation.entries()) {
     if (after >= gate.expiresAfter) context.addIssue({ code: 'custom', path: ['escalation', index, 'after'], message: 'comes only when the gate has expired already; make it shorter than expiresAfter' });
@@ -62,6 +66,8 @@ export const gatePolicySchema = z.strictObject({
   }
   if (gate.remindEvery !== undefined && gate.remindEvery < 60_000) context.addIssue({ code: 'custom', path: ['remindEvery'], message: 'is more often than people can stand; one minute is the least' });
   if (gate.extendUpTo !== undefined && gate.extendUpTo < gate.expiresAfter) context.addIssue({ code: 'custom', path: ['extendUpTo'], message: 'is shorter than expiresAfter' });
+  const mistake = historyMistake(gate);
+  if (mistake) context.addIssue({ code: 'custom', path: [mistake.path], message: mistake.message });
 });
 export type GatePolicy = z.output<typeof gatePolicySchema>;
 

@@ -66,8 +66,8 @@ export const grantedSchema = z.object({ fence: fenceSchema });
 const prioritySchema = z.enum(PRIORITIES).default('normal');
 export const lockRequestSchema = z.object({ guardianId: workflowIdSchema, owner: ownerSchema, runbook: nameSchema, sharesTargetWith: sharesSchema, requestedAtMs: instantMsSchema, priority: prioritySchema });
 export const grantSchema = lockRequestSchema.extend({ fence: fenceSchema, grantedAtMs: instantMsSchema });
-/** A lock that does not know yet what the one before it held: which that was, where that is known, and who has released since. */
-const adoptingSchema = z.object({ formerRunId: z.string().max(200).optional(), startedAtMs: instantMsSchema, released: eachOf(workflowIdSchema) });
+/** A lock that does not know yet what the one before it held, and which that was, where that is known. `released`: from a lock of older code, who has let go since. */
+const adoptingSchema = z.object({ formerRunId: z.string().max(200).optional(), startedAtMs: instantMsSchema, released: eachOf(workflowIdSchema).optional() });
 /** What a lock carries into its next execution, and a guardian is started with. By hand, both can be started with anything. `adopting`: this is not the whole of it yet. */
 export const lockStateSchema = z.object({ nextFence: z.number().int().positive().max(1e12), holders: eachOf(grantSchema), waiting: eachOf(lockRequestSchema), adopting: adoptingSchema.optional() });
 export const guardianInputSchema = z.object({

@@ -1,8 +1,7 @@
-import type { z } from 'zod';
-import type { lockRequestSchema, lockStateSchema } from '../../contracts/internal-messages.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import type { HeldPlace, LedgerEntry, Owner, Undone } from '../../contracts/ledger.ts';
+import type { LockEvent, LockRequest, LockState } from '../../contracts/lock-state.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import type { Settlement, UncountedEvidence } from '../../contracts/record.ts';
 
@@ -16,16 +15,7 @@ export interface UpdateEvent { atMs: number; identity: string; principal: string
 /** `principals`: whose key it is, by the allowed-signers file; `key`: as `ssh-keygen -l` shows it. `refused`: why the signature is worth nothing. */
 export type VerifiedSignature = { refused: null; principals: string[]; key: string } | { refused: string };
 
-/** A request for the lock of a target, as the lock workflow keeps it. */
-export type LockRequest = z.output<typeof lockRequestSchema>;
-
-/** The whole state of a lock. */
-export type LockState = z.output<typeof lockStateSchema>;
-
-/** What a lock heard or did, as its history tells it. `released`: a guardian that let go, or is gone. `request`: what was granted, where the history says it. */
-export type LockEvent = { requested: LockRequest } | { released: string } | { granted: { guardianId: string; fence: number; grantedAtMs: number; request?: LockRequest } };
-
-/** What a former lock held. `since`: what has happened to that, where only the lock's history could say it. */
+/** What a former lock held. `since`: from a worker of older code, what has happened to that, where only the lock's history could say it. */
 export type FormerLock = LockState & { since?: LockEvent[] | undefined };
 
 /** Who holds a target since when, and who waits, in the order in which they get it. */

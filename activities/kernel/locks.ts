@@ -1,13 +1,14 @@
 import { QueryNotRegisteredError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { lockStateSchema } from '../../contracts/internal-messages.ts';
+import { adopt, EMPTY_LOCK, firstFence, type LockState } from '../../contracts/lock-state.ts';
 import { INTERNAL, isNotTakenUp } from '../../contracts/messages.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import { grpcCodeOf } from './grpc-code.ts';
 import { listedById } from './listed.ts';
-import type { FormerLock, LockView } from './kernel-activities.ts';
+import type { LockView } from './kernel-activities.ts';
 import { readLock } from './lock-history.ts';
 
 /** Of gRPC. */
@@ -55,10 +56,11 @@ export async function releaseLock(client: Client, target: string, guardianId: st
 
 /**
  * What the newest closed execution of a lock held, of those that were closed by a time: that of `runId`, unless one is
- * listed that was closed after it. A closed workflow still answers queries, mostly. One that a person ended with a state
- * that cannot be read is the same as one that the server has forgotten.
+ * listed that was closed after it. A closed workflow still answers queries, mostly; where it can only say what it has heard
+ * itself, what those before it held is found in the same way. One that a person ended with a state that cannot be read is the
+ * same as one that the server has forgotten.
  */
-export async function findFormerLock(client: Client, id: string, { runId, closedByMs = Infinity }: { runId?: string | undefined; closedByMs?: number | undefined }): Promise<FormerLock | null> {
+export async function findFormerLock(client: Client, id: string, { runId, closedByMs = Infinity }: { runId?: string | undefined; closedByMs?: number | undefined }): Promise<LockState | null> {
   // A lock can be begun by hand, with anything in the place of a run: that is one that the server has forgotten.
   const named = runId === undefined ? undefined : await describeIfKnown(client, id, runId);
   if (runId !== undefined && !named) return null;
@@ -79,18 +81,33 @@ async function newestListed(client: Client, id: string, closedByMs: number): Pro
   return newest;
 }
 
-async function stateOf(client: Client, id: string, runId: string | undefined): Promise<FormerLock | undefined> {
+async function stateOf(client: Client, id: string, runId: string | undefined): Promise<LockState | undefined> {
   try {
-    return lockStateSchema.safeParse(await client.workflow.getHandle(id, runId).query(INTERNAL.holders)).data;
+    const state = lockStateSchema.safeParse(await client.workflow.getHandle(id, runId).query(INTERNAL.holders)).data;
+    // One that was ended before it had come to know what the one before it held can only say what it has heard itself.
+    const closed = state?.adopting && await closedRun(client, id, runId);
+    return closed ? await readClosed(client, id, closed) : state;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     const isRefused = grpcCodeOf(error) === FAILED_PRECONDITION || isNotTakenUp(error);
     if (!isRefused && !(error instanceof QueryNotRegisteredError)) throw error;
     // For one that was ended before its first task was done, or while its tasks failed, the server never asks a worker; and
     // not every worker can replay one. One that lives can be asked later.
-    const lock = await describeIfKnown(client, id, runId);
-    if (lock && isOver(lock.status.name)) return readLock(client, id, lock.runId);
+    const closed = await closedRun(client, id, runId);
+    if (closed) return readClosed(client, id, closed);
     if (isRefused) throw error;
     return undefined;
   }
+}
+
+async function closedRun(client: Client, id: string, runId: string | undefined): Promise<string | undefined> {
+  const lock = await describeIfKnown(client, id, runId);
+  return lock && isOver(lock.status.name) ? lock.runId : undefined;
+}
+
+function readClosed(client: Client, id: string, runId: string): Promise<LockState | undefined> {
+  return readLock(client, id, runId, async ({ formerRunId, startedAtMs }) => {
+    const former = await findFormerLock(client, id, { runId: formerRunId, closedByMs: startedAtMs });
+    return adopt(EMPTY_LOCK, former, former ? 1 : firstFence(formerRunId, startedAtMs));
+  });
 }

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { LockState } from '../../activities/kernel/kernel-activities.ts';
+import type { LockState } from '../../contracts/lock-state.ts';
 import { lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
 import { compensations } from '../../scripts/cli/compensations.ts';

@@ -134,12 +134,16 @@ it('a run that is reset has its target as soon beside hundreds of made-up takes 
   await run.guardian.result();
 }, 90_000);
 
-it('a former lock with more in its history than a lock has room for does not keep its target from the next', async () => {
+const LONG_ID = '\u0001'.repeat(990);
+const asks = (guardianId: string) => [INTERNAL.request, { guardianId, owner: { workflowId: LONG_ID, firstExecutionRunId: 'x' }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' }] as const;
+it.each([
+  ['who ask than a lock has room for', Array.from({ length: 220 }, (_, index) => asks(`${LONG_ID}${index}`))],
+  ['releases of one who asked once than a payload can carry', [asks(LONG_ID), ...Array.from({ length: 400 }, () => [INTERNAL.release, { guardianId: LONG_ID }] as const)]],
+])('a former lock with more %s does not keep its target from the next', async (_, messages) => {
   const id = lockId('flooded');
   await environment.client.workflow.getHandle(id).terminate().catch(() => undefined);
   const lock = await environment.client.workflow.start('lock', { workflowId: id, taskQueue: 'nobody' });
-  const request = (index: number) => ({ guardianId: `${'\u0001'.repeat(990)}${index}`, owner: { workflowId: '\u0001'.repeat(990), firstExecutionRunId: 'x' }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' });
-  await Promise.all(Array.from({ length: 220 }, (_, index) => lock.signal(INTERNAL.request, request(index))));
+  for (let next = 0; next < messages.length; next += 100) await Promise.all(messages.slice(next, next + 100).map(([name, message]) => lock.signal(name, message)));
   await lock.terminate();
   const run = await startToy(environment, { database: 'flooded' });
   await run.handle.result();

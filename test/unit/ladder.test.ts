@@ -38,14 +38,32 @@ it('can be extended to a week from its opening, to its own expiry where that is 
   expect(latestExpiry(policy({ extendUpTo: '48h' }), 0)).toBe(48 * HOUR);
 });
 
+const channels = (count: number) => Array.from({ length: count }, (_, index) => `channel ${index}`);
+const escalations = (count: number) => Array.from({ length: count }, () => ({ after: '1h', notify: channels(20) }));
+
 describe('a policy', () => {
   it.each([
-    [{ escalation: [{ after: '24h', approvers: ['ben'] }] }, 'comes only when the gate has expired already'],
-    [{ escalation: [{ after: '1h' }] }, 'asks nobody and tells nobody'],
-    [{ approvers: [], escalation: [{ after: '1h', approvers: ['ben'] }] }, 'anyone may decide from the beginning'],
-    [{ remindEvery: '10s' }, 'more often than people can stand'],
-    [{ extendUpTo: '1h' }, 'is shorter than expiresAfter'],
-  ])('that makes no sense is refused: %j', (over, sentence) => {
+    { remindEvery: '1m', extendUpTo: '24h' }, { remindEvery: '15m', notify: channels(1) }, { remindEvery: '1h', expiresAfter: '30d', notify: channels(2) },
+    { remindEvery: '94m', notify: channels(20) }, { remindEvery: '150m', expiresAfter: '90d', notify: channels(2) }, { remindEvery: '4h', expiresAfter: '90d', notify: channels(2), escalation: [{ after: '1d', notify: channels(20) }] },
+  ])('that a history has room for is taken: $remindEvery', (over) => {
+    expect(() => policy(over)).not.toThrow();
+  });
+  it.each([
+    ['comes only when the gate has expired already', { escalation: [{ after: '24h', approvers: ['ben'] }] }],
+    ['asks nobody and tells nobody', { escalation: [{ after: '1h' }] }],
+    ['anyone may decide from the beginning', { approvers: [], escalation: [{ after: '1h', approvers: ['ben'] }] }],
+    ['more often than people can stand', { remindEvery: '10s' }],
+    ['is shorter than expiresAfter', { extendUpTo: '1h' }],
+    ['tells more than 20 channels; leave some out', { notify: channels(21) }],
+    ['tells more than 20 channels; leave some out', { escalation: [{ after: '1h', notify: channels(21) }] }],
+    ['fills the history of a run before the gate ends, which it may after 90d; remind every 150m or more seldom, let it end after 14h at the latest (expiresAfter, extendUpTo), or tell fewer channels', { remindEvery: '1m', expiresAfter: '90d', notify: channels(2) }],
+    // It may be extended to a week.
+    ['which it may after 7d; remind every 3m or more seldom, let it end after 66h at the latest (expiresAfter, extendUpTo)', { remindEvery: '1m', expiresAfter: '1h' }],
+    ['remind every 94m or more seldom, let it end after 108h at the latest', { remindEvery: '1h', extendUpTo: '7d', notify: channels(20) }],
+    // Of 20,000 events, escalations leave 1,500 to 300 reminders.
+    ['remind every 34m or more seldom, let it end after 25h at the latest', { remindEvery: '5m', extendUpTo: '7d', escalation: escalations(100) }],
+    ['are more than the history of a run has room for; leave some out', { escalation: escalations(120) }],
+  ])('is refused: %s', (sentence, over) => {
     expect(() => policy(over)).toThrow(sentence);
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { lockStateSchema } from '../../contracts/internal-messages.ts';
 import type { Priority } from '../../contracts/priority.ts';
-import { adopt, EMPTY_LOCK, enqueue, grantNext, happen, LARGEST_LOCK, remove, type LockState } from '../../workflows/lock/queue.ts';
+import { adopt, EMPTY_LOCK, enqueue, happen, happened, LARGEST_LOCK, measuring, remove, type LockState } from '../../contracts/lock-state.ts';
+import { grantNext } from '../../workflows/lock/queue.ts';
 
 const request = (guardianId: string, runbook: string, sharesTargetWith: string[] = [], priority: Priority = 'normal') => ({
   priority,
@@ -17,13 +18,19 @@ describe('the queue of a lock', () => {
     expect(second.granted.map((grant) => [grant.guardianId, grant.fence])).toEqual([['b', 2]]);
   });
   it('has room for a thousand guardians, and never for more than can be carried on in one payload: who comes then asks again', () => {
-    const queue = (length: number, id: (index: number) => string) => Array.from({ length }, (_, index) => request(id(index), 'dr-test')).reduce((state, wanted) => enqueue(state, wanted), EMPTY_LOCK);
+    const measure = measuring();
+    const queue = (length: number, id: (index: number) => string) => Array.from({ length }, (_, index) => request(id(index), 'dr-test')).reduce((state, wanted) => enqueue(state, wanted, measure), EMPTY_LOCK);
     expect(queue(1_000, (index) => `guardian/dr-test/shop/20261130T00${index}Z/01a22994-d31a-7801-8dee-${index}`).waiting).toHaveLength(1_000);
     const flooded = queue(200, (index) => '\u0001'.repeat(990) + String(index));
     expect(JSON.stringify(flooded).length).toBeLessThan(LARGEST_LOCK + 1_000);
     const [first] = flooded.waiting;
     const after = enqueue(remove(flooded, first!.guardianId), request('late', 'dr-test'));
     expect([enqueue(flooded, request('\u0001'.repeat(990), 'dr-test')).waiting.length, after.waiting.at(-1)?.guardianId]).toEqual([flooded.waiting.length, 'late']);
+  });
+  it('is measured as it is written down', () => {
+    const measure = measuring();
+    const states = [EMPTY_LOCK, enqueue(EMPTY_LOCK, request('a', 'x')), ask(EMPTY_LOCK, request('a', 'x', ['y', 'z']), request('b', 'y'), request('c', 'x'), request('\u0001\u4E00"', 'x')).state];
+    for (const state of [...states, ...states]) expect(measure(state, request('d', 'x'))).toBe(JSON.stringify([state, request('d', 'x')]).length);
   });
   it('grants a backup beside a drill, whichever of them says that they share', () => {
     expect(ask(EMPTY_LOCK, request('a', 'dr-test', ['backup']), request('b', 'backup')).granted).toHaveLength(2);
@@ -56,7 +63,7 @@ describe('the queue of a lock', () => {
     const next = grantNext(remove(first.state, 'r'), 2);
     const granted = ({ granted: [grant] }: typeof first) => ({ granted: { guardianId: grant!.guardianId, fence: grant!.fence, grantedAtMs: grant!.grantedAtMs } });
     const told = [...asked.map((requested) => ({ requested })), granted(first), granted(first), { released: 'r' }, granted(next)];
-    expect(told.reduce(happen, EMPTY_LOCK)).toEqual(next.state);
+    expect(happened(EMPTY_LOCK, told)).toEqual(next.state);
     // What one had asked for whose former lock nobody knows any more.
     expect(happen(EMPTY_LOCK, granted(next))).toEqual({ ...EMPTY_LOCK, nextFence: 3 });
   });

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type WorkflowClientInterceptor, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
-import type { KernelActivities, LockState } from '../../activities/kernel/kernel-activities.ts';
+import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
 import { latestRun } from '../../activities/kernel/run-end.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { guardianId, lockId } from '../../contracts/guardian.ts';
+import type { LockState } from '../../contracts/lock-state.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
 import { toyConfiguration } from '../support/kernel-environment.ts';
 import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
@@ -30,6 +31,8 @@ async function request(target: string, id: string): Promise<void> {
   const asked = { guardianId: id, owner: { workflowId: id, firstExecutionRunId: id }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' };
   await time.environment.client.workflow.signalWithStart('lock', { workflowId: lockId(target), taskQueue: 'runbooks', signal: INTERNAL.request, signalArgs: [asked] });
 }
+
+const release = (target: string, id: string) => time.environment.client.workflow.getHandle(lockId(target)).signal(INTERNAL.release, { guardianId: id });
 
 const stateOf = (target: string) => time.environment.client.workflow.getHandle(lockId(target)).query<LockState>(INTERNAL.holders);
 
@@ -56,6 +59,38 @@ it('a guardian that asks again while it is looked at has come back: what it hold
   // The other one was dead and did not come back.
   expect((await stateOf('shop')).holders.map(({ guardianId: id, fence }) => [id, fence])).toEqual([[ids.back, before?.fence]]);
 }, 180_000);
+
+it.each<[string, (id: string) => Promise<void>]>([
+  ['lets go who neither holds nor waits', () => release('shop', 'nobody')],
+  ['asks once more who waits', async () => { for (const { guardianId: id } of (await stateOf('shop')).waiting) await request('shop', id); }],
+  ['asks and lets go who lives', async (id) => { await request('shop', id); await release('shop', id); }],
+])('a holder that is dead is noticed as soon while, again and again, %s', async (_, send) => {
+  await startWorker();
+  const [holder, next, other] = [await startDummy(), await startDummy(), await startDummy()];
+  await request('shop', holder);
+  await request('shop', next);
+  await vi.waitUntil(async () => (await stateOf('shop')).waiting.length === 1, { timeout: 30_000 });
+  await time.environment.client.workflow.getHandle(holder).terminate();
+  for (let sent = 0; sent < 4; sent += 1) {
+    await send(other);
+    await stateOf('shop');
+    await time.environment.sleep('20s');
+  }
+  await vi.waitFor(async () => expect((await stateOf('shop')).holders.map(({ guardianId: id }) => id)).toEqual([next]), { timeout: 5_000 });
+}, 120_000);
+
+it('what changes nothing does not wake a lock', async () => {
+  await startWorker();
+  await request('shop', await startDummy());
+  await request('shop', await startDummy());
+  await vi.waitUntil(async () => (await stateOf('shop')).waiting.length === 1, { timeout: 30_000 });
+  const timers = async () => ((await time.environment.client.workflow.getHandle(lockId('shop')).fetchHistory()).events ?? []).filter((event) => event.timerStartedEventAttributes).length;
+  for (let sent = 0; sent < 5; sent += 1) {
+    await release('shop', 'nobody');
+    await stateOf('shop');
+  }
+  expect(await timers()).toBe(1);
+}, 120_000);
 
 it('a run that was ended by a person while it waited is not called overdue by a guardian that looks only later', async () => {
   await startWorker();
@@ -89,7 +124,6 @@ it('a lock that is ended before it has learnt what the one before it held does n
   isSilent = true;
   await ask(second);
   await real.releaseLock({ target: 'shop', guardianId: released });
-  await vi.waitUntil(async () => (await stateOf('shop')).adopting?.released.length === 1, { timeout: 30_000 });
   // Who let go asks again: that came later, and is not undone by the letting go.
   await ask(released, ['toy']);
   await vi.waitUntil(async () => (await stateOf('shop')).waiting.length === 2, { timeout: 30_000 });

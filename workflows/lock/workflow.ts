@@ -1,13 +1,13 @@
 import { CancellationScope, condition, continueAsNew, defineQuery, defineSignal, getExternalWorkflowHandle, patched, setHandler, workflowInfo } from '@temporalio/workflow';
-import type { LockEvent } from '../../activities/kernel/kernel-activities.ts';
 import { LOCK_TYPE } from '../../contracts/guardian.ts';
+import { adopt, EMPTY_LOCK, firstFence, happen, happened, LARGEST_LOCK, measuring, remove, type LockEvent, type LockState } from '../../contracts/lock-state.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
 import { fitting, onInternalSignalsInOrder } from '../procedure/internal-signal.ts';
 import { read } from '../procedure/kernel-activities.ts';
 import { parseInput } from '../procedure/parse-input.ts';
 import { waitUntil } from '../procedure/wait.ts';
-import { adopt, EMPTY_LOCK, grantNext, happen, LARGEST_LOCK, remove, type Grant, type LockState } from './queue.ts';
+import { grantNext, type Grant } from './queue.ts';
 
 /** Who holds the target since when, and who waits. */
 const holders = defineQuery<LockState>(INTERNAL.holders);
@@ -15,6 +15,9 @@ const granted = defineSignal<[{ fence: number }]>(INTERNAL.granted);
 
 /** While somebody waits, all are looked at this often: a guardian that was ended by force cannot release, nor leave the queue. */
 const HOLDER_CHECK_MS = 30_000;
+
+/** A lock of older code began its wait for the next look anew with whatever it was told. */
+const LOOKS_IN_TIME = 'no message puts off a look at who holds and waits';
 
 /** So many guardians are looked at in one call. */
 const LOOKED_AT_ONCE = 200;
@@ -26,65 +29,62 @@ const LARGEST_CARRIED = 2 * LARGEST_LOCK;
  * The lock of one target. It lives for ever, continues as new when its history grows, and hands out fence numbers that
  * only rise. A grant is a signal to the guardian; a guardian that is gone when granted is removed at once. One that was
  * ended by force is begun anew by the next request or release, and goes on with what it held.
+ * @param lookAtMs when those who hold and wait are to be looked at, where one that continued as new had come to know that
  */
-export async function lock(carried?: unknown, formerRunId?: unknown): Promise<void> {
+export async function lock(carried?: unknown, formerRunId?: unknown, lookAtMs?: unknown): Promise<void> {
   const state = carried === undefined || carried === null ? undefined : parseInput({ type: LOCK_TYPE, input: lockStateSchema }, carried, LARGEST_CARRIED);
   // Cancelling it would forget who holds the target, and begin the fence numbers anew.
-  return CancellationScope.nonCancellable(() => keep(state, typeof formerRunId === 'string' ? formerRunId : undefined));
+  return CancellationScope.nonCancellable(() => keep(state, typeof formerRunId === 'string' ? formerRunId : undefined, typeof lookAtMs === 'number' ? Math.min(lookAtMs, Date.now() + HOLDER_CHECK_MS) : undefined));
 }
 
-async function keep(carried: LockState | undefined, formerRunId: string | undefined): Promise<void> {
+async function keep(carried: LockState | undefined, formerRunId: string | undefined, firstLookAtMs: number | undefined): Promise<void> {
   let state = carried ?? EMPTY_LOCK;
   const { workflowId, startTime } = workflowInfo();
+  const measure = measuring();
   /** What was heard while it is not known yet what the former lock held. */
   const heard: LockEvent[] = [];
   let isAdopting = carried === undefined;
   let changed = true;
+  /** When those who hold and wait are looked at next; undefined where that is not known yet, or nobody waits. */
+  let lookAtMs = firstLookAtMs;
   // A guardian that was ended by force, and begun again under its id, does not know what it holds.
-  let toRemind: string[] = [];
+  let toRemind = new Set<string>();
   const hear = (event: LockEvent): void => {
-    state = happen(state, event);
+    const before = state;
+    state = happen(state, event, measure);
     if (isAdopting) heard.push(event);
-    changed = true;
+    const isToRemind = 'requested' in event && state.holders.some(({ guardianId }) => guardianId === event.requested.guardianId);
+    changed ||= state !== before || isToRemind || !patched(LOOKS_IN_TIME);
   };
   // Of who lets go and asks again, the asking must not come first: it would be lost.
   onInternalSignalsInOrder({
     [INTERNAL.request]: fitting(lockRequestSchema, (requested) => {
-      toRemind.push(requested.guardianId);
+      toRemind.add(requested.guardianId);
       hear({ requested });
     }),
     [INTERNAL.release]: fitting(releaseSchema, ({ guardianId }) => hear({ released: guardianId })),
   });
-  // Who comes after one that is ended before it knows goes on to the one before it.
-  setHandler(holders, () => {
-    const released = heard.flatMap((event) => ('released' in event ? [event.released] : []));
-    return isAdopting ? { ...state, adopting: { ...(formerRunId === undefined ? {} : { formerRunId }), startedAtMs: startTime.getTime(), released } } : state;
-  });
+  // Whoever reads half of it is told so: the rest is in histories.
+  setHandler(holders, () => (isAdopting ? { ...state, adopting: { ...(formerRunId === undefined ? {} : { formerRunId }), startedAtMs: startTime.getTime() } } : state));
 
   if (carried === undefined && patched('goes on with what a former lock held')) {
-    const { former, firstFence } = await findFormer(workflowId, formerRunId);
-    state = heard.reduce(happen, adopt(EMPTY_LOCK, former, firstFence));
+    const { former, from } = await findFormer(workflowId, formerRunId);
+    state = happened(adopt(EMPTY_LOCK, former, from), heard);
     // It may have been ended before it could tell them.
-    toRemind.push(...state.holders.map(({ guardianId }) => guardianId));
+    for (const { guardianId } of state.holders) toRemind.add(guardianId);
   }
   isAdopting = false;
   while (!workflowInfo().continueAsNewSuggested) await round();
   // What came meanwhile is in the state, but for those who asked once more.
-  while (toRemind.length > 0) await remind();
-  await continueAsNew<typeof lock>(state);
+  while (toRemind.size > 0) await remind();
+  await continueAsNew<typeof lock>(state, undefined, lookAtMs);
 
   async function round(): Promise<void> {
-    if (state.waiting.length > 0) await waitUntil(() => changed, HOLDER_CHECK_MS, 'look whether those who hold and wait still live');
-    else await condition(() => changed);
-    if (!changed) {
-      const all = [...state.holders, ...state.waiting].map(({ guardianId }) => guardianId);
-      // Ids may be long, and all of them more than fits into a call.
-      const atOnce = all.length > LOOKED_AT_ONCE && !patched('looks at guardians in parts') ? all.length : LOOKED_AT_ONCE;
-      for (let next = 0; next < all.length; next += atOnce) {
-        const dead = await read.findDeadGuardians({ guardianIds: all.slice(next, next + atOnce) });
-        // One that asked while it was looked at has come back.
-        for (const guardianId of dead.filter((id) => !toRemind.includes(id))) state = remove(state, guardianId);
-      }
+    if (await waitForChangeOrLook()) {
+      // Who has asked before the look did not come back during it.
+      await remind();
+      await look();
+      lookAtMs = undefined;
     }
     changed = false;
     await remind();
@@ -93,10 +93,35 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
     for (const grant of next.granted) await announce(grant);
   }
 
+  /** Whether it is time to look. */
+  async function waitForChangeOrLook(): Promise<boolean> {
+    if (state.waiting.length === 0) {
+      lookAtMs = undefined;
+      await condition(() => changed);
+      return false;
+    }
+    const isKept = lookAtMs !== undefined && patched(LOOKS_IN_TIME);
+    const dueMs = lookAtMs !== undefined && isKept ? lookAtMs : Date.now() + HOLDER_CHECK_MS;
+    lookAtMs = dueMs;
+    await waitUntil(() => changed, dueMs - Date.now(), 'look whether those who hold and wait still live');
+    return isKept ? Date.now() >= dueMs : !changed;
+  }
+
+  async function look(): Promise<void> {
+    const all = [...state.holders, ...state.waiting].map(({ guardianId }) => guardianId);
+    // Ids may be long, and all of them more than fits into a call.
+    const atOnce = all.length > LOOKED_AT_ONCE && !patched('looks at guardians in parts') ? all.length : LOOKED_AT_ONCE;
+    for (let next = 0; next < all.length; next += atOnce) {
+      const dead = await read.findDeadGuardians({ guardianIds: all.slice(next, next + atOnce) });
+      // One that asked while it was looked at has come back.
+      for (const guardianId of dead.filter((id) => !toRemind.has(id))) state = remove(state, guardianId);
+    }
+  }
+
   async function remind(): Promise<void> {
     const asked = toRemind;
-    toRemind = [];
-    for (const grant of state.holders.filter(({ guardianId }) => asked.includes(guardianId))) await announce(grant);
+    toRemind = new Set();
+    for (const grant of state.holders.filter(({ guardianId }) => asked.has(guardianId))) await announce(grant);
   }
 
   async function announce(grant: Grant): Promise<void> {
@@ -110,18 +135,15 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
   }
 }
 
-/**
- * What the lock before held; where that one had not come to know it, with what the one before that did. `firstFence`: where
- * nobody can say any more how far its fences came, the seconds since 1970: no lock grants one a second for ever. Else 1: a
- * fence is part of the path of a socket, which has few bytes.
- */
-async function findFormer(lockId: string, runId: string | undefined, closedByMs?: number): Promise<{ former: LockState | null; firstFence: number }> {
+/** What the lock before held, and from where fences go on where nobody can say that any more. */
+async function findFormer(lockId: string, runId: string | undefined, closedByMs?: number): Promise<{ former: LockState | null; from: number }> {
   const found = await read.findFormerLock({ lockId, runId, closedByMs });
-  if (!found) return { former: null, firstFence: runId === undefined ? 1 : Math.floor(workflowInfo().startTime.getTime() / 1_000) };
+  if (!found) return { former: null, from: firstFence(runId, workflowInfo().startTime.getTime()) };
+  // A worker of older code tells what one held, and what has happened since, and leaves the one before that to be asked for here.
   const { adopting, since = [], ...state } = found;
-  if (!adopting) return { former: since.reduce(happen, state), firstFence: 1 };
+  if (!adopting) return { former: happened(state, since), from: 1 };
   const older = await findFormer(lockId, adopting.formerRunId, adopting.startedAtMs);
   // Who has let go and asked again waits in its state already.
-  const adopted = adopt(state, older.former && adopting.released.reduce(remove, older.former), older.firstFence);
-  return { former: since.reduce(happen, adopted), firstFence: 1 };
+  const adopted = adopt(state, older.former && (adopting.released ?? []).reduce(remove, older.former), older.from);
+  return { former: happened(adopted, since), from: 1 };
 }

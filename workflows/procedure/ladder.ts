@@ -1,4 +1,5 @@
 import type { GatePolicy } from '../../contracts/gate.ts';
+import { longestOpenMs } from '../../contracts/gate-history.ts';
 
 /** What a gate does by itself next, and when. `index`: which escalation. */
 export type Rung =
@@ -15,8 +16,6 @@ export interface LadderState {
   /** How many escalations have happened. */
   escalated: number;
 }
-
-const WEEK_MS = 7 * 24 * 3_600_000;
 
 /**
  * What comes next at a gate. Of what falls on one instant escalation is before a reminder, which it makes needless, and
@@ -45,5 +44,5 @@ export function approversAt(policy: GatePolicy, openedAtMs: number, atMs: number
 
 /** The latest instant to which a gate can be extended. */
 export function latestExpiry(policy: GatePolicy, openedAtMs: number): number {
-  return openedAtMs + (policy.extendUpTo ?? Math.max(WEEK_MS, policy.expiresAfter));
+  return openedAtMs + longestOpenMs(policy);
 }
