@@ -13,7 +13,7 @@ import { otherCluster, provesNothing, systemIdentifierOf } from './other-cluster
 import type { LostCommits, Point, RecoveryProvider } from './provider.ts';
 
 export interface LossDependencies extends DrillSource {
-  provider: Pick<RecoveryProvider, 'find' | 'lostCommits'>;
+  provider: Pick<RecoveryProvider, 'find' | 'lostCommits' | 'takesInstantsAsGiven'>;
   signal: AbortSignal;
 }
 

@@ -92,6 +92,8 @@ export interface RecoveryProvider {
   readonly comparesWith: 'manifest' | 'living source';
   /** Whether only the host that planned can do what follows, or any worker. */
   readonly worksOn: 'its host' | 'any host';
+  /** An instant to recover to is the service's own, in which the source's commits are stamped, too. Left out where one that people give is turned into the source's. */
+  readonly takesInstantsAsGiven?: true;
   /** Where the copy is billed: by what prices, as far as they are configured. Left out where nothing is billed. */
   readonly bills?: { prices: Prices | undefined };
   /** The instant that is recovered to where another one is asked for: a service may know whole seconds only. Left out where each can be. */

@@ -66,6 +66,8 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     kind: provider.kind,
     comparesWith: 'living source',
     worksOn: 'any host',
+    // RDS restores by the clock that it stamps commits with.
+    takesInstantsAsGiven: true,
     bills: { prices: provider.drill.prices },
     reaches(time) {
       refuseSecondElsewhere(provider, time);
