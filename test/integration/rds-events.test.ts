@@ -49,7 +49,7 @@ describe('a restore whose events come to a queue', { retry: 2 }, () => {
     const events = await queue();
     const drill = drills.drill({ lookEvery: SELDOM, events: { queueUrl: events.queueUrl } });
     await drills.lab.control.failNextRestore({ status: 'incompatible-network', reason: 'no addresses are left.' });
-    await expect(restored(drill)).rejects.toMatchObject({ type: 'RECOVERY_FAILED', nonRetryable: true, message: expect.stringContaining('no addresses are left') as string });
+    await expect(restored(drill)).rejects.toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringContaining('no addresses are left') as string });
     expect(await lateMs(drill, 'incompatible-network', 'no addresses are left')).toBeLessThanOrEqual(IN_TIME_MS);
     await drill.close();
   }, 60_000);

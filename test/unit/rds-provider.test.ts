@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { explainAws, isNamed } from '../../activities/aws/failures.ts';
 import { drillName, drillTags, isOfDrill } from '../../activities/rds-provider/drill-names.ts';
 import { drillPassword } from '../../activities/rds-provider/drill-password.ts';
+import { failureOfState } from '../../activities/rds-provider/failed-restore.ts';
 import { instantOfId } from '../../activities/rds-provider/points.ts';
 
 const drill = { owner: { workflowId: 'dr-test/shop/1', firstExecutionRunId: 'a' }, fence: 7, database: 'shop' };
@@ -58,16 +59,28 @@ describe('what AWS answers', () => {
     [error('AccessDenied'), 'CONFIGURATION', true], [error('ExpiredTokenException'), 'CONFIGURATION', true], [error('Throttling', 400), 'UNAVAILABLE', false], [error('Odd', 503), 'UNAVAILABLE', false],
     [error('InstanceQuotaExceededFault', 400), 'PREFLIGHT', true], [error('DBSubnetGroupNotFoundFault', 404), 'CONFIGURATION', true], [error('InsufficientDBInstanceCapacityFault', 400), 'UNAVAILABLE', false],
     [Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), 'UNAVAILABLE', false],
+    // Of SQS.
+    [error('RequestThrottled', 403), 'UNAVAILABLE', false], [error('OverLimit', 403), 'UNAVAILABLE', false], [error('KmsThrottled', 400), 'UNAVAILABLE', false],
+    // Busy with something else, which passes; and a network that is not as it should be, which does not.
+    [error('InvalidDBInstanceState', 400), 'UNAVAILABLE', false], [error('InvalidDBSnapshotStateFault', 400), 'UNAVAILABLE', false], [error('InvalidDBParameterGroupState', 400), 'UNAVAILABLE', false],
+    [error('InvalidVPCNetworkStateFault', 400), 'CONFIGURATION', true],
   ] as const)('%s is %s, final: %s', (given, type, nonRetryable) => {
     expect(explainAws(given, 'restoring')).toMatchObject({ type, nonRetryable, message: expect.stringMatching(/^restoring: AWS /) as string });
   });
 
-  it('and nobody knows stays as it is', () => {
-    const odd = error('Odd', 400);
-    expect(explainAws(odd, 'restoring')).toBe(odd);
+  it('and nobody knows stays as it is, and so does what was given up', () => {
+    for (const odd of [error('Odd', 400), Object.assign(error('AbortError'), { code: 'ABORT_ERR' })]) expect(explainAws(odd, 'restoring')).toBe(odd);
   });
 
   it('is told by its name, with or without Fault', () => {
     expect([isNamed(error('DBInstanceNotFoundFault'), 'DBInstanceNotFound'), isNamed(error('DBInstanceNotFound'), 'DBInstanceNotFound'), isNamed(error('Other'), 'DBInstanceNotFound'), isNamed('x', 'x')]).toEqual([true, true, false, false]);
   });
+});
+
+it.each([
+  ['failed', 'RECOVERY_FAILED'], ['incompatible-restore', 'RECOVERY_FAILED'], ['restore-error', 'RECOVERY_FAILED'], ['storage-full', 'DISK_FULL'],
+  ['incompatible-network', 'PREFLIGHT'], ['incompatible-parameters', 'PREFLIGHT'], ['incompatible-option-group', 'PREFLIGHT'], ['insufficient-capacity', 'PREFLIGHT'],
+  ['inaccessible-encryption-credentials', 'PREFLIGHT'], ['inaccessible-encryption-credentials-recoverable', 'PREFLIGHT'], ['available', undefined], ['storage-optimization', undefined],
+])('a copy that is %s is a failure of type %s', (status, type) => {
+  expect(failureOfState(status)).toBe(type);
 });

@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { RdsProvider } from '../../contracts/rds.ts';
+import { type Drill, type RdsDrills, startRdsDrills } from '../support/rds-drills.ts';
+
+/** What AWS does to a drill that says nothing of the backup, and what a copy is made with. */
+let drills: RdsDrills;
+beforeAll(async () => { drills = await startRdsDrills(); }, 120_000);
+afterAll(() => drills.stop());
+const QUICK = { restore: 300, beforeModify: 50, modify: 100, delete: 100 };
+beforeEach(async () => {
+  await drills.lab.control.clearFaults();
+  await drills.lab.control.clearCalls();
+  await drills.lab.control.durations(QUICK);
+});
+
+const quick = (drill: object = {}) => drills.drill({ lookEvery: '100ms', drill: { ...(drills.drill().settings.provider as RdsProvider).drill, patience: '4h', ...drill } });
+const answered = async (action: string) => (await drills.lab.control.calls()).filter((call) => call.action === action).map(({ status, errorCode }) => errorCode ?? status);
+
+/** Opens a place, and closes it whatever happens. */
+async function withPlace(drill: Drill, work: () => Promise<void>): Promise<void> {
+  await drill.provider.openPlace(drill.ref);
+  try {
+    await work();
+  } finally {
+    await drills.lab.control.clearFaults();
+    await drills.lab.control.durations(QUICK);
+    await drill.close();
+  }
+}
+
+describe('the password of a copy', () => {
+  it('is set once though the reply was lost, and the copy busy with it when it was asked for again', async () => {
+    const drill = quick();
+    await withPlace(drill, async () => {
+      await drills.lab.control.durations({ beforeModify: 0, modify: 3_000 });
+      await drills.lab.control.fault({ kind: 'lostReply', action: 'ModifyDBInstance', calls: 1 });
+      await drill.restore();
+      expect(await answered('ModifyDBInstance')).toEqual([0, 'InvalidDBInstanceState']);
+    });
+  }, 60_000);
+
+  it('is asked for again where the copy was busy with something else', async () => {
+    const drill = quick();
+    await withPlace(drill, async () => {
+      const refusedOnce = await drills.lab.control.fault({ kind: 'denied', action: 'ModifyDBInstance', calls: 1 });
+      await expect(drill.restore()).rejects.toMatchObject({ type: 'CONFIGURATION' });
+      await drills.lab.control.clearFaults(refusedOnce);
+      await sleep(3_500);
+      await drills.lab.control.durations({ beforeModify: 0, modify: 4_000 });
+      await drills.rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: drill.name, PreferredMaintenanceWindow: 'sun:05:00-sun:06:00', ApplyImmediately: true }));
+      // As it was before that: available.
+      await drills.lab.control.fault({ kind: 'staleReads', action: 'DescribeDBInstances', seconds: 3, forSeconds: 2.5 });
+      await drill.restore();
+      const answers = await answered('ModifyDBInstance');
+      expect(answers).toContain('InvalidDBInstanceState');
+      expect(answers.at(-1)).toBe(200);
+    });
+  }, 60_000);
+});
+
+describe('a restore that does not end', () => {
+  it.each([
+    ['incompatible-network', 'PREFLIGHT'], ['incompatible-parameters', 'PREFLIGHT'], ['storage-full', 'DISK_FULL'], ['incompatible-restore', 'RECOVERY_FAILED'], ['failed', 'RECOVERY_FAILED'],
+  ] as const)('well, but %s, is %s', async (status, type) => {
+    const drill = quick();
+    await withPlace(drill, async () => {
+      await drills.lab.control.failNextRestore({ status, reason: 'of its own' });
+      await expect(drill.restore()).rejects.toMatchObject({ type, nonRetryable: true, message: expect.stringContaining(`the copy is ${status} (`) as string });
+    });
+  }, 60_000);
+
+  it('in time says nothing of the backup', async () => {
+    const drill = quick({ patience: '1s' });
+    await withPlace(drill, async () => {
+      await drills.lab.control.durations({ restore: 4_000 });
+      await expect(drill.restore()).rejects.toMatchObject({ type: 'UNAVAILABLE', nonRetryable: true, message: expect.stringContaining('raise provider.drill.patience') as string });
+    });
+  }, 60_000);
+});
