@@ -22,6 +22,7 @@ import { findPoint, instantOfId, listPoints, refuseSecondElsewhere, restoreWindo
 import { checkRds } from './preflight.ts';
 import { restoreInstance } from './restore-instance.ts';
 import { findGroups, isolationOf, judgeGroups } from './security-groups.ts';
+import { describeHardware } from './storage.ts';
 import { describeAccess, drillAccess, isElsewhere, openPlaces, type RdsPlaces } from './where.ts';
 
 /** How long restores of a database took, in milliseconds, newest first. */
@@ -97,14 +98,14 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
       // People may have thought for hours since the pre-flight.
       judgeGroups(await isolationIn(provider.drill.securityGroups), network);
       const { instance: copy, unheard } = await restoreInstance({
-        rds: rds.drills, provider, drill: identityOf(drill), what: asked ? { time: asked } : { snapshot: drill.recoveryPointId }, restored: asked ?? new Date(plan.recoveryPoint.takenAt), source, expiresAt: new Date(Date.now() + plan.creates.leaseMs), password,
+        rds: rds.drills, provider, drill: identityOf(drill), what: asked ? { time: asked } : { snapshot: drill.recoveryPointId }, restored: asked ?? new Date(plan.recoveryPoint.takenAt), source, gib: plan.recoveryPoint.sizeBytes / 2 ** 30, expiresAt: new Date(Date.now() + plan.creates.leaseMs), password,
         earlierMs: await earlierRestores(database), address: (instance) => configOf(instance.Endpoint, instance.MasterUsername ?? '', password)(connection.database),
         events: provider.events && instanceEvents({ open: () => sqsClient(drillAccess(provider)), queueUrl: provider.events.queueUrl, identifier: drillName(drill) }), signal, onProgress,
       });
       // Of what RDS says that the copy is in, and not of what was asked for.
       const isolation = await isolationIn((copy.VpcSecurityGroups ?? []).map(({ VpcSecurityGroupId = '' }) => VpcSecurityGroupId));
       judgeGroups(isolation, network);
-      return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${copy.DBInstanceClass}${unheard === undefined ? '' : `; it was looked at only, since its events could not be heard: ${unheard}`}`, isolation };
+      return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${describeHardware(copy)}${unheard === undefined ? '' : `; it was looked at only, since its events could not be heard: ${unheard}`}`, isolation };
     }),
 
     recoverTo: () => Promise.reject(ApplicationFailure.nonRetryable('RDS stops at no position', 'PREFLIGHT')),

@@ -11,6 +11,7 @@ import { lookSchedule } from '../waiting/look-schedule.ts';
 import { BEGUN_TAG, drillName, drillTags, tagValue, type DrillIdentity } from './drill-names.ts';
 import { failureOfState } from './failed-restore.ts';
 import { findInstance, recentEvents, requireOurs } from './instance.ts';
+import { chooseStorage } from './storage.ts';
 
 export interface RestoreInstance {
   rds: Rds;
@@ -21,6 +22,8 @@ export interface RestoreInstance {
   /** The instant whose contents that has. */
   restored: Date;
   source: Sdk.DBInstance;
+  /** Of what is restored. */
+  gib: number;
   expiresAt: Date;
   password: string;
   /** How long earlier ones took. */
@@ -61,10 +64,10 @@ export async function restoreInstance(input: RestoreInstance): Promise<RestoredI
   return restored;
 }
 
-async function create({ rds: { sdk, client }, provider, drill, what, restored, source, expiresAt, signal }: RestoreInstance, identifier: string): Promise<void> {
+async function create({ rds: { sdk, client }, provider, drill, what, restored, source, gib, expiresAt, signal }: RestoreInstance, identifier: string): Promise<void> {
   const { drill: settings } = provider;
   const common = {
-    DBInstanceClass: settings.instanceClass ?? source.DBInstanceClass, DBSubnetGroupName: settings.subnetGroup, VpcSecurityGroupIds: settings.securityGroups, DBParameterGroupName: identifier,
+    DBInstanceClass: settings.instanceClass ?? source.DBInstanceClass, ...chooseStorage(settings.storage, source, gib), DBSubnetGroupName: settings.subnetGroup, VpcSecurityGroupIds: settings.securityGroups, DBParameterGroupName: identifier,
     PubliclyAccessible: false, MultiAZ: false, DeletionProtection: false, AutoMinorVersionUpgrade: false, BackupRetentionPeriod: 0, CopyTagsToSnapshot: false,
     Tags: drillTags(drill, { restored, begunAt: new Date(), expiresAt }),
   };

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
+import { DescribeDBInstancesCommand, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { type Drill, type RdsDrills, startRdsDrills } from '../support/rds-drills.ts';
@@ -17,6 +17,7 @@ beforeEach(async () => {
 
 const quick = (drill: object = {}) => drills.drill({ lookEvery: '100ms', drill: { ...(drills.drill().settings.provider as RdsProvider).drill, patience: '4h', ...drill } });
 const answered = async (action: string) => (await drills.lab.control.calls()).filter((call) => call.action === action).map(({ status, errorCode }) => errorCode ?? status);
+const copyOf = async ({ name }: Drill) => (await drills.rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: name }))).DBInstances![0]!;
 
 /** Opens a place, and closes it whatever happens. */
 async function withPlace(drill: Drill, work: () => Promise<void>): Promise<void> {
@@ -76,6 +77,27 @@ describe('a restore that does not end', () => {
     await withPlace(drill, async () => {
       await drills.lab.control.durations({ restore: 4_000 });
       await expect(drill.restore()).rejects.toMatchObject({ type: 'UNAVAILABLE', nonRetryable: true, message: expect.stringContaining('raise provider.drill.patience') as string });
+    });
+  }, 60_000);
+});
+
+describe('the storage of a copy', () => {
+  it("is the source's, where nothing else is configured", async () => {
+    expect(drills.source.StorageType).toBe('gp2');
+    const drill = quick();
+    await withPlace(drill, async () => {
+      const { made } = await drill.restore();
+      expect((await copyOf(drill)).StorageType).toBe('gp2');
+      expect(made).toContain('20 GiB of gp2');
+    });
+  }, 60_000);
+
+  it('is what is configured', async () => {
+    const drill = quick({ storage: { type: 'io1', iops: 3000 } });
+    await withPlace(drill, async () => {
+      const { made } = await drill.restore();
+      expect(await copyOf(drill)).toMatchObject({ StorageType: 'io1', Iops: 3000 });
+      expect(made).toContain('20 GiB of io1, 3000 IOPS');
     });
   }, 60_000);
 });
