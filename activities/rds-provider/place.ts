@@ -4,20 +4,25 @@ import type { AbsenceProof } from '../../contracts/ledger.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { ifThere, isNamed } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
+import { copyParameters } from './copy-settings.ts';
 import { drillName, drillTags, isOfDrill, type DrillIdentity } from './drill-names.ts';
 import { findInstance, isSameIdentifier, requireOurs, sourceInstance } from './instance.ts';
 import { familyOfDefault, readGroup, setParameters } from './parameters.ts';
 import { isElsewhere, type RdsPlaces } from './where.ts';
 
-/** Parameters of the copy beside its source's: subscriptions that were restored with it would take over their publishers' slots. */
-const HARMLESS = [{ ParameterName: 'max_logical_replication_workers', ParameterValue: '0', ApplyMethod: 'pending-reboot' as const }];
+export interface OpenOptions {
+  /** Whether this attempt is still the one that opens it. */
+  signal?: AbortSignal | undefined;
+  /** Libraries that the copy may load, beside those that RDS loads by itself. */
+  preloadLibraries: readonly string[];
+}
 
 /**
  * Opens the fence: a parameter group of the drill's own, with the source's settings. RDS restores nothing into a group that is
  * not there, and removes none that is in use, so that whoever holds a fence that was revoked cannot create the copy any more.
- * The fence itself has none: `signal` says whether this attempt is still the one that opens it.
+ * The fence itself has none.
  */
-export async function openPlace({ source: there, drills }: RdsPlaces, provider: RdsProvider, drill: DrillIdentity, signal?: AbortSignal): Promise<void> {
+export async function openPlace({ source: there, drills }: RdsPlaces, provider: RdsProvider, drill: DrillIdentity, { signal, preloadLibraries }: OpenOptions): Promise<void> {
   const { sdk, client } = drills;
   const name = drillName(drill);
   const source = await sourceInstance(there, provider.instance);
@@ -45,7 +50,7 @@ export async function openPlace({ source: there, drills }: RdsPlaces, provider: 
     if (made) await deleteGroup(drills, name, drill);
     throw error;
   }
-  await setParameters(drills, name, [...settings.parameters, ...HARMLESS]);
+  await setParameters(drills, name, [...settings.parameters, ...copyParameters(preloadLibraries)]);
 }
 
 const DELETING_MS = 9 * 60_000;

@@ -11,6 +11,7 @@ import { systemIdentifierOf } from '../dr-test/other-cluster.ts';
 import type { LostCommits, RecoveryProvider } from '../dr-test/provider.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
 import { lastCommitUntil, lostByStamps } from './commit-stamps.ts';
+import { requireCopySettings } from './copy-settings.ts';
 import { drillName, RESTORED_TAG, tagValue, type DrillIdentity } from './drill-names.ts';
 import { drillPassword } from './drill-password.ts';
 import { drawPoint } from './draw-point.ts';
@@ -28,10 +29,10 @@ import { describeAccess, drillAccess, isElsewhere, openPlaces, type RdsPlaces } 
 /** How long restores of a database took, in milliseconds, newest first. */
 export type EarlierRestores = (database: string) => Promise<number[]>;
 
-interface RdsDependencies { settings: Pick<DatabaseSettings, 'connection'>; provider: RdsProvider; earlierRestores: EarlierRestores; database: string; network: Configuration['drills']['network'] }
+interface RdsDependencies { settings: Pick<DatabaseSettings, 'connection'>; provider: RdsProvider; earlierRestores: EarlierRestores; database: string; network: Configuration['drills']['network']; preloadLibraries?: Configuration['drills']['preloadLibraries'] }
 
 /** Databases that RDS keeps: it restores them into instances of their own, which cannot be stopped on the way. */
-export function rdsProvider({ settings: { connection }, provider, earlierRestores, database, network }: RdsDependencies): RecoveryProvider {
+export function rdsProvider({ settings: { connection }, provider, earlierRestores, database, network, preloadLibraries = [] }: RdsDependencies): RecoveryProvider {
   const layout = layoutOf(provider);
   /** One call, or several, with what is wrong in words. */
   const asking = async <T>(doing: string, ask: (rds: RdsPlaces) => Promise<T>): Promise<T> => {
@@ -87,7 +88,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     limits: () => asking('looking at the source instance', async (rds) => limitsOf(await sourceInstance(rds.source, provider.instance))),
     preflight: (plan) => asking('looking whether RDS can restore', (rds) => checkRds(rds, { provider, pointId: plan.recoveryPoint.id, network })),
 
-    openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), signal)),
+    openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), { signal, preloadLibraries })),
     closePlace: (call) => asking('removing the copy', (rds) => closePlace(rds.drills, provider, identityOf(call))),
     provePlaceAbsent: (call) => asking('proving that the copy is gone', (rds) => provePlaceAbsent(rds.drills, identityOf(call))),
 
@@ -102,6 +103,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
         earlierMs: await earlierRestores(database), address: (instance) => configOf(instance.Endpoint, instance.MasterUsername ?? '', password)(connection.database),
         events: provider.events && instanceEvents({ open: () => sqsClient(drillAccess(provider)), queueUrl: provider.events.queueUrl, identifier: drillName(drill) }), signal, onProgress,
       });
+      await withClient(configOf(copy.Endpoint, copy.MasterUsername ?? '', password)(connection.database), (client) => requireCopySettings(client, preloadLibraries), signal);
       // Of what RDS says that the copy is in, and not of what was asked for.
       const isolation = await isolationIn((copy.VpcSecurityGroups ?? []).map(({ VpcSecurityGroupId = '' }) => VpcSecurityGroupId));
       judgeGroups(isolation, network);

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DescribeDBInstancesCommand, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
+import { CreateDBParameterGroupCommand, DeleteDBParameterGroupCommand, DescribeDBInstancesCommand, ModifyDBInstanceCommand, ModifyDBParameterGroupCommand } from '@aws-sdk/client-rds';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { withClient } from '../../activities/postgres/source.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
+import { untilModified } from '../support/aws-lab-rds.ts';
 import { type Drill, type RdsDrills, startRdsDrills } from '../support/rds-drills.ts';
 
 /** What AWS does to a drill that says nothing of the backup, and what a copy is made with. */
@@ -18,6 +20,7 @@ beforeEach(async () => {
 const quick = (drill: object = {}) => drills.drill({ lookEvery: '100ms', drill: { ...(drills.drill().settings.provider as RdsProvider).drill, patience: '4h', ...drill } });
 const answered = async (action: string) => (await drills.lab.control.calls()).filter((call) => call.action === action).map(({ status, errorCode }) => errorCode ?? status);
 const copyOf = async ({ name }: Drill) => (await drills.rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: name }))).DBInstances![0]!;
+const settingOf = async ({ provider, ref }: Drill, setting: string) => withClient((await provider.address(ref))('shop'), async (client) => (await client.query<{ value: string }>('SELECT current_setting($1) AS value', [setting])).rows[0]?.value);
 
 /** Opens a place, and closes it whatever happens. */
 async function withPlace(drill: Drill, work: () => Promise<void>): Promise<void> {
@@ -77,6 +80,46 @@ describe('a restore that does not end', () => {
     await withPlace(drill, async () => {
       await drills.lab.control.durations({ restore: 4_000 });
       await expect(drill.restore()).rejects.toMatchObject({ type: 'UNAVAILABLE', nonRetryable: true, message: expect.stringContaining('raise provider.drill.patience') as string });
+    });
+  }, 60_000);
+});
+
+describe('the settings of a copy', () => {
+  const withGroup = async (libraries: string, work: () => Promise<void>) => {
+    await drills.rds.send(new CreateDBParameterGroupCommand({ DBParameterGroupName: 'cron', DBParameterGroupFamily: 'postgres18', Description: 'as production has it' }));
+    await drills.rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: 'cron', Parameters: [{ ParameterName: 'shared_preload_libraries', ParameterValue: libraries, ApplyMethod: 'pending-reboot' }] }));
+    const put = async (DBParameterGroupName: string) => {
+      await drills.rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'prod', DBParameterGroupName, ApplyImmediately: true }));
+      await sleep(200);
+      await untilModified(drills.rds, 'prod');
+    };
+    await put('cron');
+    try {
+      await work();
+    } finally {
+      await put('default.postgres18');
+      await drills.rds.send(new DeleteDBParameterGroupCommand({ DBParameterGroupName: 'cron' }));
+    }
+  };
+
+  it("load no library of the source's that does something by itself, and start no subscriptions", async () => {
+    await withGroup('pg_stat_statements,pg_cron', async () => {
+      const drill = quick();
+      await withPlace(drill, async () => {
+        await drill.restore();
+        expect([await settingOf(drill, 'shared_preload_libraries'), await settingOf(drill, 'max_logical_replication_workers')]).toEqual(['pg_stat_statements', '0']);
+      });
+    });
+  }, 60_000);
+
+  it.each([
+    ['max_logical_replication_workers', '4', 'max_logical_replication_workers is 4, and not 0'],
+    ['shared_preload_libraries', 'pg_stat_statements,auto_explain', 'it has loaded auto_explain'],
+  ])('are looked at in the copy before anything else: %s', async (ParameterName, ParameterValue, said) => {
+    const drill = quick();
+    await withPlace(drill, async () => {
+      await drills.rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: drill.name, Parameters: [{ ParameterName, ParameterValue, ApplyMethod: 'pending-reboot' }] }));
+      await expect(drill.restore()).rejects.toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringContaining(said) as string });
     });
   }, 60_000);
 });
