@@ -115,8 +115,8 @@ export interface RecoveryProvider {
   preflight(plan: DrillPlan, signal: AbortSignal): Promise<Check[]>;
 
   openPlace(call: DrillPlaceCall, signal?: AbortSignal): Promise<void>;
-  /** Revokes the fence and destroys; returns what it destroyed. Refuses what is the source's. */
-  closePlace(call: DrillPlaceCall): Promise<string[]>;
+  /** Revokes the fence and destroys; returns what it destroyed. Refuses what is the source's. `signal` gives up what takes long. */
+  closePlace(call: DrillPlaceCall, signal?: AbortSignal): Promise<string[]>;
   provePlaceAbsent(call: DrillPlaceCall): Promise<AbsenceProof>;
 
   /** Brings a verified copy into the place; nothing runs yet. */

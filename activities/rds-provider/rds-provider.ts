@@ -89,7 +89,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     preflight: (plan) => asking('looking whether RDS can restore', (rds) => checkRds(rds, { provider, pointId: plan.recoveryPoint.id, network })),
 
     openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), { signal, preloadLibraries })),
-    closePlace: (call) => asking('removing the copy', (rds) => closePlace(rds.drills, provider, identityOf(call))),
+    closePlace: (call, signal) => asking('removing the copy', (rds) => closePlace(rds.drills, provider, identityOf(call), { signal })),
     provePlaceAbsent: (call) => asking('proving that the copy is gone', (rds) => provePlaceAbsent(rds.drills, identityOf(call))),
 
     restore: (drill, plan, { signal, onProgress }) => asking('restoring', async (rds) => {

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateDBParameterGroupCommand, DeleteDBParameterGroupCommand, DescribeDBInstancesCommand, ModifyDBInstanceCommand, ModifyDBParameterGroupCommand } from '@aws-sdk/client-rds';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { rdsClient as adapterClient } from '../../activities/aws/rds-client.ts';
 import { withClient } from '../../activities/postgres/source.ts';
+import { closePlace } from '../../activities/rds-provider/place.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { untilModified } from '../support/aws-lab-rds.ts';
 import { type Drill, type RdsDrills, startRdsDrills } from '../support/rds-drills.ts';
@@ -120,6 +122,38 @@ describe('the settings of a copy', () => {
     await withPlace(drill, async () => {
       await drills.rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: drill.name, Parameters: [{ ParameterName, ParameterValue, ApplyMethod: 'pending-reboot' }] }));
       await expect(drill.restore()).rejects.toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringContaining(said) as string });
+    });
+  }, 60_000);
+});
+
+describe('the place of a drill', () => {
+  it('is its own though the reply to making its group was lost, and reads do not show that yet', async () => {
+    const drill = quick();
+    await drills.lab.control.fault({ kind: 'lostReply', action: 'CreateDBParameterGroup', calls: 1 });
+    await drills.lab.control.fault({ kind: 'staleReads', action: 'DescribeDBParameterGroups', seconds: 1, forSeconds: 2 });
+    await withPlace(drill, () => Promise.resolve());
+    expect((await answered('CreateDBParameterGroup'))).toEqual([0, 'DBParameterGroupAlreadyExists']);
+  }, 60_000);
+
+  it("is not somebody else's group of that name", async () => {
+    const drill = quick();
+    await drills.rds.send(new CreateDBParameterGroupCommand({ DBParameterGroupName: drill.name, DBParameterGroupFamily: 'postgres18', Description: 'of somebody' }));
+    await expect(drill.provider.openPlace(drill.ref)).rejects.toMatchObject({ type: 'FENCED', nonRetryable: true });
+    await drills.rds.send(new DeleteDBParameterGroupCommand({ DBParameterGroupName: drill.name }));
+  }, 60_000);
+
+  it('is closed for as long as that may take, and no longer than whoever asked for it waits', async () => {
+    const drill = quick();
+    await withPlace(drill, async () => {
+      await drill.restore();
+      await drills.lab.control.durations({ delete: 6_000 });
+      const began = performance.now();
+      const provider = drill.settings.provider as RdsProvider;
+      await expect(closePlace(await adapterClient(provider.access), provider, { ...drill.ref, database: 'shop' }, { withinMs: 1_000 })).rejects.toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+      const over = new Error('over');
+      await expect(drill.provider.closePlace(drill.ref, AbortSignal.timeout(500))).rejects.toMatchObject({ name: expect.stringMatching(/Abort|Timeout/) as string });
+      expect(performance.now() - began).toBeLessThan(4_000);
+      await expect(drill.provider.closePlace(drill.ref, AbortSignal.abort(over))).rejects.toBe(over);
     });
   }, 60_000);
 });
