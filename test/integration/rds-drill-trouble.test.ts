@@ -158,6 +158,11 @@ describe('the place of a drill', () => {
   }, 60_000);
 });
 
+it('an instant is asked for as it was given, and judged so: RDS keeps the time in which commits are stamped', () => {
+  const { provider } = quick();
+  expect([provider.takesInstantsAsGiven, provider.reaches?.('2026-11-21T12:05:00.700Z')]).toEqual([true, '2026-11-21T12:05:00.000Z']);
+});
+
 describe('the storage of a copy', () => {
   it("is the source's, where nothing else is configured", async () => {
     expect(drills.source.StorageType).toBe('gp2');
