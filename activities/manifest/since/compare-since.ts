@@ -4,7 +4,7 @@ import { catalogMethod, readDatabaseCatalog, readGlobals } from '../catalog.ts';
 import { databaseIn } from '../compare-manifest.ts';
 import { compareSequences } from '../compare-sequences.ts';
 import type { ReadProgress } from '../read-tables.ts';
-import { insufficientPrivilege } from '../errors.ts';
+import { insufficientPrivilege, sqlState } from '../errors.ts';
 import { readableSecrets, secretsCompared } from '../secrets.ts';
 import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../session.ts';
 import { keyOf } from '../table-locks.ts';
@@ -82,6 +82,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
       notVerified: [
         ...manifest.notVerified.filter((entry) => entry.database === null || entry.database === database),
+        ...definitions.unread.map(open(COPY_NOT_READABLE)),
         ...definitions.unknown.map(open(`differs from the manifest, ${because}`)),
         ...sequences.differences.filter((difference) => !isDamage(difference)).map((difference) => open(isForbidden(difference) ? COPY_NOT_READABLE : `is not as the manifest has it, ${because}`)(`position of sequence ${nameOf(difference)}`)),
         ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
@@ -116,18 +117,23 @@ function nothingCompared({ database, depth }: CompareSinceOptions, { lsn, takenA
 }
 
 async function compareDefinitions({ copy, source, lacksRows, manifest, expected, serverVersionNum }: { copy: Client; source: Client | undefined; lacksRows: (() => Promise<boolean>) | undefined; manifest: Manifest; expected: DatabaseManifest; serverVersionNum: number }) {
-  if (manifest.catalogMethod !== catalogMethod) return { differences: [], unknown: ['definitions and privileges, which another version of this program read,'], compared: 0 };
+  if (manifest.catalogMethod !== catalogMethod) return { differences: [], unknown: ['definitions and privileges, which another version of this program read,'], unread: [], compared: 0 };
   const [ours, theirs] = [await readableSecrets(copy), source && await readableSecrets(source)];
   const both = secretsCompared(expected, ours);
   const secrets = theirs ? secretsCompared({ ...expected, mayRead: both }, theirs) : both;
   const read = async (client: Client) => ({ own: await readDatabaseCatalog(client, { serverVersionNum, salt: manifest.salt, secrets }), globals: await readGlobals(client, { serverVersionNum, salt: manifest.salt, secrets }) });
-  const [is, now] = [await read(copy), source ? await read(source) : null];
+  const is = await read(copy).catch((error: unknown) => {
+    if (sqlState(error) !== insufficientPrivilege) throw error;
+    return null;
+  });
+  if (!is) return { differences: [], unknown: [], unread: ['definitions and privileges'], compared: 0 };
+  const now = source ? await read(source) : null;
   const own = compareThreeWay(expected.catalog, is.own, now?.own ?? null);
   // The role by which we came in has another password there, by which we came in.
   const { rows: [role] } = await copy.query<{ name: string }>(`SELECT format('%I', current_user) AS name`);
   const others = (objects: readonly CatalogObject[]) => objects.filter(([kind, identity]) => kind !== 'role' || identity !== role?.name);
   const globals = manifest.databases[0] === expected ? compareThreeWay(others(manifest.globals), others(is.globals), now && others(now.globals)) : { differences: [], unknown: [], changedSince: 0 };
-  const found = { differences: [...own.differences, ...globals.differences], unknown: [...own.unknown, ...globals.unknown], compared: is.own.length + (manifest.databases[0] === expected ? is.globals.length : 0) - own.unknown.length - globals.unknown.length };
+  const found = { differences: [...own.differences, ...globals.differences], unknown: [...own.unknown, ...globals.unknown], unread: [], compared: is.own.length + (manifest.databases[0] === expected ? is.globals.length : 0) - own.unknown.length - globals.unknown.length };
   if (!source || !lacksRows || found.differences.length + found.unknown.length === 0) return found;
   // What is in the catalog is there by row, and rows tell whether the source has had it otherwise meanwhile.
   if (await lacksRows()) return found;
