@@ -23,7 +23,7 @@ export async function examineMaster(client: Client, provider: RdsProvider, findi
   const { rows } = await client.query<{ user: string; database: string; name: string | null }>(
     `SELECT current_user AS user, current_database() AS database, (SELECT string_agg(name, ', ' ORDER BY name) FILTER (WHERE place <= ${NAMED}) || CASE WHEN count(*) > ${NAMED} THEN format(' and %s more', count(*) - ${NAMED}) ELSE '' END
        FROM (SELECT format('%I.%I', n.nspname, c.relname) AS name, row_number() OVER (ORDER BY n.nspname, c.relname) AS place FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.relkind IN ('r', 'm', 'S') AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND ${mayRead('current_user')} AND NOT ${mayRead('$1::name')}) AS hidden) AS name`, [master]);
+         WHERE c.relkind IN ('r', 'm', 'S') AND c.relpersistence = 'p' AND (n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') OR c.relname = 'pg_user_mapping') AND ${mayRead('current_user')} AND NOT ${mayRead('$1::name')}) AS hidden) AS name`, [master]);
   const [row] = rows;
   if (!row || row.user === master) return;
   const copies = `${master}, as whom copies are read,`;
