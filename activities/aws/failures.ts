@@ -34,8 +34,9 @@ const MISNAMED = /NotFound(Fault)?$|^Invalid|^ValidationError$|NotEnabled(Fault)
  * @param doing such as "restoring the snapshot x"
  */
 export function explainAws(error: unknown, doing: string): unknown {
-  // What was given up is no answer.
-  if (error instanceof ApplicationFailure || !(error instanceof Error) || error.name === 'AbortError') return error;
+  if (error instanceof ApplicationFailure || !(error instanceof Error)) return error;
+  // What was given up is no answer; why it was may be known.
+  if (error.name === 'AbortError') return error.cause instanceof ApplicationFailure ? error.cause : error;
   const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
   const said = (type: string, nonRetryable: boolean, todo = '') => ApplicationFailure.create({ message: `${doing}: AWS answered ${name} (${message})${todo}`, type, nonRetryable, cause: error });
   if (DENIED.test(name)) return said('CONFIGURATION', true, '; look at the credentials, and at docs/reference/iam for what the role needs');

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { explainAws, isNamed } from '../../activities/aws/failures.ts';
 import { drillName, drillTags, isOfDrill } from '../../activities/rds-provider/drill-names.ts';
@@ -72,6 +73,8 @@ describe('what AWS answers', () => {
 
   it('and nobody knows stays as it is, and so does what was given up', () => {
     for (const odd of [error('Odd', 400), Object.assign(error('AbortError'), { code: 'ABORT_ERR' })]) expect(explainAws(odd, 'restoring')).toBe(odd);
+    const why = ApplicationFailure.retryable('another one is at work', 'UNAVAILABLE');
+    expect(explainAws(Object.assign(error('AbortError'), { code: 'ABORT_ERR', cause: why }), 'restoring')).toBe(why);
   });
 
   it('is told by its name, with or without Fault', () => {
