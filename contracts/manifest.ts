@@ -150,6 +150,8 @@ export const comparisonResultSchema = z.object({
     /** Of tables that can be held against neither, as after a rewrite, or where the source does not answer. */
     unknown: z.number(),
   }).optional(),
+  /** With `coverage`: tables with rows of which not one was compared. */
+  uncompared: z.array(z.object({ table: z.string(), rows: z.number() })).optional(),
   /** With `coverage`: of the manifest. */
   takenAt: z.iso.datetime().optional(),
   /** Prepared transactions that the copy still holds: they keep locks and must be resolved before use. */

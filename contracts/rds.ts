@@ -29,6 +29,16 @@ const snapshotsSchema = z.strictObject({
 });
 export type SnapshotSettings = z.output<typeof snapshotsSchema>;
 
+/** Of a copy, as RDS has it: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html. */
+const storageSchema = z.strictObject({
+  type: z.enum(['gp2', 'gp3', 'io1', 'io2', 'standard']),
+  iops: z.int().min(1_000).optional(),
+  /** In MiB a second. */
+  throughput: z.int().min(125).optional(),
+}).refine(({ type, iops }) => !type.startsWith('io') || iops !== undefined, 'io1 and io2 need iops')
+  .refine(({ type, iops }) => iops === undefined || /^(io|gp3)/.test(type), 'iops can be chosen of io1, io2 and gp3 only')
+  .refine(({ type, throughput }) => throughput === undefined || type === 'gp3', 'throughput can be chosen of gp3 only');
+
 /**
  * A database that RDS keeps. Manifests are files, also here: RDS has none. A drill is put where nothing can be reached from it,
  * which is for you to prepare: subnets without a way out, security groups without a rule for what goes out.
@@ -46,6 +56,8 @@ export const rdsProviderSchema = z.strictObject({
     securityGroups: z.array(z.string().regex(/^sg-[0-9a-z]+$/, 'a security group is written as in sg-0123456789abcdef0')).min(1),
     /** What the copy runs on. Default: what the source runs on. */
     instanceClass: z.string().regex(/^db\.[a-z0-9.-]+$/).optional(),
+    /** What the copy is stored on. Default: what the source is stored on. */
+    storage: storageSchema.optional(),
     /** The longest that making it available may take. */
     patience: durationMs.default(4 * 3_600_000),
     /** By these a drill's costs are reckoned. Without them they are not known. */

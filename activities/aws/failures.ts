@@ -21,7 +21,9 @@ export function isDenied(error: unknown): boolean {
 }
 
 /** Passes, mostly. */
-const BUSY = /^(Throttling(Exception)?|ThrottledException|RequestLimitExceeded|TooManyRequestsException|TimeoutError|RequestTimeout|ServiceUnavailable|InternalFailure|InternalError|InsufficientDBInstanceCapacity(Fault)?)$/;
+const BUSY = /^(Throttling(Exception)?|ThrottledException|RequestThrottled(Exception)?|KmsThrottled|OverLimit|RequestLimitExceeded|TooManyRequestsException|TimeoutError|RequestTimeout|ServiceUnavailable|InternalFailure|InternalError|InsufficientDBInstanceCapacity(Fault)?)$/;
+/** Something else is being done to it. Not so a network's state (InvalidVPCNetworkState), which stays. */
+const OCCUPIED = /^Invalid(DBInstance|DBSnapshot|DBParameterGroup)State(Fault)?$/;
 /** Somebody has to make room. */
 const QUOTA = /Quota|LimitExceeded/;
 /** What the configuration or the input names is not there, or cannot be. */
@@ -33,10 +35,12 @@ const MISNAMED = /NotFound(Fault)?$|^Invalid|^ValidationError$|NotEnabled(Fault)
  */
 export function explainAws(error: unknown, doing: string): unknown {
   if (error instanceof ApplicationFailure || !(error instanceof Error)) return error;
+  // What was given up is no answer; why it was may be known.
+  if (error.name === 'AbortError') return error.cause instanceof ApplicationFailure ? error.cause : error;
   const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
   const said = (type: string, nonRetryable: boolean, todo = '') => ApplicationFailure.create({ message: `${doing}: AWS answered ${name} (${message})${todo}`, type, nonRetryable, cause: error });
   if (DENIED.test(name)) return said('CONFIGURATION', true, '; look at the credentials, and at docs/reference/iam for what the role needs');
-  if (BUSY.test(name) || ($metadata?.httpStatusCode ?? 0) >= 500) return said('UNAVAILABLE', false);
+  if (BUSY.test(name) || OCCUPIED.test(name) || ($metadata?.httpStatusCode ?? 0) >= 500) return said('UNAVAILABLE', false);
   if (QUOTA.test(name)) return said('PREFLIGHT', true, '; have the quota raised, or remove what is not needed');
   if (MISNAMED.test(name)) return said('CONFIGURATION', true);
   // No answer at all: from a socket, or from the name service.

@@ -130,8 +130,8 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
 
     measureLoss: (input) => withReserve(input.drill, (signal) => measureLoss(input, { settings: settingsOf(input.drill.database), provider: providerOf(input.drill.database), resolvePassword, copy: () => bringUp(input.drill, signal), signal })),
 
-    closeDrillPlace: (call) => longActivity(async () => {
-      const destroyed = await providerOf(call.database).closePlace(call);
+    closeDrillPlace: (call) => longActivity(async ({ signal }) => {
+      const destroyed = await providerOf(call.database).closePlace(call, signal);
       const source = await sourceOf(call);
       const ended = source ? await endSourceSessions(source(), applicationName(call.owner)) : 0;
       return { destroyed: [...destroyed, ...(ended > 0 ? [`${ended} sessions at the source`] : [])] };

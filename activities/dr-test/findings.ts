@@ -10,9 +10,23 @@ export function comparisonChecks(result: ComparisonResult): Check[] {
   const { differences, database } = result;
   // Why is among what was not verified.
   if (differences.length === 0 && !result.equal) return [{ name: `contents of ${database}`, outcome: 'skipped', detail: 'nothing was compared' }];
-  if (differences.length === 0) return [{ name: `${result.compared.tables === 0 && result.counted.tables > 0 ? 'definitions and counts' : 'contents'} of ${database}`, outcome: 'passed', detail: whatIsEqual(result) }];
+  const uncompared = uncomparedChecks(result);
+  if (differences.length === 0 && hasComparedNoRow(result)) return [{ name: `contents of ${database}`, outcome: 'skipped', detail: `not one of the rows was compared: ${whatIsEqual(result)}` }, ...uncompared];
+  if (differences.length === 0) return [{ name: `${result.compared.tables === 0 && result.counted.tables > 0 ? 'definitions and counts' : 'contents'} of ${database}`, outcome: 'passed', detail: whatIsEqual(result) }, ...uncompared];
   const listed = differences.slice(0, LISTED).map((difference): Check => ({ ...describe(difference), outcome: 'failed' }));
   if (differences.length > LISTED) listed.push({ name: `contents of ${database}`, outcome: 'failed', detail: `and ${differences.length - LISTED} more differences` });
+  return [...listed, ...uncompared];
+}
+
+/** Rows there are, and none of them was held against anything. */
+function hasComparedNoRow({ coverage, uncompared = [] }: ComparisonResult): boolean {
+  return coverage !== undefined && coverage.byManifest + coverage.bySource === 0 && uncompared.length > 0;
+}
+
+/** Each table with rows of which none was compared, as a check without an answer. Why is among what was not verified. */
+function uncomparedChecks({ database, uncompared = [] }: ComparisonResult): Check[] {
+  const listed = uncompared.slice(0, LISTED).map(({ table, rows }): Check => ({ name: `table ${table}`, outcome: 'skipped', detail: rows === 0 ? 'its rows were not compared' : `none of its ${rows} rows was compared` }));
+  if (uncompared.length > LISTED) listed.push({ name: `contents of ${database}`, outcome: 'skipped', detail: `and ${uncompared.length - LISTED} more tables of which no row was compared` });
   return listed;
 }
 

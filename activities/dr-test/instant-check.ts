@@ -2,10 +2,11 @@ import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { MeasureLossInput } from './drill-activities.ts';
 import { lostUntil, type LossDependencies } from './measure-loss.ts';
+import type { RecoveryProvider } from './provider.ts';
 
-/** The instant that was asked for, by the source's clock, which commit times are in; people give theirs. Null where none was. */
-export function askedInstant({ recoverTo, source }: Pick<DrillPlan, 'recoverTo' | 'source'>): Date | null {
-  return recoverTo && new Date(Date.parse(recoverTo.time) + (source?.clockSkewSeconds ?? 0) * 1000);
+/** The instant that was asked for, by the clock that commit times are in: the source's, where the provider does not take it as people give it. Null where none was. */
+export function askedInstant({ recoverTo, source }: Pick<DrillPlan, 'recoverTo' | 'source'>, { takesInstantsAsGiven }: Pick<RecoveryProvider, 'takesInstantsAsGiven'> = {}): Date | null {
+  return recoverTo && new Date(Date.parse(recoverTo.time) + (takesInstantsAsGiven ? 0 : source?.clockSkewSeconds ?? 0) * 1000);
 }
 
 /**
@@ -15,7 +16,7 @@ export function askedInstant({ recoverTo, source }: Pick<DrillPlan, 'recoverTo' 
  */
 export async function checkInstant(input: Pick<MeasureLossInput, 'drill' | 'plan' | 'recovered'>, dependencies: LossDependencies): Promise<Check[]> {
   const { plan, recovered: { lastCommitAt, stoppedBeforeLater } } = input;
-  const until = askedInstant(plan);
+  const until = askedInstant(plan, dependencies.provider);
   if (until === null || plan.recoverTo === null || stoppedBeforeLater) return [];
   const name = 'asked instant';
   const { time } = plan.recoverTo;

@@ -7,12 +7,13 @@ import { conditionOf } from './condition.ts';
 import { isOfSource, isSilence, reasonOf } from './describe-source.ts';
 import { drillSource, type DrillSource } from './drill-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
+import { GRANT_IT, lacksRight } from './lacks-right.ts';
 import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, NoInstants, readBeat } from './heartbeat.ts';
 import { otherCluster, provesNothing, systemIdentifierOf } from './other-cluster.ts';
 import type { LostCommits, Point, RecoveryProvider } from './provider.ts';
 
 export interface LossDependencies extends DrillSource {
-  provider: Pick<RecoveryProvider, 'find' | 'lostCommits'>;
+  provider: Pick<RecoveryProvider, 'find' | 'lostCommits' | 'takesInstantsAsGiven'>;
   signal: AbortSignal;
 }
 
@@ -135,6 +136,7 @@ async function withHeartbeat(
   });
   // A mistake in the configuration, or a table that had another column then. The plan refuses it where the source answers; here all has been measured, and is worth more than a second account.
   if (copyMs instanceof NoInstants) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'skipped', detail: `says nothing: in the restored copy ${copyMs.message}` }] };
+  if (await lacksRight(copyMs, copyConfig)) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'skipped', detail: `could not be read in the restored copy: ${GRANT_IT}` }] };
   // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
   if (copyMs instanceof Error) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'failed', detail: `could not be read in the restored copy: ${whyUnread(copyMs, setting)}` }] };
   // Another cluster's heart says nothing of this copy.

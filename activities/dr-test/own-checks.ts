@@ -5,6 +5,7 @@ import type { Check } from '../../contracts/evidence.ts';
 import { limitReached, queryCanceled, saysNothingOfTheData, sqlState, transactionTimeout } from '../manifest/errors.ts';
 import { type GuardedConfig, withClient } from '../postgres/source.ts';
 import { conditionOf } from './condition.ts';
+import { GRANT_IT, lacksRight } from './lacks-right.ts';
 
 /** How long an assertion may take. */
 const CHECK_TIMEOUT_MS = 5 * 60_000;
@@ -41,6 +42,7 @@ export async function runOwnChecks(address: (database: string) => GuardedConfig,
       else if (code === limitReached) results.push({ name: check.name, outcome: 'skipped', detail: 'did not finish: it needs more temporary files than the drill may have; raise temp_file_limit in drills.settings' });
       else if (LIBRARY_LEFT_OUT.test((error as Error).message)) results.push({ name: check.name, outcome: 'skipped', detail: 'needs a library that a drill does not load; name it in drills.preloadLibraries' });
       else if (saysNothingOfTheData(error)) throw error;
+      else if (await lacksRight(error, address(check.database ?? database))) results.push({ name: check.name, outcome: 'skipped', detail: `could not be run (${conditionOf(error)}): ${GRANT_IT}` });
       else if (isMistake(error)) {
         const detail = isSeveralStatements(error) ? 'holds more than one statement' : `could not be run (${conditionOf(error)})`;
         mistakes.push(`The check "${check.name}" ${detail}.`);
@@ -58,6 +60,8 @@ async function holds({ sql, expect }: CheckSetting, config: GuardedConfig, signa
   return withClient({ ...config, searchPath: 'ofDatabase' }, async (client) => {
     await client.query('BEGIN READ ONLY');
     await client.query(`SET LOCAL statement_timeout = ${CHECK_TIMEOUT_MS}`);
+    // Rows that a policy hides from who is no superuser would be missed as if they were gone: refused is better.
+    await client.query(`SELECT set_config('row_security', 'off', true) WHERE current_setting('is_superuser') = 'off'`);
     // The extended protocol takes one statement only: a second one could end the transaction that may not write.
     const statement: QueryArrayConfig & { queryMode: 'extended' } = { text: sql, rowMode: 'array', types: TEXT, queryMode: 'extended' };
     const { rows, fields } = await client.query<(string | null)[]>(statement);

@@ -112,8 +112,8 @@ async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { 
   const { points: all, unusable } = await provider.list();
   // Where there is no other, what is wrong with it is the answer.
   if (all.length === 0 && unusable[0]) throw unusable[0].failure;
-  // A backup's times are the source's clock, the instants that people give are ours. One that is complete after the instant to recover to cannot reach it.
-  const completeUntilMs = typeof recoveryPoint === 'object' ? Date.parse(before) + skewSeconds * 1000 : Infinity;
+  // A backup's times are the source's clock, the instants that people give are ours, where the provider does not take them for its own. One that is complete after the instant to recover to cannot reach it.
+  const completeUntilMs = typeof recoveryPoint === 'object' ? Date.parse(before) + (provider.takesInstantsAsGiven ? 0 : skewSeconds * 1000) : Infinity;
   const complete = all.filter((point) => Date.parse(point.completeAt) <= completeUntilMs);
   const usable = complete.filter(wasThere);
   if (usable.length === 0) {

@@ -92,6 +92,8 @@ export interface RecoveryProvider {
   readonly comparesWith: 'manifest' | 'living source';
   /** Whether only the host that planned can do what follows, or any worker. */
   readonly worksOn: 'its host' | 'any host';
+  /** An instant to recover to is the service's own, in which the source's commits are stamped, too. Left out where one that people give is turned into the source's. */
+  readonly takesInstantsAsGiven?: true;
   /** Where the copy is billed: by what prices, as far as they are configured. Left out where nothing is billed. */
   readonly bills?: { prices: Prices | undefined };
   /** The instant that is recovered to where another one is asked for: a service may know whole seconds only. Left out where each can be. */
@@ -113,8 +115,8 @@ export interface RecoveryProvider {
   preflight(plan: DrillPlan, signal: AbortSignal): Promise<Check[]>;
 
   openPlace(call: DrillPlaceCall, signal?: AbortSignal): Promise<void>;
-  /** Revokes the fence and destroys; returns what it destroyed. Refuses what is the source's. */
-  closePlace(call: DrillPlaceCall): Promise<string[]>;
+  /** Revokes the fence and destroys; returns what it destroyed. Refuses what is the source's. `signal` gives up what takes long. */
+  closePlace(call: DrillPlaceCall, signal?: AbortSignal): Promise<string[]>;
   provePlaceAbsent(call: DrillPlaceCall): Promise<AbsenceProof>;
 
   /** Brings a verified copy into the place; nothing runs yet. */

@@ -4,20 +4,26 @@ import type { AbsenceProof } from '../../contracts/ledger.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { ifThere, isNamed } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
-import { drillName, drillTags, isOfDrill, type DrillIdentity } from './drill-names.ts';
+import { copyParameters } from './copy-settings.ts';
+import { drillName, drillTags, type DrillIdentity } from './drill-names.ts';
+import { awaitOurGroup, deleteGroup, findGroup } from './drill-group.ts';
 import { findInstance, isSameIdentifier, requireOurs, sourceInstance } from './instance.ts';
 import { familyOfDefault, readGroup, setParameters } from './parameters.ts';
 import { isElsewhere, type RdsPlaces } from './where.ts';
 
-/** Parameters of the copy beside its source's: subscriptions that were restored with it would take over their publishers' slots. */
-const HARMLESS = [{ ParameterName: 'max_logical_replication_workers', ParameterValue: '0', ApplyMethod: 'pending-reboot' as const }];
+export interface OpenOptions {
+  /** Whether this attempt is still the one that opens it. */
+  signal?: AbortSignal | undefined;
+  /** Libraries that the copy may load, beside those that RDS loads by itself. */
+  preloadLibraries: readonly string[];
+}
 
 /**
  * Opens the fence: a parameter group of the drill's own, with the source's settings. RDS restores nothing into a group that is
  * not there, and removes none that is in use, so that whoever holds a fence that was revoked cannot create the copy any more.
- * The fence itself has none: `signal` says whether this attempt is still the one that opens it.
+ * The fence itself has none.
  */
-export async function openPlace({ source: there, drills }: RdsPlaces, provider: RdsProvider, drill: DrillIdentity, signal?: AbortSignal): Promise<void> {
+export async function openPlace({ source: there, drills }: RdsPlaces, provider: RdsProvider, drill: DrillIdentity, { signal, preloadLibraries }: OpenOptions): Promise<void> {
   const { sdk, client } = drills;
   const name = drillName(drill);
   const source = await sourceInstance(there, provider.instance);
@@ -36,7 +42,7 @@ export async function openPlace({ source: there, drills }: RdsPlaces, provider: 
   } catch (error) {
     if (!isNamed(error, 'DBParameterGroupAlreadyExists')) throw error;
     made = false;
-    await requireOurGroup(drills, name, drill);
+    await awaitOurGroup(drills, name, drill, signal);
   }
   try {
     signal?.throwIfAborted();
@@ -45,21 +51,31 @@ export async function openPlace({ source: there, drills }: RdsPlaces, provider: 
     if (made) await deleteGroup(drills, name, drill);
     throw error;
   }
-  await setParameters(drills, name, [...settings.parameters, ...HARMLESS]);
+  await setParameters(drills, name, [...settings.parameters, ...copyParameters(preloadLibraries)]);
 }
 
+/** Shorter than whoever asks for it waits. */
 const DELETING_MS = 9 * 60_000;
+
+/** `signal`: gives up, and leaves it to whoever asks next. */
+export interface CloseOptions { signal?: AbortSignal | undefined; withinMs?: number }
+
+/** When closing a place ends, one way or the other. */
+interface Until { endMs: number; signal: AbortSignal | undefined }
 
 /**
  * Deletes the copy with its backups, then the group that is the fence; as often as a predecessor that stalled makes it anew.
- * @throws ApplicationFailure `FENCED` where something has the copy's name that is not the drill's, after what is the drill's is gone
+ * @throws ApplicationFailure `FENCED` where something has the copy's name that is not the drill's, after what is the drill's is gone;
+ * `UNAVAILABLE` where that takes RDS longer
  */
-export async function closePlace(rds: Rds, provider: RdsProvider, drill: DrillIdentity): Promise<string[]> {
+export async function closePlace(rds: Rds, provider: RdsProvider, drill: DrillIdentity, { signal, withinMs = DELETING_MS }: CloseOptions = {}): Promise<string[]> {
   const name = drillName(drill);
   if (isSameIdentifier(provider.instance, name)) throw ApplicationFailure.nonRetryable(`the source ${provider.instance} has the name of this drill; nothing is done with it, nor with its parameter group`, 'FENCED');
   const destroyed = new Set<string>();
-  for (const end = Date.now() + DELETING_MS; Date.now() < end;) {
-    const copy = await destroyInstance(rds, provider, drill).catch(failureIfFenced);
+  const until = { endMs: Date.now() + withinMs, signal };
+  do {
+    signal?.throwIfAborted();
+    const copy = await destroyInstance(rds, provider, drill, until).catch(failureIfFenced);
     if (copy === 'deleted') destroyed.add(`RDS instance ${name}`);
     try {
       if (await deleteGroup(rds, name, drill)) destroyed.add(`parameter group ${name}`);
@@ -67,11 +83,20 @@ export async function closePlace(rds: Rds, provider: RdsProvider, drill: DrillId
     } catch (error) {
       if (!isNamed(error, 'InvalidDBParameterGroupState')) throw error;
       // In use: something was made in it between the two.
-      await sleep(provider.lookEvery);
+      await pause(provider, until);
     }
     if (typeof copy !== 'string') throw copy;
-  }
-  throw ApplicationFailure.create({ message: `RDS is still deleting ${name}`, type: 'UNAVAILABLE', nonRetryable: false });
+  } while (Date.now() < until.endMs);
+  throw stillDeleting(name);
+}
+
+function stillDeleting(name: string): ApplicationFailure {
+  return ApplicationFailure.create({ message: `RDS is still deleting ${name}`, type: 'UNAVAILABLE', nonRetryable: false });
+}
+
+/** Until the next look, and no longer than there is time. */
+async function pause({ lookEvery }: RdsProvider, { endMs, signal }: Until): Promise<void> {
+  await sleep(Math.max(0, Math.min(lookEvery, endMs - Date.now())), undefined, { signal });
 }
 
 function failureIfFenced(error: unknown): ApplicationFailure {
@@ -79,16 +104,7 @@ function failureIfFenced(error: unknown): ApplicationFailure {
   throw error;
 }
 
-/** Whether there was one. */
-async function deleteGroup(rds: Rds, name: string, drill: DrillIdentity): Promise<boolean> {
-  if (!await findGroup(rds, name)) return false;
-  await requireOurGroup(rds, name, drill);
-  // Gone by now: the reply to a call before was lost.
-  await ifThere(rds.client.send(new rds.sdk.DeleteDBParameterGroupCommand({ DBParameterGroupName: name })), 'DBParameterGroupNotFound');
-  return true;
-}
-
-async function destroyInstance(rds: Rds, provider: RdsProvider, drill: DrillIdentity): Promise<'deleted' | 'none'> {
+async function destroyInstance(rds: Rds, provider: RdsProvider, drill: DrillIdentity, until: Until): Promise<'deleted' | 'none'> {
   const { sdk, client } = rds;
   const name = drillName(drill);
   for (let existed = false; ; existed = true) {
@@ -102,7 +118,8 @@ async function destroyInstance(rds: Rds, provider: RdsProvider, drill: DrillIden
         if (!isNamed(error, 'InvalidDBInstanceState', 'DBInstanceNotFound')) throw error;
       });
     }
-    await sleep(provider.lookEvery);
+    if (Date.now() >= until.endMs) throw stillDeleting(name);
+    await pause(provider, until);
   }
 }
 
@@ -120,16 +137,4 @@ export async function provePlaceAbsent(rds: Rds, drill: DrillIdentity): Promise<
     ...(backups?.DBInstanceAutomatedBackups ?? []).map(() => `automated backups of ${name}`), ...(snapshots?.DBSnapshots ?? []).map(({ DBSnapshotIdentifier }) => `snapshot ${DBSnapshotIdentifier}`),
   ];
   return { at: new Date().toISOString(), looked: [`RDS instance ${name}`, `parameter group ${name}`, `automated backups and snapshots of ${name}`], found };
-}
-
-async function findGroup({ sdk, client }: Rds, name: string): Promise<{ arn: string } | undefined> {
-  const found = await ifThere(client.send(new sdk.DescribeDBParameterGroupsCommand({ DBParameterGroupName: name })), 'DBParameterGroupNotFound');
-  const [group] = found?.DBParameterGroups ?? [];
-  return group && { arn: group.DBParameterGroupArn ?? '' };
-}
-
-async function requireOurGroup(rds: Rds, name: string, drill: DrillIdentity): Promise<void> {
-  const group = await findGroup(rds, name);
-  const tags = group && (await rds.client.send(new rds.sdk.ListTagsForResourceCommand({ ResourceName: group.arn }))).TagList;
-  if (!isOfDrill(tags, drill)) throw ApplicationFailure.nonRetryable(`the parameter group "${name}" is not this run's: it lacks its tags, so nothing is done with it`, 'FENCED');
 }

@@ -11,6 +11,7 @@ import { systemIdentifierOf } from '../dr-test/other-cluster.ts';
 import type { LostCommits, RecoveryProvider } from '../dr-test/provider.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
 import { lastCommitUntil, lostByStamps } from './commit-stamps.ts';
+import { requireCopySettings } from './copy-settings.ts';
 import { drillName, RESTORED_TAG, tagValue, type DrillIdentity } from './drill-names.ts';
 import { drillPassword } from './drill-password.ts';
 import { drawPoint } from './draw-point.ts';
@@ -22,15 +23,16 @@ import { findPoint, instantOfId, listPoints, refuseSecondElsewhere, restoreWindo
 import { checkRds } from './preflight.ts';
 import { restoreInstance } from './restore-instance.ts';
 import { findGroups, isolationOf, judgeGroups } from './security-groups.ts';
+import { describeHardware } from './storage.ts';
 import { describeAccess, drillAccess, isElsewhere, openPlaces, type RdsPlaces } from './where.ts';
 
 /** How long restores of a database took, in milliseconds, newest first. */
 export type EarlierRestores = (database: string) => Promise<number[]>;
 
-interface RdsDependencies { settings: Pick<DatabaseSettings, 'connection'>; provider: RdsProvider; earlierRestores: EarlierRestores; database: string; network: Configuration['drills']['network'] }
+interface RdsDependencies { settings: Pick<DatabaseSettings, 'connection'>; provider: RdsProvider; earlierRestores: EarlierRestores; database: string; network: Configuration['drills']['network']; preloadLibraries?: Configuration['drills']['preloadLibraries'] }
 
 /** Databases that RDS keeps: it restores them into instances of their own, which cannot be stopped on the way. */
-export function rdsProvider({ settings: { connection }, provider, earlierRestores, database, network }: RdsDependencies): RecoveryProvider {
+export function rdsProvider({ settings: { connection }, provider, earlierRestores, database, network, preloadLibraries = [] }: RdsDependencies): RecoveryProvider {
   const layout = layoutOf(provider);
   /** One call, or several, with what is wrong in words. */
   const asking = async <T>(doing: string, ask: (rds: RdsPlaces) => Promise<T>): Promise<T> => {
@@ -66,6 +68,8 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     kind: provider.kind,
     comparesWith: 'living source',
     worksOn: 'any host',
+    // RDS restores by the clock that it stamps commits with.
+    takesInstantsAsGiven: true,
     bills: { prices: provider.drill.prices },
     reaches(time) {
       refuseSecondElsewhere(provider, time);
@@ -84,8 +88,8 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     limits: () => asking('looking at the source instance', async (rds) => limitsOf(await sourceInstance(rds.source, provider.instance))),
     preflight: (plan) => asking('looking whether RDS can restore', (rds) => checkRds(rds, { provider, pointId: plan.recoveryPoint.id, network })),
 
-    openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), signal)),
-    closePlace: (call) => asking('removing the copy', (rds) => closePlace(rds.drills, provider, identityOf(call))),
+    openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), { signal, preloadLibraries })),
+    closePlace: (call, signal) => asking('removing the copy', (rds) => closePlace(rds.drills, provider, identityOf(call), { signal })),
     provePlaceAbsent: (call) => asking('proving that the copy is gone', (rds) => provePlaceAbsent(rds.drills, identityOf(call))),
 
     restore: (drill, plan, { signal, onProgress }) => asking('restoring', async (rds) => {
@@ -95,14 +99,15 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
       // People may have thought for hours since the pre-flight.
       judgeGroups(await isolationIn(provider.drill.securityGroups), network);
       const { instance: copy, unheard } = await restoreInstance({
-        rds: rds.drills, provider, drill: identityOf(drill), what: asked ? { time: asked } : { snapshot: drill.recoveryPointId }, restored: asked ?? new Date(plan.recoveryPoint.takenAt), source, expiresAt: new Date(Date.now() + plan.creates.leaseMs), password,
+        rds: rds.drills, provider, drill: identityOf(drill), what: asked ? { time: asked } : { snapshot: drill.recoveryPointId }, restored: asked ?? new Date(plan.recoveryPoint.takenAt), source, gib: plan.recoveryPoint.sizeBytes / 2 ** 30, expiresAt: new Date(Date.now() + plan.creates.leaseMs), password,
         earlierMs: await earlierRestores(database), address: (instance) => configOf(instance.Endpoint, instance.MasterUsername ?? '', password)(connection.database),
         events: provider.events && instanceEvents({ open: () => sqsClient(drillAccess(provider)), queueUrl: provider.events.queueUrl, identifier: drillName(drill) }), signal, onProgress,
       });
+      await withClient(configOf(copy.Endpoint, copy.MasterUsername ?? '', password)(connection.database), (client) => requireCopySettings(client, preloadLibraries), signal);
       // Of what RDS says that the copy is in, and not of what was asked for.
       const isolation = await isolationIn((copy.VpcSecurityGroups ?? []).map(({ VpcSecurityGroupId = '' }) => VpcSecurityGroupId));
       judgeGroups(isolation, network);
-      return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${copy.DBInstanceClass}${unheard === undefined ? '' : `; it was looked at only, since its events could not be heard: ${unheard}`}`, isolation };
+      return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${describeHardware(copy)}${unheard === undefined ? '' : `; it was looked at only, since its events could not be heard: ${unheard}`}`, isolation };
     }),
 
     recoverTo: () => Promise.reject(ApplicationFailure.nonRetryable('RDS stops at no position', 'PREFLIGHT')),

@@ -9,7 +9,9 @@ import type { ActivityProgress } from '../temporal/long-activity.ts';
 import { awaitReady, HOST_CLOCK, type EventSource } from '../waiting/await-ready.ts';
 import { lookSchedule } from '../waiting/look-schedule.ts';
 import { BEGUN_TAG, drillName, drillTags, tagValue, type DrillIdentity } from './drill-names.ts';
+import { failureOfState } from './failed-restore.ts';
 import { findInstance, recentEvents, requireOurs } from './instance.ts';
+import { chooseStorage } from './storage.ts';
 
 export interface RestoreInstance {
   rds: Rds;
@@ -20,6 +22,8 @@ export interface RestoreInstance {
   /** The instant whose contents that has. */
   restored: Date;
   source: Sdk.DBInstance;
+  /** Of what is restored. */
+  gib: number;
   expiresAt: Date;
   password: string;
   /** How long earlier ones took. */
@@ -31,8 +35,6 @@ export interface RestoreInstance {
   onProgress: (progress: ActivityProgress) => void;
 }
 
-/** What an instance never gets out of by itself. */
-const FAILED = /^(failed|storage-full|incompatible-.*|inaccessible-encryption-credentials.*|restore-error|insufficient-capacity)$/;
 /** RDS tells that a copy was restored some time before it is available: looks follow in the half minute after that. */
 const AFTER_NEWS_MS = [0, 1_000, ...Array.from({ length: 15 }, () => 2_000)];
 /** The state of what no look has found. */
@@ -40,6 +42,8 @@ const UNSEEN = 'unknown';
 /** A new password takes RDS some seconds. */
 const PASSWORD_MS = 10 * 60_000;
 const PASSWORD_LOOK_MS = 500;
+/** It is asked for again after this: soon where RDS did not take it, later where it did. */
+const PASSWORD_AGAIN_MS = { refused: 2_000, taken: 60_000 };
 
 /** `unheard`: why its events could not be listened to, so that it was looked at only; undefined where they could, or none were to be. */
 export interface RestoredInstance { instance: Sdk.DBInstance; unheard: string | undefined }
@@ -60,10 +64,10 @@ export async function restoreInstance(input: RestoreInstance): Promise<RestoredI
   return restored;
 }
 
-async function create({ rds: { sdk, client }, provider, drill, what, restored, source, expiresAt, signal }: RestoreInstance, identifier: string): Promise<void> {
+async function create({ rds: { sdk, client }, provider, drill, what, restored, source, gib, expiresAt, signal }: RestoreInstance, identifier: string): Promise<void> {
   const { drill: settings } = provider;
   const common = {
-    DBInstanceClass: settings.instanceClass ?? source.DBInstanceClass, DBSubnetGroupName: settings.subnetGroup, VpcSecurityGroupIds: settings.securityGroups, DBParameterGroupName: identifier,
+    DBInstanceClass: settings.instanceClass ?? source.DBInstanceClass, ...chooseStorage(settings.storage, source, gib), DBSubnetGroupName: settings.subnetGroup, VpcSecurityGroupIds: settings.securityGroups, DBParameterGroupName: identifier,
     PubliclyAccessible: false, MultiAZ: false, DeletionProtection: false, AutoMinorVersionUpgrade: false, BackupRetentionPeriod: 0, CopyTagsToSnapshot: false,
     Tags: drillTags(drill, { restored, begunAt: new Date(), expiresAt }),
   };
@@ -87,13 +91,14 @@ async function untilAvailable({ rds, provider, drill, earlierMs, events, signal,
       if (instance) requireOurs(instance, drill, provider.instance);
       const status = instance?.DBInstanceStatus ?? UNSEEN;
       onProgress({ phase: `RDS says: ${status}${unheard === undefined ? '' : `; its events are not heard: ${unheard}`}`, bytesDone: instance?.PercentProgress === undefined ? 0 : Number(instance.PercentProgress), bytesTotal: 100 });
-      if (FAILED.test(status)) throw ApplicationFailure.nonRetryable(`RDS could not restore: the copy is ${status}${await recentEvents(rds, identifier).then((said) => (said === '' ? '' : ` (${said})`))}`, 'RECOVERY_FAILED');
+      const failure = failureOfState(status);
+      if (failure !== undefined) throw ApplicationFailure.nonRetryable(`RDS could not restore: the copy is ${status}${await recentEvents(rds, identifier).then((said) => (said === '' ? '' : ` (${said})`))}${failure === 'RECOVERY_FAILED' ? '' : '; that is of where the copy was to run, and says nothing of the backup'}`, failure);
       if (status === 'deleting') throw ApplicationFailure.nonRetryable('the copy is being deleted: its place is closed', 'FENCED');
       return { isReady: status === 'available' && instance?.Endpoint?.Address !== undefined, state: instance, beganAtMs: begun === undefined ? undefined : Date.parse(begun) };
     },
     patience: {
       ms: patience,
-      over: (instance) => ApplicationFailure.nonRetryable(`RDS has not made the copy available within ${Math.round(patience / 60_000)} minutes (it is ${instance?.DBInstanceStatus ?? UNSEEN}); look at its events, or raise provider.drill.patience`, 'RECOVERY_FAILED'),
+      over: (instance) => ApplicationFailure.nonRetryable(`RDS has not made the copy available within ${Math.round(patience / 60_000)} minutes (it is ${instance?.DBInstanceStatus ?? UNSEEN}); look at its events, or raise provider.drill.patience`, 'UNAVAILABLE'),
     },
     schedule: lookSchedule({ earlierMs, everyMs: provider.lookEvery }),
     events, afterNewsMs: AFTER_NEWS_MS, onEventsLost: (cause) => { unheard = cause instanceof Error ? cause.message : String(cause); },
@@ -102,12 +107,25 @@ async function untilAvailable({ rds, provider, drill, earlierMs, events, signal,
   return { instance: ready as Sdk.DBInstance, unheard };
 }
 
-/** Asked for until it opens the copy: RDS says that it is available before it begins, and afterwards. */
-async function setPassword({ rds: { sdk, client }, password, address, signal }: RestoreInstance, identifier: string, instance: Sdk.DBInstance): Promise<void> {
+/**
+ * Asked for until it opens the copy: RDS says that it is available before it begins, and afterwards. While it is busy it takes none:
+ * with this very one, whose reply was lost, or with something else, after which it is asked again.
+ */
+async function setPassword({ rds, password, address, signal }: RestoreInstance, identifier: string, instance: Sdk.DBInstance): Promise<void> {
+  const { sdk, client } = rds;
   const config = address(instance);
   const opens = () => withClient(config, (connected) => connected.query('SELECT'), signal).then(() => true, () => false);
+  const ask = () => client.send(new sdk.ModifyDBInstanceCommand({ DBInstanceIdentifier: identifier, MasterUserPassword: password, ApplyImmediately: true }), { abortSignal: signal }).then(() => PASSWORD_AGAIN_MS.taken, (error: unknown) => {
+    if (!isNamed(error, 'InvalidDBInstanceState')) throw error;
+    return PASSWORD_AGAIN_MS.refused;
+  });
   if (await opens()) return;
-  await client.send(new sdk.ModifyDBInstanceCommand({ DBInstanceIdentifier: identifier, MasterUserPassword: password, ApplyImmediately: true }), { abortSignal: signal });
-  for (const end = Date.now() + PASSWORD_MS; Date.now() < end; await sleep(PASSWORD_LOOK_MS, undefined, { signal })) if (await opens()) return;
+  let askAt = Date.now() + await ask();
+  for (const end = Date.now() + PASSWORD_MS; Date.now() < end; await sleep(PASSWORD_LOOK_MS, undefined, { signal })) {
+    if (await opens()) return;
+    if (Date.now() < askAt) continue;
+    const isFree = (await findInstance(rds, identifier, signal))?.DBInstanceStatus === 'available';
+    askAt = Date.now() + (isFree ? await ask() : PASSWORD_AGAIN_MS.refused);
+  }
   throw ApplicationFailure.nonRetryable(`the copy cannot be connected to at ${instance.Endpoint?.Address}:${instance.Endpoint?.Port} with the password that was set; look whether its security groups let this worker in`, 'PREFLIGHT');
 }

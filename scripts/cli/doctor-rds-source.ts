@@ -2,6 +2,7 @@ import { type Client, escapeIdentifier } from 'pg';
 import { numberingOf } from '../../activities/postgres/numbering.ts';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import type { Findings } from './doctor-finding.ts';
+import { examineMaster } from './doctor-rds-master.ts';
 import { examineDatabases, examineWal, withSource } from './doctor-source.ts';
 
 /** Connects to a source that RDS runs and looks at what manifests and counting need of it. RDS archives by itself, and has no files for us. */
@@ -9,6 +10,7 @@ export async function examineRdsSource(settings: DatabaseSettings, findings: Fin
   await withSource(settings, findings, async (client) => {
     await examineWal(client, findings, 'set rds.logical_replication = 1 in the parameter group of the source, and reboot it');
     await examineRole(client, findings);
+    if (settings.provider.kind === 'rds') await examineMaster(client, settings.provider, findings);
     await examineDatabases(client, findings);
     const { keepsTimes } = await numberingOf(client);
     if (keepsTimes) findings.ok('track_commit_timestamp', 'is on: lost transactions can be counted');

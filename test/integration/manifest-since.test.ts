@@ -42,8 +42,8 @@ async function open(directory: string): Promise<Server> {
   return server;
 }
 
-const compare = (living = true): Promise<ComparisonResult> => compareSince({
-  connect: (database) => copy.config(database), source: living ? { connect: (database) => source.config(database), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } } : null,
+const compare = (living = true, user?: string): Promise<ComparisonResult> => compareSince({
+  connect: (database) => ({ ...copy.config(database), ...(user === undefined ? {} : { user }) }), source: living ? { connect: (database) => source.config(database), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } } : null,
   manifest, database: 'postgres', connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
 });
 const named = ({ differences }: ComparisonResult) => differences.map((difference) => ('table' in difference ? difference.table : 'identity' in difference ? difference.identity : difference.sequence)).toSorted();
@@ -72,6 +72,20 @@ describe('a sound copy, while its source is written to', () => {
     expect(result.coverage).toMatchObject({ bySource: 0, changedSince: 0 });
     expect(result.coverage!.unknown).toBeGreaterThan(1_000);
     expect(openOf(result)).toContain('index public.journal_account');
+    // Of rows, too, table by table.
+    const open = openOf(result).flatMap((what) => /^(\d+) of \d+ rows of public\.accounts$/.exec(what)?.slice(1) ?? []);
+    expect(open.map(Number)).toEqual([expect.any(Number)]);
+    expect(openOf(result)).toContain('100 of 100 rows of public.made_since');
+    expect(result.uncompared).toContainEqual({ table: 'public.made_since', rows: 100 });
+  });
+
+  it('has no differences where who reads it may not read all of it: that is open, with what to grant', async () => {
+    await onCopy(`CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader; REVOKE SELECT ON everything FROM reader`);
+    const { differences, notVerified } = await compare(true, 'reader');
+    await onCopy('DROP OWNED BY reader; DROP ROLE reader');
+    expect(differences).toEqual([]);
+    const refused = notVerified.filter(({ why, byDesign }) => !byDesign && why.includes('grant that user')).map(({ what }) => what);
+    expect(refused).toEqual(expect.arrayContaining(['definitions and privileges', expect.stringMatching(/^\d+ of \d+ rows of public\.everything$/), expect.stringMatching(/^position of sequence public\./)]));
   });
 });
 

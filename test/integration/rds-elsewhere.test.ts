@@ -85,7 +85,7 @@ async function wholeDrill(place: Place, id: string): Promise<void> {
   const address = await provider.address(ref);
   const settled = await withClient(address('shop'), async (client) => (await client.query<{ answer: number; stamps: string; work: string; workers: string }>(`SELECT answer, current_setting('track_commit_timestamp') AS stamps, current_setting('work_mem') AS work, current_setting('max_logical_replication_workers') AS workers FROM public.t`)).rows);
   expect(settled).toEqual([{ answer: 42, stamps: 'on', work: '4MB', workers: '0' }]);
-  expect((await place.rds.send(new DescribeDBParametersCommand({ DBParameterGroupName: name }))).Parameters).toHaveLength(22);
+  expect((await place.rds.send(new DescribeDBParametersCommand({ DBParameterGroupName: name }))).Parameters).toHaveLength(23);
   expect((await provider.provePlaceAbsent(ref)).found).toHaveLength(2);
   expect(await provider.closePlace(ref)).toEqual([`RDS instance ${name}`, `parameter group ${name}`]);
   expect((await provider.provePlaceAbsent(ref)).found).toEqual([]);

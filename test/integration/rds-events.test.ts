@@ -37,7 +37,7 @@ describe('a restore whose events come to a queue', { retry: 2 }, () => {
   it.each([false, true])('is noticed within 2 s of its event, and its messages are removed (raw delivery: %s)', async (raw) => {
     const events = await queue({ raw });
     const drill = drills.drill({ lookEvery: SELDOM, events: { queueUrl: events.queueUrl } });
-    expect((await restored(drill)).made).toBe(`RDS instance ${drill.name}, db.t4g.micro`);
+    expect((await restored(drill)).made).toBe(`RDS instance ${drill.name}, db.t4g.micro, 20 GiB of gp2`);
     const late = await lateMs(drill, 'available', 'DB instance created');
     console.log(`noticed ${late} ms after its event, by ${await calls('DescribeDBInstances')} looks`);
     expect(late).toBeLessThanOrEqual(IN_TIME_MS);
@@ -49,7 +49,7 @@ describe('a restore whose events come to a queue', { retry: 2 }, () => {
     const events = await queue();
     const drill = drills.drill({ lookEvery: SELDOM, events: { queueUrl: events.queueUrl } });
     await drills.lab.control.failNextRestore({ status: 'incompatible-network', reason: 'no addresses are left.' });
-    await expect(restored(drill)).rejects.toMatchObject({ type: 'RECOVERY_FAILED', nonRetryable: true, message: expect.stringContaining('no addresses are left') as string });
+    await expect(restored(drill)).rejects.toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringContaining('no addresses are left') as string });
     expect(await lateMs(drill, 'incompatible-network', 'no addresses are left')).toBeLessThanOrEqual(IN_TIME_MS);
     await drill.close();
   }, 60_000);
@@ -102,7 +102,7 @@ describe('a restore whose events cannot be heard', () => {
     if (denied) await drills.lab.control.fault({ kind: 'denied', service: 'sqs', action: denied });
     const drill = drills.drill({ lookEvery: '1s', events: { queueUrl: denied ? events.queueUrl : `${events.queueUrl}-gone` } });
     const begun = Date.now();
-    expect((await restored(drill)).made).toMatch(/^RDS instance \S+, db\.t4g\.micro; it was looked at only, since its events could not be heard: .*(not exist|not authorized to perform)/);
+    expect((await restored(drill)).made).toMatch(/^RDS instance \S+, db\.t4g\.micro, 20 GiB of gp2; it was looked at only, since its events could not be heard: .*(not exist|not authorized to perform)/);
     expect(Date.now() - begun).toBeLessThan(15_000);
     expect(await calls('ReceiveMessage')).toBeLessThanOrEqual(2);
     await drill.close();

@@ -45,6 +45,8 @@ describe('the AWS lab refuses as RDS does', () => {
     expect(await refusal(restore({ DBSnapshotIdentifier: 'none' }))).toBe('DBSnapshotNotFound');
     expect(await refusal(restore({ DBInstanceIdentifier: 'source' }))).toBe('DBInstanceAlreadyExists');
     expect(await refusal(restore({ AllocatedStorage: 10 }))).toBe('InvalidParameterValue');
+    expect(await refusal(restore({ StorageType: 'gp3', Iops: 3000 }))).toBe('InvalidParameterCombination');
+    expect(await refusal(restore({ StorageType: 'io1' }))).toBe('InvalidParameterCombination');
   });
 
   it('a second instance of the same name, and a password that RDS would not take', async () => {
@@ -74,12 +76,12 @@ describe('the AWS lab refuses as RDS does', () => {
 });
 
 describe('a restored instance of the AWS lab', () => {
-  it('inherits class, storage, master user and retention, and no tags, groups and protection', async () => {
+  it('inherits class, size of storage, master user and retention, and no type of storage, tags, groups and protection', async () => {
     expect(await ask(source, `SELECT current_setting('track_commit_timestamp')`)).toBe('on');
     await restore({ DBInstanceIdentifier: 'plain' });
     const copy = await untilInstance(rds, 'plain');
     expect(copy).toMatchObject({
-      DBInstanceClass: 'db.t4g.micro', AllocatedStorage: 20, MasterUsername: MASTER.name, BackupRetentionPeriod: 7, TagList: [], DeletionProtection: false,
+      DBInstanceClass: 'db.t4g.micro', AllocatedStorage: 20, MasterUsername: MASTER.name, BackupRetentionPeriod: 7, TagList: [], DeletionProtection: false, StorageType: 'gp3',
       DBParameterGroups: [{ DBParameterGroupName: 'default.postgres18' }],
     });
     expect(copy.DbiResourceId).not.toBe(source.DbiResourceId);

@@ -35,4 +35,26 @@ describe('a comparison without differences', () => {
   ])('%s claims no more than that', (_what, over, name, detail) => {
     expect(comparisonChecks(result(over))).toEqual([{ name, outcome: 'passed', detail }]);
   });
+
+  describe('with a living source', () => {
+    const coverage = (over: Partial<NonNullable<ComparisonResult['coverage']>>) => ({ coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0, ...over }, takenAt: '2026-11-30T00:00:00.000Z' });
+    const said = (over: Partial<ComparisonResult>) => comparisonChecks(result(over)).map(({ name, outcome }) => `${name} ${outcome}`);
+
+    it('has passed, but for tables with rows of which not one was compared', () => {
+      expect(said({ ...coverage({ byManifest: 30, unknown: 7 }), uncompared: [] })).toEqual(['contents of shop passed']);
+      expect(said({ ...coverage({ bySource: 30, changedSince: 1 }), uncompared: [{ table: 'public.beats', rows: 1 }] })).toEqual(['contents of shop passed', 'table public.beats skipped']);
+      const many = Array.from({ length: 22 }, (_, index) => ({ table: `public.t${index}`, rows: 1 }));
+      expect(said({ ...coverage({ bySource: 30, unknown: 22 }), uncompared: many }).slice(20)).toEqual(['table public.t19 skipped', 'contents of shop skipped']);
+    });
+
+    it('has not passed where not one row was compared', () => {
+      expect(said({ ...coverage({ unknown: 7 }), uncompared: [{ table: 'public.orders', rows: 7 }] })).toEqual(['contents of shop skipped', 'table public.orders skipped']);
+      expect(said({ ...coverage({}), uncompared: [] })).toEqual(['contents of shop passed']);
+    });
+
+    it('says also beside differences what was not compared', () => {
+      const differences: ComparisonResult['differences'] = [{ kind: 'catalog', object: 'index', identity: 'i', change: 'missing' }];
+      expect(said({ ...coverage({ unknown: 7 }), equal: false, differences, uncompared: [{ table: 'public.orders', rows: 7 }] })).toEqual(['index i failed', 'table public.orders skipped']);
+    });
+  });
 });

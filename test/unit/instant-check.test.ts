@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { connectionSchema } from '../../contracts/configuration.ts';
-import { checkInstant } from '../../activities/dr-test/instant-check.ts';
+import { askedInstant, checkInstant } from '../../activities/dr-test/instant-check.ts';
 import type { LostCommits } from '../../activities/dr-test/provider.ts';
 
 const time = '2026-11-21T12:05:00.000Z';
@@ -30,4 +30,21 @@ test.each([
 
 test('where recovery stopped before a later commit, or no instant was asked for, there is nothing to ask', async () => {
   for (const over of [{ stoppedBeforeLater: true }, { recoverTo: null }]) expect(await check({ commits: 3 }, over)).toEqual({ checks: [], asked: [] });
+});
+
+test.each([
+  ["by the source's clock, which is ahead", undefined, '2026-11-21T12:05:02.000Z'],
+  ['as it was given, where the service keeps the time', true, time],
+] as const)('an instant is judged %s', async (_what, takesInstantsAsGiven, expected) => {
+  const provider = takesInstantsAsGiven ? { takesInstantsAsGiven } : {};
+  const plan = { recoverTo: { time }, source: { lsn: '0/1', systemIdentifier: '1', clockSkewSeconds: 2 }, sourceSilence: null };
+  expect(askedInstant(plan, provider)).toEqual(new Date(expected));
+  const asked: Date[] = [];
+  const checks = await checkInstant({ drill: { owner: { workflowId: 'w', firstExecutionRunId: 'r' } } as never, plan: plan as never, recovered: { endLsn: '0/1', lastCommitAt: time, stoppedBeforeLater: false, replaySeconds: 0, promotionSeconds: 0, repeatedSeconds: 0 } }, {
+    // Nobody listens there.
+    settings: { connection: connectionSchema.parse({ host: '127.0.0.1', port: 1 }) }, resolvePassword: () => Promise.resolve(undefined), signal: new AbortController().signal,
+    provider: { ...provider, find: () => Promise.resolve({ systemIdentifier: null } as never), lostCommits: (_drill, { until }) => { asked.push(until); return Promise.resolve({ commits: until.toISOString() === time ? 0 : 3, maintenance: 0, lastCommitAt: null, knownFrom: 'disk', unread: null }); } },
+  });
+  expect(asked).toEqual([new Date(expected)]);
+  expect(checks).toMatchObject([{ outcome: takesInstantsAsGiven ? 'passed' : 'skipped' }]);
 });

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { Obstacle } from '../../activities/manifest/since/compare-rows.ts';
 import { matchTuples } from '../../activities/manifest/since/match-tuples.ts';
+import { rowsNotVerified, uncomparedTables, type TableRows } from '../../activities/manifest/since/not-compared.ts';
 import { compareThreeWay } from '../../activities/manifest/since/three-way.ts';
 import type { CatalogObject } from '../../contracts/manifest.ts';
 
@@ -42,5 +44,24 @@ describe('definitions', () => {
     ['otherwise than the manifest, where the source does not answer', { a: '1', b: '1' }, { a: '2' }, null, [[], ['index a', 'index b'], 0]],
   ] as const)('%s', (_what, manifest, copy, source, expected) => {
     expect(differing(manifest, copy, source)).toEqual(expected);
+  });
+});
+
+describe('rows that were not compared', () => {
+  const table = (name: string, coverage: Partial<TableRows['coverage']>, ...obstacles: Obstacle[]): TableRows => ({ name, coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0, ...coverage }, differences: [], obstacles: new Set(obstacles) });
+  const said = (...tables: TableRows[]) => rowsNotVerified('shop', tables).map(({ what, why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(/[,;(]/)[0]}`);
+  const compared = table('compared', { byManifest: 5, bySource: 5, changedSince: 5 });
+
+  it.each([
+    ['none, where all was compared, or some', [compared, table('empty', {})], [], []],
+    ['those of a table that the source has rewritten since', [compared, table('orders', { byManifest: 3, unknown: 7 }, 'another file')], ['open: 7 of 10 rows of orders: the source has rewritten or altered the table since '], []],
+    ['those that differ where no source answers', [compared, table('orders', { unknown: 7 }, 'no source')], ['open: 7 of 7 rows of orders: they are not as the manifest has them'], ['orders']],
+    ['those that the copy does not show, however many', [compared, table('tenants', {}, 'copy not readable')], ['open: contents of tenants: the user as whom the copy is read may not read it there '], ['tenants']],
+    ['those of a table that the source has no more', [compared, table('old', { unknown: 2 }, 'not at the source')], ['open: 2 of 2 rows of old: the source has dropped or renamed the table since'], ['old']],
+    ['those of a table of which each was changed since, which nothing has any more', [compared, table('beats', { changedSince: 1 })], ['by design: all 1 rows of beats: the source has changed or deleted each of them since the instant of the copy'], ['beats']],
+    ['all, where that is so of all tables', [table('beats', { changedSince: 1 }), table('empty', {})], ['by design: all 1 rows of beats: the source has changed or deleted each of them since the instant of the copy', 'open: contents of tables: not one of the 1 rows could be compared'], ['beats']],
+  ])('are %s', (_what, tables, entries, names) => {
+    expect(said(...tables)).toEqual(entries);
+    expect(uncomparedTables(tables).map(({ table: name }) => name)).toEqual(names);
   });
 });

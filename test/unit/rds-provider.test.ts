@@ -1,11 +1,15 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { explainAws, isNamed } from '../../activities/aws/failures.ts';
 import { drillName, drillTags, isOfDrill } from '../../activities/rds-provider/drill-names.ts';
 import { drillPassword } from '../../activities/rds-provider/drill-password.ts';
+import { failureOfState } from '../../activities/rds-provider/failed-restore.ts';
 import { instantOfId } from '../../activities/rds-provider/points.ts';
+import { chooseStorage, describeHardware } from '../../activities/rds-provider/storage.ts';
+import { rdsProviderSchema } from '../../contracts/rds.ts';
 
 const drill = { owner: { workflowId: 'dr-test/shop/1', firstExecutionRunId: 'a' }, fence: 7, database: 'shop' };
 
@@ -58,16 +62,53 @@ describe('what AWS answers', () => {
     [error('AccessDenied'), 'CONFIGURATION', true], [error('ExpiredTokenException'), 'CONFIGURATION', true], [error('Throttling', 400), 'UNAVAILABLE', false], [error('Odd', 503), 'UNAVAILABLE', false],
     [error('InstanceQuotaExceededFault', 400), 'PREFLIGHT', true], [error('DBSubnetGroupNotFoundFault', 404), 'CONFIGURATION', true], [error('InsufficientDBInstanceCapacityFault', 400), 'UNAVAILABLE', false],
     [Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), 'UNAVAILABLE', false],
+    // Of SQS.
+    [error('RequestThrottled', 403), 'UNAVAILABLE', false], [error('OverLimit', 403), 'UNAVAILABLE', false], [error('KmsThrottled', 400), 'UNAVAILABLE', false],
+    // Busy with something else, which passes; and a network that is not as it should be, which does not.
+    [error('InvalidDBInstanceState', 400), 'UNAVAILABLE', false], [error('InvalidDBSnapshotStateFault', 400), 'UNAVAILABLE', false], [error('InvalidDBParameterGroupState', 400), 'UNAVAILABLE', false],
+    [error('InvalidVPCNetworkStateFault', 400), 'CONFIGURATION', true],
   ] as const)('%s is %s, final: %s', (given, type, nonRetryable) => {
     expect(explainAws(given, 'restoring')).toMatchObject({ type, nonRetryable, message: expect.stringMatching(/^restoring: AWS /) as string });
   });
 
-  it('and nobody knows stays as it is', () => {
-    const odd = error('Odd', 400);
-    expect(explainAws(odd, 'restoring')).toBe(odd);
+  it('and nobody knows stays as it is, and so does what was given up', () => {
+    for (const odd of [error('Odd', 400), Object.assign(error('AbortError'), { code: 'ABORT_ERR' })]) expect(explainAws(odd, 'restoring')).toBe(odd);
+    const why = ApplicationFailure.retryable('another one is at work', 'UNAVAILABLE');
+    expect(explainAws(Object.assign(error('AbortError'), { code: 'ABORT_ERR', cause: why }), 'restoring')).toBe(why);
   });
 
   it('is told by its name, with or without Fault', () => {
     expect([isNamed(error('DBInstanceNotFoundFault'), 'DBInstanceNotFound'), isNamed(error('DBInstanceNotFound'), 'DBInstanceNotFound'), isNamed(error('Other'), 'DBInstanceNotFound'), isNamed('x', 'x')]).toEqual([true, true, false, false]);
+  });
+});
+
+it.each([
+  ['failed', 'RECOVERY_FAILED'], ['incompatible-restore', 'RECOVERY_FAILED'], ['restore-error', 'RECOVERY_FAILED'], ['storage-full', 'DISK_FULL'],
+  ['incompatible-network', 'PREFLIGHT'], ['incompatible-parameters', 'PREFLIGHT'], ['incompatible-option-group', 'PREFLIGHT'], ['insufficient-capacity', 'PREFLIGHT'],
+  ['inaccessible-encryption-credentials', 'PREFLIGHT'], ['inaccessible-encryption-credentials-recoverable', 'PREFLIGHT'], ['available', undefined], ['storage-optimization', undefined],
+])('a copy that is %s is a failure of type %s', (status, type) => {
+  expect(failureOfState(status)).toBe(type);
+});
+
+describe('the storage of a copy', () => {
+  it.each([
+    ["the source's", undefined, { StorageType: 'gp2' }, 20, { StorageType: 'gp2' }],
+    ["the source's, with its IOPS", undefined, { StorageType: 'io1', Iops: 3000 }, 20, { StorageType: 'io1', Iops: 3000 }],
+    ["the source's, without what RDS chooses for so small a one", undefined, { StorageType: 'gp3', Iops: 3000, StorageThroughput: 125 }, 399, { StorageType: 'gp3' }],
+    ["the source's, with all that it has", undefined, { StorageType: 'gp3', Iops: 12_000, StorageThroughput: 500 }, 400, { StorageType: 'gp3', Iops: 12_000, StorageThroughput: 500 }],
+    ['what is configured', { type: 'gp3', iops: 13_000, throughput: 600 }, { StorageType: 'io2', Iops: 20_000 }, 500, { StorageType: 'gp3', Iops: 13_000, StorageThroughput: 600 }],
+    ['what RDS chooses, where it does not say what the source has', undefined, {}, 20, {}],
+  ] as const)('is %s', (_what, configured, source, gib, chosen) => {
+    expect(chooseStorage(configured, source, gib)).toEqual(chosen);
+  });
+
+  it('is said with what it was chosen for', () => {
+    expect(describeHardware({ DBInstanceClass: 'db.t4g.large', AllocatedStorage: 500, StorageType: 'gp3', Iops: 12_000, StorageThroughput: 500 })).toBe('db.t4g.large, 500 GiB of gp3, 12000 IOPS, 500 MiB/s');
+    expect(describeHardware({ DBInstanceClass: 'db.t4g.micro', AllocatedStorage: 20, StorageType: 'gp2' })).toBe('db.t4g.micro, 20 GiB of gp2');
+  });
+
+  it.each([[{ type: 'gp2' }, true], [{ type: 'gp3', iops: 12_000, throughput: 500 }, true], [{ type: 'io2' }, false], [{ type: 'gp2', iops: 3_000 }, false], [{ type: 'io1', iops: 3_000, throughput: 125 }, false], [{ type: 'ssd' }, false]])('can be configured as %j: %s', (storage, isTaken) => {
+    const configured = { kind: 'rds', instance: 'prod', access: { region: 'eu-central-1' }, repository: '/manifests', drill: { subnetGroup: 'drills', securityGroups: ['sg-1'], passwordKeyFile: '/key', storage } };
+    expect(rdsProviderSchema.safeParse(configured).success).toBe(isTaken);
   });
 });

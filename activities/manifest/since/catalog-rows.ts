@@ -9,10 +9,14 @@ const OF_EACH_SERVER: readonly string[] = ['pg_statistic', 'pg_statistic_ext_dat
 /** Kinds of object that are in a catalog which not everybody may read. */
 const HIDDEN: Readonly<Record<string, string>> = { role: 'pg_authid', subscription: 'pg_subscription', 'user mapping': 'pg_user_mapping' };
 
-/** Kinds of which the rows cannot be looked at over this connection. */
-export async function hiddenKinds(client: Client): Promise<Set<string>> {
+async function hiddenCatalogs(client: Client): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(`SELECT relname AS name FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND NOT has_table_privilege(oid, 'SELECT')`);
-  const hidden = new Set(rows.map(({ name }) => name));
+  return rows.map(({ name }) => name);
+}
+
+/** Kinds of which the rows cannot be looked at over one of these connections. */
+export async function hiddenKinds(...clients: readonly Client[]): Promise<Set<string>> {
+  const hidden = new Set((await Promise.all(clients.map(hiddenCatalogs))).flat());
   return new Set(Object.entries(HIDDEN).filter(([, catalog]) => hidden.has(catalog)).map(([kind]) => kind));
 }
 
@@ -23,8 +27,9 @@ export async function hiddenKinds(client: Client): Promise<Set<string>> {
  */
 export async function lacksCatalogRows(copy: Client, source: Client, past: SharedPast): Promise<boolean> {
   const own = await copy.query<{ name: string }>('SELECT current_user AS name');
+  const hidden = await hiddenCatalogs(source);
   const { rows: catalogs } = await copy.query<{ name: string }>(
-    `SELECT relname AS name FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND has_table_privilege(oid, 'SELECT') AND relname <> ALL ($1) ORDER BY oid`, [[...OF_EACH_SERVER, ...LARGE_OBJECT_TABLES]]);
+    `SELECT relname AS name FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND has_table_privilege(oid, 'SELECT') AND relname <> ALL ($1) ORDER BY oid`, [[...OF_EACH_SERVER, ...LARGE_OBJECT_TABLES, ...hidden]]);
   for (const { name } of catalogs) {
     // The role by which we came in was given a password of its own in the copy.
     const others = name === 'pg_authid' ? ` WHERE rolname <> ${escapeLiteral(own.rows[0]?.name ?? '')}` : '';

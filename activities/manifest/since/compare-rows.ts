@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import type { Bucket, ComparisonResult, Difference, TableManifest } from '../../../contracts/manifest.ts';
 import { cutRange, joinBuckets, type PageRange } from '../buckets.ts';
-import { saysNothingOfTheData, sqlState } from '../errors.ts';
+import { insufficientPrivilege, saysNothingOfTheData, sqlState } from '../errors.ts';
 import { measureTable, readBucket, readTuples } from '../read-bucket.ts';
 import { throwIfAborted } from '../session.ts';
 import type { Table } from '../tables.ts';
@@ -17,7 +17,11 @@ export interface Pair { copy: Client; source: Client | undefined }
 /** One table, as the manifest, the copy and the source have it. */
 export interface TableOfAll { manifest: TableManifest; copy: Table; source: Table | undefined }
 
-export interface RowsResult { coverage: Coverage; differences: Difference[] }
+/** Why rows could be held against neither the manifest nor the source. */
+export type Obstacle = 'no source' | 'not at the source' | 'another file' | 'copy not readable' | 'source not readable';
+
+/** `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. */
+export interface RowsResult { coverage: Coverage; differences: Difference[]; obstacles: Set<Obstacle> }
 
 /** What a query reads of two servers at once and holds in memory, at most about so much of a table. */
 const HELD_BYTES = 8 * 2 ** 20;
@@ -47,6 +51,8 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
     throwIfAborted(signal);
     if (saysNothingOfTheData(error)) throw error;
     const code = sqlState(error);
+    // Who reads the copy may not read all that who took the manifest may: that says nothing of what was restored.
+    if (code === insufficientPrivilege) return notKnown(expected.rows, 'copy not readable');
     const message = /^(XX|58)/.test(code) ? (error as Error).message : 'the server could not read it';
     result.differences.push({ kind: 'unreadable', table: label, code, message, ...range });
     return result;
@@ -55,11 +61,12 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
 
 async function compareWithSource(pair: Pair, { manifest, copy, source }: TableOfAll, range: PageRange, { expected, rows }: { expected: number; rows: number }, past: SharedPast | undefined, signal: AbortSignal): Promise<RowsResult> {
   const result = nothingYet();
+  const leave = (count: number, obstacle: Obstacle) => join(result, notKnown(count, obstacle));
   // Another file, as after TRUNCATE or VACUUM FULL, has its rows elsewhere.
   const hasSameFile = source !== undefined && copy.isHeap && source.oid === copy.oid && source.relfilenode === copy.relfilenode && source.method === copy.method;
   if (!pair.source || !past || !hasSameFile) {
     if (pair.source && past && source && await isOfNoTime(pair.copy, pair.source, copy, past)) result.differences.push(differing(manifest, range, expected, rows));
-    else result.coverage.unknown += rows;
+    else leave(rows, !pair.source || !past ? 'no source' : source === undefined ? 'not at the source' : 'another file');
     return result;
   }
   const size = await measureTable(pair.copy, copy);
@@ -68,8 +75,8 @@ async function compareWithSource(pair: Pair, { manifest, copy, source }: TableOf
     throwIfAborted(signal);
     const [ours, theirs] = await Promise.all([readTuples(pair.copy, copy, part), readTuples(pair.source, source, part).catch(ofSource)]);
     if (ours === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
-    if (theirs === 'moved') {
-      result.coverage.unknown += ours.length;
+    if (typeof theirs === 'string') {
+      leave(ours.length, theirs === 'moved' ? 'another file' : 'source not readable');
       continue;
     }
     const { same, altered, missing, changedSince } = await matchTuples(ours, theirs, (xids) => past.committed(xids));
@@ -93,17 +100,23 @@ async function isOfNoTime(copy: Client, source: Client, { oid }: Table, past: Sh
   return (await past.committed(new Set([Number(theirs.xmin)]))).size > 0;
 }
 
-/** What the source cannot read is no finding about the copy. */
-function ofSource(error: unknown): never {
+/** What the source cannot read is no finding about the copy; what it does not let us read stays so. */
+function ofSource(error: unknown): 'forbidden' {
+  if (sqlState(error) === insufficientPrivilege) return 'forbidden';
   throw saysNothingOfTheData(error) ? error : Object.assign(new Error(`the source could not read it: ${(error as Error).message}`), { cause: error });
 }
 
 export function nothingYet(): RowsResult {
-  return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, differences: [] };
+  return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, differences: [], obstacles: new Set() };
+}
+
+function notKnown(unknown: number, obstacle: Obstacle): RowsResult {
+  return { coverage: { ...nothingYet().coverage, unknown }, differences: [], obstacles: new Set([obstacle]) };
 }
 
 /** Adds one result to another. */
 export function join(into: RowsResult, other: RowsResult): void {
   for (const name of Object.keys(into.coverage) as (keyof Coverage)[]) into.coverage[name] += other.coverage[name];
   for (const difference of other.differences) into.differences.push(difference);
+  for (const obstacle of other.obstacles) into.obstacles.add(obstacle);
 }

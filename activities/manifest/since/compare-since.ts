@@ -4,6 +4,7 @@ import { catalogMethod, readDatabaseCatalog, readGlobals } from '../catalog.ts';
 import { databaseIn } from '../compare-manifest.ts';
 import { compareSequences } from '../compare-sequences.ts';
 import type { ReadProgress } from '../read-tables.ts';
+import { insufficientPrivilege, sqlState } from '../errors.ts';
 import { readableSecrets, secretsCompared } from '../secrets.ts';
 import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../session.ts';
 import { keyOf } from '../table-locks.ts';
@@ -11,6 +12,7 @@ import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
 import { hiddenKinds, lacksCatalogRows } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
+import { COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
 import { compareThreeWay } from './three-way.ts';
 
@@ -65,11 +67,12 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const sequences = await compareSequences(copy, expected.sequences, new Set());
     // One that people set back, or dropped, since the manifest is so at the source, too.
     const alsoThere = new Set(source && sequences.differences.length > 0 ? (await compareSequences(source, expected.sequences, new Set())).differences.map(nameOf) : []);
-    const isDamage = (difference: Difference) => source !== undefined && !alsoThere.has(nameOf(difference));
+    const isForbidden = (difference: Difference) => difference.kind === 'sequence' && difference.code === insufficientPrivilege;
+    const isDamage = (difference: Difference) => source !== undefined && !isForbidden(difference) && !alsoThere.has(nameOf(difference));
 
     const [ours, theirs] = [await listTables(copy, serverVersionNum), source && await listTables(source, serverVersionNum)];
     const tables = sortTables(expected.tables, ours.tables, theirs?.tables);
-    const rows = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
+    const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
     const missing = tables.missing.length > 0 && await lacksRows?.() ? tables.missing : [];
     const differences = [...definitions.differences, ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
@@ -79,14 +82,16 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
       notVerified: [
         ...manifest.notVerified.filter((entry) => entry.database === null || entry.database === database),
+        ...definitions.unread.map(open(COPY_NOT_READABLE)),
         ...definitions.unknown.map(open(`differs from the manifest, ${because}`)),
-        ...sequences.differences.filter((difference) => !isDamage(difference)).map((difference) => open(`is not as the manifest has it, ${because}`)(`position of sequence ${nameOf(difference)}`)),
+        ...sequences.differences.filter((difference) => !isDamage(difference)).map((difference) => open(isForbidden(difference) ? COPY_NOT_READABLE : `is not as the manifest has it, ${because}`)(`position of sequence ${nameOf(difference)}`)),
         ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
+        ...rowsNotVerified(database, byTable),
         ...tables.unknown.map((name) => `contents of ${name}`).map(open('it is not in the copy, and the source does not answer')),
         ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
       ],
       compared: { tables: options.depth === 'standard' ? tables.both.length : 0, rows: rows.coverage.byManifest + rows.coverage.bySource, bytes: tables.both.reduce((sum, one) => sum + one.manifest.bytes, 0), buckets: tables.both.reduce((sum, one) => sum + one.manifest.buckets.length, 0), catalogObjects: definitions.compared, sequences: sequences.compared },
-      counted: { tables: 0, rows: 0 }, coverage: rows.coverage, takenAt: expected.takenAt,
+      counted: { tables: 0, rows: 0 }, coverage: rows.coverage, uncompared: uncomparedTables(byTable), takenAt: expected.takenAt,
       preparedTransactions: (await copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid')).rows.map(({ gid }) => gid),
       durationMs: performance.now() - started,
     };
@@ -112,22 +117,27 @@ function nothingCompared({ database, depth }: CompareSinceOptions, { lsn, takenA
 }
 
 async function compareDefinitions({ copy, source, lacksRows, manifest, expected, serverVersionNum }: { copy: Client; source: Client | undefined; lacksRows: (() => Promise<boolean>) | undefined; manifest: Manifest; expected: DatabaseManifest; serverVersionNum: number }) {
-  if (manifest.catalogMethod !== catalogMethod) return { differences: [], unknown: ['definitions and privileges, which another version of this program read,'], compared: 0 };
+  if (manifest.catalogMethod !== catalogMethod) return { differences: [], unknown: ['definitions and privileges, which another version of this program read,'], unread: [], compared: 0 };
   const [ours, theirs] = [await readableSecrets(copy), source && await readableSecrets(source)];
   const both = secretsCompared(expected, ours);
   const secrets = theirs ? secretsCompared({ ...expected, mayRead: both }, theirs) : both;
   const read = async (client: Client) => ({ own: await readDatabaseCatalog(client, { serverVersionNum, salt: manifest.salt, secrets }), globals: await readGlobals(client, { serverVersionNum, salt: manifest.salt, secrets }) });
-  const [is, now] = [await read(copy), source ? await read(source) : null];
+  const is = await read(copy).catch((error: unknown) => {
+    if (sqlState(error) !== insufficientPrivilege) throw error;
+    return null;
+  });
+  if (!is) return { differences: [], unknown: [], unread: ['definitions and privileges'], compared: 0 };
+  const now = source ? await read(source) : null;
   const own = compareThreeWay(expected.catalog, is.own, now?.own ?? null);
   // The role by which we came in has another password there, by which we came in.
   const { rows: [role] } = await copy.query<{ name: string }>(`SELECT format('%I', current_user) AS name`);
   const others = (objects: readonly CatalogObject[]) => objects.filter(([kind, identity]) => kind !== 'role' || identity !== role?.name);
   const globals = manifest.databases[0] === expected ? compareThreeWay(others(manifest.globals), others(is.globals), now && others(now.globals)) : { differences: [], unknown: [], changedSince: 0 };
-  const found = { differences: [...own.differences, ...globals.differences], unknown: [...own.unknown, ...globals.unknown], compared: is.own.length + (manifest.databases[0] === expected ? is.globals.length : 0) - own.unknown.length - globals.unknown.length };
+  const found = { differences: [...own.differences, ...globals.differences], unknown: [...own.unknown, ...globals.unknown], unread: [], compared: is.own.length + (manifest.databases[0] === expected ? is.globals.length : 0) - own.unknown.length - globals.unknown.length };
   if (!source || !lacksRows || found.differences.length + found.unknown.length === 0) return found;
   // What is in the catalog is there by row, and rows tell whether the source has had it otherwise meanwhile.
   if (await lacksRows()) return found;
-  const hidden = await hiddenKinds(source);
+  const hidden = await hiddenKinds(copy, source);
   const untold = found.differences.flatMap((difference) => (difference.kind === 'catalog' && hidden.has(difference.object) ? [`${difference.object} ${difference.identity}`] : []));
   return { ...found, differences: [], unknown: [...untold, ...found.unknown.filter((name) => [...hidden].some((kind) => name.startsWith(`${kind} `)))] };
 }
@@ -159,17 +169,21 @@ function emptyManifest({ schema, name, method, portable }: Table): TableManifest
 /** How much is read by one query where all is as it was. */
 const READ_AT_ONCE = 4;
 
-async function readAll({ pairs, tables, past, signal, onProgress }: { pairs: readonly Pair[]; tables: readonly TableOfAll[]; past: SharedPast | undefined; signal: AbortSignal; onProgress: (progress: ReadProgress) => void }): Promise<RowsResult> {
+async function readAll({ pairs, tables, past, signal, onProgress }: { pairs: readonly Pair[]; tables: readonly TableOfAll[]; past: SharedPast | undefined; signal: AbortSignal; onProgress: (progress: ReadProgress) => void }): Promise<RowsResult & { tables: TableRows[] }> {
   const all = nothingYet();
+  const byTable: TableRows[] = [];
   const progress: ReadProgress = { tablesDone: 0, tablesTotal: tables.length, bytesDone: 0, bytesTotal: tables.reduce((sum, { manifest }) => sum + manifest.bytes, 0), rows: 0 };
   const queue = new WorkQueue<Pair>();
   for (const table of tables) {
     const { buckets, bytes } = table.manifest;
     const groups = Array.from({ length: Math.ceil(buckets.length / READ_AT_ONCE) }, (_, index) => buckets.slice(index * READ_AT_ONCE, (index + 1) * READ_AT_ONCE));
     let left = groups.length;
+    const ofTable: TableRows = { name: `${table.manifest.schema}.${table.manifest.name}`, ...nothingYet() };
+    byTable.push(ofTable);
     queue.add(groups.map((group) => async (pair: Pair) => {
       const found = await compareRows(pair, table, group, past, signal);
       join(all, found);
+      join(ofTable, found);
       left -= 1;
       progress.bytesDone += bytes * group.length / buckets.length;
       progress.rows += Object.values(found.coverage).reduce((sum, rows) => sum + rows, 0);
@@ -178,7 +192,7 @@ async function readAll({ pairs, tables, past, signal, onProgress }: { pairs: rea
     }));
   }
   await queue.run(pairs);
-  return all;
+  return { ...all, tables: byTable };
 }
 
 function nameOf(difference: Difference): string {

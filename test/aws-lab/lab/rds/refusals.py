@@ -47,6 +47,17 @@ def check_groups(backend: Any, params: Any) -> None:
             raise refuse("InvalidParameterValue", f"Invalid security group , groupId= {wanted}, groupName=.")
 
 
+def check_storage(params: Any, size: int) -> None:
+    """IOPS and throughput are chosen of storage that has them to choose: gp3 from 400 GiB on, io1 and io2."""
+    kind, iops, throughput = (params.get(one) for one in ("StorageType", "Iops", "StorageThroughput"))
+    if kind == "gp3" and size < 400 and (iops or throughput):
+        raise refuse("InvalidParameterCombination", "You can't specify IOPS or storage throughput for engine postgres and a storage size less than 400.")
+    if kind in ("io1", "io2") and not iops:
+        raise refuse("InvalidParameterCombination", f"You must specify Iops for storage type {kind}.")
+    if kind in ("gp2", "standard") and (iops or throughput):
+        raise refuse("InvalidParameterCombination", f"You can't specify IOPS or storage throughput for storage type {kind}.")
+
+
 def check_state(instance: Any, allowed: tuple[str, ...]) -> None:
     """The instance is in a state in which the request makes sense."""
     if instance.status not in allowed:

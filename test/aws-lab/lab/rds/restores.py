@@ -14,7 +14,7 @@ from ..postgres.parameters import recoverable
 from .backend import LabBackend
 from .creation import begin, taken_over
 from .instance import LabInstance
-from .refusals import check_groups, check_key, check_new_identifier, refuse
+from .refusals import check_groups, check_key, check_new_identifier, check_storage, refuse
 from .snapshot import LabSnapshot, earliest
 
 
@@ -69,8 +69,9 @@ def to_point_in_time(backend: LabBackend, params: Any) -> LabInstance:
 
 def _instance(backend: LabBackend, params: Any, identifier: str, source: Any, snapshot: LabSnapshot) -> LabInstance:
     """What a restored instance has of its source and what it has not: see README.md."""
+    check_storage(params, snapshot.allocated_storage)
     values = {
-        "db_instance_class": source.db_instance_class, "port": source.port, "storage_type": snapshot.storage_type, "iops": source.iops,
+        "db_instance_class": source.db_instance_class, "port": source.port, "storage_type": "io1" if params.get("Iops") else "gp3",
         "allocated_storage": snapshot.allocated_storage, "backup_retention_period": snapshot.backup_retention_period,
         "auto_minor_version_upgrade": source.auto_minor_version_upgrade,
         **taken_over(params),
