@@ -1,4 +1,4 @@
-import { ActivityFailure, condition, currentUpdateInfo, isCancellation, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, condition, currentUpdateInfo, isCancellation, patched, workflowInfo } from '@temporalio/workflow';
 import type { VerifiedSignature } from '../../activities/kernel/kernel-activities.ts';
 import { approvalStatement } from '../../contracts/approval.ts';
 import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
@@ -96,8 +96,9 @@ export function tooLate(gate: OpenGate, atMs: number): string | null {
 
 /**
  * A signal that names no gate, right after one opened, is a double click on the gate before it. Once the plan has become
- * another one, a decision that carries no hash of it is for the former one, also where it names the gate: who sends that
- * saw this gate, and not this plan. A signature is over a plan.
+ * another one, or the gate has opened once more, a decision that carries no hash is for the former plan, also where it names
+ * the gate: who sends that saw this gate, and not this plan. So is one from before anybody could see the gate. A signature is
+ * over a plan.
  */
 function tooSoon({ name, openedAtMs, planShownAtMs }: OpenGate, { named, planHash, signature }: Pick<PendingDecision, 'named' | 'planHash' | 'signature'>, { atMs, beforeGateWasVisible = false }: { atMs: number; beforeGateWasVisible?: boolean }): string | null {
   const isEarly = (sinceMs: number) => beforeGateWasVisible || atMs - sinceMs < SETTLE_MS;
@@ -105,7 +106,11 @@ function tooSoon({ name, openedAtMs, planShownAtMs }: OpenGate, { named, planHas
     if (planHash !== undefined || signature !== undefined || !isEarly(planShownAtMs)) return null;
     return `it names no plan and was sent before anybody could read the present one of gate "${name}", which is shown since ${instantOf(planShownAtMs)}; look at it and send it again`;
   }
-  if (named || !isEarly(openedAtMs)) return null;
+  if (named) {
+    if (!beforeGateWasVisible || planHash !== undefined || signature !== undefined || !patched('nobody decides on a gate that nobody could see')) return null;
+    return `it names no plan and was sent before anybody could see gate "${name}", which is open since ${instantOf(openedAtMs)}; look at it and send it again`;
+  }
+  if (!isEarly(openedAtMs)) return null;
   return `it names no gate and arrived ${((atMs - openedAtMs) / 1000).toFixed(1)} s after gate "${name}" opened, too soon to have read its plan; send it again`;
 }
 

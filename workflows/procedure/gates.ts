@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, patched } from '@temporalio/workflow';
 import { shortHash } from '../../contracts/deciding.ts';
 import type { GateEvent, GatePolicy } from '../../contracts/gate.ts';
 import type { GateRecord } from '../../contracts/evidence.ts';
@@ -34,6 +34,7 @@ function openGate(state: RunState, name: string, policy: GatePolicy, { recheck, 
   const gate: OpenGate = {
     name, policy, record, openedAtMs, waitsSinceMs: openedAtMs, expiresAtMs: openedAtMs + policy.expiresAfter, toldAtMs: openedAtMs, escalated: 0, inbox: [], changes: 0,
     ...(requester === undefined ? {} : { requester }),
+    ...(opensAgain(state, name) ? { planShownAtMs: openedAtMs } : {}),
     recheck,
   };
   state.record.gates.push(record);
@@ -44,6 +45,11 @@ function openGate(state: RunState, name: string, policy: GatePolicy, { recheck, 
   enterPhase(state, `gate: ${name}`);
   notify(state, { kind: 'gateOpened', gate, channels: policy.notify ?? [] });
   return gate;
+}
+
+/** Whether the run has had a gate of this name, about something else: to name the gate is then not to name what it is about. */
+function opensAgain({ record }: RunState, name: string): boolean {
+  return record.gates.some((gate) => gate.name === name) && patched('a gate that opens again shows another plan');
 }
 
 async function untilDecided(state: RunState, gate: OpenGate): Promise<void> {

@@ -34,7 +34,7 @@ export interface OpenGate extends LadderState {
   name: string;
   policy: GatePolicy;
   record: GateRecord;
-  /** When the gate began to show another plan than the one it opened with; absent as long as it has not. */
+  /** When the gate began to show another plan than the one it, or the one before of its name, opened with; absent as long as it has not. */
   planShownAtMs?: number;
   inbox: PendingDecision[];
   /** Since when it waits for people: it does not while its plan is looked at once more. */
