@@ -5,6 +5,7 @@ const LABELS: Record<keyof KernelActivities, string> = {
   describeRun: 'read the configuration of this target',
   identifyDecision: 'look who decided',
   identifyUpdate: 'look who decided',
+  identifyDecisions: 'look who decided',
   verifySignature: 'verify the signature of a decision',
   requestLock: 'ask for the lock of the target',
   findFormerLock: 'look what a former lock held',

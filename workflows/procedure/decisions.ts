@@ -1,5 +1,5 @@
 import { ActivityFailure, condition, currentUpdateInfo, isCancellation, patched, workflowInfo } from '@temporalio/workflow';
-import type { VerifiedSignature } from '../../activities/kernel/kernel-activities.ts';
+import type { DecisionEvent, VerifiedSignature } from '../../activities/kernel/kernel-activities.ts';
 import { approvalStatement } from '../../contracts/approval.ts';
 import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
 import type { Assurance, Decision } from '../../contracts/gate.ts';
@@ -114,12 +114,45 @@ function tooSoon({ name, openedAtMs, planShownAtMs }: OpenGate, { named, planHas
   return `it names no gate and arrived ${((atMs - openedAtMs) / 1000).toFixed(1)} s after gate "${name}" opened, too soon to have read its plan; send it again`;
 }
 
-/** Reads from the event itself who sent a decision and when; a name in a payload is only claimed. Then judges it. */
-export async function identify(state: RunState, gate: OpenGate, pending: PendingDecision): Promise<void> {
+/** So many are identified at once: what comes of a call has to fit into one event. */
+const MOST_AT_ONCE = 500;
+
+/**
+ * Judges the first who wait at a gate, in the order in which they came, each as the gate is by then: who comes first may
+ * leave no place for the next. Who sent a decision and when is read from its event; a name in a payload is only claimed.
+ *
+ * @returns how many
+ */
+export async function judgeFirst(state: RunState, gate: OpenGate): Promise<number> {
   const { workflowId, runId } = workflowInfo();
-  const event = 'signal' in pending.event
-    ? await read.identifyDecision({ workflowId, runId, ...pending.event, gateOpenedAtMs: planShownSinceMs(gate) })
-    : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...pending.event }) };
+  const [first] = gate.inbox;
+  if (!first) return 0;
+  const taken = gate.inbox.length > 1 && waitsTogether() ? gate.inbox.slice(0, MOST_AT_ONCE) : [first];
+  const events = taken.length > 1
+    ? await read.identifyDecisions({ workflowId, runId, decisions: taken.map(({ event }) => event), gateOpenedAtMs: planShownSinceMs(gate) })
+    : [await identifyOne(gate, first)];
+  for (const [index, event] of events.entries()) {
+    await judge(state, gate, taken[index] ?? first, event);
+    gate.inbox.shift();
+  }
+  showDetails(state);
+  return events.length;
+}
+
+/** Whether those who wait are looked at together, and what a gate does by itself waits for no more than that. */
+export function waitsTogether(): boolean {
+  return patched('identifies together who waits at a gate');
+}
+
+async function identifyOne(gate: OpenGate, { event }: PendingDecision): Promise<DecisionEvent> {
+  const { workflowId, runId } = workflowInfo();
+  return 'signal' in event
+    ? await read.identifyDecision({ workflowId, runId, ...event, gateOpenedAtMs: planShownSinceMs(gate) })
+    : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...event }) };
+}
+
+async function judge(state: RunState, gate: OpenGate, pending: PendingDecision, event: DecisionEvent): Promise<void> {
+  gate.judgedUpToMs = event.atMs;
   const sent = { channel: 'signal' in pending.event ? 'signal' : 'update', identity: event.identity } as const;
   const view = viewOf(state, gate);
   const wrongTime = untimely(gate, pending, event);
@@ -162,7 +195,6 @@ function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, '
   if (reason !== null && isFull) record.decisionsLeftOut += 1;
   else record.decisions.push({ ...decision, counted: reason === null, reason });
   if (reason !== null) state.noteRefusal(`${decision.decision} at ${decision.at}: ${reason}`);
-  showDetails(state);
 }
 
 /** What a gate goes by when it judges somebody. */

@@ -1,6 +1,6 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
-import type { LockView } from '../../activities/kernel/kernel-activities.ts';
+import type { LockView, SentDecision } from '../../activities/kernel/kernel-activities.ts';
 import type { RunbookContract, RunSettings } from '../../contracts/runbook.ts';
 import { UNKNOWN_VERSION, type RunRecord, type Settlement } from '../../contracts/record.ts';
 import type { GateRecord, OperationRecord, Verdict } from '../../contracts/evidence.ts';
@@ -14,8 +14,8 @@ import type { LadderState } from './ladder.ts';
 /** A decision that waits to be identified, and its sender for an answer where it came as an update. */
 export interface PendingDecision {
   decision: 'approve' | 'reject';
-  /** How its event is found in history: which of the signals of this name it is, counted from 1, or the id of the update. */
-  event: { signal: 'approve' | 'reject'; ordinal: number } | { updateId: string };
+  /** How its event is found in history. */
+  event: SentDecision;
   by: string | null;
   comment: string | null;
   planHash?: string | undefined;
@@ -37,6 +37,10 @@ export interface OpenGate extends LadderState {
   /** When the gate began to show another plan than the one it, or the one before of its name, opened with; absent as long as it has not. */
   planShownAtMs?: number;
   inbox: PendingDecision[];
+  /** When the last decision was sent that was judged; what waits came later. */
+  judgedUpToMs?: number;
+  /** More came while decisions were judged: that puts off nothing that the gate does by itself. */
+  isBehind?: boolean;
   /** Since when it waits for people: it does not while its plan is looked at once more. */
   waitsSinceMs: number;
   /** Looks at its plan once more, after people have decided. */

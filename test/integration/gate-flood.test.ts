@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { RunRecord } from '../../contracts/record.ts';
+import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+
+/** What anybody can send a gate, as often as they like, puts off nothing: neither its end nor the answer to those who may decide. */
+let environment: KernelEnvironment;
+let worker: { stop(): Promise<void> };
+beforeAll(async () => {
+  const six = { approvers: ['anna', 'ben'], expiresAfter: '6s' };
+  environment = await startKernelEnvironment({ start: six }, {}, { long: { start: { ...six, expiresAfter: '1h' } }, both: { start: { ...six, quorum: 2 } } });
+  worker = await environment.startWorker();
+});
+afterAll(() => environment.stop());
+
+const open = async (database: string): Promise<ToyRun> => {
+  const run = await startToy(environment, { database, requester: 'rita' });
+  await gateOpens(run);
+  return run;
+};
+const flood = async ({ handle }: ToyRun, count: number) => {
+  for (let sent = 0; sent < count; sent += 100) await Promise.all(Array.from({ length: 100 }, () => handle.signal('approve', { gate: 'start', by: 'mallory' })));
+};
+
+it.each([300])('a gate that %i made-up approvals reach expires when it expires', async (count) => {
+  const run = await open('shop');
+  await flood(run, count);
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
+  const [gate] = (await run.evidence()).gates;
+  expect(gate?.outcome).toBe('expired');
+  expect(Date.parse(gate?.closedAt ?? '') - Date.parse(gate?.openedAt ?? '')).toBeLessThan(7_500);
+  // Each of them is judged all the same, since each came in time.
+  expect((gate?.decisions.length ?? 0) + (gate?.decisionsLeftOut ?? 0)).toBe(count);
+}, 90_000);
+
+it('who may approve is answered behind a flood of others, and by few looks at the history', async () => {
+  const run = await open('long');
+  await flood(run, 300);
+  const sentAt = Date.now();
+  await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] });
+  expect(Date.now() - sentAt).toBeLessThan(5_000);
+  await run.handle.result();
+  const { events } = await run.handle.fetchHistory();
+  expect(events?.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name?.startsWith('identify')).length).toBeLessThan(60);
+}, 90_000);
+
+it('what came in time counts behind a flood, also where it is looked at after the expiry, and what came later does not', async () => {
+  const run = await open('both');
+  await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+  const gateOf = async () => (await run.handle.query<RunRecord>('record')).gates[0];
+  await until(async () => (await gateOf())?.decisions.length === 1, 'the first is judged');
+  const openedAtMs = Date.parse((await gateOf())?.openedAt ?? '');
+  await worker.stop();
+  await flood(run, 600);
+  await run.handle.signal('approve', { gate: 'start', by: 'ben' });
+  await sleep(openedAtMs + 6_500 - Date.now());
+  await run.handle.signal('reject', { gate: 'start', by: 'anna' });
+  await flood(run, 600);
+  worker = await environment.startWorker();
+  await run.handle.result();
+  const [gate] = (await run.evidence()).gates;
+  expect(gate?.outcome).toBe('approved');
+  expect(gate?.decisions.filter(({ counted }) => counted).map(({ by, decision }) => [by, decision])).toEqual([['anna', 'approve'], ['ben', 'approve']]);
+}, 90_000);
