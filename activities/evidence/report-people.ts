@@ -1,7 +1,8 @@
 import { shortHash } from '../../contracts/deciding.ts';
 import type { Evidence, GateRecord } from '../../contracts/evidence.ts';
 import type { Decision } from '../../contracts/gate.ts';
-import { formatSeconds, html, numeral, readable, secondsBetween, word, type Markup } from './report-format.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
+import { html, numeral, readable, secondsBetween, word, type Markup } from './report-format.ts';
 
 /** Each gate: what it did by itself and operators to it, who decided, how well that is known, and what it was worth. */
 export function renderGates({ gates }: Evidence): Markup {

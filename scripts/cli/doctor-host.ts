@@ -4,9 +4,9 @@ import { judgeIsolation, nearestExisting } from '../../activities/archive-provid
 import { drillPaths, DRILL_PORT } from '../../activities/drill/drill.ts';
 import { probeIsolation } from '../../activities/drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../../activities/drill/private-place.ts';
-import { formatBytes } from '../../activities/evidence/report-format.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
+import { formatBytes } from '../../contracts/quantities.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
 
 /** `sun_path` of a Unix socket: 108 bytes with its end on Linux, 104 elsewhere. */

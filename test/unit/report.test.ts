@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { renderReport } from '../../activities/evidence/report.ts';
-import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { renderPlan } from '../../activities/evidence/report-plan.ts';
 import { rtaMethod } from '../../activities/evidence/report-recovery.ts';
+import { formatBytes, formatSeconds } from '../../contracts/quantities.ts';
 import { renderText } from '../../scripts/cli/evidence-text.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { NOTHING_SETTLED } from '../../contracts/record.ts';
