@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Progress } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
@@ -62,4 +63,25 @@ it('what came in time counts behind a flood, also where it is looked at after th
   const [gate] = (await run.evidence()).gates;
   expect(gate?.outcome).toBe('approved');
   expect(gate?.decisions.filter(({ counted }) => counted).map(({ by, decision }) => [by, decision])).toEqual([['anna', 'approve'], ['ben', 'approve']]);
+}, 90_000);
+
+it('who is refused behind a hundred others reads why, where they look and in the evidence', async () => {
+  const run = await open('long');
+  await flood(run, 100);
+  const leftOut = async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisionsLeftOut ?? 0;
+  await until(async () => await leftOut() === 50, 'all are judged');
+  await run.handle.signal('approve', { gate: 'start', by: 'anna', planHash: '0123456789ab' });
+  await until(async () => await leftOut() === 51, 'hers is judged');
+  const hers = 'the plan that was seen (0123456789ab) is not the plan';
+  const { refused, refusedLeftOut } = await run.handle.query<Progress>('progress');
+  expect([refused.length, refusedLeftOut, refused.at(-1)]).toEqual([50, 51, expect.stringContaining(hers)]);
+  expect((await run.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails).toContain('the plan that was seen');
+  await run.handle.signal('reject', { gate: 'start', by: 'ben' });
+  await run.handle.result().catch(() => undefined);
+  const evidence = await run.evidence();
+  expect([evidence.refused.at(-1), evidence.refusedLeftOut]).toEqual([expect.stringContaining(hers), 51]);
+  // The first forty, and the newest ten.
+  const decisions = evidence.gates[0]?.decisions.filter(({ counted }) => !counted) ?? [];
+  expect([decisions.length, decisions.at(-1)?.by, evidence.gates[0]?.decisionsLeftOut]).toEqual([50, 'anna', 51]);
+  expect(decisions.map(({ at }) => at)).toEqual(decisions.map(({ at }) => at).toSorted());
 }, 90_000);

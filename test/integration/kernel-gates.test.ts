@@ -186,6 +186,17 @@ describe('gates that ask for more than a name, or for none', () => {
     await expect(other.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
   });
 
+  it('`runbook approve` finds what became of its signal behind a hundred that were refused', async () => {
+    const run = await start({ database: 'shop' });
+    await gateOpens(run);
+    principal = null;
+    await Promise.all(Array.from({ length: 100 }, () => run.handle.signal('approve', { gate: 'start', by: 'somebody' })));
+    await until(async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisionsLeftOut === 50, 'all are judged');
+    expect(await decideAs(null, approve, run.handle.workflowId)).toEqual({ code: 2, said: expect.stringContaining('did not count: gate "start" asks for assurance "principal"') as string });
+    expect(await decideAs('anna', approve, run.handle.workflowId)).toEqual({ code: 0, said: expect.stringContaining('approve by anna counts at gate "start"') as string });
+    await run.handle.signal('abort');
+  });
+
   it('`runbook approve` sends nothing that no run takes, and tells what was refused when it hears nothing else', async () => {
     const run = await start({ database: 'shop' });
     await gateOpens(run);

@@ -7,10 +7,11 @@ import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contrac
 import { samePerson } from '../../contracts/people.ts';
 import { gateOutcome, onBehalfOf, otherPlan, refusal, requestersOf, type GateView, type Proposal } from './gate-policy.ts';
 import { planShownSinceMs } from './gate-record.ts';
+import { keepNewest } from './keep-newest.ts';
 import { read, readMessage } from './kernel-activities.ts';
 import { showDetails } from './presentation.ts';
 import { refused } from './refused.ts';
-import { KEPT_REFUSALS, type OpenGate, type PendingDecision, type RunState } from './run-state.ts';
+import type { OpenGate, PendingDecision, RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
 
 /** Nobody reads a plan in two seconds: what says of no plan that it is for that one is by then for what was shown before. */
@@ -191,9 +192,9 @@ function statementOf({ record }: RunState, gate: OpenGate, { decision, comment }
 
 function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, 'counted' | 'reason'>, reason: string | null): void {
   const { record } = gate;
-  const isFull = record.decisions.filter(({ counted }) => !counted).length >= KEPT_REFUSALS;
-  if (reason !== null && isFull) record.decisionsLeftOut += 1;
-  else record.decisions.push({ ...decision, counted: reason === null, reason });
+  const judged = { ...decision, counted: reason === null, reason };
+  if (reason === null) record.decisions.push(judged);
+  else if (keepNewest(record.decisions, judged, ({ counted }) => !counted)) record.decisionsLeftOut += 1;
   if (reason !== null) state.noteRefusal(`${decision.decision} at ${decision.at}: ${reason}`);
 }
 

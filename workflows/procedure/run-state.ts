@@ -9,6 +9,7 @@ import type { UndoEntry } from '../../contracts/ledger.ts';
 import type { People } from '../../contracts/people.ts';
 import type { SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { Correction } from './corrections.ts';
+import { keepNewest } from './keep-newest.ts';
 import type { LadderState } from './ladder.ts';
 
 /** A decision that waits to be identified, and its sender for an answer where it came as an update. */
@@ -79,12 +80,6 @@ export interface RegisteredUndo {
 
 /** A stretch of a run's durable time. */
 export interface Span { name: string; kind: 'step' | 'gate' | 'lock' | 'pause'; startedAtMs: number; finishedAtMs: number }
-
-/**
- * So many refusals are kept in words, and so many refused decisions of one gate; the rest is counted. Whoever can reach the
- * server can send any number, and evidence must stay small enough to be written.
- */
-export const KEPT_REFUSALS = 50;
 
 /** What search attributes are set to. */
 export type AttributeValues = Partial<Record<SearchAttributeName, string | number | boolean | null>>;
@@ -161,8 +156,6 @@ export class RunState {
 
   /** Notes what somebody sent and what did not count, with the reason. */
   noteRefusal(sentence: string): void {
-    const { record } = this;
-    if (record.refused.length < KEPT_REFUSALS) record.refused.push(sentence);
-    else record.refusedLeftOut += 1;
+    if (keepNewest(this.record.refused, sentence)) this.record.refusedLeftOut += 1;
   }
 }
