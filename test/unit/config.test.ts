@@ -126,6 +126,14 @@ databases:
     for (const gate of KERNEL_GATES) expect(errorsOf(`${MINIMAL}    gates: { ${gate}: { approvers: [anna] } }\n`)).toEqual([]);
   });
 
+  it('refuses a gate that asks for more approvals or rejections than there are people who decide', () => {
+    const errorsOfGate = (gate: string) => errorsOf(`${MINIMAL}    gates: { start: ${gate} }\n`);
+    expect(errorsOfGate('{ approvers: [anna], quorum: 2 }')).toEqual([expect.stringMatching(/gates\.start\.quorum: asks for more approvals than there are approvers \(1\); the gate could only expire$/)]);
+    expect(errorsOfGate('{ approvers: [anna], rejections: 5 }')).toEqual([expect.stringMatching(/gates\.start\.rejections: asks for more rejections than there are approvers \(1\); nobody could reject$/)]);
+    expect(errorsOfGate('{ approvers: [anna], rejections: 2, quorum: 2, escalation: [{ after: 1h, approvers: [ben] }] }')).toEqual([]);
+    expect(errorsOfGate('{ rejections: 5, quorum: 3 }')).toEqual([]);
+  });
+
   it('names the closest form of a probe when it fits none', () => {
     const errors = errorsOf(`${MINIMAL}    probe: { command: [], timeout: 1m }\n`);
     expect(errors).toEqual([expect.stringMatching(/^r\.yaml:6:23: databases\.orders\.probe\.command: must not be empty/)]);

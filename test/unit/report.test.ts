@@ -34,6 +34,14 @@ describe('renderReport', () => {
     }
   });
 
+  it('says what a gate asked for, and how many rejections would have closed it', () => {
+    const evidence = sampleEvidence();
+    const [gate] = evidence.gates;
+    const withRejections = (rejections: number) => ({ ...evidence, gates: [{ ...gate!, policy: { ...gate!.policy!, rejections } }] });
+    expect(renderReport(withRejections(1))).toContain('; 1 rejection closes it; assurance claimed or better');
+    expect(renderReport(withRejections(3))).toContain('; 3 rejections close it; assurance claimed or better');
+  });
+
   it('needs no other file and runs no script', () => {
     const report = renderReport(sampleEvidence());
     expect(report).not.toMatch(/(src|href)=|@import|url\(|<script/);
