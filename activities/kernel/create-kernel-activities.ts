@@ -28,7 +28,7 @@ import { findRolledBack } from './rolled-back.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { withSenders } from './operation-senders.ts';
 import { ledgerOf, lookAtLife, readLedger, readLives, readStarter } from './run-history.ts';
-import { verifySignature } from './verify-signature.ts';
+import { verifySignature, verifySignatures } from './verify-signature.ts';
 
 export interface KernelDependencies {
   client: Client;
@@ -81,6 +81,7 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     identifyUpdate: (input) => identifyUpdate(client, input),
     identifyDecisions: (input) => identifyDecisions(client, input),
     verifySignature: (input) => verifySignature({ ...input, allowedSigners: configuration.approvals.allowedSigners }),
+    verifySignatures: ({ signed }) => verifySignatures(signed, configuration.approvals.allowedSigners),
     requestLock: ({ target, request }) => tellLock(client, target, INTERNAL.request, request),
     findFormerLock: ({ lockId: id, ...which }) => findFormerLock(client, id, which),
     describeLock: ({ target }) => describeLock(client, target),

@@ -80,6 +80,8 @@ export interface KernelActivities {
   identifyDecisions(input: IdentifyDecisionsInput): Promise<DecisionEvent[]>;
   /** Whether one of the allowed signers signed exactly this statement, for the namespace of our approvals. */
   verifySignature(input: { statement: string; signature: string }): Promise<VerifiedSignature>;
+  /** The same for many, in their order. */
+  verifySignatures(input: { signed: { statement: string; signature: string }[] }): Promise<VerifiedSignature[]>;
   requestLock(input: { target: string; request: LockRequest }): Promise<void>;
   /** What the lock of this workflow id held that was ended last, by `closedByMs` where that is given: that of `runId`, or one that is known to have ended after it. Null where there was none, or the server has forgotten it. */
   findFormerLock(input: { lockId: string; runId?: string | undefined; closedByMs?: number | undefined }): Promise<FormerLock | null>;

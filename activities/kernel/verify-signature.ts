@@ -23,6 +23,19 @@ export async function verifySignature({ statement, signature, allowedSigners, li
   }
 }
 
+/** So many programs at once: others on this host have work to do, too. */
+const AT_ONCE = 4;
+
+/** As {@link verifySignature}, for many. */
+export async function verifySignatures(signed: readonly { statement: string; signature: string }[], allowedSigners: string | undefined): Promise<VerifiedSignature[]> {
+  const verified: VerifiedSignature[] = [];
+  while (verified.length < signed.length) {
+    const next = signed.slice(verified.length, verified.length + AT_ONCE);
+    verified.push(...await Promise.all(next.map((one) => verifySignature({ ...one, allowedSigners }))));
+  }
+  return verified;
+}
+
 /** Why no signature can be checked on this host, whatever it is over; null where they can. */
 export async function whyNoSignatures(limitMs = LIMIT_MS): Promise<string | null> {
   try {

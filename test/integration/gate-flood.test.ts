@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Progress } from '../../contracts/messages.ts';
@@ -7,13 +11,20 @@ import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts'
 
 /** What anybody can send a gate, as often as they like, puts off nothing: neither its end nor the answer to those who may decide. */
 let environment: KernelEnvironment;
+let keys: string;
 let worker: { stop(): Promise<void> };
 beforeAll(async () => {
+  keys = await mkdtemp(path.join(tmpdir(), 'gate-flood-keys-'));
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path.join(keys, 'anna')]);
+  await writeFile(path.join(keys, 'allowed_signers'), `anna ${await readFile(path.join(keys, 'anna.pub'), 'utf8')}`);
   const six = { approvers: ['anna', 'ben'], expiresAfter: '6s' };
-  environment = await startKernelEnvironment({ start: six }, {}, { long: { start: { ...six, expiresAfter: '1h' } }, both: { start: { ...six, quorum: 2 } } });
+  environment = await startKernelEnvironment({ start: six }, {}, { long: { start: { ...six, expiresAfter: '1h' } }, both: { start: { ...six, quorum: 2 } }, signed: { start: { ...six, assurance: 'signature' } } }, { approvals: { allowedSigners: path.join(keys, 'allowed_signers') } });
   worker = await environment.startWorker();
 });
-afterAll(() => environment.stop());
+afterAll(async () => {
+  await environment.stop();
+  await rm(keys, { recursive: true });
+});
 
 const open = async (database: string): Promise<ToyRun> => {
   const run = await startToy(environment, { database, requester: 'rita' });
@@ -33,6 +44,15 @@ it.each([300])('a gate that %i made-up approvals reach expires when it expires',
   expect(Date.parse(gate?.closedAt ?? '') - Date.parse(gate?.openedAt ?? '')).toBeLessThan(7_500);
   // Each of them is judged all the same, since each came in time.
   expect((gate?.decisions.length ?? 0) + (gate?.decisionsLeftOut ?? 0)).toBe(count);
+}, 90_000);
+
+it('nor do signatures that are none, of somebody who may approve', async () => {
+  const run = await open('signed');
+  for (let sent = 0; sent < 300; sent += 100) await Promise.all(Array.from({ length: 100 }, () => run.handle.signal('approve', { gate: 'start', by: 'anna', signature: 'x'.repeat(4_900) })));
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
+  const [gate] = (await run.evidence()).gates;
+  expect(Date.parse(gate?.closedAt ?? '') - Date.parse(gate?.openedAt ?? '')).toBeLessThan(9_000);
+  expect([(gate?.decisions.length ?? 0) + (gate?.decisionsLeftOut ?? 0), gate?.decisions[0]?.reason]).toEqual([300, expect.stringContaining('its signature is by no key that the allowed-signers file lists') as string]);
 }, 90_000);
 
 it('who may approve is answered behind a flood of others, and by few looks at the history', async () => {

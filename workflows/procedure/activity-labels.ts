@@ -7,6 +7,7 @@ const LABELS: Record<keyof KernelActivities, string> = {
   identifyUpdate: 'look who decided',
   identifyDecisions: 'look who decided',
   verifySignature: 'verify the signature of a decision',
+  verifySignatures: 'verify the signatures of decisions',
   requestLock: 'ask for the lock of the target',
   findFormerLock: 'look what a former lock held',
   describeLock: 'look who holds the target',

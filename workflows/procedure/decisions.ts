@@ -1,6 +1,5 @@
-import { ActivityFailure, condition, currentUpdateInfo, isCancellation, patched, workflowInfo } from '@temporalio/workflow';
+import { condition, currentUpdateInfo, patched, workflowInfo } from '@temporalio/workflow';
 import type { DecisionEvent, VerifiedSignature } from '../../activities/kernel/kernel-activities.ts';
-import { approvalStatement } from '../../contracts/approval.ts';
 import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
 import type { Assurance, Decision } from '../../contracts/gate.ts';
 import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
@@ -8,10 +7,11 @@ import { samePerson } from '../../contracts/people.ts';
 import { gateOutcome, onBehalfOf, otherPlan, refusal, requestersOf, type GateView, type Proposal } from './gate-policy.ts';
 import { planShownSinceMs } from './gate-record.ts';
 import { keepNewest } from './keep-newest.ts';
-import { read, readMessage } from './kernel-activities.ts';
+import { read } from './kernel-activities.ts';
 import { showDetails } from './presentation.ts';
 import { refused } from './refused.ts';
 import type { OpenGate, PendingDecision, RunState } from './run-state.ts';
+import { checkSignature, checkSignatures } from './signatures.ts';
 import { instantOf } from './wait.ts';
 
 /** Nobody reads a plan in two seconds: what says of no plan that it is for that one is by then for what was shown before. */
@@ -132,8 +132,10 @@ export async function judgeFirst(state: RunState, gate: OpenGate): Promise<numbe
   const events = taken.length > 1
     ? await read.identifyDecisions({ workflowId, runId, decisions: taken.map(({ event }) => event), gateOpenedAtMs: planShownSinceMs(gate) })
     : [await identifyOne(gate, first)];
-  for (const [index, event] of events.entries()) {
-    await judge(state, gate, taken[index] ?? first, event);
+  const sent = events.map((event, index) => ({ pending: taken[index] ?? first, event }));
+  const verified = sent.length > 1 ? await checkTogether(state, gate, sent) : undefined;
+  for (const { pending, event } of sent) {
+    await judge(state, gate, pending, event, verified?.get(pending));
     gate.inbox.shift();
   }
   showDetails(state);
@@ -152,14 +154,15 @@ async function identifyOne(gate: OpenGate, { event }: PendingDecision): Promise<
     : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...event }) };
 }
 
-async function judge(state: RunState, gate: OpenGate, pending: PendingDecision, event: DecisionEvent): Promise<void> {
+/** `known`: what is known of its signature already. */
+async function judge(state: RunState, gate: OpenGate, pending: PendingDecision, event: DecisionEvent, known?: VerifiedSignature): Promise<void> {
   gate.judgedUpToMs = event.atMs;
-  const sent = { channel: 'signal' in pending.event ? 'signal' : 'update', identity: event.identity } as const;
+  const sent = sentAs(pending, event);
   const view = viewOf(state, gate);
   const wrongTime = untimely(gate, pending, event);
   // What would not count with the best of signatures is refused without a look at it.
   const hopeless = pending.signature === undefined ? null : wrongTime ?? refusalAtBest(view, pending, { ...sent, atMs: event.atMs });
-  const signed = pending.signature === undefined || hopeless !== null ? undefined : await checkSignature(pending.signature, statementOf(state, gate, pending));
+  const signed = pending.signature === undefined || hopeless !== null ? undefined : known ?? await checkSignature(state, gate, pending);
   const signer = signed?.refused === null ? signed.principals.find((principal) => samePerson(principal, pending.by, state.people)) ?? signed.principals[0] ?? null : null;
   const assurance: Assurance = signer !== null ? 'signature' : event.principal !== null ? 'principal' : pending.by !== null ? 'claimed' : 'none';
   const proposal = { decision: pending.decision, by: signer ?? event.principal ?? pending.by, assurance, ...sent };
@@ -176,18 +179,18 @@ function planSeen({ planHash, planHashFilledIn }: PendingDecision): Decision['pl
   return planHashFilledIn === true ? 'filledIn' : 'given';
 }
 
-async function checkSignature(signature: string, statement: string): Promise<VerifiedSignature> {
-  try {
-    return await readMessage.verifySignature({ signature, statement });
-  } catch (error) {
-    if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
-    return { refused: 'no worker could check its signature in time; send it again' };
-  }
+function sentAs({ event }: PendingDecision, { identity }: DecisionEvent): Pick<Proposal, 'channel' | 'identity'> {
+  return { channel: 'signal' in event ? 'signal' : 'update', identity };
 }
 
-/** What has to be signed to decide like this at this gate: {@link approvalStatement}. */
-function statementOf({ record }: RunState, gate: OpenGate, { decision, comment }: Pick<PendingDecision, 'decision' | 'comment'>): string {
-  return approvalStatement({ runbook: record.runbook, target: record.target, owner: record.owner, runId: workflowInfo().runId, gate: gate.name, planShownAt: instantOf(planShownSinceMs(gate)), planHash: gate.record.planHash, decision, comment });
+/**
+ * Checks the signatures of all of these whose decision could count by now, and so of all that can when it is their turn:
+ * who has decided in between only leaves fewer places.
+ */
+function checkTogether(state: RunState, gate: OpenGate, sent: readonly { pending: PendingDecision; event: DecisionEvent }[]): Promise<Map<PendingDecision, VerifiedSignature>> {
+  const view = viewOf(state, gate);
+  const couldCount = ({ pending, event }: (typeof sent)[number]) => (untimely(gate, pending, event) ?? refusalAtBest(view, pending, { ...sentAs(pending, event), atMs: event.atMs })) === null;
+  return checkSignatures(state, gate, sent.filter(({ pending }) => pending.signature !== undefined).filter(couldCount).map(({ pending }) => pending));
 }
 
 function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, 'counted' | 'reason'>, reason: string | null): void {
