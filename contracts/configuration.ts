@@ -118,6 +118,7 @@ function mistakesOfGates({ groups, people, approvals, notifications, databases }
         for (const group of unknown) mistakes.push({ path, message: `there is no group "${group.slice(1)}" under groups` });
       }
       if (policy.approvers.length > 0 && policy.quorum > everybody.size) mistakes.push({ path: [...at, 'quorum'], message: `asks for more approvals than there are approvers (${everybody.size}); the gate could only expire` });
+      if (policy.approvers.length > 0 && policy.rejections > everybody.size) mistakes.push({ path: [...at, 'rejections'], message: `asks for more rejections than there are approvers (${everybody.size}); nobody could reject` });
       if (policy.assurance === 'signature' && approvals.allowedSigners === undefined) mistakes.push({ path: [...at, 'assurance'], message: 'asks for signatures, and approvals.allowedSigners names no file that lists whose count' });
       channelsOf(policy.notify, [...at, 'notify']);
       for (const [index, { notify }] of policy.escalation.entries()) channelsOf(notify, [...at, 'escalation', index, 'notify']);

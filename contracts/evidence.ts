@@ -150,7 +150,7 @@ export const evidenceSchema = z.strictObject({
   operations: z.array(operationRecordSchema).default([]),
   /** Those beyond the ones that are kept. */
   operationsLeftOut: z.number().int().min(0).default(0),
-  /** Decisions and messages that changed nothing, with when they came and the reason. */
+  /** Decisions and messages that changed nothing, with when they came and the reason: the first, and the newest. */
   refused: z.array(z.string()).default([]),
   /** Those beyond the ones that are kept. */
   refusedLeftOut: z.number().int().min(0).default(0),

@@ -87,7 +87,7 @@ interface WaitingStepView {
 
 /** Decisions and messages that changed nothing, with the reason, in the order in which they came. */
 export interface Refusals {
-  /** The first of them. */
+  /** The first of them, and the newest. */
   refused: string[];
   /** How many more there were than {@link refused} keeps. */
   refusedLeftOut: number;

@@ -12,15 +12,25 @@ export interface PlanView { plan: unknown; hash: string | null; corrections: rea
 
 /**
  * What a gate's hash stands for, whatever the form of the plan, in one line each for people: `minutes: 600`. What lies deeper
- * comes later, with the names that lead to it. How many more there are is said last.
+ * comes later, with the names that lead to it; the code version and the input come last, and are not left out for a long plan.
  */
 export function planFacts({ plan, input, codeVersion }: Pick<PlanView, 'plan' | 'input' | 'codeVersion'>): string[] {
+  const about = [...(codeVersion === undefined ? [] : [`code version: ${codeVersion}`]), ...factsOf(input ?? undefined, ['input'])];
+  const facts = factsOf(plan, []);
+  const room = MOST - Math.min(about.length, MOST / 2);
+  return bounded([...facts.slice(0, room), ...about, ...facts.slice(room)], MOST);
+}
+
+/** One line for each thing that is in a value, what lies deeper later. */
+export function factsOf(value: unknown, path: readonly string[]): string[] {
   const found: { depth: number; text: string }[] = [];
-  collect(plan, [], found);
-  if (input !== undefined && input !== null) collect(input, ['input'], found);
-  if (codeVersion !== undefined) found.push({ depth: 1, text: `code version: ${codeVersion}` });
-  const facts = found.toSorted((a, b) => a.depth - b.depth).map(({ text }) => shortened(plain(text), LONGEST));
-  return facts.length <= MOST ? facts : [...facts.slice(0, MOST), `and ${facts.length - MOST} more: temporal workflow query --type plan`];
+  collect(value, path, found);
+  return found.toSorted((a, b) => a.depth - b.depth).map(({ text }) => shortened(plain(text), LONGEST));
+}
+
+/** So many lines; how many more there are is said last. */
+export function bounded(lines: readonly string[], most: number): string[] {
+  return lines.length <= most ? [...lines] : [...lines.slice(0, most), `and ${lines.length - most} more: temporal workflow query --type plan`];
 }
 
 function collect(value: unknown, path: readonly string[], found: { depth: number; text: string }[]): void {

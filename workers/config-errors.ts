@@ -2,6 +2,7 @@ import type { Document, LineCounter } from 'yaml';
 import { isMap, isPair, isScalar, visit } from 'yaml';
 import { z } from 'zod';
 import { configurationSchema, NUMBER_AS_WRITTEN } from '../contracts/configuration.ts';
+import { KERNEL_GATES } from '../contracts/gate.ts';
 import { RUNBOOKS } from '../contracts/runbooks.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -49,9 +50,9 @@ function namesOf(group: unknown): string[] {
   return typeof group === 'object' && group !== null ? Object.keys(group) : [];
 }
 
-/** Policies of gates that no runbook has: nobody would ever be asked. `value`: the file as it was read, valid or not. */
+/** Policies of gates that neither a runbook nor the kernel has: nobody would ever be asked. `value`: the file as it was read, valid or not. */
 export function unknownGates(value: unknown): Issue[] {
-  const known = [...new Set(Object.values(RUNBOOKS).flatMap(({ gates }) => gates))];
+  const known = [...new Set([...Object.values(RUNBOOKS).flatMap(({ gates }) => gates), ...KERNEL_GATES])];
   const databases = membersOf(value, 'databases');
   return namesOf(databases).flatMap((database) => namesOf(membersOf(membersOf(databases, database), 'gates')).filter((gate) => !known.includes(gate)).map((gate): Issue => ({
     code: 'invalid_key', origin: 'record', input: gate, path: ['databases', database, 'gates', gate], message: '',

@@ -1,6 +1,7 @@
 import type { Evidence, Verdict } from '../../contracts/evidence.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import type { EarlierRun } from './earlier-runs.ts';
-import { formatSeconds, html, word, type Markup } from './report-format.ts';
+import { html, word, type Markup } from './report-format.ts';
 
 /** What of a verdict applies, with its name. */
 export function verdictParts({ restore, rto, rpo }: Verdict): [string, string][] {

@@ -1,9 +1,10 @@
 import type { Evidence } from '../../contracts/evidence.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { costsWords } from './costs.ts';
 import type { EarlierRun } from './earlier-runs.ts';
 import { notVerifiedReasons } from './not-verified.ts';
 import { renderEarlier } from './report-earlier.ts';
-import { formatSeconds, html, numeral, secondsBetween, word, type Markup } from './report-format.ts';
+import { html, numeral, secondsBetween, word, type Markup } from './report-format.ts';
 import { renderGates, renderOperations } from './report-people.ts';
 import { renderPlan } from './report-plan.ts';
 

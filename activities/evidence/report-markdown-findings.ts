@@ -1,11 +1,12 @@
 import { shortHash } from '../../contracts/deciding.ts';
 import type { Evidence, GateRecord } from '../../contracts/evidence.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { costsWords } from './costs.ts';
 import type { EarlierRun } from './earlier-runs.ts';
 import { block, code, table, text } from './markdown.ts';
 import { notVerifiedReasons } from './not-verified.ts';
 import { EARLIER_NOTE, earlierRpa, earlierRta, verdictParts } from './report-earlier.ts';
-import { formatSeconds, numeral, readable, secondsBetween } from './report-format.ts';
+import { numeral, readable, secondsBetween } from './report-format.ts';
 import { deciderOf, EVENT_WORDS, expiryWords, operatorOf, planWords, policyWords } from './report-people.ts';
 import { namesOf } from './store.ts';
 

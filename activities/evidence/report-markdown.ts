@@ -1,10 +1,11 @@
 import type { Evidence, Recovery } from '../../contracts/evidence.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { leftBehind } from '../../contracts/record.ts';
 import type { EarlierRun } from './earlier-runs.ts';
 import { block, code, table, text } from './markdown.ts';
 import { headline, startedBy } from './report.ts';
 import { verdictParts } from './report-earlier.ts';
-import { formatSeconds, numeral, readable, secondsBetween } from './report-format.ts';
+import { numeral, readable, secondsBetween } from './report-format.ts';
 import { markdownFindings } from './report-markdown-findings.ts';
 import { judgedRta, rtaMethod } from './report-recovery.ts';
 import type { Standing } from './standing.ts';

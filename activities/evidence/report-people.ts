@@ -1,7 +1,8 @@
 import { shortHash } from '../../contracts/deciding.ts';
 import type { Evidence, GateRecord } from '../../contracts/evidence.ts';
 import type { Decision } from '../../contracts/gate.ts';
-import { formatSeconds, html, numeral, readable, secondsBetween, word, type Markup } from './report-format.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
+import { html, numeral, readable, secondsBetween, word, type Markup } from './report-format.ts';
 
 /** Each gate: what it did by itself and operators to it, who decided, how well that is known, and what it was worth. */
 export function renderGates({ gates }: Evidence): Markup {
@@ -29,9 +30,9 @@ export function expiryWords({ outcome, onExpiry }: GateRecord): string | null {
 /** What a gate asked for while people decided; null where older code wrote it. */
 export function policyWords({ policy }: GateRecord): string | null {
   if (!policy) return null;
-  const { quorum, approvers, escalation, assurance } = policy;
+  const { quorum, rejections, approvers, escalation, assurance } = policy;
   const later = escalation.filter((further) => further.approvers.length > 0).map(({ at, approvers: further }) => `, from ${at} also ${further.join(', ')}`);
-  return `asked for ${numeral(quorum)} of ${approvers.join(', ') || 'anyone'}${later.join('')}; assurance ${assurance} or better${policy.requesterMayApprove ? '; the requester may approve' : ''}`;
+  return `asked for ${numeral(quorum)} of ${approvers.join(', ') || 'anyone'}${later.join('')}; ${numeral(rejections)} ${rejections === 1 ? 'rejection closes' : 'rejections close'} it; assurance ${assurance} or better${policy.requesterMayApprove ? '; the requester may approve' : ''}`;
 }
 
 /** Who decided, and in whose place. */

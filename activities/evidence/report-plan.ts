@@ -1,4 +1,5 @@
-import { formatBytes, formatSeconds, html, type Markup } from './report-format.ts';
+import { formatBytes, formatSeconds } from '../../contracts/quantities.ts';
+import { html, type Markup } from './report-format.ts';
 
 /** A hostile or mistaken plan must not overflow the stack of the worker that writes evidence. */
 const DEEPEST = 8;

@@ -1,6 +1,8 @@
 import type { Evidence, Recovery } from '../../contracts/evidence.ts';
 import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
-import { formatSeconds, html, numeral, readable, rtaWords, type Markup } from './report-format.ts';
+import { rtaWords } from '../../contracts/objectives.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
+import { html, numeral, readable, type Markup } from './report-format.ts';
 
 /** RTA and RPA against what was asked for, how they were measured, and the phases that the RTA is made of. */
 export function renderRecovery(evidence: Evidence, recovery: Recovery): Markup {

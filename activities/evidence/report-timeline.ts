@@ -1,6 +1,7 @@
 import type { Evidence } from '../../contracts/evidence.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { shortened } from '../../contracts/whole-characters.ts';
-import { formatSeconds, html, readable, secondsBetween, type Markup } from './report-format.ts';
+import { html, readable, secondsBetween, type Markup } from './report-format.ts';
 
 /** A step or a gate of a run; `from` and `to` in seconds since its start. */
 interface Bar { label: string; kind: 'step' | 'gate' | 'failed' | 'cancelled' | 'skipped' | 'waiting'; from: number; to: number; title: string }

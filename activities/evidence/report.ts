@@ -1,10 +1,11 @@
 import { isAskedFor } from '../../contracts/asked-checks.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { leftBehind } from '../../contracts/record.ts';
 import type { EarlierRun } from './earlier-runs.ts';
 import { verdictParts } from './report-earlier.ts';
 import { renderFindings } from './report-findings.ts';
-import { formatSeconds, html, Markup, readable, secondsBetween } from './report-format.ts';
+import { html, Markup, readable, secondsBetween } from './report-format.ts';
 import { renderRecovery } from './report-recovery.ts';
 import { REPORT_STYLE } from './report-style.ts';
 import { renderTimeline } from './report-timeline.ts';

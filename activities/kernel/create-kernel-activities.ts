@@ -21,13 +21,14 @@ import { describeIfKnown } from './describe-if-known.ts';
 import { findUnguardedEnd } from './evidence-due.ts';
 import { findFormerGuardian } from './former-guardian.ts';
 import { findOverdue } from './guardian-history.ts';
+import { identifyDecision, identifyDecisions, identifyUpdate } from './identify.ts';
 import type { EvidenceFiles, KernelActivities } from './kernel-activities.ts';
 import { describeLock, findFormerLock, releaseLock, tellLock } from './locks.ts';
 import { findRolledBack } from './rolled-back.ts';
 import { awaitRunEnd, findRunEnd, latestRun } from './run-end.ts';
 import { withSenders } from './operation-senders.ts';
-import { identifyDecision, identifyUpdate, ledgerOf, lookAtLife, readLedger, readLives, readStarter } from './run-history.ts';
-import { verifySignature } from './verify-signature.ts';
+import { ledgerOf, lookAtLife, readLedger, readLives, readStarter } from './run-history.ts';
+import { verifySignature, verifySignatures } from './verify-signature.ts';
 
 export interface KernelDependencies {
   client: Client;
@@ -78,7 +79,9 @@ export function createKernelActivities({ client, configuration, codeVersion, sea
     },
     identifyDecision: (input) => identifyDecision(client, input),
     identifyUpdate: (input) => identifyUpdate(client, input),
+    identifyDecisions: (input) => identifyDecisions(client, input),
     verifySignature: (input) => verifySignature({ ...input, allowedSigners: configuration.approvals.allowedSigners }),
+    verifySignatures: ({ signed }) => verifySignatures(signed, configuration.approvals.allowedSigners),
     requestLock: ({ target, request }) => tellLock(client, target, INTERNAL.request, request),
     findFormerLock: ({ lockId: id, ...which }) => findFormerLock(client, id, which),
     describeLock: ({ target }) => describeLock(client, target),

@@ -12,6 +12,10 @@ export interface IdentifyUpdateInput { workflowId: string; runId: string; update
 /** Who sent an update, and when the server accepted it. */
 export interface UpdateEvent { atMs: number; identity: string; principal: string | null }
 
+/** Which of the signals of its name a decision is, counted from 1, or the id of its update. */
+export type SentDecision = { signal: 'approve' | 'reject'; ordinal: number } | { updateId: string };
+export interface IdentifyDecisionsInput { workflowId: string; runId: string; decisions: SentDecision[]; gateOpenedAtMs: number }
+
 /** `principals`: whose key it is, by the allowed-signers file; `key`: as `ssh-keygen -l` shows it. `refused`: why the signature is worth nothing. */
 export type VerifiedSignature = { refused: null; principals: string[]; key: string } | { refused: string };
 
@@ -62,8 +66,12 @@ export interface KernelActivities {
   describeRun(input: { runbook: string; target: string | undefined; gates: readonly string[]; run: { workflowId: string; runId: string } }): Promise<RunSettings>;
   identifyDecision(input: IdentifyDecisionInput): Promise<DecisionEvent>;
   identifyUpdate(input: IdentifyUpdateInput): Promise<UpdateEvent>;
+  /** Both, for many that wait: one look at the history, whoever has sent how many. */
+  identifyDecisions(input: IdentifyDecisionsInput): Promise<DecisionEvent[]>;
   /** Whether one of the allowed signers signed exactly this statement, for the namespace of our approvals. */
   verifySignature(input: { statement: string; signature: string }): Promise<VerifiedSignature>;
+  /** The same for many, in their order. */
+  verifySignatures(input: { signed: { statement: string; signature: string }[] }): Promise<VerifiedSignature[]>;
   requestLock(input: { target: string; request: LockRequest }): Promise<void>;
   /** What the lock of this workflow id held that was ended last, by `closedByMs` where that is given: that of `runId`, or one that is known to have ended after it. Null where there was none, or the server has forgotten it. */
   findFormerLock(input: { lockId: string; runId?: string | undefined; closedByMs?: number | undefined }): Promise<FormerLock | null>;

@@ -11,7 +11,7 @@ import { GUARDIAN_TYPE } from '../../contracts/guardian.ts';
 import type { StartedBy } from '../../contracts/evidence.ts';
 import type { LedgerEntry, Owner } from '../../contracts/ledger.ts';
 import { firstOf } from '../../contracts/whole-characters.ts';
-import type { DecisionEvent, EvidenceFiles, IdentifyDecisionInput, IdentifyUpdateInput, UpdateEvent, KernelActivities, Ledger } from './kernel-activities.ts';
+import type { EvidenceFiles, KernelActivities, Ledger } from './kernel-activities.ts';
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 
@@ -153,32 +153,6 @@ function earlierRuns(events: HistoryEvent[]): string[] {
     event.workflowExecutionStartedEventAttributes?.continuedExecutionRunId,
     event.workflowTaskFailedEventAttributes?.baseRunId,
   ]).filter((runId): runId is string => typeof runId === 'string' && runId !== '');
-}
-
-/** Finds the event of the n-th signal of a name, and whether it could have been sent by somebody who saw the gate. */
-export async function identifyDecision(client: Client, input: IdentifyDecisionInput): Promise<DecisionEvent> {
-  const events = await eventsOf(client, input.workflowId, input.runId);
-  const signals = events.filter((event) => event.workflowExecutionSignaledEventAttributes?.signalName === input.signal);
-  const event = signals[input.ordinal - 1];
-  if (!event) throw new Error(`signal ${input.signal} number ${input.ordinal} is not in the history of ${input.workflowId} yet`);
-  const atMs = millis(event.eventTime);
-  // A gate is visible once the task that opened it is completed; a signal from before that was meant for something else.
-  const opening = events.findIndex((candidate) => candidate.workflowTaskStartedEventAttributes && Math.abs(millis(candidate.eventTime) - input.gateOpenedAtMs) <= 1);
-  const visible = opening === -1 ? undefined : events.slice(opening).find((candidate) => candidate.workflowTaskCompletedEventAttributes);
-  return {
-    atMs,
-    identity: identityOf(event.workflowExecutionSignaledEventAttributes),
-    principal: sendersIn(events)(event),
-    beforeGateWasVisible: visible !== undefined && atMs < millis(visible.eventTime),
-  };
-}
-
-/** Finds the event with which an update was accepted. The worker writes it, so the server stamps the worker's name on it: whose update it is, nobody vouches for. */
-export async function identifyUpdate(client: Client, { workflowId, runId, updateId }: IdentifyUpdateInput): Promise<UpdateEvent> {
-  const events = await eventsOf(client, workflowId, runId);
-  const event = events.find(({ workflowExecutionUpdateAcceptedEventAttributes: accepted }) => accepted?.acceptedRequest?.meta?.updateId === updateId || accepted?.protocolInstanceId === updateId);
-  if (!event) throw new Error(`update ${updateId} is not in the history of ${workflowId} yet`);
-  return { atMs: millis(event.eventTime), identity: identityOf(event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.meta), principal: null };
 }
 
 /** Reads who started a run from its first event: unlike the requester in the input, nobody can leave that out. */

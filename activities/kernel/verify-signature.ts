@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { devNull, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { APPROVAL_NAMESPACE } from '../../contracts/approval.ts';
 import { firstOf } from '../../contracts/whole-characters.ts';
@@ -20,6 +20,30 @@ export async function verifySignature({ statement, signature, allowedSigners, li
     return await verify(statement, signature, allowedSigners, sshKeygenWithin(limitMs));
   } catch (error) {
     return { refused: `signatures cannot be checked on this worker: ${(error as Error).message}` };
+  }
+}
+
+/** So many programs at once: others on this host have work to do, too. */
+const AT_ONCE = 4;
+
+/** As {@link verifySignature}, for many. */
+export async function verifySignatures(signed: readonly { statement: string; signature: string }[], allowedSigners: string | undefined): Promise<VerifiedSignature[]> {
+  const verified: VerifiedSignature[] = [];
+  while (verified.length < signed.length) {
+    const next = signed.slice(verified.length, verified.length + AT_ONCE);
+    verified.push(...await Promise.all(next.map((one) => verifySignature({ ...one, allowedSigners }))));
+  }
+  return verified;
+}
+
+/** Why no signature can be checked on this host, whatever it is over; null where they can. */
+export async function whyNoSignatures(limitMs = LIMIT_MS): Promise<string | null> {
+  try {
+    // Of no signature, by no key: what is new enough says that there is none, and what is not does not know what is asked.
+    const { stderr } = await sshKeygenWithin(limitMs)(['-Y', 'find-principals', '-s', devNull, '-f', devNull]);
+    return /(unknown|illegal|invalid|unrecognized) option|unsupported operation/i.test(stderr) ? 'ssh-keygen is too old to verify signatures' : null;
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 

@@ -1,5 +1,5 @@
-import { formatSeconds } from '../../activities/evidence/report-format.ts';
 import { QUERIES, type CompensationView } from '../../contracts/messages.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { ask } from './ask.ts';
 import { withClient } from './connect.ts';
 import { EXIT, type ExitCode } from './exit.ts';

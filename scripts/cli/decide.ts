@@ -44,29 +44,32 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
     const type = await refuseClosed(handle, decision);
     // Whose key signs is who decides: the user of this system need not be called like that.
     const by = options.by ?? (options.sign === undefined ? systemUser() : undefined);
-    const instead = (gate: string) => signalCommand(options, workflowId, SIGNALS[decision], { gate, by: by ?? systemUser(), ...(options.comment === undefined ? {} : { comment: options.comment }) });
+    // As the decision itself, bound to the plan that was looked at. What was to be signed counts for nothing without that.
+    const instead = (gate: string, about: Pick<Decide, 'planHash' | 'planHashFilledIn'>) => (options.sign === undefined
+      ? signalCommand(options, workflowId, SIGNALS[decision], { gate, by: by ?? systemUser(), ...(options.comment === undefined ? {} : { comment: options.comment }), ...about })
+      : undefined);
     const progress = await ask<Progress>(client, handle, QUERIES.progress).catch(async (error: unknown) => {
       // A signal that names no gate counts only where no name is asked for.
-      throw unanswered(await silenceOf(client, handle, error), workflowId, instead(options.gate ?? RUNBOOKS[type]?.gates[0] ?? 'start'), { cause: error });
+      throw unanswered(await silenceOf(client, handle, error), workflowId, instead(options.gate ?? RUNBOOKS[type]?.gates[0] ?? 'start', seen === undefined ? {} : { planHash: seen }), { cause: error });
     });
     const open = progress.openGate;
     if (!open) throw new CommandError(EXIT.usage, `no gate of "${workflowId}" is open (it is at: ${progress.phase}); nothing was sent`);
     if (seen !== undefined && !namesPlan(seen, open.planHash)) {
       throw new CommandError(EXIT.usage, `the plan of gate "${open.name}" is ${shortHash(open.planHash)}, not ${shortHash(seen)}; look at it again with: ${ourCommand(options, 'status', workflowId)}`);
     }
+    // What people copy is the short form; what counts is the whole hash, which the run compares once more. Honest about whose
+    // it is: the evidence must not say that somebody named a plan whom nobody asked.
+    const about = { planHash: open.planHash, ...(seen === undefined ? { planHashFilledIn: true } : {}) };
     const message: Decide = {
       gate: options.gate ?? open.name, decision,
       ...(by === undefined ? {} : { by }),
       ...(options.comment === undefined ? {} : { comment: options.comment }),
-      // What people copy is the short form; what counts is the whole hash, which the run compares once more.
-      planHash: open.planHash,
-      // Honest about whose it is: the evidence must not say that somebody named a plan whom nobody asked.
-      ...(seen === undefined ? { planHashFilledIn: true } : {}),
+      ...about,
     };
     if (options.sign !== undefined) message.signature = await signStatement(options.sign, approvalStatement({ ...await signedRun(client, handle), gate: message.gate, planShownAt: open.planShownAt ?? open.openedAt, planHash: open.planHash, decision, comment: message.comment ?? null }));
     const answer = open.assurance === 'principal' && message.gate === open.name
       ? await decideBySignal(client, handle, message, open.quorum, ourCommand(options, 'status', workflowId))
-      : await sendUpdate<{ gate: string; outcome: string }>(client, handle, { name: UPDATES.decide, argument: message, instead: instead(message.gate) });
+      : await sendUpdate<{ gate: string; outcome: string }>(client, handle, { name: UPDATES.decide, argument: message, instead: instead(message.gate, about) });
     if (answer.refused !== undefined) {
       if (options.json) print(options, { ...message, counted: false, reason: answer.refused, workflowId }, () => []);
       else note(`did not count: ${plain(answer.refused)}`);

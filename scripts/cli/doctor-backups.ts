@@ -7,11 +7,11 @@ import { CORRECT_ARCHIVE, lookAtArchive } from '../../activities/archive/archive
 import { type ArchiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
 import { tryWriting } from '../../activities/archive/try-writing.ts';
 import { findAbove, productionPathsOf } from '../../activities/drill/drill.ts';
-import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { OTHER_CLUSTER_REMEDY, otherCluster } from '../../activities/dr-test/other-cluster.ts';
 import type { Supply } from '../../activities/dr-test/provider.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
+import { formatBytes, formatSeconds } from '../../contracts/quantities.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { messageOf, type Findings } from './doctor-finding.ts';
 import type { SourceFacts } from './doctor-source.ts';

@@ -1,9 +1,9 @@
 /** One thing that the doctor looked at. */
 export interface Finding {
-  /** What it is about: `temporal`, `host`, `evidence`, `notifications`, or a database of the configuration. */
+  /** What it is about: `temporal`, `host`, `evidence`, `notifications`, `approvals`, or a database of the configuration. */
   about: string;
   name: string;
-  /** `problem`: a drill would fail, or people would not be told. `warning`: it works, with less. `skipped`: it could not be looked at. */
+  /** `problem`: a drill would fail, people would not be told, or no decision could count. `warning`: it works, with less. `skipped`: it could not be looked at. */
   outcome: 'ok' | 'warning' | 'problem' | 'skipped';
   /** What was found, in a sentence. */
   detail: string;

@@ -5,9 +5,9 @@ import { nearestExisting, tryWriting } from '../../activities/archive/try-writin
 import { probeIsolation } from '../../activities/drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../../activities/drill/private-place.ts';
 import { SOCKET_PATH_BYTES } from '../../activities/drill/socket-path.ts';
-import { formatBytes } from '../../activities/evidence/report-format.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
+import { formatBytes } from '../../contracts/quantities.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
 
 /** What this host needs to hold a drill: evidence directory, space, socket path, isolation. */

@@ -1,7 +1,6 @@
 import { chooseManifestBefore } from '../../activities/archive-provider/manifests.ts';
 import { layoutOf } from '../../activities/archive-provider/kept-in.ts';
 import { explainAws } from '../../activities/aws/failures.ts';
-import { formatSeconds } from '../../activities/evidence/report-format.ts';
 import { findInstance } from '../../activities/rds-provider/instance.ts';
 import { whoAsks } from '../../activities/aws/ask-permission.ts';
 import { lookAtPermissions } from '../../activities/rds-provider/permissions.ts';
@@ -9,6 +8,7 @@ import { listPoints, restoreWindow } from '../../activities/rds-provider/points.
 import { lookAtRds } from '../../activities/rds-provider/preflight.ts';
 import { drillAccess, isElsewhere, openPlaces, type RdsPlaces } from '../../activities/rds-provider/where.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { messageOf, type Findings } from './doctor-finding.ts';
 

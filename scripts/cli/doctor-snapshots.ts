@@ -8,10 +8,10 @@ import { rdsStores } from '../../activities/database-snapshot/rds-store.ts';
 import { snapshotsOfSource } from '../../activities/database-snapshot/retention.ts';
 import { lookAtSnapshotPermissions, type SnapshotPermissionQuery } from '../../activities/database-snapshot/snapshot-permissions.ts';
 import type { SnapshotSource, SnapshotStore } from '../../activities/database-snapshot/snapshot-store.ts';
-import { formatSeconds } from '../../activities/evidence/report-format.ts';
 import { checkKey } from '../../activities/rds-provider/encryption-key.ts';
 import { findInstance } from '../../activities/rds-provider/instance.ts';
 import type { AwsAccess, RdsProvider, SnapshotSettings } from '../../contracts/rds.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { messageOf, type Findings } from './doctor-finding.ts';
 
 export interface Snapshots { database: string; provider: RdsProvider; settings: SnapshotSettings }

@@ -5,10 +5,10 @@ import { identifyServer, type RunningServer, whatElseLiesThere } from '../../act
 import { insufficientPrivilege, sqlState } from '../../activities/manifest/errors.ts';
 import { sourceConfig, withClient } from '../../activities/postgres/source.ts';
 import type { DatabaseSettings } from '../../contracts/configuration.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { resolvePassword } from '../../workers/config.ts';
 import { hostName } from '../../workers/host.ts';
 import { messageOf, type Findings } from './doctor-finding.ts';
-import { formatSeconds } from '../../activities/evidence/report-format.ts';
 
 /** Whether a database's files are another host's, by the configuration. */
 export function isElsewhere(host: string | undefined): boolean {

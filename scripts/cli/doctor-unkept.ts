@@ -1,13 +1,13 @@
 import type { WorkflowExecutionInfo } from '@temporalio/client';
 import { copyStores } from '../../activities/evidence/copy-stores.ts';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
-import { formatSeconds } from '../../activities/evidence/report-format.ts';
 import { namesOf } from '../../activities/evidence/store.ts';
 import { describeIfKnown } from '../../activities/kernel/describe-if-known.ts';
 import { whoWrites, type Standing } from '../../activities/kernel/evidence-due.ts';
 import { lookBackMs, retentionMs } from '../../activities/kernel/retention.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import { guardianId } from '../../contracts/guardian.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { isOver, wasEndedByForce } from '../../contracts/run-status.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';

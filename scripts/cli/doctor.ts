@@ -6,6 +6,7 @@ import { examineChannels } from './doctor-channels.ts';
 import { examineHost } from './doctor-host.ts';
 import { examineRds } from './doctor-rds.ts';
 import { examineRdsSource } from './doctor-rds-source.ts';
+import { examineSigners } from './doctor-signers.ts';
 import { examineSnapshots } from './doctor-snapshots.ts';
 import { examineSource, isElsewhere } from './doctor-source.ts';
 import { examineTemporal } from './doctor-temporal.ts';
@@ -36,7 +37,7 @@ export async function doctor(options: TemporalOptions): Promise<ExitCode> {
     else await examineBackups(settings, configuration, facts, findings);
     return findings.all;
   });
-  const groups = await Promise.all([examineTemporal(options, configuration), examineHost(configuration), examineCopies(configuration), examineChannels(configuration), ...databases]);
+  const groups = await Promise.all([examineTemporal(options, configuration), examineHost(configuration), examineCopies(configuration), examineChannels(configuration), examineSigners(configuration), ...databases]);
   const findings = bySubject([...own.all, ...groups.flat()]);
   const problems = findings.filter(({ outcome }) => outcome === 'problem').length;
   print(options, { file, problems, findings }, () => findingLines(findings));

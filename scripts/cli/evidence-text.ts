@@ -1,9 +1,10 @@
 import type { Evidence, Recovery } from '../../contracts/evidence.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { leftBehind } from '../../contracts/record.ts';
 import { costsWords } from '../../activities/evidence/costs.ts';
 import type { EarlierRun } from '../../activities/evidence/earlier-runs.ts';
 import { notVerifiedReasons } from '../../activities/evidence/not-verified.ts';
-import { formatSeconds, numeral, readable, secondsBetween } from '../../activities/evidence/report-format.ts';
+import { numeral, readable, secondsBetween } from '../../activities/evidence/report-format.ts';
 import { earlierRpa, earlierRta, verdictParts } from '../../activities/evidence/report-earlier.ts';
 import { deciderOf, EVENT_WORDS, expiryWords, operatorOf, planWords, policyWords } from '../../activities/evidence/report-people.ts';
 import { judgedRta, rtaMethod } from '../../activities/evidence/report-recovery.ts';

@@ -1,4 +1,6 @@
-import { formatSeconds, readable, rtaWords } from '../../activities/evidence/report-format.ts';
+import { readable } from '../../activities/evidence/report-format.ts';
+import { rtaWords } from '../../contracts/objectives.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import type { TeardownResult } from '../../contracts/record.ts';
 import { coloured, plain } from './output.ts';
 

@@ -1,11 +1,11 @@
-import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { decidingWords, shortHash } from '../../contracts/deciding.ts';
 import { refusalLines } from '../../contracts/messages.ts';
+import { formatBytes, formatSeconds } from '../../contracts/quantities.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { coloured, plain } from './output.ts';
 import type { TemporalOptions } from './options.ts';
 import type { ActivityView, RunView } from './run-view.ts';
-import { planLines } from './plan-lines.ts';
+import { planLines } from '../../contracts/plan-lines.ts';
 import { ourCommand } from './printed-command.ts';
 
 /** Bytes a second of each activity, smoothed over the last looks. */

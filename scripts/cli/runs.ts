@@ -1,6 +1,7 @@
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { RUNBOOKS } from '../../contracts/runbooks.ts';
-import { formatSeconds, readable } from '../../activities/evidence/report-format.ts';
+import { readable } from '../../activities/evidence/report-format.ts';
 import { judgedRta } from '../../activities/evidence/report-recovery.ts';
 import type { Teardown, Verdict } from '../../contracts/evidence.ts';
 import { isUnanswered, loadIfThere, withClient, type Connected } from './connect.ts';

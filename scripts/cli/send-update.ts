@@ -12,7 +12,7 @@ export type Answer<Result> = { result: Result; refused?: undefined } | { result?
  *
  * @throws CommandError that says why nobody answers, and what the server would keep until somebody does
  */
-export async function sendUpdate<Result>(client: Client, handle: WorkflowHandle, update: { name: string; argument: object; instead?: string }): Promise<Answer<Result>> {
+export async function sendUpdate<Result>(client: Client, handle: WorkflowHandle, update: { name: string; argument: object; instead?: string | undefined }): Promise<Answer<Result>> {
   try {
     return { result: await client.withDeadline(Date.now() + ANSWER_MS, () => handle.executeUpdate<Result, [object]>(update.name, { args: [update.argument] })) };
   } catch (error) {

@@ -11,7 +11,7 @@ import type { Progress } from '../../contracts/messages.ts';
 import { quote } from '../../contracts/quote.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { renderText } from '../cli/evidence-text.ts';
-import { planLines } from '../cli/plan-lines.ts';
+import { planLines } from '../../contracts/plan-lines.ts';
 import { planOf } from '../cli/run-view.ts';
 import { binDirectoryOf } from './asked-postgres.ts';
 import type { Damage } from './damage.ts';

@@ -53,6 +53,9 @@ it('start prints how to approve and the link; approve lets it go on; --wait ends
   const told = /takes +about .*\n.*creates +\/.*\/drills\/[0-9a-f]{8}-<fence> on .*\n.*expires +with the run, which ends at the latest .* after it gets the target\n.*compares +every row and definition of .*shop \(\d+ tables\)/;
   await until('the plan', () => told.test(said()));
   expect((await runbook('status', id)).out).toMatch(told);
+  // Whoever decides in the web UI decides on the same.
+  const { currentDetails } = await demo.client.workflow.getHandle(id).query<{ currentDetails: string }>('__temporal_workflow_metadata');
+  expect(currentDetails.replaceAll('\\', '')).toMatch(/- plan: restores .*\n(?:- plan: .*\n){2}- plan: creates .*\n- plan: expires .*\n- plan: compares .*\n- plan: aims at .*\n- plan: input .*quarterly.*\n- plan: code /);
   const stranger = await runbook('approve', id, '--by', 'mallory');
   expect(stranger).toMatchObject({ code: 2 });
   expect(stranger.out).toMatch(/mallory/);

@@ -150,11 +150,13 @@ describe('a run with a gate', () => {
 describe('gates that ask for more than a name, or for none', () => {
   /** What a server with an authorizer would stamp on the next decisions; the embedded one has none. */
   let principal: string | null = null;
+  /** What is known of the next decisions beside what the server says. */
+  let beside: { beforeGateWasVisible?: boolean } = {};
   let output: ReturnType<typeof captureOutput>;
   beforeAll(async () => {
     environment = await startKernelEnvironment({ start: { approvers: ['anna', 'ben'], quorum: 2, assurance: 'principal' } }, {}, { unnamed: { start: { assurance: 'none' } } });
     const real = environment.kernelActivities(path.join(environment.root, 'evidence'));
-    await environment.startWorker({ identifyDecision: async (input) => ({ ...await real.identifyDecision(input), principal }) });
+    await environment.startWorker({ identifyDecision: async (input) => ({ ...await real.identifyDecision(input), principal, ...beside }) });
     output = captureOutput();
   });
   afterAll(() => {
@@ -184,6 +186,17 @@ describe('gates that ask for more than a name, or for none', () => {
     await expect(other.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
   });
 
+  it('`runbook approve` finds what became of its signal behind a hundred that were refused', async () => {
+    const run = await start({ database: 'shop' });
+    await gateOpens(run);
+    principal = null;
+    await Promise.all(Array.from({ length: 100 }, () => run.handle.signal('approve', { gate: 'start', by: 'somebody' })));
+    await until(async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisionsLeftOut === 50, 'all are judged');
+    expect(await decideAs(null, approve, run.handle.workflowId)).toEqual({ code: 2, said: expect.stringContaining('did not count: gate "start" asks for assurance "principal"') as string });
+    expect(await decideAs('anna', approve, run.handle.workflowId)).toEqual({ code: 0, said: expect.stringContaining('approve by anna counts at gate "start"') as string });
+    await run.handle.signal('abort');
+  });
+
   it('`runbook approve` sends nothing that no run takes, and tells what was refused when it hears nothing else', async () => {
     const run = await start({ database: 'shop' });
     await gateOpens(run);
@@ -201,6 +214,22 @@ describe('gates that ask for more than a name, or for none', () => {
     });
     await expect(decideBySignal(environment.client, handle, { gate: 'start', decision: 'approve', by: 'anna' }, 2, 'LOOK')).rejects.toMatchObject({ exitCode: 3, message: expect.stringMatching(/whether it counts; meanwhile refused: approve at .*: its argument is not .*; look with: LOOK$/) as string });
     await run.handle.signal('abort');
+  });
+
+  it('what names its gate and no plan, and was sent before anybody could see that gate, does not count', async () => {
+    principal = null;
+    const run = await start({ database: 'unnamed' });
+    await gateOpens(run);
+    beside = { beforeGateWasVisible: true };
+    await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+    await until(async () => (await run.handle.query<RunRecord>('record')).refused.length > 0, 'it is judged');
+    beside = {};
+    const [gate] = (await run.handle.query<RunRecord>('record')).gates;
+    expect(gate).toMatchObject({ outcome: 'open', decisions: [{ by: 'anna', counted: false, reason: expect.stringMatching(/^it names no plan and was sent before anybody could see gate "start", which is open since \S+Z; look at it and send it again$/) as string }] });
+    beside = { beforeGateWasVisible: true };
+    await run.handle.signal('approve', { gate: 'start', by: 'anna', planHash: gate?.planHash });
+    await run.handle.result();
+    beside = {};
   });
 
   it('an empty form from the client of whoever started the run does not count, and that of another does', async () => {

@@ -187,7 +187,7 @@ describe('a corrected input, where the configuration asks for a second person', 
     expect((await run.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails.replaceAll('\\', '')).toContain(sentence);
     await until(async () => deliveredTo(run).length > 0, 'the gate is told');
     expect(deliveredTo(run).map(({ lines }) => lines[0])).toEqual([sentence]);
-    const decide = (by: string, decision: string) => update(run, 'decide', { gate: 'correction', decision, by });
+    const decide = (by: string, decision: string, planHash?: string) => update(run, 'decide', { gate: 'correction', decision, by, planHash });
     await expect(decide('anna', 'approve')).rejects.toMatchObject(refused('anna requested or started this run and may not approve it'));
     await decide('ben', 'reject');
     // Turned down, it waits again as it did.
@@ -197,11 +197,30 @@ describe('a corrected input, where the configuration asks for a second person', 
     expect(await plan()).toMatchObject({ hash: before, corrections: [] });
     await correct();
     await open();
-    await decide('ben', 'approve');
+    await decide('ben', 'approve', (await progress(run)).openGate?.planHash);
     await run.handle.result();
     const evidence = await run.evidence();
     expect(evidence.gates.map(({ name, outcome }) => [name, outcome])).toEqual([['correction', 'rejected'], ['correction', 'approved']]);
     expect(evidence).toMatchObject({ outcome: 'succeeded', chain: { planHash: evidence.gates[1]?.planHash } });
+  });
+
+  it('is approved by nobody who approves the one before it, whose gate had the same name', async () => {
+    const run = await start({ failAt: 'one' });
+    await waits(run, 'write one');
+    const correct = (input: object) => update(run, 'retryStep', { step: 'write one', by: 'zoe', reason: 'typo', input });
+    await correct({ fail: true });
+    await until(async () => (await progress(run)).openGate?.name === 'correction', 'the gate is open');
+    await update(run, 'decide', { gate: 'correction', decision: 'reject', by: 'ben' });
+    await waits(run, 'write one');
+    await correct({ fail: false });
+    const tooSoon = expect.stringMatching(/^it names no plan and was sent before anybody could read the present one of gate "correction", which is shown since /) as string;
+    await run.handle.signal('approve', { gate: 'correction', by: 'anna' });
+    await until(async () => ((await run.handle.query<RunRecord>('record')).gates[1]?.decisions.length ?? 0) > 0, 'it is judged');
+    await expect(update(run, 'decide', { gate: 'correction', decision: 'approve', by: 'anna' })).rejects.toMatchObject({ cause: { message: tooSoon } });
+    const [, gate] = (await run.handle.query<RunRecord>('record')).gates;
+    expect(gate).toMatchObject({ outcome: 'open', decisions: [{ by: 'anna', counted: false, reason: tooSoon }] });
+    await update(run, 'decide', { gate: 'correction', decision: 'approve', by: 'anna', planHash: gate?.planHash });
+    await run.handle.result();
   });
 
   it('is not asked about where a step is only tried again', async () => {

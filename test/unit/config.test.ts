@@ -4,6 +4,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { KERNEL_GATES } from '../../contracts/gate.ts';
 import { evidenceSigner, loadConfiguration, parseConfiguration, resolvePassword } from '../../workers/config.ts';
 import { ConfigurationError } from '../../workers/configuration-error.ts';
 import { hostName } from '../../workers/host.ts';
@@ -125,10 +126,22 @@ databases:
 
   it('reports a gate that no runbook has, together with what breaks the schema', () => {
     expect(errorsOf(`${MINIMAL}    gates: { strat: { approvers: [anna] }, start: { quorom: 1 } }\n`)).toEqual([
-      'r.yaml:6:14: databases.orders.gates.strat: there is no such gate; there are start', expect.stringMatching(/^r\.yaml:6:\d+: databases\.orders\.gates\.start\.quorom: there is no such setting/),
+      'r.yaml:6:14: databases.orders.gates.strat: there is no such gate; there are start, correction', expect.stringMatching(/^r\.yaml:6:\d+: databases\.orders\.gates\.start\.quorom: there is no such setting/),
     ]);
     expect(errorsOf(`${MINIMAL}    gates: { strat: {} }\n`)).toHaveLength(1);
     expect(errorsOf(`${MINIMAL}    gates: { start: {} }\n`)).toEqual([]);
+  });
+
+  it('takes the gates that the kernel has in every runbook', () => {
+    for (const gate of KERNEL_GATES) expect(errorsOf(`${MINIMAL}    gates: { ${gate}: { approvers: [anna] } }\n`)).toEqual([]);
+  });
+
+  it('refuses a gate that asks for more approvals or rejections than there are people who decide', () => {
+    const errorsOfGate = (gate: string) => errorsOf(`${MINIMAL}    gates: { start: ${gate} }\n`);
+    expect(errorsOfGate('{ approvers: [anna], quorum: 2 }')).toEqual([expect.stringMatching(/gates\.start\.quorum: asks for more approvals than there are approvers \(1\); the gate could only expire$/)]);
+    expect(errorsOfGate('{ approvers: [anna], rejections: 5 }')).toEqual([expect.stringMatching(/gates\.start\.rejections: asks for more rejections than there are approvers \(1\); nobody could reject$/)]);
+    expect(errorsOfGate('{ approvers: [anna], rejections: 2, quorum: 2, escalation: [{ after: 1h, approvers: [ben] }] }')).toEqual([]);
+    expect(errorsOfGate('{ rejections: 5, quorum: 3 }')).toEqual([]);
   });
 
   it('names the closest form of a probe when it fits none', () => {
@@ -185,6 +198,12 @@ databases:
 });
 
 describe('loadConfiguration', () => {
+  it('loads a policy for corrections, as the reference describes it', async () => {
+    const file = join(directory, 'r.yaml');
+    await writeFile(file, `${MINIMAL}    failedSteps: { wait: 1h }\n    gates: { start: { approvers: [anna] }, correction: { approvers: [anna, ben] } }\n`);
+    expect(Object.keys((await loadConfiguration(file)).configuration.databases['orders']?.gates ?? {})).toEqual(['start', 'correction']);
+  });
+
   it('resolves relative paths against the file, and finds it by RUNBOOKS_CONFIG', async () => {
     const file = join(directory, 'r.yaml');
     await writeFile(file, `${MINIMAL}    probe: { command: [./probe.sh] }\nevidence: { copies: [{ directory: ./share }, s3://bucket/x] }\n`);

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { renderReport } from '../../activities/evidence/report.ts';
-import { formatBytes, formatSeconds } from '../../activities/evidence/report-format.ts';
 import { renderPlan } from '../../activities/evidence/report-plan.ts';
 import { rtaMethod } from '../../activities/evidence/report-recovery.ts';
+import { formatBytes, formatSeconds } from '../../contracts/quantities.ts';
 import { renderText } from '../../scripts/cli/evidence-text.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { NOTHING_SETTLED } from '../../contracts/record.ts';
@@ -32,6 +32,14 @@ describe('renderReport', () => {
       expect(render(sampleEvidence({ gates: [{ ...gate!, outcome: 'expired', onExpiry: 'approve' }] }))).toContain('an expired gate counts as approved here');
       expect(render(sampleEvidence())).not.toContain('an expired gate');
     }
+  });
+
+  it('says what a gate asked for, and how many rejections would have closed it', () => {
+    const evidence = sampleEvidence();
+    const [gate] = evidence.gates;
+    const withRejections = (rejections: number) => ({ ...evidence, gates: [{ ...gate!, policy: { ...gate!.policy!, rejections } }] });
+    expect(renderReport(withRejections(1))).toContain('; 1 rejection closes it; assurance claimed or better');
+    expect(renderReport(withRejections(3))).toContain('; 3 rejections close it; assurance claimed or better');
   });
 
   it('needs no other file and runs no script', () => {

@@ -1,16 +1,17 @@
-import { ActivityFailure, condition, currentUpdateInfo, isCancellation, workflowInfo } from '@temporalio/workflow';
-import type { VerifiedSignature } from '../../activities/kernel/kernel-activities.ts';
-import { approvalStatement } from '../../contracts/approval.ts';
+import { condition, currentUpdateInfo, patched, workflowInfo } from '@temporalio/workflow';
+import type { DecisionEvent, VerifiedSignature } from '../../activities/kernel/kernel-activities.ts';
 import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
 import type { Assurance, Decision } from '../../contracts/gate.ts';
 import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
 import { samePerson } from '../../contracts/people.ts';
 import { gateOutcome, onBehalfOf, otherPlan, refusal, requestersOf, type GateView, type Proposal } from './gate-policy.ts';
 import { planShownSinceMs } from './gate-record.ts';
-import { read, readMessage } from './kernel-activities.ts';
+import { keepNewest } from './keep-newest.ts';
+import { read } from './kernel-activities.ts';
 import { showDetails } from './presentation.ts';
 import { refused } from './refused.ts';
-import { KEPT_REFUSALS, type OpenGate, type PendingDecision, type RunState } from './run-state.ts';
+import type { OpenGate, PendingDecision, RunState } from './run-state.ts';
+import { checkSignature, checkSignatures } from './signatures.ts';
 import { instantOf } from './wait.ts';
 
 /** Nobody reads a plan in two seconds: what says of no plan that it is for that one is by then for what was shown before. */
@@ -96,8 +97,9 @@ export function tooLate(gate: OpenGate, atMs: number): string | null {
 
 /**
  * A signal that names no gate, right after one opened, is a double click on the gate before it. Once the plan has become
- * another one, a decision that carries no hash of it is for the former one, also where it names the gate: who sends that
- * saw this gate, and not this plan. A signature is over a plan.
+ * another one, or the gate has opened once more, a decision that carries no hash is for the former plan, also where it names
+ * the gate: who sends that saw this gate, and not this plan. So is one from before anybody could see the gate. A signature is
+ * over a plan.
  */
 function tooSoon({ name, openedAtMs, planShownAtMs }: OpenGate, { named, planHash, signature }: Pick<PendingDecision, 'named' | 'planHash' | 'signature'>, { atMs, beforeGateWasVisible = false }: { atMs: number; beforeGateWasVisible?: boolean }): string | null {
   const isEarly = (sinceMs: number) => beforeGateWasVisible || atMs - sinceMs < SETTLE_MS;
@@ -105,22 +107,62 @@ function tooSoon({ name, openedAtMs, planShownAtMs }: OpenGate, { named, planHas
     if (planHash !== undefined || signature !== undefined || !isEarly(planShownAtMs)) return null;
     return `it names no plan and was sent before anybody could read the present one of gate "${name}", which is shown since ${instantOf(planShownAtMs)}; look at it and send it again`;
   }
-  if (named || !isEarly(openedAtMs)) return null;
+  if (named) {
+    if (!beforeGateWasVisible || planHash !== undefined || signature !== undefined || !patched('nobody decides on a gate that nobody could see')) return null;
+    return `it names no plan and was sent before anybody could see gate "${name}", which is open since ${instantOf(openedAtMs)}; look at it and send it again`;
+  }
+  if (!isEarly(openedAtMs)) return null;
   return `it names no gate and arrived ${((atMs - openedAtMs) / 1000).toFixed(1)} s after gate "${name}" opened, too soon to have read its plan; send it again`;
 }
 
-/** Reads from the event itself who sent a decision and when; a name in a payload is only claimed. Then judges it. */
-export async function identify(state: RunState, gate: OpenGate, pending: PendingDecision): Promise<void> {
+/** So many are identified at once: what comes of a call has to fit into one event. */
+const MOST_AT_ONCE = 500;
+
+/**
+ * Judges the first who wait at a gate, in the order in which they came, each as the gate is by then: who comes first may
+ * leave no place for the next. Who sent a decision and when is read from its event; a name in a payload is only claimed.
+ *
+ * @returns how many
+ */
+export async function judgeFirst(state: RunState, gate: OpenGate): Promise<number> {
   const { workflowId, runId } = workflowInfo();
-  const event = 'signal' in pending.event
-    ? await read.identifyDecision({ workflowId, runId, ...pending.event, gateOpenedAtMs: planShownSinceMs(gate) })
-    : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...pending.event }) };
-  const sent = { channel: 'signal' in pending.event ? 'signal' : 'update', identity: event.identity } as const;
+  const [first] = gate.inbox;
+  if (!first) return 0;
+  const taken = gate.inbox.length > 1 && waitsTogether() ? gate.inbox.slice(0, MOST_AT_ONCE) : [first];
+  const events = taken.length > 1
+    ? await read.identifyDecisions({ workflowId, runId, decisions: taken.map(({ event }) => event), gateOpenedAtMs: planShownSinceMs(gate) })
+    : [await identifyOne(gate, first)];
+  const sent = events.map((event, index) => ({ pending: taken[index] ?? first, event }));
+  const verified = sent.length > 1 ? await checkTogether(state, gate, sent) : undefined;
+  for (const { pending, event } of sent) {
+    await judge(state, gate, pending, event, verified?.get(pending));
+    gate.inbox.shift();
+  }
+  showDetails(state);
+  return events.length;
+}
+
+/** Whether those who wait are looked at together, and what a gate does by itself waits for no more than that. */
+export function waitsTogether(): boolean {
+  return patched('identifies together who waits at a gate');
+}
+
+async function identifyOne(gate: OpenGate, { event }: PendingDecision): Promise<DecisionEvent> {
+  const { workflowId, runId } = workflowInfo();
+  return 'signal' in event
+    ? await read.identifyDecision({ workflowId, runId, ...event, gateOpenedAtMs: planShownSinceMs(gate) })
+    : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...event }) };
+}
+
+/** `known`: what is known of its signature already. */
+async function judge(state: RunState, gate: OpenGate, pending: PendingDecision, event: DecisionEvent, known?: VerifiedSignature): Promise<void> {
+  gate.judgedUpToMs = event.atMs;
+  const sent = sentAs(pending, event);
   const view = viewOf(state, gate);
   const wrongTime = untimely(gate, pending, event);
   // What would not count with the best of signatures is refused without a look at it.
   const hopeless = pending.signature === undefined ? null : wrongTime ?? refusalAtBest(view, pending, { ...sent, atMs: event.atMs });
-  const signed = pending.signature === undefined || hopeless !== null ? undefined : await checkSignature(pending.signature, statementOf(state, gate, pending));
+  const signed = pending.signature === undefined || hopeless !== null ? undefined : known ?? await checkSignature(state, gate, pending);
   const signer = signed?.refused === null ? signed.principals.find((principal) => samePerson(principal, pending.by, state.people)) ?? signed.principals[0] ?? null : null;
   const assurance: Assurance = signer !== null ? 'signature' : event.principal !== null ? 'principal' : pending.by !== null ? 'claimed' : 'none';
   const proposal = { decision: pending.decision, by: signer ?? event.principal ?? pending.by, assurance, ...sent };
@@ -137,27 +179,26 @@ function planSeen({ planHash, planHashFilledIn }: PendingDecision): Decision['pl
   return planHashFilledIn === true ? 'filledIn' : 'given';
 }
 
-async function checkSignature(signature: string, statement: string): Promise<VerifiedSignature> {
-  try {
-    return await readMessage.verifySignature({ signature, statement });
-  } catch (error) {
-    if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
-    return { refused: 'no worker could check its signature in time; send it again' };
-  }
+function sentAs({ event }: PendingDecision, { identity }: DecisionEvent): Pick<Proposal, 'channel' | 'identity'> {
+  return { channel: 'signal' in event ? 'signal' : 'update', identity };
 }
 
-/** What has to be signed to decide like this at this gate: {@link approvalStatement}. */
-function statementOf({ record }: RunState, gate: OpenGate, { decision, comment }: Pick<PendingDecision, 'decision' | 'comment'>): string {
-  return approvalStatement({ runbook: record.runbook, target: record.target, owner: record.owner, runId: workflowInfo().runId, gate: gate.name, planShownAt: instantOf(planShownSinceMs(gate)), planHash: gate.record.planHash, decision, comment });
+/**
+ * Checks the signatures of all of these whose decision could count by now, and so of all that can when it is their turn:
+ * who has decided in between only leaves fewer places.
+ */
+function checkTogether(state: RunState, gate: OpenGate, sent: readonly { pending: PendingDecision; event: DecisionEvent }[]): Promise<Map<PendingDecision, VerifiedSignature>> {
+  const view = viewOf(state, gate);
+  const couldCount = ({ pending, event }: (typeof sent)[number]) => (untimely(gate, pending, event) ?? refusalAtBest(view, pending, { ...sentAs(pending, event), atMs: event.atMs })) === null;
+  return checkSignatures(state, gate, sent.filter(({ pending }) => pending.signature !== undefined).filter(couldCount).map(({ pending }) => pending));
 }
 
 function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, 'counted' | 'reason'>, reason: string | null): void {
   const { record } = gate;
-  const isFull = record.decisions.filter(({ counted }) => !counted).length >= KEPT_REFUSALS;
-  if (reason !== null && isFull) record.decisionsLeftOut += 1;
-  else record.decisions.push({ ...decision, counted: reason === null, reason });
+  const judged = { ...decision, counted: reason === null, reason };
+  if (reason === null) record.decisions.push(judged);
+  else if (keepNewest(record.decisions, judged, ({ counted }) => !counted)) record.decisionsLeftOut += 1;
   if (reason !== null) state.noteRefusal(`${decision.decision} at ${decision.at}: ${reason}`);
-  showDetails(state);
 }
 
 /** What a gate goes by when it judges somebody. */

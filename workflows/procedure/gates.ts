@@ -1,11 +1,11 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, patched } from '@temporalio/workflow';
 import { shortHash } from '../../contracts/deciding.ts';
 import type { GateEvent, GatePolicy } from '../../contracts/gate.ts';
 import type { GateRecord } from '../../contracts/evidence.ts';
-import { answerInbox, identify } from './decisions.ts';
+import { answerInbox, judgeFirst, waitsTogether } from './decisions.ts';
 import { gateOutcome, requesterUnchecked } from './gate-policy.ts';
 import { keepEvent, policyOf } from './gate-record.ts';
-import { inOrder, nextRung } from './ladder.ts';
+import { inOrder, nextRung, type Rung } from './ladder.ts';
 import { notify } from './notify.ts';
 import { enterPhase, setAttributes, showDetails } from './presentation.ts';
 import { endWait, lookOnceMore } from './recheck.ts';
@@ -34,6 +34,7 @@ function openGate(state: RunState, name: string, policy: GatePolicy, { recheck, 
   const gate: OpenGate = {
     name, policy, record, openedAtMs, waitsSinceMs: openedAtMs, expiresAtMs: openedAtMs + policy.expiresAfter, toldAtMs: openedAtMs, escalated: 0, inbox: [], changes: 0,
     ...(requester === undefined ? {} : { requester }),
+    ...(opensAgain(state, name) ? { planShownAtMs: openedAtMs } : {}),
     recheck,
   };
   state.record.gates.push(record);
@@ -46,6 +47,11 @@ function openGate(state: RunState, name: string, policy: GatePolicy, { recheck, 
   return gate;
 }
 
+/** Whether the run has had a gate of this name, about something else: to name the gate is then not to name what it is about. */
+function opensAgain({ record }: RunState, name: string): boolean {
+  return record.gates.some((gate) => gate.name === name) && patched('a gate that opens again shows another plan');
+}
+
 async function untilDecided(state: RunState, gate: OpenGate): Promise<void> {
   const { record, policy } = gate;
   let outcome: 'open' | 'approved' | 'rejected' | 'expired' = 'open';
@@ -54,7 +60,7 @@ async function untilDecided(state: RunState, gate: OpenGate): Promise<void> {
       const rung = nextRung(policy, gate);
       const before = gate.changes;
       // Right here, and in no function of its own: each that awaits another is kept in memory for as long as people take.
-      const somethingCame = await waitUntil(() => gate.inbox.length > 0 || gate.changes > before, rung.atMs - Date.now(), LABELS[rung.kind](gate));
+      const somethingCame = await waitUntil(() => (gate.inbox.length > 0 && !comesFirst(gate, rung)) || gate.changes > before, rung.atMs - Date.now(), LABELS[rung.kind](gate));
       if (somethingCame) outcome = await judge(state, gate);
       else if (rung.kind === 'expire') outcome = await expire(state, gate);
       else climb(state, gate, rung);
@@ -79,22 +85,34 @@ function rejectedBy({ name, expiresAtMs, record: { decisions } }: OpenGate): str
   return `gate "${name}" was rejected by ${said.join('; ')}`;
 }
 
+/** Whether what the gate does by itself has been put off by those who wait. It expires when all are judged who came in time. */
+function comesFirst({ isBehind, judgedUpToMs, expiresAtMs }: OpenGate, rung: Rung): boolean {
+  if (isBehind !== true || Date.now() < rung.atMs) return false;
+  return rung.kind !== 'expire' || (judgedUpToMs !== undefined && judgedUpToMs > expiresAtMs);
+}
+
 /** What the gate has come to with what has come in. */
 async function judge(state: RunState, gate: OpenGate): Promise<'approved' | 'rejected' | 'open'> {
+  await judgeInbox(state, gate, 1);
+  const enough = gateOutcome(gate.policy, gate.record.decisions);
+  if (enough !== 'approved') return enough;
+  // Who said no before it passes has said it in time, whoever else has sent what.
   await judgeInbox(state, gate);
   const outcome = gateOutcome(gate.policy, gate.record.decisions);
   if (outcome !== 'approved') return outcome;
   if (await hasDrifted(state, gate)) return 'open';
-  // The gate was open while it looked: who said no meanwhile has said it in time.
+  // The gate was open while it looked.
   await judgeInbox(state, gate);
   return gateOutcome(gate.policy, gate.record.decisions) === 'rejected' ? 'rejected' : 'approved';
 }
 
-/** In the order in which they came, each looked at as it is: who comes first may leave no place for the next. */
-async function judgeInbox(state: RunState, gate: OpenGate): Promise<void> {
-  while (gate.inbox[0]) {
-    await identify(state, gate, gate.inbox[0]);
-    gate.inbox.shift();
+/** Judges so many of those who wait, at least; all who wait by now, where nothing is said. Who comes meanwhile waits for the next time. */
+async function judgeInbox(state: RunState, gate: OpenGate, atLeast = gate.inbox.length): Promise<void> {
+  gate.isBehind = false;
+  for (let left = atLeast; gate.inbox.length > 0;) {
+    left -= await judgeFirst(state, gate);
+    gate.isBehind = left <= 0 && gate.inbox.length > 0 && waitsTogether();
+    if (gate.isBehind) return;
   }
 }
 

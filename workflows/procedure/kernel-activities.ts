@@ -16,9 +16,9 @@ export const readToShow = proxyActivities<Pick<KernelActivities, 'describeLock'>
 
 /**
  * `read` of what somebody sent: an answer takes ten seconds at most and is never a failure. Where none comes in this time
- * (no worker stays alive, or one hangs), that one message is refused: nothing that anybody can send may hold up a gate.
+ * (no worker stays alive, or one hangs), what was sent is refused: nothing that anybody can send may hold up a gate.
  */
-export const readMessage = proxyActivities<Pick<KernelActivities, 'verifySignature'>>({
+export const readMessage = proxyActivities<Pick<KernelActivities, 'verifySignature' | 'verifySignatures'>>({
   startToCloseTimeout: '30s',
   scheduleToCloseTimeout: '10m',
   retry: { initialInterval: '200ms', maximumInterval: '30s' },

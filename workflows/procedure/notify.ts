@@ -1,6 +1,6 @@
 import { CancellationScope, ParentClosePolicy, startChild, uuid4, workflowInfo } from '@temporalio/workflow';
 import { NOTIFICATION_TYPE, type Notice, type NotificationInput, type NotificationKind } from '../../contracts/notification.ts';
-import { planFacts } from '../../contracts/plan-facts.ts';
+import { planLines } from '../../contracts/plan-lines.ts';
 import { shortWorkflowId } from '../../contracts/workflow-id.ts';
 import { correctionInWords } from './corrections.ts';
 import { approversAt } from './ladder.ts';
@@ -23,7 +23,7 @@ export function notify(state: RunState, { kind, channels, gate, lines = [] }: Te
   const id = `${record.owner.firstExecutionRunId}-${uuid4()}`;
   const done = record.steps.filter((step) => step.summary !== null).map(({ name, summary }) => `${name}: ${summary}`);
   const correction = gate ? correctionInWords(state) : null;
-  const plan = gate ? planFacts(planViewOf(state)) : [];
+  const plan = gate ? planLines(planViewOf(state), Date.now()) : [];
   const notice: Notice = {
     kind, id, at: instantOf(Date.now()), runbook: record.runbook, target: record.target, workflowId, runId, requester: record.requester, reason: record.reason, lines: [...correction === null ? [] : [correction], ...lines, ...plan, ...done],
     gate: gate ? {

@@ -2,7 +2,8 @@ import { setCurrentDetails, upsertSearchAttributes, log } from '@temporalio/work
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import { shortHash } from '../../contracts/deciding.ts';
-import { planFacts, type PlanView } from '../../contracts/plan-facts.ts';
+import type { PlanView } from '../../contracts/plan-facts.ts';
+import { planLines } from '../../contracts/plan-lines.ts';
 import { refusalLines, waitingBefore, type CompensationView, type Progress } from '../../contracts/messages.ts';
 import { correctionInWords } from './corrections.ts';
 import { requesterUnchecked } from './gate-policy.ts';
@@ -101,7 +102,7 @@ export function showDetails(state: RunState): void {
     const approvers = approversAt(policy, openGate.openedAtMs, Date.now());
     lines.push(`Waiting at gate **${inline(openGate.name)}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${shortHash(openGate.record.planHash)}\`. `
       + `Needs ${policy.quorum} of ${approvers.length > 0 ? inline(approvers.join(', ')) : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
-    lines.push(...planFacts(planViewOf(state)).map((fact) => `- plan: ${inline(fact)}`));
+    lines.push(...planLines(planViewOf(state), null).map((line) => `- plan: ${inline(line)}`));
   }
   if (lock) lines.push(...lock.holders.map(({ runbook, workflowId, since }) => `- the target is held by ${inline(runbook)} ${inline(workflowId)} since ${since}, as of ${lock.lookedAt}`));
   if (waitingStep) {

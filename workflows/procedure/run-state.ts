@@ -1,6 +1,6 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
-import type { LockView } from '../../activities/kernel/kernel-activities.ts';
+import type { LockView, SentDecision } from '../../activities/kernel/kernel-activities.ts';
 import type { RunbookContract, RunSettings } from '../../contracts/runbook.ts';
 import { UNKNOWN_VERSION, type RunRecord, type Settlement } from '../../contracts/record.ts';
 import type { GateRecord, OperationRecord, Verdict } from '../../contracts/evidence.ts';
@@ -9,13 +9,14 @@ import type { UndoEntry } from '../../contracts/ledger.ts';
 import type { People } from '../../contracts/people.ts';
 import type { SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { Correction } from './corrections.ts';
+import { keepNewest } from './keep-newest.ts';
 import type { LadderState } from './ladder.ts';
 
 /** A decision that waits to be identified, and its sender for an answer where it came as an update. */
 export interface PendingDecision {
   decision: 'approve' | 'reject';
-  /** How its event is found in history: which of the signals of this name it is, counted from 1, or the id of the update. */
-  event: { signal: 'approve' | 'reject'; ordinal: number } | { updateId: string };
+  /** How its event is found in history. */
+  event: SentDecision;
   by: string | null;
   comment: string | null;
   planHash?: string | undefined;
@@ -34,9 +35,13 @@ export interface OpenGate extends LadderState {
   name: string;
   policy: GatePolicy;
   record: GateRecord;
-  /** When the gate began to show another plan than the one it opened with; absent as long as it has not. */
+  /** When the gate began to show another plan than the one it, or the one before of its name, opened with; absent as long as it has not. */
   planShownAtMs?: number;
   inbox: PendingDecision[];
+  /** When the last decision was sent that was judged; what waits came later. */
+  judgedUpToMs?: number;
+  /** More came while decisions were judged: that puts off nothing that the gate does by itself. */
+  isBehind?: boolean;
   /** Since when it waits for people: it does not while its plan is looked at once more. */
   waitsSinceMs: number;
   /** Looks at its plan once more, after people have decided. */
@@ -75,12 +80,6 @@ export interface RegisteredUndo {
 
 /** A stretch of a run's durable time. */
 export interface Span { name: string; kind: 'step' | 'gate' | 'lock' | 'pause'; startedAtMs: number; finishedAtMs: number }
-
-/**
- * So many refusals are kept in words, and so many refused decisions of one gate; the rest is counted. Whoever can reach the
- * server can send any number, and evidence must stay small enough to be written.
- */
-export const KEPT_REFUSALS = 50;
 
 /** What search attributes are set to. */
 export type AttributeValues = Partial<Record<SearchAttributeName, string | number | boolean | null>>;
@@ -157,8 +156,6 @@ export class RunState {
 
   /** Notes what somebody sent and what did not count, with the reason. */
   noteRefusal(sentence: string): void {
-    const { record } = this;
-    if (record.refused.length < KEPT_REFUSALS) record.refused.push(sentence);
-    else record.refusedLeftOut += 1;
+    if (keepNewest(this.record.refused, sentence)) this.record.refusedLeftOut += 1;
   }
 }
