@@ -56,6 +56,13 @@ export async function segmentsBehind(directory: string, names: readonly string[]
   return newest && newest.behind <= NEAR_SEGMENTS && await clusterOf(join(directory, newest.name)) === systemIdentifier ? newest.behind : undefined;
 }
 
+/** Whether an archive has the segment before the one that a server writes at present: then something brings its WAL there. */
+export async function isReceived(directory: string, present: ArchivedSoFar): Promise<boolean> {
+  const names = await readdir(directory).catch(() => []);
+  const behind = await segmentsBehind(directory, names, present);
+  return behind !== undefined && behind <= 1n;
+}
+
 /** System identifier of the server that wrote a segment; undefined where it cannot be read. */
 async function clusterOf(path: string): Promise<string | undefined> {
   try {

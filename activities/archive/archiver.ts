@@ -1,27 +1,32 @@
 import type { Client } from 'pg';
-import type { ArchivedSoFar } from './archive-lag.ts';
+import { isReceived, type ArchivedSoFar } from './archive-lag.ts';
 
 /** A source's archiver, as the source says. */
 export interface Archiver extends ArchivedSoFar {
   /** Since {@link ArchivedSoFar.lastArchived} was; null where nothing was. */
   secondsAgo: number | null;
+  /** Whether WAL comes into the archive by something else, as by pg_receivewal, where the archiver is not used. */
+  isReceived: boolean;
   /** Why nothing will be archived, in two halves; undefined where nothing speaks against it. */
   trouble: { problem: string; remedy: string; mayPass: boolean } | undefined;
 }
 
-/** Asks for it. Changes nothing. */
-export async function askArchiver(client: Client): Promise<Archiver> {
-  const { rows } = await client.query<ArchivedSoFar & State & Pick<Archiver, 'secondsAgo'>>(`
+/** Asks for it, and looks into the archive where the archiver is not used. Changes nothing. */
+export async function askArchiver(client: Client, walDirectory: string): Promise<Archiver> {
+  const { rows } = await client.query<ArchivedSoFar & State & Pick<Archiver, 'secondsAgo'> & { present: string | null }>(`
     SELECT current_setting('archive_mode') AS mode, current_setting('archive_command') = '' AND coalesce(current_setting('archive_library', true), '') = '' AS "hasNoCommand",
       last_archived_wal AS "lastArchived", last_failed_wal AS failed, failed_count::text AS failures,
       coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) AS failing,
       extract(epoch FROM now() - last_archived_time)::float8 AS "secondsAgo", pg_size_bytes(current_setting('wal_segment_size'))::int AS "segmentSize",
-      (SELECT system_identifier::text FROM pg_control_system()) AS "systemIdentifier"
+      (SELECT system_identifier::text FROM pg_control_system()) AS "systemIdentifier",
+      CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_insert_lsn()) END AS present
     FROM pg_stat_archiver`);
   const [row] = rows;
   if (!row) throw new Error('the source said nothing of its archiver');
   const { lastArchived, secondsAgo, segmentSize, systemIdentifier } = row;
-  return { lastArchived, secondsAgo, segmentSize, systemIdentifier, trouble: troubleOf(row) };
+  const trouble = troubleOf(row);
+  const received = trouble?.mayPass === false && await isReceived(walDirectory, { lastArchived: row.present, segmentSize, systemIdentifier });
+  return { lastArchived, secondsAgo, segmentSize, systemIdentifier, isReceived: received, trouble: received ? undefined : trouble };
 }
 
 interface State { mode: string; hasNoCommand: boolean; failing: boolean; failed: string | null; failures: string }

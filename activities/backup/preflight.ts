@@ -7,8 +7,8 @@ import type { ArchiveLayout } from '../archive/layout.ts';
 import { type ClosedDirectory, tryWriting } from '../archive/try-writing.ts';
 import { manifestsDirectory } from '../archive-provider/manifests.ts';
 
-/** After a failure the archiver tries again within a second, a few times. */
-const HICCUP_MS = 5_000;
+/** After three failures the archiver rests for a minute: with what is tried again, so long is waited for it. */
+const HICCUP_MS = 15_000;
 /** Whoever removes old WAL from an archive keeps that of the last day: what was archived longer ago may rightly be gone. */
 const SURELY_KEPT_S = 86_400;
 
@@ -24,21 +24,21 @@ interface Examined {
 
 /**
  * Looks whether it could come to its end, before anything is copied.
- * @throws ApplicationFailure one `PREFLIGHT` that names everything that is wrong
+ * @throws ApplicationFailure one `PREFLIGHT` that names everything that is wrong; it may be tried again where that is the archiver's trouble alone
  */
 export async function checkBackup({ client, layout, archives, publishes }: Examined): Promise<void> {
   const ofArchive = archives ? await lookAtSource(client, layout.wal) : undefined;
   const closed = await tryWriting([layout.incoming, publishes === 'backup' ? layout.backups : manifestsDirectory(layout)], 'provider.repository');
-  const problems = [...(ofArchive ? [ofArchive] : []), ...(closed ? [`repository: ${inWords(closed)}`] : [])];
-  if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.join('; '), 'PREFLIGHT');
+  const problems = [...(ofArchive ? [ofArchive.problem] : []), ...(closed ? [`repository: ${inWords(closed)}`] : [])];
+  if (problems.length > 0) throw ApplicationFailure.create({ message: problems.join('; '), type: 'PREFLIGHT', nonRetryable: closed !== undefined || ofArchive?.mayPass !== true });
 }
 
-async function lookAtSource(client: Client, walDirectory: string): Promise<string | undefined> {
-  let archiver = await askArchiver(client);
-  for (const end = Date.now() + HICCUP_MS; archiver.trouble?.mayPass && Date.now() < end; archiver = await askArchiver(client)) await sleep(500);
-  if (archiver.trouble) return `archiver: ${inWords(archiver.trouble)}`;
+async function lookAtSource(client: Client, walDirectory: string): Promise<{ problem: string; mayPass: boolean } | undefined> {
+  let archiver = await askArchiver(client, walDirectory);
+  for (const end = Date.now() + HICCUP_MS; archiver.trouble?.mayPass && Date.now() < end; archiver = await askArchiver(client, walDirectory)) await sleep(500);
+  if (archiver.trouble) return { problem: `archiver: ${inWords(archiver.trouble)}`, mayPass: archiver.trouble.mayPass };
   const lacking = await whatLacks(walDirectory, archiver);
-  return lacking && `WAL archive: ${inWords(lacking)}`;
+  return lacking && { problem: `WAL archive: ${inWords(lacking)}`, mayPass: false };
 }
 
 /** Why what is archived will not be found in a directory; undefined also where nobody can know, since nothing was archived of late. */

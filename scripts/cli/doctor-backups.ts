@@ -20,7 +20,7 @@ import type { SourceFacts } from './doctor-source.ts';
 export async function examineBackups(settings: DatabaseSettings, configuration: Configuration, facts: SourceFacts | undefined, findings: Findings): Promise<void> {
   if (settings.provider.kind !== 'archive') return;
   const { repository, walDirectory } = settings.provider;
-  await checkRepository(findings, repository, layoutOf(settings.provider));
+  await checkRepository(findings, settings, layoutOf(settings.provider));
   await checkArchive(findings, walDirectory, facts);
   let needed = facts?.major;
   const layout = layoutOf(settings.provider);
@@ -78,11 +78,14 @@ async function examinePreflight(point: RecoveryPoint, { settings, layout, config
 const OLD_BACKUP_S = 7 * 86_400;
 
 /** Where this host's worker writes backups, publishes them, and manifests. */
-async function checkRepository(findings: Findings, repository: string, layout: ArchiveLayout): Promise<void> {
+async function checkRepository(findings: Findings, { host }: Pick<DatabaseSettings, 'host'>, layout: ArchiveLayout): Promise<void> {
+  const repository = layout.root;
   if (!(await isReadable(findings, 'repository', repository, 'provider.repository'))) return;
   try {
     const closed = await tryWriting([layout.incoming, layout.backups, manifestsDirectory(layout)], 'provider.repository');
-    if (closed) findings.problem('repository', closed.problem, closed.remedy);
+    // A host that only drills writes nothing there; one that is named takes the backups.
+    if (closed && host === undefined) findings.warning('repository', `${closed.problem}: no backup or manifest can be taken here`, closed.remedy);
+    else if (closed) findings.problem('repository', closed.problem, closed.remedy);
     else findings.ok('repository', `${repository} can be read and written`);
   } catch (error) {
     findings.problem('repository', messageOf(error), 'look at its file system, or change provider.repository');

@@ -1,5 +1,6 @@
 import { type Client, escapeIdentifier } from 'pg';
 import type { ArchivedSoFar } from '../../activities/archive/archive-lag.ts';
+import { layoutOf } from '../../activities/archive-provider/kept-in.ts';
 import { askArchiver } from '../../activities/archive/archiver.ts';
 import { identifyServer, type RunningServer, whatElseLiesThere } from '../../activities/archive/source-host.ts';
 import { insufficientPrivilege, sqlState } from '../../activities/manifest/errors.ts';
@@ -22,7 +23,7 @@ export interface SourceFacts extends ArchivedSoFar { major: number }
 export function examineSource(settings: DatabaseSettings, findings: Findings): Promise<SourceFacts | undefined> {
   return withSource(settings, findings, async (client, major) => {
     await examineWal(client, findings);
-    const archiver = await examineArchiver(client, findings);
+    const archiver = await examineArchiver(client, layoutOf(settings.provider).wal, findings);
     await examineRole(client, findings);
     await examineDatabases(client, findings);
     await examineFiles(client, settings.host, findings);
@@ -90,9 +91,10 @@ export async function examineWal(client: Client, findings: Findings, toLogical =
   else findings.problem('WAL senders', `all ${row.senders} are in use`, 'raise max_wal_senders');
 }
 
-async function examineArchiver(client: Client, findings: Findings): Promise<ArchivedSoFar> {
-  const { trouble, lastArchived, secondsAgo, segmentSize, systemIdentifier } = await askArchiver(client);
+async function examineArchiver(client: Client, walDirectory: string, findings: Findings): Promise<ArchivedSoFar> {
+  const { trouble, lastArchived, secondsAgo, segmentSize, systemIdentifier, isReceived } = await askArchiver(client, walDirectory);
   if (trouble) findings.problem('archiver', trouble.problem, trouble.remedy);
+  else if (isReceived) findings.ok('archiver', `is not used, and WAL comes to ${walDirectory} by something else`);
   else if (lastArchived === null) findings.warning('archiver', 'has not archived anything yet', 'SELECT pg_switch_wal() and look again');
   else findings.ok('archiver', `archived ${lastArchived} ${formatSeconds(Math.max(secondsAgo ?? 0, 0))} ago`);
   return { lastArchived, segmentSize, systemIdentifier };
