@@ -62,6 +62,9 @@ export const QUERIES = { progress: 'progress', plan: 'plan', compensations: 'com
 /** Messages between a run, its guardian and the lock of its target. Not for people. */
 export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release', holders: 'holders', lastRecord: 'lastRecord' } as const;
 
+/** Argument of the query {@link INTERNAL.lastRecord}, by which who asks says that the run is over. */
+export interface LastRecord { isOver: true }
+
 /** How a run refuses a query that met something which it has not taken up yet: whoever asks again is answered. */
 export const NOT_TAKEN_UP = 'something has happened that this run has not taken up yet; ask again';
 

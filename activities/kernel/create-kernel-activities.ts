@@ -4,7 +4,7 @@ import type { Signature } from '../../contracts/chain.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
-import { INTERNAL, QUERIES } from '../../contracts/messages.ts';
+import { INTERNAL, isNotTakenUp, QUERIES, type LastRecord } from '../../contracts/messages.ts';
 import { closeOpenEntries, endOf, evidenceOf, UNKNOWN_VERSION, type RunRecord, type UncountedEvidence } from '../../contracts/record.ts';
 import { isOver } from '../../contracts/run-status.ts';
 import { KERNEL_GATES, type GatePolicy } from '../../contracts/gate.ts';
@@ -172,16 +172,17 @@ const ATTEMPTS_TO_ASK = 10;
 
 /** What a run knew that is over, as far as a worker had taken up what happened. */
 async function lastRecord(handle: WorkflowHandle): Promise<RunRecord> {
-  return handle.query<RunRecord>(INTERNAL.lastRecord).catch((error: unknown) => {
+  return handle.query<RunRecord, [LastRecord]>(INTERNAL.lastRecord, { isOver: true }).catch((error: unknown) => {
     // By a worker of older code.
-    if (error instanceof QueryNotRegisteredError) return handle.query<RunRecord>(QUERIES.record);
+    if (error instanceof QueryNotRegisteredError && !isNotTakenUp(error)) return handle.query<RunRecord>(QUERIES.record);
     throw error;
   });
 }
 
 /** A server or worker that does not answer now may do so later: what is written without the record stays so for good. */
 function unlessItMayPass(error: unknown): undefined {
-  const isAnswer = error instanceof QueryNotRegisteredError || error instanceof QueryRejectedError || error instanceof WorkflowNotFoundError;
+  // What a worker of newer code has not taken up, one of older code asked for: both are there for a while.
+  const isAnswer = (error instanceof QueryNotRegisteredError && !isNotTakenUp(error)) || error instanceof QueryRejectedError || error instanceof WorkflowNotFoundError;
   if (!isAnswer && Context.current().info.attempt < ATTEMPTS_TO_ASK) throw error;
   return undefined;
 }

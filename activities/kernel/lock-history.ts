@@ -3,7 +3,7 @@ import type { temporal } from '@temporalio/proto';
 import { z } from 'zod';
 import { accepted } from '../../contracts/accepted.ts';
 import { grantedSchema, lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
-import { happened, type LockEvent, type LockRequest, type LockState } from '../../contracts/lock-state.ts';
+import { adopt, EMPTY_LOCK, happened, type LockEvent, type LockRequest, type LockState } from '../../contracts/lock-state.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
 import { argument } from './argument.ts';
 import { millis } from './event-time.ts';
@@ -14,6 +14,8 @@ type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 
 /** Type of the activity with which a lock looks for guardians that are gone. */
 const LOOK: keyof KernelActivities = 'findDeadGuardians';
+/** And for what the one before it held. */
+const FIND_FORMER: keyof KernelActivities = 'findFormerLock';
 
 /** What a lock was begun with: what it carried, or in the place of which other, and when. */
 type Begun = { carried: LockState } | { formerRunId: string | undefined; startedAtMs: number };
@@ -28,7 +30,18 @@ export async function readLock(client: Client, id: string, runId: string, adopte
   const events = (await historyIfKnown(client, id, runId)) ?? [];
   const begun = begunWith(events[0]);
   if (!begun) return undefined;
-  return happened('carried' in begun ? begun.carried : await adopted(begun), eventsIn(events));
+  return happened('carried' in begun ? begun.carried : adoptedIn(events) ?? await adopted(begun), eventsIn(events));
+}
+
+/** What it had adopted itself: the server may have forgotten by now from whom. */
+function adoptedIn(events: readonly HistoryEvent[]): LockState | undefined {
+  const asked = new Set(events.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === FIND_FORMER).map((event) => String(event.eventId)));
+  const answered = events.map((event) => event.activityTaskCompletedEventAttributes).find((completed) => completed && asked.has(String(completed.scheduledEventId)));
+  const result = argument(answered?.result);
+  const former = lockStateSchema.safeParse(result).data;
+  // By a worker of older code, which left a part of it to be asked for, or to be added.
+  const isPart = former?.adopting !== undefined || Object.hasOwn(Object(result) as object, 'since');
+  return former && !isPart ? adopt(EMPTY_LOCK, former, 1) : undefined;
 }
 
 function begunWith(first: HistoryEvent | undefined): Begun | undefined {

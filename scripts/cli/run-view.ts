@@ -47,7 +47,9 @@ const QUERY_MS = 3_000;
 export async function readRun(client: Client, workflowId: string, runId?: string): Promise<RunView> {
   const handle = client.workflow.getHandle(workflowId, runId);
   const description = await handle.describe();
-  const asked = await ask<Progress>(client, handle, QUERIES.progress, QUERY_MS).then(
+  // What one that is over has not taken up it never will: it is asked once.
+  const progressNow = isOver(description.status.name) ? client.withDeadline(Date.now() + QUERY_MS, () => handle.query<Progress>(QUERIES.progress)) : ask<Progress>(client, handle, QUERIES.progress, QUERY_MS);
+  const asked = await progressNow.then(
     async (progress) => ({ progress, plan: progress.openGate ? await planOf(client, handle, progress.openGate.planHash) : null, lock: isOver(description.status.name) ? null : await lockNow(client, workflowId, progress), silence: null }),
     async (error: unknown) => ({ progress: null, plan: null, lock: null, silence: sayWhy(await silenceOf(client, handle, error)) }),
   );

@@ -41,7 +41,8 @@ it.each([300])('a gate that %i made-up approvals reach expires when it expires',
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
   const [gate] = (await run.evidence()).gates;
   expect(gate?.outcome).toBe('expired');
-  expect(Date.parse(gate?.closedAt ?? '') - Date.parse(gate?.openedAt ?? '')).toBeLessThan(7_500);
+  // It took 19 s where each was looked at by itself.
+  expect(Date.parse(gate?.closedAt ?? '') - Date.parse(gate?.openedAt ?? '')).toBeLessThan(10_000);
   // Each of them is judged all the same, since each came in time.
   expect((gate?.decisions.length ?? 0) + (gate?.decisionsLeftOut ?? 0)).toBe(count);
 }, 90_000);
@@ -51,7 +52,9 @@ it('nor do signatures that are none, of somebody who may approve', async () => {
   for (let sent = 0; sent < 300; sent += 100) await Promise.all(Array.from({ length: 100 }, () => run.handle.signal('approve', { gate: 'start', by: 'anna', signature: 'x'.repeat(4_900) })));
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
   const [gate] = (await run.evidence()).gates;
-  expect(Date.parse(gate?.closedAt ?? '') - Date.parse(gate?.openedAt ?? '')).toBeLessThan(9_000);
+  // Each takes a run of ssh-keygen, which a busy machine has little time for; the gate waits for as many calls as that takes, and not for one of each.
+  const { events } = await run.handle.fetchHistory();
+  expect(events?.filter((event) => /^(identify|verify)/.test(event.activityTaskScheduledEventAttributes?.activityType?.name ?? '')).length).toBeLessThan(40);
   expect([(gate?.decisions.length ?? 0) + (gate?.decisionsLeftOut ?? 0), gate?.decisions[0]?.reason]).toEqual([300, expect.stringContaining('its signature is by no key that the allowed-signers file lists') as string]);
 }, 90_000);
 

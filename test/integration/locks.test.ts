@@ -121,3 +121,22 @@ it('a runbook that declares the priority of recovery takes its target before tho
   const ours = [holder, urgent, patient].map(({ root }) => root);
   expect(places.filter(({ what, root }) => what === 'opened' && ours.includes(root)).map(({ root }) => root)).toEqual(ours);
 });
+
+it.each(['nobody', 'somebody'])('a lock for which %s waits goes on to a new execution by all that it is told, also where that changes nothing: the server takes only so many signals', async (who) => {
+  const worker = await environment.startWorker();
+  onTestFinished(() => worker.stop());
+  const { client } = environment;
+  const id = lockId(`told-${randomUUID()}`);
+  // Lives, and does nothing: one of them holds the target.
+  const dummies = await Promise.all([1, 2].map((number) => client.workflow.start('lock', { workflowId: `dummy/${number}/${randomUUID()}`, taskQueue: 'runbooks' })));
+  const requests = dummies.slice(0, who === 'nobody' ? 1 : 2).map(({ workflowId }) => ({ guardianId: workflowId, owner: { workflowId, firstExecutionRunId: workflowId }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' }));
+  const lock = await client.workflow.start('lock', { workflowId: id, taskQueue: 'runbooks' });
+  const handle = client.workflow.getHandle(id);
+  for (const request of requests) await handle.signal('request', request);
+  const holders = async () => (await handle.query<{ holders: { guardianId: string }[] }>('holders')).holders.map(({ guardianId }) => guardianId);
+  await until(async () => (await holders()).length === 1, 'one has the target');
+  for (let sent = 0; sent < 500; sent += 50) await Promise.all(Array.from({ length: 50 }, () => handle.signal('release', { guardianId: 'nobody of these' })));
+  await until(async () => (await handle.describe()).runId !== lock.firstExecutionRunId, 'the lock goes on to a new execution', 15_000);
+  expect(await holders()).toEqual([requests[0]?.guardianId]);
+  for (const dummy of [...dummies, handle]) await dummy.terminate('the test is over');
+}, 60_000);

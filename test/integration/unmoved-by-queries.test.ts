@@ -58,7 +58,7 @@ describe('what happened while no worker was there, and a query that meets it', (
     const { outcome, steps, notVerified } = await run.evidence();
     expect({ outcome, steps: steps.map(({ name, outcome: of }) => `${name} ${of}`) }).toEqual({ outcome: 'terminated', steps: ['write one cancelled'] });
     expect(notVerified.join()).not.toContain('could not be replayed');
-    await expect(ask<Progress>(environment.client, run.handle, 'progress', 1_000)).rejects.toSatisfy(isNotTakenUp);
+    await expect(run.handle.query<Progress>('progress')).rejects.toSatisfy(isNotTakenUp);
     await worker.stop();
   }, 90_000);
 });

@@ -43,6 +43,14 @@ it('a lock is what it was begun with, and what has happened since', async () => 
   expect(await read()).toEqual(EMPTY_LOCK);
 });
 
+it('what a lock has adopted itself is what it held in the beginning, also where the server has forgotten from whom', async () => {
+  const former = { nextFence: 9, holders: [{ ...requestOf('h'), fence: 3, grantedAtMs: 5 }], waiting: [requestOf('w')] };
+  const adopting = (result: unknown) => read(scheduled('findFormerLock'), asked('a'), completed(2, result), letGo('w'));
+  expect(await adopting(former)).toEqual({ nextFence: 9, holders: former.holders, waiting: [requestOf('a')] });
+  // A worker of older code told a part of it only.
+  for (const part of [{ ...former, since: [] }, { ...former, adopting: { startedAtMs: 1 } }, null]) expect(idsIn(await adopting(part))).toEqual([[], ['a']]);
+});
+
 it('guardians that could not be told, or were found to be gone, have let go, but for who has asked again since', async () => {
   const untold = { signalExternalWorkflowExecutionFailedEventAttributes: { workflowExecution: { workflowId: 'x' } } };
   const lock = await read(asked('x'), asked('a'), untold, asked('b'), scheduled('findDeadGuardians'), asked('c'), scheduled('findFormerLock'), completed(8, ['d']), completed(6, ['a', 'b', 'c']));

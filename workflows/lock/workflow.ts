@@ -19,6 +19,9 @@ const HOLDER_CHECK_MS = 30_000;
 /** A lock of older code began its wait for the next look anew with whatever it was told. */
 const LOOKS_IN_TIME = 'no message puts off a look at who holds and waits';
 
+/** A lock of older code went on to a new execution only with what changed something: the server takes so many signals, and no more. */
+const GOES_ON = 'goes on when its history is long, whatever has come';
+
 /** So many guardians are looked at in one call. */
 const LOOKED_AT_ONCE = 200;
 
@@ -95,16 +98,18 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
 
   /** Whether it is time to look. */
   async function waitForChangeOrLook(): Promise<boolean> {
+    const goesOn = patched(GOES_ON);
+    const isAwake = () => changed || (goesOn && workflowInfo().continueAsNewSuggested);
     if (state.waiting.length === 0) {
       lookAtMs = undefined;
-      await condition(() => changed);
+      await condition(isAwake);
       return false;
     }
     const isKept = lookAtMs !== undefined && patched(LOOKS_IN_TIME);
     const dueMs = lookAtMs !== undefined && isKept ? lookAtMs : Date.now() + HOLDER_CHECK_MS;
     lookAtMs = dueMs;
-    await waitUntil(() => changed, dueMs - Date.now(), 'look whether those who hold and wait still live');
-    return isKept ? Date.now() >= dueMs : !changed;
+    await waitUntil(isAwake, dueMs - Date.now(), 'look whether those who hold and wait still live');
+    return isKept ? Date.now() >= dueMs : !isAwake();
   }
 
   async function look(): Promise<void> {

@@ -1,6 +1,6 @@
 import { ApplicationFailure, CancellationScope, CancelledFailure, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
-import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type ExtendDeadline, type Progress, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
+import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type ExtendDeadline, type LastRecord, type Progress, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
 import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { PlanView } from '../../contracts/plan-facts.ts';
@@ -164,5 +164,6 @@ function registerHandlers(state: RunState): void {
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
   setHandler(defineQuery<PlanView>(QUERIES.plan), () => ({ ...planViewOf(state), hash: state.record.planHash, corrections: state.corrections }), { description: 'The plan, and what its hash covers beside it: the input, the code version, corrected inputs.' });
   setHandler(defineQuery<CompensationView[]>(QUERIES.compensations), () => compensationsOf(state), { description: 'What an abort would undo now, in that order.' });
-  for (const query of [QUERIES.record, INTERNAL.lastRecord]) setHandler(defineQuery<RunRecord>(query), () => state.record, { description: query === QUERIES.record ? 'Everything known of the run.' : 'The same, of a run that is over; not for people.' });
+  setHandler(defineQuery<RunRecord>(QUERIES.record), () => state.record, { description: 'Everything known of the run.' });
+  setHandler(defineQuery<RunRecord, [LastRecord]>(INTERNAL.lastRecord), () => state.record, { description: 'The same, for a guardian that knows that the run is over.' });
 }
