@@ -1,7 +1,9 @@
+import type { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
 import type { Obstacle } from '../../activities/manifest/since/compare-rows.ts';
 import { matchTuples } from '../../activities/manifest/since/match-tuples.ts';
 import { rowsNotVerified, uncomparedTables, type TableRows } from '../../activities/manifest/since/not-compared.ts';
+import { sharedPast } from '../../activities/manifest/since/shared-past.ts';
 import { compareThreeWay } from '../../activities/manifest/since/three-way.ts';
 import type { CatalogObject } from '../../contracts/manifest.ts';
 
@@ -25,6 +27,22 @@ describe('versions of rows', () => {
     const source = [tuple('(0,1)', 7, 1), tuple('(0,2)', 8, 1), tuple('(0,3)', 7, 1)];
     expect(await matchTuples([], source, committed(7))).toMatchObject({ missing: 2, changedSince: 0 });
     expect(await matchTuples([], source, committed())).toMatchObject({ missing: 0 });
+  });
+});
+
+describe('transactions that a copy has in common with its source', () => {
+  const ROUND = 2n ** 32n;
+  /** Has forgotten the old ones, as a server that has counted so far has. */
+  const server = (next: bigint): Client => ({
+    query: (sql: string, values: string[][] = []) => Promise.resolve({ rows: sql.includes('pg_xact_status') ? (values[0] ?? []).map((xid) => ({ xid, status: null })) : [{ next: String(next), kept: false }] }),
+  }) as unknown as Client;
+  const committed = async (copy: bigint, source: bigint, ...xids: number[]) => [...await (await sharedPast(server(copy), server(source))).committed(new Set(xids))];
+
+  it('are those that stand for nothing that the source did later, a round of 2^32 after what the copy has of that number', async () => {
+    expect(await committed(ROUND + 5_000n, ROUND + 7_000n, 6_000, 6_999)).toEqual([]);
+    expect(await committed(ROUND + 5_000n, ROUND + 7_000n, 2, 7_000, 3_000_000_000)).toEqual([2, 7_000, 3_000_000_000]);
+    expect(await committed(2n * ROUND - 100n, 2n * ROUND + 200n, 50, 4_294_967_250)).toEqual([]);
+    expect(await committed(50_000n, 60_000n, 700, 55_000)).toEqual([700]);
   });
 });
 

@@ -25,7 +25,10 @@ export async function sharedPast(copy: Client, source: Client): Promise<SharedPa
   return {
     async committed(xids) {
       const found = new Set<number>([...xids].filter((xid) => xid < FIRST_NORMAL_XID));
-      const asked = [...xids].filter((xid) => xid >= FIRST_NORMAL_XID).map((xid) => ({ xid, whole: wholeOf(xid) })).filter(({ whole }) => whole > 0n);
+      // Asked after the rows were read: by now the source has counted beyond all that made them.
+      const { next: reached } = await numberingOf(source);
+      // What can be read as the source's own of after the copy may be that, a round later than what the copy has of that number.
+      const asked = [...xids].filter((xid) => xid >= FIRST_NORMAL_XID).map((xid) => ({ xid, whole: wholeOf(xid) })).filter(({ whole }) => whole > 0n && whole + ONE_ROUND >= reached);
       // Of what is so old that the server has forgotten it, all is committed that left anything.
       const { rows } = await copy.query<{ xid: string; status: string | null }>('SELECT x::text AS xid, pg_xact_status(x::text::xid8) AS status FROM unnest($1::text[]) AS x', [asked.map(({ whole }) => String(whole))]);
       const committed = new Set(rows.filter(({ status }) => status === null || status === 'committed').map(({ xid }) => BigInt(xid)));
