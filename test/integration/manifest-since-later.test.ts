@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
@@ -16,6 +18,7 @@ const atSource = (sql: string, database = 'postgres') => source.withClient(datab
 beforeAll(async () => {
   source = await startCluster({ logical: true, epoch: 1, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
   await atSource(`CREATE TABLE orders AS SELECT g AS id, 'order ' || g AS note FROM generate_series(1, 2000) g`);
+  for (const name of ['a_first', 'lost', 'dropped', 'closed', 'renewed']) await atSource(`CREATE DATABASE ${name}`);
   manifest = await manifestsOf(() => source).take();
   // What is as in the manifest is not held against the source.
   await atSource(`UPDATE orders SET note = 'changed' WHERE id = 2`);
@@ -23,8 +26,9 @@ beforeAll(async () => {
 }, 90_000);
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
-const compare = (database = 'postgres'): Promise<ComparisonResult> => compareSince({
-  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
+const onCopy = (sql: string) => copy.withClient('postgres', (client) => client.query(sql));
+const compare = (database = 'postgres', living = true): Promise<ComparisonResult> => compareSince({
+  connect: (name) => copy.config(name), source: living ? { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } } : null,
   manifest, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
 });
 
@@ -37,7 +41,48 @@ describe('after 2^32 transactions', () => {
   });
 
   it('a row that the copy lacks is missing', async () => {
-    await copy.withClient('postgres', (client) => client.query('DELETE FROM orders WHERE id = 1000'));
+    await onCopy('DELETE FROM orders WHERE id = 1000');
     expect((await compare()).differences).toEqual([expect.objectContaining({ kind: 'rows', table: 'public.orders' })]);
+  });
+});
+
+describe('a database of the manifest that the copy lacks', () => {
+  const LOST = [{ kind: 'catalog', object: 'database', identity: 'lost', change: 'missing' }];
+  const said = ({ differences, notVerified }: ComparisonResult) => [differences, notVerified.map(({ why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${why.split(/[,;:(]/)[0]?.trim()}`)];
+
+  it('is lost where the source has had it all the while, and of none that no source tells of that is known', async () => {
+    await onCopy('DROP DATABASE lost');
+    expect(said(await compare('lost'))).toEqual([LOST, []]);
+    expect(said(await compare('lost', false))).toEqual([[], ['open: the copy has no such database']]);
+  });
+
+  it('is rightly not there where the source has it no more either', async () => {
+    await onCopy('DROP DATABASE dropped');
+    await atSource('DROP DATABASE dropped');
+    expect(said(await compare('dropped'))).toEqual([[], ['by design: it was dropped or renamed since the manifest']]);
+  });
+
+  it('says nothing where the source has made its own anew', async () => {
+    await onCopy('DROP DATABASE renewed');
+    await atSource('DROP DATABASE renewed');
+    await atSource('CREATE DATABASE renewed');
+    expect(said(await compare('renewed'))).toEqual([[], ['open: the copy has no such database']]);
+  });
+
+  it('in the copy alone is not lost because it takes no connections, but its files may be', async () => {
+    await onCopy('ALTER DATABASE closed ALLOW_CONNECTIONS false');
+    expect(said(await compare('closed'))).toEqual([[], ['open: the copy takes no connections to this database']]);
+    const { rows: [row] } = await onCopy(`SELECT oid FROM pg_database WHERE datname = 'closed'`) as { rows: { oid: number }[] };
+    await onCopy('ALTER DATABASE closed ALLOW_CONNECTIONS true');
+    await rm(join(copy.dataDirectory, 'base', String(row?.oid)), { recursive: true });
+    expect(said(await compare('closed'))[0]).toEqual([{ ...LOST[0], identity: 'closed' }]);
+  });
+
+  it("and that is the manifest's first, with which what all databases share is compared, keeps nothing of that back", async () => {
+    expect(manifest.databases[0]?.database).toBe('a_first');
+    await onCopy('DROP DATABASE a_first');
+    await atSource('DROP DATABASE a_first');
+    const [differences, why] = said(await compare('a_first'));
+    expect([differences, why]).toEqual([expect.arrayContaining(LOST), expect.arrayContaining(['by design: it was dropped or renamed since the manifest'])]);
   });
 });
