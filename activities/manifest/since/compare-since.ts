@@ -158,12 +158,12 @@ function sortTables(expected: readonly TableManifest[], ours: readonly Table[], 
   for (const manifest of expected) {
     const [here, there] = [copy.get(keyOf(manifest)), source?.get(keyOf(manifest))];
     const name = `${manifest.schema}.${manifest.name}`;
-    if (here) both.push({ manifest, copy: here, source: there });
+    if (here) both.push({ manifest, copy: here, source: there, isNew: false });
     else if (!source) unknown.push(name);
     else if (there) missing.push({ kind: 'rows', table: name, rowsExpected: manifest.rows, rowsFound: 0, buckets: [] });
   }
   const known = new Set(expected.map(keyOf));
-  for (const table of ours.filter((one) => !known.has(keyOf(one)))) both.push({ manifest: emptyManifest(table), copy: table, source: source?.get(keyOf(table)) });
+  for (const table of ours.filter((one) => !known.has(keyOf(one)))) both.push({ manifest: emptyManifest(table), copy: table, source: source?.get(keyOf(table)), isNew: true });
   return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), missing, unknown };
 }
 
