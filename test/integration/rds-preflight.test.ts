@@ -75,6 +75,14 @@ describe('the pre-flight of a drill in RDS', () => {
     expect(nothing).toMatch(/^there is no RDS instance "nobody".*; there is no subnet group "nowhere"/);
   });
 
+  it('names libraries that RDS does not load, and asks for none where none is wanted', async () => {
+    expect(await preflight(providerOf({ preloadLibraries: ['pg_cron', 'auto_explain'] }))).toContainEqual({ name: 'libraries', outcome: 'passed', detail: 'RDS loads pg_cron, auto_explain' });
+    await expect(preflight(providerOf({ preloadLibraries: ['pg_cron', 'timescaledb'] }))).rejects.toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringMatching(/^RDS does not load timescaledb, but auto_explain,.*; correct provider\.drill\.preloadLibraries$/) as string });
+    await lab.control.clearCalls();
+    await preflight(providerOf());
+    expect((await lab.control.calls()).map(({ action }) => action)).not.toContain('DescribeDBParameters');
+  });
+
   it('waits out what passes', async () => {
     await lab.control.fault({ kind: 'throttle', service: 'ec2', action: 'DescribeSecurityGroups', calls: 2 });
     await expect(preflight(providerOf())).resolves.toBeDefined();

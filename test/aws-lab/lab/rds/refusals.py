@@ -13,6 +13,10 @@ from moto.rds.exceptions import (
 )
 
 
+# What RDS allows in shared_preload_libraries.
+PRELOADABLE = "auto_explain,orafce,pgaudit,pglogical,pg_bigm,pg_cron,pg_hint_plan,pg_prewarm,pg_similarity,pg_stat_statements,pg_tle,pg_transport,plprofiler"
+
+
 def refuse(code: str, message: str) -> RDSClientError:
     """An error as RDS answers it; to be raised."""
     return RDSClientError(code, message)
@@ -88,6 +92,15 @@ def check_parameters_at_once(parameters: list[Any]) -> None:
     """A request changes 20 parameters at most."""
     if len(parameters) > 20:
         raise refuse("InvalidParameterValue", "A maximum of 20 parameters can be modified in a single request.")
+
+
+def check_preloaded(parameters: list[Any]) -> None:
+    """RDS loads only libraries that it has."""
+    for one in parameters:
+        given = [name.strip() for name in (one.get("ParameterValue") or "").split(",")] if one.get("ParameterName") == "shared_preload_libraries" else []
+        for name in given:
+            if name and name not in PRELOADABLE.split(","):
+                raise refuse("InvalidParameterValue", f"Invalid parameter value: {name} for: shared_preload_libraries allowed values are: {PRELOADABLE}")
 
 
 def check_parameter_group_unused(backend: Any, name: str) -> None:
