@@ -13,6 +13,7 @@ import { sourceInstance } from './instance.ts';
 import { allowedValues } from './parameters.ts';
 import { findPoint, findSnapshot, instantOfId } from './points.ts';
 import { findGroups, groupsProblems, isolationOf, judgeGroups } from './security-groups.ts';
+import { storageProblem } from './storage.ts';
 import { describeAccess, drillAccess, isElsewhere, type RdsPlaces } from './where.ts';
 
 export interface Examined {
@@ -44,6 +45,8 @@ export async function lookAtRds(rds: RdsPlaces, examined: Examined): Promise<{ c
   const source = once(`looking at ${provider.instance}`, () => sourceInstance(rds.source, provider.instance));
   const subnets = once(`looking for the subnet group ${drill.subnetGroup}`, () => subnetGroup(rds.drills, drill.subnetGroup, provider));
   const groups = once('looking at the security groups', async () => findGroups(await ec2Client(access), drill.securityGroups));
+  const point = once(`looking for "${pointId}"`, () => findPoint(rds, provider, pointId ?? ''));
+  const { storage } = drill;
   const looks = await Promise.all([
     look('source instance', `looking at ${provider.instance}`, async () => {
       const { Engine, EngineVersion, DBInstanceStatus } = await source();
@@ -66,8 +69,14 @@ export async function lookAtRds(rds: RdsPlaces, examined: Examined): Promise<{ c
     look('isolation', 'looking at the security groups', async () => judgeGroups(isolationOf((await groups()).map(({ GroupId = '' }) => GroupId), await groups()), network)),
     ...(drill.preloadLibraries.length === 0 ? [] : [look('libraries', `looking at what the parameter group of ${provider.instance} allows`, async () => preloadable(rds.source, await source(), drill.preloadLibraries))]),
     ...(pointId === undefined ? [] : [look('recovery point', `looking for "${pointId}"`, async () => {
-      await findPoint(rds, provider, pointId);
+      await point();
       return `${pointId} can be restored`;
+    })]),
+    ...(pointId === undefined || !storage ? [] : [look('storage', `looking for "${pointId}"`, async () => {
+      const gib = (await point()).sizeBytes / 2 ** 30;
+      const problem = storageProblem(storage, gib);
+      if (problem !== undefined) throw refusal(`${problem}; correct provider.drill.storage`);
+      return `${gib} GiB of ${storage.type}`;
     })]),
     look('encryption key', 'looking at the encryption key', async () => {
       const instant = pointId === undefined ? undefined : instantOfId(pointId);
