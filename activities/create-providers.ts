@@ -12,7 +12,7 @@ export function createProviders(configuration: Configuration, earlierRestores: E
     const { provider } = settings;
     switch (provider.kind) {
       case 'archive': return archiveProvider({ settings, configuration });
-      case 'rds': return rdsProvider({ settings, provider, database, earlierRestores, network: configuration.drills.network, preloadLibraries: configuration.drills.preloadLibraries });
+      case 'rds': return rdsProvider({ settings, provider, database, earlierRestores, network: configuration.drills.network });
     }
   };
 }

@@ -58,6 +58,8 @@ export const rdsProviderSchema = z.strictObject({
     instanceClass: z.string().regex(/^db\.[a-z0-9.-]+$/).optional(),
     /** What the copy is stored on. Default: what the source is stored on. */
     storage: storageSchema.optional(),
+    /** Libraries that the copy may load (`shared_preload_libraries`), beside those that RDS loads by itself. */
+    preloadLibraries: z.array(z.string().regex(/^[a-z0-9_]+$/, 'a library is written as in pg_cron')).default([]),
     /** The longest that making it available may take. */
     patience: durationMs.default(4 * 3_600_000),
     /** By these a drill's costs are reckoned. Without them they are not known. */

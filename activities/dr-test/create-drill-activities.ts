@@ -7,6 +7,7 @@ import { classified } from '../temporal/classify.ts';
 import { type ActivityProgress, longActivity } from '../temporal/long-activity.ts';
 import type { ComparisonResult } from '../../contracts/manifest.ts';
 import { compareWithManifest } from '../manifest/compare-manifest.ts';
+import { takesNoConnection } from '../manifest/since/absent-database.ts';
 import { compareSince } from '../manifest/since/compare-since.ts';
 import { checkCollations } from './collation-check.ts';
 import { settingsIn, type DrillDependencies } from './dependencies.ts';
@@ -77,7 +78,8 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       if (provider.comparesWith === 'living source') {
         const source = await sourceOf(drill);
         const limits = settingsOf(drill.database).manifest;
-        const answers = source && await withClient(source(database), (client) => client.query('SELECT'), signal).then(() => true, () => false);
+        // A database that is gone there, too, says so.
+        const answers = source && await withClient(source(database), (client) => client.query('SELECT'), signal).then(() => true, takesNoConnection);
         const result = await compareSince({
           connect: await provider.address(drill), source: source && answers ? { connect: (name) => source(name), limits: { statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout } } : null,
           manifest, database, connections: limits.connections, depth, applicationName: applicationName(drill.owner), signal,

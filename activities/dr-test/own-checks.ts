@@ -40,7 +40,7 @@ export async function runOwnChecks(address: (database: string) => GuardedConfig,
       const code = sqlState(error);
       if (code === queryCanceled || code === transactionTimeout) results.push({ name: check.name, outcome: 'skipped', detail: `did not finish: it was cancelled, or took longer than ${CHECK_TIMEOUT_MS / 60_000} minutes` });
       else if (code === limitReached) results.push({ name: check.name, outcome: 'skipped', detail: 'did not finish: it needs more temporary files than the drill may have; raise temp_file_limit in drills.settings' });
-      else if (LIBRARY_LEFT_OUT.test((error as Error).message)) results.push({ name: check.name, outcome: 'skipped', detail: 'needs a library that a drill does not load; name it in drills.preloadLibraries' });
+      else if (LIBRARY_LEFT_OUT.test((error as Error).message)) results.push({ name: check.name, outcome: 'skipped', detail: 'needs a library that a drill does not load; name it in drills.preloadLibraries, or in provider.drill.preloadLibraries of a database in RDS' });
       else if (saysNothingOfTheData(error)) throw error;
       else if (await lacksRight(error, address(check.database ?? database))) results.push({ name: check.name, outcome: 'skipped', detail: `could not be run (${conditionOf(error)}): ${GRANT_IT}` });
       else if (isMistake(error)) {

@@ -102,6 +102,22 @@ export async function readTuples(client: Client, table: Table, range: PageRange)
   }
 }
 
+/**
+ * Which transactions made the rows in one range of pages, under the same conditions; nothing of their contents is read.
+ * @returns 'moved' as {@link readBucket} says
+ */
+export async function readMakers(client: Client, table: Table, range: PageRange): Promise<Set<number> | 'moved'> {
+  const query = `SELECT DISTINCT xmin::text AS xmin FROM ${table.from}${whereOf(table, range)}`;
+  try {
+    const results = await client.query(`SAVEPOINT bucket; ${table.lock}; ${onlyIf(isSameFile(table))}; ${query}; ${LET_GO}`) as unknown as QueryResult<{ xmin: string }>[];
+    return new Set((results.at(-3)?.rows ?? []).map(({ xmin }) => Number(xmin)));
+  } catch (error) {
+    await client.query(LET_GO).catch(() => undefined);
+    if (definitionMoved.has(sqlState(error))) return 'moved';
+    throw error;
+  }
+}
+
 /** Whether the table is still what the snapshot says, and how many pages it has now; nothing of its contents is read. */
 export async function measureTable(client: Client, table: Table): Promise<TableSize | 'moved'> {
   try {

@@ -26,7 +26,7 @@ export async function requireCopySettings(copy: Client, preloadLibraries: readon
   const problems = [
     ...(workers === '0' ? [] : [`max_logical_replication_workers is ${workers ?? 'not known'}, and not 0`]),
     ...(libraries === undefined ? ['it does not let its master user see which libraries it has loaded (grant that user pg_read_all_settings at the source)'] : []),
-    ...(loaded.length > 0 ? [`it has loaded ${loaded.join(', ')} (name in drills.preloadLibraries what a copy may load)`] : []),
+    ...(loaded.length > 0 ? [`it has loaded ${loaded.join(', ')} (name in provider.drill.preloadLibraries what a copy may load)`] : []),
   ];
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(`the copy is not kept from acting by itself: ${problems.join('; ')}; look who changed its parameter group`, 'PREFLIGHT');
 }

@@ -23,6 +23,15 @@ export async function readGroup({ sdk, client }: Rds, name: string): Promise<{ f
   return { family, parameters };
 }
 
+/** What RDS takes for a parameter of a group, of those that are lists; undefined where it does not say. */
+export async function allowedValues({ sdk, client }: Rds, group: string, parameter: string): Promise<string[] | undefined> {
+  for await (const page of sdk.paginateDescribeDBParameters({ client }, { DBParameterGroupName: group })) {
+    const found = page.Parameters?.find(({ ParameterName }) => ParameterName === parameter);
+    if (found) return found.AllowedValues?.split(',').map((value) => value.trim());
+  }
+  return undefined;
+}
+
 /** Sets parameters of a group; a later one of the same name counts. */
 export async function setParameters({ sdk, client }: Rds, group: string, parameters: readonly Sdk.Parameter[]): Promise<void> {
   const all = [...new Map(parameters.map((parameter) => [parameter.ParameterName, parameter])).values()];

@@ -14,8 +14,6 @@ import { isElsewhere, type RdsPlaces } from './where.ts';
 export interface OpenOptions {
   /** Whether this attempt is still the one that opens it. */
   signal?: AbortSignal | undefined;
-  /** Libraries that the copy may load, beside those that RDS loads by itself. */
-  preloadLibraries: readonly string[];
 }
 
 /**
@@ -23,7 +21,7 @@ export interface OpenOptions {
  * not there, and removes none that is in use, so that whoever holds a fence that was revoked cannot create the copy any more.
  * The fence itself has none.
  */
-export async function openPlace({ source: there, drills }: RdsPlaces, provider: RdsProvider, drill: DrillIdentity, { signal, preloadLibraries }: OpenOptions): Promise<void> {
+export async function openPlace({ source: there, drills }: RdsPlaces, provider: RdsProvider, drill: DrillIdentity, { signal }: OpenOptions): Promise<void> {
   const { sdk, client } = drills;
   const name = drillName(drill);
   const source = await sourceInstance(there, provider.instance);
@@ -51,7 +49,7 @@ export async function openPlace({ source: there, drills }: RdsPlaces, provider: 
     if (made) await deleteGroup(drills, name, drill);
     throw error;
   }
-  await setParameters(drills, name, [...settings.parameters, ...copyParameters(preloadLibraries)]);
+  await setParameters(drills, name, [...settings.parameters, ...copyParameters(provider.drill.preloadLibraries)]);
 }
 
 /** Shorter than whoever asks for it waits. */

@@ -10,8 +10,10 @@ import type { Rds } from '../aws/rds-client.ts';
 import { drillPassword } from './drill-password.ts';
 import { checkKey } from './encryption-key.ts';
 import { sourceInstance } from './instance.ts';
+import { allowedValues } from './parameters.ts';
 import { findPoint, findSnapshot, instantOfId } from './points.ts';
 import { findGroups, groupsProblems, isolationOf, judgeGroups } from './security-groups.ts';
+import { storageProblem } from './storage.ts';
 import { describeAccess, drillAccess, isElsewhere, type RdsPlaces } from './where.ts';
 
 export interface Examined {
@@ -43,6 +45,8 @@ export async function lookAtRds(rds: RdsPlaces, examined: Examined): Promise<{ c
   const source = once(`looking at ${provider.instance}`, () => sourceInstance(rds.source, provider.instance));
   const subnets = once(`looking for the subnet group ${drill.subnetGroup}`, () => subnetGroup(rds.drills, drill.subnetGroup, provider));
   const groups = once('looking at the security groups', async () => findGroups(await ec2Client(access), drill.securityGroups));
+  const point = once(`looking for "${pointId}"`, () => findPoint(rds, provider, pointId ?? ''));
+  const { storage } = drill;
   const looks = await Promise.all([
     look('source instance', `looking at ${provider.instance}`, async () => {
       const { Engine, EngineVersion, DBInstanceStatus } = await source();
@@ -63,9 +67,16 @@ export async function lookAtRds(rds: RdsPlaces, examined: Examined): Promise<{ c
     }),
     // Groups that are not there are told above.
     look('isolation', 'looking at the security groups', async () => judgeGroups(isolationOf((await groups()).map(({ GroupId = '' }) => GroupId), await groups()), network)),
+    ...(drill.preloadLibraries.length === 0 ? [] : [look('libraries', `looking at what the parameter group of ${provider.instance} allows`, async () => preloadable(rds.source, await source(), drill.preloadLibraries))]),
     ...(pointId === undefined ? [] : [look('recovery point', `looking for "${pointId}"`, async () => {
-      await findPoint(rds, provider, pointId);
+      await point();
       return `${pointId} can be restored`;
+    })]),
+    ...(pointId === undefined || !storage ? [] : [look('storage', `looking for "${pointId}"`, async () => {
+      const gib = (await point()).sizeBytes / 2 ** 30;
+      const problem = storageProblem(storage, gib);
+      if (problem !== undefined) throw refusal(`${problem}; correct provider.drill.storage`);
+      return `${gib} GiB of ${storage.type}`;
     })]),
     look('encryption key', 'looking at the encryption key', async () => {
       const instant = pointId === undefined ? undefined : instantOfId(pointId);
@@ -96,6 +107,15 @@ function refusal(message: string): ApplicationFailure {
 function once<T>(doing: string, ask: () => Promise<T>): () => Promise<T> {
   let asked: Promise<T> | undefined;
   return () => (asked ??= ask().catch((error: unknown) => { throw explainAws(error, doing); }));
+}
+
+/** Of the source's group: the copy's is of the same family. */
+async function preloadable(rds: Rds, { DBParameterGroups }: Sdk.DBInstance, wanted: readonly string[]): Promise<string | Check> {
+  const allowed = await allowedValues(rds, DBParameterGroups?.[0]?.DBParameterGroupName ?? '', 'shared_preload_libraries');
+  if (!allowed) return { name: 'libraries', outcome: 'skipped', detail: 'RDS does not say which libraries it loads' };
+  const refused = wanted.filter((name) => !allowed.includes(name));
+  if (refused.length > 0) throw refusal(`RDS does not load ${refused.join(', ')}, but ${allowed.join(', ')}; correct provider.drill.preloadLibraries`);
+  return `RDS loads ${wanted.join(', ')}`;
 }
 
 async function subnetGroup({ sdk, client }: Rds, name: string, provider: RdsProvider): Promise<Sdk.DBSubnetGroup> {

@@ -29,10 +29,10 @@ import { describeAccess, drillAccess, isElsewhere, openPlaces, type RdsPlaces } 
 /** How long restores of a database took, in milliseconds, newest first. */
 export type EarlierRestores = (database: string) => Promise<number[]>;
 
-interface RdsDependencies { settings: Pick<DatabaseSettings, 'connection'>; provider: RdsProvider; earlierRestores: EarlierRestores; database: string; network: Configuration['drills']['network']; preloadLibraries?: Configuration['drills']['preloadLibraries'] }
+interface RdsDependencies { settings: Pick<DatabaseSettings, 'connection'>; provider: RdsProvider; earlierRestores: EarlierRestores; database: string; network: Configuration['drills']['network'] }
 
 /** Databases that RDS keeps: it restores them into instances of their own, which cannot be stopped on the way. */
-export function rdsProvider({ settings: { connection }, provider, earlierRestores, database, network, preloadLibraries = [] }: RdsDependencies): RecoveryProvider {
+export function rdsProvider({ settings: { connection }, provider, earlierRestores, database, network }: RdsDependencies): RecoveryProvider {
   const layout = layoutOf(provider);
   /** One call, or several, with what is wrong in words. */
   const asking = async <T>(doing: string, ask: (rds: RdsPlaces) => Promise<T>): Promise<T> => {
@@ -88,7 +88,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     limits: () => asking('looking at the source instance', async (rds) => limitsOf(await sourceInstance(rds.source, provider.instance))),
     preflight: (plan) => asking('looking whether RDS can restore', (rds) => checkRds(rds, { provider, pointId: plan.recoveryPoint.id, network })),
 
-    openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), { signal, preloadLibraries })),
+    openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), { signal })),
     closePlace: (call, signal) => asking('removing the copy', (rds) => closePlace(rds.drills, provider, identityOf(call), { signal })),
     provePlaceAbsent: (call) => asking('proving that the copy is gone', (rds) => provePlaceAbsent(rds.drills, identityOf(call))),
 
@@ -103,7 +103,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
         earlierMs: await earlierRestores(database), address: (instance) => configOf(instance.Endpoint, instance.MasterUsername ?? '', password)(connection.database),
         events: provider.events && instanceEvents({ open: () => sqsClient(drillAccess(provider)), queueUrl: provider.events.queueUrl, identifier: drillName(drill) }), signal, onProgress,
       });
-      await withClient(configOf(copy.Endpoint, copy.MasterUsername ?? '', password)(connection.database), (client) => requireCopySettings(client, preloadLibraries), signal);
+      await withClient(configOf(copy.Endpoint, copy.MasterUsername ?? '', password)(connection.database), (client) => requireCopySettings(client, provider.drill.preloadLibraries), signal);
       // Of what RDS says that the copy is in, and not of what was asked for.
       const isolation = await isolationIn((copy.VpcSecurityGroups ?? []).map(({ VpcSecurityGroupId = '' }) => VpcSecurityGroupId));
       judgeGroups(isolation, network);

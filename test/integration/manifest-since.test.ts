@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
-import { dirname } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
 import { manifestsOf, schemaOfEverything, startWriters } from '../support/manifest-scenario.ts';
-import { backUpByCopy, runAs, startCluster, startServer, type Server } from '../support/postgres.ts';
+import { openedCopy } from '../support/opened-copy.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
 
 /** Copies that could not be stopped at their manifest, as a managed service restores them, against their source, which goes on. */
 let source: Server;
@@ -21,26 +19,12 @@ beforeAll(async () => {
   writers = startWriters(source, { raceEveryMs: 150 });
   manifest = await manifestsOf(() => source).take();
   await source.withClient('postgres', (client) => client.query(`CREATE TABLE made_since AS SELECT g AS id FROM generate_series(1, 100) g; ALTER TABLE no_key ADD COLUMN c int DEFAULT 7; DROP VIEW rich; CREATE INDEX journal_account ON journal (account)`));
-  copy = await open(await backUpByCopy(source));
+  copy = await openedCopy(source, SETTINGS);
 }, 90_000);
 afterAll(async () => {
   await writers.stop();
   await Promise.all([source.stop(), copy.stop()]);
 });
-
-/** Recovers to the end of what the source had by then, and opens the copy for writing. */
-async function open(directory: string): Promise<Server> {
-  await source.withClient('postgres', (client) => client.query('SELECT pg_switch_wal()'));
-  await promisify(execFile)('touch', [`${directory}/recovery.signal`], { ...runAs() });
-  const server = await startServer({ dataDirectory: directory, owns: dirname(directory), settings: { ...SETTINGS, restore_command: `cp ${source.dataDirectory}/pg_wal/%f %p`, archive_mode: 'off', fsync: 'off', autovacuum: 'off', hot_standby: 'on' } });
-  const isStandby = () => server.withClient('postgres', async (client) => (await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby')).rows[0]?.standby);
-  while (await isStandby()) await new Promise((resolve) => setTimeout(resolve, 50));
-  // One that was prepared at that instant would keep its locks for good.
-  await server.withClient('postgres', async (client) => {
-    for (const { gid } of (await client.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts')).rows) await client.query(`ROLLBACK PREPARED '${gid}'`);
-  });
-  return server;
-}
 
 const compare = (living = true, user?: string): Promise<ComparisonResult> => compareSince({
   connect: (database) => ({ ...copy.config(database), ...(user === undefined ? {} : { user }) }), source: living ? { connect: (database) => source.config(database), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } } : null,

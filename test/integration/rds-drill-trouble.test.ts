@@ -3,7 +3,9 @@ import { CreateDBParameterGroupCommand, DeleteDBParameterGroupCommand, DescribeD
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { rdsClient as adapterClient } from '../../activities/aws/rds-client.ts';
 import { withClient } from '../../activities/postgres/source.ts';
+import { createProviders } from '../../activities/create-providers.ts';
 import { closePlace } from '../../activities/rds-provider/place.ts';
+import type { Configuration } from '../../contracts/configuration.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { untilModified } from '../support/aws-lab-rds.ts';
 import { type Drill, type RdsDrills, startRdsDrills } from '../support/rds-drills.ts';
@@ -114,6 +116,21 @@ describe('the settings of a copy', () => {
     });
   }, 60_000);
 
+  it('load what is named for RDS', async () => {
+    const drill = quick({ preloadLibraries: ['auto_explain'] });
+    await withPlace(drill, async () => {
+      await drill.restore();
+      expect(await settingOf(drill, 'shared_preload_libraries')).toBe('pg_stat_statements,auto_explain');
+    });
+  }, 60_000);
+
+  it('load nothing that is named for servers of our own, which RDS may not have', async () => {
+    const drill = quick();
+    const configuration = { drills: { network: 'bestEffort', preloadLibraries: ['timescaledb'] }, databases: { shop: drill.settings } } as unknown as Configuration;
+    await expect(createProviders(configuration, () => Promise.resolve([]))('shop').openPlace(drill.ref)).resolves.toBeUndefined();
+    await drill.close();
+  }, 60_000);
+
   it.each([
     ['max_logical_replication_workers', '4', 'max_logical_replication_workers is 4, and not 0'],
     ['shared_preload_libraries', 'pg_stat_statements,auto_explain', 'it has loaded auto_explain'],
@@ -175,11 +192,11 @@ describe('the storage of a copy', () => {
   }, 60_000);
 
   it('is what is configured', async () => {
-    const drill = quick({ storage: { type: 'io1', iops: 3000 } });
+    const drill = quick({ storage: { type: 'gp3' } });
     await withPlace(drill, async () => {
       const { made } = await drill.restore();
-      expect(await copyOf(drill)).toMatchObject({ StorageType: 'io1', Iops: 3000 });
-      expect(made).toContain('20 GiB of io1, 3000 IOPS');
+      expect((await copyOf(drill)).StorageType).toBe('gp3');
+      expect(made).toContain('20 GiB of gp3');
     });
   }, 60_000);
 });

@@ -46,7 +46,7 @@ afterAll(async () => {
 });
 
 const tools = { signal: new AbortController().signal, onProgress: () => undefined };
-const planOf = (id: string) => ({ creates: { leaseMs: 60_000 }, recoverTo: null, recoveryPoint: { id, takenAt: '2026-11-30T00:00:00.000Z' } }) as DrillPlan;
+const planOf = (id: string) => ({ creates: { leaseMs: 60_000 }, recoverTo: null, recoveryPoint: { id, takenAt: '2026-11-30T00:00:00.000Z', sizeBytes: 20 * 2 ** 30 } }) as DrillPlan;
 function providerOf(drill: Partial<RdsProvider['drill']> = {}, over: Partial<RdsProvider> = {}, network: 'required' | 'bestEffort' = 'required') {
   return rdsProvider({ settings, provider: { ...settings.provider, ...over, drill: { ...settings.provider.drill, ...drill } }, database: 'shop', earlierRestores: () => Promise.resolve([]), network });
 }
@@ -73,6 +73,19 @@ describe('the pre-flight of a drill in RDS', () => {
     for (const said of ['fewer than 32 characters', `the security group ${elsewhere} is in ${Vpc?.VpcId}, and the subnet group in ${vpc}`, 'there is no security group sg-0123456789abcdef0', `the drill is not cut off from the network: ${elsewhere} lets out`, 'there is no snapshot "none"']) expect(message).toContain(said);
     const nothing = await preflight(providerOf({ subnetGroup: 'nowhere' }, { instance: 'nobody' })).catch(({ message }: Error) => message);
     expect(nothing).toMatch(/^there is no RDS instance "nobody".*; there is no subnet group "nowhere"/);
+  });
+
+  it('names libraries that RDS does not load, and asks for none where none is wanted', async () => {
+    expect(await preflight(providerOf({ preloadLibraries: ['pg_cron', 'auto_explain'] }))).toContainEqual({ name: 'libraries', outcome: 'passed', detail: 'RDS loads pg_cron, auto_explain' });
+    await expect(preflight(providerOf({ preloadLibraries: ['pg_cron', 'timescaledb'] }))).rejects.toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringMatching(/^RDS does not load timescaledb, but auto_explain,.*; correct provider\.drill\.preloadLibraries$/) as string });
+    await lab.control.clearCalls();
+    await preflight(providerOf());
+    expect((await lab.control.calls()).map(({ action }) => action)).not.toContain('DescribeDBParameters');
+  });
+
+  it('refuses storage that RDS does not have for what is as small as that', async () => {
+    await expect(preflight(providerOf({ storage: { type: 'io1', iops: 3_000 } }))).rejects.toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: 'RDS has no io1 of less than 100 GiB, and what is restored has 20; correct provider.drill.storage' });
+    expect(await preflight(providerOf({ storage: { type: 'gp2' } }))).toContainEqual({ name: 'storage', outcome: 'passed', detail: '20 GiB of gp2' });
   });
 
   it('waits out what passes', async () => {

@@ -35,6 +35,8 @@ describe('the AWS lab refuses as RDS does', () => {
     const set = (count: number) => rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: 'stamps', Parameters: Array.from({ length: count }, () => ({ ParameterName: 'track_commit_timestamp', ParameterValue: '1', ApplyMethod: 'pending-reboot' as const })) }));
     await set(20);
     expect(await refusal(set(21))).toBe('InvalidParameterValue');
+    const load = (ParameterValue: string) => rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: 'stamps', Parameters: [{ ParameterName: 'shared_preload_libraries', ParameterValue, ApplyMethod: 'pending-reboot' }] }));
+    expect(await refusal(load('pg_stat_statements,timescaledb'))).toBe('InvalidParameterValue');
   });
 
   it('a restore that names what does not exist, or whose name is taken', async () => {
@@ -47,6 +49,7 @@ describe('the AWS lab refuses as RDS does', () => {
     expect(await refusal(restore({ AllocatedStorage: 10 }))).toBe('InvalidParameterValue');
     expect(await refusal(restore({ StorageType: 'gp3', Iops: 3000 }))).toBe('InvalidParameterCombination');
     expect(await refusal(restore({ StorageType: 'io1' }))).toBe('InvalidParameterCombination');
+    expect(await refusal(restore({ StorageType: 'io1', Iops: 1000 }))).toBe('InvalidParameterCombination');
   });
 
   it('a second instance of the same name, and a password that RDS would not take', async () => {

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { Client, type ClientConfig } from 'pg';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { freeLoopbackPort } from '../../scripts/embedded/free-port.ts';
+import { setEpoch } from './set-epoch.ts';
 
 /** Settings of a throw-away server, as `name: value` of postgresql.conf. */
 export type Settings = Record<string, string | number | boolean>;
@@ -35,6 +36,8 @@ export interface StartOptions {
   tcp?: boolean;
   /** Arguments of initdb besides the usual, such as `--locale-provider=icu`. */
   initdb?: string[];
+  /** Rounds of 2^32 transactions that it is to have behind it. */
+  epoch?: number;
 }
 
 const superuser = 'postgres';
@@ -59,6 +62,7 @@ export async function startCluster(options: StartOptions = {}): Promise<Server> 
     ['-D', dataDirectory, '-U', superuser, '--auth=trust', '--no-sync', '-E', 'UTF8', '--locale=C.UTF-8', ...(options.initdb ?? [])],
     { ...runAs(), cwd: root },
   );
+  if (options.epoch !== undefined) setEpoch(dataDirectory, options.epoch);
   const logical: Settings = options.logical ? { wal_level: 'logical', max_prepared_transactions: 20 } : {};
   return startServer({ ...options, dataDirectory, settings: { ...quickSettings, ...logical, ...options.settings }, owns: root });
 }

@@ -65,7 +65,7 @@ function drillsOf(configured: { provider: object }, snapshot: string) {
     const ref = { database: 'shop', recoveryPointId: snapshot, fence: 3, owner: { workflowId: `dr-test/shop/${runs += 1}`, firstExecutionRunId: 'a' } };
     /** What was said of the restore, with when. */
     const said: (ActivityProgress & { at: number })[] = [];
-    const restore = (signal = new AbortController().signal) => provider.restore(ref, { creates: { leaseMs: 60_000 }, recoverTo: null, recoveryPoint: { takenAt: '2026-11-30T00:00:00.000Z' } } as DrillPlan, { signal, onProgress: (progress) => said.push({ ...progress, at: Date.now() }) });
+    const restore = (signal = new AbortController().signal) => provider.restore(ref, { creates: { leaseMs: 60_000 }, recoverTo: null, recoveryPoint: { takenAt: '2026-11-30T00:00:00.000Z', sizeBytes: 20 * 2 ** 30 } } as DrillPlan, { signal, onProgress: (progress) => said.push({ ...progress, at: Date.now() }) });
     /** Closes the place without waiting for as long between looks as the drill does. */
     const close = () => providerWith({ lookEvery: '100ms' }).closePlace(ref);
     return { provider, settings: settingsWith(over), ref, restore, close, said, name: drillName(ref) };

@@ -1,7 +1,9 @@
+import type { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
 import type { Obstacle } from '../../activities/manifest/since/compare-rows.ts';
 import { matchTuples } from '../../activities/manifest/since/match-tuples.ts';
 import { rowsNotVerified, uncomparedTables, type TableRows } from '../../activities/manifest/since/not-compared.ts';
+import { sharedPast } from '../../activities/manifest/since/shared-past.ts';
 import { compareThreeWay } from '../../activities/manifest/since/three-way.ts';
 import type { CatalogObject } from '../../contracts/manifest.ts';
 
@@ -25,6 +27,22 @@ describe('versions of rows', () => {
     const source = [tuple('(0,1)', 7, 1), tuple('(0,2)', 8, 1), tuple('(0,3)', 7, 1)];
     expect(await matchTuples([], source, committed(7))).toMatchObject({ missing: 2, changedSince: 0 });
     expect(await matchTuples([], source, committed())).toMatchObject({ missing: 0 });
+  });
+});
+
+describe('transactions that a copy has in common with its source', () => {
+  const ROUND = 2n ** 32n;
+  /** Has forgotten the old ones, as a server that has counted so far has. */
+  const server = (next: bigint): Client => ({
+    query: (sql: string, values: string[][] = []) => Promise.resolve({ rows: sql.includes('pg_xact_status') ? (values[0] ?? []).map((xid) => ({ xid, status: null })) : [{ next: String(next), kept: false }] }),
+  }) as unknown as Client;
+  const committed = async (copy: bigint, source: bigint, ...xids: number[]) => [...await (await sharedPast(server(copy), server(source))).committed(new Set(xids))];
+
+  it('are those that stand for nothing that the source did later, a round of 2^32 after what the copy has of that number', async () => {
+    expect(await committed(ROUND + 5_000n, ROUND + 7_000n, 6_000, 6_999)).toEqual([]);
+    expect(await committed(ROUND + 5_000n, ROUND + 7_000n, 2, 7_000, 3_000_000_000)).toEqual([2, 7_000, 3_000_000_000]);
+    expect(await committed(2n * ROUND - 100n, 2n * ROUND + 200n, 50, 4_294_967_250)).toEqual([]);
+    expect(await committed(50_000n, 60_000n, 700, 55_000)).toEqual([700]);
   });
 });
 
@@ -59,6 +77,11 @@ describe('rows that were not compared', () => {
     ['those that the copy does not show, however many', [compared, table('tenants', {}, 'copy not readable')], ['open: contents of tenants: the user as whom the copy is read may not read it there '], ['tenants']],
     ['those of a table that the source has no more', [compared, table('old', { unknown: 2 }, 'not at the source')], ['open: 2 of 2 rows of old: the source has dropped or renamed the table since'], ['old']],
     ['those of a table of which each was changed since, which nothing has any more', [compared, table('beats', { changedSince: 1 })], ['by design: all 1 rows of beats: the source has changed or deleted each of them since the instant of the copy'], ['beats']],
+    ['those of a materialized view that was refreshed since', [compared, table('totals', { unknown: 20 }, 'refreshed since')], ['by design: 20 of 20 rows of totals: the source has refreshed this materialized view since the instant of the copy'], ['totals']],
+    ['those of a table that was made after the manifest and dropped', [compared, table('report', { unknown: 20 }, 'dropped since')], ['by design: 20 of 20 rows of report: the table was made after the manifest'], ['report']],
+    ['those of a table that was reloaded since', [compared, table('staging', { byManifest: 1, unknown: 11 }, 'reloaded since')], ['by design: 11 of 12 rows of staging: the source has put other rows in the place of all that were there at the instant of the copy '], []],
+    ['those of tables that were reloaded since, where these are most of the data', [compared, table('orders', { unknown: 6 }, 'reloaded since'), table('lines', { unknown: 6 }, 'reloaded since')], ['open: 6 of 6 rows of orders: the source has put other rows in the place of all that were there at the instant of the copy ', 'open: 6 of 6 rows of lines: the source has put other rows in the place of all that were there at the instant of the copy '], ['orders', 'lines']],
+    ['all, where none but what was refreshed has rows', [table('totals', { unknown: 20 }, 'refreshed since')], ['by design: 20 of 20 rows of totals: the source has refreshed this materialized view since the instant of the copy', 'open: contents of tables: not one of the 20 rows could be compared'], ['totals']],
     ['all, where that is so of all tables', [table('beats', { changedSince: 1 }), table('empty', {})], ['by design: all 1 rows of beats: the source has changed or deleted each of them since the instant of the copy', 'open: contents of tables: not one of the 1 rows could be compared'], ['beats']],
   ])('are %s', (_what, tables, entries, names) => {
     expect(said(...tables)).toEqual(entries);

@@ -8,7 +8,7 @@ import { drillName, drillTags, isOfDrill } from '../../activities/rds-provider/d
 import { drillPassword } from '../../activities/rds-provider/drill-password.ts';
 import { failureOfState } from '../../activities/rds-provider/failed-restore.ts';
 import { instantOfId } from '../../activities/rds-provider/points.ts';
-import { chooseStorage, describeHardware } from '../../activities/rds-provider/storage.ts';
+import { chooseStorage, describeHardware, storageProblem } from '../../activities/rds-provider/storage.ts';
 import { rdsProviderSchema } from '../../contracts/rds.ts';
 
 const drill = { owner: { workflowId: 'dr-test/shop/1', firstExecutionRunId: 'a' }, fence: 7, database: 'shop' };
@@ -93,13 +93,25 @@ it.each([
 describe('the storage of a copy', () => {
   it.each([
     ["the source's", undefined, { StorageType: 'gp2' }, 20, { StorageType: 'gp2' }],
-    ["the source's, with its IOPS", undefined, { StorageType: 'io1', Iops: 3000 }, 20, { StorageType: 'io1', Iops: 3000 }],
+    ["the source's, with its IOPS", undefined, { StorageType: 'io1', Iops: 3000 }, 100, { StorageType: 'io1', Iops: 3000 }],
+    ["the source's, with as many of its IOPS as RDS takes for what was smaller then", undefined, { StorageType: 'io1', Iops: 20_000 }, 150, { StorageType: 'io1', Iops: 7_500 }],
+    ["the source's, with as many of its IOPS as RDS takes of io2", undefined, { StorageType: 'io2', Iops: 256_000 }, 200, { StorageType: 'io2', Iops: 200_000 }],
+    ["the source's, with all IOPS that there are", undefined, { StorageType: 'io2', Iops: 256_000 }, 1_000, { StorageType: 'io2', Iops: 256_000 }],
+    ['gp3, where RDS has none of the kind that is so small', undefined, { StorageType: 'io1', Iops: 3000 }, 99, { StorageType: 'gp3' }],
     ["the source's, without what RDS chooses for so small a one", undefined, { StorageType: 'gp3', Iops: 3000, StorageThroughput: 125 }, 399, { StorageType: 'gp3' }],
     ["the source's, with all that it has", undefined, { StorageType: 'gp3', Iops: 12_000, StorageThroughput: 500 }, 400, { StorageType: 'gp3', Iops: 12_000, StorageThroughput: 500 }],
     ['what is configured', { type: 'gp3', iops: 13_000, throughput: 600 }, { StorageType: 'io2', Iops: 20_000 }, 500, { StorageType: 'gp3', Iops: 13_000, StorageThroughput: 600 }],
     ['what RDS chooses, where it does not say what the source has', undefined, {}, 20, {}],
   ] as const)('is %s', (_what, configured, source, gib, chosen) => {
     expect(chooseStorage(configured, source, gib)).toEqual(chosen);
+  });
+
+  it.each([
+    [{ type: 'io1', iops: 5_000 }, 100, undefined], [{ type: 'io1', iops: 5_001 }, 100, 'RDS takes at most 5000 IOPS for 100 GiB of io1, and not 5001'], [{ type: 'io2', iops: 100_000 }, 100, undefined],
+    [{ type: 'io2', iops: 256_001 }, 1_000, 'RDS takes at most 256000 IOPS for 1000 GiB of io2, and not 256001'], [{ type: 'io2', iops: 1_000 }, 99, 'RDS has no io2 of less than 100 GiB, and what is restored has 99'],
+    [{ type: 'gp3', iops: 12_000 }, 399, 'RDS takes neither IOPS nor throughput for gp3 of less than 400 GiB, and what is restored has 399'], [{ type: 'gp3', iops: 12_000 }, 400, undefined], [{ type: 'gp2' }, 20, undefined],
+  ] as const)('configured as %j for %d GiB is judged before anything is made: %s', (storage, gib, problem) => {
+    expect(storageProblem(storage, gib)).toBe(problem);
   });
 
   it('is said with what it was chosen for', () => {

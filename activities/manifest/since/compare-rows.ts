@@ -6,6 +6,7 @@ import { measureTable, readBucket, readTuples } from '../read-bucket.ts';
 import { throwIfAborted } from '../session.ts';
 import type { Table } from '../tables.ts';
 import { matchTuples } from './match-tuples.ts';
+import { howReplaced, type Replaced, type TwoFiles } from './replaced-since.ts';
 import type { SharedPast } from './shared-past.ts';
 
 /** How much of the rows that a copy has was compared, exactly, and with what. */
@@ -15,10 +16,10 @@ export type Coverage = NonNullable<ComparisonResult['coverage']>;
 export interface Pair { copy: Client; source: Client | undefined }
 
 /** One table, as the manifest, the copy and the source have it. */
-export interface TableOfAll { manifest: TableManifest; copy: Table; source: Table | undefined }
+export interface TableOfAll extends TwoFiles { manifest: TableManifest }
 
 /** Why rows could be held against neither the manifest nor the source. */
-export type Obstacle = 'no source' | 'not at the source' | 'another file' | 'copy not readable' | 'source not readable';
+export type Obstacle = 'no source' | 'copy not readable' | Replaced;
 
 /** `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. */
 export interface RowsResult { coverage: Coverage; differences: Difference[]; obstacles: Set<Obstacle> }
@@ -59,14 +60,19 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
   }
 }
 
-async function compareWithSource(pair: Pair, { manifest, copy, source }: TableOfAll, range: PageRange, { expected, rows }: { expected: number; rows: number }, past: SharedPast | undefined, signal: AbortSignal): Promise<RowsResult> {
+async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRange, { expected, rows }: { expected: number; rows: number }, past: SharedPast | undefined, signal: AbortSignal): Promise<RowsResult> {
+  const { manifest, copy, source } = tables;
   const result = nothingYet();
   const leave = (count: number, obstacle: Obstacle) => join(result, notKnown(count, obstacle));
   // Another file, as after TRUNCATE or VACUUM FULL, has its rows elsewhere.
   const hasSameFile = source !== undefined && copy.isHeap && source.oid === copy.oid && source.relfilenode === copy.relfilenode && source.method === copy.method;
-  if (!pair.source || !past || !hasSameFile) {
-    if (pair.source && past && source && await isOfNoTime(pair.copy, pair.source, copy, past)) result.differences.push(differing(manifest, range, expected, rows));
-    else leave(rows, !pair.source || !past ? 'no source' : source === undefined ? 'not at the source' : 'another file');
+  if (!pair.source || !past) {
+    leave(rows, 'no source');
+    return result;
+  }
+  if (!hasSameFile) {
+    if (source && await isOfNoTime(pair.copy, pair.source, copy, past)) result.differences.push(differing(manifest, range, expected, rows));
+    else leave(rows, await howReplaced(pair.source, tables, past));
     return result;
   }
   const size = await measureTable(pair.copy, copy);
@@ -76,7 +82,7 @@ async function compareWithSource(pair: Pair, { manifest, copy, source }: TableOf
     const [ours, theirs] = await Promise.all([readTuples(pair.copy, copy, part), readTuples(pair.source, source, part).catch(ofSource)]);
     if (ours === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
     if (typeof theirs === 'string') {
-      leave(ours.length, theirs === 'moved' ? 'another file' : 'source not readable');
+      leave(ours.length, theirs === 'moved' ? await howReplaced(pair.source, tables, past) : 'source not readable');
       continue;
     }
     const { same, altered, missing, changedSince } = await matchTuples(ours, theirs, (xids) => past.committed(xids));

@@ -1,20 +1,19 @@
 import type { Client } from 'pg';
-import type { Bucket, CatalogObject, ComparisonResult, DatabaseManifest, Difference, Manifest, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
-import { catalogMethod, readDatabaseCatalog, readGlobals } from '../catalog.ts';
+import type { Bucket, ComparisonResult, DatabaseManifest, Difference, Manifest, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
 import { databaseIn } from '../compare-manifest.ts';
 import { compareSequences } from '../compare-sequences.ts';
 import type { ReadProgress } from '../read-tables.ts';
-import { insufficientPrivilege, sqlState } from '../errors.ts';
-import { readableSecrets, secretsCompared } from '../secrets.ts';
+import { insufficientPrivilege } from '../errors.ts';
 import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../session.ts';
 import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
-import { hiddenKinds, lacksCatalogRows } from './catalog-rows.ts';
+import { databaseLost, openAny, openIfThere } from './absent-database.ts';
+import { lacksCatalogRows } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
+import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
 import { COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
-import { compareThreeWay } from './three-way.ts';
 
 export interface CompareSinceOptions {
   /** The copy: physical, opened for writing, at some instant after the manifest. */
@@ -47,10 +46,12 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
   const copies = new Sessions({ connect: options.connect, applicationName, signal, limits: NO_LIMITS });
   const sources = options.source && new Sessions({ connect: options.source.connect, applicationName, signal, limits: options.source.limits });
   try {
-    const [copy, living] = [await copies.open(database), await sources?.open(database)];
+    const copy = await openIfThere(copies, database);
+    if (!copy) return await compareWithout(options, expected, copies, sources);
+    const living = sources ? await openIfThere(sources, database) : undefined;
     const other = await ofAnother(manifest.systemIdentifier, copy);
     // Nothing of another cluster is like this one's, and all of it would be taken for changed since.
-    if (other !== null) return nothingCompared(options, expected, `the copy is of cluster ${other}, and the manifest of cluster ${manifest.systemIdentifier}: restore what is of the same, or take a manifest of it`);
+    if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
     const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
     const source = replaced === null ? living : undefined;
     const pairs = await Promise.all(Array.from({ length: options.connections }, async (): Promise<Pair> => ({ copy: await copies.open(database), source: source && await sources?.open(database) })));
@@ -63,7 +64,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     let lacking: Promise<boolean> | undefined;
     // Asked for where something is not as it should be only, and once.
     const lacksRows = past && source && (() => (lacking ??= lacksCatalogRows(copy, source, past)));
-    const definitions = await compareDefinitions({ copy, source, lacksRows, manifest, expected, serverVersionNum });
+    const definitions = await compareDefinitions({ copy, source, lacksRows, manifest, expected, of: 'database' });
     const sequences = await compareSequences(copy, expected.sequences, new Set());
     // One that people set back, or dropped, since the manifest is so at the source, too.
     const alsoThere = new Set(source && sequences.differences.length > 0 ? (await compareSequences(source, expected.sequences, new Set())).differences.map(nameOf) : []);
@@ -76,14 +77,13 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
 
     const missing = tables.missing.length > 0 && await lacksRows?.() ? tables.missing : [];
     const differences = [...definitions.differences, ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
-    const because = source === undefined ? `and ${replaced === null ? 'the source does not answer' : `what answers as the source is cluster ${replaced}`}, so that nobody knows whether it was changed since` : 'and from what the source has by now: it was changed more than once';
+    const because = whyUnknown(source !== undefined ? null : replaced !== null ? `what answers as the source is cluster ${replaced}` : sources ? 'the source has no such database that takes connections' : 'the source does not answer');
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
       notVerified: [
         ...manifest.notVerified.filter((entry) => entry.database === null || entry.database === database),
-        ...definitions.unread.map(open(COPY_NOT_READABLE)),
-        ...definitions.unknown.map(open(`differs from the manifest, ${because}`)),
+        ...definitionsNotVerified(database, definitions, because),
         ...sequences.differences.filter((difference) => !isDamage(difference)).map((difference) => open(isForbidden(difference) ? COPY_NOT_READABLE : `is not as the manifest has it, ${because}`)(`position of sequence ${nameOf(difference)}`)),
         ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
         ...rowsNotVerified(database, byTable),
@@ -116,30 +116,37 @@ function nothingCompared({ database, depth }: CompareSinceOptions, { lsn, takenA
   };
 }
 
-async function compareDefinitions({ copy, source, lacksRows, manifest, expected, serverVersionNum }: { copy: Client; source: Client | undefined; lacksRows: (() => Promise<boolean>) | undefined; manifest: Manifest; expected: DatabaseManifest; serverVersionNum: number }) {
-  if (manifest.catalogMethod !== catalogMethod) return { differences: [], unknown: ['definitions and privileges, which another version of this program read,'], unread: [], compared: 0 };
-  const [ours, theirs] = [await readableSecrets(copy), source && await readableSecrets(source)];
-  const both = secretsCompared(expected, ours);
-  const secrets = theirs ? secretsCompared({ ...expected, mayRead: both }, theirs) : both;
-  const read = async (client: Client) => ({ own: await readDatabaseCatalog(client, { serverVersionNum, salt: manifest.salt, secrets }), globals: await readGlobals(client, { serverVersionNum, salt: manifest.salt, secrets }) });
-  const is = await read(copy).catch((error: unknown) => {
-    if (sqlState(error) !== insufficientPrivilege) throw error;
-    return null;
-  });
-  if (!is) return { differences: [], unknown: [], unread: ['definitions and privileges'], compared: 0 };
-  const now = source ? await read(source) : null;
-  const own = compareThreeWay(expected.catalog, is.own, now?.own ?? null);
-  // The role by which we came in has another password there, by which we came in.
-  const { rows: [role] } = await copy.query<{ name: string }>(`SELECT format('%I', current_user) AS name`);
-  const others = (objects: readonly CatalogObject[]) => objects.filter(([kind, identity]) => kind !== 'role' || identity !== role?.name);
-  const globals = manifest.databases[0] === expected ? compareThreeWay(others(manifest.globals), others(is.globals), now && others(now.globals)) : { differences: [], unknown: [], changedSince: 0 };
-  const found = { differences: [...own.differences, ...globals.differences], unknown: [...own.unknown, ...globals.unknown], unread: [], compared: is.own.length + (manifest.databases[0] === expected ? is.globals.length : 0) - own.unknown.length - globals.unknown.length };
-  if (!source || !lacksRows || found.differences.length + found.unknown.length === 0) return found;
-  // What is in the catalog is there by row, and rows tell whether the source has had it otherwise meanwhile.
-  if (await lacksRows()) return found;
-  const hidden = await hiddenKinds(copy, source);
-  const untold = found.differences.flatMap((difference) => (difference.kind === 'catalog' && hidden.has(difference.object) ? [`${difference.object} ${difference.identity}`] : []));
-  return { ...found, differences: [], unknown: [...untold, ...found.unknown.filter((name) => [...hidden].some((kind) => name.startsWith(`${kind} `)))] };
+/** Of a database that nobody can connect to in the copy: whether it was lost. What all databases share is compared all the same. */
+async function compareWithout(options: CompareSinceOptions, expected: DatabaseManifest, copies: Sessions, sources: Sessions | null): Promise<ComparisonResult> {
+  const { manifest, database } = options;
+  const others = [...new Set([...manifest.databases.map(({ database: name }) => name), 'postgres'])].filter((name) => name !== database);
+  const [copy, living] = [await openAny(copies, others), sources ? await openAny(sources, others) : undefined];
+  if (!copy) return nothingCompared(options, expected, 'no database of the copy takes connections');
+  const other = await ofAnother(manifest.systemIdentifier, copy);
+  if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
+  const source = living && await ofAnother(manifest.systemIdentifier, living) === null ? living : undefined;
+  const past = source && await sharedPast(copy, source);
+  const lost = await databaseLost(database, copy, source && past && { client: source, past });
+  const result = nothingCompared(options, expected, '');
+  const definitions = manifest.databases[0] === expected ? await compareDefinitions({ copy, source, lacksRows: past && source && (() => lacksCatalogRows(copy, source, past)), manifest, expected, of: 'globals' }) : undefined;
+  return {
+    ...result, differences: [...lost.differences, ...definitions?.differences ?? []],
+    notVerified: [...lost.notVerified, ...(definitions ? definitionsNotVerified(database, definitions, whyUnknown(source ? null : 'the source does not answer')) : [])],
+    compared: { ...result.compared, catalogObjects: definitions?.compared ?? 0 },
+  };
+}
+
+function ofOtherCluster(other: string, { systemIdentifier }: Manifest): string {
+  return `the copy is of cluster ${other}, and the manifest of cluster ${systemIdentifier}: restore what is of the same, or take a manifest of it`;
+}
+
+/** @param noSource why there is none; null where there is one */
+function whyUnknown(noSource: string | null): string {
+  return noSource === null ? 'and from what the source has by now: it was changed more than once' : `and ${noSource}, so that nobody knows whether it was changed since`;
+}
+
+function definitionsNotVerified(database: string, { unread, unknown }: DefinitionsResult, because: string): NotVerified[] {
+  return [...unread.map((what) => ({ what, why: COPY_NOT_READABLE })), ...unknown.map((what) => ({ what, why: `differs from the manifest, ${because}` }))].map((entry) => ({ database, ...entry, byDesign: false }));
 }
 
 /** Which tables can be compared, which the copy must have and has not, and of which nobody knows. Those that are new since the manifest are compared, too. */
@@ -151,12 +158,12 @@ function sortTables(expected: readonly TableManifest[], ours: readonly Table[], 
   for (const manifest of expected) {
     const [here, there] = [copy.get(keyOf(manifest)), source?.get(keyOf(manifest))];
     const name = `${manifest.schema}.${manifest.name}`;
-    if (here) both.push({ manifest, copy: here, source: there });
+    if (here) both.push({ manifest, copy: here, source: there, isNew: false });
     else if (!source) unknown.push(name);
     else if (there) missing.push({ kind: 'rows', table: name, rowsExpected: manifest.rows, rowsFound: 0, buckets: [] });
   }
   const known = new Set(expected.map(keyOf));
-  for (const table of ours.filter((one) => !known.has(keyOf(one)))) both.push({ manifest: emptyManifest(table), copy: table, source: source?.get(keyOf(table)) });
+  for (const table of ours.filter((one) => !known.has(keyOf(one)))) both.push({ manifest: emptyManifest(table), copy: table, source: source?.get(keyOf(table)), isNew: true });
   return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), missing, unknown };
 }
 

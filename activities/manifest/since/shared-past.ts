@@ -9,7 +9,12 @@ const FIRST_NORMAL_XID = 3;
 export interface SharedPast {
   /** Of these, those that are committed in the copy, and surely the source's: what they left there, the copy must have. */
   committed(xids: ReadonlySet<number>): Promise<Set<number>>;
+  /** Whether the source made each of these after the copy's instant: none of them is, or may be, one of those that they have in common. */
+  areLater(xids: ReadonlySet<number>): Promise<boolean>;
 }
+
+/** Of some transactions, those that both have, and whether there are others that both may have. */
+interface Judged { shared: Set<number>; isUntold: boolean }
 
 /**
  * @param copy over which the copy is asked; in a transaction or not
@@ -22,22 +27,30 @@ export async function sharedPast(copy: Client, source: Client): Promise<SharedPa
     const sameRound = (next / ONE_ROUND) * ONE_ROUND + BigInt(xid);
     return sameRound < next ? sameRound : sameRound - ONE_ROUND;
   };
+  const judge = async (xids: ReadonlySet<number>): Promise<Judged> => {
+    const shared = new Set<number>([...xids].filter((xid) => xid < FIRST_NORMAL_XID));
+    // Asked after the rows were read: by now the source has counted beyond all that made them.
+    const { next: reached } = await numberingOf(source);
+    // What can be read as the source's own of after the copy may be that, a round later than what the copy has of that number.
+    const asked = [...xids].filter((xid) => xid >= FIRST_NORMAL_XID).map((xid) => ({ xid, whole: wholeOf(xid) })).filter(({ whole }) => whole > 0n && whole + ONE_ROUND >= reached);
+    // Of what is so old that the server has forgotten it, all is committed that left anything.
+    const { rows } = await copy.query<{ xid: string; status: string | null }>('SELECT x::text AS xid, pg_xact_status(x::text::xid8) AS status FROM unnest($1::text[]) AS x', [asked.map(({ whole }) => String(whole))]);
+    const committed = new Set(rows.filter(({ status }) => status === null || status === 'committed').map(({ xid }) => BigInt(xid)));
+    const old = asked.filter(({ whole }) => committed.has(whole) && whole < next - OWN_TRANSACTIONS);
+    const young = asked.filter(({ whole }) => committed.has(whole) && whole >= next - OWN_TRANSACTIONS);
+    for (const { xid } of old) shared.add(xid);
+    if (young.length === 0) return { shared, isUntold: false };
+    if (!hasStamps) return { shared, isUntold: true };
+    const [ours, theirs] = [await stampsOf(copy, young), await stampsOf(source, young)];
+    // Two transactions of one number that were committed in the same microsecond are one.
+    for (const { xid } of young) if (ours.get(xid) !== undefined && ours.get(xid) === theirs.get(xid)) shared.add(xid);
+    return { shared, isUntold: young.some(({ xid }) => ours.get(xid) === undefined || theirs.get(xid) === undefined) };
+  };
   return {
-    async committed(xids) {
-      const found = new Set<number>([...xids].filter((xid) => xid < FIRST_NORMAL_XID));
-      const asked = [...xids].filter((xid) => xid >= FIRST_NORMAL_XID).map((xid) => ({ xid, whole: wholeOf(xid) })).filter(({ whole }) => whole > 0n);
-      // Of what is so old that the server has forgotten it, all is committed that left anything.
-      const { rows } = await copy.query<{ xid: string; status: string | null }>('SELECT x::text AS xid, pg_xact_status(x::text::xid8) AS status FROM unnest($1::text[]) AS x', [asked.map(({ whole }) => String(whole))]);
-      const committed = new Set(rows.filter(({ status }) => status === null || status === 'committed').map(({ xid }) => BigInt(xid)));
-      const old = asked.filter(({ whole }) => committed.has(whole) && whole < next - OWN_TRANSACTIONS);
-      const young = asked.filter(({ whole }) => committed.has(whole) && whole >= next - OWN_TRANSACTIONS);
-      for (const { xid } of old) found.add(xid);
-      if (hasStamps && young.length > 0) {
-        const [ours, theirs] = [await stampsOf(copy, young), await stampsOf(source, young)];
-        // Two transactions of one number that were committed in the same microsecond are one.
-        for (const { xid } of young) if (ours.get(xid) !== undefined && ours.get(xid) === theirs.get(xid)) found.add(xid);
-      }
-      return found;
+    committed: async (xids) => (await judge(xids)).shared,
+    async areLater(xids) {
+      const { shared, isUntold } = await judge(xids);
+      return shared.size === 0 && !isUntold;
     },
   };
 }

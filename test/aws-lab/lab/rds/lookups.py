@@ -7,7 +7,7 @@ from moto.rds.models import OptionGroup
 from moto.sns.models import sns_backends
 
 from .backend import LabBackend
-from .refusals import refuse, snapshot_not_found
+from .refusals import PRELOADABLE, refuse, snapshot_not_found
 from .restores import automated_backup_id
 from .snapshot import LabSnapshot, earliest
 
@@ -78,6 +78,17 @@ def parameter_groups(backend: LabBackend, name: str | None) -> list[Any]:
     if name and not found:
         raise DBParameterGroupNotFoundError(name)
     return found
+
+
+def parameters(backend: LabBackend, params: Any) -> list[dict[str, Any]]:
+    """Those that were modified, and, unless only these are asked for, the libraries that RDS loads; RDS lists all others, too."""
+    name = params["DBParameterGroupName"]
+    groups = [] if name.startswith("default.postgres") else parameter_groups(backend, name)
+    modified = {parameter: dict(one) for group in groups for parameter, one in group.parameters.items()}
+    if params.get("Source") == "user":
+        return list(modified.values())
+    libraries = {"ParameterName": "shared_preload_libraries", **modified.pop("shared_preload_libraries", {}), "AllowedValues": PRELOADABLE}
+    return [*modified.values(), libraries]
 
 
 def copy_parameter_group(backend: LabBackend, params: Any) -> Any:

@@ -13,6 +13,12 @@ from moto.rds.exceptions import (
 )
 
 
+# At most.
+IOPS_PER_GIB = {"io1": 50, "io2": 1000}
+# What RDS allows in shared_preload_libraries.
+PRELOADABLE = "auto_explain,orafce,pgaudit,pglogical,pg_bigm,pg_cron,pg_hint_plan,pg_prewarm,pg_similarity,pg_stat_statements,pg_tle,pg_transport,plprofiler"
+
+
 def refuse(code: str, message: str) -> RDSClientError:
     """An error as RDS answers it; to be raised."""
     return RDSClientError(code, message)
@@ -48,12 +54,17 @@ def check_groups(backend: Any, params: Any) -> None:
 
 
 def check_storage(params: Any, size: int) -> None:
-    """IOPS and throughput are chosen of storage that has them to choose: gp3 from 400 GiB on, io1 and io2."""
+    """IOPS and throughput are chosen of storage that has them to choose: gp3 from 400 GiB on, io1 and io2; of these so many for each GiB."""
     kind, iops, throughput = (params.get(one) for one in ("StorageType", "Iops", "StorageThroughput"))
     if kind == "gp3" and size < 400 and (iops or throughput):
         raise refuse("InvalidParameterCombination", "You can't specify IOPS or storage throughput for engine postgres and a storage size less than 400.")
     if kind in ("io1", "io2") and not iops:
         raise refuse("InvalidParameterCombination", f"You must specify Iops for storage type {kind}.")
+    if kind in IOPS_PER_GIB:
+        if size < 100:
+            raise refuse("InvalidParameterCombination", f"Invalid storage size for engine name postgres and storage type {kind}: {size}")
+        if iops > min(IOPS_PER_GIB[kind] * size, 256_000):
+            raise refuse("InvalidParameterCombination", f"Iops to storage (in GB) ratio of {iops / size} is too high. The max ratio is {IOPS_PER_GIB[kind]}")
     if kind in ("gp2", "standard") and (iops or throughput):
         raise refuse("InvalidParameterCombination", f"You can't specify IOPS or storage throughput for storage type {kind}.")
 
@@ -88,6 +99,15 @@ def check_parameters_at_once(parameters: list[Any]) -> None:
     """A request changes 20 parameters at most."""
     if len(parameters) > 20:
         raise refuse("InvalidParameterValue", "A maximum of 20 parameters can be modified in a single request.")
+
+
+def check_preloaded(parameters: list[Any]) -> None:
+    """RDS loads only libraries that it has."""
+    for one in parameters:
+        given = [name.strip() for name in (one.get("ParameterValue") or "").split(",")] if one.get("ParameterName") == "shared_preload_libraries" else []
+        for name in given:
+            if name and name not in PRELOADABLE.split(","):
+                raise refuse("InvalidParameterValue", f"Invalid parameter value: {name} for: shared_preload_libraries allowed values are: {PRELOADABLE}")
 
 
 def check_parameter_group_unused(backend: Any, name: str) -> None:

@@ -111,9 +111,8 @@ class LabResponse(RDSResponse):
         return page("DBParameterGroups", lookups.parameter_groups(self.backend, self.params.get("DBParameterGroupName")), self.params)
 
     def describe_db_parameters(self) -> ActionResult:
-        """Those that were modified; RDS also lists all others with their defaults."""
-        (group,) = lookups.parameter_groups(self.backend, self.params["DBParameterGroupName"])
-        return page("Parameters", list(group.parameters.values()), self.params)
+        """Those that were modified, and of the others one."""
+        return page("Parameters", lookups.parameters(self.backend, self.params), self.params)
 
     def describe_option_groups(self) -> ActionResult:
         """By name and engine."""
@@ -129,8 +128,9 @@ class LabResponse(RDSResponse):
         return super().create_db_parameter_group()
 
     def modify_db_parameter_group(self) -> ActionResult:
-        """As many parameters as RDS takes at once."""
+        """As many parameters as RDS takes at once, and libraries that it has."""
         refusals.check_parameters_at_once(self.params.get("Parameters") or [])
+        refusals.check_preloaded(self.params.get("Parameters") or [])
         return super().modify_db_parameter_group()
 
     def delete_db_parameter_group(self) -> ActionResult:

@@ -1,0 +1,49 @@
+import type { Client } from 'pg';
+import type { CatalogObject, DatabaseManifest, Difference, Manifest } from '../../../contracts/manifest.ts';
+import { catalogMethod, readDatabaseCatalog, readGlobals } from '../catalog.ts';
+import { insufficientPrivilege, sqlState } from '../errors.ts';
+import { readableSecrets, secretsCompared } from '../secrets.ts';
+import { hiddenKinds } from './catalog-rows.ts';
+import { compareThreeWay } from './three-way.ts';
+
+export interface DefinitionsOptions {
+  copy: Client;
+  source: Client | undefined;
+  /** Whether the copy lacks rows of the catalog; undefined where the source does not answer. */
+  lacksRows: (() => Promise<boolean>) | undefined;
+  manifest: Manifest;
+  expected: DatabaseManifest;
+  /** `globals`: of what all databases share alone, over connections to another database. */
+  of: 'database' | 'globals';
+}
+
+export interface DefinitionsResult { differences: Difference[]; unknown: string[]; unread: string[]; compared: number }
+
+/** Definitions and privileges of one database, and with the manifest's first one those that all databases share. */
+export async function compareDefinitions({ copy, source, lacksRows, manifest, expected, of }: DefinitionsOptions): Promise<DefinitionsResult> {
+  const { serverVersionNum } = manifest;
+  const isFirst = manifest.databases[0] === expected;
+  if (manifest.catalogMethod !== catalogMethod) return { differences: [], unknown: ['definitions and privileges, which another version of this program read,'], unread: [], compared: 0 };
+  const [ours, theirs] = [await readableSecrets(copy), source && await readableSecrets(source)];
+  const both = secretsCompared(expected, ours);
+  const secrets = theirs ? secretsCompared({ ...expected, mayRead: both }, theirs) : both;
+  const read = async (client: Client) => ({ own: of === 'database' ? await readDatabaseCatalog(client, { serverVersionNum, salt: manifest.salt, secrets }) : [], globals: await readGlobals(client, { serverVersionNum, salt: manifest.salt, secrets }) });
+  const is = await read(copy).catch((error: unknown) => {
+    if (sqlState(error) !== insufficientPrivilege) throw error;
+    return null;
+  });
+  if (!is) return { differences: [], unknown: [], unread: ['definitions and privileges'], compared: 0 };
+  const now = source ? await read(source) : null;
+  const own = compareThreeWay(of === 'database' ? expected.catalog : [], is.own, now?.own ?? null);
+  // The role by which we came in has another password there, by which we came in.
+  const { rows: [role] } = await copy.query<{ name: string }>(`SELECT format('%I', current_user) AS name`);
+  const others = (objects: readonly CatalogObject[]) => objects.filter(([kind, identity]) => kind !== 'role' || identity !== role?.name);
+  const globals = isFirst ? compareThreeWay(others(manifest.globals), others(is.globals), now && others(now.globals)) : { differences: [], unknown: [], changedSince: 0 };
+  const found = { differences: [...own.differences, ...globals.differences], unknown: [...own.unknown, ...globals.unknown], unread: [], compared: is.own.length + (isFirst ? is.globals.length : 0) - own.unknown.length - globals.unknown.length };
+  if (!source || !lacksRows || found.differences.length + found.unknown.length === 0) return found;
+  // What is in the catalog is there by row, and rows tell whether the source has had it otherwise meanwhile.
+  if (await lacksRows()) return found;
+  const hidden = await hiddenKinds(copy, source);
+  const untold = found.differences.flatMap((difference) => (difference.kind === 'catalog' && hidden.has(difference.object) ? [`${difference.object} ${difference.identity}`] : []));
+  return { ...found, differences: [], unknown: [...untold, ...found.unknown.filter((name) => [...hidden].some((kind) => name.startsWith(`${kind} `)))] };
+}

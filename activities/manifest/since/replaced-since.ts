@@ -1,0 +1,59 @@
+import type { Client } from 'pg';
+import { cutRange } from '../buckets.ts';
+import { insufficientPrivilege, sqlState } from '../errors.ts';
+import { measureTable, readMakers } from '../read-bucket.ts';
+import type { Table } from '../tables.ts';
+import type { SharedPast } from './shared-past.ts';
+
+/**
+ * What became, at the source, of a table whose rows the copy has in a file of its own. Since the copy's instant it was refreshed, as
+ * a materialized view is, reloaded, so that not one row of before is left, or, being younger than the manifest, dropped; else
+ * nobody knows when (`another file`), or it is only not there.
+ */
+export type Replaced = 'refreshed since' | 'reloaded since' | 'dropped since' | 'another file' | 'not at the source' | 'source not readable';
+
+/** One table in the copy and at its source; `isNew`: the manifest does not have it. */
+export interface TwoFiles { copy: Table; source: Table | undefined; isNew: boolean }
+
+/** So much of a table is read at once; only who made its rows. */
+const READ_BYTES = 32 * 2 ** 20;
+
+const known = new WeakMap<TwoFiles, Promise<Replaced>>();
+
+/** Says so of a table whose files are not the same; asked once for each. */
+export function howReplaced(source: Client, tables: TwoFiles, past: SharedPast): Promise<Replaced> {
+  const found = known.get(tables) ?? look(source, tables, past);
+  known.set(tables, found);
+  return found;
+}
+
+async function look(client: Client, { copy, source, isNew }: TwoFiles, past: SharedPast): Promise<Replaced> {
+  if (isNew && !await rowOf(client, copy.oid)) return 'dropped since';
+  if (!source) return 'not at the source';
+  const row = await rowOf(client, source.oid);
+  if (!row || !await past.areLater(new Set([row.xmin]))) return 'another file';
+  if (row.kind === 'm') return 'refreshed since';
+  return areRowsLater(client, source, past);
+}
+
+/** VACUUM FULL and the like put each row elsewhere and leave it what it is, so that the damage of a copy would go unseen; what is there after TRUNCATE was made since. */
+async function areRowsLater(client: Client, source: Table, past: SharedPast): Promise<Replaced> {
+  if (!source.isHeap) return 'another file';
+  try {
+    const size = await measureTable(client, source);
+    if (size === 'moved') return 'another file';
+    for (const part of cutRange(source, { fromPage: 0, toPage: null }, size, READ_BYTES)) {
+      const makers = await readMakers(client, source, part);
+      if (makers === 'moved' || !await past.areLater(makers)) return 'another file';
+    }
+    return 'reloaded since';
+  } catch (error) {
+    if (sqlState(error) !== insufficientPrivilege) throw error;
+    return 'source not readable';
+  }
+}
+
+async function rowOf(client: Client, oid: number): Promise<{ xmin: number; kind: string } | undefined> {
+  const { rows: [row] } = await client.query<{ xmin: string; kind: string }>('SELECT xmin::text AS xmin, relkind::text AS kind FROM pg_class WHERE oid = $1', [oid]);
+  return row && { xmin: Number(row.xmin), kind: row.kind };
+}
