@@ -36,7 +36,8 @@ afterAll(() => environment.stop());
 const onSource = (sql: string) => withMaster(environment.source, (client) => client.query(sql), { database: SOURCE.database });
 
 it('runs the quarterly test of system A by its configuration alone: restored from the latest snapshot, compared, measured, and what was not tried is said', async () => {
-  await onSource(`CREATE TABLE builds (id int PRIMARY KEY, pipeline text NOT NULL, failed_at timestamptz NOT NULL DEFAULT now(), log text);
+  // An ANALYZE by autovacuum is a commit too: on RDS, whose WAL nobody reads, it would count.
+  await onSource(`CREATE TABLE builds (id int PRIMARY KEY, pipeline text NOT NULL, failed_at timestamptz NOT NULL DEFAULT now(), log text) WITH (autovacuum_enabled = off);
     INSERT INTO builds (id, pipeline, log) SELECT g, 'pipeline ' || g % 7, repeat('x', g % 90) FROM generate_series(1, 5000) g`);
   expect((await environment.run('manifest')).failure).toBeUndefined();
   await onSource(`INSERT INTO builds (id, pipeline) SELECT g, 'since the manifest' FROM generate_series(5001, 5100) g`);
