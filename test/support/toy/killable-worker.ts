@@ -20,7 +20,13 @@ export async function killableWorkers({ server, root }: Pick<KernelEnvironment, 
   await writeFile(settings, JSON.stringify(configuration));
   return async () => {
     const child = spawn(process.execPath, [PROGRAM, server.address, bundle, settings], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    // Of a test that fails before it kills it, nothing is left either.
+    const endsToo = () => void child.kill('SIGKILL');
+    process.once('exit', endsToo);
+    const gone = new Promise<void>((resolve) => child.once('exit', () => {
+      process.removeListener('exit', endsToo);
+      resolve();
+    }));
     await new Promise<void>((resolve, reject) => {
       child.stdout.once('data', () => resolve());
       child.once('exit', () => reject(new Error('the worker ended before it was ready')));
