@@ -4,8 +4,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Take minutes and say so by nothing that a fresh clone could know: begun last, they would keep everything waiting. */
 const LONGEST = [
   /workflows\/lock-looks/, /samples\/faults/, /integration\/kernel-adversity/, /integration\/backup\.test/, /integration\/former-guardians/, /integration\/dr-test\.test/, /integration\/locks/, /integration\/dr-test-broken\.test/, /integration\/recovery-points/, /integration\/kernel-resets/, /integration\/reset-under-way/,
-  /integration\/database-snapshot/, /integration\/rds-events/, /integration\/dr-test-rds/, /integration\/rds-provider/, /integration\/rds-drill-trouble/, /integration\/manifest-blocking/, /integration\/hostile-sizes/, /integration\/cli-live/, /integration\/unguarded-ends/, /integration\/dr-test-refusals/, /integration\/dr-test-broken-catalog/, /integration\/kernel\.test/, /samples\/soak/, /integration\/random-steering/,
-  /integration\/other-cluster/, /integration\/former-lives/, /integration\/cli-refusals/, /integration\/drill-server/, /integration\/public-schema/, /integration\/embedded-server/, /integration\/reset-in-flight/, /integration\/unmoved-by-queries/, /integration\/cli-unanswered/, /integration\/gate-flood/, /integration\/isolation-whole-drill/, /integration\/gate-recheck/, /alone\/measurements/,
+  /integration\/dr-test-rds/, /integration\/rds-provider/, /integration\/hostile-sizes/, /integration\/cli-live/, /integration\/unguarded-ends/, /integration\/dr-test-refusals/, /integration\/dr-test-broken-catalog/, /integration\/kernel\.test/, /samples\/soak/, /integration\/random-steering/,
+  /integration\/other-cluster/, /integration\/former-lives/, /integration\/cli-refusals/, /integration\/drill-server/, /integration\/public-schema/, /integration\/embedded-server/, /integration\/reset-in-flight/, /integration\/isolation-whole-drill/, /integration\/gate-recheck/, /alone\/measurements/,
 ];
 
 /** picocolors paints for whoever sets CI or FORCE_COLOR: what commands say is compared without. */
