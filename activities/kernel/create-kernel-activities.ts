@@ -174,15 +174,20 @@ const ATTEMPTS_TO_ASK = 10;
 async function lastRecord(handle: WorkflowHandle): Promise<RunRecord> {
   return handle.query<RunRecord, [LastRecord]>(INTERNAL.lastRecord, { isOver: true }).catch((error: unknown) => {
     // By a worker of older code.
-    if (error instanceof QueryNotRegisteredError && !isNotTakenUp(error)) return handle.query<RunRecord>(QUERIES.record);
+    if (knowsNoSuchQuery(error)) return handle.query<RunRecord>(QUERIES.record);
     throw error;
   });
+}
+
+/** The SDK takes everything for that by which a worker refuses a query. */
+function knowsNoSuchQuery(error: unknown): boolean {
+  return error instanceof QueryNotRegisteredError && !isNotTakenUp(error);
 }
 
 /** A server or worker that does not answer now may do so later: what is written without the record stays so for good. */
 function unlessItMayPass(error: unknown): undefined {
   // What a worker of newer code has not taken up, one of older code asked for: both are there for a while.
-  const isAnswer = (error instanceof QueryNotRegisteredError && !isNotTakenUp(error)) || error instanceof QueryRejectedError || error instanceof WorkflowNotFoundError;
+  const isAnswer = knowsNoSuchQuery(error) || error instanceof QueryRejectedError || error instanceof WorkflowNotFoundError;
   if (!isAnswer && Context.current().info.attempt < ATTEMPTS_TO_ASK) throw error;
   return undefined;
 }

@@ -5,6 +5,7 @@ import { accepted } from '../../contracts/accepted.ts';
 import { grantedSchema, lockRequestSchema, lockStateSchema, releaseSchema } from '../../contracts/internal-messages.ts';
 import { adopt, EMPTY_LOCK, happened, type LockEvent, type LockRequest, type LockState } from '../../contracts/lock-state.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
+import { answersOf } from './activity-end.ts';
 import { argument } from './argument.ts';
 import { millis } from './event-time.ts';
 import { historyIfKnown } from './run-history.ts';
@@ -35,9 +36,7 @@ export async function readLock(client: Client, id: string, runId: string, adopte
 
 /** What it had adopted itself: the server may have forgotten by now from whom. */
 function adoptedIn(events: readonly HistoryEvent[]): LockState | undefined {
-  const asked = new Set(events.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === FIND_FORMER).map((event) => String(event.eventId)));
-  const answered = events.map((event) => event.activityTaskCompletedEventAttributes).find((completed) => completed && asked.has(String(completed.scheduledEventId)));
-  const result = argument(answered?.result);
+  const result = argument(answersOf(events, FIND_FORMER)[0]);
   const former = lockStateSchema.safeParse(result).data;
   // By a worker of older code, which left a part of it to be asked for, or to be added.
   const isPart = former?.adopting !== undefined || Object.hasOwn(Object(result) as object, 'since');

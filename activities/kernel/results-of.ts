@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { Owner } from '../../contracts/ledger.ts';
+import { answersOf } from './activity-end.ts';
 import { argument } from './argument.ts';
 import { readLives } from './run-history.ts';
 
@@ -9,8 +10,5 @@ import { readLives } from './run-history.ts';
  */
 export async function resultsOf(client: Client, owner: Owner, activity: string): Promise<unknown[]> {
   const { histories } = await readLives(client, owner);
-  return [...histories.values()].flatMap((events) => {
-    const scheduled = new Set(events.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === activity).map((event) => String(event.eventId)));
-    return events.map((event) => event.activityTaskCompletedEventAttributes).filter((completed) => completed && scheduled.has(String(completed.scheduledEventId))).map((completed) => argument(completed?.result));
-  });
+  return [...histories.values()].flatMap((events) => answersOf(events, activity).map((answer) => argument(answer)));
 }

@@ -1,6 +1,7 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
+import { answersOf } from './activity-end.ts';
 import { describeIfKnown } from './describe-if-known.ts';
 import { grpcCodeOf } from './grpc-code.ts';
 import { listedById } from './listed.ts';
@@ -128,9 +129,7 @@ export interface Life {
 /** @throws WorkflowNotFoundError when the server no longer has its history */
 export async function lookAtLife(client: Client, workflowId: string, runId: string): Promise<Life> {
   const events = await eventsOf(client, workflowId, runId);
-  const writing = new Set(events.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === WRITE_EVIDENCE).map((event) => String(event.eventId)));
-  const written = events.map((event) => event.activityTaskCompletedEventAttributes).find((completed) => completed && writing.has(String(completed.scheduledEventId)));
-  const [result] = written?.result?.payloads ?? [];
+  const [result] = answersOf(events, WRITE_EVIDENCE)[0]?.payloads ?? [];
   return {
     // Older code wrote none.
     written: result ? { head: null, ...defaultPayloadConverter.fromPayload<Omit<EvidenceFiles, 'head'>>(result) } : undefined,
