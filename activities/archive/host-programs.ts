@@ -6,9 +6,10 @@ export function searchPath(): string | undefined {
   return process.env['PATH'];
 }
 
-/** Where this host's programs find libraries beside the usual places; undefined mostly. */
-export function libraryPath(): string | undefined {
-  return process.env['LD_LIBRARY_PATH'] || undefined;
+/** What the database server's programs get of our environment: how they are found. All else may be passwords, and PG* variables that lead to production. */
+export function serverEnvironment(): Record<string, string> {
+  const libraries = process.env['LD_LIBRARY_PATH'] || undefined;
+  return { PATH: searchPath() ?? '/usr/bin:/bin', ...(libraries === undefined ? {} : { LD_LIBRARY_PATH: libraries }) };
 }
 
 /** The full path of a program, or `undefined` where this host has none. */

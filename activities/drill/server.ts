@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFile, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findOnPath, libraryPath, searchPath } from '../archive/host-programs.ts';
+import { findOnPath, serverEnvironment } from '../archive/host-programs.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { withDrillClient } from './client.ts';
@@ -51,14 +51,9 @@ export async function startServer(drill: Drill): Promise<StartedServer> {
       isolation: drill.isolation, name: drill.name, directory: drill.directory, owner: drill.owner,
       command: [join(drill.binDirectory, 'postgres'), '-D', paths.data, ...overrides.flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     })];
-    const libraries = libraryPath();
     const child = spawn(command[0] as string, command.slice(1), {
       cwd: drill.directory, detached: true, stdio: ['ignore', log.fd, log.fd],
-      // Nothing of our environment: it may hold passwords, and PG* variables that lead to production.
-      env: {
-        PATH: searchPath() ?? '/usr/bin:/bin', LANG: 'C', [DRILL_VARIABLE]: drill.name,
-        ...(libraries === undefined ? {} : { LD_LIBRARY_PATH: libraries }),
-      },
+      env: { ...serverEnvironment(), LANG: 'C', [DRILL_VARIABLE]: drill.name },
     });
     const failed = new Promise<never>((_, reject) => child.once('error', reject));
     const spawned = new Promise<void>((resolve) => child.once('spawn', () => resolve()));

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { serverEnvironment } from '../archive/host-programs.ts';
 import { settingLines } from './configuration.ts';
 
 const run = promisify(execFile);
@@ -20,7 +21,7 @@ export async function mistakeIn(settings: Readonly<Record<string, string>>, { bi
   const directory = await mkdtemp(join(tmpdir(), 'drill-settings-'));
   try {
     await writeFile(join(directory, 'postgresql.conf'), settingLines(settings));
-    await run(join(binDirectory, 'postgres'), ['-C', 'data_directory', '-D', directory], { timeout: TRY_MS, env: { ...process.env, LC_ALL: 'C' } });
+    await run(join(binDirectory, 'postgres'), ['-C', 'data_directory', '-D', directory], { timeout: TRY_MS, env: { ...serverEnvironment(), LC_ALL: 'C' } });
     return null;
   } catch (error) {
     const { stderr, code, message } = error as { stderr?: string; code?: number | string; message: string };
