@@ -1,9 +1,9 @@
-import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { lookAt } from '../archive/look-at.ts';
-import { makeIn } from '../archive/try-writing.ts';
+import { makePlace } from '../archive/try-writing.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { destroyDrill, endDrill, proveAbsent } from '../drill/destroy.ts';
@@ -50,12 +50,7 @@ export async function openPlace(drillsDirectory: string, call: DrillPlaceCall): 
   // Before, so that nothing is made at the far end of somebody's link; and below again, for what was there already.
   await refuseOpenToOthers(drillsDirectory);
   const { directory } = drillPlace(drillsDirectory, call);
-  await makeIn(drillsDirectory, 'drills.directory', async () => {
-    await mkdir(drillsDirectory, { recursive: true, mode: 0o711 });
-    await mkdir(directory, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-  });
+  await makePlace(drillsDirectory, directory, { mode: 0o711, setting: 'drills.directory' });
   await refuseOpenToOthers(directory);
   const { database, owner, fence } = call;
   await writeDurably(join(directory, PLACE_RECORD), JSON.stringify({ database, owner, fence }));

@@ -6,7 +6,7 @@ import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import type { ArchiveLayout } from '../archive/layout.ts';
-import { nearestExisting, tryWriting } from '../archive/try-writing.ts';
+import { inWords, nearestExisting, tryWriting } from '../archive/try-writing.ts';
 import { linksWal } from '../drill/configuration.ts';
 import { findAbove, type Isolation, productionPathsOf } from '../drill/drill.ts';
 import { probeIsolation } from '../drill/isolation.ts';
@@ -26,7 +26,7 @@ export async function checkHost(plan: DrillPlan, where: Examined): Promise<Check
   const { directory } = where.configuration.drills;
   // Nothing is made where that could be production's directory, or somebody else's.
   const closed = problems.some(({ name }) => name === 'drills directory') ? undefined : await tryWriting([directory], 'drills.directory');
-  if (closed) problems.push({ name: 'drills directory', problem: `${closed.problem}; ${closed.remedy}` });
+  if (closed) problems.push({ name: 'drills directory', problem: inWords(closed) });
   if (problems.length > 0) throw ApplicationFailure.nonRetryable(problems.map(({ problem }) => problem).join('; '), 'PREFLIGHT');
   await mkdir(directory, { recursive: true, mode: 0o711 });
   return checks;
@@ -54,7 +54,7 @@ export async function lookAtHost(
   const open = await openToOthers(directory).catch(({ message }: Error) => message);
   if (open !== undefined) problems.push({ name: 'drills directory', problem: `${open}; ${CLOSE_DRILLS}` });
   const { lacking } = roomForSockets(directory);
-  if (lacking) problems.push({ name: 'socket path', problem: `${lacking.problem}; ${lacking.remedy}` });
+  if (lacking) problems.push({ name: 'socket path', problem: inWords(lacking) });
   const { bavail, bsize } = await statfs(await nearestExisting(directory));
   const free = bavail * bsize;
   const copies = linksWal() ? 0 : plan.archive.bytes;

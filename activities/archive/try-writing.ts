@@ -31,18 +31,23 @@ export async function tryWriting(directories: readonly string[], setting: string
   return undefined;
 }
 
+/** The same as a sentence. */
+export function inWords({ problem, remedy }: ClosedDirectory): string {
+  return `${problem}; ${remedy}`;
+}
+
 /**
- * Makes something in a directory.
+ * Makes a place in a directory, and that one where it is not there; a place that is there already stays.
  * @throws RecoveryFailure `UNFIT_HOST`, which names the setting, where the directory is closed to this user
  */
-export async function makeIn(directory: string, setting: string, make: () => Promise<void>): Promise<void> {
+export async function makePlace(directory: string, place: string, { mode, setting }: { mode: number; setting: string }): Promise<void> {
   try {
-    await make();
+    await mkdir(directory, { recursive: true, mode });
+    await mkdir(place, { mode }).catch(unless('EEXIST'));
   } catch (error) {
     // What mkdir says of a file that lies where a directory is to be.
     if (!isClosed(error) && (error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const { problem, remedy } = describe({ directory, existing: await nearestExisting(directory), setting, error: error as Error });
-    throw new RecoveryFailure('UNFIT_HOST', `${problem}; ${remedy}`, { cause: error });
+    throw new RecoveryFailure('UNFIT_HOST', inWords(describe({ directory, existing: await nearestExisting(directory), setting, error: error as Error })), { cause: error });
   }
 }
 

@@ -1,10 +1,10 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
 import { PLACE_RECORD } from '../archive-provider/drill-place.ts';
 import { lookAt } from '../archive/look-at.ts';
-import { makeIn } from '../archive/try-writing.ts';
+import { makePlace } from '../archive/try-writing.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { applicationName, fenceName } from '../kernel/names.ts';
 import { lookForSourceSessions } from '../postgres/run-sessions.ts';
@@ -21,12 +21,7 @@ export function backupPlace(incoming: string, { owner, fence }: Pick<BackupRef, 
  */
 export async function openBackupPlace(incoming: string, call: BackupPlaceCall): Promise<void> {
   const place = backupPlace(incoming, call);
-  await makeIn(incoming, 'provider.repository', async () => {
-    await mkdir(incoming, { recursive: true, mode: 0o700 });
-    await mkdir(place, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-  });
+  await makePlace(incoming, place, { mode: 0o700, setting: 'provider.repository' });
   const { database, owner, fence } = call;
   await writeDurably(join(place, PLACE_RECORD), JSON.stringify({ database, owner, fence }));
 }

@@ -4,7 +4,7 @@ import type { Client } from 'pg';
 import { CORRECT_ARCHIVE, lookAtArchive } from '../archive/archive-lag.ts';
 import { type Archiver, askArchiver } from '../archive/archiver.ts';
 import type { ArchiveLayout } from '../archive/layout.ts';
-import { type ClosedDirectory, tryWriting } from '../archive/try-writing.ts';
+import { type ClosedDirectory, inWords, tryWriting } from '../archive/try-writing.ts';
 import { manifestsDirectory } from '../archive-provider/manifests.ts';
 
 /** After three failures the archiver rests for a minute: with what is tried again, so long is waited for it. */
@@ -52,8 +52,4 @@ export async function whatLacks(walDirectory: string, archiver: Archiver): Promi
     if (!['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'].includes(code ?? '')) throw error;
     return { problem: message, remedy: 'create it, give this user permission to read it, or correct provider.walDirectory' };
   }
-}
-
-function inWords({ problem, remedy }: Pick<ClosedDirectory, 'problem' | 'remedy'>): string {
-  return `${problem}; ${remedy}`;
 }
