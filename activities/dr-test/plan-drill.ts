@@ -55,7 +55,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     const isAsked = !isTooLate && (input.recoveryPoint === 'random' || id > point.id);
     (isAsked ? notVerified.open : notVerified.byDesign).push(`recovery point ${id} was passed over: ${failure.message}`);
   }
-  notVerified.byDesign.push(...await provider.limits?.() ?? []);
+  notVerified.byDesign.push(...await provider.limits?.(point, new Date(publishedUntil)) ?? []);
   notVerified.byDesign.push(...unreadable.map(({ id, failure }) => `manifest ${id} was passed over: ${failure.message}`));
   if (input.depth === 'quick') notVerified.open.push('rows: depth "quick" compares definitions and counts only');
   const predicted = predict(bytes, await pastDrills(input.database));
@@ -109,7 +109,7 @@ async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { 
     return { point, passedOver: [], drawn: from };
   }
   const before = typeof recoveryPoint === 'object' ? recoveryPoint.time : declaredAt;
-  const { points: all, unusable } = await provider.list();
+  const { points: all, unusable } = await provider.list(new Date(publishedUntil));
   // Where there is no other, what is wrong with it is the answer.
   if (all.length === 0 && unusable[0]) throw unusable[0].failure;
   // A backup's times are the source's clock, the instants that people give are ours, where the provider does not take them for its own. One that is complete after the instant to recover to cannot reach it.

@@ -98,8 +98,11 @@ export interface RecoveryProvider {
   readonly bills?: { prices: Prices | undefined };
   /** The instant that is recovered to where another one is asked for: a service may know whole seconds only. Left out where each can be. */
   reaches?(time: string): string;
-  /** All points there are, oldest first, and what should be one and cannot be read; half-written ones are never among them. */
-  list(): Promise<{ points: Point[]; unusable: UnusablePoint[] }>;
+  /**
+   * All points there are, oldest first, and what should be one and cannot be read; half-written ones are never among them. Of a tool that
+   * restores every instant, the newest that is not later than `asOf`, by this host's clock.
+   */
+  list(asOf: Date): Promise<{ points: Point[]; unusable: UnusablePoint[] }>;
   /** For `random`, where more can be restored than is listed: one of all that was there at an instant, and what was drawn from what, in words. Left out where one of {@link list} is drawn. */
   draw?(range: { untilMs: number; draw: Draw }): Promise<{ point: Point; from: string }>;
   /** Throws `NOT_FOUND` for an id that is not there, `BACKUP_DAMAGED` for one that cannot be read. */
@@ -109,8 +112,8 @@ export interface RecoveryProvider {
   readManifest(id: string, manifestId: string): Promise<Manifest>;
   /** What restoring makes, for the plan that people approve: by its name, with `<fence>` for the number that only the lock's grant brings. */
   describePlace(owner: Owner): string;
-  /** What no restore by this tool shows, each in words; for people, and for the evidence. */
-  limits?(): Promise<string[]>;
+  /** What no restore by this tool of that point, chosen of those that were there at `asOf`, shows, each in words; for people, and for the evidence. */
+  limits?(point: Point, asOf: Date): Promise<string[]>;
   /** Looks whether this host can carry the restore. Throws one `PREFLIGHT` failure that names everything wrong. */
   preflight(plan: DrillPlan, signal: AbortSignal): Promise<Check[]>;
 

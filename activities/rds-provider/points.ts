@@ -27,11 +27,14 @@ export function instantOfId(id: string): Date | undefined {
   return TIME_ID.test(id) ? new Date(id.replace(TIME_ID, '$1-$2-$3T$4:$5:$6Z')) : undefined;
 }
 
-/** All that can be restored where drills are made, oldest first: the first and the last second, and the snapshots that are whole; and snapshots that are there and cannot be. */
-export async function listPoints(rds: RdsPlaces, provider: RdsProvider): Promise<{ points: RdsPoint[]; unusable: UnusablePoint[] }> {
+/**
+ * All that can be restored where drills are made, oldest first: the first second and the last one until `asOf`, and the snapshots that are
+ * whole; and snapshots that are there and cannot be.
+ */
+export async function listPoints(rds: RdsPlaces, provider: RdsProvider, asOf: Date): Promise<{ points: RdsPoint[]; unusable: UnusablePoint[] }> {
   const source = await sourceInstance(rds.source, provider.instance);
   const window = isElsewhere(provider) ? null : await restoreWindow(rds.source, source);
-  const seconds = window ? [window.earliest, ...(provider.latest === 'pointInTime' ? [window.latest] : [])] : [];
+  const seconds = window ? secondsUntil(window, asOf, provider.latest) : [];
   const [points, unusable] = [seconds.map((instant) => timePoint(instant, source)), [] as UnusablePoint[]];
   for await (const page of rds.drills.sdk.paginateDescribeDBSnapshots({ client: rds.drills.client }, isElsewhere(provider) ? { IncludeShared: true } : { DBInstanceIdentifier: provider.instance })) {
     for (const snapshot of (page.DBSnapshots ?? []).filter(({ Status }) => Status === 'available')) {
@@ -42,6 +45,12 @@ export async function listPoints(rds: RdsPlaces, provider: RdsProvider): Promise
     }
   }
   return { points: points.sort((a, b) => Date.parse(a.completeAt) - Date.parse(b.completeAt)), unusable };
+}
+
+/** RDS goes on archiving after a declaration, and may have moved its last second past it before it was asked: every second up to then is there all the same. */
+export function secondsUntil({ earliest, latest }: RestoreWindow, asOf: Date, which: RdsProvider['latest']): Date[] {
+  const last = latest > asOf ? asOf : latest;
+  return which === 'pointInTime' && last >= earliest ? [earliest, last] : [earliest];
 }
 
 /** @throws ApplicationFailure `NOT_FOUND`, `PREFLIGHT` for a snapshot that has to be copied first */

@@ -17,7 +17,7 @@ import { drillPassword } from './drill-password.ts';
 import { drawPoint } from './draw-point.ts';
 import { instanceEvents } from './event-queue.ts';
 import { findInstance, requireOurs, sourceInstance } from './instance.ts';
-import { limitsOf } from './limits.ts';
+import { limitsOf, lossIsTheLeast } from './limits.ts';
 import { closePlace, openPlace, provePlaceAbsent } from './place.ts';
 import { findPoint, instantOfId, listPoints, refuseSecondElsewhere, restoreWindow, wholeSecond } from './points.ts';
 import { checkRds } from './preflight.ts';
@@ -75,8 +75,8 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
       refuseSecondElsewhere(provider, time);
       return wholeSecond(new Date(time)).toISOString();
     },
-    list: () => asking('listing snapshots', (rds) => listPoints(rds, provider)),
-    draw: (range) => asking('listing what can be drawn', async (rds) => drawPoint((await listPoints(rds, provider)).points, provider, range)),
+    list: (asOf) => asking('listing snapshots', (rds) => listPoints(rds, provider, asOf)),
+    draw: (range) => asking('listing what can be drawn', async (rds) => drawPoint((await listPoints(rds, provider, new Date(range.untilMs))).points, provider, range)),
     find: (id) => asking(`looking for "${id}"`, (rds) => findPoint(rds, provider, id)),
     supply: (id) => asking(`looking for "${id}"`, async (rds) => {
       const point = await findPoint(rds, provider, id);
@@ -85,7 +85,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     }),
     readManifest: (_id, manifestId) => readManifestAlone(layout, manifestId),
     describePlace: (owner) => `RDS instance ${drillName({ owner, fence: '<fence>' })}${isElsewhere(provider) ? ` in ${describeAccess(drillAccess(provider))}` : ''}`,
-    limits: () => asking('looking at the source instance', async (rds) => limitsOf(await sourceInstance(rds.source, provider.instance))),
+    limits: (point, asOf) => asking('looking at the source instance', async (rds) => [...limitsOf(await sourceInstance(rds.source, provider.instance)), ...lossIsTheLeast(point, asOf)]),
     preflight: (plan) => asking('looking whether RDS can restore', (rds) => checkRds(rds, { provider, pointId: plan.recoveryPoint.id, network })),
 
     openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), { signal })),

@@ -63,7 +63,7 @@ async function examineKept(rds: RdsPlaces, provider: RdsProvider, findings: Find
     if (behind > OLD_SECOND_S) findings.warning('backups', `${detail}; the last one is ${formatSeconds(behind)} ago`, 'look at the events of the instance: RDS keeps WAL every five minutes');
     else findings.ok('backups', detail);
   }
-  const newest = (await listPoints(rds, provider)).points.filter(({ kind }) => kind === 'snapshot').at(-1);
+  const newest = (await listPoints(rds, provider, new Date())).points.filter(({ kind }) => kind === 'snapshot').at(-1);
   if (!newest) {
     if (days === 0 || provider.latest === 'snapshot') findings.problem('recovery point', `there is no snapshot of ${provider.instance}`, todo);
     else findings.warning('recovery point', `there is no snapshot of ${provider.instance} yet`, 'wait for its first automated one');

@@ -101,7 +101,7 @@ describe('a drill in another region', () => {
     await region.rds.send(new CopyDBSnapshotCommand({ SourceDBSnapshotIdentifier: arn('taken'), TargetDBSnapshotIdentifier: 'copied' }));
     await untilSnapshot(region.rds, 'copied');
     const { provider, ref } = drillIn(region);
-    const { points, unusable } = await provider.list();
+    const { points, unusable } = await provider.list(new Date());
     expect([points.map(({ id }) => id), unusable]).toEqual([['copied'], []]);
     // What it holds is older than the copy, which nobody had before it was made.
     expect(Date.parse(points[0]!.completeAt)).toBeLessThan(Date.parse(points[0]!.availableAt));
@@ -126,7 +126,7 @@ describe('a drill in another region', () => {
     await untilSnapshot(region.rds, 'of-a-namesake');
     const { provider } = drillIn(region);
     expect(namesake.DBInstanceIdentifier).toBe('prod');
-    expect((await provider.list()).points.map(({ id }) => id)).not.toContain('of-a-namesake');
+    expect((await provider.list(new Date())).points.map(({ id }) => id)).not.toContain('of-a-namesake');
     await expect(provider.find('of-a-namesake')).rejects.toMatchObject({ type: 'NOT_FOUND', message: expect.stringMatching(/^the snapshot "of-a-namesake" was not taken of the source, prod \(db-\w+\), but of the instance prod \(db-\w+\)$/) as string });
   }, 60_000);
 
@@ -143,13 +143,13 @@ describe('a drill in another account', () => {
   it('restores a snapshot that is shared with it, by its ARN, and one that was copied there', async () => {
     const { provider } = drillIn(account);
     await expect(provider.find(arn('taken'))).rejects.toMatchObject({ type: 'NOT_FOUND', message: expect.stringContaining(`in eu-central-1, account ${OTHER_ACCOUNT}`) as string });
-    expect((await provider.list()).points).toEqual([]);
+    expect((await provider.list(new Date())).points).toEqual([]);
     await here.send(new ModifyDBSnapshotAttributeCommand({ DBSnapshotIdentifier: 'taken', AttributeName: 'restore', ValuesToAdd: [OTHER_ACCOUNT] }));
-    expect((await provider.list()).points.map(({ id }) => id)).toEqual([arn('taken')]);
+    expect((await provider.list(new Date())).points.map(({ id }) => id)).toEqual([arn('taken')]);
     await wholeDrill(account, arn('taken'));
     await account.rds.send(new CopyDBSnapshotCommand({ SourceDBSnapshotIdentifier: arn('taken'), TargetDBSnapshotIdentifier: 'kept-here' }));
     await untilSnapshot(account.rds, 'kept-here');
-    expect((await provider.list()).points.map(({ id }) => id).toSorted()).toEqual([arn('taken'), 'kept-here'].toSorted());
+    expect((await provider.list(new Date())).points.map(({ id }) => id).toSorted()).toEqual([arn('taken'), 'kept-here'].toSorted());
     await wholeDrill(account, 'kept-here');
   }, 120_000);
 
@@ -159,7 +159,7 @@ describe('a drill in another account', () => {
     await untilSnapshot(here, 'locked');
     await here.send(new ModifyDBSnapshotAttributeCommand({ DBSnapshotIdentifier: 'locked', AttributeName: 'restore', ValuesToAdd: [OTHER_ACCOUNT] }));
     const { provider } = drillIn(account);
-    const { points, unusable } = await provider.list();
+    const { points, unusable } = await provider.list(new Date());
     expect([points.map(({ id }) => id).includes(arn('locked')), unusable.map(({ id, failure }) => [id, failure.message.includes('copy it there first')])]).toEqual([false, [[arn('locked'), true]]]);
     await expect(provider.find(arn('locked'))).rejects.toMatchObject({ type: 'PREFLIGHT' });
   }, 60_000);
@@ -169,5 +169,5 @@ it('a role of its own in the same account and region is no other place: seconds 
   const own = { ...account, access: { region: lab.region, role: { arn: `arn:aws:iam::${lab.account}:role/drills` } }, rds: here } as Place;
   const provider = rdsProvider({ settings, provider: { ...settings.provider, access: { region: lab.region, role: { arn: `arn:aws:iam::${lab.account}:role/reads` } }, drill: { ...settings.provider.drill, access: own.access } }, database: 'shop', earlierRestores: () => Promise.resolve([]), network: 'bestEffort' });
   await lab.control.archiveNow('prod');
-  expect((await provider.list()).points.map(({ id }) => id).filter((id) => id.startsWith('time.')).length).toBeGreaterThan(0);
+  expect((await provider.list(new Date())).points.map(({ id }) => id).filter((id) => id.startsWith('time.')).length).toBeGreaterThan(0);
 }, 60_000);

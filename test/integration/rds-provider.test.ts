@@ -195,7 +195,7 @@ it('what is asked of AWS is what docs/reference/iam/rds-drills.json allows, all 
   const plan = { recoveryPoint: { id: 'encrypted', takenAt: '2026-11-30T00:00:00.000Z' }, creates: { leaseMs: 60_000 }, recoverTo: null } as DrillPlan;
   for (const group of ['default.postgres18', 'custom']) {
     await custom(group);
-    const { points } = await provider.list();
+    const { points } = await provider.list(new Date());
     await provider.supply(snapshot, new Date().toISOString());
     await provider.preflight(plan, new AbortController().signal);
     await provider.openPlace(ref);

@@ -3,17 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { planDrill } from '../../activities/dr-test/plan-drill.ts';
 import { withClient } from '../../activities/postgres/source.ts';
-import { createSource, MASTER, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
+import { archiveUntilNow, createSource, MASTER, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
 import { type Drill, type RdsDrills, startRdsDrills } from '../support/rds-drills.ts';
 
-/** What `recoveryPoint: random` draws from a lab RDS. */
+/** What `recoveryPoint: random` draws from a lab RDS, and what is the latest of it. */
 let drills: RdsDrills;
 beforeAll(async () => { drills = await startRdsDrills(); }, 120_000);
 afterAll(() => drills.stop());
 
-function plan({ provider, settings, ref }: Drill) {
+function plan({ provider, settings, ref }: Drill, recoveryPoint: 'random' | 'latest' = 'random', declaredAt = new Date().toISOString()) {
   const now = new Date().toISOString();
-  return planDrill({ database: 'shop', recoveryPoint: 'random', depth: 'standard', declaredAt: now, startedAt: now, owner: ref.owner, leaseMs: 60_000 }, {
+  return planDrill({ database: 'shop', recoveryPoint, depth: 'standard', declaredAt, startedAt: now, owner: ref.owner, leaseMs: 60_000 }, {
     settings, provider, resolvePassword: () => Promise.resolve(MASTER.password), pastDrills: () => Promise.resolve([]), host: 'h', signal: new AbortController().signal, scheduledAt: new Date(), hostAheadMs: () => Promise.resolve(0),
   });
 }
@@ -53,3 +53,14 @@ it('draws a snapshot where RDS keeps no seconds, and refuses where nothing is in
   await expect(plan(drills.drill({ instance: 'unkept', randomWithin: '2d' }))).rejects.toMatchObject({ type: 'NOT_FOUND', message: expect.stringContaining('make provider.randomWithin longer') as string });
   expect((await plan(drills.drill({ instance: 'unkept', randomWithin: '4d' }))).recoveryPoint.id).toBe('by-hand');
 }, 120_000);
+
+it('takes the second of the declaration for the latest where RDS archived past it before it was asked, and says that the loss is the least', async () => {
+  await sleep(1_500);
+  const declaredAt = new Date().toISOString();
+  await archiveUntilNow(drills, 'prod');
+  const { recoveryPoint, notVerified } = await plan(drills.drill({ lookEvery: '200ms' }), 'latest', declaredAt);
+  expect(recoveryPoint).toMatchObject({ id: expect.stringMatching(/^time\./) as string, takenAt: `${declaredAt.slice(0, 19)}.000Z` });
+  expect(notVerified.byDesign).toContainEqual(expect.stringContaining(`what a disaster at ${declaredAt} would have lost: when RDS was asked, it had archived past that`));
+  const asked = await plan(drills.drill({ lookEvery: '200ms' }), 'latest', new Date(Date.now() + 4_000).toISOString());
+  expect(asked.notVerified.byDesign.join()).not.toContain('would have lost');
+}, 60_000);
