@@ -59,8 +59,8 @@ export const SIGNALS = { approve: 'approve', reject: 'reject', pause: 'pause', r
 export const UPDATES = { decide: 'decide', pause: 'pause', resume: 'resume', retryStep: 'retryStep', skipStep: 'skipStep', abort: 'abort', extendDeadline: 'extendDeadline' } as const;
 export const QUERIES = { progress: 'progress', plan: 'plan', compensations: 'compensations', record: 'record' } as const;
 
-/** Messages between a run, its guardian and the lock of its target. Not for people. */
-export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release', holders: 'holders', lastRecord: 'lastRecord' } as const;
+/** Messages between a run, its activities, its guardian and the lock of its target. Not for people. */
+export const INTERNAL = { owned: 'owned', overdue: 'overdue', settled: 'settled', finish: 'finish', take: 'take', granted: 'granted', request: 'request', release: 'release', holders: 'holders', lastRecord: 'lastRecord', underWay: 'underWay' } as const;
 
 /** Argument of the query {@link INTERNAL.lastRecord}, by which who asks says that the run is over. */
 export interface LastRecord { isOver: true }

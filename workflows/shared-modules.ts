@@ -16,6 +16,7 @@ import * as messages from '../contracts/messages.ts';
 import * as notification from '../contracts/notification.ts';
 import * as people from '../contracts/people.ts';
 import * as planLines from '../contracts/plan-lines.ts';
+import * as underWay from '../contracts/under-way.ts';
 // The kernel and our runbooks, with all that they are made of.
 import './backup/workflow.ts';
 import './database-snapshot/workflow.ts';
@@ -27,7 +28,7 @@ import './notification/workflow.ts';
 import './procedure/payload-converter.ts';
 import './procedure/unmoved-by-queries.ts';
 
-const contracts = { backup, chain, costs, databaseSnapshot, drTest, duration, evidence, gate, inputProblems, internalMessages, ledger, messages, notification, people, planLines };
+const contracts = { backup, chain, costs, databaseSnapshot, drTest, duration, evidence, gate, inputProblems, internalMessages, ledger, messages, notification, people, planLines, underWay };
 
 /**
  * What all workflows of a worker share, the contract of each runbook included: bundles are made with the path of this file

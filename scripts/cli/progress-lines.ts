@@ -1,7 +1,8 @@
 import { decidingWords, shortHash } from '../../contracts/deciding.ts';
 import { refusalLines } from '../../contracts/messages.ts';
-import { formatBytes, formatSeconds } from '../../contracts/quantities.ts';
+import { formatSeconds } from '../../contracts/quantities.ts';
 import { isOver } from '../../contracts/run-status.ts';
+import { progressWords } from '../../contracts/under-way.ts';
 import { coloured, plain } from './output.ts';
 import type { TemporalOptions } from './options.ts';
 import type { ActivityView, RunView } from './run-view.ts';
@@ -33,13 +34,7 @@ export class RateMeter {
 
 /** One line for what an activity is doing: phase, bytes, rate, time left. */
 export function activityLine(activity: ActivityView, rate: number | null): string {
-  const parts = [plain(activity.phase ?? activity.type)];
-  const { bytesDone, bytesTotal } = activity;
-  if (bytesDone !== null && bytesTotal !== null && bytesTotal > 0) {
-    parts.push(`${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)} (${Math.floor((bytesDone / bytesTotal) * 100)} %)`);
-  } else if (bytesDone !== null) parts.push(formatBytes(bytesDone));
-  if (rate !== null) parts.push(`${formatBytes(rate)}/s`);
-  if (rate !== null && rate > 0 && bytesDone !== null && bytesTotal !== null && bytesTotal > bytesDone) parts.push(`${formatSeconds((bytesTotal - bytesDone) / rate)} left`);
+  const parts = [plain(activity.phase ?? activity.type), ...progressWords(activity, rate)];
   if (activity.attempt > 1) parts.push(`attempt ${activity.attempt}${activity.lastFailure === null ? '' : `, the last one failed: ${plain(activity.lastFailure)}`}`);
   return parts.join(', ');
 }

@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { WorkflowFailedError } from '@temporalio/client';
@@ -8,7 +8,6 @@ import { DrTest } from '../../contracts/dr-test.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
-import { quote } from '../../contracts/quote.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { renderText } from '../cli/evidence-text.ts';
 import { planLines } from '../../contracts/plan-lines.ts';
@@ -18,6 +17,7 @@ import type { Damage } from './damage.ts';
 import { damageDemo } from './damage-demo.ts';
 import { startDemoEnvironment, type DemoEnvironment } from './environment.ts';
 import { followDrill } from './follow-drill.ts';
+import { keptLines, namesDamage } from './last-words.ts';
 
 const OPTIONS = {
   keep: { type: 'boolean', default: false }, interactive: { type: 'boolean', default: false }, broken: { type: 'boolean', default: false },
@@ -65,7 +65,13 @@ async function main(): Promise<number> {
     return 2;
   }
   if (options.broken) log(`a backup will be damaged; seed ${seed} (repeat with --seed ${seed})`);
-  const demo = await startDemoEnvironment({ scale: Number(options.scale), seed, writersPerSecond: 150, postgres, log });
+  let demo: DemoEnvironment;
+  try {
+    demo = await startDemoEnvironment({ scale: Number(options.scale), seed, writersPerSecond: 150, postgres, log });
+  } catch (error) {
+    process.stderr.write(`demo: ${(error as Error).message}\n`);
+    return 1;
+  }
   const interrupted = () => void demo.stop().then(() => process.exit(130));
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
@@ -83,7 +89,7 @@ async function main(): Promise<number> {
     const evidence = await drill(demo);
     const kept = await keepEvidence(evidence.file);
     process.stdout.write(`\n${renderText(evidence.record)}\n\nevidence  ${kept}\nreport    ${kept.replace(/json$/, 'html')}\n\n`);
-    const success = damage ? named(evidence.record, damage.expectedNames) : evidence.record.outcome === 'succeeded';
+    const success = damage ? namesDamage(evidence.record, damage.expectedNames) : evidence.record.outcome === 'succeeded';
     if (damage) log(success ? `dr-test was not told, and named the damage: ${damage.description}` : `dr-test did NOT name the damage: ${damage.description}`);
     if (options.keep) await keep(demo);
     return success ? 0 : 1;
@@ -139,23 +145,8 @@ async function keepEvidence(file: string): Promise<string> {
   return join(directory, basename(file));
 }
 
-/** Whether a failed run's evidence says what is broken, in one of the names it may go by. */
-function named(evidence: Evidence, names: readonly string[]): boolean {
-  const said = [evidence.failure?.message ?? '', ...evidence.checks.filter((check) => check.outcome === 'failed').flatMap((check) => [check.name, check.detail])].join('\n');
-  return evidence.outcome === 'failed' && evidence.verdict.restore === 'unsound' && names.some((name) => said.includes(name));
-}
-
 async function keep(demo: DemoEnvironment): Promise<void> {
-  const programs = fileURLToPath(new URL('../../bin', import.meta.url));
-  process.stdout.write([
-    `web UI              ${demo.server.uiAddress}`,
-    `production          psql -h ${demo.production.socketDirectory} -p ${demo.production.port} -U ${demo.production.superuser.user} ${demo.production.database}`,
-    'try                 runbook runs; temporal workflow start dr-test; runbook doctor; psql … and change something, then runbook start backup',
-    'stop everything     Ctrl-C here, or: kill ' + String(process.pid), '',
-    'Paste this into another terminal first:', '',
-    `export PATH=${quote(`${programs}:${dirname(demo.temporalCli)}`)}:"$PATH"`,
-    `export RUNBOOKS_CONFIG=${quote(demo.configurationFile)} TEMPORAL_ADDRESS=${quote(demo.server.address)}`, '',
-  ].join('\n'));
+  process.stdout.write(`${keptLines(demo, { programs: fileURLToPath(new URL('../../bin', import.meta.url)), pid: process.pid }).join('\n')}\n`);
   await new Promise<never>(() => setInterval(() => undefined, 1 << 30));
 }
 

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
@@ -38,4 +39,15 @@ it('is told at once that there is no PostgreSQL where it was sent', () => {
   const program = fileURLToPath(new URL('../../dist/scripts/demo/main.js', import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, '--postgres', '/nowhere'], { encoding: 'utf8' });
   expect({ status, stdout, stderr }).toEqual({ status: 2, stdout: '', stderr: 'demo: no PostgreSQL server in /nowhere: it must hold postgres, initdb and pg_ctl; give another directory to --postgres\n' });
+});
+
+it('says in a sentence what it cannot start without, and leaves nothing', () => {
+  const program = fileURLToPath(new URL('../../dist/scripts/demo/main.js', import.meta.url));
+  const place = mkdtempSync(join(tmpdir(), 'demo-without-'));
+  try {
+    const { status, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8', env: { ...process.env, TMPDIR: place, TEMPORAL_CLI_PATH: '/nowhere/temporal' } });
+    expect(stderr).toMatch(/^demo: [^\n]*\/nowhere\/temporal[^\n]*\n$/);
+    expect(status).toBe(1);
+    expect(readdirSync(place)).toEqual([]);
+  } finally { rmSync(place, { recursive: true }); }
 });

@@ -3,11 +3,13 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
+import type { SearchAttributeType } from '@temporalio/common';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applicationName } from '../../activities/kernel/names.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
+import type { SearchAttributeName } from '../../contracts/search-attributes.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { hostName } from '../../workers/host.ts';
 import { DrillRun } from '../faults/drill-run.ts';
@@ -70,6 +72,11 @@ describe('dr-test on a database under write load', () => {
     expect(evidence.notVerified.join()).toMatch(/template0, contents/);
     expect(evidence.checks.filter((check) => check.outcome === 'failed')).toEqual([]);
     expect(evidence.recovery?.phases.reduce((sum, phase) => sum + phase.seconds, 0)).toBeCloseTo(evidence.recovery?.rtaSeconds ?? -1, 2);
+    // By these runs are found in the web UI.
+    const { typedSearchAttributes: attributes } = await handle.describe();
+    const valueOf = (name: SearchAttributeName, type: SearchAttributeType) => attributes.get({ name, type });
+    expect([valueOf('RunbookRtaSeconds', 'DOUBLE'), valueOf('RunbookRpaSeconds', 'DOUBLE')]).toEqual([evidence.recovery?.rtaSeconds, evidence.recovery?.rpaSeconds]);
+    expect([valueOf('RunbookOutcome', 'KEYWORD'), valueOf('RunbookAwaitingApproval', 'BOOL'), valueOf('RunbookTarget', 'KEYWORD')]).toEqual(['succeeded', false, 'shop']);
     expect(evidence.teardown).toMatchObject({ outcome: 'done', provenAbsent: true });
     // What the plan said would be created is what was.
     const { creates } = evidence.plan as DrillPlan;

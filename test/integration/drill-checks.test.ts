@@ -4,6 +4,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { checkSettingSchema } from '../../contracts/configuration.ts';
 import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
@@ -174,12 +175,23 @@ describe('a URL that is probed', () => {
   });
 
   it('is judged by its status', async () => {
-    const serving = createHttpServer((request, response) => response.writeHead(request.url === '/well' ? 204 : 503).end()).listen(0, '127.0.0.1');
+    const addresses: URL[] = [];
+    const serving = createHttpServer((request, response) => {
+      addresses.push(new URL(request.url ?? '', 'http://here'));
+      response.writeHead(request.url === '/well' ? 204 : 503).end();
+    }).listen(0, '127.0.0.1');
     try {
       await once(serving, 'listening');
       const at = (path: string) => probe({ url: `http://127.0.0.1:${(serving.address() as AddressInfo).port}/${path}`, timeout: 5000 }, context);
       expect(await at('well')).toMatchObject({ outcome: 'passed', detail: 'HTTP 204' });
       expect(await at('ill')).toMatchObject({ outcome: 'failed', detail: 'HTTP 503' });
+      // Where its address carries that of the copy, a client of PostgreSQL can use it as it is.
+      expect(await at('?of={DATABASE_URL}&more=1')).toMatchObject({ outcome: 'failed' });
+      const client = new Client({ connectionString: addresses.at(-1)!.searchParams.get('of')!, ...(server.config().password === undefined ? {} : { password: server.config().password }) });
+      await client.connect();
+      expect((await client.query<{ name: string }>('SELECT current_database() AS name')).rows).toEqual([{ name: 'postgres' }]);
+      await client.end();
+      expect(addresses.at(-1)!.searchParams.get('more')).toBe('1');
     } finally {
       serving.close();
     }

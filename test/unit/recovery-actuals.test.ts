@@ -88,6 +88,9 @@ describe('judge', () => {
   it('takes an objective that could not be measured as missed', () => {
     expect(judge(plan, [passed], [], { ...actuals, rpaSeconds: null }).verdict.rpo).toBe('missed');
   });
+  it('holds against no objective what has none', () => {
+    expect(judge(plan, [passed], [], { ...actuals, rtoSeconds: null, rpoSeconds: null })).toEqual({ verdict: { restore: 'sound', rto: 'notSet', rpo: 'notSet' } });
+  });
 
   describe('with an application probe', () => {
     const asked = { ...plan, probe: { command: ['true'], timeout: 1 }, objectives: { ...plan.objectives, rtaIs: 'withoutComparison' }, manifest: { id: 'm', databases: [] }, checks: [{ name: 'totals', sql: '', expect: '' }] } as unknown as DrillPlan;

@@ -157,7 +157,7 @@ async function identifyOne(gate: OpenGate, { event }: PendingDecision): Promise<
 /** `known`: what is known of its signature already. */
 async function judge(state: RunState, gate: OpenGate, pending: PendingDecision, event: DecisionEvent, known?: VerifiedSignature): Promise<void> {
   // An update is accepted with the end of its task, and a signal that came during that stands behind it.
-  if ('signal' in pending.event) gate.judgedUpToMs = event.atMs;
+  if ('signal' in pending.event || !patched('an update judges no signal too late')) gate.judgedUpToMs = event.atMs;
   const sent = sentAs(pending, event);
   const view = viewOf(state, gate);
   const wrongTime = untimely(gate, pending, event);

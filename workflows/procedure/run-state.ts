@@ -7,6 +7,7 @@ import type { GateRecord, OperationRecord, Verdict } from '../../contracts/evide
 import type { GatePolicy } from '../../contracts/gate.ts';
 import type { UndoEntry } from '../../contracts/ledger.ts';
 import type { People } from '../../contracts/people.ts';
+import type { UnderWay } from '../../contracts/under-way.ts';
 import type { SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { Correction } from './corrections.ts';
 import { keepNewest } from './keep-newest.ts';
@@ -109,6 +110,8 @@ export class RunState {
   corrections: readonly Correction[] = [];
   /** The validated input, which the plan's hash covers too. */
   input: unknown = null;
+  /** What activities told of how far they are, by their ids, the newest last. */
+  readonly underWay = new Map<string, UnderWay>();
   readonly spans: Span[] = [];
   readonly undo: RegisteredUndo[] = [];
   readonly signalsSeen = { approve: 0, reject: 0 };

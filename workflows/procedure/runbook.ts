@@ -6,6 +6,7 @@ import type { Owner } from '../../contracts/ledger.ts';
 import type { PlanView } from '../../contracts/plan-facts.ts';
 import type { RunbookContract } from '../../contracts/runbook.ts';
 import type { RunRecord, TeardownResult } from '../../contracts/record.ts';
+import { underWaySchema } from '../../contracts/under-way.ts';
 import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
 import { closeRun } from './close.ts';
@@ -17,7 +18,7 @@ import { receiveDecide, receiveSignal, validateDecide } from './decisions.ts';
 import { extendDeadline, validateExtension } from './extend-deadline.ts';
 import { describeAbort, operate, validateOperator, type RunOperation } from './operations.ts';
 import { retryStep, skipStep, validateRetry, validateSkip } from './steering.ts';
-import { compensationsOf, planViewOf, progressOf, setAttributes } from './presentation.ts';
+import { compensationsOf, planViewOf, progressOf, setAttributes, showUnderWay } from './presentation.ts';
 import { describeFailure } from './outcome.ts';
 import { parseInput } from './parse-input.ts';
 import { Run, type Conclusion } from './run.ts';
@@ -161,6 +162,7 @@ function registerHandlers(state: RunState): void {
   onInternalSignal(INTERNAL.settled, settledSchema, ({ owner, asking, ...settlement }) => {
     if (isAnswer(owner, asking, state.asking.finish)) state.settlement = settlement;
   });
+  onInternalSignal(INTERNAL.underWay, underWaySchema, (told) => showUnderWay(state, told));
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
   setHandler(defineQuery<PlanView>(QUERIES.plan), () => ({ ...planViewOf(state), hash: state.record.planHash, corrections: state.corrections }), { description: 'The plan, and what its hash covers beside it: the input, the code version, corrected inputs.' });
   setHandler(defineQuery<CompensationView[]>(QUERIES.compensations), () => compensationsOf(state), { description: 'What an abort would undo now, in that order.' });

@@ -68,6 +68,7 @@ async function attempt<T>(state: RunState, name: string, work: () => Promise<T>,
     throw error;
   } finally {
     record.finishedAt = instantOf(Date.now());
+    state.underWay.clear();
     state.spans.push({ name, kind: 'step', startedAtMs, finishedAtMs: Date.now() });
   }
 }

@@ -1,0 +1,23 @@
+import { dirname } from 'node:path';
+import type { Evidence } from '../../contracts/evidence.ts';
+import { quote } from '../../contracts/quote.ts';
+import type { DemoEnvironment } from './environment.ts';
+
+/** Whether a failed run's evidence says what is broken, in one of the names it may go by. */
+export function namesDamage({ failure, checks, outcome, verdict }: Pick<Evidence, 'failure' | 'checks' | 'outcome' | 'verdict'>, names: readonly string[]): boolean {
+  const said = [failure?.message ?? '', ...checks.filter((check) => check.outcome === 'failed').flatMap((check) => [check.name, check.detail])].join('\n');
+  return outcome === 'failed' && verdict.restore === 'unsound' && names.some((name) => said.includes(name));
+}
+
+/** What to try of a demo that stays up, and what ends it. `programs`: the directory of `runbook` and of the extensions of `temporal`. */
+export function keptLines({ server, production, temporalCli, configurationFile }: Pick<DemoEnvironment, 'server' | 'production' | 'temporalCli' | 'configurationFile'>, { programs, pid }: { programs: string; pid: number }): string[] {
+  return [
+    `web UI              ${server.uiAddress}`,
+    `production          psql -h ${production.socketDirectory} -p ${production.port} -U ${production.superuser.user} ${production.database}`,
+    'try                 runbook runs; temporal workflow start dr-test; runbook doctor; psql … and change something, then runbook start backup',
+    `stop everything     Ctrl-C here, or: kill ${pid}`, '',
+    'Paste this into another terminal first:', '',
+    `export PATH=${quote(`${programs}:${dirname(temporalCli)}`)}:"$PATH"`,
+    `export RUNBOOKS_CONFIG=${quote(configurationFile)} TEMPORAL_ADDRESS=${quote(server.address)}`, '',
+  ];
+}
