@@ -24,6 +24,9 @@ def main() -> None:
         signal.signal(name, lambda *_: ended.set())
     threading.Thread(target=_read_to_end, args=(ended,), daemon=True).start()
     # The rest is slow to import: whoever ends us meanwhile is heard.
+    from . import once
+
+    once.install()
     from werkzeug.serving import make_server
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 

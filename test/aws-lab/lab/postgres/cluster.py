@@ -90,7 +90,8 @@ class Cluster:
     @contextmanager
     def admin(self, database: str = "postgres") -> Iterator[Connection]:
         """A connection as rdsadmin, closed afterwards."""
-        connection = Connection(ADMIN, database=database, unix_sock=os.path.join(self._socket, f".s.PGSQL.{self.port}"), application_name="rdsadmin", timeout=30)
+        # Over its socket: to offer TLS, the driver would read all certificates of this machine each time.
+        connection = Connection(ADMIN, database=database, unix_sock=os.path.join(self._socket, f".s.PGSQL.{self.port}"), application_name="rdsadmin", timeout=30, ssl_context=False)
         try:
             yield connection
         finally:
