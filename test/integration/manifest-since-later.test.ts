@@ -51,12 +51,12 @@ describe('after 2^32 transactions', () => {
 describe('a table whose rows the source has elsewhere by now, or no more', () => {
   const left = async (living = true) => (await compare('postgres', living)).notVerified.flatMap(({ what, why, byDesign }) => (/ rows of /.test(what) ? [`${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(/[,;:(]/)[0]?.trim()}`] : [])).toSorted();
 
-  it('is left out by design where the source refreshed, reloaded or dropped it since: that is so in each drill', async () => {
+  it('is left out by design where the source dropped it since, and open where it refreshed or reloaded it: its numbers may be of a round before', async () => {
     await atSource(`REFRESH MATERIALIZED VIEW totals; TRUNCATE staging; INSERT INTO staging SELECT generate_series(1, 300); DROP TABLE report`);
     expect(await left()).toEqual([
-      'by design: 1 of 1 rows of public.totals: the source has refreshed this materialized view since the instant of the copy',
       'by design: 400 of 400 rows of public.report: the table was made after the manifest',
-      'by design: 400 of 400 rows of public.staging: the source has put other rows in the place of all that were there at the instant of the copy',
+      'open: 1 of 1 rows of public.totals: the source has rewritten or altered the table since',
+      'open: 400 of 400 rows of public.staging: the source has rewritten or altered the table since',
     ]);
     expect((await compare()).uncompared?.map(({ table }) => table).toSorted()).toEqual(['public.report', 'public.staging', 'public.totals']);
   });
@@ -64,7 +64,7 @@ describe('a table whose rows the source has elsewhere by now, or no more', () =>
   it('is open where the rows are still there, elsewhere, where a table of the manifest was dropped or renamed, and where no source answers', async () => {
     await atSource('VACUUM FULL archive');
     await atSource('DROP TABLE kept');
-    expect((await left()).filter((one) => one.startsWith('open'))).toEqual([
+    expect((await left()).filter((one) => /public\.(archive|kept):/.test(one))).toEqual([
       'open: 500 of 500 rows of public.archive: the source has rewritten or altered the table since',
       'open: 500 of 500 rows of public.kept: the source has dropped or renamed the table since',
     ]);

@@ -1,3 +1,5 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
@@ -34,6 +36,18 @@ afterAll(() => Promise.all([source.stop(), copy.stop()]));
 const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult> => compareSince({
   connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
   manifest: by, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
+});
+
+describe('a table that the source has written anew since', () => {
+  it('of which the source cannot read by now what it has is no finding about the copy', async () => {
+    await atSource('VACUUM FULL held', 'broken');
+    await atSource('CHECKPOINT', 'broken');
+    const { rows: [file] } = await atSource(`SELECT pg_relation_filepath('held') AS path`, 'broken') as { rows: { path: string }[] };
+    const handle = await open(join(source.dataDirectory, file!.path), 'r+');
+    await handle.write(Buffer.alloc(8192, 0xff), 0, 8192, 0);
+    await handle.close();
+    await expect(compare('broken')).rejects.toThrow(/^the source could not read it \(XX001\)/);
+  });
 });
 
 describe('a database of the manifest that the copy lacks', () => {

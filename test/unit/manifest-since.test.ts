@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
+import { sqlState } from '../../activities/manifest/errors.ts';
 import type { Obstacle } from '../../activities/manifest/since/compare-rows.ts';
 import { matchTuples } from '../../activities/manifest/since/match-tuples.ts';
 import { rowsNotVerified, uncomparedTables, type TableRows } from '../../activities/manifest/since/not-compared.ts';
@@ -43,6 +44,21 @@ describe('transactions that a copy has in common with its source', () => {
     expect(await committed(ROUND + 5_000n, ROUND + 7_000n, 2, 7_000, 3_000_000_000)).toEqual([2, 7_000, 3_000_000_000]);
     expect(await committed(2n * ROUND - 100n, 2n * ROUND + 200n, 50, 4_294_967_250)).toEqual([]);
     expect(await committed(50_000n, 60_000n, 700, 55_000)).toEqual([700]);
+  });
+
+  it('are no finding about the copy where the source cannot tell them', async () => {
+    const broken = { query: () => Promise.reject(Object.assign(new Error('invalid page'), { code: 'XX001' })) } as unknown as Client;
+    const past = await sharedPast(server(50_000n), broken);
+    const error: unknown = await past.committed(new Set([700])).catch((thrown: unknown) => thrown);
+    expect([String(error), sqlState(error)]).toEqual(['Error: the source could not read it (XX001): invalid page', '']);
+  });
+
+  it('may be those of a round before: what the source made since and what may be older is not surely later', async () => {
+    const areLater = async (copy: bigint, source: bigint, ...xids: number[]) => (await sharedPast(server(copy), server(source))).areLater(new Set(xids));
+    expect(await areLater(ROUND + 5_000n, ROUND + 7_000n, 6_000)).toBe(false);
+    expect(await areLater(ROUND + 5_000n, ROUND + 7_000n, 3_000_000_000)).toBe(false);
+    expect(await areLater(50_000n, 60_000n, 55_000)).toBe(true);
+    expect(await areLater(50_000n, 60_000n, 55_000, 700)).toBe(false);
   });
 });
 

@@ -6,6 +6,7 @@ import { measureTable, readBucket, readTuples } from '../read-bucket.ts';
 import { throwIfAborted } from '../session.ts';
 import type { Table } from '../tables.ts';
 import { matchTuples } from './match-tuples.ts';
+import { ofSource } from './of-source.ts';
 import { howReplaced, type Replaced, type TwoFiles } from './replaced-since.ts';
 import type { SharedPast } from './shared-past.ts';
 
@@ -79,7 +80,7 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
   if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
   for (const part of cutRange(copy, range, size, HELD_BYTES)) {
     throwIfAborted(signal);
-    const [ours, theirs] = await Promise.all([readTuples(pair.copy, copy, part), readTuples(pair.source, source, part).catch(ofSource)]);
+    const [ours, theirs] = await Promise.all([readTuples(pair.copy, copy, part), ofSource(readTuples(pair.source, source, part)).catch(whereForbidden)]);
     if (ours === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
     if (typeof theirs === 'string') {
       leave(ours.length, theirs === 'moved' ? await howReplaced(pair.source, tables, past) : 'source not readable');
@@ -101,15 +102,14 @@ function differing({ schema, name }: TableManifest, range: PageRange, rowsExpect
 /** Whether the copy has another file of a table than the source had at the copy's instant: somebody else gave it that, as TRUNCATE does. */
 async function isOfNoTime(copy: Client, source: Client, { oid }: Table, past: SharedPast): Promise<boolean> {
   const rowOf = async (client: Client) => (await client.query<{ place: string; xmin: string }>('SELECT ctid::text AS place, xmin::text AS xmin FROM pg_class WHERE oid = $1', [oid])).rows[0];
-  const [ours, theirs] = [await rowOf(copy), await rowOf(source)];
+  const [ours, theirs] = [await rowOf(copy), await ofSource(rowOf(source))];
   if (!theirs || (ours?.place === theirs.place && ours.xmin === theirs.xmin)) return false;
   return (await past.committed(new Set([Number(theirs.xmin)]))).size > 0;
 }
 
-/** What the source cannot read is no finding about the copy; what it does not let us read stays so. */
-function ofSource(error: unknown): 'forbidden' {
+function whereForbidden(error: unknown): 'forbidden' {
   if (sqlState(error) === insufficientPrivilege) return 'forbidden';
-  throw saysNothingOfTheData(error) ? error : Object.assign(new Error(`the source could not read it: ${(error as Error).message}`), { cause: error });
+  throw error;
 }
 
 export function nothingYet(): RowsResult {

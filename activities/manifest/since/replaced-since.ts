@@ -3,6 +3,7 @@ import { cutRange } from '../buckets.ts';
 import { insufficientPrivilege, sqlState } from '../errors.ts';
 import { measureTable, readMakers } from '../read-bucket.ts';
 import type { Table } from '../tables.ts';
+import { ofSource } from './of-source.ts';
 import type { SharedPast } from './shared-past.ts';
 
 /**
@@ -40,10 +41,10 @@ async function look(client: Client, { copy, source, isNew }: TwoFiles, past: Sha
 async function areRowsLater(client: Client, source: Table, past: SharedPast): Promise<Replaced> {
   if (!source.isHeap) return 'another file';
   try {
-    const size = await measureTable(client, source);
+    const size = await ofSource(measureTable(client, source));
     if (size === 'moved') return 'another file';
     for (const part of cutRange(source, { fromPage: 0, toPage: null }, size, READ_BYTES)) {
-      const makers = await readMakers(client, source, part);
+      const makers = await ofSource(readMakers(client, source, part));
       if (makers === 'moved' || !await past.areLater(makers)) return 'another file';
     }
     return 'reloaded since';
@@ -54,6 +55,6 @@ async function areRowsLater(client: Client, source: Table, past: SharedPast): Pr
 }
 
 async function rowOf(client: Client, oid: number): Promise<{ xmin: number; kind: string } | undefined> {
-  const { rows: [row] } = await client.query<{ xmin: string; kind: string }>('SELECT xmin::text AS xmin, relkind::text AS kind FROM pg_class WHERE oid = $1', [oid]);
+  const { rows: [row] } = await ofSource(client.query<{ xmin: string; kind: string }>('SELECT xmin::text AS xmin, relkind::text AS kind FROM pg_class WHERE oid = $1', [oid]));
   return row && { xmin: Number(row.xmin), kind: row.kind };
 }
