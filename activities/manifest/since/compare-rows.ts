@@ -22,8 +22,11 @@ export interface TableOfAll extends TwoFiles { manifest: TableManifest }
 /** Why rows could be held against neither the manifest nor the source. */
 export type Obstacle = 'no source' | 'copy not readable' | Replaced;
 
-/** `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. */
-export interface RowsResult { coverage: Coverage; differences: Difference[]; obstacles: Set<Obstacle> }
+/**
+ * `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. `lacking`: how
+ * many more the manifest has in the same ranges; what a copy has lost is not among what it has.
+ */
+export interface RowsResult { coverage: Coverage; lacking: number; differences: Difference[]; obstacles: Set<Obstacle> }
 
 /** What a query reads of two servers at once and holds in memory, at most about so much of a table. */
 const HELD_BYTES = 8 * 2 ** 20;
@@ -40,7 +43,8 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
     const reading = await readBucket(pair.copy, copy, range, 'fingerprint');
     if (typeof reading === 'string') throw new Error(`table ${copy.label} changed while the copy was read`);
     const { rows, fingerprint } = reading.bucket;
-    if (copy.method === manifest.method && rows === expected.rows && fingerprint === expected.fingerprint) {
+    // Of a table that was made since, the manifest does not say that it is empty.
+    if (!tables.isNew && copy.method === manifest.method && rows === expected.rows && fingerprint === expected.fingerprint) {
       result.coverage.byManifest += rows;
       return result;
     }
@@ -69,13 +73,14 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
   const hasSameFile = source !== undefined && copy.isHeap && source.oid === copy.oid && source.relfilenode === copy.relfilenode && source.method === copy.method;
   if (!pair.source || !past) {
     leave(rows, 'no source');
-    return result;
+    return lackingOf(result, expected);
   }
   if (!hasSameFile) {
     if (source && await isOfNoTime(pair.copy, pair.source, copy, past)) result.differences.push(differing(manifest, range, expected, rows));
     else leave(rows, await howReplaced(pair.source, tables, past));
-    return result;
+    return lackingOf(result, expected);
   }
+  let compared = 0;
   const size = await measureTable(pair.copy, copy);
   if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
   for (const part of cutRange(copy, range, size, HELD_BYTES)) {
@@ -87,12 +92,19 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
       continue;
     }
     const { same, altered, missing, changedSince } = await matchTuples(ours, theirs, (xids) => past.committed(xids));
+    compared += ours.length + missing;
     result.coverage.bySource += same;
     result.coverage.changedSince += changedSince;
     if (altered + missing === 0) continue;
     result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
   }
-  return result;
+  // How many of them the manifest had in the parts that were left nobody knows: at most all but those of the others.
+  return lackingOf(result, expected - compared);
+}
+
+/** Where rows were left: how many more there were. */
+function lackingOf(result: RowsResult, expected: number): RowsResult {
+  return result.obstacles.size === 0 ? result : { ...result, lacking: Math.max(0, expected - result.coverage.unknown) };
 }
 
 function differing({ schema, name }: TableManifest, range: PageRange, rowsExpected: number, rowsFound: number): Difference {
@@ -113,16 +125,17 @@ function whereForbidden(error: unknown): 'forbidden' {
 }
 
 export function nothingYet(): RowsResult {
-  return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, differences: [], obstacles: new Set() };
+  return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, lacking: 0, differences: [], obstacles: new Set() };
 }
 
 function notKnown(unknown: number, obstacle: Obstacle): RowsResult {
-  return { coverage: { ...nothingYet().coverage, unknown }, differences: [], obstacles: new Set([obstacle]) };
+  return { ...nothingYet(), coverage: { ...nothingYet().coverage, unknown }, obstacles: new Set([obstacle]) };
 }
 
 /** Adds one result to another. */
 export function join(into: RowsResult, other: RowsResult): void {
   for (const name of Object.keys(into.coverage) as (keyof Coverage)[]) into.coverage[name] += other.coverage[name];
+  into.lacking += other.lacking;
   for (const difference of other.differences) into.differences.push(difference);
   for (const obstacle of other.obstacles) into.obstacles.add(obstacle);
 }

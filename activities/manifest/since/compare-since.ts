@@ -170,7 +170,7 @@ function sortTables(expected: readonly TableManifest[], ours: readonly Table[], 
   return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), missing, unknown };
 }
 
-/** Of a table that was made since: nothing of it is as the manifest has it, unless it is empty. */
+/** Of a table that was made since: nothing of it is as the manifest has it. */
 function emptyManifest({ schema, name, method, portable }: Table): TableManifest {
   const bucket: Bucket = { fromPage: 0, toPage: null, rows: 0, fingerprint: '0', keyFrom: null, keyTo: null };
   return { schema, name, rows: 0, fingerprint: '0', method, portable, bytes: 0, keyColumn: null, buckets: [bucket] };
@@ -188,7 +188,7 @@ async function readAll({ pairs, tables, past, signal, onProgress }: { pairs: rea
     const { buckets, bytes } = table.manifest;
     const groups = Array.from({ length: Math.ceil(buckets.length / READ_AT_ONCE) }, (_, index) => buckets.slice(index * READ_AT_ONCE, (index + 1) * READ_AT_ONCE));
     let left = groups.length;
-    const ofTable: TableRows = { name: `${table.manifest.schema}.${table.manifest.name}`, ...nothingYet() };
+    const ofTable: TableRows = { name: `${table.manifest.schema}.${table.manifest.name}`, expected: table.manifest.rows, ...nothingYet() };
     byTable.push(ofTable);
     queue.add(groups.map((group) => async (pair: Pair) => {
       const found = await compareRows(pair, table, group, past, signal);

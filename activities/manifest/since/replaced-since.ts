@@ -8,8 +8,8 @@ import type { SharedPast } from './shared-past.ts';
 
 /**
  * What became, at the source, of a table whose rows the copy has in a file of its own. Since the copy's instant it was refreshed, as
- * a materialized view is, reloaded, so that not one row of before is left, or, being younger than the manifest, dropped; else
- * nobody knows when (`another file`), or it is only not there.
+ * a materialized view is, written anew, so that not one version of a row of before is left (`reloaded since`: by a load, or by what
+ * rewrites a table), or, being younger than the manifest, dropped; else nobody knows when (`another file`), or it is only not there.
  */
 export type Replaced = 'refreshed since' | 'reloaded since' | 'dropped since' | 'another file' | 'not at the source' | 'source not readable';
 
@@ -33,7 +33,8 @@ async function look(client: Client, { copy, source, isNew }: TwoFiles, past: Sha
   if (!source) return 'not at the source';
   const row = await rowOf(client, source.oid);
   if (!row || !await past.areLater(new Set([row.xmin]))) return 'another file';
-  if (row.kind === 'm') return 'refreshed since';
+  // One that has taken the name of a table is no refreshment of that.
+  if (row.kind === 'm' && source.oid === copy.oid) return 'refreshed since';
   return areRowsLater(client, source, past);
 }
 
