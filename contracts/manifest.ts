@@ -67,6 +67,8 @@ export type CatalogObject = z.infer<typeof catalogObjectSchema>;
 
 export const databaseManifestSchema = z.object({
   database: z.string(),
+  /** By which it is known under another name. Older manifests do not say. */
+  oid: z.number().int().positive().optional(),
   lsn,
   takenAt: z.iso.datetime(),
   tables: z.array(tableManifestSchema),

@@ -184,7 +184,7 @@ async function attemptDatabase(
     options.onProgress({ phase: 'catalog', ...progress });
     const catalog = await ofCatalog(() => readDatabaseCatalog(reader, catalogOptions));
     return {
-      manifest: { database, lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, mayRead: secrets.readable },
+      manifest: { database, oid: await ofCatalog(() => oidOf(reader)), lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, mayRead: secrets.readable },
       globals,
       notVerified: [...notVerified(database, list, sequences), ...leftOut(database, list.tables, abandoned), ...secrets.hidden.filter((entry) => options.withGlobals || entry.database !== null)],
     };
@@ -204,6 +204,12 @@ async function attemptDatabase(
     if (locks) cost.longestLockMs = Math.max(cost.longestLockMs, locks.longestMs);
     await sessions.close(...clients);
   }
+}
+
+async function oidOf(client: Client): Promise<number> {
+  const { rows: [row] } = await client.query<{ oid: number }>('SELECT oid::int8::float8 AS oid FROM pg_database WHERE datname = current_database()');
+  if (row === undefined) throw new Error('the server did not say which database this is');
+  return row.oid;
 }
 
 function notVerified(database: string, list: TableList, sequences: readonly { schema: string; name: string; cycles: boolean; persistence: string }[]): NotVerified[] {

@@ -51,12 +51,12 @@ describe('after 2^32 transactions', () => {
 describe('a table whose rows the source has elsewhere by now, or no more', () => {
   const left = async (living = true) => (await compare('postgres', living)).notVerified.flatMap(({ what, why, byDesign }) => (/ rows of /.test(what) ? [`${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(/[,;:(]/)[0]?.trim()}`] : [])).toSorted();
 
-  it('is left out by design where the source refreshed, reloaded or dropped it since: that is so in each drill', async () => {
+  it('is left out by design where the source dropped it since, and open where it refreshed or reloaded it: its numbers may be of a round before', async () => {
     await atSource(`REFRESH MATERIALIZED VIEW totals; TRUNCATE staging; INSERT INTO staging SELECT generate_series(1, 300); DROP TABLE report`);
     expect(await left()).toEqual([
-      'by design: 1 of 1 rows of public.totals: the source has refreshed this materialized view since the instant of the copy',
       'by design: 400 of 400 rows of public.report: the table was made after the manifest',
-      'by design: 400 of 400 rows of public.staging: the source has put other rows in the place of all that were there at the instant of the copy',
+      'open: 1 of 1 rows of public.totals: the source has rewritten or altered the table since',
+      'open: 400 of 400 rows of public.staging, where the manifest has 100 more: the source has rewritten or altered the table since',
     ]);
     expect((await compare()).uncompared?.map(({ table }) => table).toSorted()).toEqual(['public.report', 'public.staging', 'public.totals']);
   });
@@ -64,11 +64,11 @@ describe('a table whose rows the source has elsewhere by now, or no more', () =>
   it('is open where the rows are still there, elsewhere, where a table of the manifest was dropped or renamed, and where no source answers', async () => {
     await atSource('VACUUM FULL archive');
     await atSource('DROP TABLE kept');
-    expect((await left()).filter((one) => one.startsWith('open'))).toEqual([
+    expect((await left()).filter((one) => /public\.(archive|kept):/.test(one))).toEqual([
       'open: 500 of 500 rows of public.archive: the source has rewritten or altered the table since',
       'open: 500 of 500 rows of public.kept: the source has dropped or renamed the table since',
     ]);
-    expect(await left(false)).toEqual(expect.arrayContaining(['archive', 'kept', 'orders', 'report', 'staging', 'totals'].map((name) => expect.stringMatching(new RegExp(`^open: \\d+ of \\d+ rows of public\\.${name}: they are not as the manifest has them`)) as string)));
+    expect(await left(false)).toEqual(expect.arrayContaining(['archive', 'kept', 'orders', 'report', 'staging', 'totals'].map((name) => expect.stringMatching(new RegExp(`^open: \\d+ of \\d+ rows of public\\.${name}(, where the manifest has \\d+ more)?: they are not as the manifest has them`)) as string)));
   });
 });
 
@@ -85,7 +85,7 @@ describe('a database of the manifest that the copy lacks', () => {
   it('is rightly not there where the source has it no more either', async () => {
     await onCopy('DROP DATABASE dropped');
     await atSource('DROP DATABASE dropped');
-    expect(said(await compare('dropped'))).toEqual([[], ['by design: it was dropped or renamed since the manifest']]);
+    expect(said(await compare('dropped'))).toEqual([[], ['by design: neither the copy nor the source has it']]);
   });
 
   it('says nothing where the source has made its own anew', async () => {
@@ -109,6 +109,6 @@ describe('a database of the manifest that the copy lacks', () => {
     await onCopy('DROP DATABASE a_first');
     await atSource('DROP DATABASE a_first');
     const [differences, why] = said(await compare('a_first'));
-    expect([differences, why]).toEqual([expect.arrayContaining(LOST), expect.arrayContaining(['by design: it was dropped or renamed since the manifest'])]);
+    expect([differences, why]).toEqual([expect.arrayContaining(LOST), expect.arrayContaining(['by design: neither the copy nor the source has it'])]);
   });
 });

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
+import { sqlState } from '../../activities/manifest/errors.ts';
 import type { Obstacle } from '../../activities/manifest/since/compare-rows.ts';
 import { matchTuples } from '../../activities/manifest/since/match-tuples.ts';
 import { rowsNotVerified, uncomparedTables, type TableRows } from '../../activities/manifest/since/not-compared.ts';
@@ -44,6 +45,21 @@ describe('transactions that a copy has in common with its source', () => {
     expect(await committed(2n * ROUND - 100n, 2n * ROUND + 200n, 50, 4_294_967_250)).toEqual([]);
     expect(await committed(50_000n, 60_000n, 700, 55_000)).toEqual([700]);
   });
+
+  it('are no finding about the copy where the source cannot tell them', async () => {
+    const broken = { query: () => Promise.reject(Object.assign(new Error('invalid page'), { code: 'XX001' })) } as unknown as Client;
+    const past = await sharedPast(server(50_000n), broken);
+    const error: unknown = await past.committed(new Set([700])).catch((thrown: unknown) => thrown);
+    expect([String(error), sqlState(error)]).toEqual(['Error: the source could not read it (XX001): invalid page', '']);
+  });
+
+  it('may be those of a round before: what the source made since and what may be older is not surely later', async () => {
+    const areLater = async (copy: bigint, source: bigint, ...xids: number[]) => (await sharedPast(server(copy), server(source))).areLater(new Set(xids));
+    expect(await areLater(ROUND + 5_000n, ROUND + 7_000n, 6_000)).toBe(false);
+    expect(await areLater(ROUND + 5_000n, ROUND + 7_000n, 3_000_000_000)).toBe(false);
+    expect(await areLater(50_000n, 60_000n, 55_000)).toBe(true);
+    expect(await areLater(50_000n, 60_000n, 55_000, 700)).toBe(false);
+  });
 });
 
 describe('definitions', () => {
@@ -66,7 +82,7 @@ describe('definitions', () => {
 });
 
 describe('rows that were not compared', () => {
-  const table = (name: string, coverage: Partial<TableRows['coverage']>, ...obstacles: Obstacle[]): TableRows => ({ name, coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0, ...coverage }, differences: [], obstacles: new Set(obstacles) });
+  const table = (name: string, { expected = 0, lacking = 0, ...coverage }: Partial<TableRows['coverage'] & Pick<TableRows, 'expected' | 'lacking'>>, ...obstacles: Obstacle[]): TableRows => ({ name, expected, lacking, coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0, ...coverage }, differences: [], obstacles: new Set(obstacles) });
   const said = (...tables: TableRows[]) => rowsNotVerified('shop', tables).map(({ what, why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(/[,;(]/)[0]}`);
   const compared = table('compared', { byManifest: 5, bySource: 5, changedSince: 5 });
 
@@ -79,9 +95,14 @@ describe('rows that were not compared', () => {
     ['those of a table of which each was changed since, which nothing has any more', [compared, table('beats', { changedSince: 1 })], ['by design: all 1 rows of beats: the source has changed or deleted each of them since the instant of the copy'], ['beats']],
     ['those of a materialized view that was refreshed since', [compared, table('totals', { unknown: 20 }, 'refreshed since')], ['by design: 20 of 20 rows of totals: the source has refreshed this materialized view since the instant of the copy'], ['totals']],
     ['those of a table that was made after the manifest and dropped', [compared, table('report', { unknown: 20 }, 'dropped since')], ['by design: 20 of 20 rows of report: the table was made after the manifest'], ['report']],
-    ['those of a table that was reloaded since', [compared, table('staging', { byManifest: 1, unknown: 11 }, 'reloaded since')], ['by design: 11 of 12 rows of staging: the source has put other rows in the place of all that were there at the instant of the copy '], []],
-    ['those of tables that were reloaded since, where these are most of the data', [compared, table('orders', { unknown: 6 }, 'reloaded since'), table('lines', { unknown: 6 }, 'reloaded since')], ['open: 6 of 6 rows of orders: the source has put other rows in the place of all that were there at the instant of the copy ', 'open: 6 of 6 rows of lines: the source has put other rows in the place of all that were there at the instant of the copy '], ['orders', 'lines']],
+    ['those of a table that was reloaded since', [compared, table('staging', { unknown: 10, expected: 9 }, 'reloaded since')], ['by design: 10 of 10 rows of staging: the source has written all rows of the table anew since the instant of the copy '], ['staging']],
+    ['those of a table that was reloaded since, of which some are as they were: it was rewritten', [compared, table('staging', { byManifest: 1, unknown: 11 }, 'reloaded since')], ['open: 11 of 12 rows of staging: the source has written all rows of the table anew since the instant of the copy '], []],
+    ['those of a table that was reloaded since, of which the copy has fewer than the manifest', [compared, table('staging', { unknown: 4, lacking: 1, expected: 5 }, 'reloaded since')], ['open: 4 of 4 rows of staging, where the manifest has 1 more: the source has written all rows of the table anew since the instant of the copy '], ['staging']],
+    ['those of a table that was reloaded since, of which the copy has none', [compared, table('emptied', { lacking: 5, expected: 5 }, 'reloaded since')], ['open: 0 of 0 rows of emptied, where the manifest has 5 more: the source has written all rows of the table anew since the instant of the copy '], ['emptied']],
+    ['those of a table that was reloaded since, where the manifest had more of them than were compared, in ranges of which the copy has others', [compared, table('staging', { unknown: 8, lacking: 3, expected: 8 }, 'reloaded since')], ['open: 8 of 8 rows of staging, where the manifest has 3 more: the source has written all rows of the table anew since the instant of the copy '], ['staging']],
+    ['those of tables that were reloaded since, where these are most of the data', [compared, table('orders', { unknown: 6 }, 'reloaded since'), table('lines', { unknown: 6 }, 'reloaded since')], ['open: 6 of 6 rows of orders: the source has written all rows of the table anew since the instant of the copy ', 'open: 6 of 6 rows of lines: the source has written all rows of the table anew since the instant of the copy '], ['orders', 'lines']],
     ['all, where none but what was refreshed has rows', [table('totals', { unknown: 20 }, 'refreshed since')], ['by design: 20 of 20 rows of totals: the source has refreshed this materialized view since the instant of the copy', 'open: contents of tables: not one of the 20 rows could be compared'], ['totals']],
+    ['all, where none but what was refreshed had rows, and the copy has lost them', [table('totals', { lacking: 20, expected: 20 }, 'refreshed since')], ['by design: 0 of 0 rows of totals, where the manifest has 20 more: the source has refreshed this materialized view since the instant of the copy', 'open: contents of tables: not one of the 20 rows could be compared'], ['totals']],
     ['all, where that is so of all tables', [table('beats', { changedSince: 1 }), table('empty', {})], ['by design: all 1 rows of beats: the source has changed or deleted each of them since the instant of the copy', 'open: contents of tables: not one of the 1 rows could be compared'], ['beats']],
   ])('are %s', (_what, tables, entries, names) => {
     expect(said(...tables)).toEqual(entries);

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { Difference, NotVerified } from '../../../contracts/manifest.ts';
+import type { DatabaseManifest, Difference, Manifest, NotVerified } from '../../../contracts/manifest.ts';
 import { sqlState } from '../errors.ts';
 import type { Sessions } from '../session.ts';
 import type { SharedPast } from './shared-past.ts';
@@ -20,13 +20,22 @@ export async function openIfThere(sessions: Sessions, database: string): Promise
   });
 }
 
-/** A connection to the first of these databases that takes one. */
-export async function openAny(sessions: Sessions, databases: readonly string[]): Promise<Client | undefined> {
+/**
+ * Connections to the same database of both: what is in its catalog may be held against each other. Where they have none in common
+ * that takes connections, the copy alone.
+ */
+export async function openSame(copies: Sessions, sources: Sessions | null, databases: readonly string[]): Promise<{ copy: Client; source: Client | undefined } | undefined> {
+  let alone: Client | undefined;
   for (const database of databases) {
-    const client = await openIfThere(sessions, database);
-    if (client) return client;
+    const copy = await openIfThere(copies, database);
+    if (!copy) continue;
+    if (!sources) return { copy, source: undefined };
+    const source = await openIfThere(sources, database);
+    if (source) return { copy, source };
+    if (alone) await copies.close(copy);
+    else alone = copy;
   }
-  return undefined;
+  return alone && { copy: alone, source: undefined };
 }
 
 /** A source, over whatever database, and what a copy has in common with it. */
@@ -34,25 +43,43 @@ export interface AskedSource { client: Client; past: SharedPast }
 
 /**
  * What a database of the manifest that the copy takes no connections to says of the copy: it was lost where the source had it
- * by the copy's instant and still has it, and is rightly not there where the source has it no more either.
+ * by the copy's instant and still has it, and is rightly not there where the source has it no more either, by no name.
  * @param copy over another database
- * @param source undefined where it does not answer
+ * @param source undefined where none can be asked, which `silence` says
  */
-export async function databaseLost(database: string, copy: Client, source: AskedSource | undefined): Promise<{ differences: Difference[]; notVerified: NotVerified[] }> {
+export async function databaseLost({ database, oid }: DatabaseManifest, manifest: Manifest, copy: Client, source: AskedSource | undefined, silence: string): Promise<{ differences: Difference[]; notVerified: NotVerified[] }> {
   const lost: Difference = { kind: 'catalog', object: 'database', identity: database, change: 'missing' };
   const left = (why: string, byDesign = false) => ({ differences: [], notVerified: [{ database, what: 'contents and definitions', why, byDesign }] });
   const here = await rowOf(copy, database);
   // It says that it is open: what the row stands for is gone.
   if (here?.open) return { differences: [lost], notVerified: [] };
   if (here) return left('the copy takes no connections to this database (datallowconn is off, or dropping it was interrupted): let it take some at the source, or drop it there, and take a manifest then');
-  if (!source) return left('the copy has no such database, and no source answers that could say whether it was dropped since');
+  if (!source) return left(`the copy has no such database, and ${silence}, so that nobody knows whether it was dropped since`);
+  const mustBeHere = async (there: { xmin: number } | undefined) => there !== undefined && (await source.past.committed(new Set([there.xmin]))).size > 0;
   const there = await rowOf(source.client, database);
-  if (!there) return left('it was dropped or renamed since the manifest: neither the copy nor the source has it', true);
-  if ((await source.past.committed(new Set([there.xmin]))).size > 0) return { differences: [lost], notVerified: [] };
-  return left('the copy has no such database, and the source has made or altered its own since the instant of the copy; drill again with a manifest and a recovery point from after that');
+  if (await mustBeHere(there)) return { differences: [lost], notVerified: [] };
+  // A database keeps its number when it is renamed.
+  const renamed = oid === undefined ? undefined : await rowOf(copy, oid);
+  if (renamed) return left(`it was renamed since the manifest, and the copy has it as ${renamed.name}, of which nothing was compared; ${AGAIN}`);
+  if (there) return left(`the copy has no such database, and the source has made or altered its own since the instant of the copy; ${AGAIN}`);
+  const elsewhere = oid === undefined ? undefined : await rowOf(source.client, oid);
+  if (await mustBeHere(elsewhere)) return { differences: [lost], notVerified: [] };
+  if (elsewhere) return left(`the source has renamed it (${elsewhere.name}) since the instant of the copy, and the copy has it by neither name; ${AGAIN}`);
+  const maybe = oid === undefined ? await unknownTo(manifest, copy) : [];
+  if (maybe.length > 0) return left(`neither the copy nor the source has it, and it may have been renamed: the manifest does not have what the copy has as ${maybe.join(', ')}, of which nothing was compared; ${AGAIN}`);
+  return left('neither the copy nor the source has it: the source has dropped it since the manifest; whether by the instant of the copy, nothing tells any more', true);
 }
 
-async function rowOf(client: Client, database: string): Promise<{ xmin: number; open: boolean } | undefined> {
-  const { rows: [row] } = await client.query<{ xmin: string; open: boolean }>('SELECT xmin::text AS xmin, datallowconn AND datconnlimit <> -2 AS open FROM pg_database WHERE datname = $1', [database]);
-  return row && { xmin: Number(row.xmin), open: row.open };
+const AGAIN = 'drill again with a manifest and a recovery point from after that';
+
+/** Databases of a copy that hold what somebody put there, and that were not there by the manifest, or not by this name. */
+async function unknownTo({ databases, notVerified }: Manifest, copy: Client): Promise<string[]> {
+  const { rows } = await copy.query<{ name: string }>('SELECT datname AS name FROM pg_database WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate AND datname <> ALL ($1) ORDER BY datname', [[...databases, ...notVerified].flatMap(({ database }) => database ?? [])]);
+  return rows.map(({ name }) => name);
+}
+
+/** @param which a name, or a number */
+async function rowOf(client: Client, which: string | number): Promise<{ name: string; xmin: number; open: boolean } | undefined> {
+  const { rows: [row] } = await client.query<{ name: string; xmin: string; open: boolean }>(`SELECT datname AS name, xmin::text AS xmin, datallowconn AND datconnlimit <> -2 AS open FROM pg_database WHERE ${typeof which === 'string' ? 'datname' : 'oid'} = $1`, [which]);
+  return row && { ...row, xmin: Number(row.xmin) };
 }

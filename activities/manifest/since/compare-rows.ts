@@ -6,6 +6,7 @@ import { measureTable, readBucket, readTuples } from '../read-bucket.ts';
 import { throwIfAborted } from '../session.ts';
 import type { Table } from '../tables.ts';
 import { matchTuples } from './match-tuples.ts';
+import { ofSource } from './of-source.ts';
 import { howReplaced, type Replaced, type TwoFiles } from './replaced-since.ts';
 import type { SharedPast } from './shared-past.ts';
 
@@ -21,8 +22,11 @@ export interface TableOfAll extends TwoFiles { manifest: TableManifest }
 /** Why rows could be held against neither the manifest nor the source. */
 export type Obstacle = 'no source' | 'copy not readable' | Replaced;
 
-/** `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. */
-export interface RowsResult { coverage: Coverage; differences: Difference[]; obstacles: Set<Obstacle> }
+/**
+ * `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. `lacking`: how
+ * many more the manifest has in the same ranges; what a copy has lost is not among what it has.
+ */
+export interface RowsResult { coverage: Coverage; lacking: number; differences: Difference[]; obstacles: Set<Obstacle> }
 
 /** What a query reads of two servers at once and holds in memory, at most about so much of a table. */
 const HELD_BYTES = 8 * 2 ** 20;
@@ -39,7 +43,8 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
     const reading = await readBucket(pair.copy, copy, range, 'fingerprint');
     if (typeof reading === 'string') throw new Error(`table ${copy.label} changed while the copy was read`);
     const { rows, fingerprint } = reading.bucket;
-    if (copy.method === manifest.method && rows === expected.rows && fingerprint === expected.fingerprint) {
+    // Of a table that was made since, the manifest does not say that it is empty.
+    if (!tables.isNew && copy.method === manifest.method && rows === expected.rows && fingerprint === expected.fingerprint) {
       result.coverage.byManifest += rows;
       return result;
     }
@@ -68,30 +73,38 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
   const hasSameFile = source !== undefined && copy.isHeap && source.oid === copy.oid && source.relfilenode === copy.relfilenode && source.method === copy.method;
   if (!pair.source || !past) {
     leave(rows, 'no source');
-    return result;
+    return lackingOf(result, expected);
   }
   if (!hasSameFile) {
     if (source && await isOfNoTime(pair.copy, pair.source, copy, past)) result.differences.push(differing(manifest, range, expected, rows));
     else leave(rows, await howReplaced(pair.source, tables, past));
-    return result;
+    return lackingOf(result, expected);
   }
+  let compared = 0;
   const size = await measureTable(pair.copy, copy);
   if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
   for (const part of cutRange(copy, range, size, HELD_BYTES)) {
     throwIfAborted(signal);
-    const [ours, theirs] = await Promise.all([readTuples(pair.copy, copy, part), readTuples(pair.source, source, part).catch(ofSource)]);
+    const [ours, theirs] = await Promise.all([readTuples(pair.copy, copy, part), ofSource(readTuples(pair.source, source, part)).catch(whereForbidden)]);
     if (ours === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
     if (typeof theirs === 'string') {
       leave(ours.length, theirs === 'moved' ? await howReplaced(pair.source, tables, past) : 'source not readable');
       continue;
     }
     const { same, altered, missing, changedSince } = await matchTuples(ours, theirs, (xids) => past.committed(xids));
+    compared += ours.length + missing;
     result.coverage.bySource += same;
     result.coverage.changedSince += changedSince;
     if (altered + missing === 0) continue;
     result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
   }
-  return result;
+  // How many of them the manifest had in the parts that were left nobody knows: at most all but those of the others.
+  return lackingOf(result, expected - compared);
+}
+
+/** Where rows were left: how many more there were. */
+function lackingOf(result: RowsResult, expected: number): RowsResult {
+  return result.obstacles.size === 0 ? result : { ...result, lacking: Math.max(0, expected - result.coverage.unknown) };
 }
 
 function differing({ schema, name }: TableManifest, range: PageRange, rowsExpected: number, rowsFound: number): Difference {
@@ -101,28 +114,28 @@ function differing({ schema, name }: TableManifest, range: PageRange, rowsExpect
 /** Whether the copy has another file of a table than the source had at the copy's instant: somebody else gave it that, as TRUNCATE does. */
 async function isOfNoTime(copy: Client, source: Client, { oid }: Table, past: SharedPast): Promise<boolean> {
   const rowOf = async (client: Client) => (await client.query<{ place: string; xmin: string }>('SELECT ctid::text AS place, xmin::text AS xmin FROM pg_class WHERE oid = $1', [oid])).rows[0];
-  const [ours, theirs] = [await rowOf(copy), await rowOf(source)];
+  const [ours, theirs] = [await rowOf(copy), await ofSource(rowOf(source))];
   if (!theirs || (ours?.place === theirs.place && ours.xmin === theirs.xmin)) return false;
   return (await past.committed(new Set([Number(theirs.xmin)]))).size > 0;
 }
 
-/** What the source cannot read is no finding about the copy; what it does not let us read stays so. */
-function ofSource(error: unknown): 'forbidden' {
+function whereForbidden(error: unknown): 'forbidden' {
   if (sqlState(error) === insufficientPrivilege) return 'forbidden';
-  throw saysNothingOfTheData(error) ? error : Object.assign(new Error(`the source could not read it: ${(error as Error).message}`), { cause: error });
+  throw error;
 }
 
 export function nothingYet(): RowsResult {
-  return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, differences: [], obstacles: new Set() };
+  return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, lacking: 0, differences: [], obstacles: new Set() };
 }
 
 function notKnown(unknown: number, obstacle: Obstacle): RowsResult {
-  return { coverage: { ...nothingYet().coverage, unknown }, differences: [], obstacles: new Set([obstacle]) };
+  return { ...nothingYet(), coverage: { ...nothingYet().coverage, unknown }, obstacles: new Set([obstacle]) };
 }
 
 /** Adds one result to another. */
 export function join(into: RowsResult, other: RowsResult): void {
   for (const name of Object.keys(into.coverage) as (keyof Coverage)[]) into.coverage[name] += other.coverage[name];
+  into.lacking += other.lacking;
   for (const difference of other.differences) into.differences.push(difference);
   for (const obstacle of other.obstacles) into.obstacles.add(obstacle);
 }

@@ -8,7 +8,7 @@ import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../s
 import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
-import { databaseLost, openAny, openIfThere } from './absent-database.ts';
+import { databaseLost, openIfThere, openSame } from './absent-database.ts';
 import { lacksCatalogRows } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
@@ -120,18 +120,21 @@ function nothingCompared({ database, depth }: CompareSinceOptions, { lsn, takenA
 async function compareWithout(options: CompareSinceOptions, expected: DatabaseManifest, copies: Sessions, sources: Sessions | null): Promise<ComparisonResult> {
   const { manifest, database } = options;
   const others = [...new Set([...manifest.databases.map(({ database: name }) => name), 'postgres'])].filter((name) => name !== database);
-  const [copy, living] = [await openAny(copies, others), sources ? await openAny(sources, others) : undefined];
-  if (!copy) return nothingCompared(options, expected, 'no database of the copy takes connections');
+  const same = await openSame(copies, sources, others);
+  if (!same) return nothingCompared(options, expected, 'no database of the copy takes connections');
+  const { copy, source: living } = same;
   const other = await ofAnother(manifest.systemIdentifier, copy);
   if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
-  const source = living && await ofAnother(manifest.systemIdentifier, living) === null ? living : undefined;
+  const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
+  const source = replaced === null ? living : undefined;
   const past = source && await sharedPast(copy, source);
-  const lost = await databaseLost(database, copy, source && past && { client: source, past });
+  const silence = replaced !== null ? `what answers as the source is cluster ${replaced}` : sources ? 'the copy and the source have no database in common that takes connections' : 'the source does not answer';
+  const lost = await databaseLost(expected, manifest, copy, source && past && { client: source, past }, silence);
   const result = nothingCompared(options, expected, '');
   const definitions = manifest.databases[0] === expected ? await compareDefinitions({ copy, source, lacksRows: past && source && (() => lacksCatalogRows(copy, source, past)), manifest, expected, of: 'globals' }) : undefined;
   return {
     ...result, differences: [...lost.differences, ...definitions?.differences ?? []],
-    notVerified: [...lost.notVerified, ...(definitions ? definitionsNotVerified(database, definitions, whyUnknown(source ? null : 'the source does not answer')) : [])],
+    notVerified: [...lost.notVerified, ...(definitions ? definitionsNotVerified(database, definitions, whyUnknown(source ? null : silence)) : [])],
     compared: { ...result.compared, catalogObjects: definitions?.compared ?? 0 },
   };
 }
@@ -167,7 +170,7 @@ function sortTables(expected: readonly TableManifest[], ours: readonly Table[], 
   return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), missing, unknown };
 }
 
-/** Of a table that was made since: nothing of it is as the manifest has it, unless it is empty. */
+/** Of a table that was made since: nothing of it is as the manifest has it. */
 function emptyManifest({ schema, name, method, portable }: Table): TableManifest {
   const bucket: Bucket = { fromPage: 0, toPage: null, rows: 0, fingerprint: '0', keyFrom: null, keyTo: null };
   return { schema, name, rows: 0, fingerprint: '0', method, portable, bytes: 0, keyColumn: null, buckets: [bucket] };
@@ -185,7 +188,7 @@ async function readAll({ pairs, tables, past, signal, onProgress }: { pairs: rea
     const { buckets, bytes } = table.manifest;
     const groups = Array.from({ length: Math.ceil(buckets.length / READ_AT_ONCE) }, (_, index) => buckets.slice(index * READ_AT_ONCE, (index + 1) * READ_AT_ONCE));
     let left = groups.length;
-    const ofTable: TableRows = { name: `${table.manifest.schema}.${table.manifest.name}`, ...nothingYet() };
+    const ofTable: TableRows = { name: `${table.manifest.schema}.${table.manifest.name}`, expected: table.manifest.rows, ...nothingYet() };
     byTable.push(ofTable);
     queue.add(groups.map((group) => async (pair: Pair) => {
       const found = await compareRows(pair, table, group, past, signal);

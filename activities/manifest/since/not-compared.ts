@@ -1,8 +1,8 @@
 import type { ComparisonResult, NotVerified } from '../../../contracts/manifest.ts';
 import type { Obstacle, RowsResult } from './compare-rows.ts';
 
-/** What became of one table's rows. */
-export interface TableRows extends RowsResult { name: string }
+/** What became of one table's rows; `expected`: how many the manifest has, none where the table was made after it. */
+export interface TableRows extends RowsResult { name: string; expected: number }
 
 /** Why something in the copy could not be read, and what to do. */
 export const COPY_NOT_READABLE = 'the user as whom the copy is read may not read it there (the master user, on RDS); grant that user what connection.user may read, at the source';
@@ -11,37 +11,53 @@ const WHY: Readonly<Record<Obstacle, string>> = {
   'no source': 'they are not as the manifest has them, and no source answers that could say whether they were changed since',
   'not at the source': 'the source has dropped or renamed the table since, so that nothing is left to hold them against',
   'another file': 'the source has rewritten or altered the table since (VACUUM FULL, CLUSTER, TRUNCATE, pg_repack, REFRESH, ALTER TABLE), so that its rows stand elsewhere, or are others; drill again with a manifest and a recovery point from after that',
-  'refreshed since': 'the source has refreshed this materialized view since the instant of the copy, so that its rows are others: what they are derived from is compared, and so is its definition',
-  'reloaded since': 'the source has put other rows in the place of all that were there at the instant of the copy (TRUNCATE, or ALTER TABLE that rewrites), so that nothing has them any more to compare with',
+  'refreshed since': 'the source has refreshed this materialized view since the instant of the copy, so that its rows are others: it can be made again by REFRESH from what it is derived from, and that was compared as far as this evidence says',
+  'reloaded since': 'the source has written all rows of the table anew since the instant of the copy (TRUNCATE and a load, ALTER TABLE that rewrites, pg_repack), so that nothing is left to hold these against',
   'dropped since': 'the table was made after the manifest, and the source has dropped it since, so that nothing is left to hold them against',
   'copy not readable': COPY_NOT_READABLE,
   'source not readable': 'connection.user may not read the table at the source; grant it that',
 };
 /** What can be so in every drill, and that no other time and no other right would change. */
 const BY_DESIGN: ReadonlySet<Obstacle> = new Set<Obstacle>(['refreshed since', 'reloaded since', 'dropped since']);
+const FEWER = 'and the copy has fewer rows of it than the manifest, so that some may be lost; drill again with a manifest and a recovery point from after that';
+const NOT_ALL = 'and others of its rows are as they were, so that it is not loaded anew all the time, and these may be damaged; drill again with a manifest and a recovery point from after that';
 const TOO_MUCH = 'and these are more rows than were compared in the whole database; drill with a manifest and a recovery point from after that, or, where they are put there all the time and need not be restored, make the table UNLOGGED';
 const CHANGED_SINCE = 'the source has changed or deleted each of them since the instant of the copy, so that nothing has them any more to compare with';
 
 /**
  * Rows of which nothing is known, table by table. What could have been compared at another time, or with other rights, is open. A
  * table whose every row was changed since, as one that holds the last heartbeat, is so in every drill: that is by design, unless
- * nothing of the whole database was compared; and so is one that was refreshed, reloaded or dropped. Of what was reloaded there
- * may be no more than was compared: that many rows are rather an application's data, changed once, than what is staged each day.
+ * nothing of the whole database was compared; and so is one that was refreshed, reloaded or dropped. Of what was reloaded not a row
+ * may be as it was, nor fewer there than the manifest has, nor more, in the manifest or in the copy, than was compared in the whole
+ * database: else it is rather an application's data, changed once or lost, than what is staged each day.
  */
 export function rowsNotVerified(database: string, tables: readonly TableRows[]): NotVerified[] {
   const compared = tables.reduce((sum, table) => sum + comparedOf(table), 0);
-  const reloaded = tables.filter(({ obstacles }) => obstacles.has('reloaded since')).reduce((sum, { coverage }) => sum + coverage.unknown, 0);
-  const isTooMuch = (obstacle: Obstacle) => obstacle === 'reloaded since' && reloaded > compared;
+  const reloaded = tables.filter(({ obstacles }) => obstacles.has('reloaded since')).reduce((sum, { coverage, lacking }) => sum + coverage.unknown + lacking, 0);
+  /** Why even this is open; undefined where it is not. */
+  const openBecause = (table: TableRows, obstacle: Obstacle): string | undefined => {
+    if (obstacle !== 'reloaded since') return undefined;
+    return rowsOf(table) < table.expected ? FEWER : comparedOf(table) > 0 ? NOT_ALL : reloaded > compared ? TOO_MUCH : undefined;
+  };
   const entries = tables.flatMap((table): NotVerified[] => {
-    const { name, coverage, obstacles } = table;
+    const { name, obstacles } = table;
     const rows = rowsOf(table);
-    const left = [...obstacles].map((obstacle): NotVerified => ({ database, what: coverage.unknown === 0 ? `contents of ${name}` : `${coverage.unknown} of ${rows} rows of ${name}`, why: isTooMuch(obstacle) ? `${WHY[obstacle]}; ${TOO_MUCH}` : WHY[obstacle], byDesign: BY_DESIGN.has(obstacle) && !isTooMuch(obstacle) }));
+    const left = [...obstacles].map((obstacle): NotVerified => {
+      const because = openBecause(table, obstacle);
+      return { database, what: whatIsLeft(table), why: because === undefined ? WHY[obstacle] : `${WHY[obstacle]}; ${because}`, byDesign: BY_DESIGN.has(obstacle) && because === undefined };
+    });
     if (left.length > 0 || rows === 0 || comparedOf(table) > 0) return left;
     return [{ database, what: `all ${rows} rows of ${name}`, why: CHANGED_SINCE, byDesign: true }];
   });
-  const rows = tables.reduce((sum, table) => sum + rowsOf(table), 0);
+  const rows = tables.reduce((sum, table) => sum + rowsOf(table) + table.lacking, 0);
   if (rows === 0 || compared > 0) return entries;
   return [...entries, { database, what: 'contents of tables', why: `not one of the ${rows} rows could be compared; take manifests oftener, and drill a recovery point from soon after one`, byDesign: false }];
+}
+
+function whatIsLeft(table: TableRows): string {
+  const { name, coverage: { unknown }, lacking } = table;
+  if (unknown + lacking === 0) return `contents of ${name}`;
+  return `${unknown} of ${rowsOf(table)} rows of ${name}${lacking === 0 ? '' : `, where the manifest has ${lacking} more`}`;
 }
 
 /** Tables with rows of which not one was compared. */

@@ -3,12 +3,13 @@ import { cutRange } from '../buckets.ts';
 import { insufficientPrivilege, sqlState } from '../errors.ts';
 import { measureTable, readMakers } from '../read-bucket.ts';
 import type { Table } from '../tables.ts';
+import { ofSource } from './of-source.ts';
 import type { SharedPast } from './shared-past.ts';
 
 /**
  * What became, at the source, of a table whose rows the copy has in a file of its own. Since the copy's instant it was refreshed, as
- * a materialized view is, reloaded, so that not one row of before is left, or, being younger than the manifest, dropped; else
- * nobody knows when (`another file`), or it is only not there.
+ * a materialized view is, written anew, so that not one version of a row of before is left (`reloaded since`: by a load, or by what
+ * rewrites a table), or, being younger than the manifest, dropped; else nobody knows when (`another file`), or it is only not there.
  */
 export type Replaced = 'refreshed since' | 'reloaded since' | 'dropped since' | 'another file' | 'not at the source' | 'source not readable';
 
@@ -32,7 +33,8 @@ async function look(client: Client, { copy, source, isNew }: TwoFiles, past: Sha
   if (!source) return 'not at the source';
   const row = await rowOf(client, source.oid);
   if (!row || !await past.areLater(new Set([row.xmin]))) return 'another file';
-  if (row.kind === 'm') return 'refreshed since';
+  // One that has taken the name of a table is no refreshment of that.
+  if (row.kind === 'm' && source.oid === copy.oid) return 'refreshed since';
   return areRowsLater(client, source, past);
 }
 
@@ -40,10 +42,10 @@ async function look(client: Client, { copy, source, isNew }: TwoFiles, past: Sha
 async function areRowsLater(client: Client, source: Table, past: SharedPast): Promise<Replaced> {
   if (!source.isHeap) return 'another file';
   try {
-    const size = await measureTable(client, source);
+    const size = await ofSource(measureTable(client, source));
     if (size === 'moved') return 'another file';
     for (const part of cutRange(source, { fromPage: 0, toPage: null }, size, READ_BYTES)) {
-      const makers = await readMakers(client, source, part);
+      const makers = await ofSource(readMakers(client, source, part));
       if (makers === 'moved' || !await past.areLater(makers)) return 'another file';
     }
     return 'reloaded since';
@@ -54,6 +56,6 @@ async function areRowsLater(client: Client, source: Table, past: SharedPast): Pr
 }
 
 async function rowOf(client: Client, oid: number): Promise<{ xmin: number; kind: string } | undefined> {
-  const { rows: [row] } = await client.query<{ xmin: string; kind: string }>('SELECT xmin::text AS xmin, relkind::text AS kind FROM pg_class WHERE oid = $1', [oid]);
+  const { rows: [row] } = await ofSource(client.query<{ xmin: string; kind: string }>('SELECT xmin::text AS xmin, relkind::text AS kind FROM pg_class WHERE oid = $1', [oid]));
   return row && { xmin: Number(row.xmin), kind: row.kind };
 }

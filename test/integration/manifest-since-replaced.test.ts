@@ -1,0 +1,121 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareSince } from '../../activities/manifest/since/compare-since.ts';
+import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { manifestsOf } from '../support/manifest-scenario.ts';
+import { openedCopy } from '../support/opened-copy.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
+
+/** What a source has put in the place of tables and databases since the instant of its copy, and what a copy has lost of the same. */
+let source: Server;
+let copy: Server;
+let manifest: Manifest;
+
+const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
+const at = (server: () => Server) => (sql: string, database = 'postgres') => server().withClient(database, (client) => client.query(sql));
+const atSource = at(() => source);
+const onCopy = at(() => copy);
+
+beforeAll(async () => {
+  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  for (const name of ['a_absent', 'b_closed', 'broken', 'lost', 'moved', 'tenant']) await atSource(`CREATE DATABASE ${name}`);
+  await atSource('CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g');
+  for (const name of ['emptied', 'orders', 'to_view']) await atSource(`CREATE TABLE ${name} AS SELECT g AS id FROM generate_series(1, 20000) g`);
+  await atSource('CREATE TABLE staging AS SELECT g AS id FROM generate_series(1, 500) g; CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n FROM staging');
+  await atSource('CREATE TABLE held AS SELECT g AS id FROM generate_series(1, 500) g', 'broken');
+  manifest = await manifestsOf(() => source).take();
+  await atSource('TRUNCATE staging; INSERT INTO staging SELECT generate_series(1, 600); REFRESH MATERIALIZED VIEW totals; CREATE TABLE report AS SELECT * FROM staging; CREATE TABLE made_since AS SELECT * FROM staging; CREATE TABLE empty_since (id int); CREATE ROLE passing');
+  await atSource('UPDATE held SET id = id + 1', 'broken');
+  await atSource('ALTER DATABASE tenant RENAME TO tenant2');
+  await atSource('ALTER DATABASE lost RENAME TO lost2');
+  copy = await openedCopy(source, SETTINGS);
+}, 90_000);
+afterAll(() => Promise.all([source.stop(), copy.stop()]));
+
+const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult> => compareSince({
+  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
+  manifest: by, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
+});
+const tablesOf = ({ differences }: ComparisonResult) => differences.map((difference) => ('table' in difference ? difference.table : difference.kind)).toSorted();
+
+describe('a table that the source has written anew since', () => {
+  const left = async () => (await compare()).notVerified.flatMap(({ what, why, byDesign }) => (/ rows of /.test(what) ? [`${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(/[,;:(]/)[0]?.trim()}`] : [])).toSorted();
+
+  it('is left out by design where it was refreshed, reloaded or dropped: that is so in each drill', async () => {
+    await atSource('REFRESH MATERIALIZED VIEW totals; TRUNCATE staging; INSERT INTO staging SELECT generate_series(1, 300); DROP TABLE report');
+    expect((await compare()).differences).toEqual([]);
+    expect(await left()).toEqual([
+      'by design: 1 of 1 rows of public.totals: the source has refreshed this materialized view since the instant of the copy',
+      'by design: 600 of 600 rows of public.report: the table was made after the manifest',
+      'by design: 600 of 600 rows of public.staging: the source has written all rows of the table anew since the instant of the copy',
+    ]);
+    expect((await compare()).uncompared?.map(({ table }) => table).toSorted()).toEqual(['public.report', 'public.staging', 'public.totals']);
+  });
+
+  it('hides no loss: what a copy has lost of it is damage as long as the source tells, and open from then on', async () => {
+    await onCopy('DELETE FROM emptied; DELETE FROM orders WHERE id > 15000; DELETE FROM to_view');
+    expect([...new Set(tablesOf(await compare()))]).toEqual(['public.emptied', 'public.orders', 'public.to_view']);
+    await atSource('ALTER TABLE emptied ALTER COLUMN id TYPE bigint; ALTER TABLE orders ALTER COLUMN id TYPE bigint');
+    await atSource('ALTER TABLE to_view RENAME TO to_view_base; CREATE MATERIALIZED VIEW to_view AS SELECT * FROM to_view_base');
+    expect((await compare()).differences).toEqual([]);
+    expect((await left()).filter((one) => one.startsWith('open'))).toEqual([
+      'open: 0 of 0 rows of public.emptied, where the manifest has 20000 more: the source has written all rows of the table anew since the instant of the copy',
+      'open: 0 of 0 rows of public.to_view, where the manifest has 20000 more: the source has written all rows of the table anew since the instant of the copy',
+      expect.stringMatching(/^open: \d+ of 15000 rows of public\.orders, where the manifest has 5000 more: the source has written all rows of the table anew/),
+    ]);
+  });
+
+  it('is damage where the copy has none of its rows, too, and it was made after the manifest', async () => {
+    await onCopy('DELETE FROM made_since');
+    expect(tablesOf(await compare())).toEqual(['public.made_since']);
+  });
+
+  it('of which the source cannot read by now what it has is no finding about the copy', async () => {
+    await atSource('VACUUM FULL held', 'broken');
+    await atSource('CHECKPOINT', 'broken');
+    const { rows: [file] } = await atSource(`SELECT pg_relation_filepath('held') AS path`, 'broken') as { rows: { path: string }[] };
+    const handle = await open(join(source.dataDirectory, file!.path), 'r+');
+    await handle.write(Buffer.alloc(8192, 0xff), 0, 8192, 0);
+    await handle.close();
+    await expect(compare('broken')).rejects.toThrow(/^the source could not read it \(XX001\)/);
+  });
+});
+
+describe('a database of the manifest that the copy lacks', () => {
+  const said = ({ differences, notVerified }: ComparisonResult) => [differences, notVerified.map(({ why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${why.split(/[;:(]/)[0]?.trim()}`)];
+  /** As older programs took it. */
+  const older = (): Manifest => ({ ...manifest, databases: manifest.databases.map((entry) => ({ ...entry, oid: undefined })) });
+
+  it('and with which what all databases share is compared is judged over one database of both', async () => {
+    expect(manifest.databases.map(({ database }) => database).slice(0, 3)).toEqual(['a_absent', 'b_closed', 'broken']);
+    await onCopy('DROP DATABASE a_absent');
+    await atSource('DROP DATABASE a_absent');
+    await atSource('ALTER DATABASE b_closed ALLOW_CONNECTIONS false');
+    await atSource('DROP ROLE passing');
+    expect(said(await compare('a_absent'))).toEqual([[], ['by design: neither the copy nor the source has it']]);
+  });
+
+  it('is open where it was renamed, whatever the copy has of it by now', async () => {
+    expect(said(await compare('tenant'))).toEqual([[], ['open: it was renamed since the manifest, and the copy has it as tenant2, of which nothing was compared']]);
+  });
+
+  it('is open where the manifest does not tell whether it was renamed, and the copy has others', async () => {
+    expect(said(await compare('tenant', older()))).toEqual([[], ['open: neither the copy nor the source has it, and it may have been renamed']]);
+    expect((await compare('tenant', older())).notVerified.map(({ why }) => why)).toEqual([expect.stringContaining('has as lost2, tenant2, of which')]);
+  });
+
+  it('is rightly not there where the copy has none that the manifest does not have', async () => {
+    const by = older();
+    const notVerified = [...by.notVerified, ...['lost2', 'tenant2'].map((database) => ({ database, what: 'contents', why: 'it is a template', byDesign: true }))];
+    expect(said(await compare('tenant', { ...by, notVerified }))).toEqual([[], ['by design: neither the copy nor the source has it']]);
+  });
+
+  it('is lost where the source had renamed it by the instant of the copy, and open where it did so since', async () => {
+    await onCopy('DROP DATABASE lost2');
+    expect(said(await compare('lost'))).toEqual([[{ kind: 'catalog', object: 'database', identity: 'lost', change: 'missing' }], []]);
+    await onCopy('DROP DATABASE moved');
+    await atSource('ALTER DATABASE moved RENAME TO moved2');
+    expect(said(await compare('moved'))).toEqual([[], ['open: the source has renamed it']]);
+  });
+});
