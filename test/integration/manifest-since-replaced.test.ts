@@ -2,6 +2,9 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareSince } from '../../activities/manifest/since/compare-since.ts';
+import { classRow, howReplaced } from '../../activities/manifest/since/replaced-since.ts';
+import type { SharedPast } from '../../activities/manifest/since/shared-past.ts';
+import type { Table } from '../../activities/manifest/tables.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
@@ -38,6 +41,21 @@ const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult
   manifest: by, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
 });
 const tablesOf = ({ differences }: ComparisonResult) => differences.map((difference) => ('table' in difference ? difference.table : difference.kind)).toSorted();
+
+it('asking the source what became of a table keeps no lock on its catalog, for which everybody would wait', async () => {
+  await source.withClient('postgres', async (client) => {
+    await client.query('BEGIN READ ONLY');
+    const { rows: [{ oid = 0 } = {}] } = await client.query<{ oid: number }>(`SELECT 'totals'::regclass::oid::int AS oid`);
+    await client.query('COMMIT; BEGIN READ ONLY');
+    const past = { areLater: () => Promise.resolve(true), committed: () => Promise.resolve(new Set<number>()) };
+    const table = { oid, isHeap: true } as unknown as Table;
+    expect(await howReplaced(client, { copy: table, source: table, isNew: true }, past as unknown as SharedPast)).toBe('refreshed since');
+    expect(await classRow(client, oid)).toMatchObject({ kind: 'm' });
+    const { rows } = await source.withClient('postgres', (other) => other.query('SELECT relation::regclass::text FROM pg_locks WHERE pid = $1 AND relation IS NOT NULL', [(client as unknown as { processID: number }).processID]));
+    expect(rows).toEqual([]);
+    await client.query('ROLLBACK');
+  });
+});
 
 describe('a table that the source has written anew since', () => {
   const left = async () => (await compare()).notVerified.flatMap(({ what, why, byDesign }) => (/ rows of /.test(what) ? [`${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(/[,;:(]/)[0]?.trim()}`] : [])).toSorted();

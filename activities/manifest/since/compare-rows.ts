@@ -7,7 +7,7 @@ import { throwIfAborted } from '../session.ts';
 import type { Table } from '../tables.ts';
 import { matchTuples } from './match-tuples.ts';
 import { ofSource } from './of-source.ts';
-import { howReplaced, type Replaced, type TwoFiles } from './replaced-since.ts';
+import { classRow, howReplaced, type Replaced, type TwoFiles } from './replaced-since.ts';
 import type { SharedPast } from './shared-past.ts';
 
 /** How much of the rows that a copy has was compared, exactly, and with what. */
@@ -113,10 +113,9 @@ function differing({ schema, name }: TableManifest, range: PageRange, rowsExpect
 
 /** Whether the copy has another file of a table than the source had at the copy's instant: somebody else gave it that, as TRUNCATE does. */
 async function isOfNoTime(copy: Client, source: Client, { oid }: Table, past: SharedPast): Promise<boolean> {
-  const rowOf = async (client: Client) => (await client.query<{ place: string; xmin: string }>('SELECT ctid::text AS place, xmin::text AS xmin FROM pg_class WHERE oid = $1', [oid])).rows[0];
-  const [ours, theirs] = [await rowOf(copy), await ofSource(rowOf(source))];
+  const [ours, theirs] = [await classRow(copy, oid), await ofSource(classRow(source, oid))];
   if (!theirs || (ours?.place === theirs.place && ours.xmin === theirs.xmin)) return false;
-  return (await past.committed(new Set([Number(theirs.xmin)]))).size > 0;
+  return (await past.committed(new Set([theirs.xmin]))).size > 0;
 }
 
 function whereForbidden(error: unknown): 'forbidden' {

@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { cutRange } from '../buckets.ts';
 import { insufficientPrivilege, sqlState } from '../errors.ts';
 import { measureTable, readMakers } from '../read-bucket.ts';
+import { releasingLocks } from '../session.ts';
 import type { Table } from '../tables.ts';
 import { ofSource } from './of-source.ts';
 import type { SharedPast } from './shared-past.ts';
@@ -29,9 +30,9 @@ export function howReplaced(source: Client, tables: TwoFiles, past: SharedPast):
 }
 
 async function look(client: Client, { copy, source, isNew }: TwoFiles, past: SharedPast): Promise<Replaced> {
-  if (isNew && !await rowOf(client, copy.oid)) return 'dropped since';
+  if (isNew && !await ofSource(classRow(client, copy.oid))) return 'dropped since';
   if (!source) return 'not at the source';
-  const row = await rowOf(client, source.oid);
+  const row = await ofSource(classRow(client, source.oid));
   if (!row || !await past.areLater(new Set([row.xmin]))) return 'another file';
   // One that has taken the name of a table is no refreshment of that.
   if (row.kind === 'm' && source.oid === copy.oid) return 'refreshed since';
@@ -55,7 +56,8 @@ async function areRowsLater(client: Client, source: Table, past: SharedPast): Pr
   }
 }
 
-async function rowOf(client: Client, oid: number): Promise<{ xmin: number; kind: string } | undefined> {
-  const { rows: [row] } = await ofSource(client.query<{ xmin: string; kind: string }>('SELECT xmin::text AS xmin, relkind::text AS kind FROM pg_class WHERE oid = $1', [oid]));
-  return row && { xmin: Number(row.xmin), kind: row.kind };
+/** What `pg_class` has of a table, in a transaction that goes on, and where that stands. */
+export async function classRow(client: Client, oid: number): Promise<{ place: string; xmin: number; kind: string } | undefined> {
+  const { rows: [row] } = await releasingLocks(client, () => client.query<{ place: string; xmin: string; kind: string }>('SELECT ctid::text AS place, xmin::text AS xmin, relkind::text AS kind FROM pg_class WHERE oid = $1', [oid]));
+  return row && { ...row, xmin: Number(row.xmin) };
 }
