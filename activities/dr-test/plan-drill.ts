@@ -48,6 +48,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const archiveEnd = `the end of the archive (${supply.reachesUntil})`;
   const end = recoverTo ? `${recoverTo.time}, or ${archiveEnd} where what it holds ends before that` : archiveEnd;
   if (provider.comparesWith === 'manifest') notVerified.byDesign.push(...(usable?.manifest.databases ?? []).map(({ database, lsn, takenAt }) => `${database}, what was committed after ${lsn} (${takenAt}): replayed up to ${end}, not compared`));
+  else notVerified.byDesign.push(...(usable?.manifest.databases ?? []).map(({ database, takenAt }) => `${database}, what was committed after the manifest (${takenAt}) and before ${recoverTo?.time ?? 'the recovery point'}, in ranges that are as the manifest says: not held against the source, so a copy that lacks it as a whole looks the same`));
   for (const { id, failure } of passedOver) {
     // Names begin with the time. One that is newer, or might have been drawn, is what was asked about: the older one's soundness says nothing of it.
     // Not so one that began after the instant; of a name that is not ours that is not known.

@@ -45,7 +45,7 @@ const tablesOf = ({ differences }: ComparisonResult) => differences.map((differe
 it('asking the source what became of a table keeps no lock on its catalog, for which everybody would wait', async () => {
   await source.withClient('postgres', async (client) => {
     await client.query('BEGIN READ ONLY');
-    const { rows: [{ oid = 0 } = {}] } = await client.query<{ oid: number }>(`SELECT 'totals'::regclass::oid::int AS oid`);
+    const oid = (await client.query<{ oid: number }>(`SELECT 'totals'::regclass::oid::int AS oid`)).rows[0]!.oid;
     await client.query('COMMIT; BEGIN READ ONLY');
     const past = { areLater: () => Promise.resolve(true), committed: () => Promise.resolve(new Set<number>()) };
     const table = { oid, isHeap: true } as unknown as Table;
