@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from 'pg';
 import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
@@ -197,6 +199,22 @@ describe('catalog', () => {
   test('nothing of a manifest shows a password, a verifier or a value of a row', () => {
     expect(JSON.stringify(manifest)).not.toMatch(/SCRAM|secret|a@b|text 1/);
   });
+});
+
+test('a database that is lost, or only its files, is a difference, and no error', async () => {
+  for (const sql of ['CREATE DATABASE gone', 'CREATE DATABASE emptied', 'CHECKPOINT']) await run(sql);
+  const all = await take();
+  const { rows: [row] } = await run(`SELECT oid FROM pg_database WHERE datname = 'emptied'`) as { rows: { oid: number }[] };
+  await run('DROP DATABASE gone');
+  await rm(join(server.dataDirectory, 'base', String(row?.oid)), { recursive: true });
+  try {
+    for (const [database, notVerified] of [['gone', []], ['emptied', [expect.objectContaining({ what: 'definitions and privileges that all databases share' })]]] as const) {
+      const compared = await compareWithManifest({ connect: (name) => server.config(name), manifest: all, database, connections: 2, depth: 'standard', signal: live() });
+      expect(compared).toMatchObject({ equal: false, differences: [{ kind: 'catalog', object: 'database', identity: database, change: 'missing' }], notVerified });
+    }
+  } finally {
+    await run('DROP DATABASE emptied');
+  }
 });
 
 describe('limits', () => {
