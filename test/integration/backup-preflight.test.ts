@@ -1,9 +1,11 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { chownSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { takeBaseBackup } from '../../activities/archive/base-backup.ts';
 import type { PlanBackupInput } from '../../activities/backup/backup-activities.ts';
 import { openBackupPlace } from '../../activities/backup/backup-place.ts';
 import { createBackupActivities } from '../../activities/backup/create-backup-activities.ts';
@@ -37,9 +39,9 @@ beforeEach(() => {
 });
 
 const execute = (sql: string) => source.server.withClient('postgres', (client) => client.query(sql));
-function configurationOf({ server = source.server, walDirectory = source.layout.wal, in: directory = repository }: { server?: Server; walDirectory?: string; in?: string }) {
+function configurationOf({ server = source.server, walDirectory = source.layout.wal, in: directory = repository, reserve = '0MiB' }: { server?: Server; walDirectory?: string; in?: string; reserve?: string }) {
   const connection = { host: server.socketDirectory, port: server.port, database: 'postgres', user: server.superuser };
-  return configurationSchema.parse({ version: 1, databases: { shop: { connection, provider: { kind: 'archive', repository: directory, walDirectory } } } });
+  return configurationSchema.parse({ version: 1, drills: { reserve }, databases: { shop: { connection, provider: { kind: 'archive', repository: directory, walDirectory } } } });
 }
 function plan(over: Parameters<typeof configurationOf>[0] = {}, copiesFiles = true) {
   const activities = createBackupActivities({ configuration: configurationOf(over), resolvePassword: () => Promise.resolve(undefined) });
@@ -218,6 +220,33 @@ describe('a repository in which nothing can be made is refused before anything i
     const [found] = await doctor(repository);
     expect(`${found?.outcome} ${found?.detail}; ${found?.todo}`).toMatch(said);
     expect(classify(await openBackupPlace(join(repository, 'incoming'), call).catch((error: unknown) => error))).toMatchObject(refused(/provider\.repository/));
+  });
+
+  describe('where too little room is left for what is copied and the reserve', () => {
+    const REMEDY = 'free some, set provider\\.repository to a larger file system, or lower drills\\.reserve';
+
+    test('of which a manifest alone copies nothing; the copy looks too, and says the same', async () => {
+      const reserve = 1_000 * 2 ** 40;
+      await expect(plan({ reserve: '1000TiB' })).rejects.toMatchObject(refused(new RegExp(`^repository: ${repository}/incoming has \\d+ MiB free and the backup needs \\d+ MiB \\(databases [1-9]\\d* MiB, and a reserve of ${reserve / 2 ** 20} MiB\\); ${REMEDY}$`)));
+      expect(await plan({ reserve: '1000TiB' }, false)).toEqual(PASSES);
+      const incoming = join(repository, 'part');
+      mkdirSync(incoming);
+      const copying = takeBaseBackup({ id: 'b1', connection: source.server.config(), applicationName: 'preflight', incoming, walDirectory: source.layout.wal, archiveTimeoutMs: 1_000, reserveBytes: reserve });
+      expect(classify(await copying.catch((error: unknown) => error))).toMatchObject({ type: 'DISK_FULL', message: expect.stringMatching(new RegExp(`^${incoming} has \\d+ MB free; the copy needs \\d+ MB and \\d+ MB must stay free; ${REMEDY}$`)) as string });
+    });
+
+    test('on a file system that is smaller than the databases, or full', async ({ skip }) => {
+      const mounted = isRoot && await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'small', repository]).then(() => true, () => false);
+      if (!mounted) return skip('only root can mount a small file system, and not on every host');
+      try {
+        await expect(plan()).rejects.toMatchObject(refused(new RegExp(`has 8 MiB free and the backup needs .* reserve of 0 MiB\\); ${REMEDY}$`)));
+        expect(readdirSync(repository)).toEqual([]);
+        writeFileSync(join(repository, 'of others'), Buffer.alloc(8 * 2 ** 20, 1));
+        await expect(plan()).rejects.toMatchObject(refused(new RegExp(`has 0 MiB free .*${REMEDY}$`)));
+      } finally {
+        await promisify(execFile)('umount', ['-l', repository]);
+      }
+    });
   });
 
   test.each(['incoming', 'backups', 'manifests'])('where nobody may change %s, with all else that is wrong', async (part) => {
