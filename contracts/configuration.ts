@@ -142,7 +142,7 @@ export const configurationSchema = z.strictObject({
   }).prefault({}),
   drills: z.strictObject({
       directory: z.string().default('/var/tmp/durable-runbooks/drills'),
-      /** Space of the file system that a drill never takes. */
+      /** Space of the file system that neither a drill nor a backup ever takes. */
       reserve: sizeBytes.default(2 ** 30),
       copyBytesPerSecond: sizeBytes.optional(),
       connections: z.number().int().min(1).max(64).default(2),

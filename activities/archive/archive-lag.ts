@@ -56,11 +56,18 @@ export async function segmentsBehind(directory: string, names: readonly string[]
   return newest && newest.behind <= NEAR_SEGMENTS && await clusterOf(join(directory, newest.name)) === systemIdentifier ? newest.behind : undefined;
 }
 
-/** Whether an archive has the segment before the one that a server writes at present: then something brings its WAL there. */
-export async function isReceived(directory: string, present: ArchivedSoFar): Promise<boolean> {
+/**
+ * How far what something else than the archiver brings to an archive, as pg_receivewal does, is behind the segment that a server
+ * writes at present: 1 where it has all that are complete. Undefined where nothing shows that something does: what the archiver
+ * itself brought (up to `byArchiver`, the newest file that it has archived) shows nothing of what comes next.
+ */
+export async function receivedBehind(directory: string, present: ArchivedSoFar, byArchiver: string | null): Promise<bigint | undefined> {
   const names = await readdir(directory).catch(() => []);
   const behind = await segmentsBehind(directory, names, present);
-  return behind !== undefined && behind <= 1n;
+  if (behind === undefined || byArchiver === null) return behind;
+  const [now, archived] = [present.lastArchived, byArchiver].map((name) => parseSegmentFileName(name?.slice(0, 24) ?? '', present.segmentSize));
+  // What is of an older timeline is older; the history of one comes before its first segment.
+  return now && archived && archived.timeline === now.timeline && now.segmentNumber - behind <= archived.segmentNumber ? undefined : behind;
 }
 
 /** System identifier of the server that wrote a segment; undefined where it cannot be read. */

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { isReceived, type ArchivedSoFar } from './archive-lag.ts';
+import { receivedBehind, type ArchivedSoFar } from './archive-lag.ts';
 
 /** A source's archiver, as the source says. */
 export interface Archiver extends ArchivedSoFar {
@@ -7,9 +7,11 @@ export interface Archiver extends ArchivedSoFar {
   secondsAgo: number | null;
   /** Whether WAL comes into the archive by something else, as by pg_receivewal, where the archiver is not used. */
   isReceived: boolean;
-  /** Why nothing will be archived, in two halves; undefined where nothing speaks against it. */
-  trouble: { problem: string; remedy: string; mayPass: boolean } | undefined;
+  /** Why nothing will be archived, or WAL does not come into the archive as it should, in two halves; undefined where nothing speaks against it. */
+  trouble: Trouble | undefined;
 }
+
+interface Trouble { problem: string; remedy: string; mayPass: boolean }
 
 /** Asks for it, and looks into the archive where the archiver is not used. Changes nothing. */
 export async function askArchiver(client: Client, walDirectory: string): Promise<Archiver> {
@@ -24,17 +26,26 @@ export async function askArchiver(client: Client, walDirectory: string): Promise
   const [row] = rows;
   if (!row) throw new Error('the source said nothing of its archiver');
   const { lastArchived, secondsAgo, segmentSize, systemIdentifier } = row;
+  const known = { lastArchived, secondsAgo, segmentSize, systemIdentifier };
   const trouble = troubleOf(row);
-  const received = trouble?.mayPass === false && await isReceived(walDirectory, { lastArchived: row.present, segmentSize, systemIdentifier });
-  return { lastArchived, secondsAgo, segmentSize, systemIdentifier, isReceived: received, trouble: received ? undefined : trouble };
+  if (!trouble || trouble.mayPass) return { ...known, isReceived: false, trouble };
+  const behind = await receivedBehind(walDirectory, { lastArchived: row.present, segmentSize, systemIdentifier }, lastArchived);
+  return { ...known, isReceived: behind !== undefined, trouble: behind === undefined ? trouble : lagOf(behind, walDirectory, trouble) };
 }
 
 interface State { mode: string; hasNoCommand: boolean; failing: boolean; failed: string | null; failures: string }
 
-function troubleOf({ mode, hasNoCommand, failing, failed, failures }: State): Archiver['trouble'] {
+function troubleOf({ mode, hasNoCommand, failing, failed, failures }: State): Trouble | undefined {
   const copying = 'archive_command to copy into provider.walDirectory';
   if (mode === 'off') return { problem: 'archive_mode is off: nothing can be recovered after the last base backup', remedy: `set archive_mode = on and ${copying}, then restart the source`, mayPass: false };
   if (hasNoCommand) return { problem: 'archive_command is empty: WAL is kept and not archived', remedy: `set ${copying}, and reload the source`, mayPass: false };
   if (failing) return { problem: `the last attempt failed, on ${failed} (${failures} failures so far)`, remedy: "look for archive_command in the source's log; WAL piles up until it works", mayPass: true };
   return undefined;
+}
+
+/** The source goes on to write while what it wrote is brought over: what lacks a few segments may have them in a moment. */
+function lagOf(behind: bigint, walDirectory: string, unused: Trouble): Trouble | undefined {
+  if (behind <= 1n) return undefined;
+  const lacking = behind === 2n ? 'the last segment' : `the last ${behind - 1n} segments`;
+  return { problem: `is not used, and ${walDirectory} lacks ${lacking}`, remedy: `look whether what brings WAL there (pg_receivewal, say) still runs and keeps up; where nothing does, ${unused.remedy}`, mayPass: true };
 }

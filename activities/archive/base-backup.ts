@@ -169,7 +169,7 @@ async function copyCluster(args: BaseBackupArgs, facts: SourceFacts, client: Cli
   const control = planned.filter((file) => file.path === 'data/global/pg_control');
   const others = planned.filter((file) => file.path !== 'data/global/pg_control').sort((a, b) => b.size - a.size || (a.path < b.path ? -1 : 1));
   const base = {
-    phase: 'backup', spaceOf: incoming, reserveBytes: args.reserveBytes, bytesPerSecond: args.bytesPerSecond, signal: args.signal,
+    phase: 'backup', setting: 'provider.repository', spaceOf: incoming, reserveBytes: args.reserveBytes, bytesPerSecond: args.bytesPerSecond, signal: args.signal,
     marker: { name: 'DURABLE_RUNBOOKS_BACKUP', value: args.id },
   } satisfies Partial<CopyFilesArgs>;
   const files: BackupFiles['files'] = [];

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { findOnPath, searchPath } from './host-programs.ts';
 import { type OnProgress, RecoveryFailure } from './recovery-failure.ts';
+import { makeRoom, type PlaceSetting } from './room.ts';
 
 /** Sent to the copying process. Directories are made in order and not recursively. */
 export interface CopyRequest {
@@ -31,6 +32,8 @@ export type CopiedFile = { state: 'copied'; size: number; sha256: string } | { s
 export interface CopyFilesArgs extends Omit<CopyRequest, 'threads'> {
   threads?: number | undefined;
   phase: string;
+  /** What says where `spaceOf` lies: told where it has too little room. */
+  setting: PlaceSetting;
   /** In the copying process's environment, so that it can be found and ended. */
   marker?: { name: string; value: string } | undefined;
   /** Called before the first byte is copied, with the id of the process that will do it. */
@@ -116,7 +119,7 @@ function startCopyProcess(marker: CopyFilesArgs['marker']): ChildProcess {
 type Reply = { bytesDone: number } | { done: CopiedFile[] } | { failed: { code: string; message: string } };
 
 function converse(child: ChildProcess, args: CopyFilesArgs): Promise<CopiedFile[]> {
-  const { phase, signal: _signal, onProgress, marker: _marker, onStarted: _onStarted, ...request } = args;
+  const { phase, setting, signal: _signal, onProgress, marker: _marker, onStarted: _onStarted, ...request } = args;
   const bytesTotal = args.jobs.reduce((sum, job) => sum + job.size, 0);
   return new Promise((resolve, reject) => {
     child.on('message', (reply: Reply) => {
@@ -125,8 +128,9 @@ function converse(child: ChildProcess, args: CopyFilesArgs): Promise<CopiedFile[
         onProgress?.({ phase, bytesDone: bytesTotal, bytesTotal });
         resolve(reply.done);
       } else {
-        const type = reply.failed.code === 'NOT_ENOUGH_SPACE' || reply.failed.code === 'ENOSPC' ? 'NOT_ENOUGH_SPACE' : 'COPY_FAILED';
-        reject(new RecoveryFailure(type, reply.failed.message));
+        const { code, message } = reply.failed;
+        const isFull = code === 'NOT_ENOUGH_SPACE' || code === 'ENOSPC';
+        reject(isFull ? new RecoveryFailure('NOT_ENOUGH_SPACE', `${message}; ${makeRoom(setting)}`) : new RecoveryFailure('COPY_FAILED', message));
       }
     });
     const threads = args.threads ?? Math.max(2, Math.min(8, availableParallelism()));

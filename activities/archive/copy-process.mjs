@@ -246,7 +246,7 @@ function checkSpace(request, needed) {
   const megabytes = (/** @type {number} */ bytes) => Math.round(bytes / 1e6);
   const error = new Error(
     `${request.spaceOf} has ${megabytes(bavail * bsize)} MB free; ${needed ? `the copy needs ${megabytes(needed)} MB and ` : ''}` +
-      `${megabytes(request.reserveBytes)} MB must stay free.`,
+      `${megabytes(request.reserveBytes)} MB must stay free`,
   );
   throw Object.assign(error, { code: 'NOT_ENOUGH_SPACE' });
 }

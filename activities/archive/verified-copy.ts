@@ -44,6 +44,7 @@ export async function copyVerified(args: VerifiedCopyArgs): Promise<{ files: num
   const ordered = files.files.toSorted((a, b) => b.size - a.size || (a.path < b.path ? -1 : 1));
   const results = await copyFiles({
     phase: 'copy',
+    setting: 'drills.directory',
     directories: files.directories.toSorted().map((path) => join(target, path)),
     jobs: ordered.map((file) => ({ source: join(source, file.path), target: join(target, file.path), size: file.size })),
     spaceOf: target,

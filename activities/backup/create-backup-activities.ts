@@ -46,13 +46,14 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
           archiveOf(settingsOf(database));
           await refuseOtherServersFiles(await identifyServer(client));
         }
-        await checkBackup({ client, layout: layoutFor(database), archives: settingsOf(database).provider.kind === 'archive', publishes: copiesFiles ? 'backup' : 'manifest' });
         const { rows: [row] } = await client.query<{ size: string; version: string; wal_level: string; slots: string; used: string }>(
           `SELECT (SELECT sum(${READABLE_SIZE}) FROM pg_database WHERE datallowconn)::text AS size, current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
                   current_setting('max_replication_slots') AS slots, (SELECT count(*) FROM pg_replication_slots)::text AS used`);
+        const sizeBytes = Number(row?.size ?? 0);
+        await checkBackup({ client, layout: layoutFor(database), archives: settingsOf(database).provider.kind === 'archive', copies: copiesFiles ? { bytes: sizeBytes, reserve: configuration.drills.reserve } : null });
         const noManifest = row?.wal_level !== 'logical' ? `wal_level is ${row?.wal_level}; set it to logical and restart the source`
           : Number(row.used) >= Number(row.slots) ? `all ${row.slots} replication slots are in use; raise max_replication_slots` : null;
-        return { database, taskQueue: hostTaskQueue(host), id: backupId(startedAtMs, owner), sizeBytes: Number(row?.size ?? 0), serverVersion: row?.version ?? '', noManifest };
+        return { database, taskQueue: hostTaskQueue(host), id: backupId(startedAtMs, owner), sizeBytes, serverVersion: row?.version ?? '', noManifest };
       });
     },
 

@@ -4,6 +4,7 @@ import type { Client } from 'pg';
 import { CORRECT_ARCHIVE, lookAtArchive } from '../archive/archive-lag.ts';
 import { type Archiver, askArchiver } from '../archive/archiver.ts';
 import type { ArchiveLayout } from '../archive/layout.ts';
+import { lackOfRoom } from '../archive/room.ts';
 import { type ClosedDirectory, inWords, tryWriting } from '../archive/try-writing.ts';
 import { manifestsDirectory } from '../archive-provider/manifests.ts';
 
@@ -18,19 +19,25 @@ interface Examined {
   layout: ArchiveLayout;
   /** Whether its WAL must come into the archive: not where a service keeps it. */
   archives: boolean;
-  /** Whether a backup is published, or a manifest alone. */
-  publishes: 'backup' | 'manifest';
+  /** What a backup copies into the repository, and what has to stay free there, in bytes; null for a manifest alone. */
+  copies: { bytes: number; reserve: number } | null;
 }
 
 /**
  * Looks whether it could come to its end, before anything is copied.
  * @throws ApplicationFailure one `PREFLIGHT` that names everything that is wrong; it may be tried again where that is the archiver's trouble alone
  */
-export async function checkBackup({ client, layout, archives, publishes }: Examined): Promise<void> {
+export async function checkBackup({ client, layout, archives, copies }: Examined): Promise<void> {
   const ofArchive = archives ? await lookAtSource(client, layout.wal) : undefined;
-  const closed = await tryWriting([layout.incoming, publishes === 'backup' ? layout.backups : manifestsDirectory(layout)], 'provider.repository');
-  const problems = [...(ofArchive ? [ofArchive.problem] : []), ...(closed ? [`repository: ${inWords(closed)}`] : [])];
-  if (problems.length > 0) throw ApplicationFailure.create({ message: problems.join('; '), type: 'PREFLIGHT', nonRetryable: closed !== undefined || ofArchive?.mayPass !== true });
+  const full = copies ? await lackOfRoom(layout.incoming, copies) : undefined;
+  const closed = await tryWriting([layout.incoming, copies ? layout.backups : manifestsDirectory(layout)], 'provider.repository').catch((error: unknown) => {
+    // Where there is no room at all, trying fails of that.
+    if (!full) throw error;
+    return undefined;
+  });
+  const ofRepository = [closed, full].filter((problem) => problem !== undefined);
+  const problems = [...(ofArchive ? [ofArchive.problem] : []), ...ofRepository.map((problem) => `repository: ${inWords(problem)}`)];
+  if (problems.length > 0) throw ApplicationFailure.create({ message: problems.join('; '), type: 'PREFLIGHT', nonRetryable: ofRepository.length > 0 || ofArchive?.mayPass !== true });
 }
 
 async function lookAtSource(client: Client, walDirectory: string): Promise<{ problem: string; mayPass: boolean } | undefined> {

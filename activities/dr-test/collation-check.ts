@@ -1,6 +1,8 @@
 import type { ClientConfig } from 'pg';
 import type { Check } from '../../contracts/evidence.ts';
+import { takesNoConnection } from '../manifest/since/absent-database.ts';
 import { withClient } from '../postgres/source.ts';
+import { overAnyDatabase } from './over-any-database.ts';
 
 type Address = (database: string) => ClientConfig;
 
@@ -17,7 +19,7 @@ interface Version { key: string; name: string; built: string; actual: string | n
  * something is sorted: initdb makes hundreds that nobody uses. What differs in the same way at the source (null where it
  * does not answer) came from there, and the restore is as good as its source. Where this host has another library than
  * the source's, that says nothing of the backup. What has been dropped or renamed since it was described, or closed to
- * everybody, is not there to be used, and says nothing either.
+ * everybody, or lost, is not there to be used, and says nothing either: what was lost is for the comparison to say.
  */
 export async function checkCollations(copy: Address, source: Address | null, { databases, at }: Checked): Promise<Check[]> {
   const name = 'collation versions';
@@ -28,7 +30,13 @@ export async function checkCollations(copy: Address, source: Address | null, { d
   const open = await openDatabases(copy, at);
   const left = databases.filter((database) => !open.has(database));
   for (const database of databases.filter((name) => open.has(name))) {
-    const found = (await readVersions(copy, database, USED)).filter(({ built, actual }) => built !== actual);
+    const versions = await readVersions(copy, database, USED).catch((error: unknown) => {
+      // Its row says that it is open, but its files are gone.
+      if (takesNoConnection(error)) return undefined;
+      throw error;
+    });
+    if (!versions) left.push(database);
+    const found = (versions ?? []).filter(({ built, actual }) => built !== actual);
     if (found.length === 0) continue;
     const atSource = source && await readVersions(source, database, 'true').catch(() => null);
     for (const version of found) {
@@ -50,7 +58,7 @@ export async function checkCollations(copy: Address, source: Address | null, { d
 
 /** Databases to which connections are taken. */
 async function openDatabases(copy: Address, at: string): Promise<ReadonlySet<string>> {
-  const { rows } = await withClient(copy(at), (client) => client.query<{ name: string }>('SELECT datname AS name FROM pg_database WHERE datallowconn AND datconnlimit <> -2'));
+  const { rows } = await overAnyDatabase(copy, at, (client) => client.query<{ name: string }>('SELECT datname AS name FROM pg_database WHERE datallowconn AND datconnlimit <> -2'));
   return new Set(rows.map(({ name }) => name));
 }
 

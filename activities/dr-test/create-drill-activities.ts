@@ -19,6 +19,7 @@ import { checkInstant } from './instant-check.ts';
 import { measureLoss } from './measure-loss.ts';
 import { runOwnChecks } from './own-checks.ts';
 import { otherCluster } from './other-cluster.ts';
+import { overAnyDatabase } from './over-any-database.ts';
 import { planDrill } from './plan-drill.ts';
 import { checkPreparedTransactions } from './prepared-check.ts';
 import { probe } from './probe.ts';
@@ -126,7 +127,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       const database = defaultDatabase(drill.database);
       const check = await probe(setting, { address, database, environment: probeEnvironment, marker: providerOf(drill.database).marker(drill), signal, hasFailed });
       // Of a server that is gone the probe says nothing about what was restored: this throws, and is tried again.
-      if (check.outcome !== 'passed') await withClient(address(database), (client) => client.query('SELECT'));
+      if (check.outcome !== 'passed') await overAnyDatabase(address, database, (client) => client.query('SELECT'));
       return [check];
     }),
 

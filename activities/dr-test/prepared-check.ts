@@ -1,7 +1,7 @@
 import type { ClientConfig } from 'pg';
 import type { Check } from '../../contracts/evidence.ts';
 import type { Manifest } from '../../contracts/manifest.ts';
-import { withClient } from '../postgres/source.ts';
+import { overAnyDatabase } from './over-any-database.ts';
 
 /** How far the copy was replayed, by the source's clock. */
 export interface Replayed { clockSkewSeconds: number | null; lastCommitAt: string | null }
@@ -20,7 +20,7 @@ interface Prepared { gid: string; database: string; prepared: Date; owner: strin
  */
 export async function checkPreparedTransactions(address: (database: string) => ClientConfig, database: string, { manifest, replayed, signal }: { manifest: Manifest | null; replayed: Replayed; signal: AbortSignal }): Promise<Check> {
   const name = 'prepared transactions';
-  const { rows } = await withClient(address(database), (client) => client.query<Prepared>(
+  const { rows } = await overAnyDatabase(address, database, (client) => client.query<Prepared>(
     `SELECT gid, database, prepared, owner, format('COMMIT PREPARED %L; or ROLLBACK PREPARED %L;', gid, gid) AS resolve FROM pg_prepared_xacts ORDER BY prepared, gid`), signal);
   if (rows.length === 0) return { name, outcome: 'passed', detail: 'none is left over' };
   const unexpected = manifest === null ? [] : rows.filter((row) => isUnexpected(row, manifest, replayed));

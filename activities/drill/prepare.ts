@@ -170,7 +170,7 @@ async function makeOwned(path: string, owner: PrepareDrillArgs['owner']): Promis
 async function copyWal(args: PrepareDrillArgs, paths: DrillPaths): Promise<void> {
   const names = [...args.wal.historyFiles, ...args.wal.segments.map((segment) => segment.name)];
   const results = await copyFiles({
-    phase: 'copyWal', directories: [], sums: false, flush: true, spaceOf: args.drillsDirectory, reserveBytes: args.reserveBytes, owner: args.owner ?? undefined,
+    phase: 'copyWal', setting: 'drills.directory', directories: [], sums: false, flush: true, spaceOf: args.drillsDirectory, reserveBytes: args.reserveBytes, owner: args.owner ?? undefined,
     bytesPerSecond: args.bytesPerSecond, reflink: args.reflink, marker: drillMarker(args.name), signal: args.signal, onProgress: args.onProgress,
     jobs: names.map((name) => ({ source: join(args.layout.wal, name), target: join(paths.wal, name), size: args.point.walSegmentSize })),
   });

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { makeRoom } from '../archive/room.ts';
 import type { Drill } from './drill.ts';
 
 /** What is left of the file system on which a drill lies; infinity where the drill is gone, since nothing can fill it there. */
@@ -13,5 +14,5 @@ export async function freeBytes(drill: Pick<Drill, 'directory'>): Promise<number
  */
 export function notEnoughSpace(who: string, drill: Pick<Drill, 'directory' | 'reserveBytes'>, free: number): RecoveryFailure {
   const mib = (bytes: number) => `${Math.floor(bytes / 2 ** 20)} MiB`;
-  return new RecoveryFailure('NOT_ENOUGH_SPACE', `${who} ran out of space: the file system of ${drill.directory} has ${mib(free)} free, and ${mib(drill.reserveBytes)} are to stay free. This says nothing about the backup.`);
+  return new RecoveryFailure('NOT_ENOUGH_SPACE', `${who} ran out of space: the file system of ${drill.directory} has ${mib(free)} free, and ${mib(drill.reserveBytes)} are to stay free; ${makeRoom('drills.directory')}. This says nothing about the backup.`);
 }

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import type { CatalogObject, ComparisonResult, DatabaseManifest, Difference, Manifest, NotVerified } from '../../contracts/manifest.ts';
 import { catalogMethod, readDatabaseCatalog, readGlobals } from './catalog.ts';
-import { ManifestError } from './errors.ts';
+import { ManifestError, sqlState } from './errors.ts';
 import { readableSecrets, secretsCompared } from './secrets.ts';
 import { exclusivelyLocked } from './exclusive-locks.ts';
 import { compareTables } from './compare-tables.ts';
@@ -26,7 +26,7 @@ export interface CompareOptions {
 /**
  * Compares a restored copy, paused at the database's log position, with what its source held there.
  *
- * Reads only. Damage that cannot be read is a difference, not an error.
+ * Reads only. Damage that cannot be read is a difference, not an error, and so is a database that is not there.
  * @throws {ManifestError} `wrongDatabase` when the manifest has no such database, `cancelled`
  */
 export async function compareWithManifest(options: CompareOptions): Promise<ComparisonResult> {
@@ -36,10 +36,14 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
   // The copy is ours alone: nobody is hurt by a long statement, and a limit would only make a false alarm.
   const sessions = new Sessions({ connect: options.connect, applicationName: options.applicationName ?? 'manifest-comparison', signal, limits: { statementTimeoutMs: 0, lockTimeoutMs: 60_000 } });
   try {
-    const workers = await Promise.all(Array.from({ length: options.connections }, () => sessions.open(options.database)));
+    const reader = await sessions.open(options.database).catch((error: unknown) => {
+      // At this very position its source had it. 3D000, invalid_catalog_name: its row is gone, or only its files.
+      if (sqlState(error) !== '3D000') throw error;
+      return undefined;
+    });
+    if (!reader) return databaseLost(options, expected, performance.now() - started);
+    const workers = [reader, ...await Promise.all(Array.from({ length: options.connections - 1 }, () => sessions.open(options.database)))];
     for (const worker of workers) await worker.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const reader = workers[0];
-    if (!reader) throw new RangeError('connections must be 1 or more');
     const serverVersionNum = await readVersion(reader);
     // Never spread as arguments: there may be more of them than a call takes.
     let differences: Difference[] = [];
@@ -91,6 +95,14 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
   } finally {
     await sessions.closeAll();
   }
+}
+
+function databaseLost({ manifest, database, depth }: CompareOptions, expected: DatabaseManifest, durationMs: number): ComparisonResult {
+  const globals: NotVerified = { database, what: 'definitions and privileges that all databases share', why: 'they are compared over a connection to this one, which was lost', byDesign: false };
+  return {
+    database, lsn: expected.lsn, depth, equal: false, differences: [{ kind: 'catalog', object: 'database', identity: database, change: 'missing' }], notVerified: manifest.databases[0] === expected ? [globals] : [],
+    compared: { tables: 0, rows: 0, bytes: 0, buckets: 0, catalogObjects: 0, sequences: 0 }, counted: { tables: 0, rows: 0 }, preparedTransactions: [], durationMs,
+  };
 }
 
 /** @throws {ManifestError} `wrongDatabase` */

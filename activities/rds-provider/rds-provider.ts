@@ -8,8 +8,9 @@ import { explainAws } from '../aws/failures.ts';
 import { sqsClient } from '../aws/sqs-client.ts';
 import type { DrillRef } from '../dr-test/drill-activities.ts';
 import { systemIdentifierOf } from '../dr-test/other-cluster.ts';
+import { overAnyDatabase } from '../dr-test/over-any-database.ts';
 import type { LostCommits, RecoveryProvider } from '../dr-test/provider.ts';
-import { withClient, type GuardedConfig } from '../postgres/source.ts';
+import type { GuardedConfig } from '../postgres/source.ts';
 import { lastCommitUntil, lostByStamps } from './commit-stamps.ts';
 import { requireCopySettings } from './copy-settings.ts';
 import { drillName, RESTORED_TAG, tagValue, type DrillIdentity } from './drill-names.ts';
@@ -103,7 +104,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
         earlierMs: await earlierRestores(database), address: (instance) => configOf(instance.Endpoint, instance.MasterUsername ?? '', password)(connection.database),
         events: provider.events && instanceEvents({ open: () => sqsClient(drillAccess(provider)), queueUrl: provider.events.queueUrl, identifier: drillName(drill) }), signal, onProgress,
       });
-      await withClient(configOf(copy.Endpoint, copy.MasterUsername ?? '', password)(connection.database), (client) => requireCopySettings(client, provider.drill.preloadLibraries), signal);
+      await overAnyDatabase(configOf(copy.Endpoint, copy.MasterUsername ?? '', password), connection.database, (client) => requireCopySettings(client, provider.drill.preloadLibraries), signal);
       // Of what RDS says that the copy is in, and not of what was asked for.
       const isolation = await isolationIn((copy.VpcSecurityGroups ?? []).map(({ VpcSecurityGroupId = '' }) => VpcSecurityGroupId));
       judgeGroups(isolation, network);
@@ -113,9 +114,9 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     recoverTo: () => Promise.reject(ApplicationFailure.nonRetryable('RDS stops at no position', 'PREFLIGHT')),
 
     async recoverToEnd(drill) {
-      const config = (await reach(drill))(connection.database);
+      const address = await reach(drill);
       const restored = await restoredInstant(drill);
-      return withClient(config, async (client) => {
+      return overAnyDatabase(address, connection.database, async (client) => {
         const { rows: [row] } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
         const readyAt = new Date().toISOString();
         return { endLsn: row?.lsn ?? '0/0', lastCommitAt: await lastCommitUntil(client, restored) ?? restored.toISOString(), stoppedBeforeLater: false, replayDoneAt: null, readyAt, repeatedSeconds: 0 };
@@ -129,7 +130,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     async lostCommits(drill, { until, source }): Promise<LostCommits> {
       const unknown = (unread: string): LostCommits => ({ commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'archive', unread });
       if (!source) return unknown('nobody but the source knows what it committed');
-      const lost = await withClient((await reach(drill))(connection.database), async (copy) => {
+      const lost = await overAnyDatabase(await reach(drill), connection.database, async (copy) => {
         const [ours, theirs] = [await systemIdentifierOf(copy), await systemIdentifierOf(source)];
         return ours === theirs ? lostByStamps(copy, source, until) : `the copy is of cluster ${ours}, and the source is cluster ${theirs}`;
       });

@@ -1,9 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { chownSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { takeBaseBackup } from '../../activities/archive/base-backup.ts';
 import type { PlanBackupInput } from '../../activities/backup/backup-activities.ts';
 import { openBackupPlace } from '../../activities/backup/backup-place.ts';
 import { createBackupActivities } from '../../activities/backup/create-backup-activities.ts';
@@ -14,7 +16,7 @@ import { examineBackups } from '../../scripts/cli/doctor-backups.ts';
 import { Findings } from '../../scripts/cli/doctor-finding.ts';
 import { examineSource } from '../../scripts/cli/doctor-source.ts';
 import { type ArchivedSource, startArchivedSource } from '../support/archived-source.ts';
-import { createPrivateDirectory, startCluster, type Server } from '../support/postgres.ts';
+import { createPrivateDirectory, runAs, startCluster, type Server } from '../support/postgres.ts';
 import { archiveUpToNow, closeSegment } from '../support/wal-segments.ts';
 
 const owner = { workflowId: 'backup/shop/1', firstExecutionRunId: 'run' };
@@ -37,13 +39,19 @@ beforeEach(() => {
 });
 
 const execute = (sql: string) => source.server.withClient('postgres', (client) => client.query(sql));
-function configurationOf({ server = source.server, walDirectory = source.layout.wal, in: directory = repository }: { server?: Server; walDirectory?: string; in?: string }) {
+function configurationOf({ server = source.server, walDirectory = source.layout.wal, in: directory = repository, reserve = '0MiB' }: { server?: Server; walDirectory?: string; in?: string; reserve?: string }) {
   const connection = { host: server.socketDirectory, port: server.port, database: 'postgres', user: server.superuser };
-  return configurationSchema.parse({ version: 1, databases: { shop: { connection, provider: { kind: 'archive', repository: directory, walDirectory } } } });
+  return configurationSchema.parse({ version: 1, drills: { reserve }, databases: { shop: { connection, provider: { kind: 'archive', repository: directory, walDirectory } } } });
 }
 function plan(over: Parameters<typeof configurationOf>[0] = {}, copiesFiles = true) {
   const activities = createBackupActivities({ configuration: configurationOf(over), resolvePassword: () => Promise.resolve(undefined) });
   return new MockActivityEnvironment().run((input: PlanBackupInput) => activities.planBackup(input), { database: 'shop', owner, startedAtMs: 0, copiesFiles });
+}
+/** What the doctor says of a source's archiver. */
+async function archiverOf(over: Parameters<typeof configurationOf>[0]) {
+  const findings = new Findings('shop');
+  await examineSource(configurationOf(over).databases['shop'] as DatabaseSettings, findings);
+  return findings.all.find(({ name }) => name === 'archiver');
 }
 /** As a failure that is tried again. */
 const tried = (message: RegExp) => ({ ...refused(message), nonRetryable: false });
@@ -78,9 +86,24 @@ describe('what would not be archived is not backed up', () => {
       await expect(plan({ server, walDirectory })).rejects.toMatchObject(refused(/^archiver: archive_mode is off/));
       cpSync(join(row?.directory ?? '', 'pg_wal', row?.name ?? ''), join(walDirectory, row?.name ?? ''));
       expect(await plan({ server, walDirectory })).toEqual(PASSES);
-      const findings = new Findings('shop');
-      await examineSource(configurationOf({ server, walDirectory }).databases['shop'] as DatabaseSettings, findings);
-      expect(findings.all.find(({ name }) => name === 'archiver')).toMatchObject({ outcome: 'ok', detail: `is not used, and WAL comes to ${walDirectory} by something else` });
+      const doctor = () => archiverOf({ server, walDirectory });
+      expect(await doctor()).toMatchObject({ outcome: 'ok', detail: `is not used, and WAL comes to ${walDirectory} by something else` });
+      // What writes faster than it is brought over is behind by some, which passes.
+      const later: string[] = [];
+      for (let count = 0; count < 3; count += 1) {
+        await server.withClient('postgres', async (client) => {
+          await client.query(`SELECT pg_create_restore_point('more to receive')`);
+          later.push(await closeSegment(client));
+        });
+      }
+      expect(await doctor()).toMatchObject({ outcome: 'warning', detail: `is not used, and ${walDirectory} lacks the last 3 segments`, todo: expect.stringMatching(/pg_receivewal.*where nothing does, set archive_mode = on/) as string });
+      const planned = plan({ server, walDirectory });
+      await sleep(1_000);
+      for (const name of later) cpSync(join(row?.directory ?? '', 'pg_wal', name), join(walDirectory, name));
+      expect(await planned).toEqual(PASSES);
+      for (const name of later) rmSync(join(walDirectory, name));
+      await expect(plan({ server, walDirectory })).rejects.toMatchObject(tried(/^archiver: is not used, and .* lacks the last 3 segments; look whether/));
+      for (const name of later) cpSync(join(row?.directory ?? '', 'pg_wal', name), join(walDirectory, name));
       // Of another server's nothing is known.
       cpSync(join(walDirectory, row?.name ?? ''), join(root, 'other', row?.name ?? ''));
       const file = join(root, 'other', row?.name ?? '');
@@ -88,6 +111,38 @@ describe('what would not be archived is not backed up', () => {
       header.writeBigUInt64LE(1n, 24);
       writeFileSync(file, header);
       await expect(plan({ server, walDirectory: join(root, 'other') })).rejects.toMatchObject(refused(/^archiver: archive_mode is off/));
+    } finally {
+      await server.stop();
+    }
+  }, 90_000);
+
+  test('nor does what the archiver brought before its command was emptied show that anything else does', async () => {
+    const server = await startCluster({ logical: true, settings: { archive_mode: 'on' } });
+    const walDirectory = join(root, 'was-archived');
+    mkdirSync(walDirectory);
+    if (isRoot) chownSync(walDirectory, runAs().uid ?? 0, runAs().gid ?? 0);
+    const command = (text: string) => server.withClient('postgres', async (client) => {
+      await client.query(`ALTER SYSTEM SET archive_command = '${text}'`);
+      await client.query('SELECT pg_reload_conf()');
+      await vi.waitFor(async () => expect((await client.query('SHOW archive_command')).rows).toEqual([{ archive_command: text }]));
+    });
+    try {
+      await command(`cp %p ${walDirectory}/%f`);
+      await server.withClient('postgres', async (client) => {
+        await archiveUpToNow(client, walDirectory);
+        await vi.waitFor(async () => expect((await client.query('SELECT last_archived_wal FROM pg_stat_archiver')).rows).toEqual([{ last_archived_wal: readdirSync(walDirectory)[0] }]), 10_000);
+      });
+      expect(await plan({ server, walDirectory })).toEqual(PASSES);
+      await command('');
+      await expect(plan({ server, walDirectory })).rejects.toMatchObject(refused(/^archiver: archive_command is empty: WAL is kept and not archived; /));
+      expect(await archiverOf({ server, walDirectory })).toMatchObject({ outcome: 'problem', detail: 'archive_command is empty: WAL is kept and not archived' });
+      // What comes after that, something else has brought.
+      const next = await server.withClient('postgres', async (client) => {
+        await client.query(`SELECT pg_create_restore_point('more to receive')`);
+        return closeSegment(client);
+      });
+      cpSync(join(server.dataDirectory, 'pg_wal', next), join(walDirectory, next));
+      expect(await plan({ server, walDirectory })).toEqual(PASSES);
     } finally {
       await server.stop();
     }
@@ -165,6 +220,33 @@ describe('a repository in which nothing can be made is refused before anything i
     const [found] = await doctor(repository);
     expect(`${found?.outcome} ${found?.detail}; ${found?.todo}`).toMatch(said);
     expect(classify(await openBackupPlace(join(repository, 'incoming'), call).catch((error: unknown) => error))).toMatchObject(refused(/provider\.repository/));
+  });
+
+  describe('where too little room is left for what is copied and the reserve', () => {
+    const REMEDY = 'free some, set provider\\.repository to a larger file system, or lower drills\\.reserve';
+
+    test('of which a manifest alone copies nothing; the copy looks too, and says the same', async () => {
+      const reserve = 1_000 * 2 ** 40;
+      await expect(plan({ reserve: '1000TiB' })).rejects.toMatchObject(refused(new RegExp(`^repository: ${repository}/incoming has \\d+ MiB free and the backup needs \\d+ MiB \\(databases [1-9]\\d* MiB, and a reserve of ${reserve / 2 ** 20} MiB\\); ${REMEDY}$`)));
+      expect(await plan({ reserve: '1000TiB' }, false)).toEqual(PASSES);
+      const incoming = join(repository, 'part');
+      mkdirSync(incoming);
+      const copying = takeBaseBackup({ id: 'b1', connection: source.server.config(), applicationName: 'preflight', incoming, walDirectory: source.layout.wal, archiveTimeoutMs: 1_000, reserveBytes: reserve });
+      expect(classify(await copying.catch((error: unknown) => error))).toMatchObject({ type: 'DISK_FULL', message: expect.stringMatching(new RegExp(`^${incoming} has \\d+ MB free; the copy needs \\d+ MB and \\d+ MB must stay free; ${REMEDY}$`)) as string });
+    });
+
+    test('on a file system that is smaller than the databases, or full', async ({ skip }) => {
+      const mounted = isRoot && await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'small', repository]).then(() => true, () => false);
+      if (!mounted) return skip('only root can mount a small file system, and not on every host');
+      try {
+        await expect(plan()).rejects.toMatchObject(refused(new RegExp(`has 8 MiB free and the backup needs .* reserve of 0 MiB\\); ${REMEDY}$`)));
+        expect(readdirSync(repository)).toEqual([]);
+        writeFileSync(join(repository, 'of others'), Buffer.alloc(8 * 2 ** 20, 1));
+        await expect(plan()).rejects.toMatchObject(refused(new RegExp(`has 0 MiB free .*${REMEDY}$`)));
+      } finally {
+        await promisify(execFile)('umount', ['-l', repository]);
+      }
+    });
   });
 
   test.each(['incoming', 'backups', 'manifests'])('where nobody may change %s, with all else that is wrong', async (part) => {

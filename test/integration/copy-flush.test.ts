@@ -70,7 +70,7 @@ it('is a process of its drill as long as it runs, and leaves none', async ({ ski
   if (process.platform !== 'linux') return skip('processes are found by their environment on Linux');
   const { release } = copyToSlowDisks(root);
   const marker = drillMarker('flushed');
-  const copy = (name: string) => copyFiles({ ...requestOf({ [name]: 200 * MEGABYTE }), phase: 'copy', flush: true, marker });
+  const copy = (name: string) => copyFiles({ ...requestOf({ [name]: 200 * MEGABYTE }), phase: 'copy', setting: 'drills.directory', flush: true, marker });
   const running = () => findProcesses({ marker, directory: join(root, 'flushed') });
 
   expect(await copy('first')).toMatchObject([{ state: 'copied', size: 200 * MEGABYTE }]);

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connectionSchema, databaseSchema } from '../../contracts/configuration.ts';
@@ -84,6 +86,7 @@ describe('describeSource', () => {
 
 describe('collation versions', () => {
   const SHOP = { databases: ['shop'], at: 'shop' };
+  const byName = (database: string) => ({ ...used.server.config(), database });
   const at = (database: string) => () => ({ ...used.server.config(), database });
   const run = (database: string, sql: string) => used.server.withClient(database, (client) => client.query(sql));
   const spoil = (database: string, which = `collname = 'sorting'`) => run(database, `UPDATE pg_collation SET collversion = 'old' WHERE collversion IS NOT NULL AND ${which}`);
@@ -97,8 +100,20 @@ describe('collation versions', () => {
 
   it('are not looked at where a database was dropped, renamed or closed since it was described, which is said', async () => {
     for (const sql of ['CREATE DATABASE closed', 'ALTER DATABASE closed ALLOW_CONNECTIONS false']) await run('postgres', sql);
-    const byName = (database: string) => ({ ...used.server.config(), database });
-    expect(await checkCollations(byName, null, { databases: ['restored', 'dropped', 'closed'], at: 'restored' })).toMatchObject([{ outcome: 'passed', detail: 'indexes were built with the collations of this host; not looked at, since nobody can connect to them by now: dropped; closed' }]);
+    for (const at of ['restored', 'dropped', 'closed']) {
+      expect(await checkCollations(byName, null, { databases: ['restored', 'dropped', 'closed'], at })).toMatchObject([{ outcome: 'passed', detail: 'indexes were built with the collations of this host; not looked at, since nobody can connect to them by now: dropped; closed' }]);
+    }
+  });
+
+  it('nor where only the files of a database are gone, which is for the comparison to find', async () => {
+    for (const sql of ['CREATE DATABASE emptied', 'CHECKPOINT']) await run('postgres', sql);
+    const { rows: [row] } = await run('postgres', `SELECT oid FROM pg_database WHERE datname = 'emptied'`) as { rows: { oid: number }[] };
+    await rm(join(used.server.dataDirectory, 'base', String(row?.oid)), { recursive: true });
+    try {
+      expect(await checkCollations(byName, null, { databases: ['emptied', 'restored'], at: 'emptied' })).toMatchObject([{ outcome: 'passed', detail: expect.stringMatching(/; not looked at, since nobody can connect to them by now: emptied$/) as string }]);
+    } finally {
+      await run('postgres', 'DROP DATABASE emptied');
+    }
   });
 
   it('pass where indexes are read as they were built', async () => {

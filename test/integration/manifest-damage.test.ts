@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from 'pg';
 import { compareWithManifest } from '../../activities/manifest/compare-manifest.ts';
@@ -199,17 +201,65 @@ describe('catalog', () => {
   });
 });
 
+test('a database that is lost, or only its files, is a difference, and no error', async () => {
+  for (const sql of ['CREATE DATABASE gone', 'CREATE DATABASE emptied', 'CHECKPOINT']) await run(sql);
+  const all = await take();
+  const { rows: [row] } = await run(`SELECT oid FROM pg_database WHERE datname = 'emptied'`) as { rows: { oid: number }[] };
+  await run('DROP DATABASE gone');
+  await rm(join(server.dataDirectory, 'base', String(row?.oid)), { recursive: true });
+  try {
+    for (const [database, notVerified] of [['gone', []], ['emptied', [expect.objectContaining({ what: 'definitions and privileges that all databases share' })]]] as const) {
+      const compared = await compareWithManifest({ connect: (name) => server.config(name), manifest: all, database, connections: 2, depth: 'standard', signal: live() });
+      expect(compared).toMatchObject({ equal: false, differences: [{ kind: 'catalog', object: 'database', identity: database, change: 'missing' }], notVerified });
+    }
+  } finally {
+    await run('DROP DATABASE emptied');
+  }
+});
+
 describe('limits', () => {
+  /** Bytes of WAL. */
+  const WRITTEN = 8 * 2 ** 20;
+  const slotsAndSessions = () => server.withClient('postgres', async (client) => (await client.query<{ slots: number; sessions: number }>(
+    `SELECT (SELECT count(*) FROM pg_replication_slots)::int AS slots, (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'manifest-test')::int AS sessions`)).rows[0]!);
+
   test('a transaction that stays open ends the attempt with slotBlocked, and no slot or session stays', async () => {
     await server.withClient('postgres', async (client) => {
       await client.query('BEGIN; SELECT pg_current_xact_id()');
       await expect(take({ maxXminAgeMs: 1000 })).rejects.toMatchObject({ type: 'slotBlocked' });
     });
     await new Promise((resolve) => setTimeout(resolve, 1500));
-    const left = await server.withClient('postgres', (client) => client.query(
-      `SELECT (SELECT count(*) FROM pg_replication_slots)::int AS slots, (SELECT count(*) FROM pg_stat_activity WHERE application_name = 'manifest-test')::int AS sessions`));
-    expect(left.rows[0]).toEqual({ slots: 0, sessions: 0 });
+    expect(await slotsAndSessions()).toEqual({ slots: 0, sessions: 0 });
   });
+
+  /** Takes a manifest that a transaction keeps waiting for its position until `meanwhile` is over, in which so much WAL is written. */
+  const takeWhileWriting = (limits: object, meanwhile: (reading: Promise<unknown>) => Promise<unknown>) => server.withClient('postgres', async (holder) => {
+    await holder.query('BEGIN; SELECT pg_current_xact_id()');
+    const reading = take({ maxXminAgeMs: 60_000, ...limits });
+    reading.catch(() => undefined);
+    await expect.poll(async () => (await slotsAndSessions()).slots).toBe(1);
+    await run(`SELECT pg_logical_emit_message(false, 'filler', repeat('x', ${WRITTEN / 8})) FROM generate_series(1, 8)`);
+    await meanwhile(reading);
+    await holder.query('COMMIT');
+    return reading;
+  });
+
+  test('a slot that holds back more WAL than is allowed ends the attempt with tooMuchWalRetained, and no slot or session stays', async () => {
+    const error: unknown = await takeWhileWriting({ maxRetainedWalBytes: WRITTEN / 2 }, (reading) => reading.catch(() => undefined)).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ type: 'tooMuchWalRetained', message: expect.stringMatching(new RegExp(`^the slot held back \\d+ bytes of WAL, the limit is ${WRITTEN / 2}: end the long transaction`)) as string });
+    expect(classify(error)).toMatchObject({ type: 'MANIFEST_GAVE_UP', nonRetryable: true });
+    await expect.poll(slotsAndSessions, { timeout: 5_000 }).toEqual({ slots: 0, sessions: 0 });
+  }, 45_000);
+
+  test('a manifest says how much WAL its slot held back, and for how long it did at most hold back vacuum', async () => {
+    const began = Date.now();
+    const { cost } = await takeWhileWriting({ maxRetainedWalBytes: WRITTEN * 4 }, () => new Promise((resolve) => setTimeout(resolve, 1_200)));
+    expect(cost.walRetainedBytes).toBeGreaterThan(WRITTEN);
+    expect(cost.walRetainedBytes).toBeLessThan(WRITTEN * 2);
+    expect(cost.longestSnapshotMs).toBeGreaterThan(1_200);
+    expect(cost.longestSnapshotMs).toBeLessThanOrEqual(cost.durationMs);
+    expect(cost.durationMs).toBeLessThanOrEqual(Date.now() - began);
+  }, 45_000);
 
   test.each([
     ['a value', 'SQL_ASCII', `CREATE TABLE t (c char(3)); INSERT INTO t VALUES (chr(233))`], ['a definition', 'SQL_ASCII', `CREATE TABLE t (); DO $$ BEGIN EXECUTE 'COMMENT ON TABLE t IS ' || quote_literal('caf' || chr(233)); END $$`],
