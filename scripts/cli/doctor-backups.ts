@@ -5,6 +5,7 @@ import { manifestsDirectory } from '../../activities/archive-provider/manifests.
 import { lookAtHost, MOVE_DRILLS, withinProduction } from '../../activities/archive-provider/preflight.ts';
 import { CORRECT_ARCHIVE, lookAtArchive } from '../../activities/archive/archive-lag.ts';
 import { type ArchiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
+import { lackOfRoom } from '../../activities/archive/room.ts';
 import { tryWriting } from '../../activities/archive/try-writing.ts';
 import { findAbove, productionPathsOf } from '../../activities/drill/drill.ts';
 import { OTHER_CLUSTER_REMEDY, otherCluster } from '../../activities/dr-test/other-cluster.ts';
@@ -37,6 +38,9 @@ export async function examineBackups(settings: DatabaseSettings, configuration: 
       else findings.ok('recovery point', `the newest, ${newest.id}, is ${formatSeconds(age)} old (${formatBytes(newest.sizeBytes)})`);
       const other = facts ? otherCluster(newest, facts.systemIdentifier) : null;
       if (other !== null) findings.problem('recovery point', `${other}: a drill of it says nothing of the source, and is not proven`, OTHER_CLUSTER_REMEDY);
+      const full = await lackOfRoom(layout.incoming, { bytes: newest.sizeBytes, reserve: configuration.drills.reserve });
+      // A host that only drills takes none.
+      if (full) findings.warning('room for a backup', `${full.problem}, if it is as large as the newest`, full.remedy);
       await examinePreflight(newest, { settings, layout, configuration }, findings);
     } else findings.problem('recovery point', `there is none in ${repository}`, 'take one with `runbook start backup`');
   } catch (error) {

@@ -123,6 +123,12 @@ describe('a drill of the newest backup', () => {
     expect(existsSync(join(root, 'drills'))).toBe(false);
   });
 
+  it('is followed by another backup only where there is room for one as large', async () => {
+    const room = async (sizeBytes: number) => (await examined(described({ sizeBytes }))).find(({ name }) => name === 'room for a backup');
+    expect(await room(1_000)).toBeUndefined();
+    expect(await room(1e18)).toMatchObject({ outcome: 'warning', detail: expect.stringMatching(/the backup needs \d+ MiB \(.*\), if it is as large as the newest$/) as string, todo: expect.stringContaining('provider.repository') as string });
+  });
+
   it('is a problem where the backup is of another cluster than the source', async () => {
     const of = async (systemIdentifier: string) => (await examined(described({ systemIdentifier: '7' }), { major, lastArchived: null, segmentSize: 2 ** 20, systemIdentifier })).filter(({ outcome }) => outcome === 'problem');
     expect(await of('7')).toEqual([]);
