@@ -44,7 +44,7 @@ export default defineConfig({
     silent: 'passed-only',
     reporters: ['default'],
     passWithNoTests: true,
-    globalSetup: ['test/support/bundles-of-this-run.ts'],
+    globalSetup: ['test/support/place-of-this-run.ts'],
     sequence: { sequencer: LongestFirst },
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], exclude: [MOCKED], testTimeout: 20_000, ...BOUND } },

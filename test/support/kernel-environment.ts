@@ -17,7 +17,7 @@ import { parseConfiguration, resolveSecret } from '../../workers/config.ts';
 import { onlyOne } from '../../workers/main.ts';
 import { registerSearchAttributes } from '../../workers/search-attributes.ts';
 import { bundleOptions } from '../../workers/workflow-bundle.ts';
-import { BUNDLES } from './bundles-of-this-run.ts';
+import { BUNDLES } from './place-of-this-run.ts';
 import { toyActivities } from './toy/activities.ts';
 
 export interface KernelEnvironment {
