@@ -41,8 +41,10 @@ it.each([300])('a gate that %i made-up approvals reach expires when it expires',
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
   const [gate] = (await run.evidence()).gates;
   expect(gate?.outcome).toBe('expired');
-  // It took 19 s where each was looked at by itself.
-  expect(Date.parse(gate?.closedAt ?? '') - Date.parse(gate?.openedAt ?? '')).toBeLessThan(10_000);
+  // It took 19 s where each was looked at by itself: a busy machine gets as long, but not with as many looks.
+  expect(Date.parse(gate?.closedAt ?? '') - Date.parse(gate?.openedAt ?? '')).toBeLessThan(25_000);
+  const { events } = await run.handle.fetchHistory();
+  expect(events?.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name?.startsWith('identify')).length).toBeLessThan(60);
   // Each of them is judged all the same, since each came in time.
   expect((gate?.decisions.length ?? 0) + (gate?.decisionsLeftOut ?? 0)).toBe(count);
 }, 90_000);
@@ -63,7 +65,7 @@ it('who may approve is answered behind a flood of others, and by few looks at th
   await flood(run, 300);
   const sentAt = Date.now();
   await run.handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] });
-  expect(Date.now() - sentAt).toBeLessThan(5_000);
+  expect(Date.now() - sentAt).toBeLessThan(12_000);
   await run.handle.result();
   const { events } = await run.handle.fetchHistory();
   expect(events?.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name?.startsWith('identify')).length).toBeLessThan(60);

@@ -108,15 +108,21 @@ it('nor is a finish answered that does not say what it asks', async () => {
 });
 
 it('one made-up take beside a healthy run does not put off its end', async () => {
-  const run = await startToy(environment, { database: 'named', stallMs: 1_500 });
-  await acting(run);
-  const begun = Date.now();
-  await sleep(1_000);
-  await run.guardian.signal(INTERNAL.take, { place: null, asking: 'made up', runId: randomUUID() });
-  await run.handle.result();
+  const secondsFor = async (beside: (run: ToyRun) => Promise<void>): Promise<number> => {
+    const run = await startToy(environment, { database: 'named', stallMs: 1_500 });
+    await acting(run);
+    const begun = Date.now();
+    await sleep(1_000);
+    await beside(run);
+    await run.handle.result();
+    const seconds = (Date.now() - begun) / 1_000;
+    await run.guardian.result();
+    return seconds;
+  };
+  const alone = await secondsFor(() => Promise.resolve());
+  const beside = await secondsFor((run) => run.guardian.signal(INTERNAL.take, { place: null, asking: 'made up', runId: randomUUID() }));
   // Two steps of 1.5 s, and no wait of 5 s for what the first may still do.
-  expect(Date.now() - begun).toBeLessThan(5_500);
-  await run.guardian.result();
+  expect(beside - alone).toBeLessThan(2.5);
 });
 
 it('a run that is reset has its target as soon beside hundreds of made-up takes as beside none', async () => {
@@ -127,12 +133,12 @@ it('a run that is reset has its target as soon beside hundreds of made-up takes 
   await reset(environment, run, 'first');
   const newest = environment.client.workflow.getHandle(run.handle.workflowId);
   const begun = Date.now();
-  await until(async () => ((await newest.fetchHistory()).events ?? []).some((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'writeToy'), 'it acts again', 60_000);
-  // One wait for those before it, and one for it: 5 s each.
-  expect(Date.now() - begun).toBeLessThan(17_000);
+  await until(async () => ((await newest.fetchHistory()).events ?? []).some((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'writeToy'), 'it acts again', 80_000);
+  // One wait for those before it, and one for it: 5 s each, and not one for each of the hundreds.
+  expect(Date.now() - begun).toBeLessThan(45_000);
   await newest.terminate();
   await run.guardian.result();
-}, 90_000);
+}, 150_000);
 
 const LONG_ID = '\u0001'.repeat(990);
 const asks = (guardianId: string) => [INTERNAL.request, { guardianId, owner: { workflowId: LONG_ID, firstExecutionRunId: 'x' }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' }] as const;

@@ -197,7 +197,7 @@ describe.skipIf(!isGoThere)(`evidence on a real S3 server${isGoThere ? '' : ' (s
       await expect(store.get('a.json')).rejects.toThrow(late);
       await expect(store.list()).rejects.toThrow(late);
       await expect(store.putIfAbsent('a.json', 'a')).rejects.toThrow(late);
-      expect(Date.now() - started).toBeLessThan(5_000);
+      expect(Date.now() - started).toBeLessThan(20_000);
       await vi.waitFor(() => expect(http.open()).toBe(0));
     }
     const hung = objectStore({ ...settings, endpoint: silent.endpoint }, { answerMs: 400 });

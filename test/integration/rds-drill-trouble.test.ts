@@ -163,13 +163,13 @@ describe('the place of a drill', () => {
     const drill = quick();
     await withPlace(drill, async () => {
       await drill.restore();
-      await drills.lab.control.durations({ delete: 6_000 });
+      await drills.lab.control.durations({ delete: 12_000 });
       const began = performance.now();
       const provider = drill.settings.provider as RdsProvider;
       await expect(closePlace(await adapterClient(provider.access), provider, { ...drill.ref, database: 'shop' }, { withinMs: 1_000 })).rejects.toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
       const over = new Error('over');
       await expect(drill.provider.closePlace(drill.ref, AbortSignal.timeout(500))).rejects.toMatchObject({ name: expect.stringMatching(/Abort|Timeout/) as string });
-      expect(performance.now() - began).toBeLessThan(4_000);
+      expect(performance.now() - began).toBeLessThan(9_000);
       await expect(drill.provider.closePlace(drill.ref, AbortSignal.abort(over))).rejects.toBe(over);
     });
   }, 60_000);

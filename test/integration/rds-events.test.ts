@@ -126,7 +126,8 @@ it('a wait for events ends with its signal, at once', async () => {
   const at = Date.now();
   cancelled.abort(new Error('cancelled'));
   expect(await ended).toMatchObject({ message: 'cancelled' });
-  expect(Date.now() - at).toBeLessThan(500);
+  // SQS would hold its answer for twenty seconds.
+  expect(Date.now() - at).toBeLessThan(5_000);
   await drill.close();
 }, 60_000);
 
