@@ -33,7 +33,7 @@ beforeAll(async () => {
     `anna@example.org,ben@example.org ${await publicKeyOf('shared')}`,
     `carl@example.org namespaces="git" ${await publicKeyOf('elsewhere')}`,
   ].join('\n').concat('\n'));
-  const approvers = { approvers: ['@dba'], quorum: 2, expiresAfter: '60s' };
+  const approvers = { approvers: ['@dba'], quorum: 2, expiresAfter: '15m' };
   environment = await startKernelEnvironment({ start: { ...approvers, assurance: 'claimed' } }, {}, { signed: { start: { ...approvers, assurance: 'signature' } }, verified: { start: { ...approvers, assurance: 'principal' } }, brief: { start: { ...approvers, expiresAfter: '2s' } }, corrected: { correction: {} } }, {
     each: { failedSteps: { wait: '60s' } },
     people: { anna: { aliases: ['anna@example.org', 'Anna Ott'] }, ben: { aliases: ['ben@example.org'] }, carl: { aliases: ['carl@example.org'] } },
