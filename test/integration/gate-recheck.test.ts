@@ -9,7 +9,7 @@ import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts'
 let environment: KernelEnvironment;
 beforeAll(async () => {
   const brief = { approvers: ['anna', 'ben'], expiresAfter: '2s' };
-  environment = await startKernelEnvironment({ start: { ...brief, expiresAfter: '60s' } }, {}, { lenient: { start: { ...brief, onExpiry: 'approve' } }, strict: { start: brief } });
+  environment = await startKernelEnvironment({ start: { ...brief, expiresAfter: '10m' } }, {}, { lenient: { start: { ...brief, onExpiry: 'approve' } }, strict: { start: brief } });
   await environment.startWorker();
 });
 afterAll(() => environment.stop());

@@ -19,7 +19,7 @@ const start = (input?: Record<string, unknown>, client?: Client, options?: Parti
 
 describe('a run with a gate', () => {
   beforeAll(async () => {
-    environment = await startKernelEnvironment({ start: { approvers: ['anna', 'ben'], quorum: 2, assurance: 'claimed', expiresAfter: '30s' } });
+    environment = await startKernelEnvironment({ start: { approvers: ['anna', 'ben'], quorum: 2, assurance: 'claimed', expiresAfter: '10m' } });
     await environment.startWorker();
   });
   afterAll(() => environment.stop());
