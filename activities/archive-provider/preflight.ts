@@ -1,4 +1,4 @@
-import { mkdir, readdir, statfs } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Configuration } from '../../contracts/configuration.ts';
@@ -6,6 +6,7 @@ import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import type { ArchiveLayout } from '../archive/layout.ts';
+import { freeAt } from '../archive/room.ts';
 import { inWords, nearestExisting, tryWriting } from '../archive/try-writing.ts';
 import { linksWal } from '../drill/configuration.ts';
 import { findAbove, type Isolation, productionPathsOf } from '../drill/drill.ts';
@@ -55,8 +56,7 @@ export async function lookAtHost(
   if (open !== undefined) problems.push({ name: 'drills directory', problem: `${open}; ${CLOSE_DRILLS}` });
   const { lacking } = roomForSockets(directory);
   if (lacking) problems.push({ name: 'socket path', problem: inWords(lacking) });
-  const { bavail, bsize } = await statfs(await nearestExisting(directory));
-  const free = bavail * bsize;
+  const free = await freeAt(await nearestExisting(directory));
   const copies = linksWal() ? 0 : plan.archive.bytes;
   const needed = plan.predicted.bytes + copies + reserve;
   check('disk space', free >= needed ? null : `${directory} has ${mib(free)} free and the drill needs ${mib(needed)} (backup ${mib(plan.predicted.bytes - plan.archive.bytes)}, WAL ${mib(plan.archive.bytes)}${copies > 0 ? ' twice, since replay copies it once more' : ''}, and a reserve of ${mib(reserve)}); free some or set drills.directory to a larger file system`, `${mib(free)} free, ${mib(needed)} needed${copies > 0 ? ' with WAL counted twice' : ''}`);

@@ -1,11 +1,10 @@
-import { statfs } from 'node:fs/promises';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
-import { makeRoom } from '../archive/room.ts';
+import { freeAt, makeRoom } from '../archive/room.ts';
 import type { Drill } from './drill.ts';
 
 /** What is left of the file system on which a drill lies; infinity where the drill is gone, since nothing can fill it there. */
 export async function freeBytes(drill: Pick<Drill, 'directory'>): Promise<number> {
-  return statfs(drill.directory).then(({ bavail, bsize }) => bavail * bsize, () => Number.POSITIVE_INFINITY);
+  return freeAt(drill.directory).catch(() => Number.POSITIVE_INFINITY);
 }
 
 /**

@@ -48,7 +48,7 @@ export async function listPoints(rds: RdsPlaces, provider: RdsProvider, asOf: Da
 }
 
 /** RDS goes on archiving after a declaration, and may have moved its last second past it before it was asked: every second up to then is there all the same. */
-export function secondsUntil({ earliest, latest }: RestoreWindow, asOf: Date, which: RdsProvider['latest']): Date[] {
+function secondsUntil({ earliest, latest }: RestoreWindow, asOf: Date, which: RdsProvider['latest']): Date[] {
   const last = latest > asOf ? asOf : latest;
   return which === 'pointInTime' && last >= earliest ? [earliest, last] : [earliest];
 }

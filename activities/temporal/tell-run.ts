@@ -15,16 +15,14 @@ const SILENT_SHARE = 1 / 25;
 export function progressTeller(context: Pick<Context, 'info' | 'client'>, now: () => number = () => performance.now()): (progress: ActivityProgress) => Promise<void> {
   const beganMs = now();
   let told: { atMs: number; bytes: number; phase: string } | undefined;
-  let toldAtMs = beganMs;
   let isTelling = false;
   return async ({ phase, bytesDone, bytesTotal }) => {
     const atMs = now();
     const { activityId, workflowExecution } = context.info;
-    if (workflowExecution === undefined || isTelling || atMs - toldAtMs < Math.max(TELL_EVERY_MS, (atMs - beganMs) * SILENT_SHARE)) return;
+    if (workflowExecution === undefined || isTelling || atMs - (told?.atMs ?? beganMs) < Math.max(TELL_EVERY_MS, (atMs - beganMs) * SILENT_SHARE)) return;
     const rate = told?.phase === phase && bytesDone >= told.bytes ? ((bytesDone - told.bytes) / (atMs - told.atMs)) * 1_000 : null;
     const message: UnderWay = { activity: activityId, phase, bytesDone, bytesTotal, rate, at: new Date().toISOString() };
     isTelling = true;
-    toldAtMs = atMs;
     told = { atMs, bytes: bytesDone, phase };
     try {
       await context.client.workflow.getHandle(workflowExecution.workflowId, workflowExecution.runId).signal(INTERNAL.underWay, message);

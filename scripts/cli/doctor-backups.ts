@@ -21,10 +21,10 @@ import type { SourceFacts } from './doctor-source.ts';
 export async function examineBackups(settings: DatabaseSettings, configuration: Configuration, facts: SourceFacts | undefined, findings: Findings): Promise<void> {
   if (settings.provider.kind !== 'archive') return;
   const { repository, walDirectory } = settings.provider;
-  await checkRepository(findings, settings, layoutOf(settings.provider));
+  const layout = layoutOf(settings.provider);
+  await checkRepository(findings, settings, layout);
   await checkArchive(findings, walDirectory, facts);
   let needed = facts?.major;
-  const layout = layoutOf(settings.provider);
   try {
     const { points, unusable } = await listRecoveryPoints(layout);
     for (const { id, failure } of unusable) findings.warning('recovery point', `${id} cannot be used: ${messageOf(failure)}`, 'move it out of the repository');

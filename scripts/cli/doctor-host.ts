@@ -1,6 +1,6 @@
-import { statfs } from 'node:fs/promises';
 import { roomForSockets } from '../../activities/archive-provider/drill-place.ts';
 import { judgeIsolation } from '../../activities/archive-provider/preflight.ts';
+import { freeAt } from '../../activities/archive/room.ts';
 import { nearestExisting, tryWriting } from '../../activities/archive/try-writing.ts';
 import { probeIsolation } from '../../activities/drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../../activities/drill/private-place.ts';
@@ -18,8 +18,7 @@ export async function examineHost({ drills, evidence }: Configuration): Promise<
   const open = await openToOthers(drills.directory).catch(messageOf);
   if (open !== undefined) findings.problem('drills directory', open, CLOSE_DRILLS);
   await checkWritable(findings, 'evidence directory', evidence.directory, 'evidence.directory');
-  const { bavail, bsize } = await statfs(existing);
-  const free = bavail * bsize;
+  const free = await freeAt(existing);
   if (free > drills.reserve) findings.ok('disk space', `${formatBytes(free)} free at ${existing}, of which a drill may use ${formatBytes(free - drills.reserve)}`);
   else findings.problem('disk space', `${formatBytes(free)} free at ${existing}, and drills.reserve keeps ${formatBytes(drills.reserve)}`, 'free space, or set drills.directory to a larger file system');
   const { bytes, lacking } = roomForSockets(drills.directory);

@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Finding } from '../../scripts/cli/doctor-finding.ts';
-import { withMaster } from '../support/aws-lab-rds.ts';
+import { archiveUntilNow, withMaster } from '../support/aws-lab-rds.ts';
 import { createLabUser, publishedPolicy, without, type LabUser, type PolicyDocument } from '../support/aws-lab-user.ts';
 import { startRdsEnvironment, type RdsEnvironment } from '../support/rds-environment.ts';
 
@@ -27,11 +26,7 @@ beforeAll(async () => {
   await withMaster(environment.source, (client) => client.query('CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders SELECT generate_series(1, 1000)'));
   const { failure } = await environment.run('manifest');
   if (failure !== undefined) throw new Error(failure);
-  const now = Date.now();
-  for (let latest = 0; latest < now; await sleep(200)) {
-    await environment.lab.control.archiveNow('shop-prod');
-    latest = (await environment.rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'shop-prod' }))).DBInstances?.[0]?.LatestRestorableTime?.getTime() ?? 0;
-  }
+  await archiveUntilNow(environment, 'shop-prod');
 }, 180_000);
 afterAll(() => environment.stop());
 
