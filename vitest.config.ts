@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { PATIENT } from './test/support/patience.ts';
 
 /** Take minutes and say so by nothing that a fresh clone could know: begun last, they would keep everything waiting. */
 const LONGEST = [
@@ -8,8 +9,11 @@ const LONGEST = [
   /integration\/other-cluster/, /integration\/former-lives/, /integration\/cli-refusals/, /integration\/drill-server/, /integration\/public-schema/, /integration\/embedded-server/, /integration\/reset-in-flight/, /integration\/isolation-whole-drill/, /integration\/gate-recheck/, /alone\/measurements/,
 ];
 
-/** picocolors paints for whoever sets CI or FORCE_COLOR: what commands say is compared without. */
-const PLAIN = { env: { NO_COLOR: '1' } };
+/**
+ * picocolors paints for whoever sets CI or FORCE_COLOR: what commands say is compared without. And a test that hangs is
+ * ended; but a machine that is shared has been seen to take four times as long as on another day.
+ */
+const PLAIN = { env: { NO_COLOR: '1' }, testTimeout: 600_000, hookTimeout: 600_000, expect: { poll: { timeout: PATIENT.timeout } } };
 
 /** A server that skips time lives for seconds: too short for what Java's better compiler and collector cost. A third less of the processor's time. */
 const BRIEF_JVM = { JDK_JAVA_OPTIONS: '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' };
@@ -47,28 +51,28 @@ export default defineConfig({
     globalSetup: ['test/support/place-of-this-run.ts'],
     sequence: { sequencer: LongestFirst },
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], exclude: [MOCKED], testTimeout: 20_000, ...BOUND } },
-      { test: { name: 'mocked', include: [MOCKED], testTimeout: 20_000, ...BOUND, isolate: true } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], exclude: [MOCKED], ...BOUND } },
+      { test: { name: 'mocked', include: [MOCKED], ...BOUND, isolate: true } },
       // A server that skips time gives up when its start takes five seconds: not beside the busy ones.
-      { test: { name: 'workflows', include: ['test/workflows/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, ...BOUND, env: { ...PLAIN.env, ...BRIEF_JVM } } },
-      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, ...BOUND } },
-      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000, ...BUSY } },
+      { test: { name: 'workflows', include: ['test/workflows/**/*.test.ts'], ...BOUND, env: { ...PLAIN.env, ...BRIEF_JVM } } },
+      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...BOUND } },
+      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...BUSY } },
       // What has an npm script of its own for the whole: each is busy with several drills at once.
-      { test: { name: 'samples', include: ['test/samples/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 120_000, ...BUSY } },
+      { test: { name: 'samples', include: ['test/samples/**/*.test.ts'], ...BUSY } },
       {
         test: {
           // Next to busy ones these would measure something else. Each waits most of the time, so two do not.
-          name: 'alone', include: ['test/alone/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000,
+          name: 'alone', include: ['test/alone/**/*.test.ts'],
           ...PLAIN, maxWorkers: 2, sequence: { groupOrder: 2 },
         },
       },
       // Whether the AWS lab is like AWS; tests of what runs on it are among the busy ones. As with all whose name begins with b, by name only.
-      { test: { name: 'by-name', include: ['test/lab/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000, ...BUSY, sequence: { groupOrder: 3 } } },
+      { test: { name: 'by-name', include: ['test/lab/**/*.test.ts'], ...BUSY, sequence: { groupOrder: 3 } } },
       // Keeps both cores of a small machine busy for a minute and a half, to find out whether benches still run to their end.
-      { test: { name: 'benches', include: ['test/benches/**/*.test.ts'], testTimeout: 300_000, ...PLAIN, sequence: { groupOrder: 5 } } },
+      { test: { name: 'benches', include: ['test/benches/**/*.test.ts'], ...PLAIN, sequence: { groupOrder: 5 } } },
       {
         test: {
-          name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000,
+          name: 'browser', include: ['test/browser/**/*.test.ts'],
           ...PLAIN, fileParallelism: false, sequence: { groupOrder: 4 },
         },
       },

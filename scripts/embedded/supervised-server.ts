@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { open, mkdir, readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -62,13 +63,21 @@ exit "$code"
 `;
 
 /** The dev server answers in under a second; a loaded machine gets longer. */
-const READY_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 60_000;
+
+/** Resolves where something listens. A gRPC channel that comes too early waits a second before it tries again. */
+async function knock(address: string): Promise<void> {
+  const { hostname, port } = new URL(`tcp://${address}`);
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect').finally(() => socket.destroy());
+}
 
 /** Starts a Temporal server, as {@link superviseProgram} does. */
 export async function startSupervised(command: readonly string[], { address, logFile, variables, metadata = {}, isReady }: SupervisedOptions): Promise<SupervisedServer> {
   return superviseProgram(command, {
     name: `the Temporal server at ${address}`, logFile, ...(variables && { variables }),
     ask: async () => {
+      await knock(address);
       const connection = await Connection.connect({ address, metadata, connectTimeout: 2_000 });
       await isReady(connection).finally(() => connection.close());
     },
@@ -78,7 +87,7 @@ export async function startSupervised(command: readonly string[], { address, log
 /**
  * Starts a server program and waits until it answers.
  *
- * @throws Error with the server's last lines when it ends early or does not answer within 30 seconds
+ * @throws Error with the server's last lines when it ends early or does not answer within a minute
  */
 export async function superviseProgram(command: readonly string[], { name, logFile, variables, ask }: SupervisedProgram): Promise<SupervisedServer> {
   await mkdir(dirname(logFile), { recursive: true });

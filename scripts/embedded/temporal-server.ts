@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, WorkflowNotFoundError, type Connection } from '@temporalio/client';
 import { freeLoopbackPort, requireFreeLoopbackPort } from './free-port.ts';
 import { startSupervised, type SupervisedServer } from './supervised-server.ts';
 
@@ -52,7 +53,7 @@ const ENDING_MS = 3_500;
 /**
  * Starts a Temporal dev server on the loopback interface and waits until it answers.
  *
- * @throws Error with the server's last lines when it ends early or does not answer within 30 seconds
+ * @throws Error with the server's last lines when it ends early or does not answer within a minute
  */
 export async function startTemporalServer(options: StartTemporalServerOptions): Promise<TemporalServer> {
   for (let [ports, ends] = [1, 0]; ;) {
@@ -81,10 +82,17 @@ async function startOnce(options: StartTemporalServerOptions): Promise<TemporalS
   const server = await startSupervised([options.cliPath, ...serverArguments(options, port, uiPort)], {
     address, logFile: options.logFile,
     variables: Object.fromEntries(Object.entries(COLLECTOR).map(([name, value]) => [name, process.env[name] ?? value])),
-    // The port opens before the namespace is there.
-    isReady: (connection) => connection.workflowService.describeNamespace({ namespace: 'default' }),
+    isReady,
   });
   return { address, uiAddress: uiPort === undefined ? undefined : `http://127.0.0.1:${uiPort}`, ...server };
+}
+
+/** The port opens before the namespace is there, and that is described before all parts of the server know it. */
+async function isReady(connection: Connection): Promise<void> {
+  await connection.workflowService.describeNamespace({ namespace: 'default' });
+  await new Client({ connection }).workflow.getHandle('asked for to see whether the server is ready').describe().catch((error: unknown) => {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  });
 }
 
 function serverArguments(options: StartTemporalServerOptions, port: number, uiPort: number | undefined): string[] {

@@ -27,11 +27,11 @@ beforeAll(async () => {
   point = await backUp(source, 'b1');
   await source.server.withClient('postgres', (client) => client.query('CREATE TABLE after_the_backup (a int)'));
   await archiveNow(source);
-}, 180_000);
+});
 
 const destroy = (drillsDirectory = source.drillsDirectory) => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory, productionPaths: productionPaths(source) });
-afterEach(async () => { await destroy(); }, 60_000);
-afterAll(() => source.server.stop(), 60_000);
+afterEach(async () => { await destroy(); });
+afterAll(() => source.server.stop());
 
 /** Knocks at a PostgreSQL socket as a stranger of this host: the code of the first answer, or why there was none. */
 async function knock(socket: string, user: string): Promise<string> {
@@ -71,7 +71,7 @@ it('nobody else of this host gets to the copy: not through its directories, and 
   process.kill(Number(readFileSync(join(paths.data, 'postmaster.pid'), 'utf8').split('\n')[0]), 'SIGHUP');
   for (let tries = 0; tries < 50 && (await knock(socket, 'app')) !== 'asks 10'; tries += 1) await sleep(100);
   expect(await knock(socket, 'app')).toBe('asks 10');
-}, 120_000);
+});
 
 describe('copying spares its host', () => {
   /** The process that copies, by what it carries in its environment. */
@@ -93,7 +93,7 @@ describe('copying spares its host', () => {
     expect(nice).toBe(10);
     // The first megabyte of each thread flows at once.
     expect((performance.now() - began) / 1000).toBeGreaterThan((bytes - 8 * 2 ** 20) / bytesPerSecond);
-  }, 120_000);
+  });
 
   it('stops before the file system is full, also when others fill it meanwhile, and leaves the reserve', async ({ skip }) => {
     if (!isRoot) return skip('only root can mount a small file system');
@@ -123,5 +123,5 @@ describe('copying spares its host', () => {
       await promisify(execFile)('umount', ['-l', small]);
       rmSync(small, { recursive: true });
     }
-  }, 120_000);
+  });
 });

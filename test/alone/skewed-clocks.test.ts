@@ -21,11 +21,11 @@ function backedUp(start: (environment: Environment) => Promise<MeasuredSource>, 
     source = await start(environment);
     await takeBackup(source);
     await afterBackup?.(source, environment);
-  }, 180_000);
+  });
   afterAll(async () => {
     await source?.stop();
     await rm(directory, { recursive: true, force: true });
-  }, 60_000);
+  });
   return () => source;
 }
 

@@ -26,15 +26,15 @@ beforeAll(async () => {
   demo = await startDemoEnvironment({ scale: 0.01, seed: 11, writersPerSecond: 20, log: () => undefined });
   await demo.client.workflow.execute('backup', { workflowId: `backup/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{}] });
   ui = new WebUi(await openPage(browser, { viewport: { width: 1400, height: 1000 } }), demo.server.uiAddress ?? '');
-}, 180_000);
+});
 afterAll(async () => {
   await browser?.close();
   await demo?.stop();
-}, 60_000);
+});
 
 /** Reads the current details until they say something; the web UI shows them as they were when the page was opened. */
 async function detailsShow(run: RunAddress, what: RegExp): Promise<void> {
-  await expect.poll(() => ui.currentDetails(run), { timeout: 40_000, interval: 500 }).toMatch(what);
+  await expect.poll(() => ui.currentDetails(run), { interval: 500 }).toMatch(what);
 }
 
 /** How a run ended that did not succeed. */
@@ -74,7 +74,7 @@ describe('a person with nothing but the web UI', () => {
     const run = await startDrill(demo, 'two');
     await waitAtGate(run.handle);
     await ui.sendSignal(run.address, 'approve');
-    await expect.poll(async () => (await run.handle.fetchHistory()).events?.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'identifyDecision').length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(async () => (await run.handle.fetchHistory()).events?.filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'identifyDecision').length).toBe(1);
     expect((await progressOf(run.handle)).refused).toEqual([]);
     await ui.sendSignal(run.address, 'approve');
     await detailsShow(run.address, /Waiting at gate start[^]*refused: approve at .*an unnamed person has already decided/);
@@ -87,12 +87,12 @@ describe('a person with nothing but the web UI', () => {
     await ui.sendSignal(run.address, 'pause');
     await detailsShow(run.address, /dr-test on anyone: [^]*\(paused\)/);
     await ui.sendSignal(run.address, 'approve');
-    await expect.poll(async () => (await progressOf(run.handle)).phase, { timeout: 30_000 }).toMatch(/^paused before/);
+    await expect.poll(async () => (await progressOf(run.handle)).phase).toMatch(/^paused before/);
     // It stays there.
     await sleep(2_000);
     expect((await progressOf(run.handle)).phase).toMatch(/^paused before/);
     await ui.sendSignal(run.address, 'resume');
-    await expect.poll(async () => (await progressOf(run.handle)).paused, { timeout: 30_000 }).toBe(false);
+    await expect.poll(async () => (await progressOf(run.handle)).paused).toBe(false);
     await ui.sendSignal(run.address, 'abort');
     expect(await failureOf(run)).toMatch(/abort/i);
     await awaitGuardian(demo.client, { workflowId: run.handle.workflowId, firstExecutionRunId: run.address.runId });
@@ -109,7 +109,7 @@ describe('a person with nothing but the web UI', () => {
     await ui.sendSignal(run.address, 'reject');
     expect(await failureOf(run)).toBe('gate "start" was rejected by an unnamed person');
     await ui.open(run.address);
-    await expect.poll(() => ui.text(), { timeout: 20_000 }).toMatch(/Failed[^]*was rejected by an unnamed person/);
+    await expect.poll(() => ui.text()).toMatch(/Failed[^]*was rejected by an unnamed person/);
   });
 });
 

@@ -39,7 +39,7 @@ beforeAll(async () => {
     await client.query('CREATE TABLE later_still AS SELECT 1 AS n');
     await archiveUpToNow(client, source.layout.wal);
   });
-}, 120_000);
+});
 afterAll(() => source.server.stop());
 afterEach(destroy);
 
@@ -64,4 +64,4 @@ it.each([
   expect(recovered.endLsn).toBe(wal.endLsn);
   const { rows } = await withDrillClient(drill, 'postgres', (client) => client.query<{ name: string }>(`SELECT relname AS name FROM pg_class WHERE relname ~ '^(later|of_child)' ORDER BY 1`));
   expect(rows.map(({ name }) => name)).toEqual(['later', 'later_still']);
-}, 60_000);
+});

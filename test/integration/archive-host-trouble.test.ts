@@ -33,7 +33,7 @@ beforeAll(async () => {
     for (let i = 0; i < 6; i += 1) await client.query(`INSERT INTO events SELECT repeat(md5(i::text), 30) FROM generate_series(1, 18000) i`);
   });
   await archiveNow(source);
-}, 120_000);
+});
 afterAll(() => source.server.stop());
 
 describe('a file system that replay fills', () => {
@@ -71,7 +71,7 @@ describe('a file system that replay fills', () => {
       expect(free(), 'stopped in time').toBeGreaterThan(0);
     });
     if (!mounted) return skip('this host does not let root mount a tmpfs');
-  }, 120_000);
+  });
 
   it('is not called an unsound backup when it is full already', async ({ skip }) => {
     if (!isRoot) return skip('only root can mount a small file system');
@@ -81,7 +81,7 @@ describe('a file system that replay fills', () => {
       expect(readFileSync(drillPaths(drill.directory).logFile, 'utf8')).toMatch(/No space left on device/);
     });
     if (!mounted) return skip('this host does not let root mount a tmpfs');
-  }, 120_000);
+  });
 
   it('is refused beforehand, with WAL counted once where it is linked, and else twice', async () => {
     const walBytes = 2 ** 40;
@@ -112,7 +112,7 @@ describe('a server that ends', () => {
     const error = await end(drill);
     expect(error).toMatchObject({ type });
     expect(classify(error)).toMatchObject({ type: failureType });
-  }, 60_000);
+  });
 
   it('since the restored control file is broken, is a finding', async () => {
     const { drill } = await drillOf(source, point);
@@ -123,7 +123,7 @@ describe('a server that ends', () => {
     const error = await end(drill);
     expect(error).toMatchObject({ type: 'RECOVERY_FAILED' });
     expect(classify(error)).toMatchObject({ type: 'RECOVERY_FAILED' });
-  }, 60_000);
+  });
 
   it.each([
     ['since the kernel killed the process that replays, is no finding', 'SIGKILL', 'SERVER_KILLED'],
@@ -143,7 +143,7 @@ describe('a server that ends', () => {
     });
     if (startup === undefined) throw new Error('no process replays');
     process.kill(startup, signal);
-    expect(await untilGone([server], 20_000)).toEqual([]);
+    expect(await untilGone([server], 60_000)).toEqual([]);
     expect(await explainEnd(drill, 0)).toMatchObject({ type });
-  }, 60_000);
+  });
 });

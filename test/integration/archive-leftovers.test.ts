@@ -83,7 +83,7 @@ describe('processes of a drill', () => {
   beforeAll(async () => {
     source = await startArchivedSource();
     point = await backUp(source, 'b1');
-  }, 120_000);
+  });
   const destroy = () => destroyDrill({ ...OWNER, drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) });
   afterEach(async () => {
     await people?.end();
@@ -112,7 +112,7 @@ describe('processes of a drill', () => {
     // A child that is stopped does not notice that its server is gone.
     for (const { pid } of orphans) sendSignal(pid, 'SIGSTOP');
     sendSignal(server.pid, 'SIGKILL');
-    expect(await untilGone([server], 10_000)).toEqual([]);
+    expect(await untilGone([server], 60_000)).toEqual([]);
     expect(orphans.length).toBeGreaterThan(2);
     return { drill, orphans };
   };
@@ -125,7 +125,7 @@ describe('processes of a drill', () => {
     expect(await untilGone(orphans, 0)).toEqual([]);
     expect(await isAlive(person)).toBe(true);
     expect(await proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory })).toMatchObject({ absent: true, findings: [] });
-  }, 60_000);
+  });
 
   it('are ended before its directory is made anew, and a person\'s is not', async () => {
     const { drill, orphans } = await orphaned();
@@ -133,7 +133,7 @@ describe('processes of a drill', () => {
     await drillOf(source, point);
     expect(await untilGone(orphans, 0)).toEqual([]);
     expect(await isAlive(person)).toBe(true);
-  }, 60_000);
+  });
 });
 
 describe('the sweep of abandoned places', () => {
@@ -192,7 +192,7 @@ describe('the sweep of abandoned places', () => {
     expect(found.filter(({ isAbandoned }) => isAbandoned).map(({ place }) => place).toSorted()).toEqual([made[3], made[4]]);
     expect(unseen.toSorted()).toEqual([made[0], made[1]]);
     expect(stuck[made[3] as string]).toMatch(/does not carry the marker/);
-  }, 60_000);
+  });
 
   it('stops, however far it has come, when the run of a place is begun anew, and leaves to that run what it makes', async () => {
     const call: DrillPlaceCall = { database: 'shop', fence: 7, owner };
@@ -231,5 +231,5 @@ describe('the sweep of abandoned places', () => {
     // Before the round, before each tree, before the marker, before the place itself.
     expect(last).toEqual({ looks: 5, removed: [`directory ${drill}`] });
     expect(existsSync(place.directory)).toBe(false);
-  }, 60_000);
+  });
 });

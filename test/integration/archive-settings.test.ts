@@ -41,7 +41,7 @@ beforeAll(async () => {
   source = await restartWith(source, { max_connections: 35 });
   await insert(2);
   await archiveNow(source);
-}, 120_000);
+});
 afterEach(() => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) }));
 afterAll(() => source.server.stop());
 
@@ -53,7 +53,7 @@ test('settings that the source raised after the backup are raised in the drill, 
   expect(await count(drill)).toBe(15);
   await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
   expect(await count(drill)).toBe(17);
-}, 120_000);
+});
 
 test('temporary files of a session cannot take what is to stay free', async () => {
   const { drill, wal } = await drillOf(source, point);
@@ -66,7 +66,7 @@ test('temporary files of a session cannot take what is to stay free', async () =
   const chosen = await drillOf(source, point, { settings: { temp_file_limit: '5MB' } });
   await recoverToEnd({ drill: chosen.drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
   await expect(withDrillClient(drill, 'postgres', (client) => client.query('SELECT count(*) FROM (SELECT repeat(n::text, 50) FROM generate_series(1, 200000) AS n ORDER BY 1) AS sorted'))).rejects.toMatchObject({ code: '53400' });
-}, 120_000);
+});
 
 test('a setting that is too low ends recovery with PostgreSQL\'s own sentence, also where it only pauses, and is no finding', async () => {
   const { drill, wal } = await unraised();
@@ -77,13 +77,13 @@ test('a setting that is too low ends recovery with PostgreSQL\'s own sentence, a
   expect(classify(error)).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true });
   // At its next start the server ends at once instead.
   await expect(recoverToEnd(end)).rejects.toMatchObject(tooLow);
-}, 60_000);
+});
 
 test('the pause for a setting that is too low is not taken for the target', async () => {
   const { drill } = await unraised();
   await recoverToLsnAndPause({ drill, lsn: beforeChange, timeline: 1 });
   await expect(recoverToLsnAndPause({ drill, lsn: afterChange, timeline: 1 })).rejects.toMatchObject({ type: 'UNFIT_HOST', message: expect.stringContaining('max_connections = 30') as unknown });
-}, 60_000);
+});
 
 test('a copy that waits though it had to go on, or was promoted though it had to wait, is final and no finding', async () => {
   const { drill } = await drillOf(source, point);
@@ -94,4 +94,4 @@ test('a copy that waits though it had to go on, or was promoted though it had to
   await withDrillClient(drill, 'postgres', (client) => client.query('SELECT pg_promote()'));
   await expect(waitForServer({ drill, started: await started(drill), then: 'pause' })).rejects.toMatchObject({ type: 'COPY_MOVED_ON', message: expect.stringContaining('promoted') as unknown });
   await expect(recoverToLsnAndPause({ drill, lsn: beforeChange, timeline: 1 })).rejects.toMatchObject({ type: 'COPY_MOVED_ON' });
-}, 60_000);
+});

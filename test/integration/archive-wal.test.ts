@@ -282,5 +282,5 @@ describe.skipIf(waldump === '')('PostgreSQL 15', () => {
     } finally {
       await server.stop('immediate');
     }
-  }, 60_000);
+  });
 });

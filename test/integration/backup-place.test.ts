@@ -13,6 +13,7 @@ import { createBackupActivities } from '../../activities/backup/create-backup-ac
 import { sweepAbandonedBackups } from '../../activities/backup/sweep-incoming.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import { describedBackup } from '../support/described-backup.ts';
+import { PATIENT } from '../support/patience.ts';
 import { startCluster } from '../support/postgres.ts';
 
 const FILES = 3_000;
@@ -75,7 +76,7 @@ test('a removal that was cut off is found by the proof of absence, and finished 
   } finally {
     await server.stop();
   }
-}, 60_000);
+});
 
 test('a place whose run was begun anew while a sweep looked at it keeps its name and its files', async () => {
   const states = ['COMPLETED', 'RUNNING'];
@@ -127,7 +128,7 @@ test('an attempt that slept while it read the manifest writes none: a successor 
     vi.useRealTimers();
     await server.stop();
   }
-}, 60_000);
+});
 
 test('a cluster without a database "postgres" gets a manifest: it is asked through the one that is configured', async () => {
   const server = await startCluster({ logical: true });
@@ -143,7 +144,7 @@ test('a cluster without a database "postgres" gets a manifest: it is asked throu
   } finally {
     await server.stop();
   }
-}, 60_000);
+});
 
 test('what the configuration allows a manifest to keep others waiting is what they wait', async () => {
   const server = await startCluster({ logical: true });
@@ -162,7 +163,7 @@ test('what the configuration allows a manifest to keep others waiting is what th
     const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection, provider: { kind: 'archive', repository: root, walDirectory: root }, manifest: { maxBlocking: '300ms' } } } });
     const activities = createBackupActivities({ configuration, resolvePassword: () => Promise.resolve(undefined) });
     const taken = new MockActivityEnvironment({ startToCloseTimeoutMs: DAY_MS }).run((input: { backup: BackupRef }) => activities.takeManifest(input), { backup: { ...call, id: 'b1', part: 'attempt-1' } });
-    await vi.waitFor(async () => expect((await run(`SELECT FROM pg_locks WHERE relation = 'items'::regclass AND granted`)).rowCount).toBe(1), { timeout: 10_000, interval: 50 });
+    await vi.waitFor(async () => expect((await run(`SELECT FROM pg_locks WHERE relation = 'items'::regclass AND granted`)).rowCount).toBe(1), { ...PATIENT, interval: 50 });
     const started = performance.now();
     await run('ALTER TABLE items ADD COLUMN more int');
     expect(performance.now() - started).toBeLessThan(300 + 1_000 + 4_000);
@@ -170,4 +171,4 @@ test('what the configuration allows a manifest to keep others waiting is what th
   } finally {
     await server.stop();
   }
-}, 60_000);
+});

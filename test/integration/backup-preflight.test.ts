@@ -16,6 +16,7 @@ import { examineBackups } from '../../scripts/cli/doctor-backups.ts';
 import { Findings } from '../../scripts/cli/doctor-finding.ts';
 import { examineSource } from '../../scripts/cli/doctor-source.ts';
 import { type ArchivedSource, startArchivedSource } from '../support/archived-source.ts';
+import { PATIENT } from '../support/patience.ts';
 import { createPrivateDirectory, runAs, startCluster, type Server } from '../support/postgres.ts';
 import { archiveUpToNow, closeSegment } from '../support/wal-segments.ts';
 
@@ -30,7 +31,7 @@ let number = 0;
 beforeAll(async () => {
   source = await startArchivedSource();
   root = createPrivateDirectory('preflight');
-}, 60_000);
+});
 afterAll(() => source.server.stop());
 beforeEach(() => {
   number += 1;
@@ -75,7 +76,7 @@ describe('what would not be archived is not backed up', () => {
     } finally {
       await server.stop();
     }
-  }, 60_000);
+  });
 
   test('but for what something else brings to the archive, as pg_receivewal does', async () => {
     const server = await startCluster({ logical: true });
@@ -114,7 +115,7 @@ describe('what would not be archived is not backed up', () => {
     } finally {
       await server.stop();
     }
-  }, 90_000);
+  });
 
   test('nor does what the archiver brought before its command was emptied show that anything else does', async () => {
     const server = await startCluster({ logical: true, settings: { archive_mode: 'on' } });
@@ -124,13 +125,13 @@ describe('what would not be archived is not backed up', () => {
     const command = (text: string) => server.withClient('postgres', async (client) => {
       await client.query(`ALTER SYSTEM SET archive_command = '${text}'`);
       await client.query('SELECT pg_reload_conf()');
-      await vi.waitFor(async () => expect((await client.query('SHOW archive_command')).rows).toEqual([{ archive_command: text }]));
+      await vi.waitFor(async () => expect((await client.query('SHOW archive_command')).rows).toEqual([{ archive_command: text }]), PATIENT);
     });
     try {
       await command(`cp %p ${walDirectory}/%f`);
       await server.withClient('postgres', async (client) => {
         await archiveUpToNow(client, walDirectory);
-        await vi.waitFor(async () => expect((await client.query('SELECT last_archived_wal FROM pg_stat_archiver')).rows).toEqual([{ last_archived_wal: readdirSync(walDirectory)[0] }]), 10_000);
+        await vi.waitFor(async () => expect((await client.query('SELECT last_archived_wal FROM pg_stat_archiver')).rows).toEqual([{ last_archived_wal: readdirSync(walDirectory)[0] }]), PATIENT);
       });
       expect(await plan({ server, walDirectory })).toEqual(PASSES);
       await command('');
@@ -146,7 +147,7 @@ describe('what would not be archived is not backed up', () => {
     } finally {
       await server.stop();
     }
-  }, 60_000);
+  });
 
   test('nothing of its WAL is where the configuration says, though it was archived', async () => {
     await source.server.withClient('postgres', (client) => archiveUpToNow(client, source.layout.wal));
@@ -155,7 +156,7 @@ describe('what would not be archived is not backed up', () => {
     mkdirSync(empty);
     for (const copiesFiles of [true, false]) {
       // The source says a moment later that it has archived something.
-      await vi.waitFor(() => expect(plan({ walDirectory: empty }, copiesFiles)).rejects.toMatchObject(refused(/^WAL archive: .*\/empty does not hold [0-9A-F]{24}, which the source archived last; it holds nothing of a WAL archive; correct provider\.walDirectory .*, SELECT pg_switch_wal\(\) and start again$/)), 10_000);
+      await vi.waitFor(() => expect(plan({ walDirectory: empty }, copiesFiles)).rejects.toMatchObject(refused(/^WAL archive: .*\/empty does not hold [0-9A-F]{24}, which the source archived last; it holds nothing of a WAL archive; correct provider\.walDirectory .*, SELECT pg_switch_wal\(\) and start again$/)), PATIENT);
     }
     await expect(plan({ walDirectory: join(empty, 'not-there') })).rejects.toMatchObject(refused(/^WAL archive: ENOENT.*provider\.walDirectory$/));
   });
@@ -188,14 +189,14 @@ describe('what would not be archived is not backed up', () => {
       expect(await closeSegment(client)).toBe(next);
     });
     const failing = tried(new RegExp(`^archiver: the last attempt failed, on ${next} \\(\\d+ failures so far\\); look for archive_command in the source's log`));
-    await vi.waitFor(() => expect(plan()).rejects.toMatchObject(failing), { timeout: 50_000 });
+    await vi.waitFor(() => expect(plan()).rejects.toMatchObject(failing), PATIENT);
     const planned = plan();
     await sleep(1_000);
     rmSync(inTheWay);
     // So that it looks again at once.
     await execute('SELECT pg_reload_conf()');
     expect(await planned).toEqual(PASSES);
-  }, 90_000);
+  });
 });
 
 describe('a repository in which nothing can be made is refused before anything is copied, and called a problem by the doctor', () => {

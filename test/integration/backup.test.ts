@@ -17,6 +17,7 @@ import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/e
 import { startWorkerProcess } from '../faults/worker-process.ts';
 import { awaitGuardian } from '../support/await-guardian.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
+import { PATIENT } from '../support/patience.ts';
 import { withClient } from '../support/user-clients.ts';
 
 let demo: DemoEnvironment;
@@ -30,8 +31,8 @@ beforeAll(async () => {
     configuration.databases['there'] = { ...configuration.databases['shop'], host: 'elsewhere' };
   });
   backupId = (await takeBackup(demo)).id;
-}, 120_000);
-afterAll(() => demo.stop(), 60_000);
+});
+afterAll(() => demo.stop());
 
 const layout = () => archiveLayout({ root: demo.repository });
 const published = (name: string) => join(layout().backups, backupId, name);
@@ -121,7 +122,7 @@ it('a source whose data directory is not what lies at its path here is refused b
   } finally {
     await writeFile(file, text);
   }
-}, 60_000);
+});
 
 it('a host that the configuration names is the one that plans and works, whichever others there are', async () => {
   const handle = await demo.client.workflow.start('manifest', { workflowId: `manifest/there/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ database: 'there' }] });
@@ -133,7 +134,7 @@ it('a host that the configuration names is the one that plans and works, whichev
   } finally {
     await elsewhere.signal('SIGTERM');
   }
-}, 60_000);
+});
 
 it('a manifest that gives up does not cost the backup: it is published without one, and says why', async () => {
   const { id, manifest, evidence } = await takeBackup(demo, 'hurried');
@@ -143,14 +144,14 @@ it('a manifest that gives up does not cost the backup: it is published without o
   expect(outcome).toBe('succeeded');
   expect(notVerified).toContainEqual(expect.stringMatching(/^no exact manifest: the reading held back vacuum for \d+ ms, the limit is 20/));
   expect(steps.map((step) => [step.name, step.outcome])).toContainEqual(['manifest', 'failed']);
-}, 60_000);
+});
 
 describe('a backup that is given up half way', () => {
   beforeAll(() => reconfigure((configuration) => {
     // Slow enough to be struck; and a host is given up soon.
     configuration.drills['copyBytesPerSecond'] = '1MB';
     configuration.lease = { hostLoss: '4s' };
-  }), 60_000);
+  }));
 
   type Handle = WorkflowHandleWithFirstExecutionRunId;
   const ownerOf = ({ workflowId, firstExecutionRunId }: Handle) => ({ workflowId, firstExecutionRunId });
@@ -184,8 +185,8 @@ describe('a backup that is given up half way', () => {
 
   async function until(met: () => Promise<boolean>, instead: () => Promise<string> = () => Promise.resolve('no')): Promise<void> {
     // A task that a killed worker took with it comes back after a minute.
-    for (const end = Date.now() + 90_000; Date.now() < end; await sleep(100)) if (await met()) return;
-    throw new Error(`did not come within 90 s: ${await instead()}`);
+    for (const end = Date.now() + PATIENT.timeout; Date.now() < end; await sleep(100)) if (await met()) return;
+    throw new Error(`did not come: ${await instead()}`);
   }
 
   it('by a stalled worker: its session at the source is ended, and only then is absence proven', async () => {
@@ -203,7 +204,7 @@ describe('a backup that is given up half way', () => {
     } finally {
       process.kill(stalled, 'SIGKILL');
     }
-  }, 180_000);
+  });
 
   it('while its source is silent: closing its place tells that it is alive', async () => {
     const handle = await startSlowBackup();
@@ -220,7 +221,7 @@ describe('a backup that is given up half way', () => {
       process.kill(demo.production.pid, 'SIGCONT');
     }
     expect((await guardianOf(handle).result() as Settlement).teardown.provenAbsent).toBe(true);
-  }, 180_000);
+  });
 
   it('by a lost host: its worker removes it when it is back', async () => {
     const handle = await startSlowBackup();
@@ -237,7 +238,7 @@ describe('a backup that is given up half way', () => {
     } finally {
       await elsewhere.signal('SIGKILL');
     }
-  }, 240_000);
+  });
 
   it('a living one is left alone by a worker that starts', async () => {
     // However long it takes to start: a host that is given up meanwhile would end the backup.
@@ -252,5 +253,5 @@ describe('a backup that is given up half way', () => {
     await handle.cancel();
     await guardianOf(handle).result();
     expect(await readdir(layout().incoming)).toEqual([]);
-  }, 180_000);
+  });
 });

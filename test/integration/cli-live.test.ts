@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
+import { PATIENT } from '../support/patience.ts';
 
 let demo: DemoEnvironment;
 let environment: NodeJS.ProcessEnv;
@@ -18,8 +19,8 @@ beforeAll(async () => {
   environment = { ...process.env, PATH: `${programs}${delimiter}${process.env['PATH'] ?? ''}`, TEMPORAL_ADDRESS: demo.server.address, RUNBOOKS_CONFIG: demo.configurationFile, NO_COLOR: '1' };
   const backup = await runbook('start', 'backup', '--wait');
   if (backup.code !== 0) throw new Error(backup.out);
-}, 180_000);
-afterAll(() => demo.stop(), 60_000);
+});
+afterAll(() => demo.stop());
 
 interface Ended { code: number | null; out: string }
 
@@ -34,7 +35,7 @@ function begin(program: string, args: string[]): { child: ChildProcess; ended: P
 const runbook = (...args: string[]) => begin('runbook', args).ended;
 
 async function until(what: string, look: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 60_000; Date.now() < end; await sleep(100)) if (await look()) return;
+  for (const end = Date.now() + PATIENT.timeout; Date.now() < end; await sleep(100)) if (await look()) return;
   throw new Error(`never: ${what}`);
 }
 const idIn = (text: string): string => /dr-test\/shop\/[\w:.-]+/.exec(text)?.[0] ?? '';
@@ -69,7 +70,7 @@ it('start prints how to approve and the link; approve lets it go on; --wait ends
   expect(report.out).toMatch(/approve by anna/);
   const runs = await runbook('runs', '--json');
   expect(JSON.parse(runs.out)).toEqual(expect.arrayContaining([expect.objectContaining({ workflowId: id, outcome: 'succeeded' })]));
-}, 120_000);
+});
 
 it('pause holds a run before its next step, resume lets it go on, reject ends it as rejected with exit code 1', async () => {
   const started = await runbook('start', 'dr-test');
@@ -95,7 +96,7 @@ it('pause holds a run before its next step, resume lets it go on, reject ends it
   const watched = await runbook('watch', other);
   expect(watched.code).toBe(1);
   expect(watched.out).toMatch(/rejected/);
-}, 180_000);
+});
 
 it('abort in the middle undoes what was done, and says so', async () => {
   const id = idIn((await runbook('start', 'dr-test')).out);
@@ -107,7 +108,7 @@ it('abort in the middle undoes what was done, and says so', async () => {
   expect(code).toBe(1);
   expect(out).toMatch(/aborted/);
   expect(await readdir(join(demo.root, 'drills'))).toEqual([]);
-}, 120_000);
+});
 
 it('works as extensions of the Temporal CLI, and from it alone with a signal', async () => {
   const extension = await begin(temporal, ['workflow', 'start', 'dr-test', '--address', demo.server.address]).ended;
@@ -127,7 +128,7 @@ it('works as extensions of the Temporal CLI, and from it alone with a signal', a
   expect(await begin(temporal, ['workflow', 'execute', '--type', 'dr-test', '--task-queue', 'runbooks', '--workflow-id', 'strange', ...strange]).ended).toMatchObject({ code: 1, out: expect.stringContaining('the input of dr-test cannot be read: its encoding is "json/protobuf"') as string });
   await runbook('abort', 'any-id');
   expect((await runbook('watch', 'any-id')).code).toBe(1);
-}, 180_000);
+});
 
 it('ends with 2 for wrong use, 3 when nothing answers, 1 when doctor finds something', async () => {
   expect((await runbook('start', 'dr-test', '--database', 'nope', '--wait')).out).toMatch(/no database "nope"/);
@@ -146,4 +147,4 @@ it('ends with 2 for wrong use, 3 when nothing answers, 1 when doctor finds somet
   const doctor = await runbook('doctor', '--config', broken);
   expect(doctor.code).toBe(1);
   expect(doctor.out).toMatch(/127\.0\.0\.1:1|ECONNREFUSED/);
-}, 60_000);
+});

@@ -27,7 +27,7 @@ beforeAll(async () => {
   const RUNBOOKS_CONFIG = join(root, 'runbooks.yaml');
   await writeFile(RUNBOOKS_CONFIG, 'version: 1\ndrills: { directory: ./drills }\ndatabases:\n  shop:\n    connection: { host: 127.0.0.1, port: 1 }\n    provider: { kind: archive, repository: ./none, walDirectory: ./none }\n');
   environment = { ...process.env, RUNBOOKS_CONFIG, NO_COLOR: '1' };
-}, 60_000);
+});
 afterAll(async () => {
   await connection.close();
   await server.stop();
@@ -136,7 +136,7 @@ describe('with a worker', () => {
       if ((raw.pendingWorkflowTask?.attempt ?? 0) > 1) break;
       if (Date.now() > end) throw new Error('the worker never came');
     }
-  }, 90_000);
+  });
   afterAll(() => new Promise((resolve) => { worker.once('close', resolve); worker.kill('SIGTERM'); }));
 
   it('that cannot carry a run on, its failure is shown, and nobody is sent to start another', async () => {

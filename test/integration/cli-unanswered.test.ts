@@ -46,7 +46,7 @@ it('the signal names the plan that the command named, and so counts for no other
   expect(await decisions()).toMatchObject([{ by: 'anna', counted: false, planSeen: 'given', reason: expect.stringContaining('the plan that was seen (000000000000) is not the plan') as string }]);
   await run.handle.terminate();
   await again.stop();
-}, 90_000);
+});
 
 it('where a worker told the plan and came to no answer, the signal is bound to that plan, and is none for what is signed', async () => {
   const worker = await environment.startWorker({ identifyUpdate: () => Context.current().cancelled });
@@ -55,4 +55,4 @@ it('where a worker told the plan and came to no answer, the signal is bound to t
   expect(signalIn(await said(run, { sign: key }))).toBeUndefined();
   await run.handle.terminate();
   await worker.stop();
-}, 90_000);
+});

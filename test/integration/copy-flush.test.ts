@@ -103,4 +103,4 @@ it('goes on for the backup and its WAL while the server recovers, which does not
   expect(await flushing()).toEqual(begun);
   await destroyDrill(place);
   expect(await flushing()).toEqual([]);
-}, 60_000);
+});

@@ -10,7 +10,7 @@ import { namesOf, OTHER_PLACE, snapshotRef, snapshotsOf, startSnapshotLab, stran
 /** What taking snapshots does to RDS, whatever becomes of a call, and what it never does. */
 const GIB = 2 ** 30;
 let at: SnapshotLab;
-beforeAll(async () => { at = await startSnapshotLab(); }, 120_000);
+beforeAll(async () => { at = await startSnapshotLab(); });
 afterAll(() => at.lab.stop());
 beforeEach(async () => {
   await at.lab.control.clearFaults();
@@ -49,7 +49,7 @@ describe('a snapshot', () => {
     expect(await close(snapshot)).toEqual({ destroyed: [] });
     expect(await left(snapshot)).toEqual([]);
     expect(await namesOf(at.here)).toContain(first.id);
-  }, 60_000);
+  });
 
   it.each(['CreateDBSnapshot', 'AddTagsToResource', 'CopyDBSnapshot', 'DeleteDBSnapshot', 'ModifyDBSnapshotAttribute'])('is made, copied and removed once though the reply to %s was lost', async (action) => {
     const snapshot = snapshotRef();
@@ -61,7 +61,7 @@ describe('a snapshot', () => {
     expect([await left(snapshot), (await at.lab.control.faults()).map(({ struck }) => struck)]).toEqual([[], [1]]);
     expect([(await namesOf(at.here)).filter((id) => id === of.id), await namesOf(at.account)]).toEqual([[of.id], []]);
     expect(await sharedWith(of.id)).toEqual([]);
-  }, 60_000);
+  });
 
   it('waits until the instance can be snapshotted, and out throttling, errors and reads that are old', async () => {
     await at.lab.control.durations({ backUp: 6_000 });
@@ -76,7 +76,7 @@ describe('a snapshot', () => {
     await at.lab.control.clearFaults();
     await close(snapshot);
     expect(await namesOf(at.here)).toContain('of-others');
-  }, 60_000);
+  });
 
   it('is removed though it is still being made; and what a stalled attempt makes after that is found', async () => {
     const snapshot = snapshotRef();
@@ -90,7 +90,7 @@ describe('a snapshot', () => {
     await at.run('takeSnapshot', { snapshot });
     expect(await left(snapshot)).toHaveLength(1);
     await close(snapshot);
-  }, 60_000);
+  });
 
   it('does not stay where it is not what was asked for', async () => {
     const snapshot = snapshotRef();
@@ -99,7 +99,7 @@ describe('a snapshot', () => {
     expect(found).toMatchObject({ isFinished: false });
     expect(found.checks.filter(({ outcome }) => outcome === 'failed').map(({ name }) => name)).toEqual([`size in ${at.lab.region}`]);
     expect(await close(snapshot)).toEqual({ destroyed: [`snapshot ${id} in ${at.lab.region}`] });
-  }, 60_000);
+  });
 });
 
 describe('a read that is an old one', () => {
@@ -121,7 +121,7 @@ describe('a read that is an old one', () => {
     await stale({ calls: 2 });
     expect(await finish(snapshot)).toMatchObject({ isFinished: true });
     expect((await at.lab.control.faults()).map(({ struck }) => struck)).toEqual([2]);
-  }, 60_000);
+  });
 
   it.each([['one list', { calls: 3 }], ['all lists, while the tags themselves are fresh', { forSeconds: 30 }]])('removes no finished snapshot, and finds none that is left: %s', async (_, over) => {
     const { snapshot, of } = await unfinishedForLong();
@@ -132,7 +132,7 @@ describe('a read that is an old one', () => {
     expect(await namesOf(at.here)).toContain(of.id);
     await stale(over);
     expect(await left(snapshot)).toEqual([]);
-  }, 60_000);
+  });
 
   it('removes no snapshot that its run knows to be finished, however long all reads are old', async () => {
     const { snapshot, of } = await unfinishedForLong();
@@ -142,7 +142,7 @@ describe('a read that is an old one', () => {
     expect([await close(snapshot), await left(snapshot)]).toEqual([{ destroyed: [] }, []]);
     await at.lab.control.clearFaults();
     expect(await namesOf(at.here)).toContain(of.id);
-  }, 60_000);
+  });
 
   it('lets retention remove none that was finished meanwhile', async () => {
     const { snapshot, of } = await unfinishedForLong();
@@ -153,14 +153,14 @@ describe('a read that is an old one', () => {
     await finish(snapshot);
     await stale({ forSeconds: 30 });
     expect(await at.run('removeExpiredSnapshots', { database: 'shop', chosen })).toEqual({ removed: [], spared: [`${of.id} in ${at.lab.region}`] });
-  }, 60_000);
+  });
 
   it('lets what a dead run did not finish be removed all the same', async () => {
     const { snapshot, of } = await unfinishedForLong();
     await stale({ action: '*', calls: 3 });
     expect(await close(snapshot)).toEqual({ destroyed: [`snapshot ${of.id} in ${at.lab.region}`] });
     expect(await left(snapshot)).toEqual([]);
-  }, 60_000);
+  });
 });
 
 async function sharedWith(id: string): Promise<string[]> {
@@ -181,7 +181,7 @@ describe('a copy', () => {
     expect(await sharedWith(of.id)).toEqual([]);
     expect(await close(snapshot)).toEqual({ destroyed: [] });
     expect(await namesOf(client())).toEqual([of.id]);
-  }, 60_000);
+  });
 });
 
 describe('retention', () => {
@@ -229,7 +229,7 @@ describe('retention', () => {
     expect(names).toEqual(expect.arrayContaining([older, promised, unmarked, ofAnother, 'by-hand', snapshotName(underWay)]));
     expect(names).not.toContain(old);
     await close(underWay);
-  }, 120_000);
+  });
 
   it('never takes the last ones, however old they are, nor what was not chosen', async () => {
     const ids = (await namesOf(at.here)).filter((id) => id.startsWith('runbooks-'));
@@ -238,7 +238,7 @@ describe('retention', () => {
     expect((await choose()).remove.map(({ id }) => id)).not.toContain(newest);
     const made = { id: newest, where: at.lab.region, why: 'somebody says so' };
     expect(await at.run('removeExpiredSnapshots', { database: 'shop', chosen: [made, { ...made, id: 'by-hand' }] })).toEqual({ removed: [], spared: [newest, 'by-hand'].map((id) => `${id} in ${at.lab.region}`) });
-  }, 60_000);
+  });
 });
 
 describe('what is not ours', () => {
@@ -253,7 +253,7 @@ describe('what is not ours', () => {
     await expect(at.run('copySnapshot', { snapshot, to: OTHER_REGION })).rejects.toMatchObject(refusal);
     expect(await left(snapshot)).toEqual([`snapshot ${id} in ${at.lab.region} is available`]);
     expect((await at.lab.control.calls()).filter(({ action, identifiers }) => !/^(Describe|CreateDBSnapshot)/.test(action) && JSON.stringify(identifiers).includes(id))).toEqual([]);
-  }, 60_000);
+  });
 
   it('is not taken for a snapshot of the source by the name of its instance alone', async () => {
     const elsewhere = await labElsewhere(at.lab, { region: OTHER_REGION });
@@ -262,7 +262,7 @@ describe('what is not ours', () => {
     await at.lab.control.backDate('runbooks-of-a-namesake', new Date('2020-01-01'), { region: elsewhere.region });
     expect((await at.run('chooseExpiredSnapshots', { database: 'shop' })).remove.map(({ id }) => id)).not.toContain('runbooks-of-a-namesake');
     expect((await at.region.send(new DescribeDBInstancesCommand({}))).DBInstances).toHaveLength(1);
-  }, 60_000);
+  });
 });
 
 describe('a configuration that cannot be', () => {
@@ -275,7 +275,7 @@ describe('a configuration that cannot be', () => {
     await createSource(at.here, 'locked', { StorageEncrypted: true, BackupRetentionPeriod: 0 });
     await expect(plan('locked', { copyTo: [{ region: OTHER_REGION, kmsKey: 'alias/there' }, { region: 'eu-west-2' }] })).rejects.toMatchObject({ type: 'CONFIGURATION', message: 'locked is encrypted, and its key is of no use elsewhere; name a key of eu-west-2 in provider.snapshots.copyTo[1].kmsKey' });
     expect(await plan('locked', { copyTo: [] })).toMatchObject({ instance: 'locked', copies: [] });
-  }, 60_000);
+  });
 });
 
 it('what is asked of RDS is what docs/reference/iam/database-snapshot.json allows, all of it; what removes or shares may be done to our snapshots only', async () => {
@@ -306,4 +306,4 @@ it('what is asked of RDS is what docs/reference/iam/database-snapshot.json allow
   // No call that is allowed for our names only names anything else.
   const named = asked.filter(({ action }) => /^(Delete|Modify|Add)/.test(action)).flatMap(({ identifiers }) => Object.values(identifiers).flat());
   expect(named.filter((name) => name !== 'restore' && !name.replace(/^arn:aws:rds:[^:]+:\d+:snapshot:/, '').startsWith('runbooks-'))).toEqual([]);
-}, 60_000);
+});

@@ -33,7 +33,7 @@ beforeAll(async () => {
       return takers.worker.credentials;
     },
   });
-}, 120_000);
+});
 afterAll(() => environment.stop());
 
 const places = (): RDSClient[] => [environment.rds, rdsClient(environment.lab, OTHER_REGION), rdsClient(takers.there)];
@@ -50,7 +50,7 @@ describe('database-snapshot with the documented policy', () => {
     }
     const kept = await Promise.all(places().map(snapshotsOf));
     expect(kept.map((all) => all.map(({ Encrypted, KmsKeyId }) => [Encrypted, KmsKeyId]))).toEqual([keyOfSource, takers.keys.region, takers.keys.account].map((key) => [[true, key]]));
-  }, 120_000);
+  });
 
   it('is what runbook doctor looks for, in each place, as an operator calls it', async () => {
     const forDoctor = await publishedPolicy('rds-doctor');
@@ -62,7 +62,7 @@ describe('database-snapshot with the documented policy', () => {
     expect([...new Set(findings.map(({ name, outcome }) => `${name} ${outcome}`))]).toEqual([['eu-central-1'], [OTHER_REGION, 'key'], [OTHER_PLACE, 'key']].flatMap(([where, key]) => [`snapshots in ${where} ok`, ...(key ? [`key in ${where} ok`] : []), `permissions in ${where} ok`]));
     await takers.permitWorker(takers.published);
     await takers.permitRole(takers.published);
-  }, 60_000);
+  });
 
   it('has what is not finished removed, when the run is aborted while its snapshot is made', async () => {
     await environment.lab.control.durations({ snapshot: 3_000 });
@@ -75,14 +75,14 @@ describe('database-snapshot with the documented policy', () => {
     await environment.lab.control.durations({ snapshot: 300 });
     expect(evidence).toMatchObject({ outcome: 'aborted', teardown: { outcome: 'done', provenAbsent: true, destroyed: [expect.stringMatching(/^snapshot runbooks-.* in eu-central-1$/)] } });
     expect([await refusals(), await namesOf(environment.rds)]).toEqual([[], before]);
-  }, 60_000);
+  });
 
   it.each(KMS)('needs %s where the key of the source is another account\'s', async (action) => {
     await takers.permitRole(without(takers.published, action));
     const { failure } = await environment.run('database-snapshot');
     await takers.permitRole(takers.published);
     expect(failure).toMatch(/KMSKeyNotAccessible/);
-  }, 60_000);
+  });
 });
 
 describe('the documented policy of snapshots', () => {
@@ -110,5 +110,5 @@ describe('the documented policy of snapshots', () => {
     expect(await takeOver()).toEqual(all);
     expect(await namesOf(environment.rds)).toContain('by-hand');
     expect((await environment.rds.send(new DescribeDBInstancesCommand({}))).DBInstances?.map(({ DBInstanceStatus }) => DBInstanceStatus)).toEqual(['available']);
-  }, 60_000);
+  });
 });

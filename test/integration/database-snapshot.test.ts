@@ -21,7 +21,7 @@ beforeAll(async () => {
   there = rdsClient(environment.lab, OTHER_REGION);
   await environment.rds.send(new CreateDBSnapshotCommand({ DBInstanceIdentifier: 'shop-prod', DBSnapshotIdentifier: 'by-hand' }));
   await untilSnapshot(environment.rds, 'by-hand');
-}, 120_000);
+});
 afterAll(() => environment.stop());
 
 const start = () => environment.client.workflow.start('database-snapshot', { workflowId: `database-snapshot/shop/${randomBytes(4).toString('hex')}`, taskQueue: 'runbooks', args: [{ requester: 'anna' }] });
@@ -53,7 +53,7 @@ describe('database-snapshot', () => {
     const [here, copied] = await ours();
     expect([here, copied?.length, here?.includes(snapshot.id)]).toEqual([copied, 1, false]);
     expect(await namesOf(environment.rds)).toContain('by-hand');
-  }, 90_000);
+  });
 
   it('keeps what it has finished, though its guardian reads everywhere what was there before', async () => {
     await environment.lab.control.durations({ snapshot: 3_000 });
@@ -68,7 +68,7 @@ describe('database-snapshot', () => {
     expect([failure, evidence.outcome, evidence.teardown]).toEqual([undefined, 'succeeded', expect.objectContaining({ outcome: 'done', provenAbsent: true, destroyed: [] })]);
     const name = evidence.checks[0]?.detail.split(' ')[0];
     for (const place of await ours()) expect(place).toContain(name);
-  }, 90_000);
+  });
 
   it('is one snapshot, though the worker is killed while it is made', async () => {
     const [before = []] = await ours();
@@ -78,7 +78,7 @@ describe('database-snapshot', () => {
     const { snapshot } = await handle.result() as DatabaseSnapshotResult;
     const [after = []] = await ours();
     expect(after.filter((name) => !before.includes(name))).toEqual([snapshot.id]);
-  }, 90_000);
+  });
 
   it.each([['aborted', 'ABORTED'], ['terminated', 'TERMINATED']] as const)('leaves nothing when it is %s while its snapshot is made', async (how, type) => {
     const before = await ours();
@@ -90,7 +90,7 @@ describe('database-snapshot', () => {
     expect(evidence).toMatchObject({ outcome: how, failure: { type }, teardown: { outcome: 'done', provenAbsent: true } });
     expect(evidence.teardown.destroyed.join()).toMatch(/^snapshot runbooks-\d{8}t\d{6}z-[0-9a-f]{8}-\d+ in eu-central-1$/);
     expect(await ours()).toEqual(before);
-  }, 90_000);
+  });
 
   it('keeps the snapshot that is finished, and not the copy that was not, when it is aborted while that is made', async () => {
     const [here, copied] = await ours();
@@ -102,7 +102,7 @@ describe('database-snapshot', () => {
     const after = await ours();
     expect([after[0]?.length, after[1]]).toEqual([(here?.length ?? 0) + 1, copied]);
     expect(after.flat().filter((name) => name.endsWith('unfinished'))).toEqual([]);
-  }, 90_000);
+  });
 });
 
 /** Evidence of a run that somebody ended, once its guardian has ended, too. */

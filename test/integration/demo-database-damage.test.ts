@@ -26,7 +26,7 @@ beforeAll(async () => {
   coldTables = await readColdTables(production.config);
   sound = await fingerprints(production.config);
   await publishBackup();
-}, 120_000);
+});
 
 afterAll(async () => {
   await production?.stop();
@@ -179,4 +179,4 @@ test.each(silentDamageKinds)('%s passes hashes, checksums and recovery, and chan
   const restored = await fingerprintRestored(where.repository, backup);
   const changed = coldTables.map(({ name }) => name).filter((name) => restored[name] !== sound[name]);
   expect(changed).toEqual(damage.expectedNames);
-}, 30_000);
+});

@@ -33,7 +33,7 @@ it("runs on the system's PostgreSQL where it is told to: production, and the res
   } finally {
     await demo.stop();
   }
-}, 180_000);
+});
 
 it('is told at once that there is no PostgreSQL where it was sent', () => {
   const program = fileURLToPath(new URL('../../dist/scripts/demo/main.js', import.meta.url));

@@ -10,8 +10,8 @@ beforeAll(async () => {
   // All that is written from the backup's beginning to its end fits into one segment.
   demo = await startDemoEnvironment({ scale: 0.01, seed: 1, writersPerSecond: 0, production: { settings: { autovacuum: 'off', archive_timeout: '0' } }, log: () => undefined });
   backupId = (await takeBackup(demo)).id;
-}, 120_000);
-afterAll(() => demo.stop(), 60_000);
+});
+afterAll(() => demo.stop());
 
 /** Those first after which a page can still be read as one. */
 const kinds: DamageKind[] = [...damageKinds.filter((kind) => !loudDamageKinds.some((loud) => loud === kind)), ...loudDamageKinds];

@@ -23,4 +23,4 @@ it('a demo that is stopped in the middle of a drill leaves no server of it and n
   }
   expect(await servers()).toEqual([]);
   expect(existsSync(demo.root) ? readdirSync(demo.root) : []).toEqual([]);
-}, 180_000);
+});

@@ -33,7 +33,7 @@ beforeAll(async () => {
   await takers.permitRole(published, forDoctor);
   reachLab({ endpoint: lab.endpoint, credentials: takers.worker.credentials });
   await lab.control.enforcePolicies(true);
-}, 120_000);
+});
 afterAll(() => lab.stop());
 
 const tagsOf = (days: number, over: Record<string, string | undefined> = {}): Tag[] => Object.entries({ run: '0123abcd', fence: '1', target: 'shop', begun: daysAgo(days), expires: daysAgo(days - 35), finished: daysAgo(days), ...over })
@@ -75,7 +75,7 @@ describe('runbook doctor, of snapshots', () => {
     const all = await examine();
     expect(but(all, 'ok')).toEqual([HERE, OTHER_REGION, OTHER_PLACE].map((where) => `snapshots in ${where} warning: there is no finished one of prod yet`));
     expect(all.find(({ outcome }) => outcome === 'warning')?.todo).toBe('take one: runbook start database-snapshot --database shop');
-  }, 60_000);
+  });
 
   it('finds all well where they are taken with what is documented, and changes nothing', async () => {
     await taken('runbooks-first', 2);
@@ -96,7 +96,7 @@ describe('runbook doctor, of snapshots', () => {
     // All that it asks, and beside what snapshots may no more than its own policy has.
     const asked = new Set(calls.map(({ service, action }) => `${service}:${action}`));
     expect([...asked].filter((one) => !ACTIONS.includes(one) && !/^sts:(GetCallerIdentity|AssumeRole)$/.test(one))).toEqual(['iam:SimulatePrincipalPolicy']);
-  }, 90_000);
+  });
 
   it.each(ACTIONS)('names %s where it alone is missing', async (action) => {
     await takers.permitWorker(without(published, action), forDoctor);
@@ -106,7 +106,7 @@ describe('runbook doctor, of snapshots', () => {
     await takers.permitRole(published, forDoctor);
     const named = new Set([...of(all, 'problem'), ...of(all, 'warning')].filter((said) => said.startsWith('permissions in')).map((said) => /: (\w+:\w+)/.exec(said)?.[1]));
     expect([...named].map((one) => one?.replace('ReEncryptFrom', 'ReEncrypt*').replace('GenerateDataKey', 'GenerateDataKey*'))).toEqual([action]);
-  }, 60_000);
+  });
 
   it('names a role that cannot be assumed, and looks at the other places all the same', async () => {
     await takers.worker.permit(published, forDoctor);
@@ -118,20 +118,20 @@ describe('runbook doctor, of snapshots', () => {
       `let these credentials assume ${OTHER_ROLE}, by its trust policy and by sts:AssumeRole among what they may do`,
     ]]);
     expect(of(all, 'ok').join('\n')).toMatch(/snapshots in eu-west-1: the newest of 3 finished/);
-  }, 60_000);
+  });
 
   it('says that names do not begin as the policy has it', async () => {
     const problems = (await examine({ snapshots: { prefix: 'nightly', copyTo: [] } })).filter(({ outcome }) => outcome === 'problem');
     expect(problems.map(({ detail }) => detail.split(' ')[0])).toEqual(['rds:AddTagsToResource', 'rds:CreateDBSnapshot', 'rds:DeleteDBSnapshot']);
     expect(problems[0]?.todo).toBe('add it to what the role may do, as docs/reference/iam/database-snapshot.json has it, with names that begin with nightly- in place of runbooks-');
-  }, 60_000);
+  });
 
   it('says what it did not look at where IAM may not be asked', async () => {
     await takers.permitWorker(published);
     const all = await examine({ snapshots: { copyTo: [] } });
     await takers.permitWorker(published, forDoctor);
     expect(but(all, 'ok')).toEqual([`permissions in ${HERE} skipped: rds:DeleteDBSnapshot was not looked at: AWS refuses it for what has no tags of a snapshot of ours, as it should; for what has some, IAM may not be asked (iam:SimulatePrincipalPolicy)`]);
-  }, 60_000);
+  });
 
   it('says which are left unfinished, and that none was taken for longer than usual', async () => {
     await taken('runbooks-left', 1, { finished: undefined });
@@ -142,7 +142,7 @@ describe('runbook doctor, of snapshots', () => {
       `snapshots in ${HERE}: the newest of 3 finished, runbooks-third, is 20 d 0 h old, and they were taken every 1 d 0 h`, `snapshots in ${HERE}: runbooks-left: begun and never finished`,
     ]);
     expect(of(all, 'ok')).toContain(`snapshots in ${HERE}: runbooks-under-way: not finished, and a run may be at work on it`);
-  }, 60_000);
+  });
 
   it('names a key that cannot be used, and a configuration that cannot be', async () => {
     const kms = new KMSClient({ endpoint: lab.endpoint, region: OTHER_REGION, credentials: lab.credentials });
@@ -153,5 +153,5 @@ describe('runbook doctor, of snapshots', () => {
     expect(of(disabled, 'problem')).toEqual([`key in ${OTHER_REGION}: the key ${takers.keys.region}, with which the copy is encrypted, cannot be used: it is Disabled`]);
     expect(of(await examine({ snapshots: { copyTo: [{ region: OTHER_REGION }] } }), 'problem')).toEqual(['snapshots: prod is encrypted, and its key is of no use elsewhere']);
     expect(of(await examine({ instance: 'gone', snapshots: { copyTo: [] } }), 'problem')).toEqual(['snapshots: there is no RDS instance "gone" in this account and region']);
-  }, 60_000);
+  });
 });

@@ -9,6 +9,7 @@ import { databaseSchema, type DatabaseSettings } from '../../contracts/configura
 import { Findings, type Finding } from '../../scripts/cli/doctor-finding.ts';
 import { examineSource } from '../../scripts/cli/doctor-source.ts';
 import { type ArchivedSource, startArchivedSource } from '../support/archived-source.ts';
+import { PATIENT } from '../support/patience.ts';
 import { closeSegment } from '../support/wal-segments.ts';
 
 let source: ArchivedSource;
@@ -19,7 +20,7 @@ const execute = (sql: string) => source.server.withClient('postgres', (client) =
 beforeAll(async () => {
   source = await startArchivedSource();
   await execute(grants);
-}, 60_000);
+});
 afterAll(() => source.server.stop());
 
 async function examine(over: Partial<DatabaseSettings> = {}): Promise<Finding[]> {
@@ -39,7 +40,7 @@ test('the role that the how-to makes lacks nothing, and can take a base backup',
   mkdirSync(incoming);
   const connection = { ...source.server.config(), user: 'runbook' };
   expect(await takeBaseBackup({ id: 'b', connection, applicationName: 'test', incoming, walDirectory: source.layout.wal, archiveTimeoutMs: 20_000 })).toMatchObject({ id: 'b' });
-}, 60_000);
+});
 
 test('a base backup is taken where templates are closed to the role, and where queries have a time limit that a checkpoint does not keep', async () => {
   for (const sql of ['REVOKE CONNECT ON DATABASE template1 FROM PUBLIC', `ALTER ROLE runbook SET statement_timeout = '200ms'`, `ALTER ROLE runbook SET lock_timeout = '200ms'`]) await execute(sql);
@@ -51,7 +52,7 @@ test('a base backup is taken where templates are closed to the role, and where q
   try {
     expect(await problems()).toEqual([]);
     const taking = takeBaseBackup({ id: 'l', connection: { ...source.server.config(), user: 'runbook' }, applicationName: 'limited', incoming, walDirectory: source.layout.wal, archiveTimeoutMs: 20_000 }).catch((error: Error) => error);
-    await expect.poll(isWaiting, { timeout: 20_000 }).toBe(true);
+    await expect.poll(isWaiting).toBe(true);
     await new Promise((resolve) => setTimeout(resolve, 400));
     process.kill(checkpointer!.pid, 'SIGCONT');
     expect(await taking).toMatchObject({ id: 'l', databases: expect.arrayContaining([expect.objectContaining({ name: 'template1', sizeBytes: 0 })]) as unknown });
@@ -59,7 +60,7 @@ test('a base backup is taken where templates are closed to the role, and where q
     process.kill(checkpointer!.pid, 'SIGCONT');
     for (const sql of ['GRANT CONNECT ON DATABASE template1 TO PUBLIC', 'ALTER ROLE runbook RESET ALL']) await execute(sql);
   }
-}, 60_000);
+});
 
 test('a role that may not read settings is told, since it cannot ask where the data directory is', async () => {
   await execute('REVOKE pg_read_all_settings FROM runbook');
@@ -107,7 +108,7 @@ test('an archive that lags behind this source is known as its own', async () => 
     const found = await examineSource(settings(), new Findings('shop'));
     if (found?.lastArchived !== closed) throw new Error(`${closed} is not archived yet`);
     return found;
-  }, { timeout: 20_000, interval: 100 });
+  }, { ...PATIENT, interval: 100 });
   const names = readdirSync(source.layout.wal);
   expect(await segmentsBehind(source.layout.wal, names, facts)).toBe(0n);
   const last = parseSegmentFileName(closed, facts.segmentSize)!;

@@ -9,6 +9,7 @@ import { damageBackup, damageKinds, loudDamageKinds, readColdTables, silentDamag
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { awaitGuardian } from '../support/await-guardian.ts';
 import { runDrill } from '../support/drill-run.ts';
+import { PATIENT } from '../support/patience.ts';
 
 let demo: DemoEnvironment;
 let backupId: string;
@@ -21,8 +22,8 @@ beforeAll(async () => {
   await cp(demo.repository, join(demo.root, 'sound-backups'), { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
   await mkdir(join(demo.root, 'sound-wal'));
   await cp(demo.production.archiveDirectory, join(demo.root, 'sound-wal'), { recursive: true, preserveTimestamps: true });
-}, 120_000);
-afterAll(() => demo.stop(), 60_000);
+});
+afterAll(() => demo.stop());
 
 async function restoreSoundBackup(): Promise<void> {
   for (const name of await readdir(demo.repository)) await rm(join(demo.repository, name), { recursive: true });
@@ -81,9 +82,9 @@ describe('dr-test on a broken backup, which it is not told', () => {
     await damageWith('valueChanged');
     const handle = await demo.client.workflow.start('dr-test', { workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{ requester: 'test' }] });
     try {
-      await vi.waitUntil(async () => (await handle.query<Progress>('progress')).openGate, { timeout: 60_000 });
+      await vi.waitUntil(async () => (await handle.query<Progress>('progress')).openGate, PATIENT);
       await handle.executeUpdate('decide', { args: [{ gate: 'start', decision: 'approve', by: 'anna' }] });
-      await vi.waitUntil(async () => (await handle.query<RunRecord>('record')).checks.some((check) => check.outcome === 'failed'), { timeout: 150_000, interval: 20 });
+      await vi.waitUntil(async () => (await handle.query<RunRecord>('record')).checks.some((check) => check.outcome === 'failed'), { ...PATIENT, interval: 20 });
       await (how === 'abort' ? handle.signal('abort') : handle.terminate('test'));
       await handle.result().catch(() => undefined);
     } finally {
@@ -95,5 +96,5 @@ describe('dr-test on a broken backup, which it is not told', () => {
     const name = (await readdir(directory)).find((file) => file.startsWith(handle.workflowId.replaceAll('/', '_')) && file.endsWith('.json')) ?? 'none';
     const evidence = evidenceSchema.parse(JSON.parse(await readFile(join(directory, name), 'utf8')));
     expect(evidence).toMatchObject({ outcome: how === 'abort' ? 'aborted' : 'terminated', verdict: { restore: 'unsound', rto: null, rpo: null }, teardown: { provenAbsent: true } });
-  }, 300_000);
+  });
 });

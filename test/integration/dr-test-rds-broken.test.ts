@@ -43,8 +43,8 @@ beforeAll(async () => {
   oldSnapshot = await environment.lab.control.automatedSnapshot('shop-prod');
   const { failure } = await environment.run('manifest');
   if (failure !== undefined) throw new Error(failure);
-}, 240_000);
-afterAll(() => environment.stop(), 60_000);
+});
+afterAll(() => environment.stop());
 
 const failedIn = ({ evidence }: EndedDrill): Check[] => evidence.checks.filter(({ outcome }) => outcome === 'failed');
 const restore = (id: string) => environment.run('dr-test', { recoveryPoint: { id } });
@@ -70,7 +70,7 @@ describe('dr-test on a broken snapshot', () => {
     const drill = await restore(snapshot);
     expectUnsound(drill);
     expect(failedIn(drill).map(({ name }) => name).toSorted()).toEqual([...SILENT, 'emptied'].map((kind) => `table history.${kind}`).toSorted());
-  }, 120_000);
+  });
 
   it('names each table that cannot be read: of a page a bit is flipped, a file is gone', async () => {
     const snapshot = await environment.lab.control.automatedSnapshot('shop-prod');
@@ -79,7 +79,7 @@ describe('dr-test on a broken snapshot', () => {
     const drill = await restore(snapshot);
     expectUnsound(drill);
     expect(failedIn(drill).map(({ name }) => name).toSorted()).toEqual(['table history.flippedBit', 'table history.missingFile']);
-  }, 120_000);
+  });
 
   it('names what a snapshot lacks that its source still has: rows, tables, definitions, positions of sequences', async () => {
     const snapshot = await environment.lab.control.automatedSnapshot('shop-prod');
@@ -99,7 +99,7 @@ describe('dr-test on a broken snapshot', () => {
       'table public.emptied', 'table public.dropped', 'table public.lost', 'table public.orders', 'index public.orders_total', 'policy small_only on public.orders', 'trigger weigh on public.orders',
       'grant on relation public.orders to night_shift', 'extension unaccent 1.1', 'sequence public.orders_id_seq',
     ]));
-  }, 180_000);
+  });
 
   it('of another instance is named for what it is', async () => {
     const other = await createSource(environment.rds, 'other', { BackupRetentionPeriod: 1, DBParameterGroupName: 'shop' });
@@ -113,7 +113,7 @@ describe('dr-test on a broken snapshot', () => {
     expect(drill.failure).toMatch(/the copy is of cluster \d+, and the manifest of cluster \d+/);
     expect(drill.evidence.checks.find(({ name }) => name === 'contents of shop')).toMatchObject({ outcome: 'skipped' });
     expect(drill.evidence.teardown.provenAbsent).toBe(true);
-  }, 120_000);
+  });
 
   it('cannot tell a restore to a second whose WAL is lost from one that RDS could not do', async () => {
     const segment = await withMaster(environment.source, async (client) => {
@@ -126,14 +126,14 @@ describe('dr-test on a broken snapshot', () => {
     const drill = await environment.run('dr-test');
     expectUnsound(drill);
     expect(drill.failure).toMatch(/RDS could not restore: the copy is /);
-  }, 120_000);
+  });
 
   it('is not proven by a snapshot from before all manifests, and says so', async () => {
     const { failure, evidence } = await restore(oldSnapshot);
     expect(failure).toBeDefined();
     expect([evidence.verdict.restore, failure]).toEqual(['notProven', expect.stringMatching(/manifest/)]);
     expect(evidence.teardown.provenAbsent).toBe(true);
-  }, 120_000);
+  });
 });
 
 it('leaves the source and what others made as they are', async () => {

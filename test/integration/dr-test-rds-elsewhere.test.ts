@@ -19,7 +19,7 @@ beforeAll(async () => {
   await there.send(new CopyDBSnapshotCommand({ SourceDBSnapshotIdentifier: taken.DBSnapshotArn, TargetDBSnapshotIdentifier: 'weekly-copy' }));
   await untilSnapshot(there, 'weekly-copy');
   await withMaster(environment.source, (client) => client.query(`UPDATE orders SET note = 'later' WHERE id <= 50`));
-}, 180_000);
+});
 afterAll(() => environment.stop());
 
 it('is restored, compared and removed there; nothing is made where the source is', async () => {
@@ -34,9 +34,9 @@ it('is restored, compared and removed there; nothing is made where the source is
   expect(new Set(calls.map(({ action, region }) => `${action} in ${region}`))).toEqual(new Set(['RestoreDBInstanceFromDBSnapshot', 'DeleteDBInstance', 'DeleteDBParameterGroup'].map((action) => `${action} in ${OTHER_REGION}`)));
   expect((await there.send(new DescribeDBInstancesCommand({}))).DBInstances).toEqual([]);
   expect((await there.send(new DescribeDBParameterGroupsCommand({}))).DBParameterGroups?.filter(({ DBParameterGroupName }) => DBParameterGroupName?.startsWith('runbooks-'))).toEqual([]);
-}, 120_000);
+});
 
 it('says that an instant cannot be restored there, and makes nothing', async () => {
   const { failure } = await environment.run('dr-test', { recoveryPoint: { time: new Date().toISOString() } });
   expect(failure).toContain('RDS restores a point in time only where the source is');
-}, 60_000);
+});

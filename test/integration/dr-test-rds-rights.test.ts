@@ -34,11 +34,11 @@ beforeAll(async () => {
   const { failure } = await environment.run('manifest');
   if (failure !== undefined) throw new Error(failure);
   await archived();
-}, 180_000);
+});
 afterAll(async () => {
   vi.unstubAllEnvs();
   await environment.stop();
-}, 60_000);
+});
 
 /** RDS restores to a second: what was committed by now is in the last one that there is, and no later one comes, which a run that has begun would not take. */
 async function archived(): Promise<void> {
@@ -65,7 +65,7 @@ it('is not proven, and not unsound, where the master user may not read what the 
   expect(evidence.checks.filter(({ name }) => ['tenants', 'heartbeat app_beats'].includes(name)).map(({ outcome, detail }) => `${outcome}: ${detail}`)).toEqual([expect.stringMatching(/^skipped: could not be run \(42501, .*grant it/), expect.stringMatching(/^skipped: .*grant it/)]);
   await withMaster(environment.source, (client) => client.query('GRANT app TO master'));
   expect(await doctor()).toEqual([expect.objectContaining({ outcome: 'ok' })]);
-}, 120_000);
+});
 
 it('is sound once that was granted, though nothing has the rows of a table any more of which each was changed since; and says that', async () => {
   const stop = new AbortController();
@@ -76,7 +76,7 @@ it('is sound once that was granted, though nothing has the rows of a table any m
   expect(evidence.checks.find(({ name }) => name === 'tenants')).toMatchObject({ outcome: 'passed' });
   expect(evidence.notVerified).toEqual(expect.arrayContaining([expect.stringMatching(/^shop, all 1 rows of public\.beats: the source has changed or deleted each of them since/)]));
   expect(evidence.checks).toEqual(expect.arrayContaining([{ name: 'table public.beats', outcome: 'skipped', detail: 'none of its 1 rows was compared' }]));
-}, 120_000);
+});
 
 it('is not proven by a damaged snapshot of which nothing can be compared: the source has rewritten or altered the table since, or does not answer', async () => {
   const { rds, lab, source } = environment;
@@ -99,4 +99,4 @@ it('is not proven by a damaged snapshot of which nothing can be compared: the so
   process.kill(server.pid, 'SIGINT');
   await sleep(2_000);
   expect(await drill()).toEqual({ verdict: 'notProven', orders: 'skipped', why: expect.stringMatching(/^shop, 20000 of 20000 rows of public\.orders: .*no source answers/) as string });
-}, 180_000);
+});

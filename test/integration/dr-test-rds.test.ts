@@ -16,7 +16,7 @@ beforeAll(async () => {
   // Written since: neither the manifest nor a snapshot knows all of it.
   await withMaster(environment.source, (client) => client.query(`UPDATE orders SET note = 'changed' WHERE id % 100 = 0; INSERT INTO orders SELECT g, g, 'new' FROM generate_series(20001, 20500) g`));
   await archived();
-}, 180_000);
+});
 afterAll(() => environment.stop());
 
 /** RDS restores to a second: what was committed by now is in the last one that there is. */
@@ -54,7 +54,7 @@ describe('dr-test on RDS', () => {
     expect(evidence.teardown.destroyed.join()).toMatch(/RDS instance runbooks-d-[0-9a-f]{8}-\d+,parameter group runbooks-d-/);
     expect(evidence.recovery).toMatchObject({ rpaSeconds: expect.any(Number) as number, lostTransactions: expect.any(Number) as number, rpaMethod: expect.stringContaining('times of commits') as string });
     expect(await leftovers()).toEqual([]);
-  }, 120_000);
+  });
 
   it('restores a snapshot by its id, and an instant', async () => {
     const snapshot = await environment.lab.control.automatedSnapshot('shop-prod');
@@ -65,7 +65,7 @@ describe('dr-test on RDS', () => {
     const byTime = await environment.run('dr-test', { recoveryPoint: { time } });
     expect([byTime.failure, byTime.evidence.verdict.restore]).toEqual([undefined, 'sound']);
     expect(await leftovers()).toEqual([]);
-  }, 180_000);
+  });
 
   it('fails a restore that RDS cannot finish, with what its events say, and leaves nothing', async () => {
     await environment.lab.control.failNextRestore({ status: 'incompatible-network', reason: 'there are no free addresses in the subnets' });
@@ -74,10 +74,10 @@ describe('dr-test on RDS', () => {
     // The network of the copy says nothing of the backup.
     expect(evidence).toMatchObject({ outcome: 'failed', failure: { type: 'PREFLIGHT' }, verdict: { restore: null }, teardown: { provenAbsent: true } });
     expect(await leftovers()).toEqual([]);
-  }, 120_000);
+  });
 
   it('says what is not there: a snapshot, an instant', async () => {
     expect((await environment.run('dr-test', { recoveryPoint: { id: 'no-such-snapshot' } })).failure).toContain('there is no snapshot "no-such-snapshot"');
     expect((await environment.run('dr-test', { recoveryPoint: { time: '2020-01-01T00:00:00Z' } })).failure).toContain('There is no recovery point from before 2020');
-  }, 60_000);
+  });
 });

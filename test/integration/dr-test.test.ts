@@ -24,8 +24,8 @@ let demo: DemoEnvironment;
 beforeAll(async () => {
   demo = await startDemoEnvironment({ scale: 0.05, seed: 1, writersPerSecond: 20, log: () => undefined });
   await demo.client.workflow.execute('backup', { workflowId: `backup/shop/${randomUUID()}`, taskQueue: 'runbooks', args: [{}] });
-}, 120_000);
-afterAll(() => demo.stop(), 60_000);
+});
+afterAll(() => demo.stop());
 
 /** The one piece of evidence of a run that is over. */
 async function evidenceOf({ workflowId }: Pick<WorkflowHandle, 'workflowId'>): Promise<Evidence> {

@@ -32,7 +32,7 @@ let plan: DrillPlan;
 
 beforeAll(async () => {
   ({ source, point } = await startBackedUpSource());
-}, 120_000);
+});
 afterAll(() => source.server.stop());
 
 const provider = () => archiveProvider({ settings: configuration.databases['shop']!, configuration });
@@ -61,7 +61,7 @@ beforeEach(async () => {
   await provider().openPlace(drill);
   await provider().restore(drill, plan, tools);
   await provider().recoverToEnd(drill, tools);
-}, 60_000);
+});
 afterEach(async () => {
   if (mounted) await provider().closePlace(drill).finally(() => promisify(execFile)('umount', ['-l', small]));
   rmSync(small, { recursive: true });
@@ -78,7 +78,7 @@ it('an application that fills the copy is ended, and the copy stopped, before th
   await expect(run(() => activities().probeApplication({ drill, plan, hasFailed: false }))).rejects.toMatchObject(diskFull);
   expect(free(), 'stopped in time').toBeGreaterThan(RESERVE / 2);
   expect(await findDrillServer()).toBeUndefined();
-}, 90_000);
+});
 
 it("while the owner's checks run, others who fill the file system end them, too", async ({ skip }) => {
   if (!mounted) return skip('only root can mount a small file system, and not on every host');
@@ -91,4 +91,4 @@ it("while the owner's checks run, others who fill the file system end them, too"
   expect(await checking).toMatchObject(diskFull);
   expect(performance.now() - began).toBeLessThan(30_000);
   expect(await findDrillServer()).toBeUndefined();
-}, 90_000);
+});

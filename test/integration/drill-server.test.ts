@@ -25,7 +25,7 @@ let point: RecoveryPoint;
 
 beforeAll(async () => {
   ({ source, point } = await startBackedUpSource());
-}, 120_000);
+});
 afterAll(() => source.server.stop());
 afterEach(() => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) }));
 
@@ -56,7 +56,7 @@ it.each(ways)('a server that %s stops while it replays is no finding about the b
   const failure = await end;
   expect(failure, `${String(failure)}\n${readFileSync(drillPaths(drill.directory).logFile, 'utf8')}`).toMatchObject({ type: 'SERVER_KILLED' });
   expect(classify(failure)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
-}, 60_000);
+});
 
 it('a server that does not come to its end after it was told to stop is ended', async () => {
   const { drill, wal } = await drillOf(source, point, { settings: { recovery_min_apply_delay: '1h' } });
@@ -64,11 +64,11 @@ it('a server that does not come to its end after it was told to stop is ended', 
   while (!(await readState(drill).catch(() => undefined))?.inRecovery) await sleep(20);
   // It waits for a client as it waits for a process of its own that it started too late.
   const visit = withDrillClient(drill, 'template1', (client) => client.query('SELECT pg_sleep(50)')).catch((error: unknown) => error);
-  await expect.poll(() => withDrillClient(drill, 'template1', async (client) => (await client.query(`SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(50)'`)).rowCount), { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => withDrillClient(drill, 'template1', async (client) => (await client.query(`SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(50)'`)).rowCount)).toBe(1);
   sendSignal((await serverOf(drill)).pid, 'SIGTERM');
   expect(await end).toMatchObject({ type: 'SERVER_KILLED', message: expect.stringContaining('smart shutdown request') as unknown });
   expect(await visit).toBeInstanceOf(Error);
-}, 45_000);
+});
 
 it('nor is it ended by one whose place another has taken meanwhile', async () => {
   const { drill, wal } = await drillOf(source, point, { settings: { recovery_min_apply_delay: '1h' } });
@@ -77,7 +77,7 @@ it('nor is it ended by one whose place another has taken meanwhile', async () =>
   while (!(await readState(drill).catch(() => undefined))?.inRecovery) await sleep(20);
   const server = await serverOf(drill);
   const visit = withDrillClient(drill, 'template1', (client) => client.query('SELECT pg_sleep(50)')).catch((error: unknown) => error);
-  await expect.poll(() => withDrillClient(drill, 'template1', async (client) => (await client.query(`SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(50)'`)).rowCount), { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => withDrillClient(drill, 'template1', async (client) => (await client.query(`SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(50)'`)).rowCount)).toBe(1);
   // The clock jumps beyond the patience with a server that stops at the very look at it, and the abort comes with it.
   const now = performance.now.bind(performance);
   let looks = 0;
@@ -96,7 +96,7 @@ it('nor is it ended by one whose place another has taken meanwhile', async () =>
   expect(await isAlive(server)).toBe(true);
   await stopDrill({ drill, mode: 'immediate' });
   expect(await visit).toBeInstanceOf(Error);
-}, 45_000);
+});
 
 it('a copy that lets nobody in at its end is not waited for, and no finding; a new backup names who and what is open', async () => {
   const { server, layout } = source;
@@ -117,7 +117,7 @@ it('a copy that lets nobody in at its end is not waited for, and no finding; a n
       await archiveUpToNow(client, layout.wal);
     }
   });
-}, 60_000);
+});
 
 it.each([['normal', 0], ['low', 10]] as const)('at %s priority the server and its processes have niceness %i more than the worker', async (priority, more) => {
   const { drill } = await drillOf(source, point, { priority });
@@ -125,7 +125,7 @@ it.each([['normal', 0], ['low', 10]] as const)('at %s priority the server and it
   const all = await findProcesses({ marker: drillMarker(drill.name), directory: drill.directory });
   expect(all.length).toBeGreaterThan(3);
   expect(all.map(({ pid }) => getPriority(pid))).toEqual(all.map(() => getPriority() + more));
-}, 60_000);
+});
 
 it.each(ways)('nor is one that %s stops while it waits at a position', async (_way, tell) => {
   const { drill } = await drillOf(source, point);
@@ -140,7 +140,7 @@ it.each(ways)('nor is one that %s stops while it waits at a position', async (_w
   await recoverToLsnAndPause({ drill, lsn: point.stopLsn, timeline: 1 });
   const log = await readFile(drillPaths(drill.directory).logFile, 'utf8');
   expect(log.match(/FATAL: {2}the database system is .*(starting up|not yet accepting)/g)).toBeNull();
-}, 60_000);
+});
 
 it('a lock file that a server was killed before it wrote keeps no other from starting', async () => {
   const { drill, wal } = await drillOf(source, point);
@@ -149,7 +149,7 @@ it('a lock file that a server was killed before it wrote keeps no other from sta
   for (const lock of locks) await writeFile(lock, '');
   await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
   for (const lock of locks) expect(readFileSync(lock, 'utf8')).not.toBe('');
-}, 45_000);
+});
 
 const OPEN: Drill['isolation'] = { network: 'notIsolated', mounts: 'notIsolated', reason: 'switched off by the test' };
 
@@ -170,7 +170,7 @@ it.each([['with private mounts, where the host has them', {}], ['without', { iso
     for (let count = 0; count < 3; count += 1) await client.query('CREATE TABLE filler AS SELECT g FROM generate_series(1, 1000) g; DROP TABLE filler; SELECT pg_switch_wal(); CHECKPOINT');
   });
   expect(await sums()).toEqual(before);
-}, 60_000);
+});
 
 it('a restored server puts no link in the way of a worker that is root', async ({ skip }) => {
   if (process.getuid?.() !== 0) return skip('only root writes where the server of the drill may not');
@@ -190,4 +190,4 @@ it('a restored server puts no link in the way of a worker that is root', async (
   await recover().catch(() => undefined);
   expect(readFileSync(precious, 'utf8')).toBe('precious');
   expect(await readState(drill)).toMatchObject({ inRecovery: false });
-}, 60_000);
+});

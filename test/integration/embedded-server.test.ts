@@ -77,7 +77,7 @@ describe('the embedded Temporal server', () => {
     await writeFile(busy, `#!/bin/sh\necho one >> '${attempts}'\necho 'cannot start a transaction within a transaction' >&2\nexit 1\n`, { mode: 0o755 });
     await expect(startTemporalServer({ cliPath: busy, searchAttributes: {}, logFile })).rejects.toThrow('within a transaction');
     expect(await readFile(attempts, 'utf8')).toBe('one\none\n');
-  }, 30_000);
+  });
 
   it('is started once more where it ends at once, also after its port was taken, and before it is', async () => {
     const tried = join(directory, 'tried');
@@ -85,7 +85,7 @@ describe('the embedded Temporal server', () => {
     await writeFile(unlucky, `#!/bin/sh\necho one >> '${tried}'\ncase $(wc -l < '${tried}') in 1|3) echo 'bind: address already in use' >&2; exit 1;; 2) exit 1;; esac\nexec '${cliPath}' "$@"\n`, { mode: 0o755 });
     await (await startTemporalServer({ cliPath: unlucky, searchAttributes: {}, logFile })).stop();
     expect(await readFile(tried, 'utf8')).toBe('one\none\none\none\n');
-  }, 30_000);
+  });
 
   it('keeps its state in a file over a restart on the same port', async () => {
     const dbFile = join(directory, 'state.db');
@@ -141,7 +141,7 @@ databases: { shop: { connection: {}, provider: { kind: archive, repository: ./ba
     const pid = Number(said.toString());
     expect(isAlive(pid)).toBe(true);
     parent.kill('SIGKILL');
-    await expect.poll(() => isAlive(pid), { timeout: 8_000 }).toBe(false);
+    await expect.poll(() => isAlive(pid)).toBe(false);
   });
 
   it('says that it is gone when it is killed itself', async () => {

@@ -30,7 +30,7 @@ let environment: RdsEnvironment;
 beforeAll(async () => {
   const example = parse(await readFile(FILE, 'utf8')) as Example;
   environment = await startRdsEnvironment({ source: SOURCE, configure: (site) => placed(example, site) });
-}, 120_000);
+});
 afterAll(() => environment.stop());
 
 const onSource = (sql: string) => withMaster(environment.source, (client) => client.query(sql), { database: SOURCE.database });
@@ -53,4 +53,4 @@ it('runs the quarterly test of system A by its configuration alone: restored fro
   const checks = Object.fromEntries(evidence.checks.map(({ name, outcome }) => [name, outcome]));
   expect(checks).toMatchObject({ [`contents of ${SOURCE.database}`]: 'passed', 'there are tables': 'passed', 'every constraint is valid': 'passed' });
   expect(evidence.notVerified).toContain(`failover: ${SOURCE.identifier} has no standby (Multi-AZ is off), so there is nothing to fail over to`);
-}, 180_000);
+});

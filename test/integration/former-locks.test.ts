@@ -147,7 +147,7 @@ it('a lock that is ended while its tasks fail, so that the server asks nobody fo
   await expect(stateOf()).rejects.toMatchObject({ cause: { details: expect.stringContaining('Workflow Task in failed state') as string } });
   await ask(late);
   expect(await settled(2)).toEqual([[[holder, 2], [next, 5]], [late]]);
-}, 120_000);
+});
 
 it('a lock that is begun anew by who was held up since he looked goes on with the one that lived meanwhile', async () => {
   const [first, second, third] = [await startDummy('1'), await startDummy('2'), await startDummy('3')];

@@ -136,7 +136,7 @@ describe('another drill\'s copy, of the same user', () => {
   let point: RecoveryPoint;
   beforeAll(async () => {
     ({ source, point } = await startBackedUpSource());
-  }, 120_000);
+  });
   afterEach(() => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) }));
   afterAll(() => source.server.stop());
 
@@ -160,7 +160,7 @@ describe('another drill\'s copy, of the same user', () => {
     expect([...phases.keys()]).toEqual(['copyWal', 'copy']);
     for (const answer of phases.values()) expect(answer).toMatch(/Permission denied/);
     expect(statSync(drill.directory).mode & 0o777).toBe(0o750);
-  }, 60_000);
+  });
 
   it.each(['recovery.signal', 'backup_label', 'postgresql.auto.conf'])('that got in all the same leads no write of the worker elsewhere, at %s', async (name) => {
     const victim = join(source.drillsDirectory, '..', `victim-${name}`);
@@ -183,5 +183,5 @@ describe('another drill\'s copy, of the same user', () => {
     expect(written.isFile()).toBe(true);
     expect(written).toMatchObject(drill.owner ?? {});
     await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
-  }, 60_000);
+  });
 });

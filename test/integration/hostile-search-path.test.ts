@@ -50,7 +50,7 @@ beforeAll(async () => {
     CREATE COLLATION app.sorting (provider = icu, locale = 'de'); CREATE TABLE app.sorted (name text COLLATE app.sorting); CREATE INDEX ON app.sorted (name)`, 'mallory');
   for (const shadow of shadows) await run('shop', shadow, 'mallory');
   await run('shop', 'ALTER DATABASE shop SET search_path = evil, pg_catalog, app', 'mallory');
-}, 60_000);
+});
 afterAll(() => server.stop());
 
 const config = () => server.config('shop');

@@ -40,7 +40,7 @@ it('requests that are more than a lock can carry on are dropped, and who means i
     await run.guardian.result();
   }
   expect((await lock.query<{ holders: object[] }>(INTERNAL.holders)).holders).toEqual([]);
-}, 90_000);
+});
 
 it('an input for a step that is too large, or wrong in thousands of ways, is refused in one sentence, and the run hears what comes after it', async () => {
   const run = await startToy(environment, { database: 'steered', failAt: 'one' });
@@ -133,12 +133,12 @@ it('a run that is reset has its target as soon beside hundreds of made-up takes 
   await reset(environment, run, 'first');
   const newest = environment.client.workflow.getHandle(run.handle.workflowId);
   const begun = Date.now();
-  await until(async () => ((await newest.fetchHistory()).events ?? []).some((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'writeToy'), 'it acts again', 80_000);
+  await until(async () => ((await newest.fetchHistory()).events ?? []).some((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'writeToy'), 'it acts again');
   // One wait for those before it, and one for it: 5 s each, and not one for each of the hundreds.
   expect(Date.now() - begun).toBeLessThan(45_000);
   await newest.terminate();
   await run.guardian.result();
-}, 150_000);
+});
 
 const LONG_ID = '\u0001'.repeat(990);
 const asks = (guardianId: string) => [INTERNAL.request, { guardianId, owner: { workflowId: LONG_ID, firstExecutionRunId: 'x' }, runbook: 'toy', sharesTargetWith: [], requestedAtMs: 0, priority: 'normal' }] as const;
@@ -155,7 +155,7 @@ it.each([
   await run.handle.result();
   await run.guardian.result();
   expect(await run.evidence()).toMatchObject({ outcome: 'succeeded' });
-}, 90_000);
+});
 
 it.each([
   ['lock', [{ nextFence: 1, holders: [], waiting: [], adopting: { startedAtMs: 0, released: Array.from({ length: 900_000 }, () => 1) } }]],
@@ -186,6 +186,6 @@ it('workflows are found in lists by whatever id they have, and by none that is o
 it('a run whose starter gave it a name for a target that is none has evidence when it is ended before it began', async () => {
   const run = await startToy(environment, { database: 'named' }, environment.client, { startDelay: '1h', typedSearchAttributes: [{ key: defineSearchAttributeKey('RunbookTarget', 'KEYWORD'), value: 'x'.repeat(300) }] });
   await run.handle.terminate('before it began');
-  await until(async () => (await environment.evidence()).some(({ workflowId }) => workflowId === run.handle.workflowId), 'it has evidence', 30_000);
+  await until(async () => (await environment.evidence()).some(({ workflowId }) => workflowId === run.handle.workflowId), 'it has evidence');
   expect(await run.evidence()).toMatchObject({ outcome: 'terminated', target: null });
 });

@@ -24,7 +24,7 @@ beforeAll(async () => {
   for (const [kind, type] of [['volatile', 'boolean'], ['immutable', 'boolean']] as const) {
     await asMallory(`CREATE FUNCTION evil.${kind}() RETURNS ${type} LANGUAGE plpgsql ${kind} AS $$ BEGIN RAISE WARNING 'theirs ran as %', current_user; RETURN true; END $$`);
   }
-}, 60_000);
+});
 afterAll(() => server.stop());
 
 const asSuperuser = (database: string, sql: string) => server.withClient(database, (client) => client.query(sql));
@@ -125,5 +125,5 @@ describe('what takes the place of a relation between its listing and its reading
     expect(restarts[0]).toContain('s.large');
     expect(names).toContain('was_large');
     expect(names).not.toContain('large');
-  }, 60_000);
+  });
 });

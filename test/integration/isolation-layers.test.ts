@@ -47,14 +47,14 @@ beforeAll(async () => {
   // A segment without a record would never be closed.
   await source.server.withClient('plain', (client) => client.query('CREATE TABLE after_the_backup (a int)'));
   await archiveNow(source);
-}, 180_000);
+});
 
 const destroy = () => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) });
-afterEach(destroy, 60_000);
+afterEach(destroy);
 afterAll(async () => {
   await source.server.stop();
   for (const canary of Object.values(canaries)) await canary.close();
-}, 60_000);
+});
 
 /** A copy of which only the named settings are not the drill's own. */
 async function copyWithout(changed: Record<string, string>, isolation = OPEN): Promise<Drill> {
@@ -89,7 +89,7 @@ it('with all its settings and no namespace, the copy touches nothing', async () 
   const before = { heard: Object.values(canaries).map((canary) => canary.contacts()), archive: hashTree(source.layout.wal), backups: hashTree(source.layout.backups), tablespace: hashTree(source.tablespace) };
   await live(await copyWithout({}));
   expect({ heard: Object.values(canaries).map((canary) => canary.contacts()), archive: hashTree(source.layout.wal), backups: hashTree(source.layout.backups), tablespace: hashTree(source.tablespace) }).toEqual(before);
-}, 60_000);
+});
 
 describe('without one layer, its canary sings', () => {
   it('subscriptions: max_logical_replication_workers', async () => {
@@ -97,7 +97,7 @@ describe('without one layer, its canary sings', () => {
     await copyWithout({ max_logical_replication_workers: '4' });
     for (let tries = 0; tries < 100 && heard('subscription') === before; tries += 1) await sleep(100);
     expect(heard('subscription')).toBeGreaterThan(before);
-  }, 60_000);
+  });
 
   it('the archive: archive_mode', async () => {
     const before = Object.keys(hashTree(source.layout.wal));
@@ -106,7 +106,7 @@ describe('without one layer, its canary sings', () => {
     const added = Object.keys(hashTree(source.layout.wal)).filter((path) => !before.includes(path));
     for (const path of added) rmSync(path);
     expect(added).toContain(join(source.layout.wal, '00000002.history'));
-  }, 60_000);
+  });
 
   it('event and login triggers: the setting of the server where nothing outranks it, that of the connection everywhere', async () => {
     const count = () => ({ trigger: heard('trigger'), login: heard('login') });
@@ -126,7 +126,7 @@ describe('without one layer, its canary sings', () => {
     expect(count(), "the connection's setting alone").toEqual(before);
     await plainly(open, 'plain', (client) => client.query('CREATE TABLE by_nobody (a int)'));
     expect(count(), "without the server's").toEqual({ trigger: before.trigger + 1, login: before.login + 1 });
-  }, 60_000);
+  });
 
   it('preloaded libraries: those of the server, and those that a role brings along', async () => {
     const loaded = `SELECT count(*) > 0 AS loaded FROM pg_settings WHERE name LIKE 'auto_explain.%'`;
@@ -136,7 +136,7 @@ describe('without one layer, its canary sings', () => {
     await destroy();
     const open = await copyWithout({ shared_preload_libraries: 'auto_explain' });
     await withDrillClient(open, 'plain', async (client) => expect((await client.query(loaded)).rows, 'of the server').toEqual([{ loaded: true }]));
-  }, 60_000);
+  });
 
   it('replication from production: primary_conninfo, and nothing of the restored configuration is read', async () => {
     const before = heard('primary');
@@ -151,7 +151,7 @@ describe('without one layer, its canary sings', () => {
     await starting;
     const closed = await copyWithout({});
     await withDrillClient(closed, 'plain', async (client) => expect((await client.query('SHOW primary_conninfo')).rows).toEqual([{ primary_conninfo: '' }]));
-  }, 60_000);
+  });
 
   it('dblink and foreign servers: the network namespace, and the hidden sockets', async () => {
     const dial = (drill: Drill, host: string, port: number) => withDrillClient(drill, 'plain', (client) =>
@@ -169,7 +169,7 @@ describe('without one layer, its canary sings', () => {
     await destroy();
     const openAll = await copyWithout({});
     expect(await dial(openAll, '127.0.0.1', port), 'without the network namespace').toBe('reached');
-  }, 90_000);
+  });
 
   it("production's files and processes: the user", async ({ skip }) => {
     if (process.getuid?.() !== 0) return skip('only root runs the copy as somebody else');
@@ -200,7 +200,7 @@ describe('without one layer, its canary sings', () => {
       // As production's own user, the namespaces that there are do not help.
       expect(await tries({ uid: mine, gid: statSync(source.server.dataDirectory).gid }, isolation)).toEqual({ overwrites: true, signals: true, entersByProc: true });
     }
-  }, 120_000);
+  });
 
   // Last: it spoils the source's tablespace.
   it('tablespaces: the links that are made anew', async () => {
@@ -214,5 +214,5 @@ describe('without one layer, its canary sings', () => {
     await startWithout(open, {});
     await live(open);
     expect(hashTree(source.tablespace)).not.toEqual(before);
-  }, 60_000);
+  });
 });

@@ -11,8 +11,8 @@ beforeAll(async () => {
   await takeBackup(source);
   await source.commit(3);
   await source.archive();
-}, 180_000);
-afterAll(() => source.stop(), 60_000);
+});
+afterAll(() => source.stop());
 
 /** Everything of production that a drill could change: files, slots, settings, and each row of each catalog. */
 async function lookAtProduction() {
@@ -51,4 +51,4 @@ it('a whole drill leaves the archive, the backups, and the source with its slots
   // And it would have been noticed.
   await source.run(`COMMENT ON TABLE marks IS 'touched'`);
   expect((await lookAtProduction()).catalogs).not.toEqual(before.catalogs);
-}, 180_000);
+});

@@ -44,7 +44,7 @@ beforeAll(async () => {
   before = await lookAtProduction();
   prepared = await drillOf(source, point);
   await recoverToEnd({ drill: prepared.drill, target: null, expectedEndLsn: prepared.wal.endLsn, timeline: 1 });
-}, 120_000);
+});
 
 afterAll(async () => {
   await destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) });

@@ -6,6 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { LOCK_TYPE, lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
+import { PATIENT } from '../support/patience.ts';
 import { toyActivities } from '../support/toy/activities.ts';
 import { startKernelEnvironment, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { acting, gateOpens, reset, startToy, until } from '../support/toy-runs.ts';
@@ -149,7 +150,7 @@ it('one whose lease ended while it acted can be reset to its gate, where people 
 
 it('a pause before the target is taken lasts as long as a lease at most', async () => {
   const run = await start({ looksFirst: true });
-  await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'look', { timeout: 10_000 });
+  await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'look', PATIENT);
   await run.handle.signal('pause');
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER', message: 'it was paused before "look again" for as long as a lease lasts' } });
   await run.guardian.result();
@@ -236,8 +237,8 @@ it('a run that cannot write its evidence keeps nobody else from the target', asy
   const run = await start({ stallMs: 1_000 });
   await acting(run);
   await withoutEvidenceDirectory(environment, async () => {
-    await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'evidence', { timeout: 10_000 });
-    await vi.waitUntil(async () => (await holders()).holders.length === 0, { timeout: 10_000 });
+    await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'evidence', PATIENT);
+    await vi.waitUntil(async () => (await holders()).holders.length === 0, PATIENT);
     expect((await run.handle.describe()).status.name).toBe('RUNNING');
     // What is over can neither be aborted nor wait: nobody is told that it will.
     await expect(run.handle.executeUpdate('abort', { args: [{ by: 'ben' }] })).rejects.toMatchObject({ cause: { message: 'the run is ending (it is at: evidence); abort changes nothing any more' } });
@@ -257,9 +258,9 @@ it('a lock that cannot be given back keeps neither the run from its evidence nor
   expect((await holders()).holders).toMatchObject([{ guardianId: run.guardian.workflowId }]);
   const letGo = await takeLock();
   // The lock looks every 30 s whether those who keep others waiting still live.
-  await vi.waitUntil(async () => (await holders()).holders.some((holder) => holder.guardianId === 'lock/stand-in'), { timeout: 60_000, interval: 500 });
+  await vi.waitUntil(async () => (await holders()).holders.some((holder) => holder.guardianId === 'lock/stand-in'), { ...PATIENT, interval: 500 });
   await letGo();
-}, 90_000);
+});
 
 it('a run whose guardian is ended by force begins it anew at its end: what is for a failure is kept, and its place is gone', async () => {
   const run = await start({ stallMs: 1_500 });
@@ -282,7 +283,7 @@ it('one whose guardian is ended by force again and again ends with evidence that
   closingWaits = false;
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'TEARDOWN_FAILED' } });
   expect((await run.evidence()).teardown).toMatchObject({ outcome: 'failed', provenAbsent: false, proofs: [], failure: expect.stringContaining('guardian of this run was ended by force') as string });
-}, 90_000);
+});
 
 it('an undo that any worker can do waits until there is one again, for however long a host may be silent', async () => {
   const alone = await startKernelEnvironment({}, { hostLoss: '2s' });
@@ -304,4 +305,4 @@ it('an undo that any worker can do waits until there is one again, for however l
   } finally {
     await alone.stop();
   }
-}, 60_000);
+});

@@ -7,6 +7,7 @@ import { lockId } from '../../contracts/guardian.ts';
 import { INTERNAL, type Progress } from '../../contracts/messages.ts';
 import { NOTHING_SETTLED } from '../../contracts/record.ts';
 import { startKernelEnvironment, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { PATIENT } from '../support/patience.ts';
 import { livesOf } from '../support/toy-lives.ts';
 import { acting, gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -24,7 +25,7 @@ const holders = (target: string) => environment.client.workflow.getHandle(lockId
 
 async function deleteHistory(workflowId: string, runId: string): Promise<void> {
   await environment.client.workflowService.deleteWorkflowExecution({ namespace: 'default', workflowExecution: { workflowId, runId } });
-  await vi.waitUntil(() => environment.client.workflow.getHandle(workflowId, runId).describe().then(() => false, () => true), { timeout: 90_000, interval: 200 });
+  await vi.waitUntil(() => environment.client.workflow.getHandle(workflowId, runId).describe().then(() => false, () => true), { ...PATIENT, interval: 200 });
 }
 
 async function evidenceOf({ handle }: ToyRun, runId: string): Promise<Evidence> {
@@ -56,7 +57,7 @@ it('a run that is reset after everything was torn down is told so, and does not 
   const run = await start({ stallMs: 1_000 });
   await acting(run);
   const runId = await withoutEvidenceDirectory(environment, async () => {
-    await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'evidence', { timeout: 10_000 });
+    await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'evidence', PATIENT);
     return reset(environment, run, 'first');
   });
   await expect(newest(run).result()).rejects.toMatchObject({ cause: { type: 'UNAVAILABLE', message: expect.stringContaining('torn down and given the target back already; start another run') as string } });
@@ -103,7 +104,7 @@ it.concurrent('a run whose former life the server has deleted settles all the sa
   await run.guardian.result();
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'failed', teardown: { outcome: 'done', provenAbsent: true }, compensations: [{ outcome: 'failed' }] });
   expect((await holders('shop')).holders).toEqual([]);
-}, 120_000);
+});
 
 it.concurrent('a run that is deleted while it acts is torn down, and its guardian writes what it knows', async () => {
   const run = await start({ stallMs: 60_000 });
@@ -114,7 +115,7 @@ it.concurrent('a run that is deleted while it acts is torn down, and its guardia
   expect(evidence).toMatchObject({ outcome: 'terminated', teardown: { outcome: 'done', provenAbsent: true }, compensations: [{ outcome: 'failed' }] });
   expect(Date.parse(evidence.startedAt)).toBeLessThanOrEqual(Date.parse(evidence.finishedAt));
   expect((await holders('free')).holders).toEqual([]);
-}, 120_000);
+});
 
 it.concurrent('a record that nobody can be asked for now is asked for again, before evidence is written without it', async () => {
   // Only after a minute the server says that nobody is there to be asked.
@@ -137,7 +138,7 @@ it.concurrent('a record that nobody can be asked for now is asked for again, bef
   } finally {
     await nobodyWorks.stop();
   }
-}, 150_000);
+});
 
 it.concurrent('a guardian that is ended by force while it waits leaves the queue, and those behind it go on', async () => {
   const { client } = environment;
@@ -151,13 +152,13 @@ it.concurrent('a guardian that is ended by force while it waits leaves the queue
   await request('lock/holder', []);
   await request('lock/waiter', []);
   await request('lock/sharer', ['other']);
-  await vi.waitUntil(async () => (await holders('queue')).waiting.length === 2, { timeout: 20_000 });
+  await vi.waitUntil(async () => (await holders('queue')).waiting.length === 2, PATIENT);
   expect((await holders('queue')).holders.map(({ guardianId }) => guardianId)).toEqual(['lock/holder']);
   await waiter.terminate('test');
   // It looks every 30 s.
-  await vi.waitUntil(async () => (await holders('queue')).holders.length === 2, { timeout: 60_000, interval: 500 });
+  await vi.waitUntil(async () => (await holders('queue')).holders.length === 2, { ...PATIENT, interval: 500 });
   for (const handle of [holder, sharer]) await handle.terminate('test');
-}, 90_000);
+});
 
 it('a run that is reset while its activities work gets its place again only when those can no longer act in it', async () => {
   const run = await start({ stallMs: 60_000, whenCancelled: 'go on' });

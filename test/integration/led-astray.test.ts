@@ -30,12 +30,12 @@ beforeAll(async () => {
   point = await backUp(source, 'b1');
   await source.server.withClient('postgres', (client) => client.query('CREATE TABLE later AS SELECT 1 AS n'));
   await archiveNow(source);
-}, 120_000);
+});
 afterAll(() => source.server.stop());
 beforeEach(async () => {
   prepared = await drillOf(source, point);
   await recover();
-}, 60_000);
+});
 afterEach(() => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) }));
 
 const recover = () => recoverToEnd({ drill: prepared.drill, target: null, expectedEndLsn: prepared.wal.endLsn, timeline: 1 });
@@ -79,7 +79,7 @@ it.each(ways)('a worker that finds %s where the copy\'s was asks nothing of it',
   const said = source.server.log().slice(before);
   const asked = [...said.matchAll(/(?:statement|execute [^:]*): (.*)/g)].map(([, statement]) => statement);
   expect({ isConnected: /connection (received|authorized)/.test(said), asked: [...new Set(asked)] }).toEqual(isItself ? { isConnected: true, asked: ['SHOW data_directory'] } : { isConnected: false, asked: [] });
-}, 60_000);
+});
 
 /**
  * A probe during which something exchanges the socket, at the worst moment: it has been started and has not connected yet.

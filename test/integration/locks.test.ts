@@ -84,7 +84,7 @@ describe('20 runs on 3 targets, killed at random', () => {
       const order = [...new Set(here.filter(({ what }) => what === 'opened').map(({ root }) => roots.indexOf(root)))];
       expect(order).toEqual(order.toSorted((a, b) => a - b));
     }
-  }, 240_000);
+  });
 });
 
 /** Enough for several continue-as-new. The issue's 5,000 take minutes: LOCK_GRANTS=5000 npm test -- --project integration locks */
@@ -105,7 +105,7 @@ it(`${GRANTS} grants through one lock: each once, in order, through every contin
   expect(runs.size, 'executions of the lock').toBeGreaterThan(3);
   await until(async () => ((await client.workflow.getHandle(id).query<{ holders: unknown[] }>('holders')).holders.length) === 0, 'nobody holds it');
   await worker.stop();
-}, 600_000);
+});
 
 it('a runbook that declares the priority of recovery takes its target before those that have waited for it', async () => {
   const worker = await environment.startWorker(noting);
@@ -136,7 +136,7 @@ it.each(['nobody', 'somebody'])('a lock for which %s waits goes on to a new exec
   const holders = async () => (await handle.query<{ holders: { guardianId: string }[] }>('holders')).holders.map(({ guardianId }) => guardianId);
   await until(async () => (await holders()).length === 1, 'one has the target');
   for (let sent = 0; sent < 500; sent += 50) await Promise.all(Array.from({ length: 50 }, () => handle.signal('release', { guardianId: 'nobody of these' })));
-  await until(async () => (await handle.describe()).runId !== lock.firstExecutionRunId, 'the lock goes on to a new execution', 15_000);
+  await until(async () => (await handle.describe()).runId !== lock.firstExecutionRunId, 'the lock goes on to a new execution');
   expect(await holders()).toEqual([requests[0]?.guardianId]);
   for (const dummy of [...dummies, handle]) await dummy.terminate('the test is over');
-}, 60_000);
+});

@@ -15,7 +15,7 @@ const { compare } = manifestsOf(() => server);
 beforeAll(async () => {
   server = await startCluster({ logical: true, settings: { wal_keep_size: '1GB' } });
   await run(CREATE_BACKUP_ROLE);
-}, 60_000);
+});
 afterAll(() => server.stop());
 beforeEach(() => run(`
   DROP TABLE IF EXISTS large, small;
@@ -58,7 +58,7 @@ test('a table that is kept locked until it is read is let go when somebody waits
     expect(result.differences).toEqual([]);
     expect(result.notVerified).toContainEqual(leftOut);
   } finally { await restored.stop(); }
-}, 120_000);
+});
 
 test('a bucket whose reading keeps somebody waiting is cancelled and read again', async () => {
   let meanwhile: Promise<number> | undefined;
@@ -257,7 +257,7 @@ test('a command CONCURRENTLY waits for the reading, which goes on while it keeps
   expect(performance.now() - started).toBeGreaterThan(LIMIT_MS + 2_000);
   expect(await meanwhile).toBeGreaterThan(LIMIT_MS + 1_000);
   expect(manifest.notVerified.filter(({ byDesign }) => !byDesign)).toEqual([]);
-}, 30_000);
+});
 
 test('who waits behind a command CONCURRENTLY that waits for the reading ends the manifest, not a VACUUM, which keeps nobody', async () => {
   let meanwhile: Promise<number>[] | undefined;
@@ -272,4 +272,4 @@ test('who waits behind a command CONCURRENTLY that waits for the reading ends th
   expect(vacuum).toBeGreaterThan(3_000);
   expect(alter).toBeLessThan(SOON_MS);
   expect(select).toBeLessThan(SOON_MS);
-}, 30_000);
+});

@@ -18,7 +18,7 @@ const compare = (manifest: Manifest, database: string): Promise<ComparisonResult
 beforeAll(async () => {
   server = await startCluster({ logical: true, settings: { autovacuum: false } });
   await run('CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 100) g');
-}, 60_000);
+});
 afterAll(() => server.stop());
 
 test.each([
@@ -67,7 +67,7 @@ test('a subscription that is made between the positions of two databases, and th
   const [early, late] = [await compare(manifest, 'early'), await compare(manifest, 'late')];
   expect([early.differences, late.differences]).toEqual([[], []]);
   expect([open(early), open(late)]).toEqual([[[null, 'passwords of roles']], [[null, 'passwords of roles'], hidden]]);
-}, 60_000);
+});
 
 test('many secrets take no longer than some, and one that differs is noticed', async () => {
   await run('CREATE DATABASE tenants');
@@ -84,7 +84,7 @@ test('many secrets take no longer than some, and one that differs is noticed', a
   expect(performance.now() - started).toBeLessThan(5000);
   await run(`ALTER USER MAPPING FOR public SERVER s2000 OPTIONS (SET password 'other')`, 'tenants');
   expect((await compare(manifest, 'tenants')).differences).toEqual([{ kind: 'catalog', object: 'user mapping', identity: 'all options together', change: 'changed' }]);
-}, 120_000);
+});
 
 test('a composite type with a part that has no binary form is read as text, however deep that lies, and others as before', async () => {
   await run('CREATE DATABASE composites');
@@ -102,7 +102,7 @@ test('a composite type with a part that has no binary form is read as text, howe
     await run('UPDATE c SET (g, d, r, ra, p, pa) = (SELECT g, d, r, ra, p, pa FROM kept) WHERE id = 7; DROP TABLE kept', 'composites');
   }
   expect((await compare(manifest, 'composites')).differences).toEqual([]);
-}, 60_000);
+});
 
 test('a cast of users is not what a value is read by: it may leave something out, and is code of theirs', async () => {
   await run('CREATE DATABASE lossy');
@@ -118,7 +118,7 @@ test('a cast of users is not what a value is read by: it may leave something out
   }
   expect((await compare(manifest, 'lossy')).differences).toEqual([]);
   expect(server.log()).not.toContain('a cast ran');
-}, 60_000);
+});
 
 test('what users put into the schemas of the system is compared as any other', async () => {
   await run('CREATE DATABASE extended');
@@ -145,7 +145,7 @@ test('what users put into the schemas of the system is compared as any other', a
     'constraint named on pg_catalog.node_name missing', 'constraint node_host_check on pg_catalog.node missing', 'enum label pg_catalog.node_role: \'main\' missing', 'function pg_catalog.node_version() changed',
     'operator pg_catalog."===" missing', 'rows of information_schema.sizes', 'rows of pg_catalog.node', 'table pg_catalog.node changed', 'trigger noted on information_schema.tables missing', 'type pg_catalog.node_role missing',
   ]);
-}, 60_000);
+});
 
 test('comments on what initdb made are compared where people write them', async () => {
   await run('CREATE DATABASE commented');
@@ -168,7 +168,7 @@ test('a type that borrows the binary form of another is read as text', async () 
     expect((await compare(manifest, 'borrowed')).differences).toContainEqual(expect.objectContaining({ kind: 'rows', table: 'public.b' }));
     await run(`UPDATE b SET ${column} = (SELECT ${column} FROM kept) WHERE id = 7; DROP TABLE kept`, 'borrowed');
   }
-}, 60_000);
+});
 
 test('settings of the source alone change nothing of what is read', async () => {
   await run('CREATE DATABASE settled');
@@ -183,7 +183,7 @@ test('settings of the source alone change nothing of what is read', async () => 
     return takeManifest({ connect: (database) => ({ ...server.config(database), options }), databases: ['settled'], applicationName: 'manifest-test', signal: live() });
   });
   expect((await compare(manifest, 'settled')).differences).toEqual([]);
-}, 20_000);
+});
 
 test('no limit of the database ends the transaction that exports a snapshot', async () => {
   const sessions = new Sessions({ connect: (database) => server.config(database), applicationName: 'manifest-test', limits: { statementTimeoutMs: 0, lockTimeoutMs: 0 }, signal: live() });
@@ -226,4 +226,4 @@ test('a column that gets another type without a rewrite while others are read is
   await altering;
   expect(manifest.cost.restarts).toEqual([expect.stringContaining('public.p')]);
   expect((await compare(manifest, 'retyped')).differences).toEqual([]);
-}, 60_000);
+});

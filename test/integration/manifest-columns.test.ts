@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { Manifest } from '../../contracts/manifest.ts';
 import { CREATE_BACKUP_ROLE, isBucketOf, takeIntercepted } from '../support/intercepted-manifest.ts';
+import { PATIENT } from '../support/patience.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
 
 /** Columns that take each other's names while a manifest is taken: names mean what they mean now, and the rows are those of the snapshot. */
@@ -8,7 +9,7 @@ let server: Server;
 beforeAll(async () => {
   server = await startCluster({ logical: true });
   await run(CREATE_BACKUP_ROLE);
-}, 60_000);
+});
 afterAll(() => server.stop());
 beforeEach(() => run(`DROP TABLE IF EXISTS t; CREATE TABLE t (id int, note text, other text); INSERT INTO t SELECT i, 'note', repeat('other', 20) FROM generate_series(1, 2000) i; ANALYZE t`));
 
@@ -124,7 +125,7 @@ test('a catalog that others have locked for longer than a lock is waited for doe
   const manifest = await takeIntercepted(server, async ({ text }) => {
     if (isSeen && !holding && text.includes('FROM pg_enum')) {
       holding = run('BEGIN; LOCK TABLE pg_enum IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1.5); COMMIT');
-      await vi.waitUntil(async () => (await run(`SELECT FROM pg_locks WHERE relation = 'pg_enum'::regclass AND mode = 'AccessExclusiveLock' AND granted`)).rowCount === 1);
+      await vi.waitUntil(async () => (await run(`SELECT FROM pg_locks WHERE relation = 'pg_enum'::regclass AND mode = 'AccessExclusiveLock' AND granted`)).rowCount === 1, PATIENT);
     }
     isSeen ||= isBucketOf('t', text);
     return text;

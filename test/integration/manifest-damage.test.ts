@@ -26,7 +26,7 @@ beforeAll(async () => {
   server = await startCluster({ logical: true, settings: { autovacuum: false } });
   await run(schemaOfEverything);
   manifest = await take();
-}, 60_000);
+});
 afterAll(() => server.stop());
 
 describe('contents', () => {
@@ -248,8 +248,8 @@ describe('limits', () => {
     const error: unknown = await takeWhileWriting({ maxRetainedWalBytes: WRITTEN / 2 }, (reading) => reading.catch(() => undefined)).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ type: 'tooMuchWalRetained', message: expect.stringMatching(new RegExp(`^the slot held back \\d+ bytes of WAL, the limit is ${WRITTEN / 2}: end the long transaction`)) as string });
     expect(classify(error)).toMatchObject({ type: 'MANIFEST_GAVE_UP', nonRetryable: true });
-    await expect.poll(slotsAndSessions, { timeout: 5_000 }).toEqual({ slots: 0, sessions: 0 });
-  }, 45_000);
+    await expect.poll(slotsAndSessions).toEqual({ slots: 0, sessions: 0 });
+  });
 
   test('a manifest says how much WAL its slot held back, and for how long it did at most hold back vacuum', async () => {
     const began = Date.now();
@@ -259,7 +259,7 @@ describe('limits', () => {
     expect(cost.longestSnapshotMs).toBeGreaterThan(1_200);
     expect(cost.longestSnapshotMs).toBeLessThanOrEqual(cost.durationMs);
     expect(cost.durationMs).toBeLessThanOrEqual(Date.now() - began);
-  }, 45_000);
+  });
 
   test.each([
     ['a value', 'SQL_ASCII', `CREATE TABLE t (c char(3)); INSERT INTO t VALUES (chr(233))`], ['a definition', 'SQL_ASCII', `CREATE TABLE t (); DO $$ BEGIN EXECUTE 'COMMENT ON TABLE t IS ' || quote_literal('caf' || chr(233)); END $$`],

@@ -18,7 +18,7 @@ const REWRITE = 'ALTER TABLE whole ALTER v TYPE bigint';
 beforeAll(async () => {
   server = await startCluster({ logical: true });
   await run(CREATE_BACKUP_ROLE);
-}, 60_000);
+});
 afterAll(() => server.stop());
 beforeEach(() => run(`
   DROP TABLE IF EXISTS whole, small;
@@ -57,7 +57,7 @@ test('who wants many tables that are held waits once, and not for each of them',
   for (const { why } of leftOut) expect(why).toMatch(/^role \w+ \(process \d+\) waited for [12]\.\d s for public\.part_\d+, which the reading had locked; .*\(manifest\.maxBlocking\)|, having waited before, waited for \d\.\d s for public\.part_/);
   // Not by a socket that is gone, which the server notices later.
   expect(server.log()).toContain('terminating connection due to administrator command');
-}, 60_000);
+});
 
 test('one that is let go while it locks more costs its tables, and not the manifest', async () => {
   const haveRaced = racingOnce();
@@ -78,7 +78,7 @@ test('one that is let go while it locks more costs its tables, and not the manif
   expect(manifest.cost.restarts).toHaveLength(1);
   expect(manifest.notVerified.filter(({ byDesign }) => !byDesign)).toHaveLength(2);
   expect(tablesOf(manifest).filter((name) => name.startsWith('part_'))).toHaveLength(PARTS - 2);
-}, 60_000);
+});
 
 test('one that holds tables waits for no other long enough for a deadlock', async () => {
   const haveRaced = racingOnce();
@@ -98,7 +98,7 @@ test('one that holds tables waits for no other long enough for a deadlock', asyn
   expect(await meanwhile).toBeLessThan(SOON_MS + 2_000);
   expect(server.log()).not.toContain('deadlock detected');
   expect(tablesOf(manifest)).toContain('small');
-}, 60_000);
+});
 
 test.each([['measured', 'pg_table_size'], ['read', 'count(*)']])('a lock that is refused while a table is %s costs nothing of another one that the same connection holds', async (_, sign) => {
   const haveRaced = racingOnce();
@@ -133,7 +133,7 @@ test('one that holds a table and is refused a part of it waits for no other part
   expect(took).toBeLessThan(SOON_MS + 2_000);
   expect(server.log()).not.toContain('deadlock detected');
   expect(tablesOf(manifest)).toContain('small');
-}, 60_000);
+});
 
 test('a part that is read later is followed by the rest of its table', async () => {
   const { manifest, took } = await takeWhileReindexing('SELECT pg_sleep(1.5)');
@@ -179,7 +179,7 @@ test('nothing else that the reading waits for keeps it from looking who waits', 
   });
   expect(await meanwhile).toBeLessThan(SOON_MS);
   expect(tablesOf(manifest)).toContain('small');
-}, 120_000);
+});
 
 test('who waits behind a command CONCURRENTLY that waits for what holds a table costs what that holds, and not the manifest', async () => {
   await run('CREATE INDEX part_03_v ON part_03 (v)');
@@ -200,4 +200,4 @@ test('who waits behind a command CONCURRENTLY that waits for what holds a table 
   expect(leftOut.length).toBeGreaterThan(0);
   for (const { why } of leftOut) expect(why).toMatch(/for public\.part_03 behind process \d+, whose command CONCURRENTLY waited/);
   expect(tablesOf(manifest)).toContain('small');
-}, 60_000);
+});

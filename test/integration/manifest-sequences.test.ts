@@ -6,7 +6,7 @@ import { manifestsOf } from '../support/manifest-scenario.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
 
 let source: Server;
-beforeAll(async () => { source = await startCluster({ logical: true }); }, 60_000);
+beforeAll(async () => { source = await startCluster({ logical: true }); });
 afterAll(() => source.stop());
 
 const { take, takeWhileBlocked, compare } = manifestsOf(() => source);
@@ -28,7 +28,7 @@ describe('sequences that move while a manifest is taken', () => {
     } finally {
       await run('DROP TABLE emptied; DROP SEQUENCE IF EXISTS made; DROP SEQUENCE lowered');
     }
-  }, 60_000);
+  });
 
   test('a position just before which a sequence was restarted is given up for a later one', async () => {
     let running = true;
@@ -50,7 +50,7 @@ describe('sequences that move while a manifest is taken', () => {
       await restarting;
       await source.withClient('postgres', (client) => client.query('DROP SEQUENCE restarted'));
     }
-  }, 60_000);
+  });
 
   test('a sequence that is set after a load, with the position in between, is no difference where the copy has it as it was', async () => {
     const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
@@ -129,7 +129,7 @@ describe('sequences that move while a manifest is taken', () => {
       await busy;
       await run('DROP SEQUENCE restless; DROP TABLE filled');
     }
-  }, 60_000);
+  });
 
   test('a sequence that is restarted without pause can be read, though PostgreSQL empties the file under it, and only as what its file holds', async () => {
     let running = true;
@@ -160,5 +160,5 @@ describe('sequences that move while a manifest is taken', () => {
     const known = looks.filter(({ filenode }) => held.has(filenode));
     expect(known.length).toBeGreaterThan(20);
     expect(known.filter(({ filenode, next }) => next !== held.get(filenode))).toEqual([]);
-  }, 60_000);
+  });
 });

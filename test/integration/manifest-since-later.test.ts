@@ -26,7 +26,7 @@ beforeAll(async () => {
   await atSource(`UPDATE orders SET note = 'changed' WHERE id = 2`);
   await atSource(`TRUNCATE staging; INSERT INTO staging SELECT generate_series(1, 400); UPDATE archive SET id = id + 1; UPDATE kept SET id = id + 1; REFRESH MATERIALIZED VIEW totals; CREATE TABLE report AS SELECT * FROM staging`);
   copy = await openedCopy(source, SETTINGS);
-}, 90_000);
+});
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
 const onCopy = (sql: string) => copy.withClient('postgres', (client) => client.query(sql));

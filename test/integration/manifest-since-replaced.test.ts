@@ -34,7 +34,7 @@ beforeAll(async () => {
   await atSource('ALTER DATABASE tenant RENAME TO tenant2');
   await atSource('ALTER DATABASE lost RENAME TO lost2');
   copy = await openedCopy(source, SETTINGS);
-}, 90_000);
+});
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
 const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult> => compareSince({

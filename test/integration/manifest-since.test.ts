@@ -20,7 +20,7 @@ beforeAll(async () => {
   manifest = await manifestsOf(() => source).take();
   await source.withClient('postgres', (client) => client.query(`CREATE TABLE made_since AS SELECT g AS id FROM generate_series(1, 100) g; ALTER TABLE no_key ADD COLUMN c int DEFAULT 7; DROP VIEW rich; CREATE INDEX journal_account ON journal (account)`));
   copy = await openedCopy(source, SETTINGS);
-}, 90_000);
+});
 afterAll(async () => {
   await writers.stop();
   await Promise.all([source.stop(), copy.stop()]);
@@ -48,7 +48,7 @@ describe('a sound copy, while its source is written to', () => {
 
   it('and no false alarm, however often they are compared', async () => {
     for (let round = 0; round < 4; round += 1) expect((await compare()).differences).toEqual([]);
-  }, 60_000);
+  });
 
   it('is held against the manifest alone where the source does not answer; what differs is open, and no finding', async () => {
     const result = await compare(false);

@@ -14,7 +14,7 @@ beforeAll(async () => {
   await source.withClient('postgres', (client) => client.query(schemaOfEverything));
   await source.withClient('postgres', (client) => client.query('CREATE DATABASE second'));
   await source.withClient('second', (client) => client.query('CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 5000) g'));
-}, 60_000);
+});
 afterAll(() => source.stop());
 
 /** More drills for a long run: MANIFEST_DRILLS=50. */
@@ -47,7 +47,7 @@ describe('a manifest taken under write load', () => {
       for (const [kind, count] of Object.entries(writers.counts)) total[kind as keyof RaceCounts] = (total[kind as keyof RaceCounts] ?? 0) + count;
       console.log('races so far', JSON.stringify(total));
     }
-  }, 120_000);
+  });
 
   test('is the same when it is taken of the paused copy, without a slot', async () => {
     const copy = await backUpByCopy(source);
@@ -59,7 +59,7 @@ describe('a manifest taken under write load', () => {
       expect(contents(again)).toEqual(contents(manifest));
       expect(again.databases[0]?.catalog).toEqual(manifest.databases[0]?.catalog);
     } finally { await restored.stop(); }
-  }, 60_000);
+  });
 
   test('what a transaction under way locks at the position is not verified, and is no damage', async () => {
     await source.withClient('postgres', (client) => client.query('CREATE SEQUENCE renamed'));
@@ -83,7 +83,7 @@ describe('a manifest taken under write load', () => {
         ['position of sequence public.renamed', 'contents of public.accounts'].map((what) => ({ what, why: expect.stringContaining('locks it') as string })));
       expect(result.compared.tables).toBe((database?.tables.length ?? 0) - 1);
     } finally { await restored.stop(); }
-  }, 60_000);
+  });
 
   test('a position across which somebody holds a lock is given up for a later one', async () => {
     let running = true;
@@ -102,7 +102,7 @@ describe('a manifest taken under write load', () => {
       running = false;
       await holding;
     }
-  }, 60_000);
+  });
 
   test('a bucket that is read in bursts is the same as one that is read at once', async () => {
     const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
@@ -120,7 +120,7 @@ describe('a manifest taken under write load', () => {
     } finally {
       await run('DROP TABLE in_bursts');
     }
-  }, 60_000);
+  });
 
   test('databases that come and go meanwhile are named, and end nothing', async () => {
     const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
@@ -137,7 +137,7 @@ describe('a manifest taken under write load', () => {
       await run('DROP DATABASE IF EXISTS tenant_left');
       await run('DROP DATABASE IF EXISTS tenant_new');
     }
-  }, 60_000);
+  });
 
   test('a database that is dropped while the first one is read is what it was at the position', async () => {
     const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
@@ -165,7 +165,7 @@ describe('a manifest taken under write load', () => {
       await run('DROP DATABASE IF EXISTS tenant');
       await run('DROP DATABASE marked');
     }
-  }, 60_000);
+  });
 
   test('databases that cannot be read are named', async () => {
     const run = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
@@ -186,7 +186,7 @@ describe('a manifest taken under write load', () => {
       await run(`UPDATE pg_database SET datconnlimit = -1 WHERE datname = 'half_dropped'`);
       for (const name of ['closed', 'mould', 'half_dropped']) await run(`DROP DATABASE ${name}`);
     }
-  }, 60_000);
+  });
 
   test('names the table and pages of a flipped bit, and reads on', async () => {
     await source.withClient('postgres', (client) => client.query('CREATE SEQUENCE broken; CHECKPOINT'));
@@ -214,5 +214,5 @@ describe('a manifest taken under write load', () => {
       const hit = buckets.find(({ fromPage, toPage }) => fromPage <= 40 && (toPage === null || toPage > 40));
       expect(differences[0]).toMatchObject({ fromPage: hit?.fromPage, toPage: hit?.toPage });
     } finally { await restored.stop(); }
-  }, 60_000);
+  });
 });

@@ -16,6 +16,7 @@ import { hasGo } from '../../scripts/embedded/go-build.ts';
 import { describeEvidenceStore } from '../support/evidence-store-contract.ts';
 import { passOn, serveHttp, type LocalHttp } from '../support/local-http.ts';
 import { startObjectServer, type Credentials, type ObjectServer } from '../support/object-server.ts';
+import { PATIENT } from '../support/patience.ts';
 import { sampleEvidence } from '../unit/report-fixture.ts';
 
 /** The first time, the server is built. */
@@ -198,7 +199,7 @@ describe.skipIf(!isGoThere)(`evidence on a real S3 server${isGoThere ? '' : ' (s
       await expect(store.list()).rejects.toThrow(late);
       await expect(store.putIfAbsent('a.json', 'a')).rejects.toThrow(late);
       expect(Date.now() - started).toBeLessThan(20_000);
-      await vi.waitFor(() => expect(http.open()).toBe(0));
+      await vi.waitFor(() => expect(http.open()).toBe(0), PATIENT);
     }
     const hung = objectStore({ ...settings, endpoint: silent.endpoint }, { answerMs: 400 });
     const well = objectStore(settings);

@@ -52,11 +52,11 @@ beforeAll(async () => {
     await client.query('CREATE DATABASE late');
     await archiveUpToNow(client, demo.production.archiveDirectory);
   });
-}, 180_000);
+});
 afterAll(async () => {
   await elsewhere.stop();
   await demo.stop();
-}, 60_000);
+});
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -74,7 +74,7 @@ it('a backup of another cluster than the source may restore, which proves nothin
   expect(evidence.checks.filter(({ outcome }) => outcome === 'failed')).toEqual([]);
   expect(evidence.verdict).toEqual({ restore: 'notProven', rto: 'met', rpo: 'missed' });
   expect(evidence.recovery).toMatchObject({ rpaSeconds: null, lostTransactions: null, rpaMethod: expect.stringMatching(other) as string });
-}, 120_000);
+});
 
 /** Leads whoever connects to where it says by then. */
 const gatewayTo = (where: () => NetConnectOpts) => createServer((socket) => {
@@ -97,7 +97,7 @@ it('so does one of a source that answers only when people have decided', async (
   } finally {
     gateway.close();
   }
-}, 120_000);
+});
 
 it('a connection that is corrected while people decide leaves no reason behind that was true of the wrong one', async () => {
   let isCorrected = false;
@@ -111,7 +111,7 @@ it('a connection that is corrected while people decide leaves no reason behind t
   } finally {
     gateway.close();
   }
-}, 120_000);
+});
 
 it('another cluster that has taken the place of the source by the time that the loss is measured proves nothing either', async () => {
   const gateway = gatewayTo(() => existsSync(exchanged()) ? toElsewhere() : toProduction());
@@ -125,16 +125,16 @@ it('another cluster that has taken the place of the source by the time that the 
   } finally {
     gateway.close();
   }
-}, 120_000);
+});
 
 it('a database that was made after the backup is not proven to come back', async () => {
   const { evidence, failure } = await runDrill(demo, {}, { database: 'late' });
   expect(failure).toMatch(/^not everything could be compared: database late \(connection\.database\): manifest backup does not hold it/);
   expect(evidence.verdict).toEqual({ restore: 'notProven', rto: 'met', rpo: 'met' });
-}, 120_000);
+});
 
 it('the input of a run may allow that, and the verdict stays', async () => {
   const { evidence, failure } = await runDrill(demo, { allowNotProven: true }, { database: 'late' });
   expect(failure).toBeUndefined();
   expect(evidence).toMatchObject({ outcome: 'succeeded', verdict: { restore: 'notProven' }, plan: { allowNotProven: true } });
-}, 120_000);
+});

@@ -153,4 +153,4 @@ it('a drill that is exchanged for a link while its processes are ended has nothi
     server.kill('SIGKILL');
     await ended;
   }
-}, 30_000);
+});

@@ -11,6 +11,7 @@ import { hasGo } from '../../scripts/embedded/go-build.ts';
 import { authorizationSettings, otherKey, PRINCIPAL_SETTING, startAuthorizingServer, type AuthorizingServer, type TokenOptions } from '../support/authorizing-server.ts';
 import { ROOT } from '../support/documentation.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { PATIENT } from '../support/patience.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 const { CommandType, WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
@@ -189,7 +190,7 @@ describe.skipIf(!isGoThere)(`a server that verifies tokens${isGoThere ? '' : ' (
       const { startedBy: starter } = await handle.query<RunRecord>('record');
       expect(starter).toBeTruthy();
       return { starter, first: (await eventsOf(handle))[0] };
-    }, { timeout: 20_000, interval: 100 });
+    }, { ...PATIENT, interval: 100 });
     expect(described.first?.principal).toMatchObject({ type: 'temporal', name: 'internal' });
     expect(described.starter?.principal).toBeNull();
   });

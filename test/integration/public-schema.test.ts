@@ -87,14 +87,14 @@ databases:
 `, { mode: 0o600 });
   devOptions = ['--port', String(serverPort), '--ui-port', String(uiPort)];
   dev = await startDev();
-}, 180_000);
+});
 
 afterAll(async () => {
   await dev?.end('SIGINT');
   for (const { pid } of await drillServers()) sendSignal(pid, 'SIGKILL');
   await production?.stop();
   await rm(root, { recursive: true, force: true });
-}, 60_000);
+});
 
 async function runbook(...words: string[]): Promise<unknown> {
   const { stdout } = await promisify(execFile)(process.execPath, [cli, ...words, '--json'], { env: environment, maxBuffer: 2 ** 26 });
@@ -114,7 +114,7 @@ it('a database that this project did not design is backed up and drilled by its 
   // And the two that hold large objects.
   expect(evidence.checks.find((check) => check.name === 'contents of shop')?.detail).toContain(` in ${(tables ?? 0) + 2} tables`);
   expect(await readdir(join(root, 'drills'))).toEqual([]);
-}, 300_000);
+});
 
 it('a drill that is under way when `runbook dev` is stopped, and killed, comes to its end, and is gone, when it is started again', async () => {
   const id = 'dr-test/jobs/stopped';
@@ -131,4 +131,4 @@ it('a drill that is under way when `runbook dev` is stopped, and killed, comes t
   await runbook('watch', id);
   expect(await drillServers()).toEqual([]);
   expect(await readdir(join(root, 'drills'))).toEqual([]);
-}, 120_000);
+});

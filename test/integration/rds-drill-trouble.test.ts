@@ -12,7 +12,7 @@ import { type Drill, type RdsDrills, startRdsDrills } from '../support/rds-drill
 
 /** What AWS does to a drill that says nothing of the backup, and what a copy is made with. */
 let drills: RdsDrills;
-beforeAll(async () => { drills = await startRdsDrills(); }, 120_000);
+beforeAll(async () => { drills = await startRdsDrills(); });
 afterAll(() => drills.stop());
 const QUICK = { restore: 300, beforeModify: 50, modify: 100, delete: 100 };
 beforeEach(async () => {
@@ -47,7 +47,7 @@ describe('the password of a copy', () => {
       await drill.restore();
       expect(await answered('ModifyDBInstance')).toEqual([0, 'InvalidDBInstanceState']);
     });
-  }, 60_000);
+  });
 
   it('is asked for again where the copy was busy with something else', async () => {
     const drill = quick();
@@ -65,7 +65,7 @@ describe('the password of a copy', () => {
       expect(answers).toContain('InvalidDBInstanceState');
       expect(answers.at(-1)).toBe(200);
     });
-  }, 60_000);
+  });
 });
 
 describe('a restore that does not end', () => {
@@ -77,7 +77,7 @@ describe('a restore that does not end', () => {
       await drills.lab.control.failNextRestore({ status, reason: 'of its own' });
       await expect(drill.restore()).rejects.toMatchObject({ type, nonRetryable: true, message: expect.stringContaining(`the copy is ${status} (`) as string });
     });
-  }, 60_000);
+  });
 
   it('in time says nothing of the backup', async () => {
     const drill = quick({ patience: '1s' });
@@ -85,7 +85,7 @@ describe('a restore that does not end', () => {
       await drills.lab.control.durations({ restore: 4_000 });
       await expect(drill.restore()).rejects.toMatchObject({ type: 'UNAVAILABLE', nonRetryable: true, message: expect.stringContaining('raise provider.drill.patience') as string });
     });
-  }, 60_000);
+  });
 });
 
 describe('the settings of a copy', () => {
@@ -114,7 +114,7 @@ describe('the settings of a copy', () => {
         expect([await settingOf(drill, 'shared_preload_libraries'), await settingOf(drill, 'max_logical_replication_workers')]).toEqual(['pg_stat_statements', '0']);
       });
     });
-  }, 60_000);
+  });
 
   it('load what is named for RDS', async () => {
     const drill = quick({ preloadLibraries: ['auto_explain'] });
@@ -122,14 +122,14 @@ describe('the settings of a copy', () => {
       await drill.restore();
       expect(await settingOf(drill, 'shared_preload_libraries')).toBe('pg_stat_statements,auto_explain');
     });
-  }, 60_000);
+  });
 
   it('load nothing that is named for servers of our own, which RDS may not have', async () => {
     const drill = quick();
     const configuration = { drills: { network: 'bestEffort', preloadLibraries: ['timescaledb'] }, databases: { shop: drill.settings } } as unknown as Configuration;
     await expect(createProviders(configuration, () => Promise.resolve([]))('shop').openPlace(drill.ref)).resolves.toBeUndefined();
     await drill.close();
-  }, 60_000);
+  });
 
   it.each([
     ['max_logical_replication_workers', '4', 'max_logical_replication_workers is 4, and not 0'],
@@ -140,7 +140,7 @@ describe('the settings of a copy', () => {
       await drills.rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: drill.name, Parameters: [{ ParameterName, ParameterValue, ApplyMethod: 'pending-reboot' }] }));
       await expect(drill.restore()).rejects.toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringContaining(said) as string });
     });
-  }, 60_000);
+  });
 });
 
 describe('the place of a drill', () => {
@@ -150,14 +150,14 @@ describe('the place of a drill', () => {
     await drills.lab.control.fault({ kind: 'staleReads', action: 'DescribeDBParameterGroups', seconds: 1, forSeconds: 2 });
     await withPlace(drill, () => Promise.resolve());
     expect((await answered('CreateDBParameterGroup'))).toEqual([0, 'DBParameterGroupAlreadyExists']);
-  }, 60_000);
+  });
 
   it("is not somebody else's group of that name", async () => {
     const drill = quick();
     await drills.rds.send(new CreateDBParameterGroupCommand({ DBParameterGroupName: drill.name, DBParameterGroupFamily: 'postgres18', Description: 'of somebody' }));
     await expect(drill.provider.openPlace(drill.ref)).rejects.toMatchObject({ type: 'FENCED', nonRetryable: true });
     await drills.rds.send(new DeleteDBParameterGroupCommand({ DBParameterGroupName: drill.name }));
-  }, 60_000);
+  });
 
   it('is closed for as long as that may take, and no longer than whoever asked for it waits', async () => {
     const drill = quick();
@@ -172,7 +172,7 @@ describe('the place of a drill', () => {
       expect(performance.now() - began).toBeLessThan(9_000);
       await expect(drill.provider.closePlace(drill.ref, AbortSignal.abort(over))).rejects.toBe(over);
     });
-  }, 60_000);
+  });
 });
 
 it('an instant is asked for as it was given, and judged so: RDS keeps the time in which commits are stamped', () => {
@@ -189,7 +189,7 @@ describe('the storage of a copy', () => {
       expect((await copyOf(drill)).StorageType).toBe('gp2');
       expect(made).toContain('20 GiB of gp2');
     });
-  }, 60_000);
+  });
 
   it('is what is configured', async () => {
     const drill = quick({ storage: { type: 'gp3' } });
@@ -198,5 +198,5 @@ describe('the storage of a copy', () => {
       expect((await copyOf(drill)).StorageType).toBe('gp3');
       expect(made).toContain('20 GiB of gp3');
     });
-  }, 60_000);
+  });
 });

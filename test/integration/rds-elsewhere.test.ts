@@ -53,7 +53,7 @@ beforeAll(async () => {
     connection: { host: source.Endpoint!.Address, port: source.Endpoint!.Port, database: 'shop', user: MASTER.name },
     provider: { kind: 'rds', instance: 'prod', access: { region: lab.region }, repository: directory, lookEvery: '100ms', drill: { subnetGroup: 'drills', securityGroups: ['sg-0'], passwordKeyFile: join(directory, 'key') } },
   }) as typeof settings;
-}, 120_000);
+});
 afterAll(async () => {
   await lab.stop();
   await rm(directory, { recursive: true });
@@ -107,7 +107,7 @@ describe('a drill in another region', () => {
     expect(Date.parse(points[0]!.completeAt)).toBeLessThan(Date.parse(points[0]!.availableAt));
     expect(provider.describePlace(ref.owner)).toMatch(/^RDS instance runbooks-d-[0-9a-f]{8}-<fence> in eu-west-1$/);
     await wholeDrill(region, 'copied');
-  }, 90_000);
+  });
 
   it('hears of its copy from a queue where copies are made, with what makes them', async () => {
     const there = await labElsewhere(lab, { region: OTHER_REGION });
@@ -118,7 +118,7 @@ describe('a drill in another region', () => {
     expect((await restore()).made).not.toContain('could not be heard');
     expect(new Set((await lab.control.calls()).filter(({ service }) => service === 'sqs').map((call) => call.region))).toEqual(new Set([OTHER_REGION]));
     await drillIn(region, 'copied').provider.closePlace({ ...ref });
-  }, 60_000);
+  });
 
   it('takes no snapshot of an instance that only has the name of the source', async () => {
     const namesake = await createSource(region.rds, 'prod', { BackupRetentionPeriod: 0 });
@@ -128,7 +128,7 @@ describe('a drill in another region', () => {
     expect(namesake.DBInstanceIdentifier).toBe('prod');
     expect((await provider.list(new Date())).points.map(({ id }) => id)).not.toContain('of-a-namesake');
     await expect(provider.find('of-a-namesake')).rejects.toMatchObject({ type: 'NOT_FOUND', message: expect.stringMatching(/^the snapshot "of-a-namesake" was not taken of the source, prod \(db-\w+\), but of the instance prod \(db-\w+\)$/) as string });
-  }, 60_000);
+  });
 
   it('restores no second: RDS does that only where the source is', async () => {
     const { provider } = drillIn(region);
@@ -136,7 +136,7 @@ describe('a drill in another region', () => {
     await expect(provider.find('time.20261130T000000Z')).rejects.toMatchObject(refusal);
     expect(() => provider.reaches?.('2026-11-30T00:00:00Z')).toThrow(/only where the source is/);
     await expect(provider.find('nowhere')).rejects.toMatchObject({ type: 'NOT_FOUND', message: 'there is no snapshot "nowhere" in eu-west-1' });
-  }, 30_000);
+  });
 });
 
 describe('a drill in another account', () => {
@@ -151,7 +151,7 @@ describe('a drill in another account', () => {
     await untilSnapshot(account.rds, 'kept-here');
     expect((await provider.list(new Date())).points.map(({ id }) => id).toSorted()).toEqual([arn('taken'), 'kept-here'].toSorted());
     await wholeDrill(account, 'kept-here');
-  }, 120_000);
+  });
 
   it('says of one that is shared and encrypted that RDS restores none of those', async () => {
     const { KeyMetadata: key } = await callByJson<{ KeyMetadata: { KeyId: string } }>(lab, 'kms', 'TrentService.CreateKey');
@@ -162,7 +162,7 @@ describe('a drill in another account', () => {
     const { points, unusable } = await provider.list(new Date());
     expect([points.map(({ id }) => id).includes(arn('locked')), unusable.map(({ id, failure }) => [id, failure.message.includes('copy it there first')])]).toEqual([false, [[arn('locked'), true]]]);
     await expect(provider.find(arn('locked'))).rejects.toMatchObject({ type: 'PREFLIGHT' });
-  }, 60_000);
+  });
 });
 
 it('a role of its own in the same account and region is no other place: seconds can be restored', async () => {
@@ -170,4 +170,4 @@ it('a role of its own in the same account and region is no other place: seconds 
   const provider = rdsProvider({ settings, provider: { ...settings.provider, access: { region: lab.region, role: { arn: `arn:aws:iam::${lab.account}:role/reads` } }, drill: { ...settings.provider.drill, access: own.access } }, database: 'shop', earlierRestores: () => Promise.resolve([]), network: 'bestEffort' });
   await lab.control.archiveNow('prod');
   expect((await provider.list(new Date())).points.map(({ id }) => id).filter((id) => id.startsWith('time.')).length).toBeGreaterThan(0);
-}, 60_000);
+});

@@ -6,7 +6,7 @@ import { createRdsQueue } from '../support/rds-queue.ts';
 
 /** Waits that RDS tells when to look. */
 let drills: RdsDrills;
-beforeAll(async () => { drills = await startRdsDrills(); }, 120_000);
+beforeAll(async () => { drills = await startRdsDrills(); });
 afterAll(() => drills.stop());
 beforeEach(async () => {
   await drills.lab.control.clearFaults();
@@ -43,7 +43,7 @@ describe('a restore whose events come to a queue', { retry: 2 }, () => {
     expect(late).toBeLessThanOrEqual(IN_TIME_MS);
     expect(await calls('DescribeDBInstances')).toBeLessThan(10);
     await drill.close();
-  }, 60_000);
+  });
 
   it('is noticed at once where it failed', async () => {
     const events = await queue();
@@ -52,7 +52,7 @@ describe('a restore whose events come to a queue', { retry: 2 }, () => {
     await expect(restored(drill)).rejects.toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: expect.stringContaining('no addresses are left') as string });
     expect(await lateMs(drill, 'incompatible-network', 'no addresses are left')).toBeLessThanOrEqual(IN_TIME_MS);
     await drill.close();
-  }, 60_000);
+  });
 
   it('is noticed though several share the queue with messages of nobody; what is another\'s is never removed', async () => {
     const events = await queue({ subscriptions: 2 });
@@ -67,7 +67,7 @@ describe('a restore whose events come to a queue', { retry: 2 }, () => {
     expect(await events.count()).toBeGreaterThanOrEqual(ofNobody.length);
     expect(await calls('ReceiveMessage')).toBeLessThan(150);
     await Promise.all(three.map((one) => one.close()));
-  }, 90_000);
+  });
 
   it('is not taken for ready because a message says so', async () => {
     const events = await queue();
@@ -78,7 +78,7 @@ describe('a restore whose events come to a queue', { retry: 2 }, () => {
     expect(Date.now() - begun).toBeGreaterThan(3_000);
     expect(drill.said.map(({ phase }) => phase)).toContain('RDS says: creating');
     await drill.close();
-  }, 60_000);
+  });
 
   it('is noticed though the reply with its message was lost, and though the queue did not answer for a while', async () => {
     const events = await queue();
@@ -90,7 +90,7 @@ describe('a restore whose events come to a queue', { retry: 2 }, () => {
     expect((await drill.restore()).made).not.toContain('could not be heard');
     expect((await drills.lab.control.faults()).map(({ struck }) => struck)).toEqual([3, 1, 1]);
     await drill.close();
-  }, 60_000);
+  });
 });
 
 describe('a restore whose events cannot be heard', () => {
@@ -106,14 +106,14 @@ describe('a restore whose events cannot be heard', () => {
     expect(Date.now() - begun).toBeLessThan(15_000);
     expect(await calls('ReceiveMessage')).toBeLessThanOrEqual(2);
     await drill.close();
-  }, 60_000);
+  });
 
   it('is looked at where messages are lost', async () => {
     const events = await queue({ subscriptions: 0 });
     const drill = drills.drill({ lookEvery: '1s', events: { queueUrl: events.queueUrl } });
     expect((await restored(drill)).made).not.toContain('could not be heard');
     await drill.close();
-  }, 60_000);
+  });
 });
 
 it('a wait for events ends with its signal, at once', async () => {
@@ -129,7 +129,7 @@ it('a wait for events ends with its signal, at once', async () => {
   // SQS would hold its answer for twenty seconds.
   expect(Date.now() - at).toBeLessThan(5_000);
   await drill.close();
-}, 60_000);
+});
 
 it('what is asked of SQS is what docs/reference/iam/rds-drills-events.json allows, all of it', async () => {
   const events = await queue();
@@ -141,4 +141,4 @@ it('what is asked of SQS is what docs/reference/iam/rds-drills-events.json allow
   const { Statement } = JSON.parse(await readFile(new URL('../../docs/reference/iam/rds-drills-events.json', import.meta.url), 'utf8')) as { Statement: { Action: string[] }[] };
   expect([...asked].toSorted()).toEqual(Statement.flatMap(({ Action }) => Action).toSorted());
   await drill.close();
-}, 60_000);
+});

@@ -40,7 +40,7 @@ beforeAll(async () => {
     provider: { kind: 'rds', instance: 'prod', access: { region: lab.region }, repository: directory, drill: { subnetGroup, securityGroups: [securityGroup], passwordKeyFile: join(directory, 'key') } },
   }) as { provider: RdsProvider });
   await lab.control.enforcePolicies(true);
-}, 120_000);
+});
 afterAll(async () => {
   await lab.stop();
   await rm(directory, { recursive: true });
@@ -75,7 +75,7 @@ describe('the documented policy', () => {
     await user.permit(without(drills, 'kms:CreateGrant'));
     expect(await refused(restore())).toBe('KMSKeyNotAccessibleFault');
     expect(await refused(worker.send(new DeleteDBParameterGroupCommand({ DBParameterGroupName: 'runbooks-d-0' })))).toBe('done');
-  }, 60_000);
+  });
 
   it('lets nobody take a tag for a name: neither the source nor what is a stranger to us can be tagged, and where it has the tags all the same it cannot be changed or removed', async () => {
     await user.permit(drills);
@@ -104,7 +104,7 @@ describe('the documented policy', () => {
     for (const ResourceName of [source, group, kept]) await rds.send(new AddTagsToResourceCommand({ ResourceName, Tags }));
     expect(await takeOver()).toEqual(all);
     expect((await rds.send(new DescribeDBInstancesCommand({}))).DBInstances?.map(({ DBInstanceIdentifier, DBInstanceStatus }) => [DBInstanceIdentifier, DBInstanceStatus])).toEqual([['prod', 'available']]);
-  }, 60_000);
+  });
 });
 
 describe('runbook doctor, of permissions in AWS', () => {
@@ -120,7 +120,7 @@ describe('runbook doctor, of permissions in AWS', () => {
     // All that it asks, and beside what drills may no more than its own policy has.
     const asked = new Set(calls.map(({ service, action }) => `${service}:${action}`));
     expect([...asked].filter((one) => !ACTIONS.includes(one) && !/^iam:PutUserPolicy|^sts:GetCallerIdentity$/.test(one))).toEqual(forDoctor.Statement.flatMap(({ Action }) => Action));
-  }, 60_000);
+  });
 
   it.each(ACTIONS)('names %s where it alone is missing', async (action) => {
     const { missing, doubtful, unknown } = await said(without(drills, action), forDoctor);
@@ -130,24 +130,24 @@ describe('runbook doctor, of permissions in AWS', () => {
     expect(unknown.map(actionOf)).toEqual(action === 'rds:DescribeDBInstances' ? keys : action === 'rds:AddTagsToResource' ? ['rds:CopyDBParameterGroup', 'rds:CreateDBParameterGroup', 'rds:RestoreDBInstanceFromDBSnapshot', 'rds:RestoreDBInstanceToPointInTime'] : []);
     // A key's own policy may permit it, which nobody looks at.
     expect(doubtful.map(actionOf)).toEqual(action === 'kms:CreateGrant' ? [action] : []);
-  }, 60_000);
+  });
 
   it('says that it does not know what may be done to drills where IAM may not be asked, and what is missing beside that', async () => {
     const { missing, doubtful, unknown } = await said(without(without(drills, 'rds:DeleteDBInstance'), 'rds:CopyDBParameterGroup'));
     expect([missing.map(actionOf), doubtful]).toEqual([['rds:CopyDBParameterGroup'], []]);
     expect(unknown.map(actionOf)).toEqual(['kms:CreateGrant', ...ON_DRILLS]);
     expect(unknown.at(-1)).toMatch(/^rds:ModifyDBParameterGroup was not looked at: AWS refuses it for what has no tags of a drill, as it should; for what has some, IAM may not be asked/);
-  }, 60_000);
+  });
 
   it('knows without IAM where a policy permits more than drills need', async () => {
     const { missing, unknown } = await said({ ...drills, Statement: drills.Statement.map(({ Sid, Effect, Action, Resource }) => ({ Sid, Effect, Action, Resource })) });
     expect([missing, unknown.map(actionOf)]).toEqual([[], ['kms:CreateGrant']]);
-  }, 60_000);
+  });
 
   it('says what else is missing where nothing is permitted, and names each look', async () => {
     const { missing, unknown, all } = await said(forDoctor);
     expect(unknown.map(actionOf)).toEqual(['kms:CreateGrant', 'kms:DescribeKey']);
     expect(missing.map(actionOf)).toEqual(ACTIONS.filter((action) => !action.startsWith('kms:')));
     expect(all.find(({ name }) => name === 'source instance')).toMatchObject({ outcome: 'problem', detail: expect.stringContaining('not authorized to perform: rds:DescribeDBInstances') as string });
-  }, 60_000);
+  });
 });

@@ -39,7 +39,7 @@ beforeAll(async () => {
     connection: { host: source.Endpoint!.Address, port: source.Endpoint!.Port, database: 'shop', user: MASTER.name },
     provider: { kind: 'rds', instance: 'prod', access: { region: lab.region }, repository: directory, lookEvery: '100ms', drill: { subnetGroup: network.subnetGroup, securityGroups: [network.securityGroup], passwordKeyFile: join(directory, 'key') } },
   }) as typeof settings;
-}, 120_000);
+});
 afterAll(async () => {
   await lab.stop();
   await rm(directory, { recursive: true });
@@ -131,7 +131,7 @@ describe('the isolation of a copy in RDS', () => {
         ? { name: 'isolation', outcome: 'passed', detail: 'no rule of its security groups lets anything out' }
         : { name: 'isolation', outcome: 'skipped', detail: `the drill is not cut off from the network: ${isolation.reason}` });
     }
-  }, 60_000);
+  });
 
   it('is required where drills.network says so: nothing is made, also when the rule came after the pre-flight', async () => {
     const provider = providerOf({ securityGroups: [await openGroup('required')] });
@@ -140,5 +140,5 @@ describe('the isolation of a copy in RDS', () => {
     await expect(provider.restore(ref(3), planOf(snapshot), tools)).rejects.toMatchObject({ type: 'PREFLIGHT', message: expect.stringContaining('not cut off') as string });
     expect((await rds.send(new DescribeDBInstancesCommand({}))).DBInstances?.map(({ DBInstanceIdentifier }) => DBInstanceIdentifier)).toEqual(['prod']);
     await provider.closePlace(ref(3));
-  }, 60_000);
+  });
 });

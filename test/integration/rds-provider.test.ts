@@ -11,6 +11,7 @@ import { databaseSchema } from '../../contracts/configuration.ts';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { startAwsLab, type AwsLab } from '../support/aws-lab.ts';
 import { createSource, MASTER, rdsClient, untilInstance, untilModified, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
+import { PATIENT } from '../support/patience.ts';
 import { prepareNetwork } from '../support/rds-environment.ts';
 import { directoryWithKey } from '../support/directory-with-key.ts';
 import { reachLab } from '../support/reach-lab.ts';
@@ -35,7 +36,7 @@ beforeAll(async () => {
     connection: { host: source.Endpoint!.Address, port: source.Endpoint!.Port, database: 'shop', user: MASTER.name },
     provider: { kind: 'rds', instance: 'prod', access: { region: lab.region }, repository: directory, lookEvery: '100ms', drill: { subnetGroup, securityGroups: [securityGroup], passwordKeyFile: join(directory, 'key') } },
   }) as typeof settings;
-}, 120_000);
+});
 afterAll(async () => {
   await lab.stop();
   await rm(directory, { recursive: true });
@@ -72,7 +73,7 @@ describe('a drill in RDS', () => {
     expect((await provider.provePlaceAbsent(ref)).found).toEqual([]);
     expect(await provider.closePlace(ref)).toEqual([]);
     expect(await instances()).toEqual(['prod available']);
-  }, 60_000);
+  });
 
   it('is not begun by who was stopped until after their time, nor does what they made too late stay', async () => {
     const { provider, ref } = drill();
@@ -82,12 +83,12 @@ describe('a drill in RDS', () => {
     const late = new AbortController();
     await lab.control.fault({ kind: 'slow', action: 'CreateDBParameterGroup', seconds: 0.5 });
     const opening = provider.openPlace(ref, late.signal);
-    await vi.waitUntil(async () => (await answered('CreateDBParameterGroup')).length > 0);
+    await vi.waitUntil(async () => (await answered('CreateDBParameterGroup')).length > 0, PATIENT);
     late.abort(over);
     await expect(opening).rejects.toBe(over);
     expect(await answered('CreateDBParameterGroup')).toEqual([200]);
     expect((await provider.provePlaceAbsent(ref)).found).toEqual([]);
-  }, 60_000);
+  });
 
   it('cannot be made once its place is closed', async () => {
     const { provider, ref, restore } = drill();
@@ -95,7 +96,7 @@ describe('a drill in RDS', () => {
     await provider.closePlace(ref);
     await expect(restore()).rejects.toMatchObject({ type: 'FENCED', nonRetryable: true });
     expect(await instances()).toEqual(['prod available']);
-  }, 60_000);
+  });
 
   it.each(['RestoreDBInstanceFromDBSnapshot', 'ModifyDBInstance', 'CreateDBParameterGroup', 'DeleteDBInstance', 'DeleteDBParameterGroup'])('is made and removed once though the reply to %s was lost', async (action) => {
     const { provider, ref, restore } = drill();
@@ -106,7 +107,7 @@ describe('a drill in RDS', () => {
     await provider.closePlace(ref);
     expect((await provider.provePlaceAbsent(ref)).found).toEqual([]);
     expect(await lab.control.faults()).toMatchObject([{ struck: 1 }]);
-  }, 60_000);
+  });
 
   it('waits out throttling and errors of the service, and reads that are old', async () => {
     const { provider, ref, restore } = drill();
@@ -119,7 +120,7 @@ describe('a drill in RDS', () => {
     await provider.closePlace(ref);
     expect((await lab.control.faults()).map(({ struck }) => struck > 0)).toEqual([true, true, true]);
     expect(await instances()).toEqual(['prod available']);
-  }, 90_000);
+  });
 });
 
 describe('what is not ours', () => {
@@ -135,7 +136,7 @@ describe('what is not ours', () => {
     const { found } = await provider.provePlaceAbsent(ref);
     expect(found).toContain(`RDS instance ${name} is available`);
     expect(found).not.toContain(`parameter group ${name} exists`);
-  }, 60_000);
+  });
 
   it.each(['its name', 'its name in capitals', 'its parameter group'])('the source is neither changed nor deleted by a drill whose configuration gives the source %s', async (what) => {
     const { provider, ref, name, restore } = drill();
@@ -145,7 +146,7 @@ describe('what is not ours', () => {
     if (what === 'its parameter group') {
       // As a drill that somebody took into production.
       await rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'prod', DBParameterGroupName: name, ApplyImmediately: true }));
-      await vi.waitUntil(async () => (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'prod' }))).DBInstances?.[0]?.DBParameterGroups?.[0]?.DBParameterGroupName === name);
+      await vi.waitUntil(async () => (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'prod' }))).DBInstances?.[0]?.DBParameterGroups?.[0]?.DBParameterGroupName === name, PATIENT);
       await untilModified(rds, 'prod');
     }
     await lab.control.clearCalls();
@@ -158,11 +159,11 @@ describe('what is not ours', () => {
     expect(await instances()).toEqual(expect.arrayContaining([`${name} available`, 'prod available']));
     if (instance === 'prod') {
       await rds.send(new ModifyDBInstanceCommand({ DBInstanceIdentifier: 'prod', DBParameterGroupName: 'default.postgres18', ApplyImmediately: true }));
-      await vi.waitUntil(async () => (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'prod' }))).DBInstances?.[0]?.DBParameterGroups?.[0]?.DBParameterGroupName !== name);
+      await vi.waitUntil(async () => (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'prod' }))).DBInstances?.[0]?.DBParameterGroups?.[0]?.DBParameterGroupName !== name, PATIENT);
       await untilModified(rds, 'prod');
     }
     await provider.closePlace(ref);
-  }, 60_000);
+  });
 
   it('the source is neither changed nor deleted, also where it has the name and the tags of a drill', async () => {
     const { provider, ref, name, restore } = drill();
@@ -176,7 +177,7 @@ describe('what is not ours', () => {
     const touched = (await lab.control.calls()).filter(({ action, identifiers }) => !/^(Describe|List)/.test(action) && JSON.stringify(identifiers).includes('"prod"'));
     expect(touched.map(({ action }) => action)).toEqual([]);
     expect((await rds.send(new DescribeDBParameterGroupsCommand({}))).DBParameterGroups?.map(({ DBParameterGroupName }) => DBParameterGroupName)).not.toContain(name);
-  }, 60_000);
+  });
 });
 
 it('what is asked of AWS is what docs/reference/iam/rds-drills.json allows, all of it; what changes or removes may be done to drills only', async () => {
@@ -223,4 +224,4 @@ it('what is asked of AWS is what docs/reference/iam/rds-drills.json allows, all 
   expect([...asked, 'rds:AddTagsToResource', 'kms:CreateGrant'].toSorted()).toEqual(Statement.flatMap(({ Action }) => Action).toSorted());
   const changing = Statement.filter(({ Action }) => Action.some((action) => /:(Delete|Modify)/.test(action)));
   expect(changing.map(({ Condition }) => Condition)).toEqual([{ StringLike: { 'aws:ResourceTag/durable-runbooks:run': '?*' } }]);
-}, 90_000);
+});

@@ -8,7 +8,7 @@ import { type Drill, type RdsDrills, startRdsDrills } from '../support/rds-drill
 
 /** What `recoveryPoint: random` draws from a lab RDS, and what is the latest of it. */
 let drills: RdsDrills;
-beforeAll(async () => { drills = await startRdsDrills(); }, 120_000);
+beforeAll(async () => { drills = await startRdsDrills(); });
 afterAll(() => drills.stop());
 
 function plan({ provider, settings, ref }: Drill, recoveryPoint: 'random' | 'latest' = 'random', declaredAt = new Date().toISOString()) {
@@ -41,7 +41,7 @@ it('draws seconds and snapshots, restores what it drew, and says what that was d
   // What was committed in that very second may be there or not.
   expect(Math.abs(inCopy - inSource)).toBeLessThanOrEqual(3);
   await drill.close();
-}, 120_000);
+});
 
 it('draws a snapshot where RDS keeps no seconds, and refuses where nothing is in the window', async () => {
   await createSource(drills.rds, 'unkept', { BackupRetentionPeriod: 0 });
@@ -52,7 +52,7 @@ it('draws a snapshot where RDS keeps no seconds, and refuses where nothing is in
   await drills.lab.control.backDate('by-hand', new Date(Date.now() - 3 * 86_400_000));
   await expect(plan(drills.drill({ instance: 'unkept', randomWithin: '2d' }))).rejects.toMatchObject({ type: 'NOT_FOUND', message: expect.stringContaining('make provider.randomWithin longer') as string });
   expect((await plan(drills.drill({ instance: 'unkept', randomWithin: '4d' }))).recoveryPoint.id).toBe('by-hand');
-}, 120_000);
+});
 
 it('takes the second of the declaration for the latest where RDS archived past it before it was asked, and says that the loss is the least', async () => {
   await sleep(1_500);
@@ -63,4 +63,4 @@ it('takes the second of the declaration for the latest where RDS archived past i
   expect(notVerified.byDesign).toContainEqual(expect.stringContaining(`what a disaster at ${declaredAt} would have lost: when RDS was asked, it had archived past that`));
   const asked = await plan(drills.drill({ lookEvery: '200ms' }), 'latest', new Date(Date.now() + 4_000).toISOString());
   expect(asked.notVerified.byDesign.join()).not.toContain('would have lost');
-}, 60_000);
+});

@@ -43,14 +43,14 @@ it('what a former life asked to settle is no answer to a life that did more mean
   await until(async () => (await phaseOf(run)) === 'tearing down', 'it has asked');
   await removed();
   expect(await evidenceOf(run, runId)).toMatchObject(NOT_UNDONE);
-}, 60_000);
+});
 
 it('nor is it what is written of one that was ended by force', async () => {
   const { run, runId, removed } = await beingTornDown('killed', { stallMs: 2_000 });
   await newest(run).terminate('test');
   await removed();
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'terminated', ...NOT_UNDONE });
-}, 60_000);
+});
 
 it('a life that did anew what had been undone, and succeeds, has that undone, and has failed: it did it without the target', async () => {
   const run = await startToy(environment, { database: 'again', stallMs: 2_000, outside: true });
@@ -60,7 +60,7 @@ it('a life that did anew what had been undone, and succeeds, has that undone, an
   const runId = await resetToTwo(run);
   expect(await evidenceOf(run, runId)).toMatchObject({ ...ROLLED_BACK, compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
   expect(await run.undone()).toEqual(['two', 'one', 'two']);
-}, 60_000);
+});
 
 it('a life that did nothing anew has not succeeded with what had been undone', async () => {
   const run = await startToy(environment, { database: 'last', looksLastMs: 4_000, outside: true });
@@ -68,7 +68,7 @@ it('a life that did nothing anew has not succeeded with what had been undone', a
   const runId = await reset(environment, run, 'last');
   expect(await evidenceOf(run, runId)).toMatchObject({ ...ROLLED_BACK, compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
   expect(await run.undone()).toEqual(['two', 'one']);
-}, 60_000);
+});
 
 it('a life of a run that had succeeded succeeds as well, since nothing of it was undone', async () => {
   const run = await startToy(environment, { database: 'kept', looksLastMs: 700, outside: true });
@@ -76,7 +76,7 @@ it('a life of a run that had succeeded succeeds as well, since nothing of it was
   await run.guardian.result();
   const runId = await resetTo(environment, run, toTimer(700_000_000));
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'succeeded', compensations: [] });
-}, 60_000);
+});
 
 it('nor with what a guardian had undone that was ended by force before it could say so', async () => {
   const run = await startToy(environment, { database: 'unsaid', looksLastMs: 2_000, outside: true }, environment.client, { prepare: (root) => writeFile(path.join(root, 'slow'), '') });
@@ -87,7 +87,7 @@ it('nor with what a guardian had undone that was ended by force before it could 
   await rm(path.join(run.root, 'slow'));
   const runId = await reset(environment, run, 'last');
   expect(await evidenceOf(run, runId)).toMatchObject({ ...ROLLED_BACK, compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
-}, 60_000);
+});
 
 it('nor with what was undone before a life between had taken the target anew', async () => {
   const run = await startToy(environment, { database: 'between', looksLastMs: 3_000, outside: true });
@@ -99,7 +99,7 @@ it('nor with what was undone before a life between had taken the target anew', a
   await until(async () => (await times(run, 'begin one')) > 1, 'its second life acts');
   const runId = await resetTo(environment, run, () => last, first);
   expect(await evidenceOf(run, runId)).toMatchObject(ROLLED_BACK);
-}, 60_000);
+});
 
 it('nor beside what it did anew, under the guardian that a life between had left', async () => {
   const run = await startToy(environment, { database: 'queued', stallMs: 8_000, outside: true });
@@ -116,14 +116,14 @@ it('nor beside what it did anew, under the guardian that a life between had left
   await until(async () => (await times(run, 'begin two')) > begun, 'its third life acts');
   await other.handle.cancel();
   expect(await evidenceOf(run, runId)).toMatchObject({ ...ROLLED_BACK, compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'failed', failure: expect.stringContaining('this was not done: record that two is undone') as string } });
-}, 90_000);
+});
 
 it('but with what is for the run only, and is undone in any case', async () => {
   const run = await startToy(environment, { database: 'always', looksLastMs: 2_000, outside: true, undoesWhen: 'always' });
   await undoAtLastStep(run);
   const runId = await reset(environment, run, 'last');
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'succeeded', compensations: [{ id: 'two', outcome: 'done' }, { id: 'one', outcome: 'done' }] });
-}, 60_000);
+});
 
 it('what was kept when a run had succeeded is not denied by a life of it that is aborted', async () => {
   const run = await startToy(environment, { database: 'stays', looksLastMs: 3_700, outside: true });
@@ -134,4 +134,4 @@ it('what was kept when a run had succeeded is not denied by a life of it that is
   await newest(run).signal('abort');
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'aborted', teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('this was not done: record that one is undone, record that two is undone') as string } });
   expect(await run.undone()).toEqual([]);
-}, 60_000);
+});

@@ -44,7 +44,7 @@ it('what the guardian writes of a life says how that one ended, and not how one 
   disk = 'is away for a day';
   await newest(run).signal('abort');
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'aborted', chain: { writtenBy: 'guardian' } });
-}, 60_000);
+});
 
 it('what the guardian read for one life is no answer to another that asked meanwhile', async () => {
   disk = 'is away';
@@ -61,4 +61,4 @@ it('what the guardian read for one life is no answer to another that asked meanw
   go();
   disk = 'works';
   expect(await evidenceOf(run, runId)).toMatchObject({ outcome: 'failed', teardown: { outcome: 'failed', failure: expect.stringContaining('nobody has undone') as string } });
-}, 60_000);
+});

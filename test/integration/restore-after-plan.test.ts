@@ -33,7 +33,7 @@ beforeAll(async () => {
   point = await backUp(source, 'b1');
   for (let n = 0; n < 3; n += 1) await archiveSomething();
   call = { database: 'shop', recoveryPointId: point.id, fence: 7, owner: { workflowId: `dr-test/shop/${process.pid}`, firstExecutionRunId: 'r' } };
-}, 120_000);
+});
 afterEach(() => provider().closePlace(call));
 afterAll(() => source.server.stop());
 
@@ -68,7 +68,7 @@ it('segments that were touched while people decided are restored as they were pl
   expect(drill.priority, 'as configured').toBe('low');
   // Root can choose, and does not choose who owns production's files.
   expect(drill.owner?.uid).not.toBe(isRoot ? statSync(source.server.dataDirectory).uid : 0);
-}, 60_000);
+});
 
 it('an archive that ends earlier than the plan that was approved is no finding about the backup', async () => {
   const planned = await plan();
@@ -81,7 +81,7 @@ it('an archive that ends earlier than the plan that was approved is no finding a
   } finally {
     renameSync(`${last}.aside`, last);
   }
-}, 60_000);
+});
 
 it('a host that isolated when the plan was made and does not any more is refused where that is required, before anything is copied', async ({ skip }) => {
   if ((await probeIsolation(null)).mounts !== 'isolated') return skip('this host cannot isolate');
@@ -105,7 +105,7 @@ it('a host that isolated when the plan was made and does not any more is refused
     process.env['PATH'] = path;
     rmSync(bare, { recursive: true });
   }
-}, 60_000);
+});
 
 it.each([
   ['the repository', () => source.layout.root], ['the WAL archive', () => source.layout.wal], ["the source's data directory", () => source.server.dataDirectory],
@@ -127,7 +127,7 @@ it.each([
   } finally {
     rmSync(dirname(directory), { recursive: true, force: true });
   }
-}, 60_000);
+});
 
 it('a copy is kept from what belongs to the production of other databases on this host, too', async ({ skip }) => {
   const neighbour = createWalkableDirectory('neighbour');
@@ -159,4 +159,4 @@ it('a copy is kept from what belongs to the production of other databases on thi
   expect(second.owner?.uid).not.toBe(owner.uid);
   chownSync(join(socketDirectory, '.s.PGSQL.6000'), second.owner!.uid, second.owner!.gid);
   expect([owner.uid, second.owner?.uid]).not.toContain((await prepare()).owner?.uid);
-}, 60_000);
+});

@@ -79,11 +79,11 @@ beforeAll(async () => {
   for (const [name, run] of Object.entries({ sound: { workflowId: 'sound' }, unsound, rejected, mistaken })) evidence[name as keyof typeof evidence] = await evidenceOf(run);
   const id = unsound.workflowId;
   await Promise.all([['doctor'], ['runs', '--json'], ['status', id], ['report', id], ['report', id, '--format', 'markdown']].map((args) => runbook(...args)));
-}, 180_000);
+});
 afterAll(async () => {
   await processes?.seen();
   await environment?.stop();
-}, 60_000);
+});
 
 it('the runs said what they had to say: of every planted table, of definitions with secrets, of checks that ran into values, of a wrong password', () => {
   const { sound, unsound, rejected, mistaken } = evidence;

@@ -20,7 +20,7 @@ let server: RunningServer;
 beforeAll(async () => {
   source = await startArchivedSource();
   server = await source.server.withClient('postgres', identifyServer);
-}, 60_000);
+});
 afterAll(() => source.server.stop());
 
 /** What another host has at the same path: the source's files, changed. */

@@ -22,7 +22,7 @@ const SERVER = { uid: 61_235, gid: 61_235 };
 describe('what a function that was restored starts and takes out of the drill', () => {
   let source: ArchivedSource;
   let point: RecoveryPoint;
-  beforeAll(async () => { ({ source, point } = await startBackedUpSource()); }, 120_000);
+  beforeAll(async () => { ({ source, point } = await startBackedUpSource()); });
   afterAll(() => source.server.stop());
   const destroy = () => destroyDrill({ name: DRILL_NAME, run: 'run-1', fence: '1', drillsDirectory: source.drillsDirectory, productionPaths: productionPaths(source) });
   afterEach(async () => { await destroy(); });
@@ -40,7 +40,7 @@ describe('what a function that was restored starts and takes out of the drill', 
     await expect(inNamespaces, 'nor of its mounts, since it cannot leave them').rejects.toMatchObject({ code: '38000' });
     expect(readFileSync(drillPaths(drill.directory).logFile, 'utf8')).toContain('unshare failed: Operation not permitted');
     await withDrillClient(drill, 'postgres', (client) => client.query(`COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; cd /; env -i setsid ${command} >/dev/null 2>&1 </dev/null &'`));
-    await expect.poll(() => pidOf(command), { timeout: 10_000 }).toBeDefined();
+    await expect.poll(() => pidOf(command)).toBeDefined();
     const survivor = await identifyProcess(Number(pidOf(command)));
     await stopDrill({ drill, mode: 'immediate' });
     const look = () => proveAbsent({ name: DRILL_NAME, drillsDirectory: source.drillsDirectory });
@@ -50,7 +50,7 @@ describe('what a function that was restored starts and takes out of the drill', 
     await destroy();
     expect(await isAlive(survivor!)).toBe(false);
     expect(await look()).toMatchObject({ absent: true, findings: [] });
-  }, 60_000);
+  });
 });
 
 describe('a tree of the server\'s user', () => {
@@ -92,7 +92,7 @@ describe('a tree of the server\'s user', () => {
       await removeTrees([data], { marker: drillMarker('d-1') });
       expect(existsSync(data)).toBe(false);
     }
-  }, 60_000);
+  });
 });
 
 describe('a segment of shared memory that the copy names in its lock file', () => {

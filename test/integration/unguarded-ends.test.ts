@@ -6,6 +6,7 @@ import { describeIfKnown } from '../../activities/kernel/describe-if-known.ts';
 import { createEndWatch } from '../../activities/kernel/unguarded-ends.ts';
 import { evidenceWriterId, GUARDIAN_TYPE, guardianId } from '../../contracts/guardian.ts';
 import { startKernelEnvironment, toyConfiguration, withoutEvidenceDirectory, type KernelEnvironment } from '../support/kernel-environment.ts';
+import { PATIENT } from '../support/patience.ts';
 import { acting, gateOpens, reset, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
@@ -160,11 +161,11 @@ it('where the server has forgotten that guardian, such a run does not claim that
   const { runId } = await run.guardian.describe();
   await run.guardian.terminate('test');
   await environment.client.workflowService.deleteWorkflowExecution({ namespace: 'default', workflowExecution: { workflowId: run.guardian.workflowId, runId } });
-  await vi.waitUntil(async () => await guardianOf(run) === undefined, { timeout: 90_000, interval: 200 });
+  await vi.waitUntil(async () => await guardianOf(run) === undefined, { ...PATIENT, interval: 200 });
   await newest.signal('reject', { gate: 'start', by: 'anna' });
   await newest.result().catch(() => undefined);
   expect(await run.evidence()).toMatchObject({ outcome: 'rejected', teardown: { outcome: 'failed', provenAbsent: false, failure: expect.stringContaining('nobody has looked') as string } });
-}, 120_000);
+});
 
 it('where both were ended by force, nobody claims it for them', async () => {
   const { run, newest, runId } = await actedAndReset('both');

@@ -48,7 +48,7 @@ describe('what happened while no worker was there, and a query that meets it', (
     expect((await run.handle.fetchHistory()).events?.filter((event) => event.workflowTaskFailedEventAttributes)).toEqual([]);
     await awaitGuardian(environment.client, { workflowId: run.handle.workflowId, firstExecutionRunId: run.handle.firstExecutionRunId });
     await worker.stop();
-  }, 90_000);
+  });
 
   it('is not taken up any more once the run is over: its evidence tells what it had decided, and whoever asks is told why there is no answer', async () => {
     const { run } = await metByQuery();
@@ -60,5 +60,5 @@ describe('what happened while no worker was there, and a query that meets it', (
     expect(notVerified.join()).not.toContain('could not be replayed');
     await expect(run.handle.query<Progress>('progress')).rejects.toSatisfy(isNotTakenUp);
     await worker.stop();
-  }, 90_000);
+  });
 });

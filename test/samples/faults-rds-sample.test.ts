@@ -7,4 +7,4 @@ it('dr-test on RDS survives, or ends well after, a sample of deaths and lost rep
   const results = await runSuite(DR_TEST_RDS, { sample: true, lanes: 2, signal, log: (line) => console.log(line) });
   expect(results.filter(({ outcome }) => outcome === 'failed').map(({ name, detail }) => `${name}: ${detail}`)).toEqual([]);
   expect(results.map(({ fault }) => fault)).toEqual(DR_TEST_RDS.sample.map(([fault]) => fault));
-}, 300_000);
+});

@@ -11,4 +11,4 @@ it('dr-test survives, or ends well after, a sample of each kind of death', async
     'Temporal server restarted', 'copying process killed', 'host lost', 'restoring PostgreSQL killed', 'restoring PostgreSQL told to stop', 'run cancelled',
     'run terminated', 'worker killed', 'worker stopped and continued', 'worker stopped, run terminated, worker continued',
   ]);
-}, 600_000);
+});

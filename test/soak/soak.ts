@@ -71,6 +71,7 @@ async function soakOnce(demo: DemoEnvironment, constant: ReadonlySet<string>, lo
   const started = performance.now();
   const backup = await takeBackup(demo);
   const taken = evidenceSchema.parse(JSON.parse(await readFile(backup.evidence, 'utf8')));
+  if (backup.manifest === null) return withoutManifest(taken.notVerified);
   const step = taken.steps.find(({ name }) => name === 'manifest');
   const read = { fromMs: Date.parse(step?.startedAt ?? ''), untilMs: Date.parse(step?.finishedAt ?? '') };
   const manifest = manifestSchema.parse(JSON.parse(await readFile(join(demo.repository, 'backups', backup.id, 'manifest.json'), 'utf8')));
@@ -96,10 +97,14 @@ async function soakOnce(demo: DemoEnvironment, constant: ReadonlySet<string>, lo
   };
 }
 
+/** A manifest that would cost the source too much is given up. That is a finding here, where nothing is to hold one up. */
+const withoutManifest = (notVerified: readonly string[]): SoakDrill => ({ ...notDrilled(notVerified.filter((what) => !BY_DESIGN.test(what))), verdict: 'notProven' });
+
 /** A drill that could not even be looked at. */
-function failed(error: Error): SoakDrill {
-  const reason = error.cause instanceof Error ? error.cause.message : error.message;
-  return { outcome: 'failed', verdict: null, problems: [reason], lsn: '', tablesAtSource: 0, tablesCompared: 0, races: racesWithin([], 0n, { fromMs: 0, untilMs: 0 }), attempts: 0, seconds: 0 };
+const failed = (error: Error): SoakDrill => notDrilled([error.cause instanceof Error ? error.cause.message : error.message]);
+
+function notDrilled(problems: string[]): SoakDrill {
+  return { outcome: 'failed', verdict: null, problems, lsn: '', tablesAtSource: 0, tablesCompared: 0, races: racesWithin([], 0n, { fromMs: 0, untilMs: 0 }), attempts: 0, seconds: 0 };
 }
 
 /**

@@ -2,12 +2,10 @@ import { CreateDBInstanceCommand, type CreateDBInstanceCommandInput, type DBInst
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { startAwsLab, type AwsLab } from './aws-lab.ts';
+import { PATIENT } from './patience.ts';
 
 /** Of every source in tests. */
 export const MASTER = { name: 'master', password: 'fit-for-tests-only' };
-
-/** How long a busy machine may take for what a lab does in a second or two. */
-const PATIENCE_MS = 60_000;
 
 /** A look costs both processes ten milliseconds of the processor. */
 const POLL_MS = 75;
@@ -35,7 +33,7 @@ export async function startLabWithSource(): Promise<{ lab: AwsLab; rds: RDSClien
 
 /** Polls until an instance has a status; answers it, with the statuses it went through in `passed`. */
 export async function untilInstance(rds: RDSClient, identifier: string, wanted = 'available', passed: string[] = []): Promise<DBInstance> {
-  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+  for (const deadline = Date.now() + PATIENT.timeout; Date.now() < deadline; await sleep(POLL_MS)) {
     const { DBInstances: [found] = [] } = await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier }));
     if (passed.at(-1) !== found?.DBInstanceStatus) passed.push(String(found?.DBInstanceStatus));
     if (found?.DBInstanceStatus === wanted) return found;
@@ -46,7 +44,7 @@ export async function untilInstance(rds: RDSClient, identifier: string, wanted =
 
 /** Polls until what ModifyDBInstance asked for is done. */
 export async function untilModified(rds: RDSClient, identifier: string): Promise<DBInstance> {
-  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+  for (const deadline = Date.now() + PATIENT.timeout; Date.now() < deadline; await sleep(POLL_MS)) {
     const { DBInstances: [found] = [] } = await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier }));
     // Just after the answer it still says that it is available, with something pending.
     if (found?.DBInstanceStatus === 'available' && Object.keys(found.PendingModifiedValues ?? {}).length === 0) return found;
@@ -56,7 +54,7 @@ export async function untilModified(rds: RDSClient, identifier: string): Promise
 
 /** Polls until an instance has gone. */
 export async function untilGone(rds: RDSClient, identifier: string): Promise<void> {
-  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+  for (const deadline = Date.now() + PATIENT.timeout; Date.now() < deadline; await sleep(POLL_MS)) {
     const gone = await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier })).then(() => false, (error: Error) => error.name === 'DBInstanceNotFoundFault');
     if (gone) return;
   }
@@ -65,7 +63,7 @@ export async function untilGone(rds: RDSClient, identifier: string): Promise<voi
 
 /** Polls until a snapshot is available; answers it, with the progress that it showed in `progress`. */
 export async function untilSnapshot(rds: RDSClient, identifier: string, progress: number[] = []): Promise<DBSnapshot> {
-  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+  for (const deadline = Date.now() + PATIENT.timeout; Date.now() < deadline; await sleep(POLL_MS)) {
     const { DBSnapshots: [found] = [] } = await rds.send(new DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: identifier }));
     progress.push(found?.PercentProgress ?? -1);
     if (found?.Status === 'available') return found;

@@ -73,7 +73,7 @@ export function manifestsOf(source: () => Server): {
       const taking = take();
       taking.catch(() => undefined);
       const slots = () => source().withClient('postgres', (client) => client.query(`SELECT FROM pg_replication_slots WHERE slot_name LIKE 'runbook_manifest_%'`));
-      await expect.poll(async () => (await slots()).rowCount, { timeout: 20_000 }).toBe(1);
+      await expect.poll(async () => (await slots()).rowCount).toBe(1);
       await meanwhile();
       await blocker.query('COMMIT');
       return taking;

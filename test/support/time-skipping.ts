@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ApplicationFailure } from '@temporalio/activity';
 import { Client, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
 import type { KernelActivities, RunEnd } from '../../activities/kernel/kernel-activities.ts';
 import { latestRun } from '../../activities/kernel/run-end.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
-import { resolveTimeSkippingServer } from '../../scripts/embedded/time-skipping.ts';
 import { awaitGuardian } from './await-guardian.ts';
 import { bundleToy, readEvidence } from './kernel-environment.ts';
+import { startTimeSkippingServer } from './time-skipping-server.ts';
 import { toyActivities } from './toy/activities.ts';
 
 type Activities = Record<string, (input: never) => Promise<unknown>>;
@@ -36,8 +36,8 @@ export interface TimeSkipping {
 /** `lookEvery`: this server's time stands still while an activity is at work, so that one which watches has to be many short looks. */
 export async function startTimeSkipping(lookEvery: '30m' | '5 days'): Promise<TimeSkipping> {
   const root = await mkdtemp(path.join(tmpdir(), 'time-skipping-'));
-  const server = await resolveTimeSkippingServer({ log: console.log });
-  const environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path: server.path } } });
+  const server = await startTimeSkippingServer(root);
+  const { environment } = server;
   const client = new Client({ connection: environment.connection });
   const kernelActivities = (configuration: Configuration) => createKernelActivities({ client, configuration, codeVersion: 'test', searchAttributes: [] });
   const awaitRunEnd: KernelActivities['awaitRunEnd'] = async ({ owner }): Promise<RunEnd> => {
@@ -70,7 +70,7 @@ export async function startTimeSkipping(lookEvery: '30m' | '5 days'): Promise<Ti
     },
     async stop() {
       await stopWorker();
-      await environment.teardown();
+      await server.stop();
       await rm(root, { recursive: true, force: true });
     },
   };

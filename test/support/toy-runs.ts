@@ -7,6 +7,7 @@ import type { Evidence } from '../../contracts/evidence.ts';
 import { guardianId } from '../../contracts/guardian.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import type { KernelEnvironment } from './kernel-environment.ts';
+import { PATIENT } from './patience.ts';
 
 /** A run of the toy runbook, and what tests ask of it. */
 export interface ToyRun {
@@ -42,8 +43,8 @@ export async function startToy(environment: KernelEnvironment, input: Record<str
   };
 }
 
-/** Waits up to 20 s. */
-export async function until(condition: () => Promise<boolean>, what: string, withinMs = 20_000): Promise<void> {
+/** Waits for what must come. */
+export async function until(condition: () => Promise<boolean>, what: string, withinMs = PATIENT.timeout): Promise<void> {
   for (const end = Date.now() + withinMs; Date.now() < end;) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 100));

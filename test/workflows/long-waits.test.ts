@@ -3,6 +3,7 @@ import type { Configuration } from '../../contracts/configuration.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { toyConfiguration } from '../support/kernel-environment.ts';
+import { PATIENT } from '../support/patience.ts';
 import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 
 const DAY_MS = 86_400_000;
@@ -19,7 +20,7 @@ afterEach(() => time.stop());
 async function startToy(input: Record<string, unknown> = {}) {
   await time.startWorker(configuration);
   const handle = await time.startToy(input);
-  await vi.waitUntil(async () => (await handle.query<Progress>('progress')).openGate, { timeout: 10_000 });
+  await vi.waitUntil(async () => (await handle.query<Progress>('progress')).openGate, PATIENT);
   const evidence = async (): Promise<Evidence> => {
     const found = await time.evidenceOf(handle, configuration);
     expect(found).toHaveLength(1);
@@ -52,9 +53,9 @@ it('a run that owns its target and is paused for good is ended and torn down whe
   const run = await startToy({ stallMs: 2_000 });
   await run.handle.signal('approve', { gate: 'start', by: 'anna' });
   // Before time passes: the server would skip to the end of the gate.
-  await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'write one', { timeout: 10_000 });
+  await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'write one', PATIENT);
   await run.handle.signal('pause');
-  await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'paused before: write two', { timeout: 10_000 });
+  await vi.waitUntil(async () => (await run.handle.query<Progress>('progress')).phase === 'paused before: write two', PATIENT);
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'LEASE_OVER' } });
   const evidence = await run.evidence();
   expect(evidence).toMatchObject({ outcome: 'timedOut', steps: [{ name: 'write one', outcome: 'done' }], compensations: [{ id: 'one', outcome: 'done' }], teardown: { outcome: 'done', provenAbsent: true } });
@@ -64,7 +65,7 @@ it('a run that owns its target and is paused for good is ended and torn down whe
 it('pauses before the target is taken last together for as long as a lease at most', { retry: 2 }, async () => {
   await time.startWorker(configuration);
   const handle = await time.startToy({ looksFirst: true });
-  const paused = async () => vi.waitUntil(async () => (await handle.query<Progress>('progress')).phase.startsWith('paused before: '), { timeout: 10_000 });
+  const paused = async () => vi.waitUntil(async () => (await handle.query<Progress>('progress')).phase.startsWith('paused before: '), PATIENT);
   await handle.signal('pause');
   await paused();
   await time.environment.sleep('20 days');
@@ -79,7 +80,7 @@ it('pauses before the target is taken last together for as long as a lease at mo
 it('a pause before the target is taken takes nothing from the lease after it', { retry: 2 }, async () => {
   await time.startWorker(toyConfiguration(time.root, {}, { maximum: '30d' }));
   const handle = await time.startToy({ looksFirst: true, stallMs: 2_000 });
-  const phase = async (wanted: RegExp) => vi.waitUntil(async () => wanted.test((await handle.query<Progress>('progress')).phase), { timeout: 10_000 });
+  const phase = async (wanted: RegExp) => vi.waitUntil(async () => wanted.test((await handle.query<Progress>('progress')).phase), PATIENT);
   await handle.signal('pause');
   await phase(/^paused before: (look|look again|taking the target)$/);
   await time.environment.sleep('20 days');

@@ -5,6 +5,7 @@ import type { Progress } from '../../contracts/messages.ts';
 import type { NotificationInput } from '../../contracts/notification.ts';
 import { deliveriesOf } from '../support/deliveries.ts';
 import { toyConfiguration } from '../support/kernel-environment.ts';
+import { PATIENT } from '../support/patience.ts';
 import { startTimeSkipping, type TimeSkipping } from '../support/time-skipping.ts';
 
 const HOUR_MS = 3_600_000;
@@ -32,7 +33,7 @@ async function runAtGate(downMs: number) {
     },
   });
   const handle = await time.startToy({ requester: 'carol' });
-  await vi.waitUntil(async () => (await handle.query<Progress>('progress')).openGate && attempts.length > 0, { timeout: 10_000 });
+  await vi.waitUntil(async () => (await handle.query<Progress>('progress')).openGate && attempts.length > 0, PATIENT);
   const deliveries = await deliveriesOf(time.environment.client, handle);
   expect(deliveries).toHaveLength(1);
   const [delivery] = deliveries as [WorkflowHandle];

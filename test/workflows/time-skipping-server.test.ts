@@ -1,15 +1,18 @@
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { expect, it } from 'vitest';
-import { resolveTimeSkippingServer } from '../../scripts/embedded/time-skipping.ts';
+import { startTimeSkippingServer } from '../support/time-skipping-server.ts';
 
 it('the time-skipping server passes 30 days in seconds', async () => {
-  const { path } = await resolveTimeSkippingServer({ log: console.log });
-  const environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } });
+  const root = await mkdtemp(path.join(tmpdir(), 'time-skipping-'));
+  const server = await startTimeSkippingServer(root);
   try {
-    const before = await environment.currentTimeMs();
-    await environment.sleep('30 days');
-    expect((await environment.currentTimeMs()) - before).toBeGreaterThanOrEqual(30 * 86_400_000);
+    const before = await server.environment.currentTimeMs();
+    await server.environment.sleep('30 days');
+    expect((await server.environment.currentTimeMs()) - before).toBeGreaterThanOrEqual(30 * 86_400_000);
   } finally {
-    await environment.teardown();
+    await server.stop();
+    await rm(root, { recursive: true, force: true });
   }
 });

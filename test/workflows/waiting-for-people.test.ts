@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ApplicationFailure } from '@temporalio/activity';
 import { Client } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
@@ -15,9 +15,10 @@ import type { Evidence } from '../../contracts/evidence.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import type { NotificationInput } from '../../contracts/notification.ts';
-import { resolveTimeSkippingServer } from '../../scripts/embedded/time-skipping.ts';
 import { awaitGuardian } from '../support/await-guardian.ts';
 import { bundleToy, readEvidence, toyConfiguration } from '../support/kernel-environment.ts';
+import { PATIENT } from '../support/patience.ts';
+import { startTimeSkippingServer } from '../support/time-skipping-server.ts';
 import { toyActivities } from '../support/toy/activities.ts';
 
 const HOUR_MS = 3_600_000;
@@ -25,6 +26,7 @@ const LADDER = {
   approvers: ['anna'], expiresAfter: '3d', extendUpTo: '6d', remindEvery: '10h', notify: ['ops'],
   escalation: [{ after: '2d', notify: ['board'] }, { after: '1d', approvers: ['ben'] }],
 };
+let server: Awaited<ReturnType<typeof startTimeSkippingServer>>;
 let environment: TestWorkflowEnvironment;
 let configuration: Configuration;
 let worker: Worker | undefined;
@@ -35,13 +37,13 @@ let told: NotificationInput[];
 beforeEach(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'gate-ladder-'));
   told = [];
-  const server = await resolveTimeSkippingServer({ log: console.log });
-  environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path: server.path } } });
+  server = await startTimeSkippingServer(root);
+  environment = server.environment;
 });
 afterEach(async () => {
   worker?.shutdown();
   await running;
-  await environment.teardown();
+  await server.stop();
   await rm(root, { recursive: true, force: true });
 });
 
@@ -77,7 +79,7 @@ async function startToy(gates: Record<string, unknown>, each: Record<string, unk
 }
 async function runWithGate(policy: Record<string, unknown>) {
   const run = await startToy({ start: policy });
-  await vi.waitUntil(async () => (await run.progress()).openGate, { timeout: 30_000 });
+  await vi.waitUntil(async () => (await run.progress()).openGate, PATIENT);
   return { ...run, openedAtMs: Date.parse((await run.progress()).openGate!.openedAt) };
 }
 type RunWithGate = Awaited<ReturnType<typeof runWithGate>>;
@@ -124,7 +126,7 @@ it('reminds, escalates, is extended, and expires, each at its time, over days', 
   expect(new Set(told.map(({ channel, notice }) => `${channel} ${notice.id}`)).size).toBe(told.length);
   expect(told.find(({ notice }) => notice.kind === 'gateOpened')?.notice.gate).toMatchObject({ name: 'start', approvers: ['anna'], quorum: 1 });
   expect(told.findLast(({ notice }) => notice.kind === 'gateEscalated')?.notice.gate?.approvers).toEqual(['anna', 'ben']);
-}, 180_000);
+});
 
 it('counts whom it was escalated to, from then on', async () => {
   const run = await runWithGate(LADDER);
@@ -132,7 +134,7 @@ it('counts whom it was escalated to, from then on', async () => {
   expect(await run.decide('ben')).toMatchObject({ outcome: 'approved', by: 'ben' });
   await run.handle.result();
   expect((await run.evidence()).gates[0]).toMatchObject({ outcome: 'approved', decisions: [{ by: 'ben', counted: true }] });
-}, 180_000);
+});
 
 it('lets the run go on when it expires, where its policy says so, and says that nobody approved', async () => {
   const run = await runWithGate({ approvers: ['anna'], expiresAfter: '2d', onExpiry: 'approve' });
@@ -140,7 +142,7 @@ it('lets the run go on when it expires, where its policy says so, and says that 
   const evidence = await run.evidence();
   expect(evidence).toMatchObject({ outcome: 'succeeded', gates: [{ outcome: 'expired', onExpiry: 'approve', decisions: [] }] });
   expect((Date.parse(evidence.gates[0]!.closedAt!) - Date.parse(evidence.gates[0]!.openedAt)) / HOUR_MS).toBeCloseTo(48, 2);
-}, 180_000);
+});
 
 it('needs as many rejections as its policy says', async () => {
   const run = await runWithGate({ approvers: ['anna', 'ben'], rejections: 2, expiresAfter: '2d' });
@@ -148,7 +150,7 @@ it('needs as many rejections as its policy says', async () => {
   await passTo(run, 24);
   expect(await run.decide('ben', 'reject')).toMatchObject({ outcome: 'rejected' });
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { message: 'gate "start" was rejected by anna; ben' } });
-}, 180_000);
+});
 
 it('a step that waits for an operator fails with its own failure when nobody comes for days, and people are told that it waits', async () => {
   const run = await startToy({}, { failedSteps: { wait: '2d' } }, { failAt: 'one' });
@@ -158,4 +160,4 @@ it('a step that waits for an operator fails with its own failure when nobody com
   expect((Date.parse(evidence.finishedAt) - Date.parse(evidence.startedAt)) / HOUR_MS).toBeCloseTo(48, 1);
   expect(told.map(({ channel, notice }) => [channel, notice.kind])).toEqual([['ops', 'stepWaits']]);
   expect(told[0]!.notice.lines.slice(0, 2)).toEqual(['step "write one" failed: one cannot be written', expect.stringMatching(/^it waits for an operator until /)]);
-}, 180_000);
+});
