@@ -13,7 +13,7 @@ const LONGEST = [
  * picocolors paints for whoever sets CI or FORCE_COLOR: what commands say is compared without. And a test that hangs is
  * ended; but a machine that is shared has been seen to take four times as long as on another day.
  */
-const PLAIN = { env: { NO_COLOR: '1' }, testTimeout: 600_000, hookTimeout: 600_000, expect: { poll: { timeout: PATIENT.timeout } } };
+const PLAIN = { env: { NO_COLOR: '1' }, testTimeout: 900_000, hookTimeout: 900_000, expect: { poll: { timeout: PATIENT.timeout } } };
 
 /** A server that skips time lives for seconds: too short for what Java's better compiler and collector cost. A third less of the processor's time. */
 const BRIEF_JVM = { JDK_JAVA_OPTIONS: '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' };

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
+import { currentDetailsOf } from '../support/current-details.ts';
 import { PATIENT } from '../support/patience.ts';
 
 let demo: DemoEnvironment;
@@ -55,7 +56,7 @@ it('start prints how to approve and the link; approve lets it go on; --wait ends
   await until('the plan', () => told.test(said()));
   expect((await runbook('status', id)).out).toMatch(told);
   // Whoever decides in the web UI decides on the same.
-  const { currentDetails } = await demo.client.workflow.getHandle(id).query<{ currentDetails: string }>('__temporal_workflow_metadata');
+  const currentDetails = await currentDetailsOf(demo.client.workflow.getHandle(id));
   expect(currentDetails.replaceAll('\\', '')).toMatch(/- plan: restores .*\n(?:- plan: .*\n){2}- plan: creates .*\n- plan: expires .*\n- plan: compares .*\n- plan: aims at .*\n- plan: input .*quarterly.*\n- plan: code /);
   const stranger = await runbook('approve', id, '--by', 'mallory');
   expect(stranger).toMatchObject({ code: 2 });

@@ -11,6 +11,7 @@ import { RateMeter, runLines } from '../../scripts/cli/progress-lines.ts';
 import { readRun } from '../../scripts/cli/run-view.ts';
 import { extend, retry, skip } from '../../scripts/cli/steer.ts';
 import { captureOutput } from '../support/captured-output.ts';
+import { currentDetailsOf } from '../support/current-details.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -87,7 +88,7 @@ describe('a run whose target another one has', () => {
     await until(async () => await queue() === 3, 'the lock has it in its queue');
     expect([await seen(next), await seen(last)], 'what the lock says now, and not what the run saw').toEqual([expect.stringMatching(/; 1 before it$/m), expect.stringMatching(/; 2 before it$/m)]);
     expect(await seen(next, (client) => void vi.spyOn(client.workflow, 'getHandle').mockImplementation((id, ...rest) => (id === lockId('held') ? unanswering : environment.client.workflow.getHandle(id, ...rest))))).toMatch(/; (it is next|1 before it), when it looked at \d{4}-/);
-    expect((await last.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails.replaceAll('\\', '')).toMatch(held);
+    expect((await currentDetailsOf(last.handle)).replaceAll('\\', '')).toMatch(held);
     for (const run of [last, next, urgent, holder]) await run.handle.terminate();
     await expect(compensations(holder.handle.workflowId, { address })).rejects.toMatchObject(wrongUse('has ended (terminated); an abort changes nothing'));
     await holder.guardian.result();

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Progress } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
+import { currentDetailsOf } from '../support/current-details.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -100,7 +101,7 @@ it('who is refused behind a hundred others reads why, where they look and in the
   const hers = 'the plan that was seen (0123456789ab) is not the plan';
   const { refused, refusedLeftOut } = await run.handle.query<Progress>('progress');
   expect([refused.length, refusedLeftOut, refused.at(-1)]).toEqual([50, 51, expect.stringContaining(hers)]);
-  expect((await run.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails).toContain('the plan that was seen');
+  expect(await currentDetailsOf(run.handle)).toContain('the plan that was seen');
   await run.handle.signal('reject', { gate: 'start', by: 'ben' });
   await run.handle.result().catch(() => undefined);
   const evidence = await run.evidence();

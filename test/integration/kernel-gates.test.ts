@@ -8,6 +8,7 @@ import type { Progress } from '../../contracts/messages.ts';
 import { approve, reject } from '../../scripts/cli/decide.ts';
 import { decideBySignal } from '../../scripts/cli/decide-by-signal.ts';
 import { captureOutput } from '../support/captured-output.ts';
+import { currentDetailsOf } from '../support/current-details.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -34,7 +35,7 @@ describe('a run with a gate', () => {
     await run.handle.signal('approve', 'nonsense');
     await run.handle.signal('approve', { gate: '\n\n# [approved](http://x)' });
     await until(async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisions.length === 4, 'four decisions are identified');
-    const { currentDetails } = await run.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    const currentDetails = await currentDetailsOf(run.handle);
     // What the hash covers, for who decides in the web UI.
     for (const fact of ['plan: writes: one, two', 'plan: code version: ', 'plan: input.requester: carol']) expect(currentDetails).toContain(fact);
     expect(await run.handle.query('plan')).toMatchObject({ plan: { writes: ['one', 'two'] }, input: { requester: 'carol' }, codeVersion: expect.any(String) as string });

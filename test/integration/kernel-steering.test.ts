@@ -3,6 +3,7 @@ import { lockId } from '../../contracts/guardian.ts';
 import type { CompensationView, Progress } from '../../contracts/messages.ts';
 import type { Notice } from '../../contracts/notification.ts';
 import type { RunRecord } from '../../contracts/record.ts';
+import { currentDetailsOf } from '../support/current-details.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -184,7 +185,7 @@ describe('a corrected input, where the configuration asks for a second person', 
     expect(await plan()).toMatchObject({ hash: gate?.planHash, corrections: [{ step: 'write one', by: 'anna', reason: 'typo', from: { fail: true }, to: { fail: false } }] });
     const sentence = 'step "write one" would be tried again with {"fail":false} in place of {"fail":true}, as anna asks for: typo';
     expect(gate?.note).toContain(sentence);
-    expect((await run.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails.replaceAll('\\', '')).toContain(sentence);
+    expect((await currentDetailsOf(run.handle)).replaceAll('\\', '')).toContain(sentence);
     await until(async () => deliveredTo(run).length > 0, 'the gate is told');
     expect(deliveredTo(run).map(({ lines }) => lines[0])).toEqual([sentence]);
     const decide = (by: string, decision: string, planHash?: string) => update(run, 'decide', { gate: 'correction', decision, by, planHash });

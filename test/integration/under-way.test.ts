@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { UnderWay } from '../../contracts/under-way.ts';
+import { currentDetailsOf } from '../support/current-details.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -11,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => environment.stop());
 
-const details = async ({ handle }: ToyRun): Promise<string> => (await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails.replaceAll('\\', '');
+const details = async ({ handle }: ToyRun): Promise<string> => (await currentDetailsOf(handle)).replaceAll('\\', '');
 const told = (over: Partial<UnderWay> = {}): UnderWay => ({ activity: '5', phase: 'copying', bytesDone: 250_000_000, bytesTotal: 1_000_000_000, rate: 50_000_000, at: '2026-11-30T09:00:00.000Z', ...over });
 
 it('is shown as it was told last, until its step is over; what is no such message is not, and changes nothing', async () => {

@@ -6,7 +6,7 @@ import { racesWithin, soak, type SoakDrill } from '../soak/soak.ts';
 const LACKS_A_TABLE = /^(failed: |no exact manifest: |restore is notProven$|\d+ tables compared, |.* is not in the manifest$|not verified: )/;
 const lacksATable = ({ verdict, problems }: SoakDrill) => verdict === 'notProven' && problems.every((problem) => LACKS_A_TABLE.test(problem));
 
-it('healthy drills stay sound while everything races their manifests, and every logged table is compared', { timeout: 300_000 }, async () => {
+it('healthy drills stay sound while everything races their manifests, and every logged table is compared', async () => {
   const soaked = () => soak({ drills: 2, seed: 3, log: () => undefined });
   const first = await soaked();
   // On a machine with much else to do that is no finding, once. Everything else is.

@@ -44,7 +44,7 @@ it('is a part of what `runbook doctor` looks at', async () => {
   } finally {
     output.end();
   }
-}, 60_000);
+});
 
 it('counts the keys of the file, and finds none where it is not written as ssh-keygen reads it', async () => {
   await writeFile(signers, `# whose signatures count\n\nanna@example.org ${key}\nben@example.org namespaces="approval@durable-runbooks" ${key}\n`);

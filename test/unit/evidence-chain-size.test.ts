@@ -39,7 +39,7 @@ describe('a small file', () => {
     const began = performance.now();
     expect(verifyChain(new TextEncoder().encode(text)).flaws[0]).toMatchObject({ what: 'notCanonical' });
     expect(performance.now() - began).toBeLessThan(15_000);
-  }, 60_000);
+  });
 });
 
 describe('a long list', () => {
@@ -47,7 +47,7 @@ describe('a long list', () => {
     const { flaws, seconds } = found(1_000, (checks) => swapped(checks, 0, 999));
     expect(flaws).toEqual(['moved check 1000 (check 0)', 'moved check 1 (check 999)']);
     expect(seconds).toBeLessThan(SECONDS);
-  }, 60_000);
+  });
 
   it('of which a few were dropped, added and altered far from each other says which', () => {
     const { flaws, seconds } = found(1_000, (checks) => checks.flatMap((check, index) => {
@@ -56,7 +56,7 @@ describe('a long list', () => {
     }));
     expect(flaws).toEqual(['altered check 500 (check 500)', 'dropped check 2', 'dropped check 701', 'added check 998 (more)']);
     expect(seconds).toBeLessThan(SECONDS);
-  }, 60_000);
+  });
 
   it('that differs everywhere is compared in time that grows with its size, and it is said that not all was looked for', () => {
     const { flaws, seconds } = found(5_000, (checks) => checks.map((check) => ({ ...check, detail: 'forged' })));
@@ -64,13 +64,13 @@ describe('a long list', () => {
     expect(flaws.slice(0, 1)).toEqual(['altered check 1 (check 0)']);
     expect(flaws.at(-1)).toBe('altered the order');
     expect(seconds).toBeLessThan(SECONDS);
-  }, 60_000);
+  });
 
   it('of which everything is gone, or all is another\'s, is named', () => {
     expect(found(5_000, () => []).flaws).toHaveLength(5_000);
     const { flaws } = found(5_000, (checks) => [...checks, ...checks]);
     expect(flaws.filter((flaw) => flaw.startsWith('added check'))).toHaveLength(5_000);
-  }, 60_000);
+  });
 });
 
 describe('comparing', () => {

@@ -77,8 +77,8 @@ describe('the chain of evidence', () => {
       copy[at] = ((copy[at] as number) + 1 + Math.floor(random() * 255)) % 256;
       const flaws = flawsWithKey(copy);
       // The fixture is ASCII, so a byte is a character. Between two parts, either is right.
-      // A name that is broken leaves only its neighbours to be named.
-      const isName = getLocation(text, at).isAtPropertyKey || getLocation(text, at + 1).isAtPropertyKey || '{}[],:'.includes(text[at] ?? '');
+      // A name that is broken leaves only its neighbours to be named, and a structure that is broken only what holds it.
+      const isName = getLocation(text, at).isAtPropertyKey || getLocation(text, at + 1).isAtPropertyKey || [text[at] ?? '', String.fromCharCode(copy[at] as number)].some((one) => '{}[],:'.includes(one));
       const right = [at - 1, at, at + 1, ...(isName ? [at - 15, at - 30, at + 15, at + 30] : [])].flatMap((near) => [...locate(text, near).split(' or '), ...ofSalt(text, near)]).flatMap(namesOf);
       if (isName) right.push('the list', 'the chain', 'the file');
       if (!flaws.some(({ part }) => part.split(' or ').some((one) => right.some((name) => one === name || one.startsWith(`${name} `))))) {
@@ -86,7 +86,7 @@ describe('the chain of evidence', () => {
       }
     }
     expect(wrong).toEqual([]);
-  }, 60_000);
+  });
 
   it.each([
     ['a step', (evidence: Evidence) => evidence.steps.splice(1, 1), ['dropped step 2']],

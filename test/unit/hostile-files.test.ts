@@ -77,14 +77,14 @@ describe.each<[string, (path: string) => void]>([
   it('in the place of the lock file is no server of the drill', async () => {
     put(join(drillPaths(drill.directory).data, 'postmaster.pid'));
     await inTime(async () => expect(await findServer(drill)).toBeUndefined());
-  }, 20_000);
+  });
 
   it('in its place keeps no drill from being removed', async () => {
     put(join(drillPaths(drill.directory).data, 'postmaster.pid'));
     await writeMarker(drill.directory, OWNER);
     await inTime(() => destroyDrill({ ...OWNER, drillsDirectory: root, productionPaths: [] }));
     expect(existsSync(drill.directory)).toBe(false);
-  }, 20_000);
+  });
 
   it('in the place of the log says nothing, and nothing is written to it', async () => {
     const { logFile } = drillPaths(drill.directory);
@@ -92,12 +92,12 @@ describe.each<[string, (path: string) => void]>([
     await inTime(async () => expect(await readLogFrom(logFile, 0)).toEqual({ text: '', end: 0 }));
     await inTime(async () => expect(await readLifeFrom(logFile, 0)).toEqual({ text: '', replayBegan: false }));
     await inTime(() => expect(startServer(drill)).rejects.toMatchObject({ type: 'NOT_OUR_DRILL' }));
-  }, 20_000);
+  });
 
   it('in the place of the marker is none of ours', async () => {
     put(drillPaths(drill.directory).marker);
     await inTime(() => expect(destroyDrill({ ...OWNER, drillsDirectory: root, productionPaths: [] })).rejects.toMatchObject({ type: 'NOT_OUR_DRILL' }));
-  }, 20_000);
+  });
 });
 
 it('no more of a small file is read than small files have', async () => {

@@ -58,5 +58,5 @@ describe.each([['faults', '--lanes=0'], ['soak', '--drills=0']])('npm run %s', (
   it('tells its use when it is asked, and when it is used wrongly', () => {
     expect(run('--help')).toMatchObject({ status: 0, stderr: '', stdout: usage });
     for (const words of [['dr-test', '--fast'], ['dr-test', wrong]]) expect(run(...words)).toMatchObject({ status: 2, stdout: '', stderr: usage });
-  }, 30_000);
+  });
 });
