@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { busyLanes } from './test/support/lanes.ts';
 import { PATIENT } from './test/support/patience.ts';
 
 /** Take minutes and say so by nothing that a fresh clone could know: begun last, they would keep everything waiting. */
@@ -28,7 +29,7 @@ const MOCKED = 'test/unit/**/*.mocked.test.ts';
 const BOUND = { ...SHARED, maxWorkers: 4, sequence: { groupOrder: 0 } };
 
 /** Each file starts servers and databases of its own, and waits for time-outs most of the while. */
-const BUSY = { ...SHARED, maxWorkers: 5, sequence: { groupOrder: 1 } };
+const BUSY = { ...SHARED, maxWorkers: await busyLanes(), sequence: { groupOrder: 1 } };
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
