@@ -121,7 +121,8 @@ async function targetProblems(environment: Scene, fault: Pick<Fault, 'expected'>
   if (fault.expected === 'recovered') return [];
   const held = await holdTarget(environment, firstOwned);
   await held.release();
-  return held.waitedMs < 8_000 ? [] : [`a new run waited ${(held.waitedMs / 1000).toFixed(1)} s for the target`];
+  // A lock that had to look for itself would take up to 30 s; a busy machine has been seen to take nine.
+  return held.waitedMs < 20_000 ? [] : [`a new run waited ${(held.waitedMs / 1000).toFixed(1)} s for the target`];
 }
 
 async function waitedForLock(run: DrillRun): Promise<number> {
