@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import type { Bucket, ComparisonResult, Difference, TableManifest } from '../../../contracts/manifest.ts';
-import { cutRange, joinBuckets, type PageRange } from '../buckets.ts';
+import { cutRange, joinBuckets, type PageRange, type TableSize } from '../buckets.ts';
 import { insufficientPrivilege, saysNothingOfTheData, sqlState } from '../errors.ts';
-import { measureTable, readBucket, readTuples } from '../read-bucket.ts';
+import { measureTable, readBucket, readMakers, readTuples, type Tuple } from '../read-bucket.ts';
 import { throwIfAborted } from '../session.ts';
 import type { Table } from '../tables.ts';
 import { matchTuples } from './match-tuples.ts';
@@ -81,25 +81,55 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
     return lackingOf(result, expected);
   }
   let compared = 0;
-  const size = await measureTable(pair.copy, copy);
+  const { source: living } = pair;
+  const [size, theirSize] = [await measureTable(pair.copy, copy), await ofSource(measureTable(living, source)).catch(whereForbidden)];
   if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
-  for (const part of cutRange(copy, range, size, HELD_BYTES)) {
-    throwIfAborted(signal);
-    const [ours, theirs] = await Promise.all([readTuples(pair.copy, copy, part), ofSource(readTuples(pair.source, source, part)).catch(whereForbidden)]);
-    if (ours === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
-    if (typeof theirs === 'string') {
-      leave(ours.length, theirs === 'moved' ? await howReplaced(pair.source, tables, past) : 'source not readable');
-      continue;
-    }
+  const leaveUnread = async (count: number, answer: 'moved' | 'forbidden') => leave(count, answer === 'moved' ? await howReplaced(living, tables, past) : 'source not readable');
+  const match = async (part: PageRange, ours: readonly Tuple[], theirs: readonly Tuple[]) => {
     const { same, altered, missing, changedSince } = await matchTuples(ours, theirs, (xids) => past.committed(xids));
     compared += ours.length + missing;
     result.coverage.bySource += same;
     result.coverage.changedSince += changedSince;
-    if (altered + missing === 0) continue;
-    result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
+    if (altered + missing > 0) result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
+  };
+  if (typeof theirSize === 'string') {
+    await leaveUnread(rows, theirSize);
+    return lackingOf(result, expected);
+  }
+  const { ofBoth, beyond } = splitRange(range, size, theirSize);
+  for (const part of ofBoth ? cutRange(copy, ofBoth, denser(size, theirSize), HELD_BYTES) : []) {
+    throwIfAborted(signal);
+    const [ours, theirs] = await Promise.all([readTuples(pair.copy, copy, part), ofSource(readTuples(living, source, part)).catch(whereForbidden)]);
+    if (ours === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
+    if (typeof theirs === 'string') await leaveUnread(ours.length, theirs);
+    else await match(part, ours, theirs);
+  }
+  // There the copy has no row: what the source has there it wrote since, however much that is, or the copy has lost it.
+  for (const part of beyond ? cutRange(source, beyond, theirSize, HELD_BYTES) : []) {
+    throwIfAborted(signal);
+    const makers = await ofSource(readMakers(living, source, part)).catch(whereForbidden);
+    if (typeof makers !== 'string' && await past.areLater(makers)) continue;
+    const theirs = typeof makers === 'string' ? makers : await ofSource(readTuples(living, source, part)).catch(whereForbidden);
+    if (typeof theirs !== 'string') { await match(part, [], theirs); continue; }
+    await leaveUnread(0, theirs);
+    break;
   }
   // How many of them the manifest had in the parts that were left nobody knows: at most all but those of the others.
   return lackingOf(result, expected - compared);
+}
+
+/**
+ * What of a range lies on pages that the copy has, and what beyond its last one; either may be nothing. What the source writes beyond
+ * the last page of its own once that was asked for is of after the copy's instant.
+ */
+function splitRange({ fromPage, toPage }: PageRange, copy: TableSize, source: TableSize): { ofBoth: PageRange | undefined; beyond: PageRange | undefined } {
+  const range = (from: number, to: number): PageRange | undefined => (from < to ? { fromPage: from, toPage: to } : undefined);
+  return { ofBoth: range(fromPage, Math.min(toPage ?? Infinity, copy.pages)), beyond: range(Math.max(fromPage, copy.pages), Math.min(toPage ?? Infinity, source.pages)) };
+}
+
+/** Of which a page holds more: neither server is to read more at once than was meant. */
+function denser(one: TableSize, other: TableSize): TableSize {
+  return other.pages > 0 && other.bytes * one.pages > one.bytes * other.pages ? other : one;
 }
 
 /** Where rows were left: how many more there were. */
