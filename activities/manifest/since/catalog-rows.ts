@@ -1,6 +1,7 @@
 import { escapeIdentifier, escapeLiteral, type Client } from 'pg';
 import { LARGE_OBJECT_TABLES } from '../tables.ts';
 import { matchTuples } from './match-tuples.ts';
+import { databaseNumber } from './same-database.ts';
 import type { SharedPast } from './shared-past.ts';
 
 /** Rows of these are made anew by the copy itself, whenever it analyzes a table. */
@@ -28,8 +29,10 @@ export async function hiddenKinds(...clients: readonly Client[]): Promise<Set<st
 export async function lacksCatalogRows(copy: Client, source: Client, past: SharedPast): Promise<boolean> {
   const own = await copy.query<{ name: string }>('SELECT current_user AS name');
   const hidden = await hiddenCatalogs(source);
+  // Of different databases only what all share can be held against each other.
+  const areSame = await databaseNumber(copy) === await databaseNumber(source);
   const { rows: catalogs } = await copy.query<{ name: string }>(
-    `SELECT relname AS name FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND has_table_privilege(oid, 'SELECT') AND relname <> ALL ($1) ORDER BY oid`, [[...OF_EACH_SERVER, ...LARGE_OBJECT_TABLES, ...hidden]]);
+    `SELECT relname AS name FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND has_table_privilege(oid, 'SELECT') AND relname <> ALL ($1) AND (relisshared OR $2) ORDER BY oid`, [[...OF_EACH_SERVER, ...LARGE_OBJECT_TABLES, ...hidden], areSame]);
   for (const { name } of catalogs) {
     // The role by which we came in was given a password of its own in the copy.
     const others = name === 'pg_authid' ? ` WHERE rolname <> ${escapeLiteral(own.rows[0]?.name ?? '')}` : '';

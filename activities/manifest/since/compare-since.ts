@@ -13,6 +13,7 @@ import { lacksCatalogRows } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
 import { COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
+import { databaseNumber } from './same-database.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
 
 export interface CompareSinceOptions {
@@ -53,7 +54,10 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     // Nothing of another cluster is like this one's, and all of it would be taken for changed since.
     if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
     const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
-    const source = replaced === null ? living : undefined;
+    const isAnew = living !== undefined && replaced === null && await databaseNumber(living) !== await databaseNumber(copy);
+    /** Why nothing can be held against the source; null where it can. */
+    const silence = !sources ? 'the source does not answer' : !living ? 'the source has no such database that takes connections' : replaced !== null ? `what answers as the source is cluster ${replaced}` : isAnew ? 'the source has made or renamed the database of this name since' : null;
+    const source = silence === null ? living : undefined;
     const pairs = await Promise.all(Array.from({ length: options.connections }, async (): Promise<Pair> => ({ copy: await copies.open(database), source: source && await sources?.open(database) })));
     // Each statement sees what is there by then: no snapshot is held on production. Savepoints need a transaction.
     for (const pair of pairs) for (const client of [pair.copy, pair.source]) await client?.query('BEGIN READ ONLY');
@@ -64,7 +68,10 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     let lacking: Promise<boolean> | undefined;
     // Asked for where something is not as it should be only, and once.
     const lacksRows = past && source && (() => (lacking ??= lacksCatalogRows(copy, source, past)));
-    const definitions = await compareDefinitions({ copy, source, lacksRows, manifest, expected, of: 'database' });
+    const because = whyUnknown(silence);
+    const defined = [{ ...await compareDefinitions({ copy, source, lacksRows, manifest, expected, of: isAnew ? 'own' : 'database' }), because }];
+    // What all databases share is that of the source over whatever database.
+    if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals(copy, living, options, expected), because: whyUnknown(null) });
     const sequences = await compareSequences(copy, expected.sequences, new Set());
     // One that people set back, or dropped, since the manifest is so at the source, too.
     const alsoThere = new Set(source && sequences.differences.length > 0 ? (await compareSequences(source, expected.sequences, new Set())).differences.map(nameOf) : []);
@@ -76,21 +83,20 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
     const missing = tables.missing.length > 0 && await lacksRows?.() ? tables.missing : [];
-    const differences = [...definitions.differences, ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
-    const because = whyUnknown(source !== undefined ? null : replaced !== null ? `what answers as the source is cluster ${replaced}` : sources ? 'the source has no such database that takes connections' : 'the source does not answer');
+    const differences = [...defined.flatMap((one) => one.differences), ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
       notVerified: [
         ...manifest.notVerified.filter((entry) => entry.database === null || entry.database === database),
-        ...definitionsNotVerified(database, definitions, because),
+        ...defined.flatMap((one) => definitionsNotVerified(database, one, one.because)),
         ...sequences.differences.filter((difference) => !isDamage(difference)).map((difference) => open(isForbidden(difference) ? COPY_NOT_READABLE : `is not as the manifest has it, ${because}`)(`position of sequence ${nameOf(difference)}`)),
         ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
         ...rowsNotVerified(database, byTable),
-        ...tables.unknown.map((name) => `contents of ${name}`).map(open('it is not in the copy, and the source does not answer')),
+        ...tables.unknown.map((name) => `contents of ${name}`).map(open(`it is not in the copy, ${because}`)),
         ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
       ],
-      compared: { tables: options.depth === 'standard' ? tables.both.length : 0, rows: rows.coverage.byManifest + rows.coverage.bySource, bytes: tables.both.reduce((sum, one) => sum + one.manifest.bytes, 0), buckets: tables.both.reduce((sum, one) => sum + one.manifest.buckets.length, 0), catalogObjects: definitions.compared, sequences: sequences.compared },
+      compared: { tables: options.depth === 'standard' ? tables.both.length : 0, rows: rows.coverage.byManifest + rows.coverage.bySource, bytes: tables.both.reduce((sum, one) => sum + one.manifest.bytes, 0), buckets: tables.both.reduce((sum, one) => sum + one.manifest.buckets.length, 0), catalogObjects: defined.reduce((sum, one) => sum + one.compared, 0), sequences: sequences.compared },
       counted: { tables: 0, rows: 0 }, coverage: rows.coverage, uncompared: uncomparedTables(byTable), takenAt: expected.takenAt,
       preparedTransactions: (await copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid')).rows.map(({ gid }) => gid),
       durationMs: performance.now() - started,
@@ -131,12 +137,18 @@ async function compareWithout(options: CompareSinceOptions, expected: DatabaseMa
   const silence = replaced !== null ? `what answers as the source is cluster ${replaced}` : sources ? 'the copy and the source have no database in common that takes connections' : 'the source does not answer';
   const lost = await databaseLost(expected, manifest, copy, source && past && { client: source, past }, silence);
   const result = nothingCompared(options, expected, '');
-  const definitions = manifest.databases[0] === expected ? await compareDefinitions({ copy, source, lacksRows: past && source && (() => lacksCatalogRows(copy, source, past)), manifest, expected, of: 'globals' }) : undefined;
+  const definitions = manifest.databases[0] === expected ? await compareGlobals(copy, source, options, expected) : undefined;
   return {
     ...result, differences: [...lost.differences, ...definitions?.differences ?? []],
     notVerified: [...lost.notVerified, ...(definitions ? definitionsNotVerified(database, definitions, whyUnknown(source ? null : silence)) : [])],
     compared: { ...result.compared, catalogObjects: definitions?.compared ?? 0 },
   };
+}
+
+/** Over any databases of the two. */
+async function compareGlobals(copy: Client, source: Client | undefined, { manifest }: CompareSinceOptions, expected: DatabaseManifest): Promise<DefinitionsResult> {
+  const past = source && await sharedPast(copy, source);
+  return compareDefinitions({ copy, source, lacksRows: past && source && (() => lacksCatalogRows(copy, source, past)), manifest, expected, of: 'globals' });
 }
 
 function ofOtherCluster(other: string, { systemIdentifier }: Manifest): string {

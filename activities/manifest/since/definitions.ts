@@ -13,8 +13,8 @@ export interface DefinitionsOptions {
   lacksRows: (() => Promise<boolean>) | undefined;
   manifest: Manifest;
   expected: DatabaseManifest;
-  /** `globals`: of what all databases share alone, over connections to another database. */
-  of: 'database' | 'globals';
+  /** `globals`: of what all databases share alone, over connections to another database; `own`: of that nothing. */
+  of: 'database' | 'globals' | 'own';
 }
 
 export interface DefinitionsResult { differences: Difference[]; unknown: string[]; unread: string[]; compared: number }
@@ -22,19 +22,19 @@ export interface DefinitionsResult { differences: Difference[]; unknown: string[
 /** Definitions and privileges of one database, and with the manifest's first one those that all databases share. */
 export async function compareDefinitions({ copy, source, lacksRows, manifest, expected, of }: DefinitionsOptions): Promise<DefinitionsResult> {
   const { serverVersionNum } = manifest;
-  const isFirst = manifest.databases[0] === expected;
+  const isFirst = of !== 'own' && manifest.databases[0] === expected;
   if (manifest.catalogMethod !== catalogMethod) return { differences: [], unknown: ['definitions and privileges, which another version of this program read,'], unread: [], compared: 0 };
   const [ours, theirs] = [await readableSecrets(copy), source && await readableSecrets(source)];
   const both = secretsCompared(expected, ours);
   const secrets = theirs ? secretsCompared({ ...expected, mayRead: both }, theirs) : both;
-  const read = async (client: Client) => ({ own: of === 'database' ? await readDatabaseCatalog(client, { serverVersionNum, salt: manifest.salt, secrets }) : [], globals: await readGlobals(client, { serverVersionNum, salt: manifest.salt, secrets }) });
+  const read = async (client: Client) => ({ own: of !== 'globals' ? await readDatabaseCatalog(client, { serverVersionNum, salt: manifest.salt, secrets }) : [], globals: await readGlobals(client, { serverVersionNum, salt: manifest.salt, secrets }) });
   const is = await read(copy).catch((error: unknown) => {
     if (sqlState(error) !== insufficientPrivilege) throw error;
     return null;
   });
   if (!is) return { differences: [], unknown: [], unread: ['definitions and privileges'], compared: 0 };
   const now = source ? await read(source) : null;
-  const own = compareThreeWay(of === 'database' ? expected.catalog : [], is.own, now?.own ?? null);
+  const own = compareThreeWay(of !== 'globals' ? expected.catalog : [], is.own, now?.own ?? null);
   // The role by which we came in has another password there, by which we came in.
   const { rows: [role] } = await copy.query<{ name: string }>(`SELECT format('%I', current_user) AS name`);
   const others = (objects: readonly CatalogObject[]) => objects.filter(([kind, identity]) => kind !== 'role' || identity !== role?.name);

@@ -8,7 +8,7 @@ export interface TableRows extends RowsResult { name: string; expected: number }
 export const COPY_NOT_READABLE = 'the user as whom the copy is read may not read it there (the master user, on RDS); grant that user what connection.user may read, at the source';
 
 const WHY: Readonly<Record<Obstacle, string>> = {
-  'no source': 'they are not as the manifest has them, and no source answers that could say whether they were changed since',
+  'no source': 'they are not as the manifest has them, and there is no source of them that could say whether they were changed since',
   'not at the source': 'the source has dropped or renamed the table since, so that nothing is left to hold them against',
   'another file': 'the source has rewritten or altered the table since (VACUUM FULL, CLUSTER, TRUNCATE, pg_repack, REFRESH, ALTER TABLE), so that its rows stand elsewhere, or are others; drill again with a manifest and a recovery point from after that',
   'refreshed since': 'the source has refreshed this materialized view since the instant of the copy, so that its rows are others: it can be made again by REFRESH from what it is derived from, and that was compared as far as this evidence says',

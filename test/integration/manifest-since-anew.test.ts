@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareSince } from '../../activities/manifest/since/compare-since.ts';
+import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { manifestsOf } from '../support/manifest-scenario.ts';
+import { openedCopy } from '../support/opened-copy.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
+
+/** What a source has made anew since the instant of its copy, so that places and numbers stand for other things than they did. */
+let source: Server;
+let copy: Server;
+let manifest: Manifest;
+
+const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
+const at = (server: () => Server) => (sql: string, database = 'postgres') => server().withClient(database, (client) => client.query(sql));
+const atSource = at(() => source);
+
+beforeAll(async () => {
+  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  await atSource('CREATE DATABASE template_of_ours');
+  await atSource('CREATE TABLE t AS SELECT g AS id, g AS v FROM generate_series(1, 1000) g; CREATE TABLE kept AS SELECT * FROM t', 'template_of_ours');
+  await atSource('CREATE DATABASE a_demo TEMPLATE template_of_ours');
+  manifest = await manifestsOf(() => source).take();
+  await atSource('UPDATE t SET v = v + 1 WHERE id % 2 = 0; CREATE ROLE made_since', 'a_demo');
+  copy = await openedCopy(source, SETTINGS);
+});
+afterAll(() => Promise.all([source.stop(), copy.stop()]));
+
+const compare = (database: string): Promise<ComparisonResult> => compareSince({
+  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
+  manifest, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
+});
+const openOf = ({ notVerified }: ComparisonResult) => notVerified.filter(({ byDesign }) => !byDesign).map(({ what, why }) => `${what}: ${why.split(/[,;:(]/)[0]?.trim()}`);
+
+describe('a database that the source has made anew since from the same template', () => {
+  it('is another one with rows of the same transactions at the same places: no source of the copy', async () => {
+    expect(manifest.databases[0]?.database).toBe('a_demo');
+    expect(openOf(await compare('a_demo'))).toEqual([]);
+    await atSource('DROP DATABASE a_demo');
+    await atSource('CREATE DATABASE a_demo TEMPLATE template_of_ours');
+    const result = await compare('a_demo');
+    expect(result.differences).toEqual([]);
+    expect(result.coverage).toMatchObject({ byManifest: 1000, bySource: 0, unknown: 1000 });
+    // The role that was made between manifest and copy is as at the source, over whatever database.
+    expect(openOf(result)).toEqual(['1000 of 1000 rows of public.t: they are not as the manifest has them']);
+  });
+});
