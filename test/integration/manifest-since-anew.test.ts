@@ -18,9 +18,12 @@ beforeAll(async () => {
   source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
   await atSource('CREATE DATABASE template_of_ours');
   await atSource('CREATE TABLE t AS SELECT g AS id, g AS v FROM generate_series(1, 1000) g; CREATE TABLE kept AS SELECT * FROM t', 'template_of_ours');
-  await atSource('CREATE DATABASE a_demo TEMPLATE template_of_ours');
+  for (const name of ['a_demo', 'flips', 'lost', 'renamed']) await atSource(`CREATE DATABASE ${name} TEMPLATE template_of_ours`);
+  await atSource('CREATE ROLE reader');
   manifest = await manifestsOf(() => source).take();
   await atSource('UPDATE t SET v = v + 1 WHERE id % 2 = 0; CREATE ROLE made_since', 'a_demo');
+  await atSource('GRANT SELECT ON t TO reader', 'flips');
+  await atSource('UPDATE t SET v = v + 1 WHERE id % 2 = 0', 'renamed');
   copy = await openedCopy(source, SETTINGS);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
@@ -29,6 +32,7 @@ const compare = (database: string): Promise<ComparisonResult> => compareSince({
   connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
   manifest, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
 });
+const onCopy = at(() => copy);
 const openOf = ({ notVerified }: ComparisonResult) => notVerified.filter(({ byDesign }) => !byDesign).map(({ what, why }) => `${what}: ${why.split(/[,;:(]/)[0]?.trim()}`);
 
 describe('a database that the source has made anew since from the same template', () => {
@@ -42,5 +46,32 @@ describe('a database that the source has made anew since from the same template'
     expect(result.coverage).toMatchObject({ byManifest: 1000, bySource: 0, unknown: 1000 });
     // The role that was made between manifest and copy is as at the source, over whatever database.
     expect(openOf(result)).toEqual(['1000 of 1000 rows of public.t: they are not as the manifest has them']);
+  });
+});
+
+describe('catalogs that the source has written anew since, so that their rows stand elsewhere', () => {
+  it('leave open what was changed and changed back', async () => {
+    await atSource('REVOKE SELECT ON t FROM reader', 'flips');
+    expect(await compare('flips')).toMatchObject({ differences: [] });
+    await atSource('VACUUM FULL pg_class', 'flips');
+    const result = await compare('flips');
+    expect([result.differences, openOf(result)]).toEqual([[], ['grant on relation public.t to reader: differs from the manifest']]);
+  });
+
+  it('leave open a table that was altered since, whose row in pg_class is not where it was', async () => {
+    await atSource('ALTER TABLE t RENAME COLUMN v TO w', 'renamed');
+    expect(await compare('renamed')).toMatchObject({ differences: [] });
+    await atSource('VACUUM FULL pg_class', 'renamed');
+    const result = await compare('renamed');
+    expect([result.differences, openOf(result)]).toEqual([[], ['1000 of 1000 rows of public.t: the source has rewritten or altered the table since']]);
+  });
+
+  it('hide no loss: what others tell of is damage, and what none does is open', async () => {
+    await onCopy('DROP TABLE kept', 'lost');
+    await atSource('VACUUM FULL pg_class', 'lost');
+    expect((await compare('lost')).differences).toContainEqual(expect.objectContaining({ kind: 'rows', table: 'public.kept' }));
+    await atSource('VACUUM FULL', 'lost');
+    const result = await compare('lost');
+    expect([result.differences, openOf(result)]).toEqual([[], expect.arrayContaining(['table public.kept: differs from the manifest', 'contents of public.kept: it is not in the copy'])]);
   });
 });

@@ -144,7 +144,8 @@ function differing({ schema, name }: TableManifest, range: PageRange, rowsExpect
 /** Whether the copy has another file of a table than the source had at the copy's instant: somebody else gave it that, as TRUNCATE does. */
 async function isOfNoTime(copy: Client, source: Client, { oid }: Table, past: SharedPast): Promise<boolean> {
   const [ours, theirs] = [await classRow(copy, oid), await ofSource(classRow(source, oid))];
-  if (!theirs || (ours?.place === theirs.place && ours.xmin === theirs.xmin)) return false;
+  // Written anew since, as by VACUUM FULL, pg_class has each row elsewhere.
+  if (!theirs || ours?.catalogFile !== theirs.catalogFile || (ours.place === theirs.place && ours.xmin === theirs.xmin)) return false;
   return (await past.committed(new Set([theirs.xmin]))).size > 0;
 }
 

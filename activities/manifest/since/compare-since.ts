@@ -9,7 +9,7 @@ import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
 import { databaseLost, openIfThere, openSame } from './absent-database.ts';
-import { lacksCatalogRows } from './catalog-rows.ts';
+import { lacksCatalogRows, type Lacks } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
 import { COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
@@ -65,7 +65,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
 
     const past = source && await sharedPast(copy, source);
-    let lacking: Promise<boolean> | undefined;
+    let lacking: Promise<Lacks> | undefined;
     // Asked for where something is not as it should be only, and once.
     const lacksRows = past && source && (() => (lacking ??= lacksCatalogRows(copy, source, past)));
     const because = whyUnknown(silence);
@@ -82,7 +82,8 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const tables = sortTables(expected.tables, ours.tables, theirs?.tables);
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
-    const missing = tables.missing.length > 0 && await lacksRows?.() ? tables.missing : [];
+    const lacks = tables.missing.length > 0 ? await lacksRows?.() : undefined;
+    const missing = lacks === 'yes' ? tables.missing : [];
     const differences = [...defined.flatMap((one) => one.differences), ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
@@ -94,6 +95,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
         ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
         ...rowsNotVerified(database, byTable),
         ...tables.unknown.map((name) => `contents of ${name}`).map(open(`it is not in the copy, ${because}`)),
+        ...(lacks === 'untold' ? tables.missing : []).flatMap((difference) => (difference.kind === 'rows' ? [`contents of ${difference.table}`] : [])).map(open('it is not in the copy, and the source has it; whether it had it by the instant of the copy, its catalog, which was written anew since, does not tell')),
         ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
       ],
       compared: { tables: options.depth === 'standard' ? tables.both.length : 0, rows: rows.coverage.byManifest + rows.coverage.bySource, bytes: tables.both.reduce((sum, one) => sum + one.manifest.bytes, 0), buckets: tables.both.reduce((sum, one) => sum + one.manifest.buckets.length, 0), catalogObjects: defined.reduce((sum, one) => sum + one.compared, 0), sequences: sequences.compared },
@@ -157,7 +159,7 @@ function ofOtherCluster(other: string, { systemIdentifier }: Manifest): string {
 
 /** @param noSource why there is none; null where there is one */
 function whyUnknown(noSource: string | null): string {
-  return noSource === null ? 'and from what the source has by now: it was changed more than once' : `and ${noSource}, so that nobody knows whether it was changed since`;
+  return noSource === null ? 'and from what the source has by now: it was changed more than once, or is damaged, and the catalog there does not tell' : `and ${noSource}, so that nobody knows whether it was changed since`;
 }
 
 function definitionsNotVerified(database: string, { unread, unknown }: DefinitionsResult, because: string): NotVerified[] {

@@ -3,14 +3,14 @@ import type { CatalogObject, DatabaseManifest, Difference, Manifest } from '../.
 import { catalogMethod, readDatabaseCatalog, readGlobals } from '../catalog.ts';
 import { insufficientPrivilege, sqlState } from '../errors.ts';
 import { readableSecrets, secretsCompared } from '../secrets.ts';
-import { hiddenKinds } from './catalog-rows.ts';
+import { hiddenKinds, type Lacks } from './catalog-rows.ts';
 import { compareThreeWay } from './three-way.ts';
 
 export interface DefinitionsOptions {
   copy: Client;
   source: Client | undefined;
   /** Whether the copy lacks rows of the catalog; undefined where the source does not answer. */
-  lacksRows: (() => Promise<boolean>) | undefined;
+  lacksRows: (() => Promise<Lacks>) | undefined;
   manifest: Manifest;
   expected: DatabaseManifest;
   /** `globals`: of what all databases share alone, over connections to another database; `own`: of that nothing. */
@@ -42,8 +42,10 @@ export async function compareDefinitions({ copy, source, lacksRows, manifest, ex
   const found = { differences: [...own.differences, ...globals.differences], unknown: [...own.unknown, ...globals.unknown], unread: [], compared: is.own.length + (isFirst ? is.globals.length : 0) - own.unknown.length - globals.unknown.length };
   if (!source || !lacksRows || found.differences.length + found.unknown.length === 0) return found;
   // What is in the catalog is there by row, and rows tell whether the source has had it otherwise meanwhile.
-  if (await lacksRows()) return found;
+  const lacks = await lacksRows();
+  if (lacks === 'yes') return found;
   const hidden = await hiddenKinds(copy, source);
-  const untold = found.differences.flatMap((difference) => (difference.kind === 'catalog' && hidden.has(difference.object) ? [`${difference.object} ${difference.identity}`] : []));
-  return { ...found, differences: [], unknown: [...untold, ...found.unknown.filter((name) => [...hidden].some((kind) => name.startsWith(`${kind} `)))] };
+  const isUntold = (kind: string) => lacks === 'untold' || hidden.has(kind);
+  const untold = found.differences.flatMap((difference) => (difference.kind === 'catalog' && isUntold(difference.object) ? [`${difference.object} ${difference.identity}`] : []));
+  return { ...found, differences: [], unknown: [...untold, ...found.unknown.filter((name) => lacks === 'untold' || [...hidden].some((kind) => name.startsWith(`${kind} `)))] };
 }

@@ -56,8 +56,8 @@ async function areRowsLater(client: Client, source: Table, past: SharedPast): Pr
   }
 }
 
-/** What `pg_class` has of a table, in a transaction that goes on, and where that stands. */
-export async function classRow(client: Client, oid: number): Promise<{ place: string; xmin: number; kind: string } | undefined> {
-  const { rows: [row] } = await releasingLocks(client, () => client.query<{ place: string; xmin: string; kind: string }>('SELECT ctid::text AS place, xmin::text AS xmin, relkind::text AS kind FROM pg_class WHERE oid = $1', [oid]));
+/** What `pg_class` has of a table, in a transaction that goes on, and where that stands: in which file of `pg_class`, and there. */
+export async function classRow(client: Client, oid: number): Promise<{ catalogFile: string; place: string; xmin: number; kind: string } | undefined> {
+  const { rows: [row] } = await releasingLocks(client, () => client.query<{ catalogFile: string; place: string; xmin: string; kind: string }>(`SELECT pg_relation_filenode('pg_catalog.pg_class'::regclass)::text AS "catalogFile", ctid::text AS place, xmin::text AS xmin, relkind::text AS kind FROM pg_class WHERE oid = $1`, [oid]));
   return row && { ...row, xmin: Number(row.xmin) };
 }
