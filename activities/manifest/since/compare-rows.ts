@@ -5,6 +5,7 @@ import { insufficientPrivilege, saysNothingOfTheData, sqlState } from '../errors
 import { measureTable, readBucket, readMakers, readTuples, type Tuple } from '../read-bucket.ts';
 import { throwIfAborted } from '../session.ts';
 import type { Table } from '../tables.ts';
+import type { Lockable } from './locked-tables.ts';
 import { matchTuples } from './match-tuples.ts';
 import { ofSource } from './of-source.ts';
 import { classRow, howReplaced, type Replaced, type TwoFiles } from './replaced-since.ts';
@@ -17,10 +18,10 @@ export type Coverage = NonNullable<ComparisonResult['coverage']>;
 export interface Pair { copy: Client; source: Client | undefined }
 
 /** One table, as the manifest, the copy and the source have it. */
-export interface TableOfAll extends TwoFiles { manifest: TableManifest }
+export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest }
 
 /** Why rows could be held against neither the manifest nor the source. */
-export type Obstacle = 'no source' | 'copy not readable' | Replaced;
+export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | Replaced;
 
 /**
  * `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. `lacking`: how
@@ -71,8 +72,8 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
   const leave = (count: number, obstacle: Obstacle) => join(result, notKnown(count, obstacle));
   // Another file, as after TRUNCATE or VACUUM FULL, has its rows elsewhere.
   const hasSameFile = source !== undefined && copy.isHeap && source.oid === copy.oid && source.relfilenode === copy.relfilenode && source.method === copy.method;
-  if (!pair.source || !past) {
-    leave(rows, 'no source');
+  if (!pair.source || !past || tables.isGivenUp) {
+    leave(rows, tables.isGivenUp ? 'locked at the source' : 'no source');
     return lackingOf(result, expected);
   }
   if (!hasSameFile) {
@@ -99,7 +100,9 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
   const { ofBoth, beyond } = splitRange(range, size, theirSize);
   for (const part of ofBoth ? cutRange(copy, ofBoth, denser(size, theirSize), HELD_BYTES) : []) {
     throwIfAborted(signal);
-    const [ours, theirs] = await Promise.all([readTuples(pair.copy, copy, part), ofSource(readTuples(living, source, part)).catch(whereForbidden)]);
+    const reading = readTuples(pair.copy, copy, part);
+    // Whatever the source answers, nobody is to go on over a connection that is still read from.
+    const [ours, theirs] = await Promise.all([reading, ofSource(readTuples(living, source, part)).catch(whereForbidden).finally(() => reading.catch(() => undefined))]);
     if (ours === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
     if (typeof theirs === 'string') await leaveUnread(ours.length, theirs);
     else await match(part, ours, theirs);

@@ -12,6 +12,7 @@ import { databaseLost, openIfThere, openSame } from './absent-database.ts';
 import { lacksCatalogRows, type Lacks } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
+import { LockedTables, type Before } from './locked-tables.ts';
 import { COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
 import { databaseNumber } from './same-database.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
@@ -80,7 +81,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
 
     const [ours, theirs] = [await listTables(copy, serverVersionNum), source && await listTables(source, serverVersionNum)];
     const tables = sortTables(expected.tables, ours.tables, theirs?.tables);
-    const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
+    const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, locked: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
     const lacks = tables.missing.length > 0 ? await lacksRows?.() : undefined;
     const missing = lacks === 'yes' ? tables.missing : [];
@@ -193,7 +194,7 @@ function emptyManifest({ schema, name, method, portable }: Table): TableManifest
 /** How much is read by one query where all is as it was. */
 const READ_AT_ONCE = 4;
 
-async function readAll({ pairs, tables, past, signal, onProgress }: { pairs: readonly Pair[]; tables: readonly TableOfAll[]; past: SharedPast | undefined; signal: AbortSignal; onProgress: (progress: ReadProgress) => void }): Promise<RowsResult & { tables: TableRows[] }> {
+async function readAll({ pairs, tables, past, locked, signal, onProgress }: { pairs: readonly Pair[]; tables: readonly TableOfAll[]; past: SharedPast | undefined; locked: LockedTables; signal: AbortSignal; onProgress: (progress: ReadProgress) => void }): Promise<RowsResult & { tables: TableRows[] }> {
   const all = nothingYet();
   const byTable: TableRows[] = [];
   const progress: ReadProgress = { tablesDone: 0, tablesTotal: tables.length, bytesDone: 0, bytesTotal: tables.reduce((sum, { manifest }) => sum + manifest.bytes, 0), rows: 0 };
@@ -204,8 +205,10 @@ async function readAll({ pairs, tables, past, signal, onProgress }: { pairs: rea
     let left = groups.length;
     const ofTable: TableRows = { name: `${table.manifest.schema}.${table.manifest.name}`, expected: table.manifest.rows, ...nothingYet() };
     byTable.push(ofTable);
-    queue.add(groups.map((group) => async (pair: Pair) => {
-      const found = await compareRows(pair, table, group, past, signal);
+    const read = (group: readonly Bucket[], before: Before) => async (pair: Pair): Promise<void> => {
+      const result = await locked.work(table, before, () => compareRows(pair, table, group, past, signal));
+      if ('later' in result) { queue.add([read(group, result.later)]); return; }
+      const found = result.done;
       join(all, found);
       join(ofTable, found);
       left -= 1;
@@ -213,7 +216,8 @@ async function readAll({ pairs, tables, past, signal, onProgress }: { pairs: rea
       progress.rows += Object.values(found.coverage).reduce((sum, rows) => sum + rows, 0);
       if (left === 0) progress.tablesDone += 1;
       onProgress({ ...progress });
-    }));
+    };
+    queue.add(groups.map((group) => read(group, 'nothing')));
   }
   await queue.run(pairs);
   return { ...all, tables: byTable };

@@ -9,6 +9,7 @@ export const COPY_NOT_READABLE = 'the user as whom the copy is read may not read
 
 const WHY: Readonly<Record<Obstacle, string>> = {
   'no source': 'they are not as the manifest has them, and there is no source of them that could say whether they were changed since',
+  'locked at the source': 'somebody had the table locked at the source for longer than manifest.lockTimeout each time that it was asked for; drill again once it is free',
   'not at the source': 'the source has dropped or renamed the table since, so that nothing is left to hold them against',
   'another file': 'the source has rewritten or altered the table since (VACUUM FULL, CLUSTER, TRUNCATE, pg_repack, REFRESH, ALTER TABLE), so that its rows stand elsewhere, or are others; drill again with a manifest and a recovery point from after that',
   'refreshed since': 'the source has refreshed this materialized view since the instant of the copy, so that its rows are others: it can be made again by REFRESH from what it is derived from, and that was compared as far as this evidence says',

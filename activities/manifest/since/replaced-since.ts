@@ -22,11 +22,16 @@ const READ_BYTES = 32 * 2 ** 20;
 
 const known = new WeakMap<TwoFiles, Promise<Replaced>>();
 
-/** Says so of a table whose files are not the same; asked once for each. */
-export function howReplaced(source: Client, tables: TwoFiles, past: SharedPast): Promise<Replaced> {
+/** Says so of a table whose files are not the same; asked until it is known, once for each. */
+export async function howReplaced(source: Client, tables: TwoFiles, past: SharedPast): Promise<Replaced> {
   const found = known.get(tables) ?? look(source, tables, past);
   known.set(tables, found);
-  return found;
+  try {
+    return await found;
+  } catch (error) {
+    known.delete(tables);
+    throw error;
+  }
 }
 
 async function look(client: Client, { copy, source, isNew }: TwoFiles, past: SharedPast): Promise<Replaced> {

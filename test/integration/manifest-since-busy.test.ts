@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareSince } from '../../activities/manifest/since/compare-since.ts';
+import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { manifestsOf } from '../support/manifest-scenario.ts';
+import { openedCopy } from '../support/opened-copy.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
+import { rowsLeft } from '../support/rows-left.ts';
+
+/** What people do to tables at the source while a copy is compared with it. */
+let source: Server;
+let copy: Server;
+let manifest: Manifest;
+
+const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
+const atSource = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
+
+beforeAll(async () => {
+  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  await atSource('CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g; CREATE TABLE locked AS SELECT g AS id FROM generate_series(1, 20000) g');
+  manifest = await manifestsOf(() => source).take();
+  await atSource('UPDATE locked SET id = -1 WHERE id % 10 = 1');
+  copy = await openedCopy(source, SETTINGS);
+});
+afterAll(() => Promise.all([source.stop(), copy.stop()]));
+
+const compare = (lockTimeoutMs: number): Promise<ComparisonResult> => compareSince({
+  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs } },
+  manifest, database: 'postgres', connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
+});
+const refusals = () => source.log().match(/canceling statement due to lock timeout/g)?.length ?? 0;
+
+describe('a table that somebody has locked at the source', () => {
+  const whileLocked = <T>(work: (release: () => Promise<unknown>) => Promise<T>): Promise<T> => source.withClient('postgres', async (client) => {
+    await client.query('BEGIN; LOCK TABLE locked IN ACCESS EXCLUSIVE MODE');
+    return work(() => client.query('ROLLBACK'));
+  });
+
+  it('for as long as the comparison takes is open, and keeps nothing else from being compared', async () => {
+    const result = await whileLocked(() => compare(50));
+    expect([result.differences, rowsLeft(result)]).toEqual([[], [expect.stringMatching(/^open: 20000 of 20000 rows of public\.locked, where the manifest has \d+ more: somebody had the table locked at the source for longer than manifest\.lockTimeout each time that it was asked for$/)]]);
+    expect(result.coverage).toMatchObject({ byManifest: 50_000, unknown: 20_000 });
+    // Once for each try and connection, however many parts the table has.
+    expect(refusals()).toBeLessThanOrEqual(10);
+  });
+
+  it('and lets go of is compared as if nothing had been', async () => {
+    const before = refusals();
+    const result = await whileLocked(async (release) => {
+      const comparing = compare(1_000);
+      await expect.poll(refusals).toBeGreaterThan(before);
+      await release();
+      return comparing;
+    });
+    expect([result.differences, rowsLeft(result)]).toEqual([[], []]);
+    expect(result.coverage).toMatchObject({ unknown: 0, byManifest: 50_000 });
+  });
+});
