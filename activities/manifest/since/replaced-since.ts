@@ -44,25 +44,46 @@ async function look(client: Client, { copy, source, isNew }: TwoFiles, past: Sha
   return areRowsLater(client, source, past);
 }
 
+/** Files that a table may have one after the other while it is looked at, as where it is reloaded all the time. */
+const LOOKS_AT_A_TABLE = 20;
+
 /** VACUUM FULL and the like put each row elsewhere and leave it what it is, so that the damage of a copy would go unseen; what is there after TRUNCATE was made since. */
 async function areRowsLater(client: Client, source: Table, past: SharedPast): Promise<Replaced> {
   if (!source.isHeap) return 'another file';
+  let seen: string | undefined;
   try {
-    const size = await ofSource(measureTable(client, source));
-    if (size === 'moved') return 'another file';
-    for (const part of cutRange(source, { fromPage: 0, toPage: null }, size, READ_BYTES)) {
-      const makers = await ofSource(readMakers(client, source, part));
-      if (makers === 'moved' || !await past.areLater(makers)) return 'another file';
+    for (let look = 1; look <= LOOKS_AT_A_TABLE; look += 1) {
+      // As it is by now: since the tables were listed it may have got another one, or more.
+      const file = (await ofSource(classRow(client, source.oid)))?.file;
+      // One that moved and has the file that it had was renamed.
+      if (!file || file === seen) return 'another file';
+      const areLater = await areLaterIn(client, { ...source, relfilenode: file }, past);
+      if (areLater !== 'moved') return areLater ? 'reloaded since' : 'another file';
+      seen = file;
     }
-    return 'reloaded since';
+    return 'another file';
   } catch (error) {
     if (sqlState(error) !== insufficientPrivilege) throw error;
     return 'source not readable';
   }
 }
 
-/** What `pg_class` has of a table, in a transaction that goes on, and where that stands: in which file of `pg_class`, and there. */
-export async function classRow(client: Client, oid: number): Promise<{ catalogFile: string; place: string; xmin: number; kind: string } | undefined> {
-  const { rows: [row] } = await releasingLocks(client, () => client.query<{ catalogFile: string; place: string; xmin: string; kind: string }>(`SELECT pg_relation_filenode('pg_catalog.pg_class'::regclass)::text AS "catalogFile", ctid::text AS place, xmin::text AS xmin, relkind::text AS kind FROM pg_class WHERE oid = $1`, [oid]));
+/** Whether all rows in the file that a table has were made after the copy's instant. */
+async function areLaterIn(client: Client, source: Table, past: SharedPast): Promise<boolean | 'moved'> {
+  const size = await ofSource(measureTable(client, source));
+  if (size === 'moved') return 'moved';
+  // What is put on pages beyond these from now on is later.
+  const parts = size.pages === 0 ? [] : cutRange(source, { fromPage: 0, toPage: size.pages }, size, READ_BYTES);
+  for (const part of parts) {
+    const makers = await ofSource(readMakers(client, source, part));
+    if (makers === 'moved') return 'moved';
+    if (!await past.areLater(makers)) return false;
+  }
+  return true;
+}
+
+/** What `pg_class` has of a table, in a transaction that goes on, and where that stands: in which file of `pg_class`, and there. `file`: that which the table has by now. */
+export async function classRow(client: Client, oid: number): Promise<{ catalogFile: string; place: string; xmin: number; kind: string; file: string | null } | undefined> {
+  const { rows: [row] } = await releasingLocks(client, () => client.query<{ catalogFile: string; place: string; xmin: string; kind: string; file: string | null }>(`SELECT pg_relation_filenode('pg_catalog.pg_class'::regclass)::text AS "catalogFile", ctid::text AS place, xmin::text AS xmin, relkind::text AS kind, pg_relation_filenode(oid)::text AS file FROM pg_class WHERE oid = $1`, [oid]));
   return row && { ...row, xmin: Number(row.xmin) };
 }
