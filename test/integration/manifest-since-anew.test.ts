@@ -18,12 +18,15 @@ beforeAll(async () => {
   source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
   await atSource('CREATE DATABASE template_of_ours');
   await atSource('CREATE TABLE t AS SELECT g AS id, g AS v FROM generate_series(1, 1000) g; CREATE TABLE kept AS SELECT * FROM t', 'template_of_ours');
-  for (const name of ['a_demo', 'flips', 'lost', 'renamed']) await atSource(`CREATE DATABASE ${name} TEMPLATE template_of_ours`);
+  for (const name of ['a_demo', 'dropped', 'flips', 'lost', 'renamed', 'swapped']) await atSource(`CREATE DATABASE ${name} TEMPLATE template_of_ours`);
   await atSource('CREATE ROLE reader');
   manifest = await manifestsOf(() => source).take();
   await atSource('UPDATE t SET v = v + 1 WHERE id % 2 = 0; CREATE ROLE made_since', 'a_demo');
   await atSource('GRANT SELECT ON t TO reader', 'flips');
   await atSource('UPDATE t SET v = v + 1 WHERE id % 2 = 0', 'renamed');
+  await atSource('DROP DATABASE dropped');
+  await atSource('ALTER DATABASE swapped RENAME TO swapped_before');
+  for (const name of ['dropped', 'swapped']) await atSource(`CREATE DATABASE ${name} TEMPLATE template_of_ours`);
   copy = await openedCopy(source, SETTINGS);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
@@ -73,5 +76,25 @@ describe('catalogs that the source has written anew since, so that their rows st
     await atSource('VACUUM FULL', 'lost');
     const result = await compare('lost');
     expect([result.differences, openOf(result)]).toEqual([[], expect.arrayContaining(['table public.kept: differs from the manifest', 'contents of public.kept: it is not in the copy'])]);
+  });
+});
+
+describe('a database whose name another one had by the instant of the copy', () => {
+  const namesake = ({ notVerified }: ComparisonResult) => notVerified.filter(({ what }) => what === 'the database that had this name by the manifest').map(({ why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${why.split(';')[0]}`);
+
+  it('is open where the copy has it by another name, since nothing of it was compared', async () => {
+    const result = await compare('swapped');
+    expect([result.differences, namesake(result)]).toEqual([[], ['open: it was renamed since, and another one has its name']]);
+    expect(result.notVerified.find(({ what }) => what.startsWith('the database'))?.why).toContain('the copy has it as swapped_before, of which nothing was compared');
+  });
+
+  it('is rightly not there where the source has dropped it', async () => {
+    const result = await compare('dropped');
+    expect([result.differences, namesake(result)]).toEqual([[], ['by design: the source has dropped it since, and another one has its name, which was compared in its place']]);
+  });
+
+  it('is lost where the source has had it by another name all the while', async () => {
+    await onCopy('DROP DATABASE swapped_before');
+    expect((await compare('swapped')).differences).toEqual([{ kind: 'catalog', object: 'database', identity: 'swapped', change: 'missing' }]);
   });
 });

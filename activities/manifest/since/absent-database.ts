@@ -70,6 +70,23 @@ export async function databaseLost({ database, oid }: DatabaseManifest, manifest
   return left('neither the copy nor the source has it: the source has dropped it since the manifest; whether by the instant of the copy, nothing tells any more', true);
 }
 
+/**
+ * What a database of the manifest whose name another one has in the copy says of the copy, likewise: what is compared under that name
+ * is not what the manifest means.
+ * @param oid of the manifest's
+ * @param copy over whatever database
+ */
+export async function namesakeOf({ database }: DatabaseManifest, oid: number, copy: Client, source: AskedSource | undefined, silence: string): Promise<{ differences: Difference[]; notVerified: NotVerified[] }> {
+  const left = (why: string, byDesign = false) => ({ differences: [], notVerified: [{ database, what: 'the database that had this name by the manifest', why, byDesign }] });
+  const here = await rowOf(copy, oid);
+  if (here) return left(`it was renamed since, and another one has its name; the copy has it as ${here.name}, of which nothing was compared; ${AGAIN}`);
+  if (!source) return left(`the copy has another one of this name, and that one by none, and ${silence}, so that nobody knows whether it was dropped since`);
+  const there = await rowOf(source.client, oid);
+  if (!there) return left('the source has dropped it since, and another one has its name, which was compared in its place; whether by the instant of the copy, nothing tells any more', true);
+  if ((await source.past.committed(new Set([there.xmin]))).size > 0) return { differences: [{ kind: 'catalog', object: 'database', identity: database, change: 'missing' }], notVerified: [] };
+  return left(`the source has renamed or altered it (${there.name}) since the instant of the copy, and the copy has it by no name; ${AGAIN}`);
+}
+
 const AGAIN = 'drill again with a manifest and a recovery point from after that';
 
 /** Databases of a copy that hold what somebody put there, and that were not there by the manifest, or not by this name. */

@@ -8,7 +8,7 @@ import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../s
 import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
-import { databaseLost, openIfThere, openSame } from './absent-database.ts';
+import { databaseLost, namesakeOf, openIfThere, openSame } from './absent-database.ts';
 import { lacksCatalogRows, type Lacks } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
@@ -55,7 +55,8 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     // Nothing of another cluster is like this one's, and all of it would be taken for changed since.
     if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
     const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
-    const isAnew = living !== undefined && replaced === null && await databaseNumber(living) !== await databaseNumber(copy);
+    const number = await databaseNumber(copy);
+    const isAnew = living !== undefined && replaced === null && await databaseNumber(living) !== number;
     /** Why nothing can be held against the source; null where it can. */
     const silence = !sources ? 'the source does not answer' : !living ? 'the source has no such database that takes connections' : replaced !== null ? `what answers as the source is cluster ${replaced}` : isAnew ? 'the source has made or renamed the database of this name since' : null;
     const source = silence === null ? living : undefined;
@@ -65,7 +66,9 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const serverVersionNum = manifest.serverVersionNum;
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
 
-    const past = source && await sharedPast(copy, source);
+    const asked = living && replaced === null ? { client: living, past: await sharedPast(copy, living) } : undefined;
+    const past = source && asked?.past;
+    const namesake = expected.oid === undefined || expected.oid === number ? undefined : await namesakeOf(expected, expected.oid, copy, asked, silence ?? '');
     let lacking: Promise<Lacks> | undefined;
     // Asked for where something is not as it should be only, and once.
     const lacksRows = past && source && (() => (lacking ??= lacksCatalogRows(copy, source, past)));
@@ -85,12 +88,13 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
 
     const lacks = tables.missing.length > 0 ? await lacksRows?.() : undefined;
     const missing = lacks === 'yes' ? tables.missing : [];
-    const differences = [...defined.flatMap((one) => one.differences), ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
+    const differences = [...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
       notVerified: [
         ...manifest.notVerified.filter((entry) => entry.database === null || entry.database === database),
+        ...namesake?.notVerified ?? [],
         ...defined.flatMap((one) => definitionsNotVerified(database, one, one.because)),
         ...sequences.differences.filter((difference) => !isDamage(difference)).map((difference) => open(isForbidden(difference) ? COPY_NOT_READABLE : `is not as the manifest has it, ${because}`)(`position of sequence ${nameOf(difference)}`)),
         ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
