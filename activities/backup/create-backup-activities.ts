@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { hostname } from 'node:os';
 import { Context } from '@temporalio/activity';
 import { hostTaskQueue } from '../../contracts/search-attributes.ts';
+import { ARCHIVE_TIMEOUT_MS } from '../archive/archive-lag.ts';
 import { publishBackup, takeBaseBackup } from '../archive/base-backup.ts';
 import { backupPaths } from '../archive/layout.ts';
 import { READABLE_SIZE } from '../archive/source-facts.ts';
@@ -27,9 +28,6 @@ import { publishManifestAlone } from '../archive-provider/manifests.ts';
 
 /** Of RDS itself. */
 const RDS_DATABASE = 'rdsadmin';
-
-/** How long the archiver may take for one segment. */
-const ARCHIVE_TIMEOUT_MS = 10 * 60_000;
 
 /** What taking a backup does, for databases whose backups are base backups with a WAL archive. */
 export function createBackupActivities({ configuration, resolvePassword, host = hostname() }: DatabaseDependencies): BackupActivities {

@@ -50,6 +50,8 @@ async function lookAtSource(client: Client, walDirectory: string): Promise<{ pro
 
 /** Why what is archived will not be found in a directory; undefined also where nobody can know, since nothing was archived of late. */
 export async function whatLacks(walDirectory: string, archiver: Archiver): Promise<ClosedDirectory | undefined> {
+  // What the archiver brought until it was switched off may lie elsewhere: what brings WAL here now has been looked at.
+  if (archiver.isReceived) return undefined;
   if (archiver.lastArchived === null || (archiver.secondsAgo ?? 0) > SURELY_KEPT_S) return undefined;
   try {
     const { problem } = await lookAtArchive(walDirectory, archiver);

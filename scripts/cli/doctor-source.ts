@@ -92,14 +92,14 @@ export async function examineWal(client: Client, findings: Findings, toLogical =
 }
 
 async function examineArchiver(client: Client, walDirectory: string, findings: Findings): Promise<ArchivedSoFar> {
-  const { trouble, lastArchived, secondsAgo, segmentSize, systemIdentifier, isReceived } = await askArchiver(client, walDirectory);
-  // A few segments may just be on their way.
-  if (trouble && isReceived) findings.warning('archiver', trouble.problem, trouble.remedy);
+  const { trouble, lag, lastArchived, secondsAgo, segmentSize, systemIdentifier, isReceived } = await askArchiver(client, walDirectory);
+  if (lag) findings.warning('archiver', lag.problem, lag.remedy);
   else if (trouble) findings.problem('archiver', trouble.problem, trouble.remedy);
   else if (isReceived) findings.ok('archiver', `is not used, and WAL comes to ${walDirectory} by something else`);
   else if (lastArchived === null) findings.warning('archiver', 'has not archived anything yet', 'SELECT pg_switch_wal() and look again');
   else findings.ok('archiver', `archived ${lastArchived} ${formatSeconds(Math.max(secondsAgo ?? 0, 0))} ago`);
-  return { lastArchived, segmentSize, systemIdentifier };
+  // What it brought until it was switched off may lie elsewhere, and says nothing of this archive.
+  return { lastArchived: isReceived ? null : lastArchived, segmentSize, systemIdentifier };
 }
 
 async function examineRole(client: Client, findings: Findings): Promise<void> {
