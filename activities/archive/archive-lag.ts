@@ -1,6 +1,6 @@
-import { open, readdir } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseSegmentFileName } from './wal.ts';
+import { parseSegmentFileName, segmentFileName } from './wal.ts';
 
 /** What a source's archiver has come to. */
 export interface ArchivedSoFar {
@@ -11,6 +11,9 @@ export interface ArchivedSoFar {
   /** Of its cluster; as WAL names it. */
   systemIdentifier: string;
 }
+
+/** How long a backup waits until one segment has come into the archive. */
+export const ARCHIVE_TIMEOUT_MS = 10 * 60_000;
 
 /** Names of segments, and of what else archive_command copies. */
 const ARCHIVED = /^[0-9A-F]{8}[.0-9A-F]/;
@@ -42,32 +45,65 @@ export async function lookAtArchive(directory: string, so: ArchivedSoFar | undef
  * How many segments an archive lacks up to the one that the source archived last: where archive_command hands over to
  * something that ships later, that is normal. Undefined where none of this server's WAL is near it.
  */
-export async function segmentsBehind(directory: string, names: readonly string[], { lastArchived, segmentSize, systemIdentifier }: ArchivedSoFar): Promise<bigint | undefined> {
+export async function segmentsBehind(directory: string, names: readonly string[], so: ArchivedSoFar): Promise<bigint | undefined> {
+  const newest = newestUpTo(names, so);
+  return newest && newest.behind <= NEAR_SEGMENTS && await clusterOf(join(directory, newest.name)) === so.systemIdentifier ? newest.behind : undefined;
+}
+
+interface Newest { name: string; timeline: number; segmentNumber: bigint; behind: bigint }
+
+/** The newest segment that is not after the one that the source archived last, and how many it is before that. */
+function newestUpTo(names: readonly string[], { lastArchived, segmentSize }: ArchivedSoFar): Newest | undefined {
   // What ends in .backup or .partial is named after its segment.
   const last = parseSegmentFileName(lastArchived?.slice(0, 24) ?? '', segmentSize);
   if (!last) return undefined;
-  let newest: { name: string; behind: bigint } | undefined;
+  let newest: Newest | undefined;
   for (const name of names) {
     const segment = parseSegmentFileName(name, segmentSize);
     if (segment?.timeline !== last.timeline || segment.segmentNumber > last.segmentNumber) continue;
     const behind = last.segmentNumber - segment.segmentNumber;
-    if (newest === undefined || behind < newest.behind) newest = { name, behind };
+    if (newest === undefined || behind < newest.behind) newest = { name, ...segment, behind };
   }
-  return newest && newest.behind <= NEAR_SEGMENTS && await clusterOf(join(directory, newest.name)) === systemIdentifier ? newest.behind : undefined;
+  return newest;
+}
+
+/** What something else than the archiver brings to an archive, as pg_receivewal does. */
+export interface Received {
+  /** How many segments it is before the one that the server writes at present: 1 where it has all that are complete. */
+  behind: bigint;
+  /** How long ago the newest came, in milliseconds. */
+  quietMs: number;
+  /** `onItsWay`: what lacks may come at any time. `late`: it should be there by now. `far`: so much lacks that it will rather not come. */
+  state: 'onItsWay' | 'late' | 'far';
 }
 
 /**
- * How far what something else than the archiver brings to an archive, as pg_receivewal does, is behind the segment that a server
- * writes at present: 1 where it has all that are complete. Undefined where nothing shows that something does: what the archiver
- * itself brought (up to `byArchiver`, the newest file that it has archived) shows nothing of what comes next.
+ * Whether WAL comes to an archive by something else than the archiver. Undefined where nothing shows that it does: what the
+ * archiver itself brought (up to `byArchiver`, the newest file that it has archived) shows nothing of what comes next.
+ *
+ * What brings it in batches, as rsync does every few minutes, is always some segments behind: it is not late as long as one came,
+ * or the first that lacks was completed, no longer ago than a backup waits for its last one.
  */
-export async function receivedBehind(directory: string, present: ArchivedSoFar, byArchiver: string | null): Promise<bigint | undefined> {
-  const names = await readdir(directory).catch(() => []);
-  const behind = await segmentsBehind(directory, names, present);
-  if (behind === undefined || byArchiver === null) return behind;
-  const [now, archived] = [present.lastArchived, byArchiver].map((name) => parseSegmentFileName(name?.slice(0, 24) ?? '', present.segmentSize));
+export async function lookAtReceived(directory: string, present: ArchivedSoFar, { byArchiver, dataDirectory }: { byArchiver: string | null; dataDirectory: string | null }): Promise<Received | undefined> {
+  const newest = newestUpTo(await readdir(directory).catch(() => []), present);
+  if (!newest || await clusterOf(join(directory, newest.name)) !== present.systemIdentifier) return undefined;
+  const archived = parseSegmentFileName(byArchiver?.slice(0, 24) ?? '', present.segmentSize);
   // What is of an older timeline is older; the history of one comes before its first segment.
-  return now && archived && archived.timeline === now.timeline && now.segmentNumber - behind <= archived.segmentNumber ? undefined : behind;
+  if (archived?.timeline === newest.timeline && newest.segmentNumber <= archived.segmentNumber) return undefined;
+  // Not when it was written last, which a copy may keep from where it was before.
+  const quietMs = await msSince(join(directory, newest.name), 'ctimeMs');
+  const { behind } = newest;
+  if (behind > NEAR_SEGMENTS) return { behind, quietMs, state: 'far' };
+  if (behind <= 1n || quietMs <= ARCHIVE_TIMEOUT_MS) return { behind, quietMs, state: 'onItsWay' };
+  const lacking = segmentFileName({ ...newest, segmentNumber: newest.segmentNumber + 1n, segmentSize: present.segmentSize });
+  // Unknown on other hosts, and where the source has removed it by now.
+  const completeMs = dataDirectory === null ? Infinity : await msSince(join(dataDirectory, 'pg_wal', lacking), 'mtimeMs');
+  return { behind, quietMs, state: completeMs <= ARCHIVE_TIMEOUT_MS ? 'onItsWay' : 'late' };
+}
+
+/** How long ago something happened to a file; longer than ever where that cannot be known. */
+async function msSince(path: string, what: 'ctimeMs' | 'mtimeMs'): Promise<number> {
+  return stat(path).then((found) => Math.max(0, Date.now() - found[what]), () => Infinity);
 }
 
 /** System identifier of the server that wrote a segment; undefined where it cannot be read. */

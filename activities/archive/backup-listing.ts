@@ -1,11 +1,53 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Client } from 'pg';
+import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { RecoveryFailure } from './recovery-failure.ts';
+import type { SourceFacts } from './source-facts.ts';
 
 /** What of a running server's directory belongs into a backup. Paths are relative, with forward slashes. */
-export interface Listing {
+interface Listing {
   directories: string[];
   files: { path: string; size: number }[];
+}
+
+/** One directory of a server, and where what is listed of it lies in a backup. */
+interface Piece {
+  source: string;
+  under: string;
+  listing: Listing;
+}
+
+/** Lists all that a base backup of a server on this host copies, and the tablespaces that it has outside of its data directory. */
+export async function listCluster(client: Client, { sourceDataDirectory: data, logDirectory, serverMajor }: Pick<SourceFacts, 'sourceDataDirectory' | 'logDirectory' | 'serverMajor'>): Promise<{ pieces: Piece[]; tablespaces: RecoveryPoint['tablespaces'] }> {
+  const pieces: Piece[] = [{ source: data, under: 'data', listing: await listDataDirectory({ directory: data, logDirectory }) }];
+  const { rows } = await client.query<{ oid: string; name: string }>(`SELECT oid::text, spcname AS name FROM pg_tablespace WHERE pg_tablespace_location(oid) ~ '^/' ORDER BY oid`);
+  const tablespaces: RecoveryPoint['tablespaces'] = [];
+  for (const { oid, name } of rows) {
+    const location = await readlink(join(data, 'pg_tblspc', oid));
+    const versionDirectory = (await readdir(location)).find((entry) => entry.startsWith(`PG_${serverMajor}_`));
+    if (!versionDirectory) throw new RecoveryFailure('BACKUP_INCOMPLETE', `Tablespace ${name} has no directory of this server version in ${location}.`);
+    const listing = await listTablespace({ location, versionDirectory });
+    pieces.push({ source: location, under: `tablespaces/${oid}`, listing });
+    tablespaces.push({ oid, name, location, sizeBytes: sizeOf(listing) });
+  }
+  return { pieces, tablespaces };
+}
+
+/**
+ * Bytes that a base backup of a server on this host would copy at present. Databases say that they are larger where much of
+ * them is unlogged, as a cache may be. The role must be superuser or a member of pg_read_all_settings.
+ */
+export async function bytesToCopy(client: Client): Promise<number> {
+  const { rows: [row] } = await client.query<Pick<SourceFacts, 'sourceDataDirectory' | 'logDirectory' | 'serverMajor'>>(
+    `SELECT current_setting('data_directory') AS "sourceDataDirectory", current_setting('log_directory') AS "logDirectory", current_setting('server_version_num')::int / 10000 AS "serverMajor"`);
+  if (!row) throw new Error('the source said nothing of itself');
+  const { pieces } = await listCluster(client, row);
+  return pieces.reduce((sum, { listing }) => sum + sizeOf(listing), 0);
+}
+
+function sizeOf({ files }: Listing): number {
+  return files.reduce((sum, file) => sum + file.size, 0);
 }
 
 /** Recreated or useless at start; the directories themselves must be there. As pg_basebackup does (basebackup.c). */
@@ -16,7 +58,7 @@ const SKIPPED = new Set([
 ]);
 
 /** Lists a data directory without its log, WAL, slots, temporary files and what recovery empties anyway. */
-export async function listDataDirectory(args: { directory: string; logDirectory: string }): Promise<Listing> {
+async function listDataDirectory(args: { directory: string; logDirectory: string }): Promise<Listing> {
   const listing: Listing = { directories: [], files: [] };
   for (const entry of await readdir(args.directory, { withFileTypes: true })) {
     const { name } = entry;
@@ -32,7 +74,7 @@ export async function listDataDirectory(args: { directory: string; logDirectory:
 }
 
 /** Lists one tablespace: of its location only the directory of this server version. */
-export async function listTablespace(args: { location: string; versionDirectory: string }): Promise<Listing> {
+async function listTablespace(args: { location: string; versionDirectory: string }): Promise<Listing> {
   const listing: Listing = { directories: [], files: [] };
   await listInto(listing, args.location, args.versionDirectory);
   return listing;

@@ -1,4 +1,4 @@
-import { chmod, open, readdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, ClientConfig } from 'pg';
@@ -6,7 +6,7 @@ import { type BackupFiles, type RecoveryPoint, recoveryPointSchema } from '../..
 import { glibcVersion } from '../postgres/glibc.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import { withClient } from '../postgres/source.ts';
-import { type Listing, listDataDirectory, listTablespace } from './backup-listing.ts';
+import { listCluster } from './backup-listing.ts';
 import { copyFiles, type CopyFilesArgs } from './copy-files.ts';
 import { backupPaths, sha256Of } from './layout.ts';
 import { type OnProgress, RecoveryFailure } from './recovery-failure.ts';
@@ -31,12 +31,6 @@ export interface BaseBackupArgs {
   reserveBytes?: number | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
-}
-
-interface Piece {
-  source: string;
-  under: string;
-  listing: Listing;
 }
 
 /**
@@ -145,20 +139,9 @@ function readLabel(label: string): { startLsn: string; timeline: number } {
 
 async function copyCluster(args: BaseBackupArgs, facts: SourceFacts, client: Client): Promise<{ files: BackupFiles; tablespaces: RecoveryPoint['tablespaces'] }> {
   const { incoming } = args;
-  const data = facts.sourceDataDirectory;
-  const pieces: Piece[] = [{ source: data, under: 'data', listing: await listDataDirectory({ directory: data, logDirectory: facts.logDirectory }) }];
-  const { rows } = await client.query(`SELECT oid::text, spcname AS name FROM pg_tablespace WHERE pg_tablespace_location(oid) ~ '^/' ORDER BY oid`);
-  const tablespaces: RecoveryPoint['tablespaces'] = [];
-  for (const { oid, name } of rows as { oid: string; name: string }[]) {
-    const location = await readlink(join(data, 'pg_tblspc', oid));
-    const versionDirectory = (await readdir(location)).find((entry) => entry.startsWith(`PG_${facts.serverMajor}_`));
-    if (!versionDirectory) throw new RecoveryFailure('BACKUP_INCOMPLETE', `Tablespace ${name} has no directory of this server version in ${location}.`);
-    const listing = await listTablespace({ location, versionDirectory });
-    pieces.push({ source: location, under: `tablespaces/${oid}`, listing });
-    tablespaces.push({ oid, name, location, sizeBytes: listing.files.reduce((sum, file) => sum + file.size, 0) });
-  }
+  const { pieces, tablespaces } = await listCluster(client, facts);
 
-  const directories = ['data', ...(rows.length > 0 ? ['tablespaces'] : [])];
+  const directories = ['data', ...(tablespaces.length > 0 ? ['tablespaces'] : [])];
   const planned: { path: string; source: string; size: number }[] = [];
   for (const { source, under, listing } of pieces) {
     if (under !== 'data') directories.push(under);

@@ -20,5 +20,5 @@ export async function lackOfRoom(directory: string, { bytes, reserve }: { bytes:
   const free = await freeAt(await nearestExisting(directory));
   if (free >= bytes + reserve) return undefined;
   const mib = (count: number) => `${Math.ceil(count / 2 ** 20)} MiB`;
-  return { problem: `${directory} has ${mib(free)} free and the backup needs ${mib(bytes + reserve)} (databases ${mib(bytes)}, and a reserve of ${mib(reserve)})`, remedy: makeRoom('provider.repository') };
+  return { problem: `${directory} has ${mib(free)} free and the backup needs ${mib(bytes + reserve)} (${mib(bytes)} to copy, and a reserve of ${mib(reserve)})`, remedy: makeRoom('provider.repository') };
 }

@@ -42,7 +42,10 @@ export async function readSourceFacts(args: { client: Client; connection: Client
  * The size of a row of pg_database; null where the role may not know it, as of a template that is closed to it. PostgreSQL
  * tells it to who may connect, and to pg_read_all_stats.
  */
-export const READABLE_SIZE = `CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE') THEN pg_database_size(oid) END`;
+const READABLE_SIZE = `CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE') THEN pg_database_size(oid) END`;
+
+/** How large all databases are together, in bytes, as far as the role may know it: with what is unlogged, which no backup copies. */
+export const SIZE_OF_ALL = `(SELECT coalesce(sum(${READABLE_SIZE}), 0)::float8 FROM pg_database WHERE datallowconn)`;
 
 async function readDatabases(args: { client: Client; connection: ClientConfig; major: number }): Promise<DatabaseDescription[]> {
   const provider = args.major >= 15 ? `CASE datlocprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END` : `'libc'`;

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { hostname } from 'node:os';
 import { Context } from '@temporalio/activity';
 import { hostTaskQueue } from '../../contracts/search-attributes.ts';
+import { ARCHIVE_TIMEOUT_MS } from '../archive/archive-lag.ts';
 import { publishBackup, takeBaseBackup } from '../archive/base-backup.ts';
 import { backupPaths } from '../archive/layout.ts';
-import { READABLE_SIZE } from '../archive/source-facts.ts';
+import { SIZE_OF_ALL } from '../archive/source-facts.ts';
 import { identifyServer, refuseOtherServersFiles } from '../archive/source-host.ts';
 import { writeDurably } from '../archive/write-durably.ts';
 import { takeManifest } from '../manifest/take-manifest.ts';
@@ -28,9 +29,6 @@ import { publishManifestAlone } from '../archive-provider/manifests.ts';
 /** Of RDS itself. */
 const RDS_DATABASE = 'rdsadmin';
 
-/** How long the archiver may take for one segment. */
-const ARCHIVE_TIMEOUT_MS = 10 * 60_000;
-
 /** What taking a backup does, for databases whose backups are base backups with a WAL archive. */
 export function createBackupActivities({ configuration, resolvePassword, host = hostname() }: DatabaseDependencies): BackupActivities {
   const settingsOf = (database: string) => settingsIn(configuration, database);
@@ -46,10 +44,10 @@ export function createBackupActivities({ configuration, resolvePassword, host = 
           archiveOf(settingsOf(database));
           await refuseOtherServersFiles(await identifyServer(client));
         }
-        const { rows: [row] } = await client.query<{ size: string; version: string; wal_level: string; slots: string; used: string }>(
-          `SELECT (SELECT sum(${READABLE_SIZE}) FROM pg_database WHERE datallowconn)::text AS size, current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
+        const { rows: [row] } = await client.query<{ size: number; version: string; wal_level: string; slots: string; used: string }>(
+          `SELECT ${SIZE_OF_ALL} AS size, current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
                   current_setting('max_replication_slots') AS slots, (SELECT count(*) FROM pg_replication_slots)::text AS used`);
-        const sizeBytes = Number(row?.size ?? 0);
+        const sizeBytes = row?.size ?? 0;
         await checkBackup({ client, layout: layoutFor(database), archives: settingsOf(database).provider.kind === 'archive', copies: copiesFiles ? { bytes: sizeBytes, reserve: configuration.drills.reserve } : null });
         const noManifest = row?.wal_level !== 'logical' ? `wal_level is ${row?.wal_level}; set it to logical and restart the source`
           : Number(row.used) >= Number(row.slots) ? `all ${row.slots} replication slots are in use; raise max_replication_slots` : null;

@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Client } from 'pg';
 import { CORRECT_ARCHIVE, lookAtArchive } from '../archive/archive-lag.ts';
 import { type Archiver, askArchiver } from '../archive/archiver.ts';
+import { bytesToCopy } from '../archive/backup-listing.ts';
 import type { ArchiveLayout } from '../archive/layout.ts';
 import { lackOfRoom } from '../archive/room.ts';
 import { type ClosedDirectory, inWords, tryWriting } from '../archive/try-writing.ts';
@@ -19,7 +20,7 @@ interface Examined {
   layout: ArchiveLayout;
   /** Whether its WAL must come into the archive: not where a service keeps it. */
   archives: boolean;
-  /** What a backup copies into the repository, and what has to stay free there, in bytes; null for a manifest alone. */
+  /** What a backup copies into the repository at most, and what has to stay free there, in bytes; null for a manifest alone. */
   copies: { bytes: number; reserve: number } | null;
 }
 
@@ -29,7 +30,7 @@ interface Examined {
  */
 export async function checkBackup({ client, layout, archives, copies }: Examined): Promise<void> {
   const ofArchive = archives ? await lookAtSource(client, layout.wal) : undefined;
-  const full = copies ? await lackOfRoom(layout.incoming, copies) : undefined;
+  const full = copies ? await lookAtRoom(client, layout.incoming, copies) : undefined;
   const closed = await tryWriting([layout.incoming, copies ? layout.backups : manifestsDirectory(layout)], 'provider.repository').catch((error: unknown) => {
     // Where there is no room at all, trying fails of that.
     if (!full) throw error;
@@ -38,6 +39,11 @@ export async function checkBackup({ client, layout, archives, copies }: Examined
   const ofRepository = [closed, full].filter((problem) => problem !== undefined);
   const problems = [...(ofArchive ? [ofArchive.problem] : []), ...ofRepository.map((problem) => `repository: ${inWords(problem)}`)];
   if (problems.length > 0) throw ApplicationFailure.create({ message: problems.join('; '), type: 'PREFLIGHT', nonRetryable: ofRepository.length > 0 || ofArchive?.mayPass !== true });
+}
+
+/** The sizes of the databases hold what is unlogged, too, which is not copied: where there is no room for them, the files that are copied are counted. */
+async function lookAtRoom(client: Client, incoming: string, { bytes, reserve }: { bytes: number; reserve: number }): Promise<ClosedDirectory | undefined> {
+  return await lackOfRoom(incoming, { bytes, reserve }) && lackOfRoom(incoming, { bytes: await bytesToCopy(client), reserve });
 }
 
 async function lookAtSource(client: Client, walDirectory: string): Promise<{ problem: string; mayPass: boolean } | undefined> {
@@ -50,6 +56,8 @@ async function lookAtSource(client: Client, walDirectory: string): Promise<{ pro
 
 /** Why what is archived will not be found in a directory; undefined also where nobody can know, since nothing was archived of late. */
 export async function whatLacks(walDirectory: string, archiver: Archiver): Promise<ClosedDirectory | undefined> {
+  // What the archiver brought until it was switched off may lie elsewhere: what brings WAL here now has been looked at.
+  if (archiver.isReceived) return undefined;
   if (archiver.lastArchived === null || (archiver.secondsAgo ?? 0) > SURELY_KEPT_S) return undefined;
   try {
     const { problem } = await lookAtArchive(walDirectory, archiver);

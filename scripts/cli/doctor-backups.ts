@@ -25,10 +25,11 @@ export async function examineBackups(settings: DatabaseSettings, configuration: 
   await checkRepository(findings, settings, layout);
   await checkArchive(findings, walDirectory, facts);
   let needed = facts?.major;
+  let newest: RecoveryPoint | undefined;
   try {
     const { points, unusable } = await listRecoveryPoints(layout);
     for (const { id, failure } of unusable) findings.warning('recovery point', `${id} cannot be used: ${messageOf(failure)}`, 'move it out of the repository');
-    const newest = points.at(-1);
+    newest = points.at(-1);
     const above = await findAbove(configuration.drills.directory, productionPathsOf(layout, newest));
     if (above !== undefined) findings.problem('drills directory', withinProduction(configuration.drills.directory, above), MOVE_DRILLS);
     if (newest) {
@@ -38,14 +39,12 @@ export async function examineBackups(settings: DatabaseSettings, configuration: 
       else findings.ok('recovery point', `the newest, ${newest.id}, is ${formatSeconds(age)} old (${formatBytes(newest.sizeBytes)})`);
       const other = facts ? otherCluster(newest, facts.systemIdentifier) : null;
       if (other !== null) findings.problem('recovery point', `${other}: a drill of it says nothing of the source, and is not proven`, OTHER_CLUSTER_REMEDY);
-      const full = await lackOfRoom(layout.incoming, { bytes: newest.sizeBytes, reserve: configuration.drills.reserve });
-      // A host that only drills takes none.
-      if (full) findings.warning('room for a backup', `${full.problem}, if it is as large as the newest`, full.remedy);
       await examinePreflight(newest, { settings, layout, configuration }, findings);
     } else findings.problem('recovery point', `there is none in ${repository}`, 'take one with `runbook start backup`');
   } catch (error) {
     findings.problem('recovery point', messageOf(error), 'give this user permission to read it');
   }
+  await checkRoom(findings, settings, { layout, reserve: configuration.drills.reserve, next: nextBackup(facts, newest) });
   try {
     const { binDirectory, version } = await findPostgres({ major: needed, binDirectory: configuration.postgres.binDirectory });
     findings.ok('PostgreSQL binaries', `version ${version} in ${binDirectory}`);
@@ -93,6 +92,31 @@ async function checkRepository(findings: Findings, { host }: Pick<DatabaseSettin
     else findings.ok('repository', `${repository} can be read and written`);
   } catch (error) {
     findings.problem('repository', messageOf(error), 'look at its file system, or change provider.repository');
+  }
+}
+
+interface NextBackup { bytes: number; howKnown: string }
+
+/** How large the next backup is expected to be; undefined where neither the source nor a backup of it says anything. */
+function nextBackup(facts: SourceFacts | undefined, newest: RecoveryPoint | undefined): NextBackup | undefined {
+  if (facts?.toCopy.of === 'files') return { bytes: facts.toCopy.bytes, howKnown: '' };
+  // A role may not know the size of every database: then the newest may have been larger.
+  const ofNewest = newest && (!facts || otherCluster(newest, facts.systemIdentifier) === null) ? newest.sizeBytes : 0;
+  if (facts && facts.toCopy.bytes > ofNewest) return { bytes: facts.toCopy.bytes, howKnown: ', by the sizes of the databases: less where tables are unlogged' };
+  return ofNewest > 0 ? { bytes: ofNewest, howKnown: ', if it is as large as the newest' } : undefined;
+}
+
+/** Whether the repository has room for the next backup, as its pre-flight would look. */
+async function checkRoom(findings: Findings, { host }: Pick<DatabaseSettings, 'host'>, { layout, reserve, next }: { layout: ArchiveLayout; reserve: number; next: NextBackup | undefined }): Promise<void> {
+  if (!next) return;
+  try {
+    const full = await lackOfRoom(layout.incoming, { bytes: next.bytes, reserve });
+    if (!full) return;
+    // As with the repository itself: a host that only drills takes none.
+    const say = host === undefined ? 'warning' : 'problem';
+    findings[say]('room for a backup', `${full.problem}${next.howKnown}`, full.remedy);
+  } catch (error) {
+    findings.problem('room for a backup', messageOf(error), 'look at the file system of provider.repository');
   }
 }
 

@@ -2,6 +2,9 @@ import { type Client, escapeIdentifier } from 'pg';
 import type { ArchivedSoFar } from '../../activities/archive/archive-lag.ts';
 import { layoutOf } from '../../activities/archive-provider/kept-in.ts';
 import { askArchiver } from '../../activities/archive/archiver.ts';
+import { bytesToCopy } from '../../activities/archive/backup-listing.ts';
+import { RecoveryFailure } from '../../activities/archive/recovery-failure.ts';
+import { SIZE_OF_ALL } from '../../activities/archive/source-facts.ts';
 import { identifyServer, type RunningServer, whatElseLiesThere } from '../../activities/archive/source-host.ts';
 import { insufficientPrivilege, sqlState } from '../../activities/manifest/errors.ts';
 import { sourceConfig, withClient } from '../../activities/postgres/source.ts';
@@ -17,7 +20,11 @@ export function isElsewhere(host: string | undefined): boolean {
 }
 
 /** What the doctor learned of a source that other examinations need. */
-export interface SourceFacts extends ArchivedSoFar { major: number }
+export interface SourceFacts extends ArchivedSoFar {
+  major: number;
+  /** What a backup would copy at present, in bytes: the files, or, where they are not on this host, at most what the databases say of their sizes. */
+  toCopy: { bytes: number; of: 'files' | 'databases' };
+}
 
 /** Connects to a source and looks at what backups and manifests need of it. Changes nothing. */
 export function examineSource(settings: DatabaseSettings, findings: Findings): Promise<SourceFacts | undefined> {
@@ -26,8 +33,8 @@ export function examineSource(settings: DatabaseSettings, findings: Findings): P
     const archiver = await examineArchiver(client, layoutOf(settings.provider).wal, findings);
     await examineRole(client, findings);
     await examineDatabases(client, findings);
-    await examineFiles(client, settings.host, findings);
-    return { major, ...archiver };
+    const bytes = await examineFiles(client, settings.host, findings);
+    return { major, ...archiver, toCopy: bytes === undefined ? { bytes: await askSize(client), of: 'databases' } : { bytes, of: 'files' } };
   });
 }
 
@@ -92,14 +99,14 @@ export async function examineWal(client: Client, findings: Findings, toLogical =
 }
 
 async function examineArchiver(client: Client, walDirectory: string, findings: Findings): Promise<ArchivedSoFar> {
-  const { trouble, lastArchived, secondsAgo, segmentSize, systemIdentifier, isReceived } = await askArchiver(client, walDirectory);
-  // A few segments may just be on their way.
-  if (trouble && isReceived) findings.warning('archiver', trouble.problem, trouble.remedy);
+  const { trouble, lag, lastArchived, secondsAgo, segmentSize, systemIdentifier, isReceived } = await askArchiver(client, walDirectory);
+  if (lag) findings.warning('archiver', lag.problem, lag.remedy);
   else if (trouble) findings.problem('archiver', trouble.problem, trouble.remedy);
   else if (isReceived) findings.ok('archiver', `is not used, and WAL comes to ${walDirectory} by something else`);
   else if (lastArchived === null) findings.warning('archiver', 'has not archived anything yet', 'SELECT pg_switch_wal() and look again');
   else findings.ok('archiver', `archived ${lastArchived} ${formatSeconds(Math.max(secondsAgo ?? 0, 0))} ago`);
-  return { lastArchived, segmentSize, systemIdentifier };
+  // What it brought until it was switched off may lie elsewhere, and says nothing of this archive.
+  return { lastArchived: isReceived ? null : lastArchived, segmentSize, systemIdentifier };
 }
 
 async function examineRole(client: Client, findings: Findings): Promise<void> {
@@ -127,20 +134,42 @@ export async function examineDatabases(client: Client, findings: Findings): Prom
   for (const { name, role } of rows) findings.problem('role', `may not connect to database "${name}", so that no manifest can be taken`, `GRANT CONNECT ON DATABASE ${escapeIdentifier(name)} TO ${escapeIdentifier(role)}`);
 }
 
-/** A base backup copies the source's files from the host of the worker that takes it. */
-async function examineFiles(client: Client, host: string | undefined, findings: Findings): Promise<void> {
-  if (isElsewhere(host)) return findings.skipped('data directory', `backups are taken on ${host}: run this there`);
+const COPY_THERE = "take backups by a worker on the source's host, as a user who can read that directory; where several hosts run workers, name it in host";
+
+/** A base backup copies the source's files from the host of the worker that takes it: how many bytes that would be; undefined where it cannot be known. */
+async function examineFiles(client: Client, host: string | undefined, findings: Findings): Promise<number | undefined> {
+  if (isElsewhere(host)) {
+    findings.skipped('data directory', `backups are taken on ${host}: run this there`);
+    return undefined;
+  }
   let server: RunningServer;
   try {
     server = await identifyServer(client);
   } catch (error) {
+    if (sqlState(error) !== insufficientPrivilege) throw error;
     // Then the role's finding says what it lacks.
-    if (sqlState(error) === insufficientPrivilege) return findings.skipped('data directory', messageOf(error));
-    throw error;
+    findings.skipped('data directory', messageOf(error));
+    return undefined;
   }
   const found = await whatElseLiesThere(server);
-  if (found === null) findings.ok('data directory', `${server.dataDirectory} is on this host, and the source runs on it`);
-  else findings.problem('data directory', found, "take backups by a worker on the source's host, as a user who can read that directory; where several hosts run workers, name it in host");
+  if (found !== null) {
+    findings.problem('data directory', found, COPY_THERE);
+    return undefined;
+  }
+  try {
+    const bytes = await bytesToCopy(client);
+    findings.ok('data directory', `${server.dataDirectory} is on this host, and the source runs on it`);
+    return bytes;
+  } catch (error) {
+    // Something lies in it that cannot be copied, or not all of it can be read: a backup would end of the same.
+    findings.problem('data directory', messageOf(error), error instanceof RecoveryFailure ? 'move out of it what is not of PostgreSQL' : COPY_THERE);
+    return undefined;
+  }
+}
+
+async function askSize(client: Client): Promise<number> {
+  const { rows: [row] } = await client.query<{ bytes: number }>(`SELECT ${SIZE_OF_ALL} AS bytes`);
+  return row?.bytes ?? 0;
 }
 
 /** Functions that only superusers may call unless it is granted: what a backup cannot do without, and what counts lost transactions. */

@@ -1,27 +1,22 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { chownSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { takeBaseBackup } from '../../activities/archive/base-backup.ts';
-import type { PlanBackupInput } from '../../activities/backup/backup-activities.ts';
 import { openBackupPlace } from '../../activities/backup/backup-place.ts';
-import { createBackupActivities } from '../../activities/backup/create-backup-activities.ts';
 import { whatLacks } from '../../activities/backup/preflight.ts';
 import { classify } from '../../activities/temporal/classify.ts';
-import { configurationSchema, type DatabaseSettings } from '../../contracts/configuration.ts';
+import type { DatabaseSettings } from '../../contracts/configuration.ts';
 import { examineBackups } from '../../scripts/cli/doctor-backups.ts';
 import { Findings } from '../../scripts/cli/doctor-finding.ts';
-import { examineSource } from '../../scripts/cli/doctor-source.ts';
 import { type ArchivedSource, startArchivedSource } from '../support/archived-source.ts';
 import { PATIENT } from '../support/patience.ts';
-import { createPrivateDirectory, runAs, startCluster, type Server } from '../support/postgres.ts';
+import { backupConfiguration, OWNER, PASSES, planBackup, refused, tried } from '../support/planned-backup.ts';
+import { createPrivateDirectory, startCluster, type Server } from '../support/postgres.ts';
 import { archiveUpToNow, closeSegment } from '../support/wal-segments.ts';
 
-const owner = { workflowId: 'backup/shop/1', firstExecutionRunId: 'run' };
-const PASSES = expect.objectContaining({ database: 'shop', noManifest: null }) as unknown;
 const isRoot = process.getuid?.() === 0;
 
 let source: ArchivedSource;
@@ -41,22 +36,9 @@ beforeEach(() => {
 
 const execute = (sql: string) => source.server.withClient('postgres', (client) => client.query(sql));
 function configurationOf({ server = source.server, walDirectory = source.layout.wal, in: directory = repository, reserve = '0MiB' }: { server?: Server; walDirectory?: string; in?: string; reserve?: string }) {
-  const connection = { host: server.socketDirectory, port: server.port, database: 'postgres', user: server.superuser };
-  return configurationSchema.parse({ version: 1, drills: { reserve }, databases: { shop: { connection, provider: { kind: 'archive', repository: directory, walDirectory } } } });
+  return backupConfiguration({ server, walDirectory, repository: directory, reserve });
 }
-function plan(over: Parameters<typeof configurationOf>[0] = {}, copiesFiles = true) {
-  const activities = createBackupActivities({ configuration: configurationOf(over), resolvePassword: () => Promise.resolve(undefined) });
-  return new MockActivityEnvironment().run((input: PlanBackupInput) => activities.planBackup(input), { database: 'shop', owner, startedAtMs: 0, copiesFiles });
-}
-/** What the doctor says of a source's archiver. */
-async function archiverOf(over: Parameters<typeof configurationOf>[0]) {
-  const findings = new Findings('shop');
-  await examineSource(configurationOf(over).databases['shop'] as DatabaseSettings, findings);
-  return findings.all.find(({ name }) => name === 'archiver');
-}
-/** As a failure that is tried again. */
-const tried = (message: RegExp) => ({ ...refused(message), nonRetryable: false });
-const refused = (message: string | RegExp) => ({ type: 'PREFLIGHT', nonRetryable: true, message: typeof message === 'string' ? message : expect.stringMatching(message) as string });
+const plan = (over: Parameters<typeof configurationOf>[0] = {}, copiesFiles = true) => planBackup(configurationOf(over), copiesFiles);
 
 describe('what would not be archived is not backed up', () => {
   test('a source that has archived nothing yet is no worse for that', async () => {
@@ -73,77 +55,6 @@ describe('what would not be archived is not backed up', () => {
     const server = await startCluster({ logical: true, settings });
     try {
       await expect(plan({ server })).rejects.toMatchObject(refused(`archiver: ${said}`));
-    } finally {
-      await server.stop();
-    }
-  });
-
-  test('but for what something else brings to the archive, as pg_receivewal does', async () => {
-    const server = await startCluster({ logical: true });
-    const walDirectory = join(root, 'received');
-    mkdirSync(walDirectory);
-    try {
-      const { rows: [row] } = await server.withClient('postgres', (client) => client.query<{ name: string; directory: string }>(`SELECT pg_walfile_name(pg_switch_wal()) AS name, current_setting('data_directory') AS directory`));
-      await expect(plan({ server, walDirectory })).rejects.toMatchObject(refused(/^archiver: archive_mode is off/));
-      cpSync(join(row?.directory ?? '', 'pg_wal', row?.name ?? ''), join(walDirectory, row?.name ?? ''));
-      expect(await plan({ server, walDirectory })).toEqual(PASSES);
-      const doctor = () => archiverOf({ server, walDirectory });
-      expect(await doctor()).toMatchObject({ outcome: 'ok', detail: `is not used, and WAL comes to ${walDirectory} by something else` });
-      // What writes faster than it is brought over is behind by some, which passes.
-      const later: string[] = [];
-      for (let count = 0; count < 3; count += 1) {
-        await server.withClient('postgres', async (client) => {
-          await client.query(`SELECT pg_create_restore_point('more to receive')`);
-          later.push(await closeSegment(client));
-        });
-      }
-      expect(await doctor()).toMatchObject({ outcome: 'warning', detail: `is not used, and ${walDirectory} lacks the last 3 segments`, todo: expect.stringMatching(/pg_receivewal.*where nothing does, set archive_mode = on/) as string });
-      const planned = plan({ server, walDirectory });
-      await sleep(1_000);
-      for (const name of later) cpSync(join(row?.directory ?? '', 'pg_wal', name), join(walDirectory, name));
-      expect(await planned).toEqual(PASSES);
-      for (const name of later) rmSync(join(walDirectory, name));
-      await expect(plan({ server, walDirectory })).rejects.toMatchObject(tried(/^archiver: is not used, and .* lacks the last 3 segments; look whether/));
-      for (const name of later) cpSync(join(row?.directory ?? '', 'pg_wal', name), join(walDirectory, name));
-      // Of another server's nothing is known.
-      cpSync(join(walDirectory, row?.name ?? ''), join(root, 'other', row?.name ?? ''));
-      const file = join(root, 'other', row?.name ?? '');
-      const header = readFileSync(file);
-      header.writeBigUInt64LE(1n, 24);
-      writeFileSync(file, header);
-      await expect(plan({ server, walDirectory: join(root, 'other') })).rejects.toMatchObject(refused(/^archiver: archive_mode is off/));
-    } finally {
-      await server.stop();
-    }
-  });
-
-  test('nor does what the archiver brought before its command was emptied show that anything else does', async () => {
-    const server = await startCluster({ logical: true, settings: { archive_mode: 'on' } });
-    const walDirectory = join(root, 'was-archived');
-    mkdirSync(walDirectory);
-    if (isRoot) chownSync(walDirectory, runAs().uid ?? 0, runAs().gid ?? 0);
-    const command = (text: string) => server.withClient('postgres', async (client) => {
-      await client.query(`ALTER SYSTEM SET archive_command = '${text}'`);
-      await client.query('SELECT pg_reload_conf()');
-      await vi.waitFor(async () => expect((await client.query('SHOW archive_command')).rows).toEqual([{ archive_command: text }]), PATIENT);
-    });
-    try {
-      await command(`cp %p ${walDirectory}/%f`);
-      await server.withClient('postgres', async (client) => {
-        await archiveUpToNow(client, walDirectory);
-        await vi.waitFor(async () => expect((await client.query('SELECT last_archived_wal FROM pg_stat_archiver')).rows).toEqual([{ last_archived_wal: readdirSync(walDirectory)[0] }]), PATIENT);
-      });
-      expect(await plan({ server, walDirectory })).toEqual(PASSES);
-      await command('');
-      await expect(plan({ server, walDirectory })).rejects.toMatchObject(refused(/^archiver: archive_command is empty: WAL is kept and not archived; /));
-      expect(await archiverOf({ server, walDirectory })).toMatchObject({ outcome: 'problem', detail: 'archive_command is empty: WAL is kept and not archived' });
-      // What comes after that, something else has brought.
-      const next = await server.withClient('postgres', async (client) => {
-        await client.query(`SELECT pg_create_restore_point('more to receive')`);
-        return closeSegment(client);
-      });
-      cpSync(join(server.dataDirectory, 'pg_wal', next), join(walDirectory, next));
-      expect(await plan({ server, walDirectory })).toEqual(PASSES);
     } finally {
       await server.stop();
     }
@@ -174,13 +85,13 @@ describe('what would not be archived is not backed up', () => {
   });
 
   test('WAL that was archived long ago may have been removed, and says nothing', async () => {
-    const found = (secondsAgo: number) => whatLacks(repository, { lastArchived: '000000010000000000000001', secondsAgo, segmentSize: 2 ** 24, systemIdentifier: '1', isReceived: false, trouble: undefined });
+    const found = (secondsAgo: number) => whatLacks(repository, { lastArchived: '000000010000000000000001', secondsAgo, segmentSize: 2 ** 24, systemIdentifier: '1', isReceived: false, trouble: undefined, lag: undefined });
     expect(await found(2 * 86_400)).toBeUndefined();
     expect(await found(3_600)).toMatchObject({ problem: expect.stringContaining('which the source archived last') as string });
   });
 
   test('while the archiver fails, unless that is over within seconds', async () => {
-    const next = String((await execute('SELECT pg_walfile_name(pg_current_wal_lsn()) AS name')).rows.map(({ name }: { name: string }) => name));
+    const next = String((await execute('SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS name')).rows.map(({ name }: { name: string }) => name));
     // Its archive_command overwrites nothing.
     const inTheWay = join(source.layout.wal, next);
     writeFileSync(inTheWay, '');
@@ -206,7 +117,7 @@ describe('a repository in which nothing can be made is refused before anything i
     await examineBackups({ ...configuration.databases['shop']!, ...over }, configuration, undefined, findings);
     return findings.all.filter(({ name }) => name === 'repository');
   };
-  const call = { database: 'shop', fence: 3, owner };
+  const call = { database: 'shop', fence: 3, owner: OWNER };
 
   test('one that can be written is said to be, and nothing stays there', async () => {
     expect(await plan()).toEqual(PASSES);
@@ -228,7 +139,7 @@ describe('a repository in which nothing can be made is refused before anything i
 
     test('of which a manifest alone copies nothing; the copy looks too, and says the same', async () => {
       const reserve = 1_000 * 2 ** 40;
-      await expect(plan({ reserve: '1000TiB' })).rejects.toMatchObject(refused(new RegExp(`^repository: ${repository}/incoming has \\d+ MiB free and the backup needs \\d+ MiB \\(databases [1-9]\\d* MiB, and a reserve of ${reserve / 2 ** 20} MiB\\); ${REMEDY}$`)));
+      await expect(plan({ reserve: '1000TiB' })).rejects.toMatchObject(refused(new RegExp(`^repository: ${repository}/incoming has \\d+ MiB free and the backup needs \\d+ MiB \\([1-9]\\d* MiB to copy, and a reserve of ${reserve / 2 ** 20} MiB\\); ${REMEDY}$`)));
       expect(await plan({ reserve: '1000TiB' }, false)).toEqual(PASSES);
       const incoming = join(repository, 'part');
       mkdirSync(incoming);

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { segmentsBehind } from '../../activities/archive/archive-lag.ts';
@@ -96,6 +96,34 @@ test('a data directory that is not the source\'s on this host is a problem, unle
     expect(await examine({ host: 'elsewhere' })).toContainEqual(expect.objectContaining({ name: 'data directory', outcome: 'skipped', detail: 'backups are taken on elsewhere: run this there' }));
   } finally {
     writeFileSync(file, text);
+  }
+});
+
+test('what lies in a data directory and cannot be copied is a problem before a backup ends of it', async () => {
+  const link = join(source.server.dataDirectory, 'base', 'notes');
+  symlinkSync('/nowhere', link);
+  try {
+    expect(await problems()).toEqual([['data directory', expect.stringMatching(/holds base\/notes, which is neither a file nor a directory/), expect.stringMatching(/^move out of it/)]]);
+  } finally {
+    unlinkSync(link);
+  }
+});
+
+test('how much a backup would copy is counted by the files, or is what the databases say where those are elsewhere', async () => {
+  const toCopy = async (over: Partial<DatabaseSettings> = {}) => (await examineSource({ ...settings(), ...over }, new Findings('shop')))?.toCopy;
+  const sum = async () => (await execute('SELECT sum(pg_database_size(oid))::float8 AS bytes FROM pg_database WHERE datallowconn') as { rows: { bytes: number }[] }).rows[0]!.bytes;
+  await execute(`CREATE UNLOGGED TABLE cache AS SELECT repeat('x', 1000) AS value FROM generate_series(1, 20000)`);
+  await execute('CHECKPOINT');
+  try {
+    const all = await sum();
+    expect(await toCopy({ host: 'elsewhere' })).toEqual({ bytes: all, of: 'databases' });
+    const counted = await toCopy();
+    expect(counted?.of).toBe('files');
+    expect(counted!.bytes).toBeGreaterThan(10_000_000);
+    // What the databases have in common, and the template that nobody may connect to, take a few megabytes.
+    expect(counted!.bytes).toBeLessThan(all);
+  } finally {
+    await execute('DROP TABLE cache');
   }
 });
 

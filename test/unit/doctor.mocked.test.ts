@@ -48,7 +48,7 @@ describe('the WAL archive', () => {
   async function archive(lastArchived: SourceFacts['lastArchived']) {
     const findings = new Findings('shop');
     const { configuration, settings } = configurationOf();
-    await examineBackups(settings, configuration, { major: 18, lastArchived, segmentSize: 16 * 1024 * 1024, systemIdentifier: OURS }, findings);
+    await examineBackups(settings, configuration, { major: 18, lastArchived, segmentSize: 16 * 1024 * 1024, systemIdentifier: OURS, toCopy: { bytes: 1, of: 'files' } }, findings);
     return findings.all.find(({ name }) => name === 'WAL archive');
   }
 
@@ -105,13 +105,24 @@ describe('a drill of the newest backup', () => {
     major = Number.parseInt((await findPostgres()).version, 10);
     probed.mockResolvedValue({ network: 'isolated', mounts: 'isolated', reason: null });
   });
-  async function examined(point: RecoveryPoint, facts?: SourceFacts) {
+  const sourceOf = (over: Partial<SourceFacts>): SourceFacts => ({ major, lastArchived: null, segmentSize: 2 ** 20, systemIdentifier: '7', toCopy: { bytes: 1, of: 'files' }, ...over });
+  interface Sizes { backup?: number; source?: { bytes: number; of?: 'files' | 'databases'; systemIdentifier?: string } }
+  /** What is said of room for the next backup, before the first one or after one of a size, and by what the source says, if it does. */
+  async function room({ backup, source }: Sizes, host?: string) {
+    const facts = source && sourceOf({ systemIdentifier: source.systemIdentifier ?? '7', toCopy: { bytes: source.bytes, of: source.of ?? 'files' } });
+    const found = backup === undefined ? await lookAt(facts, host) : await examined(described({ sizeBytes: backup }), facts, host);
+    return found.find(({ name }) => name === 'room for a backup');
+  }
+  async function examined(point: RecoveryPoint, facts?: SourceFacts, host?: string) {
     publishDescription(join(root, 'repository', 'backups'), point);
     for (const file of ['files.json', 'backup_label', 'tablespace_map']) await writeFile(join(root, 'repository', 'backups', point.id, file), TEXT);
     await writeFile(join(root, 'wal', segmentFileName({ timeline: 1, segmentNumber: 32n, segmentSize: 2 ** 20 })), Buffer.alloc(2 ** 20));
+    return lookAt(facts, host);
+  }
+  async function lookAt(facts?: SourceFacts, host?: string) {
     const findings = new Findings('shop');
     const { configuration, settings } = configurationOf();
-    await examineBackups(settings, configuration, facts, findings);
+    await examineBackups({ ...settings, host }, configuration, facts, findings);
     return findings.all;
   }
   const database = { name: 'shop', oid: '1', encoding: 'UTF8', localeProvider: 'libc' as const, collationVersion: '1', sizeBytes: 1, extensions: [{ name: 'no_such_extension', version: '1' }] };
@@ -123,14 +134,28 @@ describe('a drill of the newest backup', () => {
     expect(existsSync(join(root, 'drills'))).toBe(false);
   });
 
-  it('is followed by another backup only where there is room for one as large', async () => {
-    const room = async (sizeBytes: number) => (await examined(described({ sizeBytes }))).find(({ name }) => name === 'room for a backup');
-    expect(await room(1_000)).toBeUndefined();
-    expect(await room(1e18)).toMatchObject({ outcome: 'warning', detail: expect.stringMatching(/the backup needs \d+ MiB \(.*\), if it is as large as the newest$/) as string, todo: expect.stringContaining('provider.repository') as string });
+  it('is followed by another backup only where there is room for one as large, where the source says nothing', async () => {
+    expect(await room({ backup: 1_000 })).toBeUndefined();
+    expect(await room({ backup: 1e18 })).toMatchObject({ outcome: 'warning', detail: expect.stringMatching(/the backup needs \d+ MiB \(.*\), if it is as large as the newest$/) as string, todo: expect.stringContaining('provider.repository') as string });
+  });
+
+  const isCounted = expect.stringMatching(/the backup needs \d+ MiB \(\d+ MiB to copy, and a reserve of 1 MiB\)$/) as string;
+  it.each([
+    ['a source that has grown since', { backup: 1_000, source: { bytes: 1e18 } }, isCounted],
+    ['a source of which there is no backup yet', { source: { bytes: 1e18 } }, isCounted],
+    ['a source that has shrunk since', { backup: 1e18, source: { bytes: 1_000 } }, undefined],
+    ['databases of a size, whose files are elsewhere', { source: { bytes: 1e18, of: 'databases' } }, expect.stringMatching(/\), by the sizes of the databases: less where tables are unlogged$/) as string],
+    ['databases whose size the role may not know', { backup: 1e18, source: { bytes: 0, of: 'databases' } }, expect.stringMatching(/as large as the newest$/) as string],
+    ['databases, and not for the backup of another cluster', { backup: 1e18, source: { bytes: 1_000, of: 'databases', systemIdentifier: '8' } }, undefined],
+  ] as const)('needs room for %s', async (_what, sizes, detail) => {
+    const found = async (host?: string) => [await room(sizes, host)].map((finding) => ({ outcome: finding?.outcome, detail: finding?.detail }));
+    expect(await found()).toEqual([{ outcome: detail && 'warning', detail }]);
+    // A host that is named takes the backups; others may only drill.
+    expect(await found('this-one')).toEqual([{ outcome: detail && 'problem', detail }]);
   });
 
   it('is a problem where the backup is of another cluster than the source', async () => {
-    const of = async (systemIdentifier: string) => (await examined(described({ systemIdentifier: '7' }), { major, lastArchived: null, segmentSize: 2 ** 20, systemIdentifier })).filter(({ outcome }) => outcome === 'problem');
+    const of = async (systemIdentifier: string) => (await examined(described({ systemIdentifier: '7' }), sourceOf({ systemIdentifier }))).filter(({ outcome }) => outcome === 'problem');
     expect(await of('7')).toEqual([]);
     expect(await of('8')).toEqual([{
       about: 'shop', name: 'recovery point', outcome: 'problem', detail: 'recovery point b1 is of cluster 7, and the source is cluster 8: a drill of it says nothing of the source, and is not proven',
