@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import type { TakenSnapshot } from '../../contracts/database-snapshot.ts';
-import type { ActivityProgress } from '../temporal/long-activity.ts';
+import { percentProgress, type ActivityProgress } from '../temporal/long-activity.ts';
 import { awaitReady, HOST_CLOCK } from '../waiting/await-ready.ts';
 import { lookSchedule } from '../waiting/look-schedule.ts';
 import type { SnapshotRef } from './snapshot-activities.ts';
@@ -45,7 +45,7 @@ async function beginOnce({ ref, store, begin, lookEveryMs, patienceMs, signal, o
     signal.throwIfAborted();
     if (await begin(id, tagsOf(ref, new Date())) === 'begun') return;
     if (Date.now() > end) throw ApplicationFailure.nonRetryable(`the snapshot ${id} could not be begun in ${store.where} within ${minutes(patienceMs)}: what it is taken of was in no state for it all the while; look at its events, or raise provider.snapshots.patience`, 'PREFLIGHT');
-    onProgress({ phase: 'waiting until RDS can begin it', bytesDone: 0, bytesTotal: 100 });
+    onProgress(percentProgress('waiting until RDS can begin it', undefined));
     await sleep(lookEveryMs, undefined, { signal });
   }
 }
@@ -59,7 +59,7 @@ async function untilAvailable({ ref, store, earlierMs, lookEveryMs, patienceMs, 
       if (snapshot) requireOfRun(snapshot, ref, store.where);
       if (wasSeen && missed >= LOST_AFTER) throw ApplicationFailure.nonRetryable(`the snapshot ${id} in ${store.where} was removed while it was made: its place is closed`, 'FENCED');
       const status = snapshot?.status ?? UNSEEN;
-      onProgress({ phase: `RDS says: ${status}`, bytesDone: snapshot?.percent ?? 0, bytesTotal: 100 });
+      onProgress(percentProgress(`RDS says: ${status}`, snapshot?.percent));
       if (status === 'failed' || status.startsWith('incompatible')) throw ApplicationFailure.nonRetryable(`RDS could not make the snapshot ${id} in ${store.where}: it is ${status}`, 'BACKUP_DAMAGED');
       return { isReady: status === 'available', state: snapshot, beganAtMs: snapshot && begunAtMs(snapshot) };
     },

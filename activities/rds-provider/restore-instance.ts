@@ -6,7 +6,7 @@ import { isNamed } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import { takesNoConnection } from '../manifest/since/absent-database.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
-import type { ActivityProgress } from '../temporal/long-activity.ts';
+import { percentProgress, type ActivityProgress } from '../temporal/long-activity.ts';
 import { awaitReady, HOST_CLOCK, type EventSource } from '../waiting/await-ready.ts';
 import { lookSchedule } from '../waiting/look-schedule.ts';
 import { BEGUN_TAG, drillName, drillTags, tagValue, type DrillIdentity } from './drill-names.ts';
@@ -91,7 +91,7 @@ async function untilAvailable({ rds, provider, drill, earlierMs, events, signal,
       const begun = tagValue(instance?.TagList, BEGUN_TAG);
       if (instance) requireOurs(instance, drill, provider.instance);
       const status = instance?.DBInstanceStatus ?? UNSEEN;
-      onProgress({ phase: `RDS says: ${status}${unheard === undefined ? '' : `; its events are not heard: ${unheard}`}`, bytesDone: instance?.PercentProgress === undefined ? 0 : Number(instance.PercentProgress), bytesTotal: 100 });
+      onProgress(percentProgress(`RDS says: ${status}${unheard === undefined ? '' : `; its events are not heard: ${unheard}`}`, instance?.PercentProgress));
       const failure = failureOfState(status);
       if (failure !== undefined) throw ApplicationFailure.nonRetryable(`RDS could not restore: the copy is ${status}${await recentEvents(rds, identifier).then((said) => (said === '' ? '' : ` (${said})`))}${failure === 'RECOVERY_FAILED' ? '' : '; that is of where the copy was to run, and says nothing of the backup'}`, failure);
       if (status === 'deleting') throw ApplicationFailure.nonRetryable('the copy is being deleted: its place is closed', 'FENCED');

@@ -2,8 +2,14 @@ import { CancelledFailure, Context } from '@temporalio/activity';
 import { stallAwareSignal } from './stall-aware-signal.ts';
 import { progressTeller } from './tell-run.ts';
 
-/** How far a long activity is; shown by `runbook watch` and, now and then, by the web UI. */
-export interface ActivityProgress { phase: string; bytesDone: number; bytesTotal: number }
+/** How far a long activity is; shown by `runbook watch` and, now and then, by the web UI. `bytesTotal` is 0 where nobody knows; `unit`: what both count, where that is not bytes. */
+export interface ActivityProgress { phase: string; bytesDone: number; bytesTotal: number; unit?: 'percent' }
+
+/** How far something is of which AWS tells a percentage, if it does. */
+export function percentProgress(phase: string, percent: string | number | undefined): ActivityProgress {
+  const done = percent === undefined ? Number.NaN : Number(percent);
+  return Number.isNaN(done) ? { phase, bytesDone: 0, bytesTotal: 0 } : { phase, bytesDone: done, bytesTotal: 100, unit: 'percent' };
+}
 
 const HEARTBEAT_MS = 1_500;
 
@@ -20,7 +26,8 @@ export async function longActivity<T>(work: (tools: { signal: AbortSignal; onPro
   const heart = setInterval(() => {
     beat();
     context.heartbeat(latest);
-    if (latest) void tellRun(latest);
+    // One that is cancelled or has a successor by now does not speak for its run's activity.
+    if (latest && !signal.aborted) void tellRun(latest);
   }, HEARTBEAT_MS);
   try {
     return await work({ signal, onProgress: (progress) => void (latest = progress) });

@@ -15,6 +15,8 @@ export interface ActivityView {
   phase: string | null;
   bytesDone: number | null;
   bytesTotal: number | null;
+  /** What both count, where that is not bytes. */
+  unit: 'percent' | null;
   /** When the server last heard of it, in ms. */
   heardAtMs: number | null;
   /** Why the attempt before this one failed. */
@@ -98,6 +100,7 @@ async function activitiesOf(client: Client, { raw }: WorkflowExecutionDescriptio
       phase: typeof details['phase'] === 'string' ? details['phase'] : null,
       bytesDone: typeof details['bytesDone'] === 'number' ? details['bytesDone'] : null,
       bytesTotal: typeof details['bytesTotal'] === 'number' ? details['bytesTotal'] : null,
+      unit: details['unit'] === 'percent' ? 'percent' : null,
       heardAtMs: heard ? Number(heard.seconds ?? 0) * 1_000 + (heard.nanos ?? 0) / 1e6 : null,
       lastFailure: activity.lastFailure?.message ?? null,
     };

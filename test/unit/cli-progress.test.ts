@@ -5,7 +5,7 @@ import { cut, plainDisplay, terminalDisplay } from '../../scripts/cli/live-displ
 import { activityLine, gateLines, RateMeter, runLines } from '../../scripts/cli/progress-lines.ts';
 import type { ActivityView, RunView } from '../../scripts/cli/run-view.ts';
 
-const activity = (changes: Partial<ActivityView> = {}): ActivityView => ({ id: '1', type: 'copyBackup', attempt: 1, phase: 'copying', bytesDone: 0, bytesTotal: 1_000_000_000, heardAtMs: 0, lastFailure: null, ...changes });
+const activity = (changes: Partial<ActivityView> = {}): ActivityView => ({ id: '1', type: 'copyBackup', attempt: 1, phase: 'copying', bytesDone: 0, bytesTotal: 1_000_000_000, unit: null, heardAtMs: 0, lastFailure: null, ...changes });
 
 const view = (changes: Partial<RunView> = {}): RunView => ({
   workflowId: 'dr-test/orders/1', runId: 'r', type: 'dr-test', status: 'RUNNING', silence: null, plan: null, lock: null, startedAtMs: 0, closedAtMs: null, activities: [],
@@ -34,6 +34,11 @@ describe('RateMeter', () => {
 describe('activityLine', () => {
   it('says phase, bytes, share, rate and time left', () => {
     expect(activityLine(activity({ bytesDone: 250_000_000 }), 50_000_000)).toBe('copying, 250 MB of 1.00 GB (25 %), 50.0 MB/s, 15.0 s left');
+  });
+
+  it('says the share alone of what is a percentage, and nothing of what nobody knows', () => {
+    expect(activityLine(activity({ phase: 'RDS says: creating', bytesDone: 25, bytesTotal: 100, unit: 'percent' }), 1)).toBe('RDS says: creating, 25 %');
+    expect(activityLine(activity({ bytesTotal: 0 }), null)).toBe('copying');
   });
 
   it('says no time left when nothing moves, and tells of failed attempts', () => {

@@ -147,6 +147,7 @@ describe('what start prints', () => {
     expect(quote(`a'; rm -rf $HOME`)).toBe(`'a'\\''; rm -rf $HOME'`);
     expect(quote('--all')).toBe(`'--all'`);
     expect(quote(`a'\n\u202Eb`)).toBe(`$'a\\'\\u000a\\u202eb'`);
+    expect(quote('a\u{E0041}\u200E')).toBe(`$'a\\U000e0041\\u200e'`);
     expect(quote('')).toBe(`''`);
   });
 
@@ -154,6 +155,7 @@ describe('what start prints', () => {
     expect(plain('alice\n2026 forged\tx\r\ny')).toBe('alice 2026 forged x y');
     expect(plain('a\u2028b')).toBe('a b');
     expect(plain('a\u202Eb\u2066c\u001B[2J')).toBe('a\uFFFDb\uFFFDc\uFFFD[2J');
+    expect(plain('a\u200Eb\u200Fc\u061Cd\u{E0000}\u{E0041}\u{E007F}e \u{1F600} \uD83D')).toBe('a\uFFFDb\uFFFDc\uFFFDd\uFFFD\uFFFD\uFFFDe \u{1F600} \uD83D');
   });
 });
 

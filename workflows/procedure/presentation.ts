@@ -1,10 +1,10 @@
-import { setCurrentDetails, upsertSearchAttributes, log } from '@temporalio/workflow';
+import { setCurrentDetails, upsertSearchAttributes, log, workflowInfo } from '@temporalio/workflow';
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../../contracts/search-attributes.ts';
 import { shortHash } from '../../contracts/deciding.ts';
 import type { PlanView } from '../../contracts/plan-facts.ts';
 import { planLines } from '../../contracts/plan-lines.ts';
-import { progressWords, type UnderWay } from '../../contracts/under-way.ts';
+import type { UnderWay } from '../../contracts/under-way.ts';
 import { refusalLines, waitingBefore, type CompensationView, type Progress } from '../../contracts/messages.ts';
 import { correctionInWords } from './corrections.ts';
 import { requesterUnchecked } from './gate-policy.ts';
@@ -13,9 +13,6 @@ import { approversAt, latestExpiry } from './ladder.ts';
 import { inline } from './markdown.ts';
 import type { AttributeValues, RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
-
-/** So many activities are shown with how far they are: a run has as many at once as it has databases, at the most. */
-const MOST_UNDER_WAY = 10;
 
 /**
  * Sets search attributes, those together that change at once: each time is an event. Those that the server does not know are
@@ -118,21 +115,16 @@ export function showDetails(state: RunState): void {
   for (const line of refusalLines(record)) lines.push(`- ${inline(line)}`);
   for (const step of record.steps) {
     lines.push(`- ${step.outcome === 'done' ? '✓' : step.outcome === 'running' ? '▶' : '✗'} ${inline(step.name)}${step.summary ? `: ${inline(step.summary)}` : ''}`);
+    lines.push(...(state.underWay.get(step)?.lines() ?? []));
   }
-  for (const told of state.underWay.values()) lines.push(`- … ${inline([told.phase, ...progressWords(told, told.rate)].join(', '))}, at ${told.at}`);
   setCurrentDetails(lines.join('\n'));
 }
 
-/** Shows how far an activity of the step that is under way is. One that others sent in its name is shown as well, and does nothing else. */
+/** Shows how far an activity is, at its step as long as it is under way. What others sent in its name is shown as well, and does nothing else. */
 export function showUnderWay(state: RunState, told: UnderWay): void {
-  const { underWay } = state;
-  // A step that nobody is at has none.
-  if (!state.record.steps.some(({ outcome }) => outcome === 'running')) return;
-  underWay.delete(told.activity);
-  underWay.set(told.activity, told);
-  const [oldest] = underWay.keys();
-  if (underWay.size > MOST_UNDER_WAY && oldest !== undefined) underWay.delete(oldest);
-  showDetails(state);
+  if (told.run !== workflowInfo().runId) return;
+  const at = instantOf(Date.now());
+  if ([...state.underWay.values()].some((activities) => activities.take(told, at))) showDetails(state);
 }
 
 /** Enters a phase: what the operator sees in the terminal, the web UI and searches. */

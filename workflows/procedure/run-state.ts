@@ -2,13 +2,13 @@ import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
 import type { LockView, SentDecision } from '../../activities/kernel/kernel-activities.ts';
 import type { RunbookContract, RunSettings } from '../../contracts/runbook.ts';
-import { UNKNOWN_VERSION, type RunRecord, type Settlement } from '../../contracts/record.ts';
+import { UNKNOWN_VERSION, type RunRecord, type RunStep, type Settlement } from '../../contracts/record.ts';
 import type { GateRecord, OperationRecord, Verdict } from '../../contracts/evidence.ts';
 import type { GatePolicy } from '../../contracts/gate.ts';
 import type { UndoEntry } from '../../contracts/ledger.ts';
 import type { People } from '../../contracts/people.ts';
-import type { UnderWay } from '../../contracts/under-way.ts';
 import type { SearchAttributeName } from '../../contracts/search-attributes.ts';
+import type { ActivitiesUnderWay } from './activities-under-way.ts';
 import type { Correction } from './corrections.ts';
 import { keepNewest } from './keep-newest.ts';
 import type { LadderState } from './ladder.ts';
@@ -110,8 +110,8 @@ export class RunState {
   corrections: readonly Correction[] = [];
   /** The validated input, which the plan's hash covers too. */
   input: unknown = null;
-  /** What activities told of how far they are, by their ids, the newest last. */
-  readonly underWay = new Map<string, UnderWay>();
+  /** What is under way of each step that is. */
+  readonly underWay = new Map<RunStep, ActivitiesUnderWay>();
   readonly spans: Span[] = [];
   readonly undo: RegisteredUndo[] = [];
   readonly signalsSeen = { approve: 0, reject: 0 };

@@ -1,10 +1,11 @@
 import { ActivityCancellationType, AsyncLocalStorage, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import { STEP_HEADER, type StepHeader, type UndoEntry } from '../../contracts/ledger.ts';
+import type { ActivitiesUnderWay } from './activities-under-way.ts';
 import { labelOf } from './activity-labels.ts';
 
 /** The step that is under way. */
-interface CurrentStep { name: string; undo: UndoEntry | undefined }
+interface CurrentStep { name: string; undo: UndoEntry | undefined; activities: ActivitiesUnderWay }
 
 const currentStep = new AsyncLocalStorage<CurrentStep>();
 
@@ -14,7 +15,7 @@ export function withStepHeader<T>(step: CurrentStep, work: () => Promise<T>): Pr
 }
 
 /** Not even an encoding where there is nothing to say: most steps have only a name, and that is in the summary. */
-function headerOf({ name, undo }: CurrentStep, summary: string): Payload {
+function headerOf({ name, undo }: Omit<CurrentStep, 'activities'>, summary: string): Payload {
   const header: StepHeader = { ...(summary === name ? {} : { step: name }), ...(undo ? { undo } : {}) };
   return Object.keys(header).length === 0 ? {} : defaultPayloadConverter.toPayload(header);
 }
@@ -31,7 +32,7 @@ export const interceptors: WorkflowInterceptorsFactory = () => ({
         const step = currentStep.getStore();
         if (!step) return next({ ...input, options: { ...input.options, summary: input.options.summary ?? labelOf(input.activityType) } });
         const summary = input.options.summary ?? step.name;
-        return next({
+        const ended = next({
           ...input,
           headers: { ...input.headers, [STEP_HEADER]: headerOf(step, summary) },
           options: {
@@ -41,6 +42,9 @@ export const interceptors: WorkflowInterceptorsFactory = () => ({
             cancellationType: input.options.cancellationType ?? ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
           },
         });
+        // By the id that the SDK gives it.
+        step.activities.follow(input.options.activityId ?? String(input.seq), ended);
+        return ended;
       },
     },
   ],

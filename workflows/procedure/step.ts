@@ -3,12 +3,13 @@ import type { z } from 'zod';
 import { CORRECTION_GATE } from '../../contracts/gate.ts';
 import type { UndoEntry } from '../../contracts/ledger.ts';
 import type { RunStep } from '../../contracts/record.ts';
+import { ActivitiesUnderWay } from './activities-under-way.ts';
 import { passGate } from './gates.ts';
 import { notify } from './notify.ts';
 import { describeFailure } from './outcome.ts';
 import { pauseBefore } from './pause.ts';
 import { bindPlan } from './plan-hash.ts';
-import { enterPhase } from './presentation.ts';
+import { enterPhase, showDetails } from './presentation.ts';
 import type { Answer, RunState, WaitingStep } from './run-state.ts';
 import { withStepHeader } from './step-header.ts';
 import { registerUndo } from './undo-entries.ts';
@@ -55,9 +56,11 @@ async function attempt<T>(state: RunState, name: string, work: () => Promise<T>,
   const record: RunStep = { name, outcome: 'running', startedAt: instantOf(startedAtMs), finishedAt: null, summary: null };
   state.record.steps.push(record);
   const registered = undo && registerUndo(state, name, undo);
+  const activities = new ActivitiesUnderWay(() => showDetails(state));
+  state.underWay.set(record, activities);
   enterPhase(state, name);
   try {
-    const result = await withStepHeader({ name, undo: registered?.entry }, work);
+    const result = await withStepHeader({ name, undo: registered?.entry, activities }, work);
     record.outcome = failed?.(result) === true ? 'failed' : 'done';
     record.summary = summary?.(result) ?? null;
     return result;
@@ -68,7 +71,7 @@ async function attempt<T>(state: RunState, name: string, work: () => Promise<T>,
     throw error;
   } finally {
     record.finishedAt = instantOf(Date.now());
-    state.underWay.clear();
+    state.underWay.delete(record);
     state.spans.push({ name, kind: 'step', startedAtMs, finishedAtMs: Date.now() });
   }
 }
