@@ -7,6 +7,7 @@ import { hostTaskQueue, TASK_QUEUE } from '../contracts/search-attributes.ts';
 import { hostName } from './host.ts';
 import { lazyActivities } from './lazy-activities.ts';
 import { bundleOptions } from './workflow-bundle.ts';
+import { WORKFLOW_THREAD } from './workflow-thread.ts';
 
 export interface WorkersInput {
   connection: NativeConnection;
@@ -41,7 +42,7 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
   const polls: Partial<WorkerOptions> = { maxConcurrentWorkflowTaskPolls: 2, maxConcurrentActivityTaskPolls: 2 };
   // An activity learns of a cancellation with its heartbeat: the SDK would hold those back for 8 of 10 seconds.
   const shared: Partial<WorkerOptions> = { ...polls, connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s', maxHeartbeatThrottleInterval: '1s' };
-  const first = workflowBundle().then((bundle) => Worker.create({ ...shared, taskQueue: TASK_QUEUE, activities, workflowBundle: bundle, maxConcurrentActivityTaskExecutions: 500 }));
+  const first = workflowBundle().then((bundle) => Worker.create({ ...shared, ...WORKFLOW_THREAD, taskQueue: TASK_QUEUE, activities, workflowBundle: bundle, maxConcurrentActivityTaskExecutions: 500 }));
   const begun = Promise.race([first, ...(threadStarted ? [threadStarted] : [])]);
   // The locks bound the work, one drill a database. A bound here would keep teardowns waiting behind the copies of others.
   const second = begun.then(() => Worker.create({ ...shared, taskQueue: hostTaskQueue(host), activities, maxConcurrentActivityTaskExecutions: 500 }));

@@ -18,8 +18,8 @@ export interface Bundled {
 export function bundleOptions({ workflowsPath = workflow('index'), shared = [] }: Bundled = {}): BundleOptions {
   return {
     workflowsPath,
-    // Without them no step would carry its header, and the guardian would find an empty ledger; and queries could move runs.
-    workflowInterceptorModules: [workflow('procedure/step-header'), workflow('procedure/unmoved-by-queries')],
+    // Without them no step would carry its header, and the guardian would find an empty ledger; queries could move runs; and some thousand signals could end a worker's process.
+    workflowInterceptorModules: [workflow('procedure/step-header'), workflow('procedure/unmoved-by-queries'), workflow('procedure/signals')],
     // Without it anybody's argument in an encoding that the SDK does not know would fail a workflow's task for ever.
     payloadConverterPath: workflow('procedure/payload-converter'),
     preloadModules: [workflow('shared-modules'), ...shared],

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promiseHooks } from 'node:v8';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundleOption, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bundleOptions } from '../../workers/workflow-bundle.ts';
@@ -39,6 +40,30 @@ describe('the workflow code as it is now', () => {
     const altered = read('dr-test-sound.json').replaceAll('"copyBackup"', '"copyEverything"');
     await expect(replay(JSON.parse(altered) as Kept)).rejects.toThrow(/TMPRL1100|[Nn]ondeterminism/);
   });
+});
+
+/** The same, and that somebody sent so many signals before any worker was up. */
+function flooded({ events, ...kept }: Kept, count: number): Kept {
+  // What one event says of another is at places of its own in each kind of event: in all of them by its id.
+  const later = JSON.stringify(events.slice(1)).replace(/"(\w*[eE]ventId)":"(\d+)"/g, (_, name: string, id: string) => `"${name}":"${id === '0' || id === '1' ? id : Number(id) + count}"`);
+  const { eventTime } = events[0] as { eventTime: string };
+  const signals = Array.from({ length: count }, (_, index) => ({ eventId: String(index + 2), eventTime, eventType: 'EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED', workflowExecutionSignaledEventAttributes: { signalName: 'approve', input: {}, identity: 'mallory' } }));
+  return { ...kept, events: [events[0], ...signals, ...(JSON.parse(later) as unknown[])] };
+}
+
+/** How many promises workflow code makes while this is replayed. */
+async function promisesOf(history: Kept): Promise<number> {
+  let made = 0;
+  const stop = promiseHooks.onInit((promise) => { made += promise instanceof Promise ? 0 : 1; });
+  await replay(history).finally(stop as () => void);
+  return made;
+}
+
+it('a signal makes no promise: each would have its stack looked up, and thousands of them would end a worker', async () => {
+  const sound = JSON.parse(read('dr-test-sound.json')) as Kept;
+  const few = await promisesOf(flooded(sound, 100));
+  expect(few).toBeGreaterThan(100);
+  expect(await promisesOf(flooded(sound, 600)) - few).toBeLessThan(50);
 });
 
 describe('the committed histories', () => {

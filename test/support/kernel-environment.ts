@@ -17,6 +17,7 @@ import { parseConfiguration, resolveSecret } from '../../workers/config.ts';
 import { onlyOne } from '../../workers/main.ts';
 import { registerSearchAttributes } from '../../workers/search-attributes.ts';
 import { bundleOptions } from '../../workers/workflow-bundle.ts';
+import { WORKFLOW_THREAD } from '../../workers/workflow-thread.ts';
 import { BUNDLES } from './place-of-this-run.ts';
 import { toyActivities } from './toy/activities.ts';
 
@@ -119,7 +120,7 @@ export async function startKernelEnvironment(gates: Record<string, unknown> = {}
     kernelActivities: (directory) => kernelActivities({ ...configuration.evidence, directory }),
     async startWorker(instead = {}) {
       const worker = await Worker.create({
-        connection: native, taskQueue: 'runbooks', workflowBundle: await bundleToy(),
+        ...WORKFLOW_THREAD, connection: native, taskQueue: 'runbooks', workflowBundle: await bundleToy(),
         activities: { ...kernelActivities(), ...createNotifyActivities({ configuration, namespace: 'default', resolveSecret }), ...toyActivities, ...instead },
         shutdownGraceTime: '100ms', shutdownForceTime: '2s',
       });

@@ -134,8 +134,11 @@ export async function judgeFirst(state: RunState, gate: OpenGate): Promise<numbe
     : [await identifyOne(gate, first)];
   const sent = events.map((event, index) => ({ pending: taken[index] ?? first, event }));
   const verified = sent.length > 1 ? await checkTogether(state, gate, sent) : undefined;
+  const isAtOnce = sent.length > 1 && patched('judges at once who waits together at a gate');
   for (const { pending, event } of sent) {
-    await judge(state, gate, pending, event, verified?.get(pending));
+    const judging = judge(state, gate, pending, event, verified?.get(pending));
+    // Thousands may wait, a worker that has lost the run judges all of them once more within one task, and what is awaited is what takes longest.
+    if (judging || !isAtOnce) await judging;
     gate.inbox.shift();
   }
   showDetails(state);
@@ -154,8 +157,8 @@ async function identifyOne(gate: OpenGate, { event }: PendingDecision): Promise<
     : { beforeGateWasVisible: false, ...await read.identifyUpdate({ workflowId, runId, ...event }) };
 }
 
-/** `known`: what is known of its signature already. */
-async function judge(state: RunState, gate: OpenGate, pending: PendingDecision, event: DecisionEvent, known?: VerifiedSignature): Promise<void> {
+/** `known`: what is known of its signature already. A promise where that has yet to be looked at. */
+function judge(state: RunState, gate: OpenGate, pending: PendingDecision, event: DecisionEvent, known?: VerifiedSignature): Promise<void> | undefined {
   // An update is accepted with the end of its task, and a signal that came during that stands behind it.
   if ('signal' in pending.event || !patched('an update judges no signal too late')) gate.judgedUpToMs = event.atMs;
   const sent = sentAs(pending, event);
@@ -163,15 +166,18 @@ async function judge(state: RunState, gate: OpenGate, pending: PendingDecision, 
   const wrongTime = untimely(gate, pending, event);
   // What would not count with the best of signatures is refused without a look at it.
   const hopeless = pending.signature === undefined ? null : wrongTime ?? refusalAtBest(view, pending, { ...sent, atMs: event.atMs });
-  const signed = pending.signature === undefined || hopeless !== null ? undefined : known ?? await checkSignature(state, gate, pending);
-  const signer = signed?.refused === null ? signed.principals.find((principal) => samePerson(principal, pending.by, state.people)) ?? signed.principals[0] ?? null : null;
-  const assurance: Assurance = signer !== null ? 'signature' : event.principal !== null ? 'principal' : pending.by !== null ? 'claimed' : 'none';
-  const proposal = { decision: pending.decision, by: signer ?? event.principal ?? pending.by, assurance, ...sent };
-  const key = signed?.refused === null ? signed.key : null;
-  const judged = { ...proposal, atMs: event.atMs, planHash: pending.planHash, key };
-  const reason = hopeless ?? signed?.refused ?? wrongTime ?? refusal(view, judged);
-  addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, planSeen: planSeen(pending), key }, reason);
-  pending.answer = { refused: reason, by: proposal.by };
+  const conclude = (signed?: VerifiedSignature): undefined => {
+    const signer = signed?.refused === null ? signed.principals.find((principal) => samePerson(principal, pending.by, state.people)) ?? signed.principals[0] ?? null : null;
+    const assurance: Assurance = signer !== null ? 'signature' : event.principal !== null ? 'principal' : pending.by !== null ? 'claimed' : 'none';
+    const proposal = { decision: pending.decision, by: signer ?? event.principal ?? pending.by, assurance, ...sent };
+    const key = signed?.refused === null ? signed.key : null;
+    const judged = { ...proposal, atMs: event.atMs, planHash: pending.planHash, key };
+    const reason = hopeless ?? signed?.refused ?? wrongTime ?? refusal(view, judged);
+    addDecision(state, gate, { at: instantOf(event.atMs), ...proposal, onBehalfOf: reason === null ? onBehalfOf(view, judged) : null, comment: pending.comment, planSeen: planSeen(pending), key }, reason);
+    pending.answer = { refused: reason, by: proposal.by };
+  };
+  if (pending.signature === undefined || hopeless !== null) return conclude();
+  return known ? conclude(known) : checkSignature(state, gate, pending).then(conclude);
 }
 
 /** Whether whoever decided named the plan, or a client did so for them: that they looked at it is only then their word. */

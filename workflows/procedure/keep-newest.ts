@@ -13,9 +13,16 @@ const NEWEST = 10;
  * @returns whether one was left out for it
  */
 export function keepNewest<T>(kept: T[], one: T, counts: (candidate: T) => boolean = () => true): boolean {
-  const against = kept.flatMap((candidate, index) => (counts(candidate) ? [index] : []));
-  const isFull = against.length >= KEPT;
-  if (isFull) kept.splice(against.at(-NEWEST) ?? 0, 1);
+  let against = 0;
+  let oldestOfNewest = 0;
+  // Counted without lists of its own: in one task it may be asked ten thousand times.
+  for (let index = kept.length - 1; index >= 0; index -= 1) {
+    if (!counts(kept[index] as T)) continue;
+    against += 1;
+    if (against === NEWEST) oldestOfNewest = index;
+  }
+  const isFull = against >= KEPT;
+  if (isFull) kept.splice(oldestOfNewest, 1);
   kept.push(one);
   return isFull;
 }

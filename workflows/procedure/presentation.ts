@@ -94,8 +94,18 @@ export function compensationsOf(state: RunState): CompensationView[] {
   return state.undo.map(({ step, entry, isGivenUp }) => ({ id: entry.id, step, title: entry.title, when: isGivenUp ? 'always' as const : entry.when, lastSeconds: last[step] ?? null })).reverse();
 }
 
-/** Shows the run in the web UI: phase, open gate and what was refused, and the steps so far. Lists only: older UIs have no tables. Approvers read it, so what others chose is written {@link inline}. */
+/** Shows the run in the web UI, as it is when nothing more is to be done at once: thousands of signals that come in one task are shown by one text, and not by one each. */
 export function showDetails(state: RunState): void {
+  if (state.isToBeShown) return;
+  state.isToBeShown = true;
+  void Promise.resolve().then(() => {
+    state.isToBeShown = false;
+    setCurrentDetails(detailsOf(state));
+  });
+}
+
+/** Phase, open gate and what was refused, and the steps so far. Lists only: older UIs have no tables. Approvers read it, so what others chose is written {@link inline}. */
+function detailsOf(state: RunState): string {
   const { record, openGate, waitingStep, lock } = state;
   const lines = [`**${inline(record.runbook)}** on **${inline(record.target ?? '?')}**: ${inline(state.phase)}${state.paused ? ' (paused)' : ''}`, ''];
   if (openGate) {
@@ -117,7 +127,8 @@ export function showDetails(state: RunState): void {
     lines.push(`- ${step.outcome === 'done' ? '✓' : step.outcome === 'running' ? '▶' : '✗'} ${inline(step.name)}${step.summary ? `: ${inline(step.summary)}` : ''}`);
     lines.push(...(state.underWay.get(step)?.lines() ?? []));
   }
-  setCurrentDetails(lines.join('\n'));
+  return lines.join('
+');
 }
 
 /** Shows how far an activity is, at its step as long as it is under way. What others sent in its name is shown as well, and does nothing else. */

@@ -93,6 +93,8 @@ export class RunState {
   phase = 'starting';
   /** Search attributes that are about to be set. */
   unsentAttributes: AttributeValues | undefined;
+  /** What people see of it is about to be written anew. */
+  isToBeShown = false;
   paused = false;
   /** The body has ended: what it did is being undone, or written down. */
   isEnding = false;

@@ -1,6 +1,6 @@
-import { ApplicationFailure, CancellationScope, CancelledFailure, defineQuery, defineSignal, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, CancelledFailure, defineQuery, defineUpdate, isCancellation, setHandler, TemporalFailure, allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
 import type { z } from 'zod';
-import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type DecisionSignal, type ExtendDeadline, type LastRecord, type Progress, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
+import { decideSchema, decisionSignalSchema, LIMITS_IN_WORDS, QUERIES, SIGNALS, UPDATES, INTERNAL, type CompensationView, type Decide, type ExtendDeadline, type LastRecord, type Progress, type RetryStep, type SkipStep } from '../../contracts/messages.ts';
 import { overdueSchema, ownedSchema, settledSchema } from '../../contracts/internal-messages.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 import type { PlanView } from '../../contracts/plan-facts.ts';
@@ -23,6 +23,7 @@ import { describeFailure } from './outcome.ts';
 import { parseInput } from './parse-input.ts';
 import { Run, type Conclusion } from './run.ts';
 import { RunState } from './run-state.ts';
+import { onSignal } from './signals.ts';
 
 /** What the kernel adds to the result of every run, and to the details of its failure. */
 interface RunEnding extends EvidenceFiles { teardown: TeardownResult }
@@ -115,14 +116,10 @@ async function adoptSettings(state: RunState, contract: RunbookContract, input: 
 
 /** Every handler there is, before the first await: an update that comes before its handler is refused for ever. */
 function registerHandlers(state: RunState): void {
-  const decision = (name: 'approve' | 'reject', description: string) => setHandler(
-    defineSignal<[DecisionSignal?]>(name),
-    (payload) => {
-      const parsed = decisionSignalSchema.safeParse(payload ?? undefined);
-      receiveSignal(state, name, parsed.success ? parsed.data : 'malformed');
-    },
-    { description },
-  );
+  const decision = (name: 'approve' | 'reject', description: string) => onSignal(name, (payload) => {
+    const parsed = decisionSignalSchema.safeParse(payload ?? undefined);
+    receiveSignal(state, name, parsed.success ? parsed.data : 'malformed');
+  }, description);
   decision(SIGNALS.approve, 'Approve at the open gate. An empty form works where the gate accepts it; or { "gate", "by", "comment" }.');
   decision(SIGNALS.reject, 'Reject at the open gate: the run ends and undoes what it did. { "gate", "by", "comment" } or nothing.');
   setHandler(defineUpdate<{ gate: string; outcome: string; by: string | null }, [Decide]>(UPDATES.decide), (input) => receiveDecide(state, input), {
@@ -134,7 +131,7 @@ function registerHandlers(state: RunState): void {
     description: 'Decide at a gate and learn at once whether it counts.',
   });
   const operation = (name: RunOperation, description: string) => {
-    setHandler(defineSignal<[unknown?]>(name), (payload) => operate(state, name, 'signal', payload), { description });
+    onSignal(name, (payload) => operate(state, name, 'signal', payload), description);
     setHandler(defineUpdate<string, [unknown?]>(UPDATES[name]), (payload) => { operate(state, name, 'update', payload); return state.phase; }, {
       validator: (payload?: unknown) => validateOperator(state, name, payload),
       description,

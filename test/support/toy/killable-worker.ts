@@ -8,8 +8,8 @@ import { bundleToy, type KernelEnvironment } from '../kernel-environment.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../dist/test/support/toy/worker-process.js', import.meta.url));
 
-/** Starts a worker of the toy runbook in a process of its own, and gives what kills it with -9 and waits until it is gone. */
-export type StartKillable = () => Promise<{ kill(): Promise<void> }>;
+/** Starts a worker of the toy runbook in a process of its own, and gives what kills it with -9 and waits until it is gone. `gone`: it is, for whatever reason. */
+export type StartKillable = () => Promise<{ kill(): Promise<void>; gone: Promise<void> }>;
 
 /** Evidence goes where that configuration says: mostly where the environment looks for it. */
 export async function killableWorkers({ server, root }: Pick<KernelEnvironment, 'server' | 'root'>, configuration: Configuration): Promise<StartKillable> {
@@ -36,6 +36,7 @@ export async function killableWorkers({ server, root }: Pick<KernelEnvironment, 
         child.kill('SIGKILL');
         await gone;
       },
+      gone,
     };
   };
 }

@@ -1,0 +1,73 @@
+import { defineSignal, setDefaultSignalHandler, setHandler, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
+
+/** Handles a signal at once: nothing of it is awaited. */
+export type SignalHandler = (payload: unknown) => void;
+
+/** The handlers of one workflow, as the interceptor below finds them. */
+interface Handlers { byName: Map<string, SignalHandler>; other?: ((name: string, payload: unknown) => void) | undefined }
+
+/** Where they are: modules are shared by all workflows, and globals are of each of them. */
+const HANDLERS = Symbol.for('durable-runbooks: handlers of signals');
+
+function handlersOfThisWorkflow(): Handlers {
+  const global = globalThis as { [HANDLERS]?: Handlers };
+  return (global[HANDLERS] ??= { byName: new Map() });
+}
+
+/** Handles signals of this name, those that wait for it first. */
+export function onSignal(name: string, handle: SignalHandler, description: string): void {
+  // Known before the SDK gives it those that wait.
+  handlersOfThisWorkflow().byName.set(name, handle);
+  setHandler(defineSignal<[unknown?]>(name), handle, { description });
+}
+
+/** Handles signals of every name that has no handler of its own, those that wait for it first; undefined: no more of them. */
+export function onOtherSignals(handle: Handlers['other']): void {
+  handlersOfThisWorkflow().other = handle;
+  setDefaultSignalHandler(handle);
+}
+
+/** In place of the promise of a handler that has ended. */
+const HANDLED: Promise<void> = {
+  then: (then) => Promise.resolve().then(then),
+  catch: () => HANDLED,
+  finally: (then) => {
+    then?.();
+    return HANDLED;
+  },
+  [Symbol.toStringTag]: 'Promise',
+};
+
+/** Queries of Temporal's own. Anybody can send their names as signals, past every interceptor, to what listens to all names. */
+const RESERVED = /^__(?:enhanced_)?stack_trace$/;
+
+/**
+ * Calls the handlers of signals right here. Where nobody intercepts, the SDK makes eight promises of each signal, and for
+ * each promise a stack trace with the lines of its sources: a millisecond or more of the only thread that workflows have.
+ * Anybody can send ten thousand signals, and all that came while no worker was up come in one task. The SDK ends what runs
+ * for too long, and where that is in a promise, Node ends the process: that of all runs of this worker.
+ */
+export const interceptors: WorkflowInterceptorsFactory = () => ({
+  internals: [{
+    activate(input, next) {
+      const { jobs } = input.activation;
+      const meant = jobs?.filter(({ signalWorkflow }) => !RESERVED.test(signalWorkflow?.signalName ?? ''));
+      next(meant?.length === jobs?.length ? input : { ...input, activation: { ...input.activation, jobs: meant ?? [] } as typeof input.activation });
+    },
+  }],
+  inbound: [{
+    handleSignal(input, next) {
+      const { byName, other } = handlersOfThisWorkflow();
+      const handle = byName.get(input.signalName);
+      if (!handle && !other) return next(input);
+      try {
+        if (handle) handle(input.args[0]);
+        else other?.(input.signalName, input.args[0]);
+        return HANDLED;
+      } catch (error) {
+        // As from a handler that the SDK calls: it fails the task, or the run.
+        return Promise.reject(error as Error);
+      }
+    },
+  }],
+});
