@@ -22,7 +22,7 @@ export async function hiddenKinds(...clients: readonly Client[]): Promise<Set<st
   return new Set(Object.entries(HIDDEN).filter(([, catalog]) => hidden.has(catalog)).map(([kind]) => kind));
 }
 
-/** `untold`: of some of what may be lacking nobody knows. */
+/** Whether the copy has lost rows of the catalog; `untold`: of some of what may be lacking nobody knows. */
 export type Lacks = 'yes' | 'no' | 'untold';
 
 /**
@@ -44,8 +44,9 @@ export async function lacksCatalogRows(copy: Client, source: Client, past: Share
     const others = name === 'pg_authid' ? ` WHERE rolname <> ${escapeLiteral(own.rows[0]?.name ?? '')}` : '';
     const [ours, theirs] = await Promise.all([copy, source].map((client) => readCatalog(client, name, others)));
     if (ours?.file !== theirs?.file) { isUntold = true; continue; }
-    const { missing } = await matchTuples(ours?.rows ?? [], theirs?.rows ?? [], (xids) => past.committed(xids));
+    const { missing, untold } = await matchTuples(ours?.rows ?? [], theirs?.rows ?? [], (xids) => past.judge(xids));
     if (missing > 0) return 'yes';
+    isUntold ||= untold > 0;
   }
   return isUntold ? 'untold' : 'no';
 }

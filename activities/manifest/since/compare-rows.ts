@@ -25,9 +25,10 @@ export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable
 
 /**
  * `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. `lacking`: how
- * many more the manifest has in the same ranges; what a copy has lost is not among what it has.
+ * many more the manifest has in the same ranges; what a copy has lost is not among what it has. Nor is what is `untold`: what the source
+ * has, and nobody can tell whether the copy must have it.
  */
-export interface RowsResult { coverage: Coverage; lacking: number; differences: Difference[]; obstacles: Set<Obstacle> }
+export interface RowsResult { coverage: Coverage; lacking: number; untold: number; differences: Difference[]; obstacles: Set<Obstacle> }
 
 /** What a query reads of two servers at once and holds in memory, at most about so much of a table. */
 const HELD_BYTES = 8 * 2 ** 20;
@@ -87,11 +88,13 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
   if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
   const leaveUnread = async (count: number, answer: 'moved' | 'forbidden') => leave(count, answer === 'moved' ? await howReplaced(living, tables, past) : 'source not readable');
   const match = async (part: PageRange, ours: readonly Tuple[], theirs: readonly Tuple[]) => {
-    const { same, altered, missing, changedSince } = await matchTuples(ours, theirs, (xids) => past.committed(xids));
+    const { same, altered, maybeAltered, missing, untold, changedSince } = await matchTuples(ours, theirs, (xids) => past.judge(xids));
     compared += ours.length + missing;
     result.coverage.bySource += same;
     result.coverage.changedSince += changedSince;
-    if (altered + missing > 0) result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
+    result.untold += untold;
+    // By itself, a copy writes nothing into a user's table, whatever the number.
+    if (altered + maybeAltered + missing > 0) result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
   };
   if (typeof theirSize === 'string') {
     await leaveUnread(rows, theirSize);
@@ -158,7 +161,7 @@ function whereForbidden(error: unknown): 'forbidden' {
 }
 
 export function nothingYet(): RowsResult {
-  return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, lacking: 0, differences: [], obstacles: new Set() };
+  return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, lacking: 0, untold: 0, differences: [], obstacles: new Set() };
 }
 
 function notKnown(unknown: number, obstacle: Obstacle): RowsResult {
@@ -169,6 +172,7 @@ function notKnown(unknown: number, obstacle: Obstacle): RowsResult {
 export function join(into: RowsResult, other: RowsResult): void {
   for (const name of Object.keys(into.coverage) as (keyof Coverage)[]) into.coverage[name] += other.coverage[name];
   into.lacking += other.lacking;
+  into.untold += other.untold;
   for (const difference of other.differences) into.differences.push(difference);
   for (const obstacle of other.obstacles) into.obstacles.add(obstacle);
 }
