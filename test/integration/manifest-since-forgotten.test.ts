@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareSince } from '../../activities/manifest/since/compare-since.ts';
@@ -23,11 +23,15 @@ const xidOf = async (sql: string, database: string) => Number(((await atSource(s
 
 beforeAll(async () => {
   source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
-  for (const name of ['rows', 'deleted', 'under_way']) await atSource(`CREATE DATABASE ${name}`);
+  for (const name of ['definitions', 'rows', 'deleted', 'under_way']) await atSource(`CREATE DATABASE ${name}`);
   await atSource(`CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g;`);
+  await atSource(`CREATE FUNCTION price() RETURNS int LANGUAGE sql AS 'SELECT 1111111'; CREATE FUNCTION named() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TYPE mood AS ENUM ('calm');
+    CREATE TABLE t (id int, m mood); ALTER TABLE t ADD COLUMN n mood DEFAULT 'calm'; CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION named(); CREATE ROLE staff; GRANT SELECT ON t TO staff; CREATE ROLE reader;
+    CREATE FUNCTION weigh(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE OPERATOR @#@ (RIGHTARG = int, FUNCTION = weigh)`, 'definitions');
   for (const name of ['rows', 'deleted', 'under_way']) await atSource('CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 200) g', name);
   manifest = await manifestsOf(() => source).take();
   await atSource('UPDATE orders SET id = -1 WHERE id = 7', 'under_way');
+  await atSource('GRANT SELECT ON t TO reader', 'definitions');
   // What is as in the manifest is not held against the source.
   await atSource('UPDATE orders SET id = -1 WHERE id = 7', 'rows');
   inserting = await xidOf('INSERT INTO orders SELECT generate_series(1000, 1500) RETURNING xmin::text AS xid', 'rows');
@@ -72,6 +76,27 @@ describe('a sound copy', () => {
     const result = await compare('under_way');
     expect([result.differences, openOf(result)]).toEqual([[], []]);
   });
+
+  it('has definitions whose rows say the same, though others were renamed since, and servers count in place what they hold', async () => {
+    await atSource('REVOKE SELECT ON t FROM reader', 'definitions');
+    await atSource(`ALTER ROLE staff RENAME TO crew; ALTER FUNCTION named() RENAME TO called; ALTER FUNCTION weigh(int) RENAME TO heft; ALTER TYPE mood RENAME VALUE 'calm' TO 'quiet'; CREATE INDEX ON t (id)`, 'definitions');
+    await atSource('VACUUM (FREEZE, ANALYZE)', 'definitions');
+    await onCopy('VACUUM (FREEZE)', 'definitions');
+    expect((await compare('definitions')).differences).toEqual([]);
+  });
+});
+
+it('a definition that says something else, in place, is damage', async () => {
+  const { rows: [file] } = await onCopy(`SELECT pg_relation_filepath('pg_proc') AS path`, 'definitions') as { rows: { path: string }[] };
+  await whileStopped(async () => {
+    const path = join(copy.dataDirectory, file!.path);
+    const where = (await readFile(path)).indexOf('SELECT 1111111');
+    const handle = await open(path, 'r+');
+    await handle.write('SELECT 1111112', where);
+    await handle.close();
+  });
+  expect((await onCopy('SELECT price()', 'definitions')).rows).toEqual([{ price: 1111112 }]);
+  expect((await compare('definitions')).differences).toEqual(expect.arrayContaining([expect.objectContaining({ identity: 'public.price()' })]));
 });
 
 describe('transactions that a copy has forgotten', () => {
