@@ -7,6 +7,7 @@ import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, startServer, type Server } from '../support/postgres.ts';
+import { rowsLeft } from '../support/rows-left.ts';
 
 /** What stands in the files of a copy otherwise than in those of its source, though each row is where it was, by the same transaction. */
 let source: Server;
@@ -24,7 +25,7 @@ const xidOf = async (sql: string, database: string) => Number(((await atSource(s
 beforeAll(async () => {
   source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
   for (const name of ['definitions', 'rows', 'deleted', 'under_way']) await atSource(`CREATE DATABASE ${name}`);
-  await atSource(`CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g;`);
+  await atSource(`CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g; CREATE TABLE prices AS SELECT g AS id, g AS amount FROM generate_series(1, 2000) g`);
   await atSource(`CREATE FUNCTION price() RETURNS int LANGUAGE sql AS 'SELECT 1111111'; CREATE FUNCTION named() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TYPE mood AS ENUM ('calm');
     CREATE TABLE t (id int, m mood); ALTER TABLE t ADD COLUMN n mood DEFAULT 'calm'; CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION named(); CREATE ROLE staff; GRANT SELECT ON t TO staff; CREATE ROLE reader;
     CREATE FUNCTION weigh(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE OPERATOR @#@ (RIGHTARG = int, FUNCTION = weigh)`, 'definitions');
@@ -83,6 +84,17 @@ describe('a sound copy', () => {
     await atSource('VACUUM (FREEZE, ANALYZE)', 'definitions');
     await onCopy('VACUUM (FREEZE)', 'definitions');
     expect((await compare('definitions')).differences).toEqual([]);
+  });
+});
+
+describe('a value that is another, in a table that nobody touched', () => {
+  it('is open once the source has rewritten the table: what it reloads was not there by the manifest', async () => {
+    await onCopy('UPDATE prices SET amount = 0 WHERE id = 77');
+    expect((await compare()).differences).toEqual([expect.objectContaining({ table: 'public.prices' })]);
+    await atSource('ALTER TABLE prices ALTER COLUMN amount TYPE bigint');
+    const result = await compare();
+    expect(result.differences).toEqual([]);
+    expect(rowsLeft(result)).toEqual([expect.stringMatching(/^open: 2000 of 2000 rows of public\.prices: the source has written all rows of the table anew since the instant of the copy$/)]);
   });
 });
 

@@ -129,6 +129,12 @@ describe('of the newest transactions', () => {
     const past = await sharedPast(server(120, { 111: { isCommitted: true, seconds: '50' }, 112: { seconds: '51' }, 113: { seconds: '99' } }), server(200, source), SEEN);
     expect(await past.forgotten()).toEqual([112]);
   });
+
+  it('of the manifest are those of which a row may be damaged, and not reloaded', async () => {
+    const past = await sharedPast(server(120, {}), server(200, {}), SEEN);
+    expect([[110, 119], [109, 119], [2], []].map((xids) => past.areSinceManifest(new Set(xids)))).toEqual([true, false, false, true]);
+    expect((await sharedPast(server(120, {}), server(200, {}), undefined)).areSinceManifest(new Set([119]))).toBe(false);
+  });
 });
 
 describe('definitions', () => {
@@ -169,6 +175,7 @@ describe('rows that were not compared', () => {
     ['those of a table that was reloaded since, of which the copy has fewer than the manifest', [compared, table('staging', { unknown: 4, lacking: 1, expected: 5 }, 'reloaded since')], ['open: 4 of 4 rows of staging, where the manifest has 1 more: the source has written all rows of the table anew since the instant of the copy '], ['staging']],
     ['those of a table that was reloaded since, of which the copy has none', [compared, table('emptied', { lacking: 5, expected: 5 }, 'reloaded since')], ['open: 0 of 0 rows of emptied, where the manifest has 5 more: the source has written all rows of the table anew since the instant of the copy '], ['emptied']],
     ['those of a table that was reloaded since, where the manifest had more of them than were compared, in ranges of which the copy has others', [compared, table('staging', { unknown: 8, lacking: 3, expected: 8 }, 'reloaded since')], ['open: 8 of 8 rows of staging, where the manifest has 3 more: the source has written all rows of the table anew since the instant of the copy '], ['staging']],
+    ['those of a table that was reloaded since, of which some were there by the manifest', [compared, table('prices', { unknown: 10, expected: 10 }, 'reloaded since', 'rewritten since')], ['open: 10 of 10 rows of prices: the source has written all rows of the table anew since the instant of the copy '], ['prices']],
     ['those that the source has, and that the copy may have lost', [compared, table('orders', { bySource: 5, untold: 2 }), table('journal', { untold: 3 })], ['open: 2 rows of orders that the source has, and the copy has not: nobody can tell whether the copy must have them: they are of transactions that were begun after the manifest or under way then', 'open: 3 rows of journal that the source has, and the copy has not: nobody can tell whether the copy must have them: they are of transactions that were begun after the manifest or under way then'], ['journal']],
     ['those of tables that were reloaded since, where these are most of the data', [compared, table('orders', { unknown: 6 }, 'reloaded since'), table('lines', { unknown: 6 }, 'reloaded since')], ['open: 6 of 6 rows of orders: the source has written all rows of the table anew since the instant of the copy ', 'open: 6 of 6 rows of lines: the source has written all rows of the table anew since the instant of the copy '], ['orders', 'lines']],
     ['all, where none but what was refreshed has rows', [table('totals', { unknown: 20 }, 'refreshed since')], ['by design: 20 of 20 rows of totals: the source has refreshed this materialized view since the instant of the copy', 'open: contents of tables: not one of the 20 rows could be compared'], ['totals']],

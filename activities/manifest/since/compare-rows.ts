@@ -20,8 +20,8 @@ export interface Pair { copy: Client; source: Client | undefined }
 /** One table, as the manifest, the copy and the source have it. */
 export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest }
 
-/** Why rows could be held against neither the manifest nor the source. */
-export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | Replaced;
+/** Why rows could be held against neither the manifest nor the source; `rewritten since`: reloaded, though some of them were there by the manifest. */
+export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | Replaced;
 
 /**
  * `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. `lacking`: how
@@ -77,16 +77,20 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
     leave(rows, tables.isGivenUp ? 'locked at the source' : 'no source');
     return lackingOf(result, expected);
   }
+  const { source: living } = pair;
+  const whyLeft = async (): Promise<Obstacle> => {
+    const how = await howReplaced(living, tables, past);
+    return how === 'reloaded since' && !await areSinceManifest(pair.copy, copy, range, past) ? 'rewritten since' : how;
+  };
   if (!hasSameFile) {
-    if (source && await isOfNoTime(pair.copy, pair.source, copy, past)) result.differences.push(differing(manifest, range, expected, rows));
-    else leave(rows, await howReplaced(pair.source, tables, past));
+    if (source && await isOfNoTime(pair.copy, living, copy, past)) result.differences.push(differing(manifest, range, expected, rows));
+    else leave(rows, await whyLeft());
     return lackingOf(result, expected);
   }
   let compared = 0;
-  const { source: living } = pair;
   const [size, theirSize] = [await measureTable(pair.copy, copy), await ofSource(measureTable(living, source)).catch(whereForbidden)];
   if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
-  const leaveUnread = async (count: number, answer: 'moved' | 'forbidden') => leave(count, answer === 'moved' ? await howReplaced(living, tables, past) : 'source not readable');
+  const leaveUnread = async (count: number, answer: 'moved' | 'forbidden') => leave(count, answer === 'moved' ? await whyLeft() : 'source not readable');
   const match = async (part: PageRange, ours: readonly Tuple[], theirs: readonly Tuple[]) => {
     const { same, altered, maybeAltered, missing, untold, changedSince } = await matchTuples(ours, theirs, (xids) => past.judge(xids));
     compared += ours.length + missing;
@@ -136,6 +140,13 @@ function splitRange({ fromPage, toPage }: PageRange, copy: TableSize, source: Ta
 /** Of which a page holds more: neither server is to read more at once than was meant. */
 function denser(one: TableSize, other: TableSize): TableSize {
   return other.pages > 0 && other.bytes * one.pages > one.bytes * other.pages ? other : one;
+}
+
+/** Whether all rows of the copy in one range came after the manifest; what was there by then, and is not as it was, may be damaged. */
+async function areSinceManifest(client: Client, copy: Table, range: PageRange, past: SharedPast): Promise<boolean> {
+  const makers = await readMakers(client, copy, range);
+  if (makers === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
+  return past.areSinceManifest(makers);
 }
 
 /** Where rows were left: how many more there were. */

@@ -20,6 +20,7 @@ const WHY: Readonly<Record<Obstacle, string>> = {
   'another file': 'the source has rewritten or altered the table since (VACUUM FULL, CLUSTER, TRUNCATE, pg_repack, REFRESH, ALTER TABLE), so that its rows stand elsewhere, or are others; drill again with a manifest and a recovery point from after that',
   'refreshed since': 'the source has refreshed this materialized view since the instant of the copy, so that its rows are others: it can be made again by REFRESH from what it is derived from, and that was compared as far as this evidence says',
   'reloaded since': 'the source has written all rows of the table anew since the instant of the copy (TRUNCATE and a load, ALTER TABLE that rewrites, pg_repack), so that nothing is left to hold these against',
+  'rewritten since': 'the source has written all rows of the table anew since the instant of the copy (ALTER TABLE that rewrites, pg_repack, TRUNCATE and a load), so that nothing is left to hold these against; and not all of them came after the manifest, as far as that tells, so that the table is not loaded anew all the time, and these may be damaged; drill again with a manifest and a recovery point from after that',
   'dropped since': 'the table was made after the manifest, and the source has dropped it since, so that nothing is left to hold them against',
   'copy not readable': COPY_NOT_READABLE,
   'source not readable': 'connection.user may not read the table at the source; grant it that',
@@ -35,7 +36,7 @@ const CHANGED_SINCE = 'the source has changed or deleted each of them since the 
  * Rows of which nothing is known, table by table. What could have been compared at another time, or with other rights, is open. A
  * table whose every row was changed since, as one that holds the last heartbeat, is so in every drill: that is by design, unless
  * nothing of the whole database was compared; and so is one that was refreshed, reloaded or dropped. Of what was reloaded not a row
- * may be as it was, nor fewer there than the manifest has, nor more, in the manifest or in the copy, than was compared in the whole
+ * may be as it was, nor of before the manifest, nor fewer there than the manifest has, nor more, in the manifest or in the copy, than was compared in the whole
  * database: else it is rather an application's data, changed once or lost, than what is staged each day.
  */
 export function rowsNotVerified(database: string, tables: readonly TableRows[]): NotVerified[] {
@@ -50,7 +51,7 @@ export function rowsNotVerified(database: string, tables: readonly TableRows[]):
     const { name, obstacles } = table;
     const rows = rowsOf(table);
     const untold: NotVerified[] = table.untold === 0 ? [] : [{ database, what: `${table.untold} rows of ${name} that the source has, and the copy has not`, why: UNTOLD, byDesign: false }];
-    const left = [...obstacles].map((obstacle): NotVerified => {
+    const left = [...obstacles].filter((obstacle) => obstacle !== 'reloaded since' || !obstacles.has('rewritten since')).map((obstacle): NotVerified => {
       const because = openBecause(table, obstacle);
       return { database, what: whatIsLeft(table), why: because === undefined ? WHY[obstacle] : `${WHY[obstacle]}; ${because}`, byDesign: BY_DESIGN.has(obstacle) && because === undefined };
     });

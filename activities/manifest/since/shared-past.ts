@@ -25,6 +25,8 @@ export interface SharedPast {
   committed(xids: ReadonlySet<number>): Promise<Set<number>>;
   /** Whether the source made each of these after the copy's instant: none of them is, or may be, one of those that they have in common. */
   areLater(xids: ReadonlySet<number>): Promise<boolean>;
+  /** Whether each of these, of the copy, was begun after the manifest; false also where that does not say. */
+  areSinceManifest(xids: ReadonlySet<number>): boolean;
   /** Those that the copy itself says were committed when, as the source says, and does not count as committed. */
   forgotten(): Promise<number[]>;
 }
@@ -95,6 +97,7 @@ export async function sharedPast(copy: Client, source: Client, seen: DatabaseMan
       const { shared, untold, ambiguous } = await judge(xids);
       return shared.size + untold.size + ambiguous.size === 0;
     },
+    areSinceManifest: (xids) => isSeen && [...xids].every((xid) => xid >= FIRST_NORMAL_XID && wholeOf(xid) >= begunBelow),
     async forgotten() {
       if (!bothKeepTimes) return [];
       const both = sameTransactions(await ofYoungest()).map((xid) => ({ xid, whole: wholeOf(xid) }));
