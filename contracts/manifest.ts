@@ -8,6 +8,8 @@ import { z } from 'zod';
 const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/, 'a log position looks like 0/3000148');
 /** An exact sum of 64-bit hashes, as a decimal number: it does not fit a JavaScript number. */
 const fingerprint = z.string().regex(/^-?\d+$/);
+/** 64 bits of it, as a decimal number: it does not fit a JavaScript number. */
+const transactionNumber = z.string().regex(/^\d+$/);
 
 /** Something that was not, or could not be, compared. The run never claims more than it did. */
 export const notVerifiedSchema = z.object({
@@ -70,6 +72,11 @@ export const databaseManifestSchema = z.object({
   /** By which it is known under another name. Older manifests do not say. */
   oid: z.number().int().positive().optional(),
   lsn,
+  /**
+   * Of the transactions of the cluster, by their 64-bit numbers: at this position all of a lower number than `finishedBelow` were over,
+   * and none of a number from `begunBelow` on had been committed. Older manifests do not say.
+   */
+  transactions: z.object({ finishedBelow: transactionNumber, begunBelow: transactionNumber }).optional(),
   takenAt: z.iso.datetime(),
   tables: z.array(tableManifestSchema),
   sequences: z.array(sequenceManifestSchema),

@@ -132,6 +132,7 @@ async function attemptDatabase(
     const takenAt = new Date().toISOString();
     const ofCatalog = <T>(work: () => Promise<T>): Promise<T> => readingCatalog(reader, { database, way, signal }, work);
     const asItIs = <T>(work: () => Promise<T>): Promise<T> => readingCatalogAsItIs({ database, signal }, work);
+    const transactions = await transactionsOf(reader);
     const list = await ofCatalog(() => listTables(reader, options.serverVersionNum));
     way.reads(list.tables);
     const refuse = async (table: Table): Promise<void> => {
@@ -184,7 +185,7 @@ async function attemptDatabase(
     options.onProgress({ phase: 'catalog', ...progress });
     const catalog = await ofCatalog(() => readDatabaseCatalog(reader, catalogOptions));
     return {
-      manifest: { database, oid: await ofCatalog(() => oidOf(reader)), lsn: position.lsn, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, mayRead: secrets.readable },
+      manifest: { database, oid: await ofCatalog(() => oidOf(reader)), lsn: position.lsn, transactions, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, mayRead: secrets.readable },
       globals,
       notVerified: [...notVerified(database, list, sequences), ...leftOut(database, list.tables, abandoned), ...secrets.hidden.filter((entry) => options.withGlobals || entry.database !== null)],
     };
@@ -204,6 +205,13 @@ async function attemptDatabase(
     if (locks) cost.longestLockMs = Math.max(cost.longestLockMs, locks.longestMs);
     await sessions.close(...clients);
   }
+}
+
+/** What the snapshot, with which the position agrees, says of transactions. */
+async function transactionsOf(client: Client): Promise<NonNullable<DatabaseManifest['transactions']>> {
+  const { rows: [row] } = await client.query<{ finished: string; begun: string }>('SELECT pg_snapshot_xmin(s)::text AS finished, pg_snapshot_xmax(s)::text AS begun FROM pg_current_snapshot() AS s');
+  if (row === undefined) throw new Error('the server did not say what its snapshot sees');
+  return { finishedBelow: row.finished, begunBelow: row.begun };
 }
 
 async function oidOf(client: Client): Promise<number> {

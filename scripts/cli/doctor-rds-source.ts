@@ -14,7 +14,7 @@ export async function examineRdsSource(settings: DatabaseSettings, findings: Fin
     await examineDatabases(client, findings);
     const { keepsTimes } = await numberingOf(client);
     if (keepsTimes) findings.ok('track_commit_timestamp', 'is on: lost transactions can be counted');
-    else findings.warning('track_commit_timestamp', 'is off: lost transactions cannot be counted, and RPA has an upper bound only', 'set track_commit_timestamp = 1 in the parameter group of the source, and reboot it');
+    else findings.warning('track_commit_timestamp', 'is off: lost transactions cannot be counted, RPA has an upper bound only, and of rows that the source has written since its manifest and a copy lacks nobody knows whether they were lost (notProven)', 'set track_commit_timestamp = 1 in the parameter group of the source, and reboot it');
   });
 }
 

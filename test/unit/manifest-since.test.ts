@@ -4,30 +4,40 @@ import { sqlState } from '../../activities/manifest/errors.ts';
 import type { Obstacle } from '../../activities/manifest/since/compare-rows.ts';
 import { matchTuples } from '../../activities/manifest/since/match-tuples.ts';
 import { rowsNotVerified, uncomparedTables, type TableRows } from '../../activities/manifest/since/not-compared.ts';
-import { sharedPast } from '../../activities/manifest/since/shared-past.ts';
+import { type Judged, sharedPast } from '../../activities/manifest/since/shared-past.ts';
 import { compareThreeWay } from '../../activities/manifest/since/three-way.ts';
 import type { CatalogObject } from '../../contracts/manifest.ts';
 
 describe('versions of rows', () => {
   const tuple = (place: string, xmin: number, hash: number) => ({ place, xmin, hash: BigInt(hash) });
-  const committed = (...known: number[]) => (xids: ReadonlySet<number>) => Promise.resolve(new Set([...xids].filter((xid) => known.includes(xid))));
+  const judging = (of: Partial<Record<keyof Judged, number[]>> = {}) => (xids: ReadonlySet<number>): Promise<Judged> => {
+    const among = (known: number[] = []) => new Set([...xids].filter((xid) => known.includes(xid)));
+    return Promise.resolve({ shared: among(of.shared), untold: among(of.untold), ambiguous: among(of.ambiguous) });
+  };
+  const none = { same: 0, altered: 0, maybeAltered: 0, missing: 0, untold: 0, changedSince: 0 };
 
   it('that both have, and that are the same, are exact', async () => {
-    expect(await matchTuples([tuple('(0,1)', 7, 1), tuple('(0,2)', 7, 2)], [tuple('(0,2)', 7, 2), tuple('(0,1)', 7, 1)], committed())).toEqual({ same: 2, altered: 0, missing: 0, changedSince: 0 });
+    expect(await matchTuples([tuple('(0,1)', 7, 1), tuple('(0,2)', 7, 2)], [tuple('(0,2)', 7, 2), tuple('(0,1)', 7, 1)], judging())).toEqual({ ...none, same: 2 });
   });
 
   it('with another content are damage: no version is ever changed', async () => {
-    expect(await matchTuples([tuple('(0,1)', 7, 1)], [tuple('(0,1)', 7, 2)], committed())).toMatchObject({ same: 0, altered: 1 });
+    const match = (of: Partial<Record<keyof Judged, number[]>>) => matchTuples([tuple('(0,1)', 7, 1)], [tuple('(0,1)', 7, 2)], judging(of));
+    expect(await match({ shared: [7] })).toEqual({ ...none, altered: 1 });
+    expect(await match({ ambiguous: [7] })).toEqual({ ...none, altered: 1 });
+    expect(await match({ untold: [7] })).toEqual({ ...none, maybeAltered: 1 });
   });
 
-  it('of another transaction at the same place are others', async () => {
-    expect(await matchTuples([tuple('(0,1)', 7, 1)], [tuple('(0,1)', 8, 1)], committed())).toEqual({ same: 0, altered: 0, missing: 0, changedSince: 1 });
+  it('of another transaction of the same number, or at the same place, are others', async () => {
+    expect(await matchTuples([tuple('(0,1)', 7, 1)], [tuple('(0,1)', 7, 2)], judging())).toEqual({ ...none, changedSince: 1 });
+    expect(await matchTuples([tuple('(0,1)', 7, 1)], [tuple('(0,1)', 8, 1)], judging())).toEqual({ ...none, changedSince: 1 });
   });
 
-  it('that the copy lacks are missing where their transaction is committed in it, and of later otherwise', async () => {
+  it('that the copy lacks are missing where their transaction is committed in it, of later where it is not, and else nobody can tell', async () => {
     const source = [tuple('(0,1)', 7, 1), tuple('(0,2)', 8, 1), tuple('(0,3)', 7, 1)];
-    expect(await matchTuples([], source, committed(7))).toMatchObject({ missing: 2, changedSince: 0 });
-    expect(await matchTuples([], source, committed())).toMatchObject({ missing: 0 });
+    expect(await matchTuples([], source, judging({ shared: [7] }))).toEqual({ ...none, missing: 2 });
+    expect(await matchTuples([], source, judging({ shared: [8], untold: [7] }))).toEqual({ ...none, missing: 1, untold: 2 });
+    expect(await matchTuples([], source, judging({ ambiguous: [7, 8] }))).toEqual(none);
+    expect(await matchTuples([], source, judging())).toEqual(none);
   });
 });
 
@@ -37,7 +47,7 @@ describe('transactions that a copy has in common with its source', () => {
   const server = (next: bigint): Client => ({
     query: (sql: string, values: string[][] = []) => Promise.resolve({ rows: sql.includes('pg_xact_status') ? (values[0] ?? []).map((xid) => ({ xid, status: null })) : [{ next: String(next), kept: false }] }),
   }) as unknown as Client;
-  const committed = async (copy: bigint, source: bigint, ...xids: number[]) => [...await (await sharedPast(server(copy), server(source))).committed(new Set(xids))];
+  const committed = async (copy: bigint, source: bigint, ...xids: number[]) => [...await (await sharedPast(server(copy), server(source), undefined)).committed(new Set(xids))];
 
   it('are those that stand for nothing that the source did later, a round of 2^32 after what the copy has of that number', async () => {
     expect(await committed(ROUND + 5_000n, ROUND + 7_000n, 6_000, 6_999)).toEqual([]);
@@ -48,17 +58,82 @@ describe('transactions that a copy has in common with its source', () => {
 
   it('are no finding about the copy where the source cannot tell them', async () => {
     const broken = { query: () => Promise.reject(Object.assign(new Error('invalid page'), { code: 'XX001' })) } as unknown as Client;
-    const past = await sharedPast(server(50_000n), broken);
+    const past = await sharedPast(server(50_000n), broken, undefined);
     const error: unknown = await past.committed(new Set([700])).catch((thrown: unknown) => thrown);
     expect([String(error), sqlState(error)]).toEqual(['Error: the source could not read it (XX001): invalid page', '']);
   });
 
   it('may be those of a round before: what the source made since and what may be older is not surely later', async () => {
-    const areLater = async (copy: bigint, source: bigint, ...xids: number[]) => (await sharedPast(server(copy), server(source))).areLater(new Set(xids));
+    const areLater = async (copy: bigint, source: bigint, ...xids: number[]) => (await sharedPast(server(copy), server(source), undefined)).areLater(new Set(xids));
     expect(await areLater(ROUND + 5_000n, ROUND + 7_000n, 6_000)).toBe(false);
     expect(await areLater(ROUND + 5_000n, ROUND + 7_000n, 3_000_000_000)).toBe(false);
     expect(await areLater(50_000n, 60_000n, 55_000)).toBe(true);
     expect(await areLater(50_000n, 60_000n, 55_000, 700)).toBe(false);
+  });
+});
+
+describe('of the newest transactions', () => {
+  type Known = Record<number, { isCommitted?: boolean; seconds?: string; origin?: string }>;
+  /** Keeps times of commits where it has any. */
+  const server = (next: number, known: Known): Client => ({
+    query: (sql: string, [asked = []]: string[][] = []) => Promise.resolve({
+      rows: sql.includes('pg_xact_status') ? asked.map((xid) => ({ xid, status: known[Number(xid)]?.isCommitted ? 'committed' : 'aborted' }))
+        : sql.includes('pg_xact_commit_timestamp') ? asked.flatMap((xid) => { const { seconds, origin = '0' } = known[Number(xid)] ?? {}; return seconds === undefined ? [] : [{ xid, seconds, origin }]; })
+          : [{ next: String(next), kept: Object.values(known).some(({ seconds }) => seconds !== undefined) }],
+    }),
+  }) as unknown as Client;
+  const SEEN = { finishedBelow: '100', begunBelow: '110' };
+  const judge = async (copy: Known, source: Known, xid: number, seen: typeof SEEN | undefined = SEEN) => {
+    const { shared, untold } = await (await sharedPast(server(120, copy), server(200, source), seen)).judge(new Set([xid]));
+    return shared.has(xid) ? 'shared' : untold.has(xid) ? 'untold' : 'later';
+  };
+  const committed = { isCommitted: true };
+
+  it('without times of commits, those are shared that had been begun by the manifest, and those of after the copy are later', async () => {
+    expect(await judge({ 99: committed }, {}, 99)).toBe('shared');
+    expect(await judge({ 105: committed }, {}, 105)).toBe('shared');
+    expect(await judge({ 112: committed }, {}, 112)).toBe('untold');
+    expect(await judge({}, {}, 112)).toBe('untold');
+    expect(await judge({}, {}, 120)).toBe('later');
+  });
+
+  it('those that were over by the manifest are shared also where the copy has forgotten them, and those under way by then may be', async () => {
+    expect(await judge({}, {}, 99)).toBe('shared');
+    expect(await judge({}, {}, 100)).toBe('untold');
+  });
+
+  it('nothing is known of any where the manifest does not say, or says what the copy has not come to', async () => {
+    expect(await judge({ 99: committed }, {}, 99, { finishedBelow: '100', begunBelow: '121' })).toBe('untold');
+    const past = await sharedPast(server(120, { 99: committed }), server(200, {}), undefined);
+    expect((await past.judge(new Set([99]))).untold).toEqual(new Set([99]));
+  });
+
+  it('times of commits tell: the same are shared, whatever the copy counts as committed, and others are of two transactions', async () => {
+    expect(await judge({ 115: { isCommitted: true, seconds: '50.25' } }, { 115: { seconds: '50.25' } }, 115)).toBe('shared');
+    expect(await judge({ 115: { seconds: '50.25' } }, { 115: { seconds: '50.25' } }, 115)).toBe('shared');
+    expect(await judge({ 115: { isCommitted: true, seconds: '70' } }, { 115: { seconds: '60' } }, 115)).toBe('later');
+    expect(await judge({ 115: { isCommitted: true, seconds: '70' } }, {}, 115)).toBe('untold');
+  });
+
+  it('what the copy does not have is later where the source committed it after all that both have, by the same clock', async () => {
+    const last: Known = { 111: { isCommitted: true, seconds: '50' } };
+    expect(await judge(last, { ...last, 113: { seconds: '60' } }, 113)).toBe('later');
+    expect(await judge(last, { ...last, 113: { seconds: '49.9' } }, 113)).toBe('later');
+    expect(await judge(last, { ...last, 113: { seconds: '40' } }, 113)).toBe('untold');
+    expect(await judge(last, { ...last, 113: { seconds: '60', origin: '1' } }, 113)).toBe('untold');
+    expect(await judge({ ...last, 113: committed }, { ...last, 113: { seconds: '60' } }, 113)).toBe('untold');
+  });
+
+  it('those are forgotten that the copy has the time of, and does not count as committed', async () => {
+    const source: Known = { 111: { seconds: '50' }, 112: { seconds: '51' }, 113: { seconds: '52' } };
+    const past = await sharedPast(server(120, { 111: { isCommitted: true, seconds: '50' }, 112: { seconds: '51' }, 113: { seconds: '99' } }), server(200, source), SEEN);
+    expect(await past.forgotten()).toEqual([112]);
+  });
+
+  it('of the manifest are those of which a row may be damaged, and not reloaded', async () => {
+    const past = await sharedPast(server(120, {}), server(200, {}), SEEN);
+    expect([[110, 119], [109, 119], [2], []].map((xids) => past.areSinceManifest(new Set(xids)))).toEqual([true, false, false, true]);
+    expect((await sharedPast(server(120, {}), server(200, {}), undefined)).areSinceManifest(new Set([119]))).toBe(false);
   });
 });
 
@@ -82,7 +157,7 @@ describe('definitions', () => {
 });
 
 describe('rows that were not compared', () => {
-  const table = (name: string, { expected = 0, lacking = 0, ...coverage }: Partial<TableRows['coverage'] & Pick<TableRows, 'expected' | 'lacking'>>, ...obstacles: Obstacle[]): TableRows => ({ name, expected, lacking, coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0, ...coverage }, differences: [], obstacles: new Set(obstacles) });
+  const table = (name: string, { expected = 0, lacking = 0, untold = 0, ...coverage }: Partial<TableRows['coverage'] & Pick<TableRows, 'expected' | 'lacking' | 'untold'>>, ...obstacles: Obstacle[]): TableRows => ({ name, expected, lacking, untold, coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0, ...coverage }, differences: [], obstacles: new Set(obstacles) });
   const said = (...tables: TableRows[]) => rowsNotVerified('shop', tables).map(({ what, why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(/[,;(]/)[0]}`);
   const compared = table('compared', { byManifest: 5, bySource: 5, changedSince: 5 });
 
@@ -100,6 +175,8 @@ describe('rows that were not compared', () => {
     ['those of a table that was reloaded since, of which the copy has fewer than the manifest', [compared, table('staging', { unknown: 4, lacking: 1, expected: 5 }, 'reloaded since')], ['open: 4 of 4 rows of staging, where the manifest has 1 more: the source has written all rows of the table anew since the instant of the copy '], ['staging']],
     ['those of a table that was reloaded since, of which the copy has none', [compared, table('emptied', { lacking: 5, expected: 5 }, 'reloaded since')], ['open: 0 of 0 rows of emptied, where the manifest has 5 more: the source has written all rows of the table anew since the instant of the copy '], ['emptied']],
     ['those of a table that was reloaded since, where the manifest had more of them than were compared, in ranges of which the copy has others', [compared, table('staging', { unknown: 8, lacking: 3, expected: 8 }, 'reloaded since')], ['open: 8 of 8 rows of staging, where the manifest has 3 more: the source has written all rows of the table anew since the instant of the copy '], ['staging']],
+    ['those of a table that was reloaded since, of which some were there by the manifest', [compared, table('prices', { unknown: 10, expected: 10 }, 'reloaded since', 'rewritten since')], ['open: 10 of 10 rows of prices: the source has written all rows of the table anew since the instant of the copy '], ['prices']],
+    ['those that the source has, and that the copy may have lost', [compared, table('orders', { bySource: 5, untold: 2 }), table('journal', { untold: 3 })], ['open: 2 rows of orders that the source has, and the copy has not: nobody can tell whether the copy must have them: they are of transactions that were begun after the manifest or under way then', 'open: 3 rows of journal that the source has, and the copy has not: nobody can tell whether the copy must have them: they are of transactions that were begun after the manifest or under way then'], ['journal']],
     ['those of tables that were reloaded since, where these are most of the data', [compared, table('orders', { unknown: 6 }, 'reloaded since'), table('lines', { unknown: 6 }, 'reloaded since')], ['open: 6 of 6 rows of orders: the source has written all rows of the table anew since the instant of the copy ', 'open: 6 of 6 rows of lines: the source has written all rows of the table anew since the instant of the copy '], ['orders', 'lines']],
     ['all, where none but what was refreshed has rows', [table('totals', { unknown: 20 }, 'refreshed since')], ['by design: 20 of 20 rows of totals: the source has refreshed this materialized view since the instant of the copy', 'open: contents of tables: not one of the 20 rows could be compared'], ['totals']],
     ['all, where none but what was refreshed had rows, and the copy has lost them', [table('totals', { lacking: 20, expected: 20 }, 'refreshed since')], ['by design: 0 of 0 rows of totals, where the manifest has 20 more: the source has refreshed this materialized view since the instant of the copy', 'open: contents of tables: not one of the 20 rows could be compared'], ['totals']],

@@ -127,8 +127,7 @@ function detailsOf(state: RunState): string {
     lines.push(`- ${step.outcome === 'done' ? '✓' : step.outcome === 'running' ? '▶' : '✗'} ${inline(step.name)}${step.summary ? `: ${inline(step.summary)}` : ''}`);
     lines.push(...(state.underWay.get(step)?.lines() ?? []));
   }
-  return lines.join('
-');
+  return lines.join('\n');
 }
 
 /** Shows how far an activity is, at its step as long as it is under way. What others sent in its name is shown as well, and does nothing else. */

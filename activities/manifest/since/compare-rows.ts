@@ -20,14 +20,15 @@ export interface Pair { copy: Client; source: Client | undefined }
 /** One table, as the manifest, the copy and the source have it. */
 export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest }
 
-/** Why rows could be held against neither the manifest nor the source. */
-export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | Replaced;
+/** Why rows could be held against neither the manifest nor the source; `rewritten since`: reloaded, though some of them were there by the manifest. */
+export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | Replaced;
 
 /**
  * `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. `lacking`: how
- * many more the manifest has in the same ranges; what a copy has lost is not among what it has.
+ * many more the manifest has in the same ranges; what a copy has lost is not among what it has. Nor is what is `untold`: what the source
+ * has, and nobody can tell whether the copy must have it.
  */
-export interface RowsResult { coverage: Coverage; lacking: number; differences: Difference[]; obstacles: Set<Obstacle> }
+export interface RowsResult { coverage: Coverage; lacking: number; untold: number; differences: Difference[]; obstacles: Set<Obstacle> }
 
 /** What a query reads of two servers at once and holds in memory, at most about so much of a table. */
 const HELD_BYTES = 8 * 2 ** 20;
@@ -76,22 +77,28 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
     leave(rows, tables.isGivenUp ? 'locked at the source' : 'no source');
     return lackingOf(result, expected);
   }
+  const { source: living } = pair;
+  const whyLeft = async (): Promise<Obstacle> => {
+    const how = await howReplaced(living, tables, past);
+    return how === 'reloaded since' && !await areSinceManifest(pair.copy, copy, range, past) ? 'rewritten since' : how;
+  };
   if (!hasSameFile) {
-    if (source && await isOfNoTime(pair.copy, pair.source, copy, past)) result.differences.push(differing(manifest, range, expected, rows));
-    else leave(rows, await howReplaced(pair.source, tables, past));
+    if (source && await isOfNoTime(pair.copy, living, copy, past)) result.differences.push(differing(manifest, range, expected, rows));
+    else leave(rows, await whyLeft());
     return lackingOf(result, expected);
   }
   let compared = 0;
-  const { source: living } = pair;
   const [size, theirSize] = [await measureTable(pair.copy, copy), await ofSource(measureTable(living, source)).catch(whereForbidden)];
   if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
-  const leaveUnread = async (count: number, answer: 'moved' | 'forbidden') => leave(count, answer === 'moved' ? await howReplaced(living, tables, past) : 'source not readable');
+  const leaveUnread = async (count: number, answer: 'moved' | 'forbidden') => leave(count, answer === 'moved' ? await whyLeft() : 'source not readable');
   const match = async (part: PageRange, ours: readonly Tuple[], theirs: readonly Tuple[]) => {
-    const { same, altered, missing, changedSince } = await matchTuples(ours, theirs, (xids) => past.committed(xids));
+    const { same, altered, maybeAltered, missing, untold, changedSince } = await matchTuples(ours, theirs, (xids) => past.judge(xids));
     compared += ours.length + missing;
     result.coverage.bySource += same;
     result.coverage.changedSince += changedSince;
-    if (altered + missing > 0) result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
+    result.untold += untold;
+    // By itself, a copy writes nothing into a user's table, whatever the number.
+    if (altered + maybeAltered + missing > 0) result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
   };
   if (typeof theirSize === 'string') {
     await leaveUnread(rows, theirSize);
@@ -135,6 +142,13 @@ function denser(one: TableSize, other: TableSize): TableSize {
   return other.pages > 0 && other.bytes * one.pages > one.bytes * other.pages ? other : one;
 }
 
+/** Whether all rows of the copy in one range came after the manifest; what was there by then, and is not as it was, may be damaged. */
+async function areSinceManifest(client: Client, copy: Table, range: PageRange, past: SharedPast): Promise<boolean> {
+  const makers = await readMakers(client, copy, range);
+  if (makers === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
+  return past.areSinceManifest(makers);
+}
+
 /** Where rows were left: how many more there were. */
 function lackingOf(result: RowsResult, expected: number): RowsResult {
   return result.obstacles.size === 0 ? result : { ...result, lacking: Math.max(0, expected - result.coverage.unknown) };
@@ -158,7 +172,7 @@ function whereForbidden(error: unknown): 'forbidden' {
 }
 
 export function nothingYet(): RowsResult {
-  return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, lacking: 0, differences: [], obstacles: new Set() };
+  return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, lacking: 0, untold: 0, differences: [], obstacles: new Set() };
 }
 
 function notKnown(unknown: number, obstacle: Obstacle): RowsResult {
@@ -169,6 +183,7 @@ function notKnown(unknown: number, obstacle: Obstacle): RowsResult {
 export function join(into: RowsResult, other: RowsResult): void {
   for (const name of Object.keys(into.coverage) as (keyof Coverage)[]) into.coverage[name] += other.coverage[name];
   into.lacking += other.lacking;
+  into.untold += other.untold;
   for (const difference of other.differences) into.differences.push(difference);
   for (const obstacle of other.obstacles) into.obstacles.add(obstacle);
 }

@@ -13,7 +13,7 @@ import { lacksCatalogRows, type Lacks } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
 import { LockedTables, type Before } from './locked-tables.ts';
-import { COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
+import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
 import { databaseNumber } from './same-database.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
 
@@ -66,9 +66,10 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const serverVersionNum = manifest.serverVersionNum;
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
 
-    const asked = living && replaced === null ? { client: living, past: await sharedPast(copy, living) } : undefined;
+    const asked = living && replaced === null ? { client: living, past: await sharedPast(copy, living, expected.transactions) } : undefined;
     const past = source && asked?.past;
     const namesake = expected.oid === undefined || expected.oid === number ? undefined : await namesakeOf(expected, expected.oid, copy, asked, silence ?? '');
+    const forgotten = await asked?.past.forgotten() ?? [];
     let lacking: Promise<Lacks> | undefined;
     // Asked for where something is not as it should be only, and once.
     const lacksRows = past && source && (() => (lacking ??= lacksCatalogRows(copy, source, past)));
@@ -88,7 +89,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
 
     const lacks = tables.missing.length > 0 ? await lacksRows?.() : undefined;
     const missing = lacks === 'yes' ? tables.missing : [];
-    const differences = [...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
+    const differences = [...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
@@ -100,7 +101,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
         ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
         ...rowsNotVerified(database, byTable),
         ...tables.unknown.map((name) => `contents of ${name}`).map(open(`it is not in the copy, ${because}`)),
-        ...(lacks === 'untold' ? tables.missing : []).flatMap((difference) => (difference.kind === 'rows' ? [`contents of ${difference.table}`] : [])).map(open('it is not in the copy, and the source has it; whether it had it by the instant of the copy, its catalog, which was written anew since, does not tell')),
+        ...(lacks === 'untold' ? tables.missing : []).flatMap((difference) => (difference.kind === 'rows' ? [`contents of ${difference.table}`] : [])).map(open(`it is not in the copy, and the source has it; whether it had it by the instant of the copy, ${CATALOG_SILENT}`)),
         ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
       ],
       compared: { tables: options.depth === 'standard' ? tables.both.length : 0, rows: rows.coverage.byManifest + rows.coverage.bySource, bytes: tables.both.reduce((sum, one) => sum + one.manifest.bytes, 0), buckets: tables.both.reduce((sum, one) => sum + one.manifest.buckets.length, 0), catalogObjects: defined.reduce((sum, one) => sum + one.compared, 0), sequences: sequences.compared },
@@ -140,7 +141,7 @@ async function compareWithout(options: CompareSinceOptions, expected: DatabaseMa
   if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
   const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
   const source = replaced === null ? living : undefined;
-  const past = source && await sharedPast(copy, source);
+  const past = source && await sharedPast(copy, source, expected.transactions);
   const silence = replaced !== null ? `what answers as the source is cluster ${replaced}` : sources ? 'the copy and the source have no database in common that takes connections' : 'the source does not answer';
   const lost = await databaseLost(expected, manifest, copy, source && past && { client: source, past }, silence);
   const result = nothingCompared(options, expected, '');
@@ -154,7 +155,7 @@ async function compareWithout(options: CompareSinceOptions, expected: DatabaseMa
 
 /** Over any databases of the two. */
 async function compareGlobals(copy: Client, source: Client | undefined, { manifest }: CompareSinceOptions, expected: DatabaseManifest): Promise<DefinitionsResult> {
-  const past = source && await sharedPast(copy, source);
+  const past = source && await sharedPast(copy, source, expected.transactions);
   return compareDefinitions({ copy, source, lacksRows: past && source && (() => lacksCatalogRows(copy, source, past)), manifest, expected, of: 'globals' });
 }
 
@@ -164,7 +165,7 @@ function ofOtherCluster(other: string, { systemIdentifier }: Manifest): string {
 
 /** @param noSource why there is none; null where there is one */
 function whyUnknown(noSource: string | null): string {
-  return noSource === null ? 'and from what the source has by now: it was changed more than once, or is damaged, and the catalog there does not tell' : `and ${noSource}, so that nobody knows whether it was changed since`;
+  return noSource === null ? `and from what the source has by now: it was changed more than once, or is damaged, and ${CATALOG_SILENT}` : `and ${noSource}, so that nobody knows whether it was changed since`;
 }
 
 function definitionsNotVerified(database: string, { unread, unknown }: DefinitionsResult, because: string): NotVerified[] {
@@ -225,6 +226,11 @@ async function readAll({ pairs, tables, past, locked, signal, onProgress }: { pa
   }
   await queue.run(pairs);
   return { ...all, tables: byTable };
+}
+
+/** Transactions that a copy has the times of, and does not count as committed: what they wrote, or deleted, is as if it never was. */
+function whatWasForgotten([first, ...more]: readonly number[]): Difference[] {
+  return first === undefined ? [] : [{ kind: 'catalog', object: 'transaction', identity: `${first}${more.length === 0 ? '' : ` and ${more.length} more`}`, change: 'missing' }];
 }
 
 function nameOf(difference: Difference): string {

@@ -1,4 +1,5 @@
 import type { Tuple } from '../read-bucket.ts';
+import type { SharedPast } from './shared-past.ts';
 
 /** What came out for the versions of rows in one range of pages. */
 export interface Matched {
@@ -6,8 +7,12 @@ export interface Matched {
   same: number;
   /** At the same place and made by the same transaction, but with another content. */
   altered: number;
+  /** So, too, where nobody can tell whether it is the same transaction, or another one of that number. */
+  maybeAltered: number;
   /** The source has them, the copy does not, and it must. */
   missing: number;
+  /** The source has them, the copy does not, and nobody can tell whether it must. */
+  untold: number;
   /** Only in the copy: the source has changed or deleted them since, or has them elsewhere. Nothing is said of them. */
   changedSince: number;
 }
@@ -15,21 +20,30 @@ export interface Matched {
 /**
  * Holds the versions of rows of a physical copy against those of its living source. A version of a row is never changed, so
  * what both have must be the same, bit for bit, whatever the source has done since.
- * @param committed which transactions the copy must have what they left of, as `SharedPast` says
+ * @param judge which transactions the copy must have what they left of, as `SharedPast` says
  */
-export async function matchTuples(copy: readonly Tuple[], source: readonly Tuple[], committed: (xids: ReadonlySet<number>) => Promise<ReadonlySet<number>>): Promise<Matched> {
+export async function matchTuples(copy: readonly Tuple[], source: readonly Tuple[], judge: SharedPast['judge']): Promise<Matched> {
   const left = new Map(source.map((tuple) => [tuple.place, tuple]));
-  const matched: Matched = { same: 0, altered: 0, missing: 0, changedSince: 0 };
+  const matched: Matched = { same: 0, altered: 0, maybeAltered: 0, missing: 0, untold: 0, changedSince: 0 };
+  const differing: Tuple[] = [];
   for (const tuple of copy) {
     const other = left.get(tuple.place);
     if (other?.xmin !== tuple.xmin) { matched.changedSince += 1; continue; }
     left.delete(tuple.place);
     if (other.hash === tuple.hash) matched.same += 1;
-    else matched.altered += 1;
+    else differing.push(tuple);
   }
-  if (left.size > 0) {
-    const mustBeThere = await committed(new Set([...left.values()].map(({ xmin }) => xmin)));
-    for (const { xmin } of left.values()) if (mustBeThere.has(xmin)) matched.missing += 1;
+  if (left.size + differing.length === 0) return matched;
+  const { shared, untold, ambiguous } = await judge(new Set([...left.values(), ...differing].map(({ xmin }) => xmin)));
+  for (const { xmin } of left.values()) {
+    if (shared.has(xmin)) matched.missing += 1;
+    else if (untold.has(xmin)) matched.untold += 1;
+  }
+  for (const { xmin } of differing) {
+    // What the copy has itself is of no later round.
+    if (shared.has(xmin) || ambiguous.has(xmin)) matched.altered += 1;
+    else if (untold.has(xmin)) matched.maybeAltered += 1;
+    else matched.changedSince += 1;
   }
   return matched;
 }

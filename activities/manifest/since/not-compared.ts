@@ -7,6 +7,12 @@ export interface TableRows extends RowsResult { name: string; expected: number }
 /** Why something in the copy could not be read, and what to do. */
 export const COPY_NOT_READABLE = 'the user as whom the copy is read may not read it there (the master user, on RDS); grant that user what connection.user may read, at the source';
 
+/** Why it is not known whether what the source has was lost, and what to do. */
+const UNTOLD = 'nobody can tell whether the copy must have them: they are of transactions that were begun after the manifest or under way then, and no times of commits (track_commit_timestamp) that the source and the copy keep say whether these were committed by the instant of the copy; set track_commit_timestamp = on at the source, and drill a recovery point from after that';
+
+/** Why the catalog of the source does not say whether the copy has lost something of it. */
+export const CATALOG_SILENT = 'the catalog there does not tell: it was written anew since, or no times of commits (track_commit_timestamp) tell of what made that which the copy lacks';
+
 const WHY: Readonly<Record<Obstacle, string>> = {
   'no source': 'they are not as the manifest has them, and there is no source of them that could say whether they were changed since',
   'locked at the source': 'somebody had the table locked at the source for longer than manifest.lockTimeout each time that it was asked for; drill again once it is free',
@@ -14,6 +20,7 @@ const WHY: Readonly<Record<Obstacle, string>> = {
   'another file': 'the source has rewritten or altered the table since (VACUUM FULL, CLUSTER, TRUNCATE, pg_repack, REFRESH, ALTER TABLE), so that its rows stand elsewhere, or are others; drill again with a manifest and a recovery point from after that',
   'refreshed since': 'the source has refreshed this materialized view since the instant of the copy, so that its rows are others: it can be made again by REFRESH from what it is derived from, and that was compared as far as this evidence says',
   'reloaded since': 'the source has written all rows of the table anew since the instant of the copy (TRUNCATE and a load, ALTER TABLE that rewrites, pg_repack), so that nothing is left to hold these against',
+  'rewritten since': 'the source has written all rows of the table anew since the instant of the copy (ALTER TABLE that rewrites, pg_repack, TRUNCATE and a load), so that nothing is left to hold these against; and not all of them came after the manifest, as far as that tells, so that the table is not loaded anew all the time, and these may be damaged; drill again with a manifest and a recovery point from after that',
   'dropped since': 'the table was made after the manifest, and the source has dropped it since, so that nothing is left to hold them against',
   'copy not readable': COPY_NOT_READABLE,
   'source not readable': 'connection.user may not read the table at the source; grant it that',
@@ -29,7 +36,7 @@ const CHANGED_SINCE = 'the source has changed or deleted each of them since the 
  * Rows of which nothing is known, table by table. What could have been compared at another time, or with other rights, is open. A
  * table whose every row was changed since, as one that holds the last heartbeat, is so in every drill: that is by design, unless
  * nothing of the whole database was compared; and so is one that was refreshed, reloaded or dropped. Of what was reloaded not a row
- * may be as it was, nor fewer there than the manifest has, nor more, in the manifest or in the copy, than was compared in the whole
+ * may be as it was, nor of before the manifest, nor fewer there than the manifest has, nor more, in the manifest or in the copy, than was compared in the whole
  * database: else it is rather an application's data, changed once or lost, than what is staged each day.
  */
 export function rowsNotVerified(database: string, tables: readonly TableRows[]): NotVerified[] {
@@ -43,12 +50,13 @@ export function rowsNotVerified(database: string, tables: readonly TableRows[]):
   const entries = tables.flatMap((table): NotVerified[] => {
     const { name, obstacles } = table;
     const rows = rowsOf(table);
-    const left = [...obstacles].map((obstacle): NotVerified => {
+    const untold: NotVerified[] = table.untold === 0 ? [] : [{ database, what: `${table.untold} rows of ${name} that the source has, and the copy has not`, why: UNTOLD, byDesign: false }];
+    const left = [...obstacles].filter((obstacle) => obstacle !== 'reloaded since' || !obstacles.has('rewritten since')).map((obstacle): NotVerified => {
       const because = openBecause(table, obstacle);
       return { database, what: whatIsLeft(table), why: because === undefined ? WHY[obstacle] : `${WHY[obstacle]}; ${because}`, byDesign: BY_DESIGN.has(obstacle) && because === undefined };
     });
-    if (left.length > 0 || rows === 0 || comparedOf(table) > 0) return left;
-    return [{ database, what: `all ${rows} rows of ${name}`, why: CHANGED_SINCE, byDesign: true }];
+    if (left.length > 0 || rows === 0 || comparedOf(table) > 0) return [...untold, ...left];
+    return [...untold, { database, what: `all ${rows} rows of ${name}`, why: CHANGED_SINCE, byDesign: true }];
   });
   const rows = tables.reduce((sum, table) => sum + rowsOf(table) + table.lacking, 0);
   if (rows === 0 || compared > 0) return entries;
@@ -63,7 +71,7 @@ function whatIsLeft(table: TableRows): string {
 
 /** Tables with rows of which not one was compared. */
 export function uncomparedTables(tables: readonly TableRows[]): NonNullable<ComparisonResult['uncompared']> {
-  return tables.filter((table) => comparedOf(table) === 0 && (rowsOf(table) > 0 || table.obstacles.size > 0) && table.differences.length === 0).map((table) => ({ table: table.name, rows: rowsOf(table) }));
+  return tables.filter((table) => comparedOf(table) === 0 && (rowsOf(table) + table.untold > 0 || table.obstacles.size > 0) && table.differences.length === 0).map((table) => ({ table: table.name, rows: rowsOf(table) }));
 }
 
 function comparedOf({ coverage }: TableRows): number {

@@ -1,65 +1,115 @@
 import type { Client } from 'pg';
+import type { DatabaseManifest } from '../../../contracts/manifest.ts';
 import { numberingOf, OWN_TRANSACTIONS } from '../../postgres/numbering.ts';
+import { type CommitTime, commitTimes, isAfter, isSameTime, lastOfBoth, sameTransactions, type TimesOfBoth } from './commit-times.ts';
 import { ofSource } from './of-source.ts';
 
 const ONE_ROUND = 2n ** 32n;
 /** Rows of these were there before any transaction, or are frozen as older servers did it. */
 const FIRST_NORMAL_XID = 3;
 
+/** What is known of transactions that the source has committed. Those that are in none of these are surely the source's own of after the copy's instant. */
+export interface Judged {
+  /** Committed by the copy's instant: what they left and the source still has, the copy must have. */
+  shared: Set<number>;
+  /** Nobody can tell whether they were. */
+  untold: Set<number>;
+  /** Either the source's own of after the copy, or what both have of that number from 2^32 transactions before. */
+  ambiguous: Set<number>;
+}
+
 /** Which transactions a copy has in common with its source. */
 export interface SharedPast {
-  /** Of these, those that are committed in the copy, and surely the source's: what they left there, the copy must have. */
+  judge(xids: ReadonlySet<number>): Promise<Judged>;
+  /** Those that are surely {@link Judged.shared}. */
   committed(xids: ReadonlySet<number>): Promise<Set<number>>;
   /** Whether the source made each of these after the copy's instant: none of them is, or may be, one of those that they have in common. */
   areLater(xids: ReadonlySet<number>): Promise<boolean>;
+  /** Whether each of these, of the copy, was begun after the manifest; false also where that does not say. */
+  areSinceManifest(xids: ReadonlySet<number>): boolean;
+  /** Those that the copy itself says were committed when, as the source says, and does not count as committed. */
+  forgotten(): Promise<number[]>;
 }
 
-/** Of some transactions, those that both have, and whether there are others that both may have. */
-interface Judged { shared: Set<number>; isUntold: boolean }
+/** A transaction by 32 bits, and by 64 as the copy has it. */
+interface Asked { xid: number; whole: bigint }
 
 /**
  * @param copy over which the copy is asked; in a transaction or not
  * @param source the same of the source
+ * @param seen what the manifest says of transactions
  */
-export async function sharedPast(copy: Client, source: Client): Promise<SharedPast> {
+export async function sharedPast(copy: Client, source: Client, seen: DatabaseManifest['transactions']): Promise<SharedPast> {
   const { next, keepsTimes } = await numberingOf(copy);
-  const hasStamps = keepsTimes && (await ofSource(numberingOf(source))).keepsTimes;
+  const bothKeepTimes = keepsTimes && (await ofSource(numberingOf(source))).keepsTimes;
+  // A copy that has not come so far is of before that manifest, which then says nothing of it.
+  const isSeen = seen !== undefined && BigInt(seen.begunBelow) <= next;
+  const [finishedBelow, begunBelow] = isSeen ? [BigInt(seen.finishedBelow), BigInt(seen.begunBelow)] : [0n, 0n];
+  const firstOwn = next - OWN_TRANSACTIONS;
   const wholeOf = (xid: number): bigint => {
     const sameRound = (next / ONE_ROUND) * ONE_ROUND + BigInt(xid);
     return sameRound < next ? sameRound : sameRound - ONE_ROUND;
   };
+  const timesOfBoth = async (xids: readonly number[]): Promise<TimesOfBoth> => ({ copy: keepsTimes ? await commitTimes(copy, xids) : new Map(), source: bothKeepTimes ? await ofSource(commitTimes(source, xids)) : new Map() });
+  let youngest: Promise<TimesOfBoth> | undefined;
+  /** All that they may have in common of the newest, read once. */
+  const ofYoungest = () => (youngest ??= timesOfBoth(Array.from({ length: Number(OWN_TRANSACTIONS) }, (_, n) => Number((firstOwn + BigInt(n)) % ONE_ROUND)).filter((xid) => xid >= FIRST_NORMAL_XID)));
+  let last: ReturnType<typeof lastOfBoth> | undefined;
+  const lastShared = async () => (last ??= lastOfBoth(await ofYoungest()));
+  const fateOf = async ({ whole }: Asked, isCommitted: boolean, ours: CommitTime | undefined, theirs: CommitTime | undefined): Promise<'shared' | 'untold' | 'later'> => {
+    const isOld = whole < firstOwn;
+    if (isOld && isCommitted) return 'shared';
+    if (!isOld && ours && theirs) return isSameTime(ours, theirs) ? 'shared' : 'later';
+    // What had been begun by the manifest has the same number in all copies of after it.
+    if ((isOld || whole < begunBelow) && (isCommitted || ours !== undefined)) return 'shared';
+    // The source has what it left, so it was committed, and by then: the copy has forgotten that.
+    if (whole < finishedBelow) return 'shared';
+    // Under way at the copy's instant, or of after it.
+    if (!isCommitted && !ours && theirs && isAfter(await lastShared(), theirs)) return 'later';
+    return 'untold';
+  };
   const judge = async (xids: ReadonlySet<number>): Promise<Judged> => {
-    const shared = new Set<number>([...xids].filter((xid) => xid < FIRST_NORMAL_XID));
+    const judged: Judged = { shared: new Set([...xids].filter((xid) => xid < FIRST_NORMAL_XID)), untold: new Set(), ambiguous: new Set() };
     // Asked after the rows were read: by now the source has counted beyond all that made them.
     const { next: reached } = await ofSource(numberingOf(source));
-    // What would be of before the first transaction is the source's own, of after the copy.
-    const ofBefore = [...xids].filter((xid) => xid >= FIRST_NORMAL_XID).map((xid) => ({ xid, whole: wholeOf(xid) })).filter(({ whole }) => whole > 0n);
-    // What can be read as the source's own of after the copy may be that, a round later than what the copy has of that number, or not.
-    const asked = ofBefore.filter(({ whole }) => whole + ONE_ROUND >= reached);
-    const isAmbiguous = asked.length < ofBefore.length;
-    // Of what is so old that the server has forgotten it, all is committed that left anything.
-    const { rows } = await copy.query<{ xid: string; status: string | null }>('SELECT x::text AS xid, pg_xact_status(x::text::xid8) AS status FROM unnest($1::text[]) AS x', [asked.map(({ whole }) => String(whole))]);
-    const committed = new Set(rows.filter(({ status }) => status === null || status === 'committed').map(({ xid }) => BigInt(xid)));
-    const old = asked.filter(({ whole }) => committed.has(whole) && whole < next - OWN_TRANSACTIONS);
-    const young = asked.filter(({ whole }) => committed.has(whole) && whole >= next - OWN_TRANSACTIONS);
-    for (const { xid } of old) shared.add(xid);
-    if (young.length === 0) return { shared, isUntold: isAmbiguous };
-    if (!hasStamps) return { shared, isUntold: true };
-    const [ours, theirs] = [await stampsOf(copy, young), await ofSource(stampsOf(source, young))];
-    // Two transactions of one number that were committed in the same microsecond are one.
-    for (const { xid } of young) if (ours.get(xid) !== undefined && ours.get(xid) === theirs.get(xid)) shared.add(xid);
-    return { shared, isUntold: isAmbiguous || young.some(({ xid }) => ours.get(xid) === undefined || theirs.get(xid) === undefined) };
+    const asked: Asked[] = [];
+    for (const xid of xids) {
+      const whole = wholeOf(xid);
+      // What would be of before the first transaction is the source's own, of after the copy.
+      if (xid < FIRST_NORMAL_XID || whole <= 0n) continue;
+      // What can be read as the source's own of after the copy may be that, a round later than what the copy has of that number, or not.
+      if (whole + ONE_ROUND < reached) judged.ambiguous.add(xid);
+      else asked.push({ xid, whole });
+    }
+    const committed = await committedIn(copy, asked);
+    const doubtful = asked.filter(({ xid, whole }) => whole >= firstOwn || !committed.has(xid)).map(({ xid }) => xid);
+    const times = doubtful.length > 0 ? await timesOfBoth(doubtful) : undefined;
+    for (const one of asked) {
+      const fate = await fateOf(one, committed.has(one.xid), times?.copy.get(one.xid), times?.source.get(one.xid));
+      if (fate !== 'later') judged[fate].add(one.xid);
+    }
+    return judged;
   };
   return {
+    judge,
     committed: async (xids) => (await judge(xids)).shared,
     async areLater(xids) {
-      const { shared, isUntold } = await judge(xids);
-      return shared.size === 0 && !isUntold;
+      const { shared, untold, ambiguous } = await judge(xids);
+      return shared.size + untold.size + ambiguous.size === 0;
+    },
+    areSinceManifest: (xids) => isSeen && [...xids].every((xid) => xid >= FIRST_NORMAL_XID && wholeOf(xid) >= begunBelow),
+    async forgotten() {
+      if (!bothKeepTimes) return [];
+      const both = sameTransactions(await ofYoungest()).map((xid) => ({ xid, whole: wholeOf(xid) }));
+      const committed = await committedIn(copy, both);
+      return both.filter(({ xid }) => !committed.has(xid)).map(({ xid }) => xid);
     },
   };
 }
 
-async function stampsOf(client: Client, asked: readonly { xid: number }[]): Promise<Map<number, string>> {
-  const { rows } = await client.query<{ xid: string; at: string | null }>('SELECT x AS xid, extract(epoch FROM pg_xact_commit_timestamp(x::xid))::text AS at FROM unnest($1::text[]) AS x', [asked.map(({ xid }) => String(xid))]);
-  return new Map(rows.flatMap(({ xid, at }): [number, string][] => (at === null ? [] : [[Number(xid), at]])));
+/** Those that are committed in a copy. Of what is so old that the server has forgotten it, all is committed that left anything. */
+async function committedIn(copy: Client, asked: readonly Asked[]): Promise<Set<number>> {
+  const { rows } = await copy.query<{ xid: string; status: string | null }>('SELECT x::text AS xid, pg_xact_status(x::text::xid8) AS status FROM unnest($1::text[]) AS x', [asked.map(({ whole }) => String(whole))]);
+  const committed = new Set(rows.filter(({ status }) => status === null || status === 'committed').map(({ xid }) => BigInt(xid)));
+  return new Set(asked.filter(({ whole }) => committed.has(whole)).map(({ xid }) => xid));
 }

@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareSince } from '../../activities/manifest/since/compare-since.ts';
+import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { manifestsOf } from '../support/manifest-scenario.ts';
+import { openedCopy } from '../support/opened-copy.ts';
+import { startCluster, startServer, type Server } from '../support/postgres.ts';
+import { rowsLeft } from '../support/rows-left.ts';
+
+/** What stands in the files of a copy otherwise than in those of its source, though each row is where it was, by the same transaction. */
+let source: Server;
+let copy: Server;
+let manifest: Manifest;
+/** Numbers of transactions of after the manifest. */
+let [inserting, deleting] = [0, 0];
+
+const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
+const at = (server: () => Server) => (sql: string, database = 'postgres') => server().withClient(database, (client) => client.query(sql));
+const atSource = at(() => source);
+const onCopy = at(() => copy);
+const xidOf = async (sql: string, database: string) => Number(((await atSource(sql, database)) as { rows: { xid: string }[] }).rows[0]!.xid);
+
+beforeAll(async () => {
+  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  for (const name of ['definitions', 'rows', 'deleted', 'under_way']) await atSource(`CREATE DATABASE ${name}`);
+  await atSource(`CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g; CREATE TABLE prices AS SELECT g AS id, g AS amount FROM generate_series(1, 2000) g`);
+  await atSource(`CREATE FUNCTION price() RETURNS int LANGUAGE sql AS 'SELECT 1111111'; CREATE FUNCTION named() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TYPE mood AS ENUM ('calm');
+    CREATE TABLE t (id int, m mood); ALTER TABLE t ADD COLUMN n mood DEFAULT 'calm'; CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION named(); CREATE ROLE staff; GRANT SELECT ON t TO staff; CREATE ROLE reader;
+    CREATE FUNCTION weigh(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE OPERATOR @#@ (RIGHTARG = int, FUNCTION = weigh)`, 'definitions');
+  for (const name of ['rows', 'deleted', 'under_way']) await atSource('CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 200) g', name);
+  manifest = await manifestsOf(() => source).take();
+  await atSource('UPDATE orders SET id = -1 WHERE id = 7', 'under_way');
+  await atSource('GRANT SELECT ON t TO reader', 'definitions');
+  // What is as in the manifest is not held against the source.
+  await atSource('UPDATE orders SET id = -1 WHERE id = 7', 'rows');
+  inserting = await xidOf('INSERT INTO orders SELECT generate_series(1000, 1500) RETURNING xmin::text AS xid', 'rows');
+  deleting = await xidOf('WITH gone AS (DELETE FROM orders WHERE id = 7) SELECT pg_current_xact_id()::text AS xid', 'deleted');
+  await source.withClient('under_way', async (underWay) => {
+    await underWay.query('BEGIN; INSERT INTO orders VALUES (9000)');
+    await atSource('UPDATE orders SET id = -2 WHERE id = 8', 'under_way');
+    copy = await openedCopy(source, SETTINGS);
+    await underWay.query('COMMIT');
+  });
+});
+afterAll(() => Promise.all([source.stop(), copy.stop()]));
+
+const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult> => compareSince({
+  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
+  manifest: by, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
+});
+const openOf = ({ notVerified }: ComparisonResult) => notVerified.filter(({ byDesign }) => !byDesign);
+
+/** Changes files of the copy while it is stopped. */
+async function whileStopped(work: () => Promise<void>): Promise<void> {
+  await onCopy('CHECKPOINT');
+  const { dataDirectory } = copy;
+  process.kill(copy.pid, 'SIGINT');
+  while (existsSync(join(dataDirectory, 'postmaster.pid'))) await new Promise((resolve) => setTimeout(resolve, 50));
+  await work();
+  copy = await startServer({ dataDirectory, owns: dirname(dataDirectory), settings: { ...SETTINGS, fsync: 'off', autovacuum: 'off', ignore_checksum_failure: 'on' } });
+}
+
+/** Has the copy take a transaction that was committed for one that is under way, as bits of `pg_xact` say it. */
+async function forget(xid: number): Promise<void> {
+  const handle = await open(join(copy.dataDirectory, 'pg_xact', '0000'), 'r+');
+  const byte = Buffer.alloc(1);
+  await handle.read(byte, 0, 1, Math.floor(xid / 4));
+  byte[0]! &= ~(3 << ((xid % 4) * 2));
+  await handle.write(byte, 0, 1, Math.floor(xid / 4));
+  await handle.close();
+}
+
+describe('a sound copy', () => {
+  it('lacks nothing of a transaction that was under way at its instant, by the time of its commit', async () => {
+    const result = await compare('under_way');
+    expect([result.differences, openOf(result)]).toEqual([[], []]);
+  });
+
+  it('has definitions whose rows say the same, though others were renamed since, and servers count in place what they hold', async () => {
+    await atSource('REVOKE SELECT ON t FROM reader', 'definitions');
+    await atSource(`ALTER ROLE staff RENAME TO crew; ALTER FUNCTION named() RENAME TO called; ALTER FUNCTION weigh(int) RENAME TO heft; ALTER TYPE mood RENAME VALUE 'calm' TO 'quiet'; CREATE INDEX ON t (id)`, 'definitions');
+    await atSource('VACUUM (FREEZE, ANALYZE)', 'definitions');
+    await onCopy('VACUUM (FREEZE)', 'definitions');
+    expect((await compare('definitions')).differences).toEqual([]);
+  });
+});
+
+describe('a value that is another, in a table that nobody touched', () => {
+  it('is open once the source has rewritten the table: what it reloads was not there by the manifest', async () => {
+    await onCopy('UPDATE prices SET amount = 0 WHERE id = 77');
+    expect((await compare()).differences).toEqual([expect.objectContaining({ table: 'public.prices' })]);
+    await atSource('ALTER TABLE prices ALTER COLUMN amount TYPE bigint');
+    const result = await compare();
+    expect(result.differences).toEqual([]);
+    expect(rowsLeft(result)).toEqual([expect.stringMatching(/^open: 2000 of 2000 rows of public\.prices: the source has written all rows of the table anew since the instant of the copy$/)]);
+  });
+});
+
+it('a definition that says something else, in place, is damage', async () => {
+  const { rows: [file] } = await onCopy(`SELECT pg_relation_filepath('pg_proc') AS path`, 'definitions') as { rows: { path: string }[] };
+  await whileStopped(async () => {
+    const path = join(copy.dataDirectory, file!.path);
+    const where = (await readFile(path)).indexOf('SELECT 1111111');
+    const handle = await open(path, 'r+');
+    await handle.write('SELECT 1111112', where);
+    await handle.close();
+  });
+  expect((await onCopy('SELECT price()', 'definitions')).rows).toEqual([{ price: 1111112 }]);
+  expect((await compare('definitions')).differences).toEqual(expect.arrayContaining([expect.objectContaining({ identity: 'public.price()' })]));
+});
+
+describe('transactions that a copy has forgotten', () => {
+  it('are missing, with all rows that they left', async () => {
+    await whileStopped(() => forget(inserting));
+    // Looked at only now: whoever sees a row notes on its page that it was committed.
+    expect((await onCopy('SELECT count(*)::int AS n FROM orders', 'rows')).rows).toEqual([{ n: 200 }]);
+    expect((await compare('rows')).differences).toEqual([
+      { kind: 'catalog', object: 'transaction', identity: String(inserting), change: 'missing' },
+      expect.objectContaining({ table: 'public.orders', rowsExpected: 701, rowsFound: 200 }),
+    ]);
+  });
+
+  it('are missing also where they left no row, as one that deleted some', async () => {
+    await whileStopped(() => forget(deleting));
+    expect((await onCopy('SELECT count(*)::int AS n FROM orders', 'deleted')).rows).toEqual([{ n: 200 }]);
+    expect((await compare('deleted')).differences).toEqual([{ kind: 'catalog', object: 'transaction', identity: `${inserting} and 1 more`, change: 'missing' }]);
+  });
+});
