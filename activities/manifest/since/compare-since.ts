@@ -1,9 +1,7 @@
 import type { Client } from 'pg';
 import type { Bucket, ComparisonResult, DatabaseManifest, Difference, Manifest, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
 import { databaseIn } from '../compare-manifest.ts';
-import { compareSequences } from '../compare-sequences.ts';
 import type { ReadProgress } from '../read-tables.ts';
-import { insufficientPrivilege } from '../errors.ts';
 import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../session.ts';
 import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
@@ -15,6 +13,7 @@ import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
 import { LockedTables, type Before } from './locked-tables.ts';
 import { COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
 import { databaseNumber } from './same-database.ts';
+import { compareSequencesSince } from './sequences-since.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
 
 export interface CompareSinceOptions {
@@ -76,11 +75,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const defined = [{ ...await compareDefinitions({ copy, source, lacksRows, manifest, expected, of: isAnew ? 'own' : 'database' }), because }];
     // What all databases share is that of the source over whatever database.
     if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals(copy, living, options, expected), because: whyUnknown(null) });
-    const sequences = await compareSequences(copy, expected.sequences, new Set());
-    // One that people set back, or dropped, since the manifest is so at the source, too.
-    const alsoThere = new Set(source && sequences.differences.length > 0 ? (await compareSequences(source, expected.sequences, new Set())).differences.map(nameOf) : []);
-    const isForbidden = (difference: Difference) => difference.kind === 'sequence' && difference.code === insufficientPrivilege;
-    const isDamage = (difference: Difference) => source !== undefined && !isForbidden(difference) && !alsoThere.has(nameOf(difference));
+    const sequences = await compareSequencesSince({ copy, source: source && past ? { client: source, past } : null, expected, because });
 
     const [ours, theirs] = [await listTables(copy, serverVersionNum), source && await listTables(source, serverVersionNum)];
     const tables = sortTables(expected.tables, ours.tables, theirs?.tables);
@@ -88,7 +83,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
 
     const lacks = tables.missing.length > 0 ? await lacksRows?.() : undefined;
     const missing = lacks === 'yes' ? tables.missing : [];
-    const differences = [...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
+    const differences = [...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...missing, ...rows.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
@@ -96,8 +91,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
         ...manifest.notVerified.filter((entry) => entry.database === null || entry.database === database),
         ...namesake?.notVerified ?? [],
         ...defined.flatMap((one) => definitionsNotVerified(database, one, one.because)),
-        ...sequences.differences.filter((difference) => !isDamage(difference)).map((difference) => open(isForbidden(difference) ? COPY_NOT_READABLE : `is not as the manifest has it, ${because}`)(`position of sequence ${nameOf(difference)}`)),
-        ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
+        ...sequences.notVerified,
         ...rowsNotVerified(database, byTable),
         ...tables.unknown.map((name) => `contents of ${name}`).map(open(`it is not in the copy, ${because}`)),
         ...(lacks === 'untold' ? tables.missing : []).flatMap((difference) => (difference.kind === 'rows' ? [`contents of ${difference.table}`] : [])).map(open('it is not in the copy, and the source has it; whether it had it by the instant of the copy, its catalog, which was written anew since, does not tell')),
@@ -225,8 +219,4 @@ async function readAll({ pairs, tables, past, locked, signal, onProgress }: { pa
   }
   await queue.run(pairs);
   return { ...all, tables: byTable };
-}
-
-function nameOf(difference: Difference): string {
-  return difference.kind === 'sequence' ? difference.sequence : '';
 }
