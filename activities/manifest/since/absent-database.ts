@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import type { DatabaseManifest, Difference, Manifest, NotVerified } from '../../../contracts/manifest.ts';
-import { sqlState } from '../errors.ts';
+import { insufficientPrivilege, ManifestError, sqlState } from '../errors.ts';
 import type { Sessions } from '../session.ts';
 import type { SharedPast } from './shared-past.ts';
 
@@ -10,6 +10,11 @@ const TAKES_NONE: ReadonlySet<string> = new Set(['3D000', '55000']);
 /** Whether a server answered that it takes no connections to a database. */
 export function takesNoConnection(error: unknown): boolean {
   return TAKES_NONE.has(sqlState(error));
+}
+
+/** Whether a server, which knows us by then, answered that we may not connect to a database. */
+export function mayNotConnect(error: unknown): boolean {
+  return error instanceof ManifestError ? error.type === 'permission' : sqlState(error) === insufficientPrivilege;
 }
 
 /** A connection to a database; undefined where the server has none of that name, or none that takes connections. */
@@ -22,15 +27,19 @@ export async function openIfThere(sessions: Sessions, database: string): Promise
 
 /**
  * Connections to the same database of both: what is in its catalog may be held against each other. Where they have none in common
- * that takes connections, the copy alone.
+ * that takes connections, the copy alone. One that is closed to us says nothing of the others.
  */
 export async function openSame(copies: Sessions, sources: Sessions | null, databases: readonly string[]): Promise<{ copy: Client; source: Client | undefined } | undefined> {
+  const openIfLet = (sessions: Sessions, database: string) => openIfThere(sessions, database).catch((error: unknown) => {
+    if (mayNotConnect(error)) return undefined;
+    throw error;
+  });
   let alone: Client | undefined;
   for (const database of databases) {
-    const copy = await openIfThere(copies, database);
+    const copy = await openIfLet(copies, database);
     if (!copy) continue;
     if (!sources) return { copy, source: undefined };
-    const source = await openIfThere(sources, database);
+    const source = await openIfLet(sources, database);
     if (source) return { copy, source };
     if (alone) await copies.close(copy);
     else alone = copy;

@@ -6,7 +6,7 @@ import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../s
 import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
-import { databaseLost, namesakeOf, openIfThere, openSame } from './absent-database.ts';
+import { databaseLost, mayNotConnect, namesakeOf, openIfThere, openSame } from './absent-database.ts';
 import { lacksCatalogRows, type Lacks } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
@@ -47,7 +47,11 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
   const copies = new Sessions({ connect: options.connect, applicationName, signal, limits: NO_LIMITS });
   const sources = options.source && new Sessions({ connect: options.source.connect, applicationName, signal, limits: options.source.limits });
   try {
-    const copy = await openIfThere(copies, database);
+    const copy = await openIfThere(copies, database).catch((error: unknown) => {
+      if (mayNotConnect(error)) return error as Error;
+      throw error;
+    });
+    if (copy instanceof Error) return nothingCompared(options, expected, `${COPY_NOT_READABLE} (${copy.message})`);
     if (!copy) return await compareWithout(options, expected, copies, sources);
     const living = sources ? await openIfThere(sources, database) : undefined;
     const other = await ofAnother(manifest.systemIdentifier, copy);
@@ -128,7 +132,7 @@ async function compareWithout(options: CompareSinceOptions, expected: DatabaseMa
   const { manifest, database } = options;
   const others = [...new Set([...manifest.databases.map(({ database: name }) => name), 'postgres'])].filter((name) => name !== database);
   const same = await openSame(copies, sources, others);
-  if (!same) return nothingCompared(options, expected, 'no database of the copy takes connections');
+  if (!same) return nothingCompared(options, expected, 'no database of the copy takes connections, or none lets in who reads it');
   const { copy, source: living } = same;
   const other = await ofAnother(manifest.systemIdentifier, copy);
   if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));

@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { comparisonChecks } from '../../activities/dr-test/findings.ts';
+import { compareSince } from '../../activities/manifest/since/compare-since.ts';
+import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { manifestsOf } from '../support/manifest-scenario.ts';
+import { openedCopy } from '../support/opened-copy.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
+
+/** What of a copy, or of its source, cannot be read, or not by who reads it: no more is claimed than that, and all else is compared. */
+let source: Server;
+let copy: Server;
+let manifest: Manifest;
+
+const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
+const OF_SOURCE = { wal_keep_size: '2GB', autovacuum: 'off', fsync: 'off', ...SETTINGS };
+const at = (server: () => Server) => async (sql: string, database = 'postgres') => server().withClient(database, async (client) => (await client.query<{ path: string }>(sql)).rows);
+const atSource = at(() => source);
+const onCopy = at(() => copy);
+
+beforeAll(async () => {
+  source = await startCluster({ logical: true, settings: OF_SOURCE });
+  for (const name of ['a_lost', 'b_closed', 'definitions', 'spoilt']) await atSource(`CREATE DATABASE ${name}`);
+  await atSource('CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 2000) g', 'definitions');
+  await atSource('CREATE TABLE held AS SELECT g AS id FROM generate_series(1, 2000) g; CREATE TABLE quiet AS SELECT * FROM held; CREATE TABLE busy AS SELECT * FROM held', 'spoilt');
+  manifest = await manifestsOf(() => source).take();
+  await atSource('UPDATE held SET id = -id WHERE id % 100 = 0; UPDATE busy SET id = -id WHERE id % 100 = 0', 'spoilt');
+  copy = await openedCopy(source, SETTINGS);
+});
+afterAll(() => Promise.all([source.stop(), copy.stop()]));
+
+const compare = (database: string, user?: string): Promise<ComparisonResult> => compareSince({
+  connect: (name) => ({ ...copy.config(name), ...(user === undefined ? {} : { user }) }), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
+  manifest, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
+});
+const openOf = ({ notVerified }: ComparisonResult) => notVerified.filter(({ byDesign }) => !byDesign).map(({ what, why }) => `${what}: ${why}`);
+
+describe('a database that who reads the copy may not connect to', () => {
+  beforeAll(() => onCopy('CREATE ROLE master LOGIN; GRANT pg_read_all_data TO master; REVOKE CONNECT ON DATABASE b_closed FROM PUBLIC'));
+
+  it('keeps nobody from seeing that another one is lost', async () => {
+    await onCopy('DROP DATABASE a_lost');
+    expect((await compare('a_lost', 'master')).differences).toContainEqual({ kind: 'catalog', object: 'database', identity: 'a_lost', change: 'missing' });
+  });
+
+  it('is open, with what to grant, and no end of the drill', async () => {
+    const result = await compare('b_closed', 'master');
+    expect([result.differences, openOf(result)]).toEqual([[], [expect.stringMatching(/^contents and definitions: the user as whom the copy is read may not read it there .* grant that user/)]]);
+    expect(comparisonChecks(result)).toEqual([{ name: 'contents of b_closed', outcome: 'skipped', detail: 'nothing was compared' }]);
+  });
+});
