@@ -5,6 +5,8 @@ import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
+import { rowsLeft } from '../support/rows-left.ts';
+import { spoilPage, whileStopped } from '../support/while-stopped.ts';
 
 /** What of a copy, or of its source, cannot be read, or not by who reads it: no more is claimed than that, and all else is compared. */
 let source: Server;
@@ -46,5 +48,18 @@ describe('a database that who reads the copy may not connect to', () => {
     const result = await compare('b_closed', 'master');
     expect([result.differences, openOf(result)]).toEqual([[], [expect.stringMatching(/^contents and definitions: the user as whom the copy is read may not read it there .* grant that user/)]]);
     expect(comparisonChecks(result)).toEqual([{ name: 'contents of b_closed', outcome: 'skipped', detail: 'nothing was compared' }]);
+  });
+});
+
+describe('a page of the source that cannot be read', () => {
+  it('is no finding about the copy: the table is open, and all else is compared', async () => {
+    const [file] = await atSource(`SELECT pg_relation_filepath('held') AS path`, 'spoilt');
+    source = await whileStopped(source, { ...OF_SOURCE, shared_buffers: '128MB' }, () => spoilPage(source, file!.path, 1));
+    const result = await compare('spoilt');
+    expect(result.differences).toEqual([]);
+    expect(rowsLeft(result).filter((one) => one.startsWith('open'))).toEqual([expect.stringMatching(/^open: \d+ of 2000 rows of public\.held: the source cannot read it$/)]);
+    expect(openOf(result).join()).toContain('the source cannot read it (XX001)');
+    await onCopy('DELETE FROM busy WHERE id = 7', 'spoilt');
+    expect((await compare('spoilt')).differences).toEqual([expect.objectContaining({ kind: 'rows', table: 'public.busy' })]);
   });
 });

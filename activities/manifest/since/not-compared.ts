@@ -1,5 +1,6 @@
 import type { ComparisonResult, NotVerified } from '../../../contracts/manifest.ts';
 import type { Obstacle, RowsResult } from './compare-rows.ts';
+import type { SourceUnread } from './of-source.ts';
 
 /** What became of one table's rows; `expected`: how many the manifest has, none where the table was made after it. */
 export interface TableRows extends RowsResult { name: string; expected: number }
@@ -7,7 +8,7 @@ export interface TableRows extends RowsResult { name: string; expected: number }
 /** Why something in the copy could not be read, and what to do. */
 export const COPY_NOT_READABLE = 'the user as whom the copy is read may not read it there (the master user, on RDS); grant that user what connection.user may read, at the source';
 
-const WHY: Readonly<Record<Obstacle, string>> = {
+const WHY: Readonly<Record<Exclude<Obstacle, SourceUnread>, string>> = {
   'no source': 'they are not as the manifest has them, and there is no source of them that could say whether they were changed since',
   'locked at the source': 'somebody had the table locked at the source for longer than manifest.lockTimeout each time that it was asked for; drill again once it is free',
   'not at the source': 'the source has dropped or renamed the table since, so that nothing is left to hold them against',
@@ -18,6 +19,16 @@ const WHY: Readonly<Record<Obstacle, string>> = {
   'copy not readable': COPY_NOT_READABLE,
   'source not readable': 'connection.user may not read the table at the source; grant it that',
 };
+const SOURCE_UNREAD = 'production may be damaged there: look at its log, and drill an older recovery point';
+
+function whyOf(obstacle: Obstacle): string {
+  return isUnread(obstacle) ? `${obstacle}: ${SOURCE_UNREAD}` : WHY[obstacle];
+}
+
+function isUnread(obstacle: Obstacle): obstacle is SourceUnread {
+  return !(obstacle in WHY);
+}
+
 /** What can be so in every drill, and that no other time and no other right would change. */
 const BY_DESIGN: ReadonlySet<Obstacle> = new Set<Obstacle>(['refreshed since', 'reloaded since', 'dropped since']);
 const FEWER = 'and the copy has fewer rows of it than the manifest, so that some may be lost; drill again with a manifest and a recovery point from after that';
@@ -45,7 +56,7 @@ export function rowsNotVerified(database: string, tables: readonly TableRows[]):
     const rows = rowsOf(table);
     const left = [...obstacles].map((obstacle): NotVerified => {
       const because = openBecause(table, obstacle);
-      return { database, what: whatIsLeft(table), why: because === undefined ? WHY[obstacle] : `${WHY[obstacle]}; ${because}`, byDesign: BY_DESIGN.has(obstacle) && because === undefined };
+      return { database, what: whatIsLeft(table), why: because === undefined ? whyOf(obstacle) : `${whyOf(obstacle)}; ${because}`, byDesign: BY_DESIGN.has(obstacle) && because === undefined };
     });
     if (left.length > 0 || rows === 0 || comparedOf(table) > 0) return left;
     return [{ database, what: `all ${rows} rows of ${name}`, why: CHANGED_SINCE, byDesign: true }];
