@@ -21,8 +21,8 @@ const onCopy = at(() => copy);
 
 beforeAll(async () => {
   source = await startCluster({ logical: true, settings: OF_SOURCE });
-  for (const name of ['a_lost', 'b_closed', 'definitions', 'spoilt']) await atSource(`CREATE DATABASE ${name}`);
-  await atSource('CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 2000) g', 'definitions');
+  for (const name of ['a_lost', 'b_closed', 'closed_by_damage', 'definitions', 'spoilt', 'unlisted']) await atSource(`CREATE DATABASE ${name}`);
+  for (const name of ['closed_by_damage', 'definitions', 'unlisted']) await atSource('CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 2000) g', name);
   await atSource('CREATE TABLE held AS SELECT g AS id FROM generate_series(1, 2000) g; CREATE TABLE quiet AS SELECT * FROM held; CREATE TABLE busy AS SELECT * FROM held', 'spoilt');
   manifest = await manifestsOf(() => source).take();
   await atSource('UPDATE held SET id = -id WHERE id % 100 = 0; UPDATE busy SET id = -id WHERE id % 100 = 0', 'spoilt');
@@ -61,5 +61,31 @@ describe('a page of the source that cannot be read', () => {
     expect(openOf(result).join()).toContain('the source cannot read it (XX001)');
     await onCopy('DELETE FROM busy WHERE id = 7', 'spoilt');
     expect((await compare('spoilt')).differences).toEqual([expect.objectContaining({ kind: 'rows', table: 'public.busy' })]);
+  });
+});
+
+describe("a page of the copy's catalog that cannot be read", () => {
+  it('is damage, as a page of a table is', async () => {
+    const [file] = await onCopy(`SELECT pg_relation_filepath('pg_proc') AS path`, 'definitions');
+    copy = await whileStopped(copy, { ...SETTINGS, fsync: 'off', autovacuum: 'off' }, () => spoilPage(copy, file!.path, -1));
+    const result = await compare('definitions');
+    expect(result).toMatchObject({ equal: false, differences: [{ kind: 'unreadable', code: 'XX001' }] });
+    expect(comparisonChecks(result)).toEqual([{ name: 'table pg_catalog', outcome: 'failed', detail: expect.stringMatching(/^cannot be read \(XX001\): invalid page in block/) as string }]);
+    // Its rows were compared all the same.
+    expect(result.coverage).toMatchObject({ byManifest: 2000 });
+  });
+
+  it('is damage where tables cannot even be listed for it, and where nobody can connect for it', async () => {
+    const [listed] = await onCopy(`SELECT pg_relation_filepath('pg_attribute') AS path`, 'unlisted');
+    const [entered] = await onCopy(`SELECT pg_relation_filepath('pg_class') AS path`, 'closed_by_damage');
+    copy = await whileStopped(copy, { ...SETTINGS, fsync: 'off', autovacuum: 'off' }, async () => {
+      await spoilPage(copy, listed!.path, -1);
+      await spoilPage(copy, entered!.path, 0);
+    });
+    for (const database of ['unlisted', 'closed_by_damage']) {
+      const result = await compare(database);
+      expect(result, database).toMatchObject({ equal: false, differences: expect.arrayContaining([expect.objectContaining({ kind: 'unreadable', table: 'pg_catalog' })]) as unknown });
+      expect(openOf(result).join(), database).toMatch(/contents (of tables|and definitions): the catalog of the copy cannot be read/);
+    }
   });
 });

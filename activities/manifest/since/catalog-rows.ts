@@ -2,6 +2,7 @@ import { escapeIdentifier, escapeLiteral, type Client, type QueryResult } from '
 import type { Tuple } from '../read-bucket.ts';
 import { LARGE_OBJECT_TABLES } from '../tables.ts';
 import { matchTuples } from './match-tuples.ts';
+import { ofSource } from './of-source.ts';
 import { databaseNumber } from './same-database.ts';
 import type { SharedPast } from './shared-past.ts';
 
@@ -33,18 +34,18 @@ export type Lacks = 'yes' | 'no' | 'untold';
  */
 export async function lacksCatalogRows(copy: Client, source: Client, past: SharedPast): Promise<Lacks> {
   const own = await copy.query<{ name: string }>('SELECT current_user AS name');
-  const hidden = await hiddenCatalogs(source);
+  const hidden = await ofSource(hiddenCatalogs(source));
   // Of different databases only what all share can be held against each other.
-  const areSame = await databaseNumber(copy) === await databaseNumber(source);
+  const areSame = await databaseNumber(copy) === await ofSource(databaseNumber(source));
   const { rows: catalogs } = await copy.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND has_table_privilege(oid, 'SELECT') AND relname <> ALL ($1) AND (relisshared OR $2) ORDER BY oid`, [[...OF_EACH_SERVER, ...LARGE_OBJECT_TABLES, ...hidden], areSame]);
   let isUntold = false;
   for (const { name } of catalogs) {
     // The role by which we came in was given a password of its own in the copy.
     const others = name === 'pg_authid' ? ` WHERE rolname <> ${escapeLiteral(own.rows[0]?.name ?? '')}` : '';
-    const [ours, theirs] = await Promise.all([copy, source].map((client) => readCatalog(client, name, others)));
-    if (ours?.file !== theirs?.file) { isUntold = true; continue; }
-    const { missing } = await matchTuples(ours?.rows ?? [], theirs?.rows ?? [], (xids) => past.committed(xids));
+    const [ours, theirs] = await Promise.all([readCatalog(copy, name, others), ofSource(readCatalog(source, name, others))]);
+    if (ours.file !== theirs.file) { isUntold = true; continue; }
+    const { missing } = await matchTuples(ours.rows, theirs.rows, (xids) => past.committed(xids));
     if (missing > 0) return 'yes';
   }
   return isUntold ? 'untold' : 'no';

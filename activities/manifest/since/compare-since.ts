@@ -7,11 +7,13 @@ import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
 import { databaseLost, mayNotConnect, namesakeOf, openIfThere, openSame } from './absent-database.ts';
+import { CatalogDamage, unreadableCatalog } from './catalog-damage.ts';
 import { lacksCatalogRows, type Lacks } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
 import { LockedTables, type Before } from './locked-tables.ts';
 import { COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
+import { ofSource } from './of-source.ts';
 import { databaseNumber } from './same-database.ts';
 import { compareSequencesSince } from './sequences-since.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
@@ -44,22 +46,23 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
   const { manifest, database, signal, applicationName } = options;
   const expected = databaseIn(manifest, database);
   const started = performance.now();
+  const damage = new CatalogDamage();
   const copies = new Sessions({ connect: options.connect, applicationName, signal, limits: NO_LIMITS });
   const sources = options.source && new Sessions({ connect: options.source.connect, applicationName, signal, limits: options.source.limits });
   try {
     const copy = await openIfThere(copies, database).catch((error: unknown) => {
-      if (mayNotConnect(error)) return error as Error;
+      if (mayNotConnect(error) || unreadableCatalog(error)) return error as Error;
       throw error;
     });
-    if (copy instanceof Error) return nothingCompared(options, expected, `${COPY_NOT_READABLE} (${copy.message})`);
-    if (!copy) return await compareWithout(options, expected, copies, sources);
+    if (copy instanceof Error) return nothingIn(options, expected, copy);
+    if (!copy) return await compareWithout({ ...options, damage }, expected, copies, sources);
     const living = sources ? await openIfThere(sources, database) : undefined;
-    const other = await ofAnother(manifest.systemIdentifier, copy);
+    const other = await damage.reading(ofAnother(manifest.systemIdentifier, copy)) ?? null;
     // Nothing of another cluster is like this one's, and all of it would be taken for changed since.
     if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
     const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
-    const number = await databaseNumber(copy);
-    const isAnew = living !== undefined && replaced === null && await databaseNumber(living) !== number;
+    const number = await damage.reading(databaseNumber(copy)) ?? expected.oid;
+    const isAnew = living !== undefined && replaced === null && number !== undefined && await ofSource(databaseNumber(living)) !== number;
     /** Why nothing can be held against the source; null where it can. */
     const silence = !sources ? 'the source does not answer' : !living ? 'the source has no such database that takes connections' : replaced !== null ? `what answers as the source is cluster ${replaced}` : isAnew ? 'the source has made or renamed the database of this name since' : null;
     const source = silence === null ? living : undefined;
@@ -69,25 +72,27 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const serverVersionNum = manifest.serverVersionNum;
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
 
-    const asked = living && replaced === null ? { client: living, past: await sharedPast(copy, living) } : undefined;
+    const shared = living && replaced === null ? await damage.reading(sharedPast(copy, living)) : undefined;
+    const asked = living && shared && { client: living, past: shared };
     const past = source && asked?.past;
-    const namesake = expected.oid === undefined || expected.oid === number ? undefined : await namesakeOf(expected, expected.oid, copy, asked, silence ?? '');
+    const namesake = expected.oid === undefined || expected.oid === number ? undefined : await damage.reading(namesakeOf(expected, expected.oid, copy, asked, silence ?? ''));
     let lacking: Promise<Lacks> | undefined;
     // Asked for where something is not as it should be only, and once.
-    const lacksRows = past && source && (() => (lacking ??= lacksCatalogRows(copy, source, past)));
+    const lacksRows = past && source && (() => (lacking ??= lacksIn(damage, copy, source, past)));
     const because = whyUnknown(silence);
-    const defined = [{ ...await compareDefinitions({ copy, source, lacksRows, manifest, expected, of: isAnew ? 'own' : 'database' }), because }];
+    const defined = [{ ...await compareDefinitions({ copy, source, lacksRows, manifest, expected, of: isAnew ? 'own' : 'database', damage }), because }];
     // What all databases share is that of the source over whatever database.
-    if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals(copy, living, options, expected), because: whyUnknown(null) });
-    const sequences = await compareSequencesSince({ copy, source: source && past ? { client: source, past } : null, expected, because });
+    if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals(copy, living, { manifest, damage }, expected), because: whyUnknown(null) });
+    const sequences = await damage.reading(compareSequencesSince({ copy, source: source && past ? { client: source, past } : null, expected, because })) ?? { differences: [], notVerified: [], compared: 0 };
 
-    const [ours, theirs] = [await listTables(copy, serverVersionNum), source && await listTables(source, serverVersionNum)];
-    const tables = sortTables(expected.tables, ours.tables, theirs?.tables);
+    const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
+    const tables = ours ? sortTables(expected.tables, ours.tables, theirs?.tables) : { both: [], missing: [], unknown: [] };
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, locked: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
     const lacks = tables.missing.length > 0 ? await lacksRows?.() : undefined;
     const missing = lacks === 'yes' ? tables.missing : [];
-    const differences = [...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...missing, ...rows.differences];
+    const prepared = await damage.reading(copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid'));
+    const differences = [...damage.differences, ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...missing, ...rows.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
@@ -99,11 +104,12 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
         ...rowsNotVerified(database, byTable),
         ...tables.unknown.map((name) => `contents of ${name}`).map(open(`it is not in the copy, ${because}`)),
         ...(lacks === 'untold' ? tables.missing : []).flatMap((difference) => (difference.kind === 'rows' ? [`contents of ${difference.table}`] : [])).map(open('it is not in the copy, and the source has it; whether it had it by the instant of the copy, its catalog, which was written anew since, does not tell')),
+        ...(ours ? [] : ['contents of tables'].map(open('the catalog of the copy cannot be read'))),
         ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
       ],
       compared: { tables: options.depth === 'standard' ? tables.both.length : 0, rows: rows.coverage.byManifest + rows.coverage.bySource, bytes: tables.both.reduce((sum, one) => sum + one.manifest.bytes, 0), buckets: tables.both.reduce((sum, one) => sum + one.manifest.buckets.length, 0), catalogObjects: defined.reduce((sum, one) => sum + one.compared, 0), sequences: sequences.compared },
       counted: { tables: 0, rows: 0 }, coverage: rows.coverage, uncompared: uncomparedTables(byTable), takenAt: expected.takenAt,
-      preparedTransactions: (await copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid')).rows.map(({ gid }) => gid),
+      preparedTransactions: (prepared?.rows ?? []).map(({ gid }) => gid),
       durationMs: performance.now() - started,
     };
   } catch (error) {
@@ -127,33 +133,44 @@ function nothingCompared({ database, depth }: CompareSinceOptions, { lsn, takenA
   };
 }
 
+/** Of a database of the copy that cannot be entered: for a right that who reads it lacks, or for damage. */
+function nothingIn(options: CompareSinceOptions, expected: DatabaseManifest, refusal: Error): ComparisonResult {
+  const damage = unreadableCatalog(refusal);
+  return damage ? { ...nothingCompared(options, expected, 'the catalog of the copy cannot be read'), differences: [damage] } : nothingCompared(options, expected, `${COPY_NOT_READABLE} (${refusal.message})`);
+}
+
 /** Of a database that nobody can connect to in the copy: whether it was lost. What all databases share is compared all the same. */
-async function compareWithout(options: CompareSinceOptions, expected: DatabaseManifest, copies: Sessions, sources: Sessions | null): Promise<ComparisonResult> {
-  const { manifest, database } = options;
+async function compareWithout(options: CompareSinceOptions & { damage: CatalogDamage }, expected: DatabaseManifest, copies: Sessions, sources: Sessions | null): Promise<ComparisonResult> {
+  const { manifest, database, damage } = options;
   const others = [...new Set([...manifest.databases.map(({ database: name }) => name), 'postgres'])].filter((name) => name !== database);
   const same = await openSame(copies, sources, others);
   if (!same) return nothingCompared(options, expected, 'no database of the copy takes connections, or none lets in who reads it');
   const { copy, source: living } = same;
-  const other = await ofAnother(manifest.systemIdentifier, copy);
+  const other = await damage.reading(ofAnother(manifest.systemIdentifier, copy)) ?? null;
   if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
   const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
   const source = replaced === null ? living : undefined;
-  const past = source && await sharedPast(copy, source);
+  const past = source && await damage.reading(sharedPast(copy, source));
   const silence = replaced !== null ? `what answers as the source is cluster ${replaced}` : sources ? 'the copy and the source have no database in common that takes connections' : 'the source does not answer';
-  const lost = await databaseLost(expected, manifest, copy, source && past && { client: source, past }, silence);
+  const lost = await damage.reading(databaseLost(expected, manifest, copy, source && past && { client: source, past }, silence)) ?? { differences: [], notVerified: [] };
   const result = nothingCompared(options, expected, '');
   const definitions = manifest.databases[0] === expected ? await compareGlobals(copy, source, options, expected) : undefined;
   return {
-    ...result, differences: [...lost.differences, ...definitions?.differences ?? []],
+    ...result, differences: [...damage.differences, ...lost.differences, ...definitions?.differences ?? []],
     notVerified: [...lost.notVerified, ...(definitions ? definitionsNotVerified(database, definitions, whyUnknown(source ? null : silence)) : [])],
     compared: { ...result.compared, catalogObjects: definitions?.compared ?? 0 },
   };
 }
 
 /** Over any databases of the two. */
-async function compareGlobals(copy: Client, source: Client | undefined, { manifest }: CompareSinceOptions, expected: DatabaseManifest): Promise<DefinitionsResult> {
-  const past = source && await sharedPast(copy, source);
-  return compareDefinitions({ copy, source, lacksRows: past && source && (() => lacksCatalogRows(copy, source, past)), manifest, expected, of: 'globals' });
+async function compareGlobals(copy: Client, source: Client | undefined, { manifest, damage }: { manifest: Manifest; damage: CatalogDamage }, expected: DatabaseManifest): Promise<DefinitionsResult> {
+  const past = source && await damage.reading(sharedPast(copy, source));
+  return compareDefinitions({ copy, source, lacksRows: past && source && (() => lacksIn(damage, copy, source, past)), manifest, expected, of: 'globals', damage });
+}
+
+/** What a copy cannot read it has not. */
+async function lacksIn(damage: CatalogDamage, copy: Client, source: Client, past: SharedPast): Promise<Lacks> {
+  return await damage.reading(lacksCatalogRows(copy, source, past)) ?? 'yes';
 }
 
 function ofOtherCluster(other: string, { systemIdentifier }: Manifest): string {

@@ -52,7 +52,7 @@ async function judgeOf({ copy, source, expected, because }: SequencesOptions): P
   const ours = await classRows(copy);
   const theirs = source && await ofSource(classRows(source.client));
   // One that people set back, or dropped, since the manifest is so at the source, too.
-  const alsoThere = new Set(source && (await compareSequences(source.client, expected.sequences, new Set())).differences.map((difference) => (difference.kind === 'sequence' ? difference.sequence : '')));
+  const alsoThere = new Set(source && (await ofSource(compareSequences(source.client, expected.sequences, new Set()))).differences.map((difference) => (difference.kind === 'sequence' ? difference.sequence : '')));
   return async ({ sequence, problem, code }) => {
     if (code === insufficientPrivilege) return { open: COPY_NOT_READABLE };
     const open = { open: `is not as the manifest has it, ${because}` };
