@@ -12,7 +12,7 @@ import { lacksCatalogRows, type Lacks } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
 import { LockedTables, type Before } from './locked-tables.ts';
-import { COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
+import { COPY_NOT_READABLE, rowsNotVerified, tablesGone, uncomparedTables, type TableRows } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
 import { databaseNumber } from './same-database.ts';
 import { compareSequencesSince } from './sequences-since.ts';
@@ -86,10 +86,10 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const sequences = await damage.reading(compareSequencesSince({ copy, source: source && past ? { client: source, past } : null, expected, because })) ?? { differences: [], notVerified: [], compared: 0 };
 
     const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
-    const tables = ours ? sortTables(expected.tables, ours.tables, theirs?.tables) : { both: [], missing: [], unknown: [] };
+    const tables = ours ? sortTables(expected.tables, ours.tables, theirs?.tables) : { both: [], missing: [], unknown: [], gone: [] };
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, locked: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
-    const lacks = tables.missing.length > 0 ? await lacksRows?.() : undefined;
+    const lacks = tables.missing.length + tables.gone.length > 0 ? await lacksRows?.() : undefined;
     const missing = lacks === 'yes' ? tables.missing : [];
     const prepared = await damage.reading(copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid'));
     const differences = [...damage.differences, ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...missing, ...rows.differences];
@@ -104,6 +104,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
         ...rowsNotVerified(database, byTable),
         ...tables.unknown.map((name) => `contents of ${name}`).map(open(`it is not in the copy, ${because}`)),
         ...(lacks === 'untold' ? tables.missing : []).flatMap((difference) => (difference.kind === 'rows' ? [`contents of ${difference.table}`] : [])).map(open('it is not in the copy, and the source has it; whether it had it by the instant of the copy, its catalog, which was written anew since, does not tell')),
+        ...tablesGone(database, tables.gone, lacks === 'yes'),
         ...(ours ? [] : ['contents of tables'].map(open('the catalog of the copy cannot be read'))),
         ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
       ],
@@ -186,11 +187,11 @@ function definitionsNotVerified(database: string, { unread, unknown }: Definitio
   return [...unread.map((what) => ({ what, why: COPY_NOT_READABLE })), ...unknown.map((what) => ({ what, why: `differs from the manifest, ${because}` }))].map((entry) => ({ database, ...entry, byDesign: false }));
 }
 
-/** Which tables can be compared, which the copy must have and has not, and of which nobody knows. Those that are new since the manifest are compared, too. */
+/** Which tables can be compared, which the copy must have and has not, of which nobody knows, and which neither has. Those that are new since the manifest are compared, too. */
 function sortTables(expected: readonly TableManifest[], ours: readonly Table[], theirs: readonly Table[] | undefined) {
   const [copy, source] = [new Map(ours.map((table) => [keyOf(table), table])), theirs && new Map(theirs.map((table) => [keyOf(table), table]))];
   const missing: Difference[] = [];
-  const unknown: string[] = [];
+  const [unknown, gone]: [string[], string[]] = [[], []];
   const both: TableOfAll[] = [];
   for (const manifest of expected) {
     const [here, there] = [copy.get(keyOf(manifest)), source?.get(keyOf(manifest))];
@@ -198,10 +199,11 @@ function sortTables(expected: readonly TableManifest[], ours: readonly Table[], 
     if (here) both.push({ manifest, copy: here, source: there, isNew: false });
     else if (!source) unknown.push(name);
     else if (there) missing.push({ kind: 'rows', table: name, rowsExpected: manifest.rows, rowsFound: 0, buckets: [] });
+    else gone.push(name);
   }
   const known = new Set(expected.map(keyOf));
   for (const table of ours.filter((one) => !known.has(keyOf(one)))) both.push({ manifest: emptyManifest(table), copy: table, source: source?.get(keyOf(table)), isNew: true });
-  return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), missing, unknown };
+  return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), missing, unknown, gone };
 }
 
 /** Of a table that was made since: nothing of it is as the manifest has it. */

@@ -66,6 +66,17 @@ export function rowsNotVerified(database: string, tables: readonly TableRows[]):
   return [...entries, { database, what: 'contents of tables', why: `not one of the ${rows} rows could be compared; take manifests oftener, and drill a recovery point from soon after one`, byDesign: false }];
 }
 
+const GONE = 'neither the copy nor the source has a table of this name: the source has dropped or renamed it since the manifest; whether by the instant of the copy, nothing tells any more';
+const PERHAPS_LOST = 'and the copy lacks something of the catalog that the source has kept, which may be what it was renamed to; drill again with a manifest and a recovery point from after that';
+
+/**
+ * Tables of the manifest that neither has by name. A manifest knows none by another one: what was renamed is compared as one that was made since.
+ * @param lacksRows whether the copy lacks rows of the catalog that it must have
+ */
+export function tablesGone(database: string, names: readonly string[], lacksRows: boolean): NotVerified[] {
+  return names.map((name) => ({ database, what: `contents of ${name}`, why: lacksRows ? `${GONE}; ${PERHAPS_LOST}` : GONE, byDesign: !lacksRows }));
+}
+
 function whatIsLeft(table: TableRows): string {
   const { name, coverage: { unknown }, lacking } = table;
   if (unknown + lacking === 0) return `contents of ${name}`;
