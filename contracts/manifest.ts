@@ -60,6 +60,8 @@ export const sequenceManifestSchema = z.object({
   owner: z.string().nullable(),
   /** The source itself was behind its column: no restore can be blamed for that. Null where that is not known: around the log position it was restarted, locked, or moved beyond the column. */
   sourceBehind: z.boolean().nullable(),
+  /** Which file it had: RESTART gives it another one, `setval` does not. Older manifests do not say. */
+  filenode: z.string().optional(),
 });
 export type SequenceManifest = z.infer<typeof sequenceManifestSchema>;
 

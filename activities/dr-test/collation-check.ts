@@ -1,6 +1,6 @@
 import type { ClientConfig } from 'pg';
 import type { Check } from '../../contracts/evidence.ts';
-import { takesNoConnection } from '../manifest/since/absent-database.ts';
+import { mayNotConnect, takesNoConnection } from '../manifest/since/absent-database.ts';
 import { withClient } from '../postgres/source.ts';
 import { overAnyDatabase } from './over-any-database.ts';
 
@@ -29,14 +29,16 @@ export async function checkCollations(copy: Address, source: Address | null, { d
   const otherHost: string[] = [];
   const open = await openDatabases(copy, at);
   const left = databases.filter((database) => !open.has(database));
+  const forbidden: string[] = [];
   for (const database of databases.filter((name) => open.has(name))) {
     const versions = await readVersions(copy, database, USED).catch((error: unknown) => {
-      // Its row says that it is open, but its files are gone.
-      if (takesNoConnection(error)) return undefined;
-      throw error;
+      // Its row says that it is open, but its files are gone, or it is open to others.
+      if (takesNoConnection(error)) left.push(database);
+      else if (mayNotConnect(error)) forbidden.push(database);
+      else throw error;
+      return [];
     });
-    if (!versions) left.push(database);
-    const found = (versions ?? []).filter(({ built, actual }) => built !== actual);
+    const found = versions.filter(({ built, actual }) => built !== actual);
     if (found.length === 0) continue;
     const atSource = source && await readVersions(source, database, 'true').catch(() => null);
     for (const version of found) {
@@ -48,7 +50,7 @@ export async function checkCollations(copy: Address, source: Address | null, { d
       else if (original.built !== version.built) outdated.push(described);
     }
   }
-  if (differing.length === 0) return [{ name, outcome: 'passed', detail: `indexes were built with the collations of this host${left.length > 0 ? `; not looked at, since nobody can connect to them by now: ${listed(left)}` : ''}` }];
+  if (differing.length === 0) return [{ name, outcome: 'passed', detail: `indexes were built with the collations of this host${left.length > 0 ? `; not looked at, since nobody can connect to them by now: ${listed(left)}` : ''}${forbidden.length > 0 ? `; not looked at, since who reads the copy may not connect to them: ${listed(forbidden)}` : ''}` }];
   if (outdated.length > 0) return [{ name, outcome: 'failed', detail: `${listed(outdated)}; restore on a host with the same libraries, or REINDEX after restoring` }];
   if (otherHost.length > 0) return [{ name, outcome: 'skipped', detail: `this host sorts by another library than the source's: ${listed(otherHost)}; set postgres.binDirectory to the PostgreSQL that the source runs, or drill on a host like it` }];
   // Whether the restore made it so, or the source had it, only the source could say.

@@ -2,12 +2,10 @@ import { hostname } from 'node:os';
 import { Context } from '@temporalio/activity';
 import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import { applicationName } from '../kernel/names.ts';
-import { withClient } from '../postgres/source.ts';
 import { classified } from '../temporal/classify.ts';
 import { type ActivityProgress, longActivity } from '../temporal/long-activity.ts';
 import type { ComparisonResult } from '../../contracts/manifest.ts';
 import { compareWithManifest } from '../manifest/compare-manifest.ts';
-import { takesNoConnection } from '../manifest/since/absent-database.ts';
 import { compareSince } from '../manifest/since/compare-since.ts';
 import { checkCollations } from './collation-check.ts';
 import { settingsIn, type DrillDependencies } from './dependencies.ts';
@@ -23,6 +21,7 @@ import { overAnyDatabase } from './over-any-database.ts';
 import { planDrill } from './plan-drill.ts';
 import { checkPreparedTransactions } from './prepared-check.ts';
 import { probe } from './probe.ts';
+import { sourceAnswers } from './source-answers.ts';
 import { endSourceSessions, lookForSourceSessions } from '../postgres/run-sessions.ts';
 
 /** What a restore test does, whatever tool made the backups: they lie behind {@link RecoveryProvider}. */
@@ -80,7 +79,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
         const source = await sourceOf(drill);
         const limits = settingsOf(drill.database).manifest;
         // A database that is gone there, too, says so.
-        const answers = source && await withClient(source(database), (client) => client.query('SELECT'), signal).then(() => true, takesNoConnection);
+        const answers = source && await sourceAnswers(source(database), signal);
         const result = await compareSince({
           connect: await provider.address(drill), source: source && answers ? { connect: (name) => source(name), limits: { statementTimeoutMs: limits.statementTimeout, lockTimeoutMs: limits.lockTimeout } } : null,
           manifest, database, connections: limits.connections, depth, applicationName: applicationName(drill.owner), signal,

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { takesNoConnection } from '../manifest/since/absent-database.ts';
+import { isClosedToUs } from '../manifest/since/absent-database.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
 
 /** What every cluster begins with. */
@@ -7,8 +7,8 @@ const OF_EVERY_CLUSTER = ['postgres', 'template1'];
 
 /**
  * Work that needs some connection to a copy, and none to a certain database: over the one that is named, or over one that every
- * cluster begins with where the copy takes no connections to that. That it was lost is for the comparison to say.
- * @throws what the server said of the one that is named, where it takes connections to none of them
+ * cluster begins with where the copy takes no connections to that, or lets in others only, or cannot for damage. That it was lost is for the comparison to say.
+ * @throws what the server said of the one that is named, where it lets us into none of them
  */
 export async function overAnyDatabase<T>(address: (database: string) => GuardedConfig, named: string, work: (client: Client) => Promise<T>, signal?: AbortSignal): Promise<T> {
   let refusal: unknown;
@@ -21,7 +21,7 @@ export async function overAnyDatabase<T>(address: (database: string) => GuardedC
       }, signal);
     } catch (error) {
       // The work may end with the same conditions, and is not done twice.
-      if (isConnected || !takesNoConnection(error)) throw error;
+      if (isConnected || !isClosedToUs(error)) throw error;
       refusal ??= error;
     }
   }

@@ -110,7 +110,8 @@ async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { 
     return { point, passedOver: [], drawn: from };
   }
   const before = typeof recoveryPoint === 'object' ? recoveryPoint.time : declaredAt;
-  const { points: all, unusable } = await provider.list(new Date(publishedUntil));
+  const { points, unusable } = await provider.list(new Date(publishedUntil));
+  const all = points.filter(({ isForInstants }) => typeof recoveryPoint === 'object' || isForInstants === undefined);
   // Where there is no other, what is wrong with it is the answer.
   if (all.length === 0 && unusable[0]) throw unusable[0].failure;
   // A backup's times are the source's clock, the instants that people give are ours, where the provider does not take them for its own. One that is complete after the instant to recover to cannot reach it.

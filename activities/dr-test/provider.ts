@@ -24,6 +24,8 @@ export interface Point {
   serverVersion: string;
   /** Of the cluster that it was taken of, as the source's `pg_control_system()` says it; null where the tool does not know. */
   systemIdentifier: string | null;
+  /** It is there to reach an instant from, for who names one, and is not what somebody has who asks for the latest. */
+  isForInstants?: true;
 }
 
 /** What should be a point, or a manifest, and cannot be read. `failure` is what asking for it throws. */

@@ -34,8 +34,7 @@ export function instantOfId(id: string): Date | undefined {
 export async function listPoints(rds: RdsPlaces, provider: RdsProvider, asOf: Date): Promise<{ points: RdsPoint[]; unusable: UnusablePoint[] }> {
   const source = await sourceInstance(rds.source, provider.instance);
   const window = isElsewhere(provider) ? null : await restoreWindow(rds.source, source);
-  const seconds = window ? secondsUntil(window, asOf, provider.latest) : [];
-  const [points, unusable] = [seconds.map((instant) => timePoint(instant, source)), [] as UnusablePoint[]];
+  const [points, unusable] = [window ? secondsUntil(window, asOf, { source, latest: provider.latest }) : [], [] as UnusablePoint[]];
   for await (const page of rds.drills.sdk.paginateDescribeDBSnapshots({ client: rds.drills.client }, isElsewhere(provider) ? { IncludeShared: true } : { DBInstanceIdentifier: provider.instance })) {
     for (const snapshot of (page.DBSnapshots ?? []).filter(({ Status }) => Status === 'available')) {
       if (!isOfSource(snapshot, source)) continue;
@@ -47,10 +46,14 @@ export async function listPoints(rds: RdsPlaces, provider: RdsProvider, asOf: Da
   return { points: points.sort((a, b) => Date.parse(a.completeAt) - Date.parse(b.completeAt)), unusable };
 }
 
-/** RDS goes on archiving after a declaration, and may have moved its last second past it before it was asked: every second up to then is there all the same. */
-function secondsUntil({ earliest, latest }: RestoreWindow, asOf: Date, which: RdsProvider['latest']): Date[] {
-  const last = latest > asOf ? asOf : latest;
-  return which === 'pointInTime' && last >= earliest ? [earliest, last] : [earliest];
+/**
+ * RDS goes on archiving after a declaration, and may have moved its last second past it before it was asked: every second up to then is
+ * there all the same. The first one says from when on an instant can be reached; the latest that there is it never is.
+ */
+function secondsUntil(window: RestoreWindow, asOf: Date, { source, latest }: { source: Sdk.DBInstance; latest: RdsProvider['latest'] }): RdsPoint[] {
+  const last = window.latest > asOf ? asOf : window.latest;
+  const first: RdsPoint = { ...timePoint(window.earliest, source), isForInstants: true };
+  return latest === 'pointInTime' && last >= window.earliest ? [first, timePoint(last, source)] : [first];
 }
 
 /** @throws ApplicationFailure `NOT_FOUND`, `PREFLIGHT` for a snapshot that has to be copied first */

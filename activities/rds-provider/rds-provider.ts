@@ -82,7 +82,7 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     supply: (id) => asking(`looking for "${id}"`, async (rds) => {
       const point = await findPoint(rds, provider, id);
       const window = isElsewhere(provider) ? null : await restoreWindow(rds.source, await sourceInstance(rds.source, provider.instance));
-      return { lastPiece: null, reachesUntil: point.kind === 'time' || !window ? point.completeAt : window.latest.toISOString(), pieces: 0, bytes: 0, manifest: (until) => chooseManifestBefore(layout, until ?? point.completeAt) };
+      return { lastPiece: null, reachesUntil: window ? window.latest.toISOString() : point.completeAt, pieces: 0, bytes: 0, manifest: (until) => chooseManifestBefore(layout, until ?? point.completeAt) };
     }),
     readManifest: (_id, manifestId) => readManifestAlone(layout, manifestId),
     describePlace: (owner) => `RDS instance ${drillName({ owner, fence: '<fence>' })}${isElsewhere(provider) ? ` in ${describeAccess(drillAccess(provider))}` : ''}`,

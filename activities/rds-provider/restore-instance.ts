@@ -4,7 +4,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { RdsProvider } from '../../contracts/rds.ts';
 import { isNamed } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
-import { takesNoConnection } from '../manifest/since/absent-database.ts';
+import { isClosedToUs } from '../manifest/since/absent-database.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
 import { percentProgress, type ActivityProgress } from '../temporal/long-activity.ts';
 import { awaitReady, HOST_CLOCK, type EventSource } from '../waiting/await-ready.ts';
@@ -115,8 +115,8 @@ async function untilAvailable({ rds, provider, drill, earlierMs, events, signal,
 async function setPassword({ rds, password, address, signal }: RestoreInstance, identifier: string, instance: Sdk.DBInstance): Promise<void> {
   const { sdk, client } = rds;
   const config = address(instance);
-  // Whether the database is there is looked at after the password.
-  const opens = () => withClient(config, (connected) => connected.query('SELECT'), signal).then(() => true, takesNoConnection);
+  // Whether the database is there, and lets us in, is looked at after the password.
+  const opens = () => withClient(config, (connected) => connected.query('SELECT'), signal).then(() => true, isClosedToUs);
   const ask = () => client.send(new sdk.ModifyDBInstanceCommand({ DBInstanceIdentifier: identifier, MasterUserPassword: password, ApplyImmediately: true }), { abortSignal: signal }).then(() => PASSWORD_AGAIN_MS.taken, (error: unknown) => {
     if (!isNamed(error, 'InvalidDBInstanceState')) throw error;
     return PASSWORD_AGAIN_MS.refused;

@@ -27,6 +27,16 @@ export async function examineMaster(client: Client, provider: RdsProvider, findi
   const [row] = rows;
   if (!row || row.user === master) return;
   const copies = `${master}, as whom copies are read,`;
+  const closed = await closedTo(client, master);
+  if (closed.length > 0) findings.warning('master user', `${copies} may not connect to ${closed.slice(0, NAMED).join(', ')}${closed.length > NAMED ? ` and ${closed.length - NAMED} more` : ''}, so that drills end as not proven`, `GRANT CONNECT ON DATABASE ${closed.map(escapeIdentifier).join(', ')} TO ${escapeIdentifier(master)}`);
   if (row.name === null) return findings.ok('master user', `${copies} may read all of ${row.database} that ${row.user} may`);
   findings.warning('master user', `${copies} may not read all of ${row.database} that ${row.user} may, so that drills end as not proven: ${row.name}`, `GRANT ${escapeIdentifier(row.user)} TO ${escapeIdentifier(master)}, or whoever owns them`);
+}
+
+/** Databases that manifests are taken of, and that a role may not connect to. */
+async function closedTo(client: Client, role: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(`
+    SELECT datname AS name FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2
+      AND has_database_privilege(oid, 'CONNECT') AND NOT has_database_privilege($1::name, oid, 'CONNECT') ORDER BY datname`, [role]);
+  return rows.map(({ name }) => name);
 }

@@ -6,12 +6,12 @@ import { withClient } from '../../activities/postgres/source.ts';
 import { archiveUntilNow, createSource, MASTER, untilSnapshot, withMaster } from '../support/aws-lab-rds.ts';
 import { type Drill, type RdsDrills, startRdsDrills } from '../support/rds-drills.ts';
 
-/** What `recoveryPoint: random` draws from a lab RDS, and what is the latest of it. */
+/** What `recoveryPoint: random` draws from a lab RDS, what is the latest of it, and which instants it reaches. */
 let drills: RdsDrills;
 beforeAll(async () => { drills = await startRdsDrills(); });
 afterAll(() => drills.stop());
 
-function plan({ provider, settings, ref }: Drill, recoveryPoint: 'random' | 'latest' = 'random', declaredAt = new Date().toISOString()) {
+function plan({ provider, settings, ref }: Drill, recoveryPoint: 'random' | 'latest' | { time: string } = 'random', declaredAt = new Date().toISOString()) {
   const now = new Date().toISOString();
   return planDrill({ database: 'shop', recoveryPoint, depth: 'standard', declaredAt, startedAt: now, owner: ref.owner, leaseMs: 60_000 }, {
     settings, provider, resolvePassword: () => Promise.resolve(MASTER.password), pastDrills: () => Promise.resolve([]), host: 'h', signal: new AbortController().signal, scheduledAt: new Date(), hostAheadMs: () => Promise.resolve(0),
@@ -63,4 +63,20 @@ it('takes the second of the declaration for the latest where RDS archived past i
   expect(notVerified.byDesign).toContainEqual(expect.stringContaining(`what a disaster at ${declaredAt} would have lost: when RDS was asked, it had archived past that`));
   const asked = await plan(drills.drill({ lookEvery: '200ms' }), 'latest', new Date(Date.now() + 4_000).toISOString());
   expect(asked.notVerified.byDesign.join()).not.toContain('would have lost');
+});
+
+it('restores any second up to the last one that RDS can, also one between the first one that it keeps and the next snapshot; but the latest is a snapshot where that is asked for', async () => {
+  await sleep(3_000);
+  await archiveUntilNow(drills, 'prod');
+  const time = new Date(Date.now() - 2_000).toISOString();
+  const recoverTo = { time: `${time.slice(0, 19)}.000Z` };
+  expect(await plan(drills.drill(), { time })).toMatchObject({ recoverTo });
+  // Older than all seconds that RDS keeps: from now on the first of them is the newest that is complete by that instant.
+  const snapshots = (await drills.drill().provider.list(new Date())).points.filter(({ id }) => !id.startsWith('time.'));
+  for (const [index, { id }] of snapshots.entries()) await drills.lab.control.backDate(id, new Date(Date.now() - (3 + snapshots.length - index) * 3_600_000));
+  expect(await plan(drills.drill(), { time })).toMatchObject({ recoverTo, recoveryPoint: { id: expect.stringMatching(/^time\./) as string } });
+  expect(await plan(drills.drill({ latest: 'snapshot' }), { time })).toMatchObject({ recoverTo });
+  await expect(plan(drills.drill(), { time: new Date(Date.now() + 2_000).toISOString() }, new Date(Date.now() + 4_000).toISOString())).rejects.toMatchObject({ type: 'NOT_FOUND' });
+  expect((await plan(drills.drill({ latest: 'snapshot' }), 'latest')).recoveryPoint.id).toBe(snapshots.at(-1)?.id);
+  expect((await plan(drills.drill(), 'latest')).recoveryPoint.id).toMatch(/^time\./);
 });

@@ -60,7 +60,7 @@ describe('transactions that a copy has in common with its source', () => {
     const broken = { query: () => Promise.reject(Object.assign(new Error('invalid page'), { code: 'XX001' })) } as unknown as Client;
     const past = await sharedPast(server(50_000n), broken, undefined);
     const error: unknown = await past.committed(new Set([700])).catch((thrown: unknown) => thrown);
-    expect([String(error), sqlState(error)]).toEqual(['Error: the source could not read it (XX001): invalid page', '']);
+    expect([String(error), sqlState(error)]).toEqual(['SourceUnreadable: the source could not read it (XX001): invalid page', '']);
   });
 
   it('may be those of a round before: what the source made since and what may be older is not surely later', async () => {

@@ -1,7 +1,9 @@
 import type { Client } from 'pg';
 import type { DatabaseManifest, Difference, Manifest, NotVerified } from '../../../contracts/manifest.ts';
-import { sqlState } from '../errors.ts';
+import { insufficientPrivilege, ManifestError, sqlState } from '../errors.ts';
 import type { Sessions } from '../session.ts';
+import { unreadableCatalog } from './catalog-damage.ts';
+import { ofSource } from './of-source.ts';
 import type { SharedPast } from './shared-past.ts';
 
 /** There is no such database (or only its row: its files are gone), or it is closed to all, as by `datallowconn` or a DROP DATABASE that was interrupted. */
@@ -10,6 +12,16 @@ const TAKES_NONE: ReadonlySet<string> = new Set(['3D000', '55000']);
 /** Whether a server answered that it takes no connections to a database. */
 export function takesNoConnection(error: unknown): boolean {
   return TAKES_NONE.has(sqlState(error));
+}
+
+/** Whether a server, which knows us by then, answered that we may not connect to a database. */
+export function mayNotConnect(error: unknown): boolean {
+  return error instanceof ManifestError ? error.type === 'permission' : sqlState(error) === insufficientPrivilege;
+}
+
+/** Whether a server, which knows us by then, lets us into no such database, or cannot for damage; others of it may be open. */
+export function isClosedToUs(error: unknown): boolean {
+  return takesNoConnection(error) || mayNotConnect(error) || unreadableCatalog(error) !== undefined;
 }
 
 /** A connection to a database; undefined where the server has none of that name, or none that takes connections. */
@@ -22,15 +34,19 @@ export async function openIfThere(sessions: Sessions, database: string): Promise
 
 /**
  * Connections to the same database of both: what is in its catalog may be held against each other. Where they have none in common
- * that takes connections, the copy alone.
+ * that takes connections, the copy alone. One that is closed to us, or damaged, says nothing of the others.
  */
 export async function openSame(copies: Sessions, sources: Sessions | null, databases: readonly string[]): Promise<{ copy: Client; source: Client | undefined } | undefined> {
+  const openIfLet = (sessions: Sessions, database: string) => openIfThere(sessions, database).catch((error: unknown) => {
+    if (isClosedToUs(error)) return undefined;
+    throw error;
+  });
   let alone: Client | undefined;
   for (const database of databases) {
-    const copy = await openIfThere(copies, database);
+    const copy = await openIfLet(copies, database);
     if (!copy) continue;
     if (!sources) return { copy, source: undefined };
-    const source = await openIfThere(sources, database);
+    const source = await openIfLet(sources, database);
     if (source) return { copy, source };
     if (alone) await copies.close(copy);
     else alone = copy;
@@ -56,13 +72,13 @@ export async function databaseLost({ database, oid }: DatabaseManifest, manifest
   if (here) return left('the copy takes no connections to this database (datallowconn is off, or dropping it was interrupted): let it take some at the source, or drop it there, and take a manifest then');
   if (!source) return left(`the copy has no such database, and ${silence}, so that nobody knows whether it was dropped since`);
   const mustBeHere = async (there: { xmin: number } | undefined) => there !== undefined && (await source.past.committed(new Set([there.xmin]))).size > 0;
-  const there = await rowOf(source.client, database);
+  const there = await ofSource(rowOf(source.client, database));
   if (await mustBeHere(there)) return { differences: [lost], notVerified: [] };
   // A database keeps its number when it is renamed.
   const renamed = oid === undefined ? undefined : await rowOf(copy, oid);
   if (renamed) return left(`it was renamed since the manifest, and the copy has it as ${renamed.name}, of which nothing was compared; ${AGAIN}`);
   if (there) return left(`the copy has no such database, and the source has made or altered its own since the instant of the copy; ${AGAIN}`);
-  const elsewhere = oid === undefined ? undefined : await rowOf(source.client, oid);
+  const elsewhere = oid === undefined ? undefined : await ofSource(rowOf(source.client, oid));
   if (await mustBeHere(elsewhere)) return { differences: [lost], notVerified: [] };
   if (elsewhere) return left(`the source has renamed it (${elsewhere.name}) since the instant of the copy, and the copy has it by neither name; ${AGAIN}`);
   const maybe = oid === undefined ? await unknownTo(manifest, copy) : [];
@@ -81,7 +97,7 @@ export async function namesakeOf({ database }: DatabaseManifest, oid: number, co
   const here = await rowOf(copy, oid);
   if (here) return left(`it was renamed since, and another one has its name; the copy has it as ${here.name}, of which nothing was compared; ${AGAIN}`);
   if (!source) return left(`the copy has another one of this name, and that one by none, and ${silence}, so that nobody knows whether it was dropped since`);
-  const there = await rowOf(source.client, oid);
+  const there = await ofSource(rowOf(source.client, oid));
   if (!there) return left('the source has dropped it since, and another one has its name, which was compared in its place; whether by the instant of the copy, nothing tells any more', true);
   if ((await source.past.committed(new Set([there.xmin]))).size > 0) return { differences: [{ kind: 'catalog', object: 'database', identity: database, change: 'missing' }], notVerified: [] };
   return left(`the source has renamed or altered it (${there.name}) since the instant of the copy, and the copy has it by no name; ${AGAIN}`);

@@ -2,6 +2,7 @@ import { escapeIdentifier, escapeLiteral, type Client, type QueryResult } from '
 import type { Tuple } from '../read-bucket.ts';
 import { LARGE_OBJECT_TABLES } from '../tables.ts';
 import { matchTuples } from './match-tuples.ts';
+import { ofSource } from './of-source.ts';
 import { databaseNumber } from './same-database.ts';
 import type { SharedPast } from './shared-past.ts';
 
@@ -48,9 +49,9 @@ export type Lacks = 'yes' | 'no' | 'untold';
  */
 export async function lacksCatalogRows(copy: Client, source: Client, past: SharedPast): Promise<Lacks> {
   const own = await copy.query<{ name: string }>('SELECT current_user AS name');
-  const hidden = await hiddenCatalogs(source);
+  const hidden = await ofSource(hiddenCatalogs(source));
   // Of different databases only what all share can be held against each other.
-  const areSame = await databaseNumber(copy) === await databaseNumber(source);
+  const areSame = await databaseNumber(copy) === await ofSource(databaseNumber(source));
   // An `anyarray` holds values of users' types, and writing these runs functions of theirs; where rows of a table have them, they are compared with those.
   const { rows: catalogs } = await copy.query<{ name: string; columns: CatalogColumn[] }>(
     `SELECT relname AS name, (SELECT jsonb_agg(jsonb_build_object('name', attname, 'type', typname) ORDER BY attnum) FROM pg_attribute JOIN pg_type t ON t.oid = atttypid WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND typname <> 'anyarray') AS columns
@@ -60,9 +61,9 @@ export async function lacksCatalogRows(copy: Client, source: Client, past: Share
     // The role by which we came in was given a password of its own in the copy.
     const others = name === 'pg_authid' ? ` WHERE rolname <> ${escapeLiteral(own.rows[0]?.name ?? '')}` : '';
     const compared = columns.filter((column) => !IN_PLACE[name]?.includes(column.name)).map(asStored);
-    const [ours, theirs] = await Promise.all([copy, source].map((client) => readCatalog(client, name, compared, others)));
-    if (ours?.file !== theirs?.file) { isUntold = true; continue; }
-    const { altered, missing, maybeAltered, untold } = await matchTuples(ours?.rows ?? [], theirs?.rows ?? [], (xids) => past.judge(xids));
+    const [ours, theirs] = await Promise.all([readCatalog(copy, name, compared, others), ofSource(readCatalog(source, name, compared, others))]);
+    if (ours.file !== theirs.file) { isUntold = true; continue; }
+    const { altered, missing, maybeAltered, untold } = await matchTuples(ours.rows, theirs.rows, (xids) => past.judge(xids));
     if (altered + missing > 0) return 'yes';
     // A copy defines what is its own, by numbers that the source has given to others since.
     isUntold ||= maybeAltered + untold > 0;

@@ -7,7 +7,7 @@ import { throwIfAborted } from '../session.ts';
 import type { Table } from '../tables.ts';
 import type { Lockable } from './locked-tables.ts';
 import { matchTuples } from './match-tuples.ts';
-import { ofSource } from './of-source.ts';
+import { ofSource, SourceUnreadable, whatHinders } from './of-source.ts';
 import { classRow, howReplaced, type Replaced, type TwoFiles } from './replaced-since.ts';
 import type { SharedPast } from './shared-past.ts';
 
@@ -57,6 +57,7 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
     return await compareWithSource(pair, tables, range, { expected: expected.rows, rows }, past, signal);
   } catch (error) {
     throwIfAborted(signal);
+    if (error instanceof SourceUnreadable) return notKnown(expected.rows, error.obstacle);
     if (saysNothingOfTheData(error)) throw error;
     const code = sqlState(error);
     // Who reads the copy may not read all that who took the manifest may: that says nothing of what was restored.
@@ -88,9 +89,9 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
     return lackingOf(result, expected);
   }
   let compared = 0;
-  const [size, theirSize] = [await measureTable(pair.copy, copy), await ofSource(measureTable(living, source)).catch(whereForbidden)];
+  const [size, theirSize] = [await measureTable(pair.copy, copy), await ofSource(measureTable(living, source)).catch(whatHinders)];
   if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
-  const leaveUnread = async (count: number, answer: 'moved' | 'forbidden') => leave(count, answer === 'moved' ? await whyLeft() : 'source not readable');
+  const leaveUnread = async (count: number, answer: 'moved' | Obstacle) => leave(count, answer === 'moved' ? await whyLeft() : answer);
   const match = async (part: PageRange, ours: readonly Tuple[], theirs: readonly Tuple[]) => {
     const { same, altered, maybeAltered, missing, untold, changedSince } = await matchTuples(ours, theirs, (xids) => past.judge(xids));
     compared += ours.length + missing;
@@ -109,7 +110,7 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
     throwIfAborted(signal);
     const reading = readTuples(pair.copy, copy, part);
     // Whatever the source answers, nobody is to go on over a connection that is still read from.
-    const [ours, theirs] = await Promise.all([reading, ofSource(readTuples(living, source, part)).catch(whereForbidden).finally(() => reading.catch(() => undefined))]);
+    const [ours, theirs] = await Promise.all([reading, ofSource(readTuples(living, source, part)).catch(whatHinders).finally(() => reading.catch(() => undefined))]);
     if (ours === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
     if (typeof theirs === 'string') await leaveUnread(ours.length, theirs);
     else await match(part, ours, theirs);
@@ -117,9 +118,9 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
   // There the copy has no row: what the source has there it wrote since, however much that is, or the copy has lost it.
   for (const part of beyond ? cutRange(source, beyond, theirSize, HELD_BYTES) : []) {
     throwIfAborted(signal);
-    const makers = await ofSource(readMakers(living, source, part)).catch(whereForbidden);
+    const makers = await ofSource(readMakers(living, source, part)).catch(whatHinders);
     if (typeof makers !== 'string' && await past.areLater(makers)) continue;
-    const theirs = typeof makers === 'string' ? makers : await ofSource(readTuples(living, source, part)).catch(whereForbidden);
+    const theirs = typeof makers === 'string' ? makers : await ofSource(readTuples(living, source, part)).catch(whatHinders);
     if (typeof theirs !== 'string') { await match(part, [], theirs); continue; }
     await leaveUnread(0, theirs);
     break;
@@ -164,11 +165,6 @@ async function isOfNoTime(copy: Client, source: Client, { oid }: Table, past: Sh
   // Written anew since, as by VACUUM FULL, pg_class has each row elsewhere.
   if (!theirs || ours?.catalogFile !== theirs.catalogFile || (ours.place === theirs.place && ours.xmin === theirs.xmin)) return false;
   return (await past.committed(new Set([theirs.xmin]))).size > 0;
-}
-
-function whereForbidden(error: unknown): 'forbidden' {
-  if (sqlState(error) === insufficientPrivilege) return 'forbidden';
-  throw error;
 }
 
 export function nothingYet(): RowsResult {

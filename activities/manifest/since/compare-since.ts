@@ -1,20 +1,21 @@
 import type { Client } from 'pg';
 import type { Bucket, ComparisonResult, DatabaseManifest, Difference, Manifest, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
 import { databaseIn } from '../compare-manifest.ts';
-import { compareSequences } from '../compare-sequences.ts';
 import type { ReadProgress } from '../read-tables.ts';
-import { insufficientPrivilege } from '../errors.ts';
 import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../session.ts';
 import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
-import { databaseLost, namesakeOf, openIfThere, openSame } from './absent-database.ts';
+import { databaseLost, mayNotConnect, namesakeOf, openIfThere, openSame } from './absent-database.ts';
+import { CatalogDamage, unreadableCatalog } from './catalog-damage.ts';
 import { lacksCatalogRows, type Lacks } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
 import { LockedTables, type Before } from './locked-tables.ts';
-import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
+import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, tablesGone, uncomparedTables, type TableRows } from './not-compared.ts';
+import { ofSource } from './of-source.ts';
 import { databaseNumber } from './same-database.ts';
+import { compareSequencesSince } from './sequences-since.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
 
 export interface CompareSinceOptions {
@@ -45,18 +46,23 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
   const { manifest, database, signal, applicationName } = options;
   const expected = databaseIn(manifest, database);
   const started = performance.now();
+  const damage = new CatalogDamage();
   const copies = new Sessions({ connect: options.connect, applicationName, signal, limits: NO_LIMITS });
   const sources = options.source && new Sessions({ connect: options.source.connect, applicationName, signal, limits: options.source.limits });
   try {
-    const copy = await openIfThere(copies, database);
-    if (!copy) return await compareWithout(options, expected, copies, sources);
+    const copy = await openIfThere(copies, database).catch((error: unknown) => {
+      if (mayNotConnect(error) || unreadableCatalog(error)) return error as Error;
+      throw error;
+    });
+    if (copy instanceof Error) return nothingIn(options, expected, copy);
+    if (!copy) return await compareWithout({ ...options, damage }, expected, copies, sources);
     const living = sources ? await openIfThere(sources, database) : undefined;
-    const other = await ofAnother(manifest.systemIdentifier, copy);
+    const other = await damage.reading(ofAnother(manifest.systemIdentifier, copy)) ?? null;
     // Nothing of another cluster is like this one's, and all of it would be taken for changed since.
     if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
     const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
-    const number = await databaseNumber(copy);
-    const isAnew = living !== undefined && replaced === null && await databaseNumber(living) !== number;
+    const number = await damage.reading(databaseNumber(copy)) ?? expected.oid;
+    const isAnew = living !== undefined && replaced === null && number !== undefined && await ofSource(databaseNumber(living)) !== number;
     /** Why nothing can be held against the source; null where it can. */
     const silence = !sources ? 'the source does not answer' : !living ? 'the source has no such database that takes connections' : replaced !== null ? `what answers as the source is cluster ${replaced}` : isAnew ? 'the source has made or renamed the database of this name since' : null;
     const source = silence === null ? living : undefined;
@@ -66,30 +72,28 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const serverVersionNum = manifest.serverVersionNum;
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
 
-    const asked = living && replaced === null ? { client: living, past: await sharedPast(copy, living, expected.transactions) } : undefined;
+    const shared = living && replaced === null ? await damage.reading(sharedPast(copy, living, expected.transactions)) : undefined;
+    const asked = living && shared && { client: living, past: shared };
     const past = source && asked?.past;
-    const namesake = expected.oid === undefined || expected.oid === number ? undefined : await namesakeOf(expected, expected.oid, copy, asked, silence ?? '');
-    const forgotten = await asked?.past.forgotten() ?? [];
+    const namesake = expected.oid === undefined || expected.oid === number ? undefined : await damage.reading(namesakeOf(expected, expected.oid, copy, asked, silence ?? ''));
+    const forgotten = asked && await damage.reading(asked.past.forgotten()) || [];
     let lacking: Promise<Lacks> | undefined;
     // Asked for where something is not as it should be only, and once.
-    const lacksRows = past && source && (() => (lacking ??= lacksCatalogRows(copy, source, past)));
+    const lacksRows = past && source && (() => (lacking ??= lacksIn(damage, copy, source, past)));
     const because = whyUnknown(silence);
-    const defined = [{ ...await compareDefinitions({ copy, source, lacksRows, manifest, expected, of: isAnew ? 'own' : 'database' }), because }];
+    const defined = [{ ...await compareDefinitions({ copy, source, lacksRows, manifest, expected, of: isAnew ? 'own' : 'database', damage }), because }];
     // What all databases share is that of the source over whatever database.
-    if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals(copy, living, options, expected), because: whyUnknown(null) });
-    const sequences = await compareSequences(copy, expected.sequences, new Set());
-    // One that people set back, or dropped, since the manifest is so at the source, too.
-    const alsoThere = new Set(source && sequences.differences.length > 0 ? (await compareSequences(source, expected.sequences, new Set())).differences.map(nameOf) : []);
-    const isForbidden = (difference: Difference) => difference.kind === 'sequence' && difference.code === insufficientPrivilege;
-    const isDamage = (difference: Difference) => source !== undefined && !isForbidden(difference) && !alsoThere.has(nameOf(difference));
+    if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals(copy, living, { manifest, damage }, expected), because: whyUnknown(null) });
+    const sequences = await damage.reading(compareSequencesSince({ copy, source: source && past ? { client: source, past } : null, expected, because })) ?? { differences: [], notVerified: [], compared: 0 };
 
-    const [ours, theirs] = [await listTables(copy, serverVersionNum), source && await listTables(source, serverVersionNum)];
-    const tables = sortTables(expected.tables, ours.tables, theirs?.tables);
+    const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
+    const tables = ours ? sortTables(expected.tables, ours.tables, theirs?.tables) : { both: [], missing: [], unknown: [], gone: [] };
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, locked: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
-    const lacks = tables.missing.length > 0 ? await lacksRows?.() : undefined;
+    const lacks = tables.missing.length + tables.gone.length > 0 ? await lacksRows?.() : undefined;
     const missing = lacks === 'yes' ? tables.missing : [];
-    const differences = [...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences.filter(isDamage), ...missing, ...rows.differences];
+    const prepared = await damage.reading(copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid'));
+    const differences = [...damage.differences, ...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...missing, ...rows.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
@@ -97,16 +101,17 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
         ...manifest.notVerified.filter((entry) => entry.database === null || entry.database === database),
         ...namesake?.notVerified ?? [],
         ...defined.flatMap((one) => definitionsNotVerified(database, one, one.because)),
-        ...sequences.differences.filter((difference) => !isDamage(difference)).map((difference) => open(isForbidden(difference) ? COPY_NOT_READABLE : `is not as the manifest has it, ${because}`)(`position of sequence ${nameOf(difference)}`)),
-        ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
+        ...sequences.notVerified,
         ...rowsNotVerified(database, byTable),
         ...tables.unknown.map((name) => `contents of ${name}`).map(open(`it is not in the copy, ${because}`)),
         ...(lacks === 'untold' ? tables.missing : []).flatMap((difference) => (difference.kind === 'rows' ? [`contents of ${difference.table}`] : [])).map(open(`it is not in the copy, and the source has it; whether it had it by the instant of the copy, ${CATALOG_SILENT}`)),
+        ...tablesGone(database, tables.gone, lacks === 'yes'),
+        ...(ours ? [] : ['contents of tables'].map(open('the catalog of the copy cannot be read'))),
         ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
       ],
       compared: { tables: options.depth === 'standard' ? tables.both.length : 0, rows: rows.coverage.byManifest + rows.coverage.bySource, bytes: tables.both.reduce((sum, one) => sum + one.manifest.bytes, 0), buckets: tables.both.reduce((sum, one) => sum + one.manifest.buckets.length, 0), catalogObjects: defined.reduce((sum, one) => sum + one.compared, 0), sequences: sequences.compared },
       counted: { tables: 0, rows: 0 }, coverage: rows.coverage, uncompared: uncomparedTables(byTable), takenAt: expected.takenAt,
-      preparedTransactions: (await copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid')).rows.map(({ gid }) => gid),
+      preparedTransactions: (prepared?.rows ?? []).map(({ gid }) => gid),
       durationMs: performance.now() - started,
     };
   } catch (error) {
@@ -130,33 +135,44 @@ function nothingCompared({ database, depth }: CompareSinceOptions, { lsn, takenA
   };
 }
 
+/** Of a database of the copy that cannot be entered: for a right that who reads it lacks, or for damage. */
+function nothingIn(options: CompareSinceOptions, expected: DatabaseManifest, refusal: Error): ComparisonResult {
+  const damage = unreadableCatalog(refusal);
+  return damage ? { ...nothingCompared(options, expected, 'the catalog of the copy cannot be read'), differences: [damage] } : nothingCompared(options, expected, `${COPY_NOT_READABLE} (${refusal.message})`);
+}
+
 /** Of a database that nobody can connect to in the copy: whether it was lost. What all databases share is compared all the same. */
-async function compareWithout(options: CompareSinceOptions, expected: DatabaseManifest, copies: Sessions, sources: Sessions | null): Promise<ComparisonResult> {
-  const { manifest, database } = options;
+async function compareWithout(options: CompareSinceOptions & { damage: CatalogDamage }, expected: DatabaseManifest, copies: Sessions, sources: Sessions | null): Promise<ComparisonResult> {
+  const { manifest, database, damage } = options;
   const others = [...new Set([...manifest.databases.map(({ database: name }) => name), 'postgres'])].filter((name) => name !== database);
   const same = await openSame(copies, sources, others);
-  if (!same) return nothingCompared(options, expected, 'no database of the copy takes connections');
+  if (!same) return nothingCompared(options, expected, 'no database of the copy takes connections, or none lets in who reads it');
   const { copy, source: living } = same;
-  const other = await ofAnother(manifest.systemIdentifier, copy);
+  const other = await damage.reading(ofAnother(manifest.systemIdentifier, copy)) ?? null;
   if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
   const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
   const source = replaced === null ? living : undefined;
-  const past = source && await sharedPast(copy, source, expected.transactions);
+  const past = source && await damage.reading(sharedPast(copy, source, expected.transactions));
   const silence = replaced !== null ? `what answers as the source is cluster ${replaced}` : sources ? 'the copy and the source have no database in common that takes connections' : 'the source does not answer';
-  const lost = await databaseLost(expected, manifest, copy, source && past && { client: source, past }, silence);
+  const lost = await damage.reading(databaseLost(expected, manifest, copy, source && past && { client: source, past }, silence)) ?? { differences: [], notVerified: [] };
   const result = nothingCompared(options, expected, '');
   const definitions = manifest.databases[0] === expected ? await compareGlobals(copy, source, options, expected) : undefined;
   return {
-    ...result, differences: [...lost.differences, ...definitions?.differences ?? []],
+    ...result, differences: [...damage.differences, ...lost.differences, ...definitions?.differences ?? []],
     notVerified: [...lost.notVerified, ...(definitions ? definitionsNotVerified(database, definitions, whyUnknown(source ? null : silence)) : [])],
     compared: { ...result.compared, catalogObjects: definitions?.compared ?? 0 },
   };
 }
 
 /** Over any databases of the two. */
-async function compareGlobals(copy: Client, source: Client | undefined, { manifest }: CompareSinceOptions, expected: DatabaseManifest): Promise<DefinitionsResult> {
-  const past = source && await sharedPast(copy, source, expected.transactions);
-  return compareDefinitions({ copy, source, lacksRows: past && source && (() => lacksCatalogRows(copy, source, past)), manifest, expected, of: 'globals' });
+async function compareGlobals(copy: Client, source: Client | undefined, { manifest, damage }: { manifest: Manifest; damage: CatalogDamage }, expected: DatabaseManifest): Promise<DefinitionsResult> {
+  const past = source && await damage.reading(sharedPast(copy, source, expected.transactions));
+  return compareDefinitions({ copy, source, lacksRows: past && source && (() => lacksIn(damage, copy, source, past)), manifest, expected, of: 'globals', damage });
+}
+
+/** What a copy cannot read it has not. */
+async function lacksIn(damage: CatalogDamage, copy: Client, source: Client, past: SharedPast): Promise<Lacks> {
+  return await damage.reading(lacksCatalogRows(copy, source, past)) ?? 'yes';
 }
 
 function ofOtherCluster(other: string, { systemIdentifier }: Manifest): string {
@@ -172,11 +188,11 @@ function definitionsNotVerified(database: string, { unread, unknown }: Definitio
   return [...unread.map((what) => ({ what, why: COPY_NOT_READABLE })), ...unknown.map((what) => ({ what, why: `differs from the manifest, ${because}` }))].map((entry) => ({ database, ...entry, byDesign: false }));
 }
 
-/** Which tables can be compared, which the copy must have and has not, and of which nobody knows. Those that are new since the manifest are compared, too. */
+/** Which tables can be compared, which the copy must have and has not, of which nobody knows, and which neither has. Those that are new since the manifest are compared, too. */
 function sortTables(expected: readonly TableManifest[], ours: readonly Table[], theirs: readonly Table[] | undefined) {
   const [copy, source] = [new Map(ours.map((table) => [keyOf(table), table])), theirs && new Map(theirs.map((table) => [keyOf(table), table]))];
   const missing: Difference[] = [];
-  const unknown: string[] = [];
+  const [unknown, gone]: [string[], string[]] = [[], []];
   const both: TableOfAll[] = [];
   for (const manifest of expected) {
     const [here, there] = [copy.get(keyOf(manifest)), source?.get(keyOf(manifest))];
@@ -184,10 +200,11 @@ function sortTables(expected: readonly TableManifest[], ours: readonly Table[], 
     if (here) both.push({ manifest, copy: here, source: there, isNew: false });
     else if (!source) unknown.push(name);
     else if (there) missing.push({ kind: 'rows', table: name, rowsExpected: manifest.rows, rowsFound: 0, buckets: [] });
+    else gone.push(name);
   }
   const known = new Set(expected.map(keyOf));
   for (const table of ours.filter((one) => !known.has(keyOf(one)))) both.push({ manifest: emptyManifest(table), copy: table, source: source?.get(keyOf(table)), isNew: true });
-  return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), missing, unknown };
+  return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), missing, unknown, gone };
 }
 
 /** Of a table that was made since: nothing of it is as the manifest has it. */
@@ -231,8 +248,4 @@ async function readAll({ pairs, tables, past, locked, signal, onProgress }: { pa
 /** Transactions that a copy has the times of, and does not count as committed: what they wrote, or deleted, is as if it never was. */
 function whatWasForgotten([first, ...more]: readonly number[]): Difference[] {
   return first === undefined ? [] : [{ kind: 'catalog', object: 'transaction', identity: `${first}${more.length === 0 ? '' : ` and ${more.length} more`}`, change: 'missing' }];
-}
-
-function nameOf(difference: Difference): string {
-  return difference.kind === 'sequence' ? difference.sequence : '';
 }

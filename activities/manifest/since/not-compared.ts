@@ -1,5 +1,6 @@
 import type { ComparisonResult, NotVerified } from '../../../contracts/manifest.ts';
 import type { Obstacle, RowsResult } from './compare-rows.ts';
+import type { SourceUnread } from './of-source.ts';
 
 /** What became of one table's rows; `expected`: how many the manifest has, none where the table was made after it. */
 export interface TableRows extends RowsResult { name: string; expected: number }
@@ -13,7 +14,7 @@ const UNTOLD = 'nobody can tell whether the copy must have them: they are of tra
 /** Why the catalog of the source does not say whether the copy has lost something of it. */
 export const CATALOG_SILENT = 'the catalog there does not tell: it was written anew since, or no times of commits (track_commit_timestamp) tell of what made that which the copy lacks';
 
-const WHY: Readonly<Record<Obstacle, string>> = {
+const WHY: Readonly<Record<Exclude<Obstacle, SourceUnread>, string>> = {
   'no source': 'they are not as the manifest has them, and there is no source of them that could say whether they were changed since',
   'locked at the source': 'somebody had the table locked at the source for longer than manifest.lockTimeout each time that it was asked for; drill again once it is free',
   'not at the source': 'the source has dropped or renamed the table since, so that nothing is left to hold them against',
@@ -25,6 +26,16 @@ const WHY: Readonly<Record<Obstacle, string>> = {
   'copy not readable': COPY_NOT_READABLE,
   'source not readable': 'connection.user may not read the table at the source; grant it that',
 };
+const SOURCE_UNREAD = 'production may be damaged there: look at its log, and drill an older recovery point';
+
+function whyOf(obstacle: Obstacle): string {
+  return isUnread(obstacle) ? `${obstacle}: ${SOURCE_UNREAD}` : WHY[obstacle];
+}
+
+function isUnread(obstacle: Obstacle): obstacle is SourceUnread {
+  return !(obstacle in WHY);
+}
+
 /** What can be so in every drill, and that no other time and no other right would change. */
 const BY_DESIGN: ReadonlySet<Obstacle> = new Set<Obstacle>(['refreshed since', 'reloaded since', 'dropped since']);
 const FEWER = 'and the copy has fewer rows of it than the manifest, so that some may be lost; drill again with a manifest and a recovery point from after that';
@@ -53,7 +64,7 @@ export function rowsNotVerified(database: string, tables: readonly TableRows[]):
     const untold: NotVerified[] = table.untold === 0 ? [] : [{ database, what: `${table.untold} rows of ${name} that the source has, and the copy has not`, why: UNTOLD, byDesign: false }];
     const left = [...obstacles].filter((obstacle) => obstacle !== 'reloaded since' || !obstacles.has('rewritten since')).map((obstacle): NotVerified => {
       const because = openBecause(table, obstacle);
-      return { database, what: whatIsLeft(table), why: because === undefined ? WHY[obstacle] : `${WHY[obstacle]}; ${because}`, byDesign: BY_DESIGN.has(obstacle) && because === undefined };
+      return { database, what: whatIsLeft(table), why: because === undefined ? whyOf(obstacle) : `${whyOf(obstacle)}; ${because}`, byDesign: BY_DESIGN.has(obstacle) && because === undefined };
     });
     if (left.length > 0 || rows === 0 || comparedOf(table) > 0) return [...untold, ...left];
     return [...untold, { database, what: `all ${rows} rows of ${name}`, why: CHANGED_SINCE, byDesign: true }];
@@ -61,6 +72,17 @@ export function rowsNotVerified(database: string, tables: readonly TableRows[]):
   const rows = tables.reduce((sum, table) => sum + rowsOf(table) + table.lacking, 0);
   if (rows === 0 || compared > 0) return entries;
   return [...entries, { database, what: 'contents of tables', why: `not one of the ${rows} rows could be compared; take manifests oftener, and drill a recovery point from soon after one`, byDesign: false }];
+}
+
+const GONE = 'neither the copy nor the source has a table of this name: the source has dropped or renamed it since the manifest; whether by the instant of the copy, nothing tells any more';
+const PERHAPS_LOST = 'and the copy lacks something of the catalog that the source has kept, which may be what it was renamed to; drill again with a manifest and a recovery point from after that';
+
+/**
+ * Tables of the manifest that neither has by name. A manifest knows none by another one: what was renamed is compared as one that was made since.
+ * @param lacksRows whether the copy lacks rows of the catalog that it must have
+ */
+export function tablesGone(database: string, names: readonly string[], lacksRows: boolean): NotVerified[] {
+  return names.map((name) => ({ database, what: `contents of ${name}`, why: lacksRows ? `${GONE}; ${PERHAPS_LOST}` : GONE, byDesign: !lacksRows }));
 }
 
 function whatIsLeft(table: TableRows): string {

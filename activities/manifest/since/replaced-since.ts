@@ -1,10 +1,9 @@
 import type { Client } from 'pg';
 import { cutRange } from '../buckets.ts';
-import { insufficientPrivilege, sqlState } from '../errors.ts';
 import { measureTable, readMakers } from '../read-bucket.ts';
 import { releasingLocks } from '../session.ts';
 import type { Table } from '../tables.ts';
-import { ofSource } from './of-source.ts';
+import { ofSource, whatHinders, type SourceUnread } from './of-source.ts';
 import type { SharedPast } from './shared-past.ts';
 
 /**
@@ -12,7 +11,7 @@ import type { SharedPast } from './shared-past.ts';
  * a materialized view is, written anew, so that not one version of a row of before is left (`reloaded since`: by a load, or by what
  * rewrites a table), or, being younger than the manifest, dropped; else nobody knows when (`another file`), or it is only not there.
  */
-export type Replaced = 'refreshed since' | 'reloaded since' | 'dropped since' | 'another file' | 'not at the source' | 'source not readable';
+export type Replaced = 'refreshed since' | 'reloaded since' | 'dropped since' | 'another file' | 'not at the source' | 'source not readable' | SourceUnread;
 
 /** One table in the copy and at its source; `isNew`: the manifest does not have it. */
 export interface TwoFiles { copy: Table; source: Table | undefined; isNew: boolean }
@@ -63,8 +62,7 @@ async function areRowsLater(client: Client, source: Table, past: SharedPast): Pr
     }
     return 'another file';
   } catch (error) {
-    if (sqlState(error) !== insufficientPrivilege) throw error;
-    return 'source not readable';
+    return whatHinders(error);
   }
 }
 

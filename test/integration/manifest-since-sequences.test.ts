@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareSince } from '../../activities/manifest/since/compare-since.ts';
+import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { manifestsOf } from '../support/manifest-scenario.ts';
+import { openedCopy } from '../support/opened-copy.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
+
+/** Sequences of a copy whose source starts some of them anew, before and after the instant of the copy. */
+let source: Server;
+let copy: Server;
+let manifest: Manifest;
+
+const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
+const at = (server: () => Server) => (sql: string) => server().withClient('postgres', (client) => client.query(sql));
+const atSource = at(() => source);
+const onCopy = at(() => copy);
+
+const LOAD = 'TRUNCATE staging RESTART IDENTITY; INSERT INTO staging (v) SELECT generate_series(1, ';
+
+beforeAll(async () => {
+  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  await atSource(`CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 5000) g;
+    CREATE TABLE staging (id int GENERATED ALWAYS AS IDENTITY, v int); INSERT INTO staging (v) SELECT generate_series(1, 600)`);
+  for (const name of ['daily', 'hourly', 'steady', 'swapped', 'set_back']) await atSource(`CREATE SEQUENCE ${name}; SELECT nextval('${name}') FROM generate_series(1, 900)`);
+  manifest = await manifestsOf(() => source).take();
+  await atSource(`${LOAD}400)`);
+  for (const name of ['daily', 'hourly', 'swapped']) await atSource(`ALTER SEQUENCE ${name} RESTART; SELECT nextval('${name}') FROM generate_series(1, 5)`);
+  copy = await openedCopy(source, SETTINGS);
+});
+afterAll(() => Promise.all([source.stop(), copy.stop()]));
+
+const compare = (by = manifest): Promise<ComparisonResult> => compareSince({
+  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
+  manifest: by, database: 'postgres', connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
+});
+const positions = ({ notVerified }: ComparisonResult) => notVerified.filter(({ what }) => what.startsWith('position of ')).map(({ what, why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(/[,;:(]/)[0]?.trim()}`).toSorted();
+const damaged = ({ differences }: ComparisonResult) => differences.map((difference) => (difference.kind === 'sequence' ? `${difference.sequence} ${difference.problem}` : difference.kind)).toSorted();
+/** As older programs took it. */
+const older = (): Manifest => ({ ...manifest, databases: manifest.databases.map((entry) => ({ ...entry, sequences: entry.sequences.map((one) => ({ ...one, filenode: undefined })) })) });
+
+const STARTED_ANEW = ['daily', 'hourly', 'staging_id_seq', 'swapped'].map((name) => `by design: position of sequence public.${name}: it has started anew since the manifest`);
+
+describe('a sequence that was started anew since the manifest', () => {
+  it('is named, by design, while the source is where the copy is', async () => {
+    const result = await compare();
+    expect([damaged(result), positions(result)]).toEqual([[], STARTED_ANEW]);
+  });
+
+  it('is no damage once the source has gone on, or started it anew once more', async () => {
+    await atSource(`${LOAD}700); SELECT nextval('daily') FROM generate_series(1, 1000)`);
+    await atSource(`ALTER SEQUENCE hourly RESTART; SELECT nextval('hourly') FROM generate_series(1, 1000)`);
+    const result = await compare();
+    expect([damaged(result), positions(result)]).toEqual([[], STARTED_ANEW]);
+  });
+
+  it('is open where the manifest is an older one and the source has another file', async () => {
+    const result = await compare(older());
+    // Of one that has the same file nothing tells that from damage.
+    expect(damaged(result)).toEqual(['public.daily behindItself']);
+    expect(positions(result)).toEqual(['hourly', 'staging_id_seq', 'swapped'].map((name) => `open: position of sequence public.${name}: is not as the manifest has it`));
+  });
+});
+
+describe('a sequence of a copy that is damaged', () => {
+  it('is a difference where it is behind in the file of the manifest, and where the copy alone has another', async () => {
+    await onCopy(`SELECT setval('set_back', 7)`);
+    expect(damaged(await compare())).toEqual(['public.set_back behindItself']);
+    expect(damaged(await compare(older()))).toContain('public.set_back behindItself');
+    // What the source has had since before the manifest, and what it gave it before the instant of the copy.
+    await onCopy('ALTER SEQUENCE steady RESTART; ALTER SEQUENCE swapped RESTART');
+    expect(damaged(await compare())).toEqual(['public.set_back behindItself', 'public.steady behindItself', 'public.swapped behindItself']);
+  });
+});

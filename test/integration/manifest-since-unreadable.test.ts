@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { comparisonChecks } from '../../activities/dr-test/findings.ts';
+import { compareSince } from '../../activities/manifest/since/compare-since.ts';
+import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { manifestsOf } from '../support/manifest-scenario.ts';
+import { openedCopy } from '../support/opened-copy.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
+import { rowsLeft } from '../support/rows-left.ts';
+import { spoilPage, whileStopped } from '../support/while-stopped.ts';
+
+/** What of a copy, or of its source, cannot be read, or not by who reads it: no more is claimed than that, and all else is compared. */
+let source: Server;
+let copy: Server;
+let manifest: Manifest;
+
+const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
+const OF_SOURCE = { wal_keep_size: '2GB', autovacuum: 'off', fsync: 'off', ...SETTINGS };
+const at = (server: () => Server) => async (sql: string, database = 'postgres') => server().withClient(database, async (client) => (await client.query<{ path: string }>(sql)).rows);
+const atSource = at(() => source);
+const onCopy = at(() => copy);
+
+beforeAll(async () => {
+  source = await startCluster({ logical: true, settings: OF_SOURCE });
+  for (const name of ['a_lost', 'b_closed', 'closed_by_damage', 'definitions', 'spoilt', 'unlisted']) await atSource(`CREATE DATABASE ${name}`);
+  for (const name of ['closed_by_damage', 'definitions', 'unlisted']) await atSource('CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 2000) g', name);
+  await atSource('CREATE TABLE held AS SELECT g AS id FROM generate_series(1, 2000) g; CREATE TABLE quiet AS SELECT * FROM held; CREATE TABLE busy AS SELECT * FROM held', 'spoilt');
+  manifest = await manifestsOf(() => source).take();
+  await atSource('UPDATE held SET id = -id WHERE id % 100 = 0; UPDATE busy SET id = -id WHERE id % 100 = 0', 'spoilt');
+  copy = await openedCopy(source, SETTINGS);
+});
+afterAll(() => Promise.all([source.stop(), copy.stop()]));
+
+const compare = (database: string, user?: string): Promise<ComparisonResult> => compareSince({
+  connect: (name) => ({ ...copy.config(name), ...(user === undefined ? {} : { user }) }), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
+  manifest, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
+});
+const openOf = ({ notVerified }: ComparisonResult) => notVerified.filter(({ byDesign }) => !byDesign).map(({ what, why }) => `${what}: ${why}`);
+
+describe('a database that who reads the copy may not connect to', () => {
+  beforeAll(() => onCopy('CREATE ROLE master LOGIN; GRANT pg_read_all_data TO master; REVOKE CONNECT ON DATABASE b_closed FROM PUBLIC'));
+
+  it('keeps nobody from seeing that another one is lost', async () => {
+    await onCopy('DROP DATABASE a_lost');
+    expect((await compare('a_lost', 'master')).differences).toContainEqual({ kind: 'catalog', object: 'database', identity: 'a_lost', change: 'missing' });
+  });
+
+  it('is open, with what to grant, and no end of the drill', async () => {
+    const result = await compare('b_closed', 'master');
+    expect([result.differences, openOf(result)]).toEqual([[], [expect.stringMatching(/^contents and definitions: the user as whom the copy is read may not read it there .* grant that user/)]]);
+    expect(comparisonChecks(result)).toEqual([{ name: 'contents of b_closed', outcome: 'skipped', detail: 'nothing was compared' }]);
+  });
+});
+
+describe('a page of the source that cannot be read', () => {
+  it('is no finding about the copy: the table is open, and all else is compared', async () => {
+    const [file] = await atSource(`SELECT pg_relation_filepath('held') AS path`, 'spoilt');
+    source = await whileStopped(source, { ...OF_SOURCE, shared_buffers: '128MB' }, () => spoilPage(source, file!.path, 1));
+    const result = await compare('spoilt');
+    expect(result.differences).toEqual([]);
+    expect(rowsLeft(result).filter((one) => one.startsWith('open'))).toEqual([expect.stringMatching(/^open: \d+ of 2000 rows of public\.held: the source cannot read it$/)]);
+    expect(openOf(result).join()).toContain('the source cannot read it (XX001)');
+    await onCopy('DELETE FROM busy WHERE id = 7', 'spoilt');
+    expect((await compare('spoilt')).differences).toEqual([expect.objectContaining({ kind: 'rows', table: 'public.busy' })]);
+  });
+});
+
+describe("a page of the copy's catalog that cannot be read", () => {
+  it('is damage, as a page of a table is', async () => {
+    const [file] = await onCopy(`SELECT pg_relation_filepath('pg_proc') AS path`, 'definitions');
+    copy = await whileStopped(copy, { ...SETTINGS, fsync: 'off', autovacuum: 'off' }, () => spoilPage(copy, file!.path, -1));
+    const result = await compare('definitions');
+    expect(result).toMatchObject({ equal: false, differences: [{ kind: 'unreadable', code: 'XX001' }] });
+    expect(comparisonChecks(result)).toEqual([{ name: 'table pg_catalog', outcome: 'failed', detail: expect.stringMatching(/^cannot be read \(XX001\): invalid page in block/) as string }]);
+    // Its rows were compared all the same.
+    expect(result.coverage).toMatchObject({ byManifest: 2000 });
+  });
+
+  it('is damage where tables cannot even be listed for it, and where nobody can connect for it', async () => {
+    const [listed] = await onCopy(`SELECT pg_relation_filepath('pg_attribute') AS path`, 'unlisted');
+    const [entered] = await onCopy(`SELECT pg_relation_filepath('pg_class') AS path`, 'closed_by_damage');
+    copy = await whileStopped(copy, { ...SETTINGS, fsync: 'off', autovacuum: 'off' }, async () => {
+      await spoilPage(copy, listed!.path, -1);
+      await spoilPage(copy, entered!.path, 0);
+    });
+    for (const database of ['unlisted', 'closed_by_damage']) {
+      const result = await compare(database);
+      expect(result, database).toMatchObject({ equal: false, differences: expect.arrayContaining([expect.objectContaining({ kind: 'unreadable', table: 'pg_catalog' })]) as unknown });
+      expect(openOf(result).join(), database).toMatch(/contents (of tables|and definitions): the catalog of the copy cannot be read/);
+    }
+  });
+});
