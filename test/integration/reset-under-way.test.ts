@@ -102,7 +102,7 @@ it('nor with what was undone before a life between had taken the target anew', a
 });
 
 it('nor beside what it did anew, under the guardian that a life between had left', async () => {
-  const run = await startToy(environment, { database: 'queued', stallMs: 8_000, outside: true });
+  const run = await startToy(environment, { database: 'queued', stallMs: 25_000, stallsAt: 'two', outside: true });
   const first = run.handle.firstExecutionRunId;
   await until(async () => (await times(run, 'begin two')) > 0, 'it is at its second step');
   await run.handle.terminate('test');

@@ -12,7 +12,7 @@ export { notification } from '../../../workflows/notification/workflow.ts';
 /** The smallest runbook with everything the kernel gives: a gate, a place, two steps with compensations. */
 export const Toy = defineRunbook({
   type: 'toy', title: 'writes two files', targetField: 'database', sharesTargetWith: [], gates: ['start'],
-  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), outside: z.boolean().default(false), looksLastMs: z.number().default(0), looksFirst: z.boolean().default(false), undoTellsInput: z.boolean().default(false), undoesUnowned: z.boolean().default(false), undoes: z.boolean().default(true), undoesWhen: z.enum(['failure', 'always']).default('failure'), findsRoot: z.boolean().default(false), recheck: z.strictObject({ ms: z.number(), finds: z.enum(['the same', 'another plan', 'another and the first by turns', 'nothing']) }).optional() }),
+  input: z.strictObject({ database: z.string().optional(), requester: z.string().optional(), root: z.string(), failAt: z.string().optional(), failsOnce: z.boolean().default(false), whenCancelled: z.enum(['end', 'find damage', 'go on']).default('end'), stallMs: z.number().default(0), stallsAt: z.enum(['one', 'two']).optional(), outside: z.boolean().default(false), looksLastMs: z.number().default(0), looksFirst: z.boolean().default(false), undoTellsInput: z.boolean().default(false), undoesUnowned: z.boolean().default(false), undoes: z.boolean().default(true), undoesWhen: z.enum(['failure', 'always']).default('failure'), findsRoot: z.boolean().default(false), recheck: z.strictObject({ ms: z.number(), finds: z.enum(['the same', 'another plan', 'another and the first by turns', 'nothing']) }).optional() }),
 });
 
 const act = proxyActivities<ToyActivities>({ startToCloseTimeout: '1m', heartbeatTimeout: '2s', retry: { maximumAttempts: 2, initialInterval: '50ms' } });
@@ -40,7 +40,7 @@ const page: Parameters<typeof runbook<typeof Toy.input, { fence: number }>>[1] =
   const root = input.findsRoot ? await run.step('find its root', () => act.findRoot({ root: input.root })) : input.root;
   const fence = await run.own({ title: 'toy box', taskQueue: 'runbooks', input: { root }, open: 'openToyPlace', close: 'closeToyPlace', prove: 'proveToyAbsent' });
   for (const name of ['one', 'two']) {
-    const file = { root, fence, name, outside: input.outside, fail: false, failsOnce: input.failsOnce && name === 'one', whenCancelled: input.whenCancelled, stallMs: input.stallMs };
+    const file = { root, fence, name, outside: input.outside, fail: false, failsOnce: input.failsOnce && name === 'one', whenCancelled: input.whenCancelled, stallMs: name === (input.stallsAt ?? name) ? input.stallMs : 0 };
     await run.step(`write ${name}`, ({ fail }) => act.writeToy({ ...file, fail }), {
       input: { value: { fail: input.failAt === name }, schema: z.strictObject({ fail: z.boolean() }) },
       ...(name === 'two' ? { skippable: { result: 'not written', costs: 'two: it was not written, since an operator skipped it' } } : {}),
