@@ -54,7 +54,6 @@ export default defineConfig({
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], exclude: [MOCKED], ...BOUND } },
       { test: { name: 'mocked', include: [MOCKED], ...BOUND, isolate: true } },
-      // A server that skips time gives up when its start takes five seconds: not beside the busy ones.
       { test: { name: 'workflows', include: ['test/workflows/**/*.test.ts'], ...BOUND, env: { ...PLAIN.env, ...BRIEF_JVM } } },
       { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...BOUND } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...BUSY } },

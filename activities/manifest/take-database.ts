@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { CatalogObject, DatabaseManifest, ManifestCost, NotVerified } from '../../contracts/manifest.ts';
 import { readDatabaseCatalog, readGlobals } from './catalog.ts';
+import { databaseNumber } from './database-number.ts';
 import { readLabels, relabelledSince } from './enum-labels.ts';
 import { ManifestError, lockRefused, sqlState, undecodable } from './errors.ts';
 import { lockedAcross } from './exclusive-locks.ts';
@@ -215,9 +216,9 @@ async function transactionsOf(client: Client): Promise<NonNullable<DatabaseManif
 }
 
 async function oidOf(client: Client): Promise<number> {
-  const { rows: [row] } = await client.query<{ oid: number }>('SELECT oid::int8::float8 AS oid FROM pg_database WHERE datname = current_database()');
-  if (row === undefined) throw new Error('the server did not say which database this is');
-  return row.oid;
+  const oid = await databaseNumber(client);
+  if (oid === 0) throw new Error('the server did not say which database this is');
+  return oid;
 }
 
 function notVerified(database: string, list: TableList, sequences: readonly { schema: string; name: string; cycles: boolean; persistence: string }[]): NotVerified[] {

@@ -21,12 +21,6 @@ export interface Waiter {
 /** What a waiter waits for: a table, also where it is an index of it, or something of the system's own catalog. By its own oid where nobody says whose it is. */
 export interface Wanted { oid: number; schema: string; name: string; isOfSystem: boolean }
 
-/** Which database a connection is in, by oid. */
-export async function databaseOf(client: Client): Promise<number> {
-  const { rows: [row] } = await client.query<{ oid: number }>('SELECT oid::int8::float8 AS oid FROM pg_database WHERE datname = current_database()');
-  return row?.oid ?? 0;
-}
-
 /**
  * Who has waited for longer than this for a lock that one of these backends of ours has, in this database, and whoever of these
  * transactions waits at all. Everybody may look at locks, while what sessions wait for only some roles may see; who is in whose

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { ManifestError, sessionIsOver } from './errors.ts';
-import { databaseOf } from './waiters.ts';
+import { databaseNumber } from './database-number.ts';
 
 /** What a table is called is not waited for: where the catalog is locked, somebody must make room for others. */
 const LOOK_UP_MS = 200;
@@ -67,7 +67,7 @@ export class Watcher {
     }
     if (this.#database === undefined) {
       await this.#client.query(`SET lock_timeout = ${LOOK_UP_MS}`);
-      this.#database = await databaseOf(this.#client);
+      this.#database = await databaseNumber(this.#client);
     }
     return [this.#client, this.#database];
   }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { asking, compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -10,12 +10,10 @@ let source: Server;
 let copy: Server;
 let manifest: Manifest;
 
-const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
-const at = (server: () => Server) => (sql: string, database = 'postgres') => server().withClient(database, (client) => client.query(sql));
-const atSource = at(() => source);
+const atSource = asking(() => source);
 
 beforeAll(async () => {
-  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  source = await startCluster({ logical: true, settings: OF_SOURCE });
   await atSource('CREATE DATABASE template_of_ours');
   await atSource('CREATE TABLE t AS SELECT g AS id, g AS v FROM generate_series(1, 1000) g; CREATE TABLE kept AS SELECT * FROM t', 'template_of_ours');
   for (const name of ['a_demo', 'dropped', 'flips', 'lost', 'renamed', 'swapped']) await atSource(`CREATE DATABASE ${name} TEMPLATE template_of_ours`);
@@ -27,15 +25,12 @@ beforeAll(async () => {
   await atSource('DROP DATABASE dropped');
   await atSource('ALTER DATABASE swapped RENAME TO swapped_before');
   for (const name of ['dropped', 'swapped']) await atSource(`CREATE DATABASE ${name} TEMPLATE template_of_ours`);
-  copy = await openedCopy(source, SETTINGS);
+  copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
-const compare = (database: string): Promise<ComparisonResult> => compareSince({
-  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
-  manifest, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
-});
-const onCopy = at(() => copy);
+const compare = (database: string): Promise<ComparisonResult> => compareLiving({ copy, source, manifest, database });
+const onCopy = asking(() => copy);
 const openOf = ({ notVerified }: ComparisonResult) => notVerified.filter(({ byDesign }) => !byDesign).map(({ what, why }) => `${what}: ${why.split(/[,;:(]/)[0]?.trim()}`);
 
 describe('a database that the source has made anew since from the same template', () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { asking, compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -11,22 +11,18 @@ let source: Server;
 let copy: Server;
 let manifest: Manifest;
 
-const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
-const atSource = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
+const atSource = asking(() => source);
 
 beforeAll(async () => {
-  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  source = await startCluster({ logical: true, settings: OF_SOURCE });
   await atSource('CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g; CREATE TABLE locked AS SELECT g AS id FROM generate_series(1, 20000) g; CREATE TABLE staging AS SELECT g AS id FROM generate_series(1, 500) g');
   manifest = await manifestsOf(() => source).take();
   await atSource('UPDATE locked SET id = -1 WHERE id % 10 = 1; TRUNCATE staging; INSERT INTO staging SELECT generate_series(1, 600)');
-  copy = await openedCopy(source, SETTINGS);
+  copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
-const compare = (lockTimeoutMs: number): Promise<ComparisonResult> => compareSince({
-  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs } },
-  manifest, database: 'postgres', connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
-});
+const compare = (lockTimeoutMs: number): Promise<ComparisonResult> => compareLiving({ copy, source, manifest, lockTimeoutMs });
 const refusals = () => source.log().match(/canceling statement due to lock timeout/g)?.length ?? 0;
 
 describe('a table that somebody has locked at the source', () => {

@@ -1,13 +1,13 @@
-import { existsSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { asking, compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
-import { startCluster, startServer, type Server } from '../support/postgres.ts';
+import { startCluster, type Server } from '../support/postgres.ts';
 import { rowsLeft } from '../support/rows-left.ts';
+import { whileStopped } from '../support/while-stopped.ts';
 
 /** What stands in the files of a copy otherwise than in those of its source, though each row is where it was, by the same transaction. */
 let source: Server;
@@ -16,14 +16,12 @@ let manifest: Manifest;
 /** Numbers of transactions of after the manifest. */
 let [inserting, deleting] = [0, 0];
 
-const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
-const at = (server: () => Server) => (sql: string, database = 'postgres') => server().withClient(database, (client) => client.query(sql));
-const atSource = at(() => source);
-const onCopy = at(() => copy);
+const atSource = asking(() => source);
+const onCopy = asking(() => copy);
 const xidOf = async (sql: string, database: string) => Number(((await atSource(sql, database)) as { rows: { xid: string }[] }).rows[0]!.xid);
 
 beforeAll(async () => {
-  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  source = await startCluster({ logical: true, settings: OF_SOURCE });
   for (const name of ['definitions', 'rows', 'deleted', 'under_way']) await atSource(`CREATE DATABASE ${name}`);
   await atSource(`CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g; CREATE TABLE prices AS SELECT g AS id, g AS amount FROM generate_series(1, 2000) g`);
   await atSource(`CREATE FUNCTION price() RETURNS int LANGUAGE sql AS 'SELECT 1111111'; CREATE FUNCTION named() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TYPE mood AS ENUM ('calm');
@@ -40,26 +38,19 @@ beforeAll(async () => {
   await source.withClient('under_way', async (underWay) => {
     await underWay.query('BEGIN; INSERT INTO orders VALUES (9000)');
     await atSource('UPDATE orders SET id = -2 WHERE id = 8', 'under_way');
-    copy = await openedCopy(source, SETTINGS);
+    copy = await openedCopy(source, OF_BOTH);
     await underWay.query('COMMIT');
   });
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
-const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult> => compareSince({
-  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
-  manifest: by, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
-});
+const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult> => compareLiving({ copy, source, manifest: by, database });
 const openOf = ({ notVerified }: ComparisonResult) => notVerified.filter(({ byDesign }) => !byDesign);
 
-/** Changes files of the copy while it is stopped. */
-async function whileStopped(work: () => Promise<void>): Promise<void> {
+/** Changes files of the copy, which then takes pages whose sums are wrong. */
+async function whileItIsStopped(work: () => Promise<void>): Promise<void> {
   await onCopy('CHECKPOINT');
-  const { dataDirectory } = copy;
-  process.kill(copy.pid, 'SIGINT');
-  while (existsSync(join(dataDirectory, 'postmaster.pid'))) await new Promise((resolve) => setTimeout(resolve, 50));
-  await work();
-  copy = await startServer({ dataDirectory, owns: dirname(dataDirectory), settings: { ...SETTINGS, fsync: 'off', autovacuum: 'off', ignore_checksum_failure: 'on' } });
+  copy = await whileStopped(copy, { ...OF_BOTH, fsync: 'off', autovacuum: 'off', ignore_checksum_failure: 'on' }, work);
 }
 
 /** Has the copy take a transaction that was committed for one that is under way, as bits of `pg_xact` say it. */
@@ -100,7 +91,7 @@ describe('a value that is another, in a table that nobody touched', () => {
 
 it('a definition that says something else, in place, is damage', async () => {
   const { rows: [file] } = await onCopy(`SELECT pg_relation_filepath('pg_proc') AS path`, 'definitions') as { rows: { path: string }[] };
-  await whileStopped(async () => {
+  await whileItIsStopped(async () => {
     const path = join(copy.dataDirectory, file!.path);
     const where = (await readFile(path)).indexOf('SELECT 1111111');
     const handle = await open(path, 'r+');
@@ -113,7 +104,7 @@ it('a definition that says something else, in place, is damage', async () => {
 
 describe('transactions that a copy has forgotten', () => {
   it('are missing, with all rows that they left', async () => {
-    await whileStopped(() => forget(inserting));
+    await whileItIsStopped(() => forget(inserting));
     // Looked at only now: whoever sees a row notes on its page that it was committed.
     expect((await onCopy('SELECT count(*)::int AS n FROM orders', 'rows')).rows).toEqual([{ n: 200 }]);
     expect((await compare('rows')).differences).toEqual([
@@ -123,7 +114,7 @@ describe('transactions that a copy has forgotten', () => {
   });
 
   it('are missing also where they left no row, as one that deleted some', async () => {
-    await whileStopped(() => forget(deleting));
+    await whileItIsStopped(() => forget(deleting));
     expect((await onCopy('SELECT count(*)::int AS n FROM orders', 'deleted')).rows).toEqual([{ n: 200 }]);
     expect((await compare('deleted')).differences).toEqual([{ kind: 'catalog', object: 'transaction', identity: `${inserting} and 1 more`, change: 'missing' }]);
   });

@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { asking, compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -11,17 +11,16 @@ let source: Server;
 let copy: Server;
 let manifest: Manifest;
 
-const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
-const atSource = (sql: string) => source.withClient('postgres', (client) => client.query(sql));
-const onCopy = (sql: string) => copy.withClient('postgres', (client) => client.query(sql));
+const atSource = asking(() => source);
+const onCopy = asking(() => copy);
 
 beforeAll(async () => {
-  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', max_wal_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  source = await startCluster({ logical: true, settings: { max_wal_size: '2GB', ...OF_SOURCE } });
   await atSource('CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 5000) g; CREATE TABLE today (id int)');
   for (const name of ['cut', 'emptied', 'untouched']) await atSource(`CREATE TABLE ${name} AS SELECT g AS id FROM generate_series(1, 20000) g`);
   manifest = await manifestsOf(() => source).take();
   await atSource('INSERT INTO today SELECT generate_series(1, 10); INSERT INTO untouched VALUES (0)');
-  copy = await openedCopy(source, SETTINGS);
+  copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
@@ -33,10 +32,7 @@ async function compare(): Promise<ComparisonResult & { bytes: number }> {
     sockets.push(socket);
     return socket;
   };
-  const result = await compareSince({
-    connect: (name) => copy.config(name), source: { connect: (name) => ({ ...source.config(name), stream: counted }), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
-    manifest, database: 'postgres', connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
-  });
+  const result = await compareLiving({ copy, source: { config: (name) => ({ ...source.config(name), stream: counted }) }, manifest });
   return { ...result, bytes: sockets.reduce((sum, { bytesRead }) => sum + bytesRead, 0) };
 }
 

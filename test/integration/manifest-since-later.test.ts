@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { asking, compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -13,11 +13,10 @@ let source: Server;
 let copy: Server;
 let manifest: Manifest;
 
-const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
-const atSource = (sql: string, database = 'postgres') => source.withClient(database, (client) => client.query(sql));
+const atSource = asking(() => source);
 
 beforeAll(async () => {
-  source = await startCluster({ logical: true, epoch: 1, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  source = await startCluster({ logical: true, epoch: 1, settings: OF_SOURCE });
   await atSource(`CREATE TABLE orders AS SELECT g AS id, 'order ' || g AS note FROM generate_series(1, 2000) g`);
   await atSource(`CREATE TABLE staging AS SELECT g AS id FROM generate_series(1, 500) g; CREATE TABLE archive AS SELECT * FROM staging; CREATE TABLE kept AS SELECT * FROM staging; CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n FROM staging`);
   for (const name of ['a_first', 'lost', 'dropped', 'closed', 'renewed']) await atSource(`CREATE DATABASE ${name}`);
@@ -25,15 +24,12 @@ beforeAll(async () => {
   // What is as in the manifest is not held against the source.
   await atSource(`UPDATE orders SET note = 'changed' WHERE id = 2`);
   await atSource(`TRUNCATE staging; INSERT INTO staging SELECT generate_series(1, 400); UPDATE archive SET id = id + 1; UPDATE kept SET id = id + 1; REFRESH MATERIALIZED VIEW totals; CREATE TABLE report AS SELECT * FROM staging`);
-  copy = await openedCopy(source, SETTINGS);
+  copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
-const onCopy = (sql: string) => copy.withClient('postgres', (client) => client.query(sql));
-const compare = (database = 'postgres', living = true): Promise<ComparisonResult> => compareSince({
-  connect: (name) => copy.config(name), source: living ? { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } } : null,
-  manifest, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
-});
+const onCopy = asking(() => copy);
+const compare = (database = 'postgres', living = true): Promise<ComparisonResult> => compareLiving({ copy, source: living ? source : null, manifest, database });
 
 describe('after 2^32 transactions', () => {
   it('no row is missing that the source has written since, of whatever number', async () => {

@@ -1,11 +1,11 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import { classRow, howReplaced } from '../../activities/manifest/since/replaced-since.ts';
 import type { SharedPast } from '../../activities/manifest/since/shared-past.ts';
 import type { Table } from '../../activities/manifest/tables.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { asking, compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -16,13 +16,11 @@ let source: Server;
 let copy: Server;
 let manifest: Manifest;
 
-const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
-const at = (server: () => Server) => (sql: string, database = 'postgres') => server().withClient(database, (client) => client.query(sql));
-const atSource = at(() => source);
-const onCopy = at(() => copy);
+const atSource = asking(() => source);
+const onCopy = asking(() => copy);
 
 beforeAll(async () => {
-  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  source = await startCluster({ logical: true, settings: OF_SOURCE });
   for (const name of ['a_absent', 'b_closed', 'broken', 'lost', 'moved', 'tenant']) await atSource(`CREATE DATABASE ${name}`);
   await atSource('CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g');
   for (const name of ['emptied', 'orders', 'to_view']) await atSource(`CREATE TABLE ${name} AS SELECT g AS id FROM generate_series(1, 20000) g`);
@@ -34,14 +32,11 @@ beforeAll(async () => {
   await atSource('UPDATE held SET id = id + 1', 'broken');
   await atSource('ALTER DATABASE tenant RENAME TO tenant2');
   await atSource('ALTER DATABASE lost RENAME TO lost2');
-  copy = await openedCopy(source, SETTINGS);
+  copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
-const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult> => compareSince({
-  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
-  manifest: by, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
-});
+const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult> => compareLiving({ copy, source, manifest: by, database });
 const tablesOf = ({ differences }: ComparisonResult) => differences.map((difference) => ('table' in difference ? difference.table : difference.kind)).toSorted();
 
 it('asking the source what became of a table keeps no lock on its catalog, for which everybody would wait', async () => {

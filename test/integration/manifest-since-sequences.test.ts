@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { asking, compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -10,29 +10,24 @@ let source: Server;
 let copy: Server;
 let manifest: Manifest;
 
-const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
-const at = (server: () => Server) => (sql: string) => server().withClient('postgres', (client) => client.query(sql));
-const atSource = at(() => source);
-const onCopy = at(() => copy);
+const atSource = asking(() => source);
+const onCopy = asking(() => copy);
 
 const LOAD = 'TRUNCATE staging RESTART IDENTITY; INSERT INTO staging (v) SELECT generate_series(1, ';
 
 beforeAll(async () => {
-  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  source = await startCluster({ logical: true, settings: OF_SOURCE });
   await atSource(`CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 5000) g;
     CREATE TABLE staging (id int GENERATED ALWAYS AS IDENTITY, v int); INSERT INTO staging (v) SELECT generate_series(1, 600)`);
   for (const name of ['daily', 'hourly', 'steady', 'swapped', 'set_back']) await atSource(`CREATE SEQUENCE ${name}; SELECT nextval('${name}') FROM generate_series(1, 900)`);
   manifest = await manifestsOf(() => source).take();
   await atSource(`${LOAD}400)`);
   for (const name of ['daily', 'hourly', 'swapped']) await atSource(`ALTER SEQUENCE ${name} RESTART; SELECT nextval('${name}') FROM generate_series(1, 5)`);
-  copy = await openedCopy(source, SETTINGS);
+  copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
-const compare = (by = manifest): Promise<ComparisonResult> => compareSince({
-  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
-  manifest: by, database: 'postgres', connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
-});
+const compare = (by = manifest): Promise<ComparisonResult> => compareLiving({ copy, source, manifest: by });
 const positions = ({ notVerified }: ComparisonResult) => notVerified.filter(({ what }) => what.startsWith('position of ')).map(({ what, why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(/[,;:(]/)[0]?.trim()}`).toSorted();
 const damaged = ({ differences }: ComparisonResult) => differences.map((difference) => (difference.kind === 'sequence' ? `${difference.sequence} ${difference.problem}` : difference.kind)).toSorted();
 /** As older programs took it. */

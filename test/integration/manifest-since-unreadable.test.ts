@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { comparisonChecks } from '../../activities/dr-test/findings.ts';
-import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -13,27 +13,23 @@ let source: Server;
 let copy: Server;
 let manifest: Manifest;
 
-const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
-const OF_SOURCE = { wal_keep_size: '2GB', autovacuum: 'off', fsync: 'off', ...SETTINGS };
+const UNSAFE_SOURCE = { ...OF_SOURCE, fsync: 'off' };
 const at = (server: () => Server) => async (sql: string, database = 'postgres') => server().withClient(database, async (client) => (await client.query<{ path: string }>(sql)).rows);
 const atSource = at(() => source);
 const onCopy = at(() => copy);
 
 beforeAll(async () => {
-  source = await startCluster({ logical: true, settings: OF_SOURCE });
+  source = await startCluster({ logical: true, settings: UNSAFE_SOURCE });
   for (const name of ['a_lost', 'b_closed', 'closed_by_damage', 'definitions', 'spoilt', 'unlisted']) await atSource(`CREATE DATABASE ${name}`);
   for (const name of ['closed_by_damage', 'definitions', 'unlisted']) await atSource('CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 2000) g', name);
   await atSource('CREATE TABLE held AS SELECT g AS id FROM generate_series(1, 2000) g; CREATE TABLE quiet AS SELECT * FROM held; CREATE TABLE busy AS SELECT * FROM held', 'spoilt');
   manifest = await manifestsOf(() => source).take();
   await atSource('UPDATE held SET id = -id WHERE id % 100 = 0; UPDATE busy SET id = -id WHERE id % 100 = 0', 'spoilt');
-  copy = await openedCopy(source, SETTINGS);
+  copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
-const compare = (database: string, user?: string): Promise<ComparisonResult> => compareSince({
-  connect: (name) => ({ ...copy.config(name), ...(user === undefined ? {} : { user }) }), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
-  manifest, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
-});
+const compare = (database: string, user?: string): Promise<ComparisonResult> => compareLiving({ copy: { config: (name) => ({ ...copy.config(name), ...(user === undefined ? {} : { user }) }) }, source, manifest, database });
 const openOf = ({ notVerified }: ComparisonResult) => notVerified.filter(({ byDesign }) => !byDesign).map(({ what, why }) => `${what}: ${why}`);
 
 describe('a database that who reads the copy may not connect to', () => {
@@ -54,7 +50,7 @@ describe('a database that who reads the copy may not connect to', () => {
 describe('a page of the source that cannot be read', () => {
   it('is no finding about the copy: the table is open, and all else is compared', async () => {
     const [file] = await atSource(`SELECT pg_relation_filepath('held') AS path`, 'spoilt');
-    source = await whileStopped(source, { ...OF_SOURCE, shared_buffers: '128MB' }, () => spoilPage(source, file!.path, 1));
+    source = await whileStopped(source, { ...UNSAFE_SOURCE, shared_buffers: '128MB' }, () => spoilPage(source, file!.path, 1));
     const result = await compare('spoilt');
     expect(result.differences).toEqual([]);
     expect(rowsLeft(result).filter((one) => one.startsWith('open'))).toEqual([expect.stringMatching(/^open: \d+ of 2000 rows of public\.held: the source cannot read it$/)]);
@@ -67,7 +63,7 @@ describe('a page of the source that cannot be read', () => {
 describe("a page of the copy's catalog that cannot be read", () => {
   it('is damage, as a page of a table is', async () => {
     const [file] = await onCopy(`SELECT pg_relation_filepath('pg_proc') AS path`, 'definitions');
-    copy = await whileStopped(copy, { ...SETTINGS, fsync: 'off', autovacuum: 'off' }, () => spoilPage(copy, file!.path, -1));
+    copy = await whileStopped(copy, { ...OF_BOTH, fsync: 'off', autovacuum: 'off' }, () => spoilPage(copy, file!.path, -1));
     const result = await compare('definitions');
     expect(result).toMatchObject({ equal: false, differences: [{ kind: 'unreadable', code: 'XX001' }] });
     expect(comparisonChecks(result)).toEqual([{ name: 'table pg_catalog', outcome: 'failed', detail: expect.stringMatching(/^cannot be read \(XX001\): invalid page in block/) as string }]);
@@ -78,7 +74,7 @@ describe("a page of the copy's catalog that cannot be read", () => {
   it('is damage where tables cannot even be listed for it, and where nobody can connect for it', async () => {
     const [listed] = await onCopy(`SELECT pg_relation_filepath('pg_attribute') AS path`, 'unlisted');
     const [entered] = await onCopy(`SELECT pg_relation_filepath('pg_class') AS path`, 'closed_by_damage');
-    copy = await whileStopped(copy, { ...SETTINGS, fsync: 'off', autovacuum: 'off' }, async () => {
+    copy = await whileStopped(copy, { ...OF_BOTH, fsync: 'off', autovacuum: 'off' }, async () => {
       await spoilPage(copy, listed!.path, -1);
       await spoilPage(copy, entered!.path, 0);
     });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { asking, compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -11,13 +11,12 @@ let source: Server;
 let copy: Server;
 let manifest: Manifest;
 
-const SETTINGS = { track_commit_timestamp: 'off', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
-const at = (server: () => Server) => (sql: string, database = 'postgres') => server().withClient(database, (client) => client.query(sql));
-const atSource = at(() => source);
-const onCopy = at(() => copy);
+const UNTIMED = { track_commit_timestamp: 'off' };
+const atSource = asking(() => source);
+const onCopy = asking(() => copy);
 
 beforeAll(async () => {
-  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', autovacuum: 'off', ...SETTINGS } });
+  source = await startCluster({ logical: true, settings: { ...OF_SOURCE, ...UNTIMED } });
   await atSource(`CREATE TABLE orders AS SELECT g AS id, g AS v FROM generate_series(1, 20000) g; CREATE INDEX orders_id ON orders (id);
     CREATE TABLE customers AS SELECT g AS id FROM generate_series(1, 1000) g; CREATE TABLE suppliers AS SELECT * FROM customers; CREATE TABLE journal AS SELECT * FROM customers; CREATE TABLE altered (id int);
     CREATE FUNCTION price() RETURNS int LANGUAGE sql AS 'SELECT 1111111'; CREATE POLICY mine ON orders USING (id > 0);
@@ -30,16 +29,13 @@ beforeAll(async () => {
   await source.withClient('postgres', async (underWay) => {
     await underWay.query(`BEGIN; INSERT INTO journal VALUES (3000), (3001)`);
     await atSource('UPDATE orders SET v = v + 1 WHERE id = 2');
-    copy = await openedCopy(source, SETTINGS);
+    copy = await openedCopy(source, { ...OF_BOTH, ...UNTIMED });
     await underWay.query('COMMIT');
   });
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
-const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult> => compareSince({
-  connect: (name) => copy.config(name), source: { connect: (name) => source.config(name), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } },
-  manifest: by, database, connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
-});
+const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult> => compareLiving({ copy, source, manifest: by, database });
 const named = ({ differences }: ComparisonResult) => differences.map((difference) => ('table' in difference ? difference.table : 'identity' in difference ? difference.identity : difference.sequence));
 const openOf = ({ notVerified }: ComparisonResult) => notVerified.flatMap(({ what, why, byDesign }) => (byDesign ? [] : [`${what}: ${why.split(/[,;:(]/)[0]}`]));
 const UNTOLD = 'nobody can tell whether the copy must have them';

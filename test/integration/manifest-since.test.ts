@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareSince } from '../../activities/manifest/since/compare-since.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import { asking, compareLiving, OF_BOTH } from '../support/living-source.ts';
 import { manifestsOf, schemaOfEverything, startWriters } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
@@ -11,27 +11,23 @@ let copy: Server;
 let manifest: Manifest;
 let writers: ReturnType<typeof startWriters>;
 
-const SETTINGS = { track_commit_timestamp: 'on', max_connections: 60, max_prepared_transactions: 20, wal_level: 'logical' };
 
 beforeAll(async () => {
-  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', max_wal_size: '2GB', autovacuum_naptime: '1s', ...SETTINGS } });
+  source = await startCluster({ logical: true, settings: { wal_keep_size: '2GB', max_wal_size: '2GB', autovacuum_naptime: '1s', ...OF_BOTH } });
   await source.withClient('postgres', (client) => client.query(schemaOfEverything));
   writers = startWriters(source, { raceEveryMs: 150 });
   manifest = await manifestsOf(() => source).take();
   await source.withClient('postgres', (client) => client.query(`CREATE TABLE made_since AS SELECT g AS id FROM generate_series(1, 100) g; ALTER TABLE no_key ADD COLUMN c int DEFAULT 7; DROP VIEW rich; CREATE INDEX journal_account ON journal (account)`));
-  copy = await openedCopy(source, SETTINGS);
+  copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(async () => {
   await writers.stop();
   await Promise.all([source.stop(), copy.stop()]);
 });
 
-const compare = (living = true, user?: string): Promise<ComparisonResult> => compareSince({
-  connect: (database) => ({ ...copy.config(database), ...(user === undefined ? {} : { user }) }), source: living ? { connect: (database) => source.config(database), limits: { statementTimeoutMs: 60_000, lockTimeoutMs: 5_000 } } : null,
-  manifest, database: 'postgres', connections: 2, depth: 'standard', applicationName: 'since', signal: new AbortController().signal,
-});
+const compare = (living = true, user?: string): Promise<ComparisonResult> => compareLiving({ copy: { config: (name) => ({ ...copy.config(name), ...(user === undefined ? {} : { user }) }) }, source: living ? source : null, manifest });
 const named = ({ differences }: ComparisonResult) => differences.map((difference) => ('table' in difference ? difference.table : 'identity' in difference ? difference.identity : difference.sequence)).toSorted();
-const onCopy = (sql: string) => copy.withClient('postgres', (client) => client.query(sql));
+const onCopy = asking(() => copy);
 const openOf = ({ notVerified }: ComparisonResult) => notVerified.filter(({ byDesign }) => !byDesign).map(({ what }) => what);
 
 describe('a sound copy, while its source is written to', () => {

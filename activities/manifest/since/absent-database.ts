@@ -4,7 +4,7 @@ import { insufficientPrivilege, ManifestError, sqlState } from '../errors.ts';
 import type { Sessions } from '../session.ts';
 import { unreadableCatalog } from './catalog-damage.ts';
 import { ofSource } from './of-source.ts';
-import type { SharedPast } from './shared-past.ts';
+import { mustHave, type SharedPast } from './shared-past.ts';
 
 /** There is no such database (or only its row: its files are gone), or it is closed to all, as by `datallowconn` or a DROP DATABASE that was interrupted. */
 const TAKES_NONE: ReadonlySet<string> = new Set(['3D000', '55000']);
@@ -64,22 +64,21 @@ export interface AskedSource { client: Client; past: SharedPast }
  * @param source undefined where none can be asked, which `silence` says
  */
 export async function databaseLost({ database, oid }: DatabaseManifest, manifest: Manifest, copy: Client, source: AskedSource | undefined, silence: string): Promise<{ differences: Difference[]; notVerified: NotVerified[] }> {
-  const lost: Difference = { kind: 'catalog', object: 'database', identity: database, change: 'missing' };
   const left = (why: string, byDesign = false) => ({ differences: [], notVerified: [{ database, what: 'contents and definitions', why, byDesign }] });
   const here = await rowOf(copy, database);
   // It says that it is open: what the row stands for is gone.
-  if (here?.open) return { differences: [lost], notVerified: [] };
+  if (here?.open) return { differences: [lost(database)], notVerified: [] };
   if (here) return left('the copy takes no connections to this database (datallowconn is off, or dropping it was interrupted): let it take some at the source, or drop it there, and take a manifest then');
   if (!source) return left(`the copy has no such database, and ${silence}, so that nobody knows whether it was dropped since`);
-  const mustBeHere = async (there: { xmin: number } | undefined) => there !== undefined && (await source.past.committed(new Set([there.xmin]))).size > 0;
+  const mustBeHere = async (there: { xmin: number } | undefined) => there !== undefined && await mustHave(source.past, there.xmin);
   const there = await ofSource(rowOf(source.client, database));
-  if (await mustBeHere(there)) return { differences: [lost], notVerified: [] };
+  if (await mustBeHere(there)) return { differences: [lost(database)], notVerified: [] };
   // A database keeps its number when it is renamed.
   const renamed = oid === undefined ? undefined : await rowOf(copy, oid);
   if (renamed) return left(`it was renamed since the manifest, and the copy has it as ${renamed.name}, of which nothing was compared; ${AGAIN}`);
   if (there) return left(`the copy has no such database, and the source has made or altered its own since the instant of the copy; ${AGAIN}`);
   const elsewhere = oid === undefined ? undefined : await ofSource(rowOf(source.client, oid));
-  if (await mustBeHere(elsewhere)) return { differences: [lost], notVerified: [] };
+  if (await mustBeHere(elsewhere)) return { differences: [lost(database)], notVerified: [] };
   if (elsewhere) return left(`the source has renamed it (${elsewhere.name}) since the instant of the copy, and the copy has it by neither name; ${AGAIN}`);
   const maybe = oid === undefined ? await unknownTo(manifest, copy) : [];
   if (maybe.length > 0) return left(`neither the copy nor the source has it, and it may have been renamed: the manifest does not have what the copy has as ${maybe.join(', ')}, of which nothing was compared; ${AGAIN}`);
@@ -99,8 +98,12 @@ export async function namesakeOf({ database }: DatabaseManifest, oid: number, co
   if (!source) return left(`the copy has another one of this name, and that one by none, and ${silence}, so that nobody knows whether it was dropped since`);
   const there = await ofSource(rowOf(source.client, oid));
   if (!there) return left('the source has dropped it since, and another one has its name, which was compared in its place; whether by the instant of the copy, nothing tells any more', true);
-  if ((await source.past.committed(new Set([there.xmin]))).size > 0) return { differences: [{ kind: 'catalog', object: 'database', identity: database, change: 'missing' }], notVerified: [] };
+  if (await mustHave(source.past, there.xmin)) return { differences: [lost(database)], notVerified: [] };
   return left(`the source has renamed or altered it (${there.name}) since the instant of the copy, and the copy has it by no name; ${AGAIN}`);
+}
+
+function lost(database: string): Difference {
+  return { kind: 'catalog', object: 'database', identity: database, change: 'missing' };
 }
 
 const AGAIN = 'drill again with a manifest and a recovery point from after that';

@@ -1,9 +1,9 @@
 import { escapeIdentifier, escapeLiteral, type Client, type QueryResult } from 'pg';
+import { databaseNumber } from '../database-number.ts';
 import type { Tuple } from '../read-bucket.ts';
 import { LARGE_OBJECT_TABLES } from '../tables.ts';
 import { matchTuples } from './match-tuples.ts';
 import { ofSource } from './of-source.ts';
-import { databaseNumber } from './same-database.ts';
 import type { SharedPast } from './shared-past.ts';
 
 /** Rows of these are made anew by the copy itself, whenever it analyzes a table. */

@@ -9,7 +9,7 @@ import type { Lockable } from './locked-tables.ts';
 import { matchTuples } from './match-tuples.ts';
 import { ofSource, SourceUnreadable, whatHinders } from './of-source.ts';
 import { classRow, howReplaced, type Replaced, type TwoFiles } from './replaced-since.ts';
-import type { SharedPast } from './shared-past.ts';
+import { mustHave, type SharedPast } from './shared-past.ts';
 
 /** How much of the rows that a copy has was compared, exactly, and with what. */
 export type Coverage = NonNullable<ComparisonResult['coverage']>;
@@ -164,7 +164,7 @@ async function isOfNoTime(copy: Client, source: Client, { oid }: Table, past: Sh
   const [ours, theirs] = [await classRow(copy, oid), await ofSource(classRow(source, oid))];
   // Written anew since, as by VACUUM FULL, pg_class has each row elsewhere.
   if (!theirs || ours?.catalogFile !== theirs.catalogFile || (ours.place === theirs.place && ours.xmin === theirs.xmin)) return false;
-  return (await past.committed(new Set([theirs.xmin]))).size > 0;
+  return mustHave(past, theirs.xmin);
 }
 
 export function nothingYet(): RowsResult {

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { Bucket, ComparisonResult, DatabaseManifest, Difference, Manifest, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
 import { databaseIn } from '../compare-manifest.ts';
+import { databaseNumber } from '../database-number.ts';
 import type { ReadProgress } from '../read-tables.ts';
 import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../session.ts';
 import { keyOf } from '../table-locks.ts';
@@ -10,11 +11,10 @@ import { databaseLost, mayNotConnect, namesakeOf, openIfThere, openSame } from '
 import { CatalogDamage, unreadableCatalog } from './catalog-damage.ts';
 import { lacksCatalogRows, type Lacks } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
-import { compareDefinitions, type DefinitionsResult } from './definitions.ts';
+import { compareDefinitions, type DefinitionsOptions, type DefinitionsResult } from './definitions.ts';
 import { LockedTables, type Before } from './locked-tables.ts';
 import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, tablesGone, uncomparedTables, type TableRows } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
-import { databaseNumber } from './same-database.ts';
 import { compareSequencesSince } from './sequences-since.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
 
@@ -83,7 +83,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const because = whyUnknown(silence);
     const defined = [{ ...await compareDefinitions({ copy, source, lacksRows, manifest, expected, of: isAnew ? 'own' : 'database', damage }), because }];
     // What all databases share is that of the source over whatever database.
-    if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals(copy, living, { manifest, damage }, expected), because: whyUnknown(null) });
+    if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals({ copy, source: living, past: shared, manifest, expected, damage }), because: whyUnknown(null) });
     const sequences = await damage.reading(compareSequencesSince({ copy, source: source && past ? { client: source, past } : null, expected, because })) ?? { differences: [], notVerified: [], compared: 0 };
 
     const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
@@ -104,7 +104,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
         ...sequences.notVerified,
         ...rowsNotVerified(database, byTable),
         ...tables.unknown.map((name) => `contents of ${name}`).map(open(`it is not in the copy, ${because}`)),
-        ...(lacks === 'untold' ? tables.missing : []).flatMap((difference) => (difference.kind === 'rows' ? [`contents of ${difference.table}`] : [])).map(open(`it is not in the copy, and the source has it; whether it had it by the instant of the copy, ${CATALOG_SILENT}`)),
+        ...(lacks === 'untold' ? tables.missing : []).map(({ table }) => `contents of ${table}`).map(open(`it is not in the copy, and the source has it; whether it had it by the instant of the copy, ${CATALOG_SILENT}`)),
         ...tablesGone(database, tables.gone, lacks === 'yes'),
         ...(ours ? [] : ['contents of tables'].map(open('the catalog of the copy cannot be read'))),
         ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
@@ -156,7 +156,7 @@ async function compareWithout(options: CompareSinceOptions & { damage: CatalogDa
   const silence = replaced !== null ? `what answers as the source is cluster ${replaced}` : sources ? 'the copy and the source have no database in common that takes connections' : 'the source does not answer';
   const lost = await damage.reading(databaseLost(expected, manifest, copy, source && past && { client: source, past }, silence)) ?? { differences: [], notVerified: [] };
   const result = nothingCompared(options, expected, '');
-  const definitions = manifest.databases[0] === expected ? await compareGlobals(copy, source, options, expected) : undefined;
+  const definitions = manifest.databases[0] === expected ? await compareGlobals({ copy, source, past, manifest, expected, damage }) : undefined;
   return {
     ...result, differences: [...damage.differences, ...lost.differences, ...definitions?.differences ?? []],
     notVerified: [...lost.notVerified, ...(definitions ? definitionsNotVerified(database, definitions, whyUnknown(source ? null : silence)) : [])],
@@ -165,9 +165,9 @@ async function compareWithout(options: CompareSinceOptions & { damage: CatalogDa
 }
 
 /** Over any databases of the two. */
-async function compareGlobals(copy: Client, source: Client | undefined, { manifest, damage }: { manifest: Manifest; damage: CatalogDamage }, expected: DatabaseManifest): Promise<DefinitionsResult> {
-  const past = source && await damage.reading(sharedPast(copy, source, expected.transactions));
-  return compareDefinitions({ copy, source, lacksRows: past && source && (() => lacksIn(damage, copy, source, past)), manifest, expected, of: 'globals', damage });
+function compareGlobals({ past, ...of }: Omit<DefinitionsOptions, 'lacksRows' | 'of'> & { past: SharedPast | undefined }): Promise<DefinitionsResult> {
+  const { copy, source, damage } = of;
+  return compareDefinitions({ ...of, lacksRows: past && source && (() => lacksIn(damage, copy, source, past)), of: 'globals' });
 }
 
 /** What a copy cannot read it has not. */
@@ -191,7 +191,7 @@ function definitionsNotVerified(database: string, { unread, unknown }: Definitio
 /** Which tables can be compared, which the copy must have and has not, of which nobody knows, and which neither has. Those that are new since the manifest are compared, too. */
 function sortTables(expected: readonly TableManifest[], ours: readonly Table[], theirs: readonly Table[] | undefined) {
   const [copy, source] = [new Map(ours.map((table) => [keyOf(table), table])), theirs && new Map(theirs.map((table) => [keyOf(table), table]))];
-  const missing: Difference[] = [];
+  const missing: Extract<Difference, { kind: 'rows' }>[] = [];
   const [unknown, gone]: [string[], string[]] = [[], []];
   const both: TableOfAll[] = [];
   for (const manifest of expected) {

@@ -4,7 +4,7 @@ import { compareSequences, type SequencesComparison } from '../compare-sequences
 import { insufficientPrivilege } from '../errors.ts';
 import { COPY_NOT_READABLE } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
-import type { SharedPast } from './shared-past.ts';
+import { mustHave, type SharedPast } from './shared-past.ts';
 
 export interface SequencesOptions {
   copy: Client;
@@ -67,9 +67,8 @@ async function judgeOf({ copy, source, expected, because }: SequencesOptions): P
     // The source never had another than that of the manifest, or had its own by the copy's instant: the copy alone has this one.
     if (there.filenode === before) return 'damage';
     if (there.filenode === here) return 'startedAnew';
-    const maker = new Set([there.xmin]);
-    if ((await source.past.committed(maker)).size > 0) return 'damage';
-    return await source.past.areLater(maker) ? 'startedAnew' : open;
+    if (await mustHave(source.past, there.xmin)) return 'damage';
+    return await source.past.areLater(new Set([there.xmin])) ? 'startedAnew' : open;
   };
 }
 

@@ -31,6 +31,11 @@ export interface SharedPast {
   forgotten(): Promise<number[]>;
 }
 
+/** Whether a copy must have what one transaction left at its source. */
+export async function mustHave(past: Pick<SharedPast, 'committed'>, xid: number): Promise<boolean> {
+  return (await past.committed(new Set([xid]))).size > 0;
+}
+
 /** A transaction by 32 bits, and by 64 as the copy has it. */
 interface Asked { xid: number; whole: bigint }
 
