@@ -5,9 +5,9 @@ import { PATIENT } from './test/support/patience.ts';
 
 /** Take minutes and say so by nothing that a fresh clone could know: begun last, they would keep everything waiting. */
 const LONGEST = [
-  /workflows\/lock-looks/, /samples\/faults/, /integration\/kernel-adversity/, /integration\/backup\.test/, /integration\/former-guardians/, /integration\/dr-test\.test/, /integration\/locks/, /integration\/dr-test-broken\.test/, /integration\/recovery-points/, /integration\/kernel-resets/, /integration\/reset-under-way/,
-  /integration\/dr-test-rds/, /integration\/rds-provider/, /integration\/hostile-sizes/, /integration\/cli-live/, /integration\/unguarded-ends/, /integration\/dr-test-refusals/, /integration\/dr-test-broken-catalog/, /integration\/kernel\.test/, /samples\/soak/, /integration\/random-steering/,
-  /integration\/other-cluster/, /integration\/former-lives/, /integration\/cli-refusals/, /integration\/drill-server/, /integration\/public-schema/, /integration\/embedded-server/, /integration\/reset-in-flight/, /integration\/isolation-whole-drill/, /integration\/gate-recheck/, /alone\/measurements/,
+  /workflows\/lock-looks/, /samples\/faults/, /integration\/kernel-adversity/, /integration\/backup\.test/, /integration\/dr-test\.test/, /integration\/locks/, /integration\/dr-test-broken\.test/, /integration\/recovery-points/, /integration\/kernel-resets/, /integration\/reset-under-way/,
+  /integration\/dr-test-rds/, /integration\/rds-provider/, /integration\/cli-live/, /integration\/unguarded-ends/, /integration\/dr-test-refusals/, /integration\/dr-test-broken-catalog/, /integration\/kernel\.test/, /samples\/soak/, /integration\/random-steering/,
+  /integration\/other-cluster/, /integration\/cli-refusals/, /integration\/drill-server/, /integration\/public-schema/, /integration\/embedded-server/, /integration\/reset-in-flight/, /integration\/isolation-whole-drill/, /integration\/gate-recheck/, /alone\/measurements/,
 ];
 
 /**
@@ -41,7 +41,7 @@ class LongestFirst extends BaseSequencer {
 /**
  * Kinds of test: what is bound by the processor comes first, then all that is busy with real servers, several files at a
  * time, and last what measures time, which must not compete with anything.
- * `npm test -- --project unit` runs one kind. `npm test` leaves out `browser`, which needs a browser: `npm run browser`, `benches`, and `by-name` (the AWS lab's own).
+ * `npm test -- --project unit` runs one kind. `npm test` leaves out `browser`, which needs a browser: `npm run browser`, `benches`, and `breadth`: `npm run breadth`.
  */
 export default defineConfig({
   test: {
@@ -66,8 +66,8 @@ export default defineConfig({
           ...PLAIN, maxWorkers: 2, sequence: { groupOrder: 2 },
         },
       },
-      // Whether the AWS lab is like AWS; tests of what runs on it are among the busy ones. As with all whose name begins with b, by name only.
-      { test: { name: 'by-name', include: ['test/lab/**/*.test.ts'], ...BUSY, sequence: { groupOrder: 3 } } },
+      // What `npm test` has a part of: more of RDS, whether the AWS lab is like AWS, what former versions left running, what is as large as a server takes.
+      { test: { name: 'breadth', include: ['test/breadth/**/*.test.ts'], ...BUSY, sequence: { groupOrder: 3 } } },
       // Keeps both cores of a small machine busy for a minute and a half, to find out whether benches still run to their end.
       { test: { name: 'benches', include: ['test/benches/**/*.test.ts'], ...PLAIN, sequence: { groupOrder: 5 } } },
       {

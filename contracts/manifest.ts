@@ -45,6 +45,10 @@ export const tableManifestSchema = z.object({
   /** Column whose bounds the buckets name; null when there is no key of a harmless type. */
   keyColumn: z.string().nullable(),
   buckets: z.array(bucketSchema).min(1),
+  /** By which it is known under another name. Older manifests do not say. */
+  oid: z.number().int().positive().optional(),
+  /** Which file it had: TRUNCATE and whatever writes all rows anew give it another one. Older manifests do not say. */
+  filenode: z.string().optional(),
 });
 export type TableManifest = z.infer<typeof tableManifestSchema>;
 
@@ -60,6 +64,8 @@ export const sequenceManifestSchema = z.object({
   owner: z.string().nullable(),
   /** The source itself was behind its column: no restore can be blamed for that. Null where that is not known: around the log position it was restarted, locked, or moved beyond the column. */
   sourceBehind: z.boolean().nullable(),
+  /** By which it is known under another name. Older manifests do not say. */
+  oid: z.number().int().positive().optional(),
   /** Which file it had: RESTART gives it another one, `setval` does not. Older manifests do not say. */
   filenode: z.string().optional(),
 });

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `node scripts/bootstrap.mjs demo|test|browser|faults|bench|soak [arguments]`: from a fresh clone to the thing running.
+ * `node scripts/bootstrap.mjs demo|test|breadth|browser|faults|bench|soak [arguments]`: from a fresh clone to the thing running.
  * Installs and builds only when needed. Uses nothing but Node, because nothing else is there yet.
  */
 import { spawn } from 'node:child_process';
@@ -15,6 +15,7 @@ const node = process.execPath;
 const programs = {
   demo: [join(root, 'dist/scripts/demo/main.js')],
   test: [join(root, 'node_modules/vitest/vitest.mjs'), 'run'],
+  breadth: [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'breadth'],
   browser: [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'browser'],
   faults: [join(root, 'dist/test/faults/main.js')],
   bench: [join(root, 'dist/test/bench/main.js')],
@@ -34,13 +35,13 @@ const say = (line) => process.stderr.write(`${line}\n`);
 await installIfNeeded();
 await buildIfNeeded();
 if (name === 'browser' && (await run(node, [join(root, 'dist/test/browser/require-chromium.js')])) !== 0) process.exit(1);
-// The browser, the benches and the AWS lab's own tests are run by name. Vitest joins its --project options by "or", so ours stays away where another is given.
+// The browser, the benches and the breadth are run by name. Vitest joins its --project options by "or", so ours stays away where another is given.
 if (name === 'test' && !rest.some((word) => /^--project(=|$)/.test(word))) program.push('--project', '!b*');
-if (name === 'test' || name === 'browser') {
+if (name === 'test' || name === 'breadth' || name === 'browser') {
   say('Getting the servers ready that the tests run:');
   await run(node, [join(root, 'dist/scripts/embedded/prepare.js')], { output: 'stderr' });
   // Whoever names files or projects need not wait for what those may never start.
-  if (name === 'test' && rest.every((word) => /^--(reporter|outputFile)/.test(word))) await run(node, [join(root, 'dist/test/support/prepare-servers.js')], { output: 'stderr' });
+  if (name !== 'browser' && rest.every((word) => /^--(reporter|outputFile)/.test(word))) await run(node, [join(root, 'dist/test/support/prepare-servers.js')], { output: 'stderr' });
 }
 if (!existsSync(program[0])) stop(`${program[0]} does not exist: this version cannot run "${name}"`, 2);
 process.exit(await run(node, [...program, ...rest]));

@@ -210,6 +210,7 @@ function toManifest(table: Table, reading: { bytes: number; buckets: Bucket[] })
   const buckets = reading.buckets.sort((a, b) => a.fromPage - b.fromPage);
   return {
     schema: table.schema, name: table.name, method: table.method, portable: table.portable, bytes: reading.bytes, keyColumn: table.key?.column ?? null, buckets,
+    oid: table.oid, filenode: table.relfilenode,
     rows: buckets.reduce((sum, bucket) => sum + bucket.rows, 0),
     fingerprint: String(buckets.reduce((sum, bucket) => sum + BigInt(bucket.fingerprint), 0n)),
   };

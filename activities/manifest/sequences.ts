@@ -109,6 +109,7 @@ export function describeSequences(
       owner: owner?.owner ?? null,
       ownerFurthest: furthest === null ? null : String(furthest),
       sourceBehind: furthest === null ? false : isSourceBehind({ bound, second: second?.filenode === sequence.filenode ? second.next : null, furthest, ascending }),
+      oid: sequence.oid,
       filenode: sequence.filenode,
     };
   });
