@@ -100,6 +100,8 @@ describe('a snapshot of the AWS lab', () => {
     const server = (await lab.control.servers()).find(({ instance }) => instance === 'copy')!;
     const directory = path.dirname(server.dataDirectory);
     expect(existsSync(directory)).toBe(true);
+    // Long enough for a slow machine to ask a second time meanwhile.
+    await lab.control.durations({ delete: 3_000 });
     const { DBInstance: answered } = await rds.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'copy', SkipFinalSnapshot: true, DeleteAutomatedBackups: true }));
     expect(answered?.DBInstanceStatus).toBe('deleting');
     await expect(rds.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: 'copy', SkipFinalSnapshot: true }))).rejects.toMatchObject({ name: 'InvalidDBInstanceStateFault' });
