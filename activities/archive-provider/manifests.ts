@@ -42,7 +42,7 @@ export async function publishManifestAlone(layout: ArchiveLayout, { name, file }
 
 /**
  * A manifest by the id that {@link chooseManifest} gave it, proven by its hash.
- * @throws RecoveryFailure `BACKUP_DAMAGED` for one that is not what was published, `UNREADABLE`
+ * @throws RecoveryFailure `BACKUP_DAMAGED` for the backup's own that is not what was published, `ARCHIVE_CHANGED` as {@link readManifestAlone}, `UNREADABLE`
  */
 export async function readManifestOf({ layout, point, manifestId }: { layout: ArchiveLayout; point: RecoveryPoint; manifestId: string }): Promise<Manifest> {
   if (manifestId !== OWN) return readManifestAlone(layout, manifestId);
@@ -89,11 +89,19 @@ export async function chooseManifestBefore(layout: ArchiveLayout, until: string)
   return { usable: usable.filter((one) => takenAt(one) <= Date.parse(until)).sort((a, b) => takenAt(b) - takenAt(a))[0], passedOver };
 }
 
-/** One that {@link chooseManifestBefore} chose. @throws RecoveryFailure `BACKUP_DAMAGED` */
+/**
+ * One taken alone that was chosen for a plan. What became of it since says nothing of a backup.
+ * @throws RecoveryFailure `ARCHIVE_CHANGED` for one that is gone, or is not what was published; `UNREADABLE`
+ */
 export async function readManifestAlone(layout: ArchiveLayout, manifestId: string): Promise<Manifest> {
+  const directory = manifestsDirectory(layout);
+  const changed = (what: string, cause?: unknown) => new RecoveryFailure('ARCHIVE_CHANGED', `The manifest ${manifestId} was there when the drill was planned, and ${what}. Look at what removes or changes files in ${directory}, and start the drill again.`, { files: [manifestId], cause });
   const one = (await listAlone(layout)).alone.find(({ id }) => id === manifestId);
-  if (!one) throw new RecoveryFailure('BACKUP_DAMAGED', `The manifest ${manifestId} was there when the drill was planned, and is gone from ${manifestsDirectory(layout)}.`, { files: [manifestId] });
-  return readAlone(one);
+  if (!one) throw changed(`is gone from ${directory}`);
+  return readAlone(one).catch((failure: unknown) => {
+    if (failure instanceof RecoveryFailure && failure.type === 'BACKUP_DAMAGED') throw changed(`cannot be used now: ${failure.message.replace(/\.$/, '')}`, failure);
+    throw failure;
+  });
 }
 
 /** The backup's own must be what was published: a backup whose manifest is lost or changed is damaged, not one without. */
