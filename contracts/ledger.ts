@@ -51,7 +51,7 @@ export interface Undone { activityId: string; startedAt: string; finishedAt: str
 export interface Place {
   /** What people read: `drill`, `backup in progress`. */
   title: string;
-  /** Input of all four calls is `{ ...input, fence, owner }`. */
+  /** Input of its calls is `{ ...input, fence, owner }`, of `open` with {@link PlaceCall.leaseMs}. */
   input: Record<string, unknown>;
   taskQueue: string;
   open: string;
@@ -64,8 +64,8 @@ export interface Place {
 /** A place, and the fence under which it was opened. */
 export interface HeldPlace { place: Place; fence: number }
 
-/** The arguments that the calls of a place get. */
-export interface PlaceCall { fence: number; owner: Owner; [key: string]: unknown }
+/** The arguments that the calls of a place get. `leaseMs`: to open it, how long the guardian keeps it from then on. One of older code does not say. */
+export interface PlaceCall { fence: number; owner: Owner; leaseMs?: number; [key: string]: unknown }
 
 /** The id of a workflow, as long as a server takes it. */
 export const workflowIdSchema = z.string().min(1).refine(isWorkflowId);

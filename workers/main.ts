@@ -77,7 +77,7 @@ async function loadConfigurationLate(file: string | undefined) {
   return { ...loaded, resolvePassword, resolveSecret, probeEnvironment, signHead: await evidenceSigner(loaded.configuration) };
 }
 
-/** What lost runs left: drills, and backups that were never published. Loaded late: nobody waits for it at the start. */
+/** What lost runs left: drills, backups that were never published, and what a killed worker needed for a moment. Loaded late: nobody waits for it at the start. */
 async function sweepOne(kind: typeof SWEEPS[number], tools: SweepTools): Promise<string[]> {
   return (await import('./worker-parts.ts'))[kind](tools);
 }
@@ -100,7 +100,7 @@ function endsOf({ client, configuration, log }: Pick<SweepTools, 'client' | 'con
   };
 }
 
-const SWEEPS = ['sweepAbandonedPlaces', 'sweepAbandonedBackups'] as const;
+const SWEEPS = ['sweepAbandonedPlaces', 'sweepAbandonedBackups', 'sweepBriefDirectories'] as const;
 
 /** Loaded late as well, and not at all where there are no copies. */
 async function copyLate(configuration: SweepTools['configuration']): Promise<string[]> {

@@ -4,6 +4,7 @@
  */
 export { Client } from '@temporalio/client';
 export { createActivities } from '../activities/create-activities.ts';
+export { sweepBriefDirectories } from '../activities/kernel/brief-directory.ts';
 export { createEndWatch } from '../activities/kernel/unguarded-ends.ts';
 export { RUNBOOKS } from '../contracts/runbooks.ts';
 export { sweepAbandonedPlaces } from '../activities/archive-provider/sweep-places.ts';

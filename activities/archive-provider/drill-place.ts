@@ -1,7 +1,7 @@
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { AbsenceProof } from '../../contracts/ledger.ts';
+import type { AbsenceProof, PlaceCall } from '../../contracts/ledger.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { makePlace } from '../archive/try-writing.ts';
 import { writeDurably } from '../archive/write-durably.ts';
@@ -20,6 +20,11 @@ export interface DrillPlace { directory: string; name: string; run: string; fenc
 
 /** What a place says of itself, for a worker that finds it after its guardian is gone. */
 export const PLACE_RECORD = 'place.json';
+
+/** Content of {@link PLACE_RECORD}. When its lease ends is by this host's clock, as is whoever looks. */
+export function placeRecord({ database, owner, fence, leaseMs }: PlaceCall & { database: string }): string {
+  return JSON.stringify({ database, owner, fence, ...(leaseMs === undefined ? {} : { leaseEndsAt: new Date(Date.now() + leaseMs).toISOString() }) });
+}
 
 /** Name of the place's directory. */
 export function placeName({ owner, fence }: Pick<DrillRef, 'owner'> & { fence: number | '<fence>' }): string {
@@ -52,8 +57,7 @@ export async function openPlace(drillsDirectory: string, call: DrillPlaceCall): 
   const { directory } = drillPlace(drillsDirectory, call);
   await makePlace(drillsDirectory, directory, { mode: 0o711, setting: 'drills.directory' });
   await refuseOpenToOthers(directory);
-  const { database, owner, fence } = call;
-  await writeDurably(join(directory, PLACE_RECORD), JSON.stringify({ database, owner, fence }));
+  await writeDurably(join(directory, PLACE_RECORD), placeRecord(call));
 }
 
 /**

@@ -6,6 +6,7 @@ import { backupPaths, readProven, sha256Of, type ArchiveLayout } from '../archiv
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { parseSegmentFileName, segmentNumberOf, type WalContinuity } from '../archive/wal.ts';
 import type { ChosenManifest, UnusablePoint, UsableManifest } from '../dr-test/provider.ts';
+import { backupBeganMs } from '../kernel/names.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 
 /** Name and hash in the name of a manifest's file. */
@@ -42,7 +43,7 @@ export async function publishManifestAlone(layout: ArchiveLayout, { name, file }
 
 /**
  * A manifest by the id that {@link chooseManifest} gave it, proven by its hash.
- * @throws RecoveryFailure `BACKUP_DAMAGED` for one that is not what was published, `UNREADABLE`
+ * @throws RecoveryFailure `BACKUP_DAMAGED` for the backup's own that is not what was published, `ARCHIVE_CHANGED` as {@link readManifestAlone}, `UNREADABLE`
  */
 export async function readManifestOf({ layout, point, manifestId }: { layout: ArchiveLayout; point: RecoveryPoint; manifestId: string }): Promise<Manifest> {
   if (manifestId !== OWN) return readManifestAlone(layout, manifestId);
@@ -60,18 +61,18 @@ export interface ChooseManifestArgs { layout: ArchiveLayout; point: RecoveryPoin
  */
 export async function chooseManifest({ layout, point, wal, until }: ChooseManifestArgs): Promise<ChosenManifest> {
   const own = await ownManifest(layout, point);
-  const { usable: alone, passedOver } = await readAllAlone(layout);
   const { walSegmentSize: segmentSize } = point;
   const segmentOf = (lsn: string) => segmentNumberOf(parseLsn(lsn), segmentSize);
   const isArchived = (lsn: string) => wal.segments.some(({ segmentNumber }) => segmentNumber === segmentOf(lsn));
   const comesLater = (lsn: string) => wal.late.some((name) => parseSegmentFileName(name, segmentSize)?.segmentNumber === segmentOf(lsn));
-  const candidates = [...(own ? [{ id: OWN, manifest: own }] : []), ...alone].filter((entry) => {
-    const { manifest } = entry;
-    return manifest.systemIdentifier === point.systemIdentifier && manifest.timeline === point.timeline
-      && manifest.databases.every(({ lsn, takenAt }) => parseLsn(lsn) >= parseLsn(point.stopLsn)
-        && (isArchived(lsn) || (entry.id === OWN && !comesLater(lsn)))
-        && (until === null || Date.parse(takenAt) <= Date.parse(until)));
-  });
+  const isPassed = ({ id, manifest }: UsableManifest) => manifest.systemIdentifier === point.systemIdentifier && manifest.timeline === point.timeline
+    && manifest.databases.every(({ lsn, takenAt }) => parseLsn(lsn) >= parseLsn(point.stopLsn)
+      && (isArchived(lsn) || (id === OWN && !comesLater(lsn)))
+      && (until === null || Date.parse(takenAt) <= Date.parse(until)));
+  // Nobody took one alone while the backup was under way.
+  const fromMs = Date.parse(point.publishedAt ?? point.stoppedAt);
+  const { usable: alone, passedOver } = await newestAlone(layout, { fromMs, untilMs: until === null ? Infinity : Date.parse(until) }, isPassed);
+  const candidates = [...(own ? [{ id: OWN, manifest: own }] : []), ...(alone ? [alone] : [])].filter(isPassed);
   return { usable: candidates.sort((a, b) => Number(firstLsn(b) - firstLsn(a)))[0], passedOver };
 }
 
@@ -84,16 +85,23 @@ function firstLsn({ manifest }: UsableManifest): bigint {
  * it is, that says.
  */
 export async function chooseManifestBefore(layout: ArchiveLayout, until: string): Promise<ChosenManifest> {
-  const { usable, passedOver } = await readAllAlone(layout);
   const takenAt = ({ manifest }: UsableManifest) => Math.max(...manifest.databases.map((database) => Date.parse(database.takenAt)));
-  return { usable: usable.filter((one) => takenAt(one) <= Date.parse(until)).sort((a, b) => takenAt(b) - takenAt(a))[0], passedOver };
+  return newestAlone(layout, { fromMs: -Infinity, untilMs: Date.parse(until) }, (one) => takenAt(one) <= Date.parse(until));
 }
 
-/** One that {@link chooseManifestBefore} chose. @throws RecoveryFailure `BACKUP_DAMAGED` */
+/**
+ * One taken alone that was chosen for a plan. What became of it since says nothing of a backup.
+ * @throws RecoveryFailure `ARCHIVE_CHANGED` for one that is gone, or is not what was published; `UNREADABLE`
+ */
 export async function readManifestAlone(layout: ArchiveLayout, manifestId: string): Promise<Manifest> {
+  const directory = manifestsDirectory(layout);
+  const changed = (what: string, cause?: unknown) => new RecoveryFailure('ARCHIVE_CHANGED', `The manifest ${manifestId} was there when the drill was planned, and ${what}. Look at what removes or changes files in ${directory}, and start the drill again.`, { files: [manifestId], cause });
   const one = (await listAlone(layout)).alone.find(({ id }) => id === manifestId);
-  if (!one) throw new RecoveryFailure('BACKUP_DAMAGED', `The manifest ${manifestId} was there when the drill was planned, and is gone from ${manifestsDirectory(layout)}.`, { files: [manifestId] });
-  return readAlone(one);
+  if (!one) throw changed(`is gone from ${directory}`);
+  return readAlone(one).catch((failure: unknown) => {
+    if (failure instanceof RecoveryFailure && failure.type === 'BACKUP_DAMAGED') throw changed(`cannot be used now: ${failure.message.replace(/\.$/, '')}`, failure);
+    throw failure;
+  });
 }
 
 /** The backup's own must be what was published: a backup whose manifest is lost or changed is damaged, not one without. */
@@ -129,13 +137,32 @@ async function listAlone(layout: ArchiveLayout): Promise<{ alone: ManifestAlone[
   return { alone, unproven: files.filter((file) => file.endsWith('.json') && !ALONE.test(file)) };
 }
 
-/** All that were taken alone and can be read, and what is wrong with the others. */
-async function readAllAlone(layout: ArchiveLayout): Promise<{ usable: UsableManifest[]; passedOver: UnusablePoint[] }> {
+/** Clocks by which runs begin, files are written, manifests are taken and people ask are no farther apart. */
+const CLOCKS_APART_MS = 3_600_000;
+
+/**
+ * The newest that was taken alone and fits, by when the runs began that took them, which their names say; and what is wrong
+ * with those of the newer ones that cannot be read. There may be thousands, of megabytes each: one is held at a time, none
+ * is read after the one that fits, and none that was surely taken before `fromMs` or after `untilMs`.
+ */
+async function newestAlone(layout: ArchiveLayout, { fromMs, untilMs }: { fromMs: number; untilMs: number }, fits: (one: UsableManifest) => boolean): Promise<ChosenManifest> {
   const { alone, unproven } = await listAlone(layout);
   const passedOver: UnusablePoint[] = unproven.map((id) => ({ id, failure: new RecoveryFailure('BACKUP_DAMAGED', 'its name holds no hash to prove it by; take a new one.') }));
-  const usable: UsableManifest[] = [];
-  for (const one of alone) await readAlone(one).then((manifest) => usable.push({ id: one.id, manifest }), (failure: Error) => passedOver.push({ id: one.id, failure }));
-  return { usable, passedOver };
+  // One whose name tells no time comes last.
+  const beganMs = ({ name }: ManifestAlone) => backupBeganMs(name) || 0;
+  for (const one of alone.toSorted((a, b) => beganMs(b) - beganMs(a))) {
+    if (beganMs(one) - CLOCKS_APART_MS > untilMs || await writtenUntilMs(one) + CLOCKS_APART_MS < fromMs) continue;
+    const { id } = one;
+    const read = await readAlone(one).then((manifest) => ({ id, manifest }), (failure: Error) => void passedOver.push({ id, failure }));
+    if (read && fits(read)) return { usable: read, passedOver };
+  }
+  return { usable: undefined, passedOver };
+}
+
+/** When it had been written; infinite where its file does not say, as one that is older than the run that took it. */
+async function writtenUntilMs({ name, file }: ManifestAlone): Promise<number> {
+  const writtenMs = await stat(file).then(({ mtimeMs }) => mtimeMs, () => Infinity);
+  return writtenMs + CLOCKS_APART_MS < backupBeganMs(name) ? Infinity : writtenMs;
 }
 
 async function readAlone({ file, sha256 }: ManifestAlone): Promise<Manifest> {

@@ -15,7 +15,8 @@ import { PLACE_RECORD } from './drill-place.ts';
 /** Much longer than making a place and writing its record takes. */
 const OPENING_MS = 10 * 60_000;
 
-const placeRecord = z.object({ database: z.string(), fence: z.number().int(), owner: ownerSchema });
+/** What older code wrote does not say when the lease of its run ends. */
+const placeRecord = z.object({ database: z.string(), fence: z.number().int(), owner: ownerSchema, leaseEndsAt: z.iso.datetime().optional() });
 type PlaceRecord = z.output<typeof placeRecord>;
 
 /** What a sweep needs. A place that cannot be removed is handed to `onStuck` and keeps no other from being removed. */
@@ -132,8 +133,9 @@ async function removeUnused(place: string, pattern: RegExp): Promise<void> {
 }
 
 /** Whether nobody will close this place. One whose guardian the server does not know may be another server's, until it is overdue. */
-async function fateOf({ owner, openedAtMs }: { owner: PlaceRecord['owner']; openedAtMs: number }, { client, configuration }: Pick<SweepTools, 'client' | 'configuration'>): Promise<Omit<FoundPlace, 'place' | 'workflowId'>> {
-  const overdueAt = new Date(openedAtMs + configuration.lease.maximum);
+async function fateOf({ owner, leaseEndsAt, openedAtMs }: Pick<PlaceRecord, 'owner' | 'leaseEndsAt'> & { openedAtMs: number }, { client, configuration }: Pick<SweepTools, 'client' | 'configuration'>): Promise<Omit<FoundPlace, 'place' | 'workflowId'>> {
+  // The lease is that of whoever made it: another server's runs may have longer ones than this worker's.
+  const overdueAt = new Date(leaseEndsAt ?? openedAtMs + configuration.lease.maximum);
   const guardian = await guardianOf(owner, client);
   return { guardian, overdueAt, isAbandoned: guardian === 'closed' || (guardian === 'unknown' && overdueAt.getTime() < Date.now()) };
 }

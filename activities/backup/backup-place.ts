@@ -2,7 +2,7 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
-import { PLACE_RECORD } from '../archive-provider/drill-place.ts';
+import { PLACE_RECORD, placeRecord } from '../archive-provider/drill-place.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { makePlace } from '../archive/try-writing.ts';
 import { writeDurably } from '../archive/write-durably.ts';
@@ -22,8 +22,7 @@ export function backupPlace(incoming: string, { owner, fence }: Pick<BackupRef, 
 export async function openBackupPlace(incoming: string, call: BackupPlaceCall): Promise<void> {
   const place = backupPlace(incoming, call);
   await makePlace(incoming, place, { mode: 0o700, setting: 'provider.repository' });
-  const { database, owner, fence } = call;
-  await writeDurably(join(place, PLACE_RECORD), JSON.stringify({ database, owner, fence }));
+  await writeDurably(join(place, PLACE_RECORD), placeRecord(call));
 }
 
 /** Ends the name of a place that is being removed. */

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { serverEnvironment } from '../archive/host-programs.ts';
+import { inBriefDirectory } from '../kernel/brief-directory.ts';
 import { settingLines } from './configuration.ts';
 
 const run = promisify(execFile);
@@ -18,17 +18,16 @@ const COMPLAINT = /(?:LOG|ERROR|FATAL): {2}(?!skipping missing|configuration fil
  */
 export async function mistakeIn(settings: Readonly<Record<string, string>>, { binDirectory }: { binDirectory: string }): Promise<string | null> {
   if (Object.keys(settings).length === 0) return null;
-  const directory = await mkdtemp(join(tmpdir(), 'drill-settings-'));
   try {
-    await writeFile(join(directory, 'postgresql.conf'), settingLines(settings));
-    await run(join(binDirectory, 'postgres'), ['-C', 'data_directory', '-D', directory], { timeout: TRY_MS, env: { ...serverEnvironment(), LC_ALL: 'C' } });
+    await inBriefDirectory(async (directory) => {
+      await writeFile(join(directory, 'postgresql.conf'), settingLines(settings));
+      await run(join(binDirectory, 'postgres'), ['-C', 'data_directory', '-D', directory], { timeout: TRY_MS, env: { ...serverEnvironment(), LC_ALL: 'C' } });
+    });
     return null;
   } catch (error) {
     const { stderr, code, message } = error as { stderr?: string; code?: number | string; message: string };
     // A program that could not be run says nothing of settings.
     if (typeof code !== 'number' || stderr === undefined) throw error;
     return COMPLAINT.exec(stderr)?.[1] ?? (stderr.trim().split('\n').at(-1) || message);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
   }
 }

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { devNull, tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
+import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { APPROVAL_NAMESPACE } from '../../contracts/approval.ts';
 import { firstOf } from '../../contracts/whole-characters.ts';
+import { inBriefDirectory } from './brief-directory.ts';
 import type { VerifiedSignature } from './kernel-activities.ts';
 
 /** A signature is verified in milliseconds; nothing of a gate waits longer for programs that hang. */
@@ -48,8 +49,7 @@ export async function whyNoSignatures(limitMs = LIMIT_MS): Promise<string | null
 }
 
 async function verify(statement: string, signature: string, allowedSigners: string, sshKeygen: ReturnType<typeof sshKeygenWithin>): Promise<VerifiedSignature> {
-  const directory = await mkdtemp(join(tmpdir(), 'runbooks-signature-'));
-  try {
+  return inBriefDirectory(async (directory) => {
     const file = join(directory, 'signature');
     await writeFile(file, signature, { mode: 0o600 });
     const found = await sshKeygen(['-Y', 'find-principals', '-s', file, '-f', allowedSigners]);
@@ -66,9 +66,7 @@ async function verify(statement: string, signature: string, allowedSigners: stri
     }
     if (verified.length === 0) return { refused: `its signature is not for this: not over this decision at this gate of this run with this plan, or not for the namespace ${APPROVAL_NAMESPACE}${wordsOf(last)}` };
     return { refused: null, principals: verified, key };
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 interface Ran { code: number; stdout: string; stderr: string }

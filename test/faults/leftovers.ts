@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { findLeftBriefDirectories } from '../../activities/kernel/brief-directory.ts';
 import type { DrillRun } from './drill-run.ts';
 import type { Environment } from './environment.ts';
 import type { Scene } from './scene.ts';
@@ -19,6 +20,8 @@ export async function findLeftovers(environment: Environment, run: DrillRun): Pr
     ...processesWithOpenFiles(drillsDirectory),
     ...sockets.map((line) => `socket ${line.split(' ').at(-1)}`),
     ...halfWritten.map((name) => `half-written ${name}`),
+    // Of processes that were killed; one that works is somebody else's on this host.
+    ...await findLeftBriefDirectories(),
     ...await readSourceSessions(environment),
   ])];
 }

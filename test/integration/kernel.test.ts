@@ -2,7 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { WorkflowContinuedAsNewError, type Client, type WorkflowStartOptions } from '@temporalio/client';
+import { WorkflowContinuedAsNewError, type Client, type WorkflowHandle, type WorkflowStartOptions } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyChain } from '../../activities/evidence/chain/verify.ts';
@@ -14,6 +15,13 @@ import { reset, startToy, until } from '../support/toy-runs.ts';
 
 let environment: KernelEnvironment;
 const start = (input?: Record<string, unknown>, client?: Client, options?: Partial<WorkflowStartOptions>) => startToy(environment, input, client, options);
+
+/** What the guardian of a run opened its place with. */
+async function openedWith({ guardian }: { guardian: WorkflowHandle }): Promise<unknown> {
+  const { events } = await guardian.fetchHistory();
+  const opened = events?.map(({ activityTaskScheduledEventAttributes }) => activityTaskScheduledEventAttributes).find((scheduled) => scheduled?.activityType?.name === 'openToyPlace');
+  return defaultPayloadConverter.fromPayload(opened?.input?.payloads?.[0] ?? {});
+}
 
 describe('a run without a gate', () => {
   beforeAll(async () => {
@@ -38,6 +46,8 @@ describe('a run without a gate', () => {
     expect(evidence.teardown.proofs).toHaveLength(2);
     expect(existsSync(path.join(run.root, `box-${result.fence}`))).toBe(false);
     expect(await run.journal()).toEqual(['begin one', 'begin two']);
+    // By it whoever finds the place, and does not know the guardian, knows when to remove it.
+    expect(await openedWith(run)).toMatchObject({ fence: result.fence, leaseMs: 2 * 86_400_000 });
   });
 
   it('undoes newest first when a step fails, also the step that failed', async () => {

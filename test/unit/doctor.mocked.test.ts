@@ -213,6 +213,17 @@ describe('left-over drills', () => {
     expect(await find(() => Promise.resolve({ status: { name: 'RUNNING' } }))).toMatchObject([{ outcome: 'ok' }]);
   });
 
+  it('of a run with a lease of its own are a problem when that has ended, whatever the lease of this worker', async () => {
+    const unknown = () => Promise.reject(new WorkflowNotFoundError('no such run', 'guardian', undefined));
+    const record = join(drills(), placeName({ owner: call.owner, fence: 1 }), PLACE_RECORD);
+    const dayMs = 86_400_000;
+    await openPlace(drills(), { ...call, leaseMs: 10 * dayMs });
+    await utimes(record, 0, 0);
+    expect(await find(unknown)).toMatchObject([{ outcome: 'warning', todo: expect.stringContaining(`removes it after ${new Date(Date.now() + 10 * dayMs).toISOString().slice(0, 7)}`) as string }]);
+    await openPlace(drills(), { ...call, leaseMs: -1 });
+    expect(await find(unknown)).toMatchObject([{ outcome: 'problem' }]);
+  });
+
   it('are not said to be none by a user who may not list them, or not read what they say', async () => {
     await chmod(root, 0o755);
     await openPlace(drills(), call);

@@ -256,7 +256,7 @@ export class Guard {
     if (!place) return undefined;
     const { owner, lease } = this.#input;
     this.#doing = `opening the place of the ${place.title}`;
-    const opened = callActivity({ activity: place.open, taskQueue: place.taskQueue, startToCloseMs: 60_000, input: { ...place.input, fence: this.#heard.fence, owner } }, `open the place of the ${place.title}`, lease.hostLossMs);
+    const opened = callActivity({ activity: place.open, taskQueue: place.taskQueue, startToCloseMs: 60_000, input: { ...place.input, fence: this.#heard.fence, owner, leaseMs: this.#leaseLeftMs } }, `open the place of the ${place.title}`, lease.hostLossMs);
     return opened.then(() => undefined, sentenceOf).finally(() => { this.#doing = null; });
   }
 
