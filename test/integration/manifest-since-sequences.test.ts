@@ -1,3 +1,4 @@
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
 import { asking, compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
@@ -84,6 +85,19 @@ describe('a sequence that the copy has under another name than the manifest, or 
     // One that does not say the number knows nobody by another name.
     const byOlder = await compare(older(), 'names');
     expect([damaged(byOlder), positions(byOlder)]).toEqual([[], expect.arrayContaining(['live.t_id_seq', 'next.t_id_seq', 'public.rebuilt'].map(open))]);
+  });
+
+  it('is no damage where nobody can ask the source where it stands', async () => {
+    const busy = new Client(source.config('names'));
+    await busy.connect();
+    try {
+      await busy.query('BEGIN; DROP SEQUENCE reset');
+      const result = await compare(manifest, 'names');
+      expect(damaged(result)).toEqual([]);
+      expect(positions(result)).toContain('open: position of sequence public.reset: is behind where the manifest has it');
+    } finally {
+      await busy.end();
+    }
   });
 
   it('is damage where the source has had it all the while, whatever it is called there or was granted since', async () => {

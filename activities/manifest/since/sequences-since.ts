@@ -23,6 +23,7 @@ const BY_DESIGN = {
   startedAnew: 'it has started anew since the manifest (RESTART, TRUNCATE … RESTART IDENTITY, ALTER SEQUENCE, or DROP and CREATE), so that the manifest does not say where it must stand',
   dropped: 'the source has dropped it since the manifest; whether by the instant of the copy, nothing tells any more',
 };
+const NOT_SEEN = 'is behind where the manifest has it, and nobody could see where it stands at the source, where it was locked or restarted just then, so that it may have been set back there, too; drill again';
 
 /**
  * Where the sequences of a copy of a later instant stand. A sequence is known by its number, whatever it is called by now. RESTART gives
@@ -65,7 +66,7 @@ async function judgeOf({ copy, source, expected, because }: SequencesOptions, di
   // One that people set back, or dropped, since the manifest is so at the source, too.
   const asked = await ofSource(compareSequences(client, differences.flatMap(({ sequence }) => known.get(sequence) ?? []), new Set(), whichIs));
   const alsoThere = new Set(asked.differences.map((difference) => (difference.kind === 'sequence' ? difference.sequence : '')));
-  const withoutFiles = (sequence: string): Judgement => (alsoThere.has(sequence) ? open : 'damage');
+  const withoutFiles = (sequence: string): Judgement => (alsoThere.has(sequence) ? open : asked.unknown.includes(positionOf(sequence)) ? { open: NOT_SEEN } : 'damage');
   /** Of one that the source has, and the copy not, in the place of one that the source has no more. */
   const madeAnew = async (there: ClassRow, since: Judgement): Promise<Judgement> => {
     // Its schema may have been renamed since, which leaves no trace in its row.
