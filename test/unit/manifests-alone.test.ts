@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { manifestsDirectory, publishManifestAlone, readManifestOf } from '../../activities/archive-provider/manifests.ts';
+import { chooseManifestBefore, manifestsDirectory, publishManifestAlone, readManifestOf } from '../../activities/archive-provider/manifests.ts';
 import { type ArchiveLayout, archiveLayout } from '../../activities/archive/layout.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import { describedBackup } from '../support/described-backup.ts';
@@ -27,4 +27,22 @@ test('a manifest that is gone was published, or its place was revoked; one that 
   rmSync(file, { recursive: true });
   writeFileSync(file, '{}');
   expect(await publish()).toMatch(/manifests\/m\.[0-9a-f]{64}\.json$/);
+});
+
+test('the manifest from before an instant is the newest by the clock of the source, which instants are by, where it says that', async () => {
+  const publish = async (name: string, seconds: { worker: number; source?: number }) => {
+    const file = join(layout.root, 'manifest.json');
+    const at = (second: number) => `2026-11-30T12:00:${second}.000Z`;
+    writeFileSync(file, JSON.stringify({
+      schemaVersion: 1, systemIdentifier: '1', serverVersionNum: 180000, timeline: 1, salt: 's', globals: [], preparedTransactions: [], notVerified: [],
+      databases: [{ database: 'shop', lsn: '0/1', takenAt: at(seconds.worker), ...(seconds.source ? { takenAtBySource: at(seconds.source) } : {}), tables: [], sequences: [], catalog: [] }],
+      cost: { durationMs: 0, attempts: 1, restarts: [], longestLockMs: 0, longestSnapshotMs: 0, bytesRead: 0, walRetainedBytes: 0 },
+    }));
+    await publishManifestAlone(layout, { name, file });
+  };
+  await publish('older', { worker: 14 });
+  await publish('before', { worker: 35, source: 20 });
+  await publish('after', { worker: 15, source: 40 });
+  const chosen = async (second: number) => (await chooseManifestBefore(layout, `2026-11-30T12:00:${second}.000Z`)).usable?.id.replace(/\..*/, '');
+  expect([await chosen(30), await chosen(15), await chosen(40), await chosen(13)]).toEqual(['before', 'older', 'after', undefined]);
 });
