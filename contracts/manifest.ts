@@ -86,6 +86,8 @@ export const databaseManifestSchema = z.object({
    */
   transactions: z.object({ finishedBelow: transactionNumber, begunBelow: transactionNumber }).optional(),
   takenAt: z.iso.datetime(),
+  /** By the source's clock, by which commits are stamped, and which a managed service restores an instant by: all that the manifest has was committed by then. Older manifests do not say. */
+  takenAtBySource: z.iso.datetime().optional(),
   tables: z.array(tableManifestSchema),
   sequences: z.array(sequenceManifestSchema),
   catalog: z.array(catalogObjectSchema),

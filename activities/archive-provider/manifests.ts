@@ -81,11 +81,11 @@ function firstLsn({ manifest }: UsableManifest): bigint {
 }
 
 /**
- * The newest manifest that was taken alone before an instant, for copies that are held against their living source; of which cluster
- * it is, that says.
+ * The newest manifest that was taken alone before an instant of the source's clock, for copies that are held against their living
+ * source; of which cluster it is, that says. An older one, which does not say when that was by the source's clock, counts by its worker's.
  */
 export async function chooseManifestBefore(layout: ArchiveLayout, until: string): Promise<ChosenManifest> {
-  const takenAt = ({ manifest }: UsableManifest) => Math.max(...manifest.databases.map((database) => Date.parse(database.takenAt)));
+  const takenAt = ({ manifest }: UsableManifest) => Math.max(...manifest.databases.map((database) => Date.parse(database.takenAtBySource ?? database.takenAt)));
   return newestAlone(layout, { fromMs: -Infinity, untilMs: Date.parse(until) }, (one) => takenAt(one) <= Date.parse(until));
 }
 

@@ -6,21 +6,41 @@ import { isBehind, isBeyond, listSequences, readPositions } from './sequences.ts
 /** `unknown` and `locked` name what was not compared; `compared` is the number of those that were. */
 export interface SequencesComparison { differences: Difference[]; unknown: string[]; locked: string[]; compared: number }
 
+interface Named { oid: number; schema: string; name: string }
+/** Says which of the sequences of a server is one of a manifest. */
+export type WhichIs = <T extends Named>(sequences: readonly T[]) => (expected: SequenceManifest) => T | undefined;
+
+const byName: WhichIs = (sequences) => {
+  const named = new Map(sequences.map((sequence) => [keyOf(sequence), sequence]));
+  return (expected) => named.get(keyOf(expected));
+};
+
+/** By its number, where the manifest says it and the server has it; else the one of its name, as far as that is no other one of the manifest. */
+export function byNumber(manifest: readonly SequenceManifest[]): WhichIs {
+  const known = new Set(manifest.map(({ oid }) => oid));
+  return (sequences) => {
+    const numbered = new Map<number | undefined, (typeof sequences)[number]>(sequences.map((sequence) => [sequence.oid, sequence]));
+    const named = byName(sequences.filter(({ oid }) => !known.has(oid)));
+    return (expected) => numbered.get(expected.oid) ?? named(expected);
+  };
+}
+
 /**
- * Whether the sequences of a paused copy stand where they must.
+ * Whether the sequences of a copy stand where they must.
  * @param client in no transaction: each sequence is read by itself
  * @param locked what a transaction under way locks, by oid: as long as the copy is paused, to wait for it would be in vain
+ * @param whichIs by name, where a copy is held against a manifest of its very position
  */
-export async function compareSequences(client: Client, expected: readonly SequenceManifest[], locked: ReadonlySet<number>): Promise<SequencesComparison> {
+export async function compareSequences(client: Client, expected: readonly SequenceManifest[], locked: ReadonlySet<number>, whichIs: WhichIs = byName): Promise<SequencesComparison> {
   const result: SequencesComparison = { differences: [], unknown: [], locked: [], compared: 0 };
-  const existing = new Map((await listSequences(client)).map((sequence) => [keyOf(sequence), sequence]));
+  const find = whichIs(await listSequences(client));
   for (const sequence of expected) {
     const name = `${sequence.schema}.${sequence.name}`;
     const described = `position of sequence ${name}`;
     const differ = (difference: Omit<Extract<Difference, { kind: 'sequence' }>, 'kind' | 'sequence'>): void => {
       result.differences.push({ kind: 'sequence', sequence: name, ...difference });
     };
-    const there = existing.get(keyOf(sequence));
+    const there = find(sequence);
     if (there === undefined) { differ({ problem: 'missing', expectedAtLeast: sequence.nextAtLeast, found: null }); continue; }
     if (locked.has(there.oid)) { result.locked.push(described); continue; }
     let found: bigint | undefined;

@@ -134,6 +134,7 @@ async function attemptDatabase(
     const ofCatalog = <T>(work: () => Promise<T>): Promise<T> => readingCatalog(reader, { database, way, signal }, work);
     const asItIs = <T>(work: () => Promise<T>): Promise<T> => readingCatalogAsItIs({ database, signal }, work);
     const transactions = await transactionsOf(reader);
+    const takenAtBySource = await clockOf(reader);
     const list = await ofCatalog(() => listTables(reader, options.serverVersionNum));
     way.reads(list.tables);
     const refuse = async (table: Table): Promise<void> => {
@@ -186,7 +187,7 @@ async function attemptDatabase(
     options.onProgress({ phase: 'catalog', ...progress });
     const catalog = await ofCatalog(() => readDatabaseCatalog(reader, catalogOptions));
     return {
-      manifest: { database, oid: await ofCatalog(() => oidOf(reader)), lsn: position.lsn, transactions, takenAt, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, mayRead: secrets.readable },
+      manifest: { database, oid: await ofCatalog(() => oidOf(reader)), lsn: position.lsn, transactions, takenAt, takenAtBySource, tables: reading.manifests, sequences: describeSequences(sequences, position.before, after, reading.owners), catalog, mayRead: secrets.readable },
       globals,
       notVerified: [...notVerified(database, list, sequences), ...leftOut(database, list.tables, abandoned), ...secrets.hidden.filter((entry) => options.withGlobals || entry.database !== null)],
     };
@@ -213,6 +214,13 @@ async function transactionsOf(client: Client): Promise<NonNullable<DatabaseManif
   const { rows: [row] } = await client.query<{ finished: string; begun: string }>('SELECT pg_snapshot_xmin(s)::text AS finished, pg_snapshot_xmax(s)::text AS begun FROM pg_current_snapshot() AS s');
   if (row === undefined) throw new Error('the server did not say what its snapshot sees');
   return { finishedBelow: row.finished, begunBelow: row.begun };
+}
+
+/** What the clock of a server says now; not earlier, though a time here has no more than milliseconds. */
+async function clockOf(client: Client): Promise<string> {
+  const { rows: [row] } = await client.query<{ now: string }>(`SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)::text AS now`);
+  if (row === undefined) throw new Error('the server did not say what time it is');
+  return new Date(Number(row.now)).toISOString();
 }
 
 async function oidOf(client: Client): Promise<number> {

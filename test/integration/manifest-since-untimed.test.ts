@@ -90,3 +90,24 @@ describe('a copy that is damaged', () => {
     expect(openOf(result)).toEqual(expect.arrayContaining(['contents of public.suppliers: it is not in the copy', 'index public.orders_id: differs from the manifest']));
   });
 });
+
+describe('a copy of before the manifest', () => {
+  it('is held against nothing, which is open, also once it has counted beyond the transactions of that', async () => {
+    const clock = async () => (await atSource('SELECT clock_timestamp() AS now')).rows[0].now.getTime() as number;
+    const before = await clock();
+    const later = await manifestsOf(() => source).take();
+    const taken = later.databases.map(({ takenAtBySource }) => Date.parse(takenAtBySource ?? ''));
+    expect([before <= Math.min(...taken), Math.max(...taken) <= await clock() + 1]).toEqual([true, true]);
+
+    const BEFORE = ['contents and definitions: the copy is of before the manifest'];
+    for (const database of ['postgres', 'lost']) {
+      const result = await compare(database, later);
+      expect([database, result.differences, openOf(result)]).toEqual([database, [], BEFORE]);
+    }
+    await copy.withClient('postgres', async (client) => {
+      for (let n = 0; n < 100; n += 1) await client.query('SELECT pg_current_xact_id()');
+    });
+    const result = await compare('postgres', later);
+    expect([result.differences, openOf(result)]).toEqual([[], BEFORE]);
+  });
+});

@@ -108,3 +108,21 @@ async function published(name: string, over: Partial<Manifest> = {}): Promise<[f
   const file = await publishManifestAlone(layout, { name, file: written });
   return [file, `${name}.${file.slice(-69, -57)}`];
 }
+
+test('the manifest from before an instant is the newest by the clock of the source, which instants are by, where it says that', async () => {
+  const publish = async (name: string, seconds: { worker: number; source?: number }) => {
+    const file = join(layout.root, 'manifest.json');
+    const at = (second: number) => `2026-11-30T12:00:${second}.000Z`;
+    writeFileSync(file, JSON.stringify({
+      schemaVersion: 1, systemIdentifier: '1', serverVersionNum: 180000, timeline: 1, salt: 's', globals: [], preparedTransactions: [], notVerified: [],
+      databases: [{ database: 'shop', lsn: '0/1', takenAt: at(seconds.worker), ...(seconds.source ? { takenAtBySource: at(seconds.source) } : {}), tables: [], sequences: [], catalog: [] }],
+      cost: { durationMs: 0, attempts: 1, restarts: [], longestLockMs: 0, longestSnapshotMs: 0, bytesRead: 0, walRetainedBytes: 0 },
+    }));
+    await publishManifestAlone(layout, { name, file });
+  };
+  await publish('older', { worker: 14 });
+  await publish('before', { worker: 35, source: 20 });
+  await publish('after', { worker: 15, source: 40 });
+  const chosen = async (second: number) => (await chooseManifestBefore(layout, `2026-11-30T12:00:${second}.000Z`)).usable?.id.replace(/\..*/, '');
+  expect([await chosen(30), await chosen(15), await chosen(40), await chosen(13)]).toEqual(['before', 'older', 'after', undefined]);
+});

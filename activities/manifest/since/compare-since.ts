@@ -14,6 +14,7 @@ import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOf
 import { compareDefinitions, type DefinitionsOptions, type DefinitionsResult } from './definitions.ts';
 import { LockedTables, type Before } from './locked-tables.ts';
 import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, tablesGone, uncomparedTables, type TableRows } from './not-compared.ts';
+import { isOfBefore } from './of-before.ts';
 import { ofSource } from './of-source.ts';
 import { compareSequencesSince } from './sequences-since.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
@@ -60,6 +61,8 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const other = await damage.reading(ofAnother(manifest.systemIdentifier, copy)) ?? null;
     // Nothing of another cluster is like this one's, and all of it would be taken for changed since.
     if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
+    // What the manifest has and the copy has not, the copy never had.
+    if (await damage.reading(isOfBefore(copy, expected))) return nothingCompared(options, expected, ofBefore(expected));
     const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
     const number = await damage.reading(databaseNumber(copy)) ?? expected.oid;
     const isAnew = living !== undefined && replaced === null && number !== undefined && await ofSource(databaseNumber(living)) !== number;
@@ -150,6 +153,7 @@ async function compareWithout(options: CompareSinceOptions & { damage: CatalogDa
   const { copy, source: living } = same;
   const other = await damage.reading(ofAnother(manifest.systemIdentifier, copy)) ?? null;
   if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
+  if (await damage.reading(isOfBefore(copy, expected))) return nothingCompared(options, expected, ofBefore(expected));
   const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
   const source = replaced === null ? living : undefined;
   const past = source && await damage.reading(sharedPast(copy, source, expected.transactions));
@@ -177,6 +181,10 @@ async function lacksIn(damage: CatalogDamage, copy: Client, source: Client, past
 
 function ofOtherCluster(other: string, { systemIdentifier }: Manifest): string {
   return `the copy is of cluster ${other}, and the manifest of cluster ${systemIdentifier}: restore what is of the same, or take a manifest of it`;
+}
+
+function ofBefore({ takenAt }: DatabaseManifest): string {
+  return `the copy is of before the manifest, which was taken at ${takenAt} and says nothing of it: drill a recovery point from after that; where this one was, the copy lacks its end, or the clock of the worker that took the manifest was behind that of the source`;
 }
 
 /** @param noSource why there is none; null where there is one */

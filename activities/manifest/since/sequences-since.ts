@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
-import type { DatabaseManifest, Difference, NotVerified } from '../../../contracts/manifest.ts';
-import { compareSequences, type SequencesComparison } from '../compare-sequences.ts';
+import type { DatabaseManifest, Difference, NotVerified, SequenceManifest } from '../../../contracts/manifest.ts';
+import { byNumber, compareSequences, type SequencesComparison } from '../compare-sequences.ts';
 import { insufficientPrivilege } from '../errors.ts';
 import { COPY_NOT_READABLE } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
@@ -15,22 +15,26 @@ export interface SequencesOptions {
   because: string;
 }
 
-/** `damage`, `startedAnew`: that is by design; else why it is open. */
-type Judgement = 'damage' | 'startedAnew' | { open: string };
+/** `damage`; what is by design; else why it is open. */
+type Judgement = 'damage' | 'startedAnew' | 'dropped' | { open: string };
 type Differing = Extract<Difference, { kind: 'sequence' }>;
 
-const STARTED_ANEW = 'it has started anew since the manifest (RESTART, TRUNCATE … RESTART IDENTITY, ALTER SEQUENCE), so that the manifest does not say where it must stand';
+const BY_DESIGN = {
+  startedAnew: 'it has started anew since the manifest (RESTART, TRUNCATE … RESTART IDENTITY, ALTER SEQUENCE, or DROP and CREATE), so that the manifest does not say where it must stand',
+  dropped: 'the source has dropped it since the manifest; whether by the instant of the copy, nothing tells any more',
+};
+const NOT_SEEN = 'is behind where the manifest has it, and nobody could see where it stands at the source, where it was locked or restarted just then, so that it may have been set back there, too; drill again';
 
 /**
- * Where the sequences of a copy of a later instant stand. RESTART gives one another file: of a sequence that the source has started
- * anew since the manifest, that does not say where it must stand. `setval` moves back within a file, which nothing tells from damage
- * once the source has gone on.
+ * Where the sequences of a copy of a later instant stand. A sequence is known by its number, whatever it is called by now. RESTART gives
+ * one another file: of a sequence that the source has started anew since the manifest, that does not say where it must stand. `setval`
+ * moves back within a file, which nothing tells from damage once the source has gone on.
  */
 export async function compareSequencesSince(options: SequencesOptions): Promise<Pick<SequencesComparison, 'differences' | 'compared'> & { notVerified: NotVerified[] }> {
   const { copy, expected } = options;
-  const found = await compareSequences(copy, expected.sequences, new Set());
+  const found = await compareSequences(copy, expected.sequences, new Set(), byNumber(expected.sequences));
   const differences = found.differences.filter((difference) => difference.kind === 'sequence');
-  const judge = differences.length > 0 ? await judgeOf(options) : undefined;
+  const judge = differences.length > 0 ? await judgeOf(options, differences) : undefined;
   const judged: { difference: Differing; judgement: Judgement }[] = [];
   if (judge) for (const difference of differences) judged.push({ difference, judgement: await judge(difference) });
   const left = (what: string, why: string, byDesign = false): NotVerified => ({ database: expected.database, what, why, byDesign });
@@ -38,43 +42,73 @@ export async function compareSequencesSince(options: SequencesOptions): Promise<
     compared: found.compared, differences: judged.flatMap(({ difference, judgement }) => (judgement === 'damage' ? [difference] : [])),
     notVerified: [
       ...judged.flatMap(({ difference: { sequence }, judgement }) => {
-        const what = `position of sequence ${sequence}`;
         if (judgement === 'damage') return [];
-        return [judgement === 'startedAnew' ? left(what, STARTED_ANEW, true) : left(what, judgement.open)];
+        return [typeof judgement === 'string' ? left(positionOf(sequence), BY_DESIGN[judgement], true) : left(positionOf(sequence), judgement.open)];
       }),
       ...found.unknown.map((what) => left(what, 'it was made, restarted, set or locked while the manifest was taken')),
     ],
   };
 }
 
-async function judgeOf({ copy, source, expected, because }: SequencesOptions): Promise<(difference: Differing) => Promise<Judgement>> {
-  const files = new Map(expected.sequences.map(({ schema, name, filenode }) => [`${schema}.${name}`, filenode]));
-  const ours = await classRows(copy);
-  const theirs = source && await ofSource(classRows(source.client));
+function positionOf(sequence: string): string {
+  return `position of sequence ${sequence}`;
+}
+
+async function judgeOf({ copy, source, expected, because }: SequencesOptions, differences: readonly Differing[]): Promise<(difference: Differing) => Promise<Judgement>> {
+  const open = { open: `is not as the manifest has it, ${because}` };
+  if (!source) return async ({ code }) => (code === insufficientPrivilege ? { open: COPY_NOT_READABLE } : open);
+  const { client, past } = source;
+  const known = new Map(expected.sequences.map((sequence) => [`${sequence.schema}.${sequence.name}`, sequence]));
+  const whichIs = byNumber(expected.sequences);
+  const [ours, theirs] = [await classRows(copy), await ofSource(classRows(client))];
+  const [inCopy, atSource] = [whichIs(ours), whichIs(theirs)];
+  const [numbersOfCopy, ofNumber] = [new Set(ours.map(({ oid }) => oid)), new Map(theirs.map((row) => [row.oid, row]))];
   // One that people set back, or dropped, since the manifest is so at the source, too.
-  const alsoThere = new Set(source && (await ofSource(compareSequences(source.client, expected.sequences, new Set()))).differences.map((difference) => (difference.kind === 'sequence' ? difference.sequence : '')));
+  const asked = await ofSource(compareSequences(client, differences.flatMap(({ sequence }) => known.get(sequence) ?? []), new Set(), whichIs));
+  const alsoThere = new Set(asked.differences.map((difference) => (difference.kind === 'sequence' ? difference.sequence : '')));
+  const withoutFiles = (sequence: string): Judgement => (alsoThere.has(sequence) ? open : asked.unknown.includes(positionOf(sequence)) ? { open: NOT_SEEN } : 'damage');
+  /** Of one that the source has, and the copy not, in the place of one that the source has no more. */
+  const madeAnew = async (there: ClassRow, since: Judgement): Promise<Judgement> => {
+    // Its schema may have been renamed since, which leaves no trace in its row.
+    if (numbersOfCopy.has(there.oid)) return since;
+    if (await mustHave(past, there.made)) return 'damage';
+    return await past.areLater(new Set([there.made])) ? since : open;
+  };
+  const ofMissing = async ({ oid }: SequenceManifest, there: ClassRow | undefined): Promise<Judgement> => {
+    if (oid === undefined) return there !== undefined && !numbersOfCopy.has(there.oid) && await mustHave(past, there.made) ? 'damage' : open;
+    if (there === undefined) return 'dropped';
+    // Numbers are not given twice: the source has had this one all the while.
+    return there.oid === oid ? 'damage' : madeAnew(there, 'dropped');
+  };
   return async ({ sequence, problem, code }) => {
     if (code === insufficientPrivilege) return { open: COPY_NOT_READABLE };
-    const open = { open: `is not as the manifest has it, ${because}` };
-    if (!source) return open;
-    const withoutFiles = alsoThere.has(sequence) ? open : 'damage';
-    if (problem === 'missing' || problem === 'unreadable') return withoutFiles;
-    const [before, here, there] = [files.get(sequence), ours.get(sequence)?.filenode, theirs?.get(sequence)];
+    const one = known.get(sequence);
+    if (one === undefined) return open;
+    const here = inCopy(one);
+    // Of one that was made anew by the instant of the copy the source has the same, under whatever name.
+    const there = (one.oid === undefined ? undefined : ofNumber.get(here?.oid ?? one.oid)) ?? atSource(one);
+    if (here === undefined) return ofMissing(one, there);
+    if (problem === 'unreadable') return alsoThere.has(sequence) ? open : 'damage';
+    if (there === undefined) return open;
+    const before = one.filenode;
+    if (here.oid !== there.oid) return one.oid === undefined || here.filenode === before ? open : madeAnew(there, 'startedAnew');
     // Manifests of older programs do not say it.
-    if (before === undefined) return here === there?.filenode ? withoutFiles : open;
-    if (here === before) return withoutFiles;
-    if (!there) return open;
+    if (before === undefined) return here.filenode === there.filenode ? withoutFiles(sequence) : open;
+    if (here.filenode === before) return withoutFiles(sequence);
     // The source never had another than that of the manifest, or had its own by the copy's instant: the copy alone has this one.
     if (there.filenode === before) return 'damage';
-    if (there.filenode === here) return 'startedAnew';
-    if (await mustHave(source.past, there.xmin)) return 'damage';
-    return await source.past.areLater(new Set([there.xmin])) ? 'startedAnew' : open;
+    if (there.filenode === here.filenode) return 'startedAnew';
+    if (await mustHave(past, there.xmin)) return 'damage';
+    return await past.areLater(new Set([there.xmin])) ? 'startedAnew' : open;
   };
 }
 
-/** Which file each sequence has, and which transaction gave it that, or changed something else of it later. */
-async function classRows(client: Client): Promise<Map<string, { filenode: string; xmin: number }>> {
-  const { rows } = await client.query<{ schema: string; name: string; filenode: string; xmin: string }>(
-    `SELECT n.nspname AS schema, c.relname AS name, c.relfilenode::text AS filenode, c.xmin::text AS xmin FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S' AND c.relpersistence <> 't'`);
-  return new Map(rows.map(({ schema, name, filenode, xmin }) => [`${schema}.${name}`, { filenode, xmin: Number(xmin) }]));
+interface ClassRow { oid: number; schema: string; name: string; filenode: string; xmin: number; made: number }
+
+/** Which file each sequence has; which transaction gave it that, or changed something else of it later; and which made it: that of a column is as it was then. */
+async function classRows(client: Client): Promise<ClassRow[]> {
+  const { rows } = await client.query<Omit<ClassRow, 'xmin' | 'made'> & { xmin: string; made: string }>(
+    `SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name, c.relfilenode::text AS filenode, c.xmin::text AS xmin, coalesce(a.xmin, c.xmin)::text AS made
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = -1 WHERE c.relkind = 'S' AND c.relpersistence <> 't'`);
+  return rows.map((row) => ({ ...row, xmin: Number(row.xmin), made: Number(row.made) }));
 }
