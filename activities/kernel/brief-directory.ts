@@ -22,8 +22,19 @@ export async function inBriefDirectory<T>(work: (directory: string) => Promise<T
   }
 }
 
-/** The paths of those of this user that nobody works in: their process is gone, or they are older than an hour. */
-export async function findLeftBriefDirectories(): Promise<string[]> {
+/**
+ * Removes those of this user that nobody works in: their process is gone, or they are older than an hour. Returns what. One
+ * that cannot be removed is handed to `onStuck`.
+ */
+export async function sweepBriefDirectories({ onStuck }: { onStuck: (path: string, error: Error) => void }): Promise<string[]> {
+  const removed: string[] = [];
+  for (const path of await findLeft()) {
+    await rm(path, { recursive: true, force: true }).then(() => removed.push(path), (error: Error) => onStuck(path, error));
+  }
+  return removed;
+}
+
+async function findLeft(): Promise<string[]> {
   const names = await readdir(tmpdir()).catch(() => []);
   const left = await Promise.all(names.filter((name) => name.startsWith(PREFIX)).map(async (name) => {
     const path = join(tmpdir(), name);
@@ -32,15 +43,6 @@ export async function findLeftBriefDirectories(): Promise<string[]> {
     return isGone(name.slice(PREFIX.length)) || found.mtimeMs < Date.now() - LONG_MS ? [path] : [];
   }));
   return left.flat();
-}
-
-/** Removes what {@link findLeftBriefDirectories} finds; returns what. One that cannot be removed is handed to `onStuck`. */
-export async function sweepBriefDirectories({ onStuck }: { onStuck: (path: string, error: Error) => void }): Promise<string[]> {
-  const removed: string[] = [];
-  for (const path of await findLeftBriefDirectories()) {
-    await rm(path, { recursive: true, force: true }).then(() => removed.push(path), (error: Error) => onStuck(path, error));
-  }
-  return removed;
 }
 
 /** Whether the process that made one was of this host, which alone can tell, and has ended. */

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
@@ -23,6 +23,8 @@ import { withClient } from '../support/user-clients.ts';
 export interface Environment extends Scene {
   readonly root: string;
   readonly drillsDirectory: string;
+  /** Of the workers, for temporary files. */
+  readonly temporaryDirectory: string;
   readonly production: Production;
   server: TemporalServer;
   /** kill -9 of the Temporal server; then another on the same port and file. Returns whether it was there to be killed. */
@@ -47,8 +49,9 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
     const server = await startServerPatiently(serverOptions);
     stops.push(() => environment.server.stop());
     const port = Number(server.address.split(':')[1]);
+    const binaries = await findPostgres({});
     const production = await startProduction({
-      root: join(root, 'production'), binaries: await findPostgres({}), log: () => undefined,
+      root: join(root, 'production'), binaries, log: () => undefined,
       // No segments but those that are asked for: else each case would have more WAL to copy than the one before.
       settings: { archive_timeout: '0', autovacuum: 'off', checkpoint_timeout: '1h' },
     });
@@ -56,7 +59,8 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
     await loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale: 0.01, seed: 1 });
     await loadBallast(production);
     const { configurationFile } = await writeConfigurationFile(root, production, {
-      root: { lease: { maximum: '30m', hostLoss: HOST_LOSS } },
+      // Workers would copy those that they find by themselves to their temporary files.
+      root: { lease: { maximum: '30m', hostLoss: HOST_LOSS }, postgres: { binDirectory: binaries.binDirectory } },
       // Slow where a fault must find the time to strike.
       drills: { copyBytesPerSecond: '60MB', settings: { shared_buffers: '4MB' } },
       shop: {
@@ -66,9 +70,11 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
         probe: { command: ['sleep', '1.5'] },
       },
     });
+    const temporaryDirectory = join(root, 'tmp');
+    await mkdir(temporaryDirectory, { mode: 0o711 });
     const workers: WorkerProcess[] = [];
     const startWorker = async (options: { host?: string } = {}) => {
-      const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), ...options });
+      const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment: { TMPDIR: temporaryDirectory }, ...options });
       workers.push(worker);
       return worker;
     };
@@ -76,7 +82,7 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
     const connection = await Connection.connect({ address: server.address });
     stops.push(() => connection.close());
     const environment: Environment = {
-      root, drillsDirectory: join(root, 'drills'), evidenceDirectory: join(root, 'evidence'), production, client: new Client({ connection }), server,
+      root, drillsDirectory: join(root, 'drills'), temporaryDirectory, evidenceDirectory: join(root, 'evidence'), production, client: new Client({ connection }), server,
       worker: await startWorker(), startWorker, stop,
       readOthers: () => readSource(environment),
       findLeftovers: (run) => findLeftovers(environment, run),

@@ -1,6 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findLeftBriefDirectories } from '../../activities/kernel/brief-directory.ts';
 import type { DrillRun } from './drill-run.ts';
 import type { Environment } from './environment.ts';
 import type { Scene } from './scene.ts';
@@ -9,7 +8,7 @@ import { readSourceSessions } from './source-state.ts';
 
 /** What a run left on its host and at its source. An empty list is what every case must end with. */
 export async function findLeftovers(environment: Environment, run: DrillRun): Promise<string[]> {
-  const { drillsDirectory, evidenceDirectory } = environment;
+  const { drillsDirectory, evidenceDirectory, temporaryDirectory } = environment;
   const directories = await readdir(drillsDirectory).catch(() => []);
   const processes = [...drillProcesses({ drillsDirectory }), ...drillProcesses({ drillsDirectory, owner: run.owner })];
   const sockets = (await readFile('/proc/net/unix', 'utf8')).split('\n').filter((line) => line.includes(` ${drillsDirectory}/`));
@@ -20,8 +19,7 @@ export async function findLeftovers(environment: Environment, run: DrillRun): Pr
     ...processesWithOpenFiles(drillsDirectory),
     ...sockets.map((line) => `socket ${line.split(' ').at(-1)}`),
     ...halfWritten.map((name) => `half-written ${name}`),
-    // Of processes that were killed; one that works is somebody else's on this host.
-    ...await findLeftBriefDirectories(),
+    ...(await readdir(temporaryDirectory)).map((name) => `temporary ${name}`),
     ...await readSourceSessions(environment),
   ])];
 }

@@ -4,7 +4,7 @@ import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { mistakeIn } from '../../activities/drill/try-settings.ts';
-import { inBriefDirectory, findLeftBriefDirectories, sweepBriefDirectories } from '../../activities/kernel/brief-directory.ts';
+import { inBriefDirectory, sweepBriefDirectories } from '../../activities/kernel/brief-directory.ts';
 import { verifySignature } from '../../activities/kernel/verify-signature.ts';
 
 let temporary: string;
@@ -61,7 +61,6 @@ describe('a directory for a moment', () => {
       kept.push(others);
     }
     await inBriefDirectory(async (mine) => {
-      expect((await findLeftBriefDirectories()).toSorted()).toEqual([killed, old].toSorted());
       expect((await sweep()).toSorted()).toEqual([killed, old].toSorted());
       expect([...kept, mine].filter((one) => !existsSync(one))).toEqual([]);
     });
