@@ -9,7 +9,7 @@ import { whatLiesInsteadOfTheDead } from '../archive/source-host.ts';
 import { countSourceCommits } from '../archive/source-wal.ts';
 import { checkWalContinuity, readLineage, segmentFileName, segmentNumberOf, timelineOfSegment, type WalContinuity } from '../archive/wal.ts';
 import { drillClientConfig } from '../drill/client.ts';
-import { drillMarker, productionPathsOf } from '../drill/drill.ts';
+import { drillMarker, productionPathsOf, serverPathsOf } from '../drill/drill.ts';
 import { keepReserve } from '../drill/keep-reserve.ts';
 import { prepareDrill } from '../drill/prepare.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../drill/recover.ts';
@@ -22,7 +22,7 @@ import { closePlace, drillPlace, openPlace, placeName, provePlaceAbsent, recallD
 import { layoutOf } from './kept-in.ts';
 import { chooseManifest, readManifestOf } from './manifests.ts';
 import { checkHost, requireIsolation } from './preflight.ts';
-import { asKnown, notAsWhom, productionHere } from './production-here.ts';
+import { asKnown, asProduction, notAsWhom, productionHere } from './production-here.ts';
 
 /** Base backups with a WAL archive in directories of this host, restored by a PostgreSQL of this host. */
 export function archiveProvider({ settings, configuration }: { settings: DatabaseSettings; configuration: Configuration }): RecoveryProvider {
@@ -68,9 +68,11 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const place = drillPlace(drills.directory, drill);
       const { binDirectory } = configuration.postgres;
       const production = await productionHere(configuration);
-      const binaries = await findPostgres({ major: base.serverMajor, binDirectory, notAs: await notAsWhom(productionPathsOf(layout, base), production) });
+      const owners = await notAsWhom(productionPathsOf(layout, base), production);
+      const binaries = await findPostgres({ major: base.serverMajor, binDirectory, notAs: owners });
       const owner = binaries.runAs ?? null;
-      const isolation = await requireIsolation(owner, production, drills.network);
+      const user = await asProduction(binaries, { owners, ofServer: serverPathsOf(base) }, production);
+      const isolation = await requireIsolation(owner, user, production, drills.network);
       const prepared = await prepareDrill({
         ...place, drillsDirectory: place.directory, allDrills: drills.directory, layout, point: base, wal: await continuity(base, plan.declaredAt, plan.archive.lastSegment),
         binDirectory: binaries.binDirectory, owner, isolation, production, until: askedInstant(plan),
@@ -78,7 +80,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       });
       await rememberDrill(place, prepared);
       const { network, mounts, reason } = asKnown(prepared.drill.isolation, production);
-      return { bytes: prepared.bytes, files: prepared.files, walSegments: prepared.wal.segments, isolation: { network, mounts, reason: reason ?? '' } };
+      return { bytes: prepared.bytes, files: prepared.files, walSegments: prepared.wal.segments, isolation: { network, mounts, reason: reason ?? '', ...(user === null ? {} : { user }) } };
     },
 
     async recoverTo(drill, lsn, { signal, onProgress }) {

@@ -23,8 +23,8 @@ export interface PlanDrillInput {
 /** Names a drill in calls; everything else is found from the configuration and the drill's own directory. */
 export interface DrillRef { database: string; recoveryPointId: string; fence: number; owner: Owner }
 
-/** `made`: what was made, where that is no copy of files. */
-export interface CopyResult { bytes: number; files: number; walSegments: number; seconds: number; made?: string; isolation: { network: 'isolated' | 'notIsolated'; mounts: 'isolated' | 'notIsolated'; reason: string } }
+/** `made`: what was made, where that is no copy of files. `user`: that the copy runs as production's own, in words, where it does; a worker of older code beside ours does not say. */
+export interface CopyResult { bytes: number; files: number; walSegments: number; seconds: number; made?: string; isolation: { network: 'isolated' | 'notIsolated'; mounts: 'isolated' | 'notIsolated'; reason: string; user?: string } }
 
 export interface RecoverToManifestInput { drill: DrillRef; lsn: string }
 
