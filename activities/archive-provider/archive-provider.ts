@@ -44,14 +44,16 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       return { points: points.map(pointOf), unusable };
     },
     find: async (id) => pointOf(await findRecoveryPoint({ layout, id })),
-    async supply(id, asOf) {
+    async supply(id, asOf, plannedLast) {
       const base = await point(id);
       await readBackupFiles({ layout, point: base });
-      const wal = await continuity(base, asOf);
+      const wal = await continuity(base, asOf, plannedLast);
       const { segments } = wal;
       const last = segments.at(-1);
+      // One that was planned arrived by then, though it was touched since.
+      const arrivedAt = last && new Date(Math.min(last.archivedAt.getTime(), Date.parse(asOf)));
       return {
-        lastPiece: last?.name ?? null, reachesUntil: last?.archivedAt.toISOString() ?? base.stoppedAt, pieces: segments.length, bytes: segments.length * base.walSegmentSize,
+        lastPiece: last?.name ?? null, reachesUntil: arrivedAt?.toISOString() ?? base.stoppedAt, pieces: segments.length, bytes: segments.length * base.walSegmentSize,
         manifest: (until) => chooseManifest({ layout, point: base, wal, until }),
       };
     },

@@ -14,6 +14,8 @@ export interface PlanDrillInput {
   isDeclaredAtStart?: boolean;
   /** What a plan of this run held already: by when something had to be published. Measured anew, the same backup might be too late. */
   publishedUntil?: string | undefined;
+  /** What that plan counted on, of its recovery point: what touched it since makes no other plan. A run of older code does not say. */
+  planned?: { recoveryPointId: string; lastPiece: string | null } | undefined;
   /** Start of the run: a disaster cannot have been declared after it. */
   startedAt: string;
   owner: Owner;

@@ -59,6 +59,9 @@ it('segments that were touched while people decided are restored as they were pl
   const before = segments();
   await archiveSomething();
   expect(segments().length).toBeGreaterThan(before.length);
+  // Looked at once more before the gate passes.
+  const { lastSegment, ...counted } = planned.archive;
+  expect(await provider().supply(point.id, planned.declaredAt, lastSegment)).toMatchObject({ lastPiece: lastSegment, pieces: counted.segments, bytes: counted.bytes, reachesUntil: planned.declaredAt });
   await provider().openPlace(call);
   const restored = await provider().restore(call, planned, tools);
   expect(restored.walSegments).toBe(planned.archive.segments);

@@ -28,7 +28,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.checks(checks);
     run.verdict(verdictSoFar(run.allChecks));
   };
-  const makePlan = (recoveryPoint: typeof input.recoveryPoint, before?: DrillPlan) => readOn(run.settings, before?.taskQueue).planDrill({ database, recoveryPoint, publishedUntil: before?.publishedUntil, depth: input.depth, allowNotProven: input.allowNotProven, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs });
+  const makePlan = (recoveryPoint: typeof input.recoveryPoint, before?: DrillPlan) => readOn(run.settings, before?.taskQueue).planDrill({ database, recoveryPoint, publishedUntil: before?.publishedUntil, planned: before && { recoveryPointId: before.recoveryPoint.id, lastPiece: before.archive.lastSegment }, depth: input.depth, allowNotProven: input.allowNotProven, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs });
   let plan = await run.step('plan', () => makePlan(input.recoveryPoint), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
