@@ -9,7 +9,7 @@ import { whatLiesInsteadOfTheDead } from '../archive/source-host.ts';
 import { countSourceCommits } from '../archive/source-wal.ts';
 import { checkWalContinuity, readLineage, segmentFileName, segmentNumberOf, timelineOfSegment, type WalContinuity } from '../archive/wal.ts';
 import { drillClientConfig } from '../drill/client.ts';
-import { drillMarker, productionPathsOf } from '../drill/drill.ts';
+import { drillMarker, productionPathsOf, serverPathsOf } from '../drill/drill.ts';
 import { keepReserve } from '../drill/keep-reserve.ts';
 import { prepareDrill } from '../drill/prepare.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../drill/recover.ts';
@@ -22,7 +22,7 @@ import { closePlace, drillPlace, openPlace, placeName, provePlaceAbsent, recallD
 import { layoutOf } from './kept-in.ts';
 import { chooseManifest, readManifestOf } from './manifests.ts';
 import { checkHost, requireIsolation } from './preflight.ts';
-import { asKnown, notAsWhom, productionHere } from './production-here.ts';
+import { asKnown, asProduction, notAsWhom, productionHere } from './production-here.ts';
 
 /** Base backups with a WAL archive in directories of this host, restored by a PostgreSQL of this host. */
 export function archiveProvider({ settings, configuration }: { settings: DatabaseSettings; configuration: Configuration }): RecoveryProvider {
@@ -44,14 +44,16 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       return { points: points.map(pointOf), unusable };
     },
     find: async (id) => pointOf(await findRecoveryPoint({ layout, id })),
-    async supply(id, asOf) {
+    async supply(id, asOf, plannedLast) {
       const base = await point(id);
       await readBackupFiles({ layout, point: base });
-      const wal = await continuity(base, asOf);
+      const wal = await continuity(base, asOf, plannedLast);
       const { segments } = wal;
       const last = segments.at(-1);
+      // One that was planned arrived by then, though it was touched since.
+      const arrivedAt = last && new Date(Math.min(last.archivedAt.getTime(), Date.parse(asOf)));
       return {
-        lastPiece: last?.name ?? null, reachesUntil: last?.archivedAt.toISOString() ?? base.stoppedAt, pieces: segments.length, bytes: segments.length * base.walSegmentSize,
+        lastPiece: last?.name ?? null, reachesUntil: arrivedAt?.toISOString() ?? base.stoppedAt, pieces: segments.length, bytes: segments.length * base.walSegmentSize,
         manifest: (until) => chooseManifest({ layout, point: base, wal, until }),
       };
     },
@@ -68,9 +70,11 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       const place = drillPlace(drills.directory, drill);
       const { binDirectory } = configuration.postgres;
       const production = await productionHere(configuration);
-      const binaries = await findPostgres({ major: base.serverMajor, binDirectory, notAs: await notAsWhom(productionPathsOf(layout, base), production) });
+      const owners = await notAsWhom(productionPathsOf(layout, base), production);
+      const binaries = await findPostgres({ major: base.serverMajor, binDirectory, notAs: owners });
       const owner = binaries.runAs ?? null;
-      const isolation = await requireIsolation(owner, production, drills.network);
+      const user = await asProduction(binaries, { owners, ofServer: serverPathsOf(base) }, production);
+      const isolation = await requireIsolation(owner, user, production, drills.network);
       const prepared = await prepareDrill({
         ...place, drillsDirectory: place.directory, allDrills: drills.directory, layout, point: base, wal: await continuity(base, plan.declaredAt, plan.archive.lastSegment),
         binDirectory: binaries.binDirectory, owner, isolation, production, until: askedInstant(plan),
@@ -78,7 +82,7 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
       });
       await rememberDrill(place, prepared);
       const { network, mounts, reason } = asKnown(prepared.drill.isolation, production);
-      return { bytes: prepared.bytes, files: prepared.files, walSegments: prepared.wal.segments, isolation: { network, mounts, reason: reason ?? '' } };
+      return { bytes: prepared.bytes, files: prepared.files, walSegments: prepared.wal.segments, isolation: { network, mounts, reason: reason ?? '', ...(user === null ? {} : { user }) } };
     },
 
     async recoverTo(drill, lsn, { signal, onProgress }) {

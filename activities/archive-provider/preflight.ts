@@ -9,14 +9,14 @@ import type { ArchiveLayout } from '../archive/layout.ts';
 import { freeAt } from '../archive/room.ts';
 import { inWords, nearestExisting, tryWriting } from '../archive/try-writing.ts';
 import { linksWal } from '../drill/configuration.ts';
-import { findAbove, type Isolation, productionPathsOf } from '../drill/drill.ts';
+import { findAbove, type Isolation, productionPathsOf, serverPathsOf } from '../drill/drill.ts';
 import { probeIsolation } from '../drill/isolation.ts';
 import { CLOSE_DRILLS, openToOthers } from '../drill/private-place.ts';
 import { mistakeIn } from '../drill/try-settings.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
 import { roomForSockets } from './drill-place.ts';
-import { asKnown, notAsWhom, type ProductionHere, productionHere } from './production-here.ts';
+import { asKnown, asProduction, notAsWhom, type ProductionHere, productionHere } from './production-here.ts';
 
 /**
  * Looks whether this host can carry the drill, before anybody is asked and anything is made. Throws one `PREFLIGHT`
@@ -88,11 +88,10 @@ export async function lookAtHost(
     const missing = await missingExtensions(point, binaries.shareDirectory);
     check('extensions', missing.length === 0 ? null : `this host's PostgreSQL lacks the extensions ${missing.join(', ')} that the backup uses; install their packages`, 'all that the backup uses are installed');
     signal.throwIfAborted();
-    const isolation = judgeIsolation(asKnown(await probeIsolation(binaries.runAs ?? null), here), network);
+    const user = await asProduction(binaries, { owners, ofServer: serverPathsOf(point) }, here);
+    const isolation = judgeIsolation(asKnown(await probeIsolation(binaries.runAs ?? null), here), user, network);
     if ('lacking' in isolation) problems.push({ name: 'isolation', problem: isolationRefusal(isolation) });
     else checks.push(isolation);
-    const { runAs } = binaries;
-    if (runAs && owners.includes(runAs.uid)) checks.push({ name: 'user', outcome: 'skipped', detail: `the copy runs as user ${runAs.uid}, to whom files of production ${here.unanswered.length > 0 ? 'may ' : ''}belong: no other can read ${binaries.binDirectory}` });
   }
   if (priority === 'low') checks.push({ name: 'priority', outcome: 'passed', detail: 'as configured, the restored server gives way to all else on this host: a recovery in earnest may be faster than what is measured' });
   return { checks, problems };
@@ -104,18 +103,23 @@ export function withinProduction(directory: string, above: string): string {
 }
 export const MOVE_DRILLS = 'set drills.directory to a directory elsewhere';
 
-/** The check that says how far the copy is cut off, or what is lacking where that is less than what is required. */
-export function judgeIsolation({ network, mounts, reason }: Isolation, wanted: Configuration['drills']['network']): Check | { lacking: string } {
+/**
+ * The check that says how far the copy is cut off, or what is lacking where that is less than what is required. `user`, from
+ * {@link asProduction}: to whom belongs what is not hidden can be reached from any namespace.
+ */
+export function judgeIsolation({ network, mounts, reason }: Isolation, user: string | null, wanted: Configuration['drills']['network']): Check | { lacking: string } {
   const name = 'isolation';
-  if (network === 'isolated' && mounts === 'isolated') return { name, outcome: 'passed', detail: "a network namespace of its own; production's files and sockets hidden" };
   // A socket of production on this host is as good as a network to it.
-  const open = network === 'isolated' ? "production's files and sockets on this host cannot be hidden from the drill" : 'the drill cannot be cut off from the network';
-  if (wanted === 'required') return { lacking: `${open} (${reason})` };
-  return { name, outcome: 'skipped', detail: `${open}: ${reason}` };
+  const open: [string, string | null][] = network !== 'isolated' ? [['the drill cannot be cut off from the network', reason]]
+    : mounts !== 'isolated' ? [["production's files and sockets on this host cannot be hidden from the drill", reason]] : [];
+  if (user !== null) open.push(["the drill cannot be kept from production's processes and all of its files", user]);
+  if (open.length === 0) return { name, outcome: 'passed', detail: "a network namespace of its own; production's files and sockets hidden" };
+  if (wanted === 'required') return { lacking: open.map(([what, why]) => `${what} (${why})`).join('; ') };
+  return { name, outcome: 'skipped', detail: open.map(([what, why]) => `${what}: ${why}`).join('; ') };
 }
 
 function isolationRefusal({ lacking }: { lacking: string }): string {
-  return `${lacking}; run the worker where unshare works and every database's repository answers, or set drills.network to bestEffort`;
+  return `${lacking}; run the worker as root, or as a user to whom nothing of production belongs, where unshare works and every database's repository answers, or set drills.network to bestEffort`;
 }
 
 /**
@@ -123,9 +127,9 @@ function isolationRefusal({ lacking }: { lacking: string }): string {
  * have been started anew with fewer rights: what was required then must hold for the server that will run.
  * @throws ApplicationFailure `PREFLIGHT` where it is less than what is required
  */
-export async function requireIsolation(owner: Parameters<typeof probeIsolation>[0], here: ProductionHere, wanted: Configuration['drills']['network']): Promise<Isolation> {
+export async function requireIsolation(owner: Parameters<typeof probeIsolation>[0], user: string | null, here: ProductionHere, wanted: Configuration['drills']['network']): Promise<Isolation> {
   const isolation = await probeIsolation(owner);
-  const judged = judgeIsolation(asKnown(isolation, here), wanted);
+  const judged = judgeIsolation(asKnown(isolation, here), user, wanted);
   if ('lacking' in judged) throw ApplicationFailure.nonRetryable(isolationRefusal(judged), 'PREFLIGHT');
   return isolation;
 }

@@ -4,14 +4,17 @@ import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { listRecoveryPoints } from '../archive/layout.ts';
 import { keptIn, layoutOf } from './kept-in.ts';
-import { type Isolation, productionPathsOf, socketFile, usersOf } from '../drill/drill.ts';
+import { type Isolation, productionPathsOf, serverPathsOf, socketFile, usersOf } from '../drill/drill.ts';
 import { inTurn } from '../kernel/in-turn.ts';
+import type { PostgresBinaries } from '../postgres/binaries.ts';
 import { serverUser } from '../postgres/server-user.ts';
 
 /** What of production may lie on this host. */
 export interface ProductionHere {
   /** Repositories, archives, and the data directories and tablespaces that the newest backups name. */
   paths: string[];
+  /** Of the paths, those that its servers have: data directories and tablespaces. */
+  ofServers: string[];
   /** Where its servers listen. */
   sockets: { directory: string; port: number }[];
   /** Whose repositories or archives did not answer, in words: what of theirs is here is not known, and is not among the paths. */
@@ -36,14 +39,14 @@ export async function productionHere({ databases }: Pick<Configuration, 'databas
     const sockets = asked.map((directory) => ({ directory, port }));
     // No other call waits for one that does not come back.
     const found = await inTurn(keptIn(provider).join('\n'), patienceMs, () => lookIn(provider)).catch(({ message }: Error) => message);
-    if (typeof found === 'string') return { paths: [], sockets, unanswered: [`the repository of database "${name}", ${provider.repository}, or its archive cannot be looked into (${found})`] };
+    if (typeof found === 'string') return { paths: [], ofServers: [], sockets, unanswered: [`the repository of database "${name}", ${provider.repository}, or its archive cannot be looked into (${found})`] };
     const { paths, newest } = found;
-    return { paths, sockets: [...sockets, ...(newest?.sourceSocketDirectories ?? []).map((directory) => ({ directory, port: newest?.sourcePort ?? port }))], unanswered: [] };
+    return { paths, ofServers: newest ? serverPathsOf(newest) : [], sockets: [...sockets, ...(newest?.sourceSocketDirectories ?? []).map((directory) => ({ directory, port: newest?.sourcePort ?? port }))], unanswered: [] };
   }));
   const sockets = new Map(all.flatMap((one) => one.sockets).map((socket) => [socketFile(socket.directory, socket.port), socket]));
   // Of a usual place only what is there: another server's directory is not production's.
   const found = await Promise.all([...sockets].map(async ([path, socket]) => ((await lookAt(path).catch(() => undefined)) ? [socket] : [])));
-  return { paths: [...new Set(all.flatMap(({ paths }) => paths))], sockets: found.flat(), unanswered: all.flatMap(({ unanswered }) => unanswered) };
+  return { paths: [...new Set(all.flatMap(({ paths }) => paths))], ofServers: all.flatMap(({ ofServers }) => ofServers), sockets: found.flat(), unanswered: all.flatMap(({ unanswered }) => unanswered) };
 }
 
 async function lookIn(provider: DatabaseSettings['provider']): Promise<{ paths: string[]; newest: RecoveryPoint | undefined }> {
@@ -74,7 +77,25 @@ export async function notAsWhom(ofSource: readonly string[], here: ProductionHer
   return usual && !known.includes(usual.uid) ? [...known, usual.uid] : known;
 }
 
+/**
+ * In words, that a copy runs as a user of production's, whose processes it may signal, and whose files it may write where
+ * they are not hidden; null where it does not. `owners` are from {@link notAsWhom}.
+ *
+ * The copy of a worker that is not root is in a user namespace of its own, from which `/proc` leads to no file that is hidden
+ * from it. So whose user that must not be is the server's: backups and archive may be the worker's own.
+ */
+export async function asProduction({ runAs, binDirectory }: Pick<PostgresBinaries, 'runAs' | 'binDirectory'>, source: { owners: readonly number[]; ofServer: readonly string[] }, here: ProductionHere): Promise<string | null> {
+  if (runAs) return source.owners.includes(runAs.uid) ? `it runs as user ${runAs.uid}, to whom files of production ${here.unanswered.length > 0 ? 'may ' : ''}belong: no other can read ${binDirectory}` : null;
+  const uid = process.getuid?.();
+  const servers = await usersOf([...source.ofServer, ...here.ofServers, ...socketFiles(here)]);
+  return uid !== undefined && servers.includes(uid) ? `it runs as user ${uid}, as the worker does, to whom production's server belongs` : null;
+}
+
 /** Paths by whose owners it is told to whom something of production belongs. */
-function ownedPaths({ paths, sockets }: ProductionHere): string[] {
-  return [...paths, ...sockets.map(({ directory, port }) => socketFile(directory, port))];
+function ownedPaths(here: ProductionHere): string[] {
+  return [...here.paths, ...socketFiles(here)];
+}
+
+function socketFiles({ sockets }: ProductionHere): string[] {
+  return sockets.map(({ directory, port }) => socketFile(directory, port));
 }

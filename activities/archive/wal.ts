@@ -1,7 +1,8 @@
-import { open, readdir, readFile, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseLsn } from '../postgres/lsn.ts';
+import { arrival, awaitOvertaken, isSame, lookAnew, type SeenFile } from './arrival.ts';
 import { nameFiles, RecoveryFailure } from './recovery-failure.ts';
 
 const SEGMENT = /^[0-9A-F]{24}$/;
@@ -91,36 +92,22 @@ export interface WalContinuity {
   partial: string[];
 }
 
-/**
- * When a file came to lie in the archive. `cp -p` and `rsync -a` give it the modification time of what they copied, which
- * is older; the time of its last change of state (creation, renaming) nobody can set. Whatever touches the file later
- * (chmod, another hard link) makes it look late, which never makes a loss look smaller.
- */
-function arrival({ mtime, ctime }: { mtime: Date; ctime: Date }): Date {
-  return mtime > ctime ? mtime : ctime;
-}
-
 /** `cp` writes some of a segment in this time, and mostly all of it. Longer than NFS may go on giving a size that it knows (`acregmin`, 3 s). */
 const GROWTH_MS = 3_500;
 
-/** What a file is now, or undefined where it went: opening it makes NFS ask its server, which a look at the path may not. */
-async function lookAnew(path: string): Promise<{ size: number; archivedAt: Date } | undefined> {
-  try {
-    const file = await open(path);
-    const info = await file.stat().finally(() => file.close());
-    return { size: info.size, archivedAt: arrival(info) };
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new RecoveryFailure('UNREADABLE', `${path} cannot be read: ${(cause as Error).message}`, { files: [basename(path)], cause });
-  }
-}
+/**
+ * By so much may a segment overtake those before it, as where several are shipped at a time. A gap over which newer ones have
+ * been for longer is damage at once.
+ */
+const OVERTAKING_MS = 5_000;
 
 /**
  * Proves that the archive, as it stood at `asOf`, reaches from the start of a backup to its last segment without a gap.
  * When a segment counts as archived: {@link arrival}. Where a plan was made of the archive already, what it saw counts, whatever
  * touched the files while people decided. A short segment at the end of the archive is looked at twice: one that `cp` is still
  * writing has not arrived, whatever the clocks of the archive and of who declared make of its times. One on which `cp` stands
- * still for longer than between the two looks is taken for damage.
+ * still for longer than between the two looks is taken for damage. Segments that lack, or are short, right before one that came
+ * a moment ago were perhaps overtaken by it: they are looked at again, and what then comes, or grows, has not arrived either.
  * @throws RecoveryFailure `WAL_MISSING`, `WAL_TRUNCATED`; `ARCHIVE_CHANGED`: it ends before what was planned; `TIME_OUT_OF_RANGE`: all is there, but came only after `asOf`; `ARCHIVE_EMPTY`, `UNREADABLE`. The files are named
  */
 export async function checkWalContinuity(args: {
@@ -135,8 +122,10 @@ export async function checkWalContinuity(args: {
   plannedLast?: string | null;
   /** Milliseconds between the two looks at a short segment. */
   growthMs?: number;
+  /** Milliseconds by which a segment may overtake those before it. */
+  overtakingMs?: number;
 }): Promise<WalContinuity> {
-  const { walDirectory, segmentSize, timeline, plannedLast = null, growthMs = GROWTH_MS } = args;
+  const { walDirectory, segmentSize, timeline, plannedLast = null, growthMs = GROWTH_MS, overtakingMs = OVERTAKING_MS } = args;
   const names = await readdir(walDirectory).catch((cause: Error) => {
     throw new RecoveryFailure('UNREADABLE', `The WAL archive ${walDirectory} cannot be read: ${cause.message}`, { cause });
   });
@@ -144,7 +133,7 @@ export async function checkWalContinuity(args: {
   if (!names.some((name) => /^[0-9A-F]{8}[.0-9A-F]/.test(name))) throw new RecoveryFailure('ARCHIVE_EMPTY', `There is nothing of a WAL archive in ${walDirectory}; look whether its file system is mounted, and whether provider.walDirectory is where archive_command copies to.`);
   const lineage = await readLineage({ walDirectory, timeline });
   const first = segmentNumberOf(args.startLsn, segmentSize);
-  const present = new Map<bigint, { name: string; size: number; archivedAt: Date }>();
+  const present = new Map<bigint, SeenFile>();
   const look = async (name: string) => {
     const info = await stat(join(walDirectory, name));
     return { name, size: info.size, archivedAt: arrival(info) };
@@ -166,11 +155,28 @@ export async function checkWalContinuity(args: {
     await sleep(growthMs);
     for (const [number, before] of short) {
       const now = await lookAnew(join(walDirectory, before.name));
-      if (now?.size !== before.size || now.archivedAt.getTime() !== before.archivedAt.getTime()) growing.add(number);
+      if (!isSame(now, before)) growing.add(number);
     }
   }
   let last = mustReach;
   for (const [number, { archivedAt }] of present) if (number > last && !isLate(number, archivedAt)) last = number;
+
+  const nameOf = (segmentNumber: bigint) => segmentFileName({ timeline: timelineOfSegment(lineage, segmentNumber, segmentSize), segmentNumber, segmentSize });
+  const overtaken = new Map<string, bigint>();
+  for (let number = first; number < last; number += 1n) {
+    const found = present.get(number);
+    if (!found || (found.size !== segmentSize && !isLate(number, found.archivedAt))) overtaken.set(nameOf(number), number);
+  }
+  const [gap = mustReach] = overtaken.values();
+  if (gap > mustReach) {
+    const overtookAt = Math.min(Date.now(), ...[...present].filter(([number]) => number > gap).map(([, { archivedAt }]) => archivedAt.getTime()));
+    const came = await awaitOvertaken(walDirectory, [...overtaken].map(([name, number]) => ({ name, before: present.get(number) })), overtookAt + overtakingMs);
+    for (const file of came) {
+      const number = overtaken.get(file.name) as bigint;
+      growing.add(number);
+      present.set(number, file);
+    }
+  }
 
   const segments: WalSegment[] = [];
   const late: string[] = [];
@@ -178,15 +184,14 @@ export async function checkWalContinuity(args: {
   const missing: string[] = [];
   const truncated: string[] = [];
   for (let number = first; number <= last; number += 1n) {
-    const owner = timelineOfSegment(lineage, number, segmentSize);
     const found = present.get(number);
-    if (!found) missing.push(segmentFileName({ timeline: owner, segmentNumber: number, segmentSize }));
+    if (!found) missing.push(nameOf(number));
     else if (late.length > 0 || isLate(number, found.archivedAt)) {
       if (isLate(number, found.archivedAt) && number <= mustReach) neededLate ??= found;
       late.push(found.name);
     }
     else if (found.size !== segmentSize) truncated.push(found.name);
-    else segments.push({ name: found.name, segmentNumber: number, timeline: owner, archivedAt: found.archivedAt });
+    else segments.push({ name: found.name, segmentNumber: number, timeline: timelineOfSegment(lineage, number, segmentSize), archivedAt: found.archivedAt });
   }
   for (const [number, { name }] of present) if (number > last) late.push(name);
   late.sort();

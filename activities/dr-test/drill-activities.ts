@@ -14,6 +14,8 @@ export interface PlanDrillInput {
   isDeclaredAtStart?: boolean;
   /** What a plan of this run held already: by when something had to be published. Measured anew, the same backup might be too late. */
   publishedUntil?: string | undefined;
+  /** What that plan counted on, of its recovery point: what touched it since makes no other plan. A run of older code does not say. */
+  planned?: { recoveryPointId: string; lastPiece: string | null } | undefined;
   /** Start of the run: a disaster cannot have been declared after it. */
   startedAt: string;
   owner: Owner;
@@ -23,8 +25,8 @@ export interface PlanDrillInput {
 /** Names a drill in calls; everything else is found from the configuration and the drill's own directory. */
 export interface DrillRef { database: string; recoveryPointId: string; fence: number; owner: Owner }
 
-/** `made`: what was made, where that is no copy of files. */
-export interface CopyResult { bytes: number; files: number; walSegments: number; seconds: number; made?: string; isolation: { network: 'isolated' | 'notIsolated'; mounts: 'isolated' | 'notIsolated'; reason: string } }
+/** `made`: what was made, where that is no copy of files. `user`: that the copy runs as production's own, in words, where it does; a worker of older code beside ours does not say. */
+export interface CopyResult { bytes: number; files: number; walSegments: number; seconds: number; made?: string; isolation: { network: 'isolated' | 'notIsolated'; mounts: 'isolated' | 'notIsolated'; reason: string; user?: string } }
 
 export interface RecoverToManifestInput { drill: DrillRef; lsn: string }
 

@@ -32,7 +32,8 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const publishedUntil = await publishedUntilMs(input, hostAheadMs);
   const { point, passedOver, drawn } = await choosePoint(provider, input, { publishedUntil, skewSeconds: source?.clockSkewSeconds ?? 0 });
   // What arrived in the archive did so by this host's clock, as what was published.
-  const supply = await provider.supply(point.id, new Date(publishedUntil).toISOString());
+  const plannedLast = input.planned?.recoveryPointId === point.id ? input.planned.lastPiece : null;
+  const supply = await provider.supply(point.id, new Date(publishedUntil).toISOString(), plannedLast);
   const recoverTo = typeof input.recoveryPoint === 'object' && 'time' in input.recoveryPoint ? { time: provider.reaches?.(input.recoveryPoint.time) ?? input.recoveryPoint.time } : null;
   if (recoverTo) refuseBeyondSupply(recoverTo.time, supply);
   const { usable, passedOver: unreadable } = await supply.manifest(recoverTo?.time ?? null);

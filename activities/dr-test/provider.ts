@@ -109,8 +109,11 @@ export interface RecoveryProvider {
   draw?(range: { untilMs: number; draw: Draw }): Promise<{ point: Point; from: string }>;
   /** Throws `NOT_FOUND` for an id that is not there, `BACKUP_DAMAGED` for one that cannot be read. */
   find(id: string): Promise<Point>;
-  /** `asOf` is by this host's clock. Throws `BACKUP_DAMAGED` when what there is has a gap, `NOT_FOUND` when it reached the point's end only after `asOf`. */
-  supply(id: string, asOf: string): Promise<Supply>;
+  /**
+   * `asOf` is by this host's clock. Throws `BACKUP_DAMAGED` when what there is has a gap, `NOT_FOUND` when it reached the point's end only after `asOf`.
+   * `plannedLast`: the last piece that a plan of the same point and `asOf` counted on. It and all before it were there, whatever touched them since; throws `PREFLIGHT` where they are not any more.
+   */
+  supply(id: string, asOf: string, plannedLast?: string | null): Promise<Supply>;
   readManifest(id: string, manifestId: string): Promise<Manifest>;
   /** What restoring makes, for the plan that people approve: by its name, with `<fence>` for the number that only the lock's grant brings. */
   describePlace(owner: Owner): string;

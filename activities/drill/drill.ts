@@ -127,7 +127,12 @@ function isOurs(text: string, owner: DrillOwnership): boolean {
 
 /** What of a source a drill must keep clear of: its backups, its archive, and its data directory and tablespaces as a backup names them. */
 export function productionPathsOf({ root, wal }: ArchiveLayout, point: Pick<RecoveryPoint, 'sourceDataDirectory' | 'tablespaces'> | undefined): string[] {
-  return [...(point ? [point.sourceDataDirectory, ...point.tablespaces.map(({ location }) => location)] : []), root, wal];
+  return [...(point ? serverPathsOf(point) : []), root, wal];
+}
+
+/** Of those, what its server has, and who runs as that one's user can write. */
+export function serverPathsOf({ sourceDataDirectory, tablespaces }: Pick<RecoveryPoint, 'sourceDataDirectory' | 'tablespaces'>): string[] {
+  return [sourceDataDirectory, ...tablespaces.map(({ location }) => location)];
 }
 
 /** Users of this host to whom something of production belongs: a copy that runs as one of them may do with it what production may. */

@@ -54,7 +54,7 @@ export async function examineBackups(settings: DatabaseSettings, configuration: 
 }
 
 /** What is said already, of the host and beside this. */
-const SAID_ELSEWHERE = new Set(['PostgreSQL binaries', 'drills directory', 'socket path', 'isolation', 'priority', 'user']);
+const SAID_ELSEWHERE = new Set(['PostgreSQL binaries', 'drills directory', 'socket path', 'isolation', 'priority']);
 
 /** Looks as the pre-flight of a drill of this backup would, with the WAL that there is now: what it would refuse is a problem here. */
 async function examinePreflight(point: RecoveryPoint, { settings, layout, configuration }: { settings: DatabaseSettings; layout: ArchiveLayout; configuration: Configuration }, findings: Findings): Promise<void> {

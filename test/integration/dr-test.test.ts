@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
@@ -60,9 +60,13 @@ async function leftovers(): Promise<string[]> {
 
 describe('dr-test on a database under write load', () => {
   it('finds a sound backup sound, compares everything, and leaves nothing behind', async () => {
-    const { evidence: { workflowId } } = await runDrill(demo);
+    // As a snapshot by hard links, or a chmod, touches them while people think: they arrived when they arrived.
+    const { archiveDirectory } = demo.production;
+    const atGate = async () => { for (const name of await readdir(archiveDirectory)) await chmod(join(archiveDirectory, name), (await stat(join(archiveDirectory, name))).mode); };
+    const { evidence: { workflowId } } = await runDrill(demo, {}, { atGate });
     const handle = demo.client.workflow.getHandle(workflowId);
     const evidence = await evidenceOf(handle);
+    expect(evidence.gates.flatMap(({ decisions }) => decisions.map(({ counted }) => counted))).toEqual([true]);
     expect(await handle.result()).toMatchObject({ verdict: { restore: 'sound', rto: 'met', rpo: 'met' } });
     // What people approved is looked at once more where it was looked at first: another host would plan for itself, and void it.
     expect((await planningQueues(handle)).at(-1)).toBe(`runbooks@${hostName()}`);

@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
 import { drillPlace, recallDrill } from '../../activities/archive-provider/drill-place.ts';
 import { findOnPath } from '../../activities/archive/host-programs.ts';
@@ -59,6 +59,9 @@ it('segments that were touched while people decided are restored as they were pl
   const before = segments();
   await archiveSomething();
   expect(segments().length).toBeGreaterThan(before.length);
+  // Looked at once more before the gate passes.
+  const { lastSegment, ...counted } = planned.archive;
+  expect(await provider().supply(point.id, planned.declaredAt, lastSegment)).toMatchObject({ lastPiece: lastSegment, pieces: counted.segments, bytes: counted.bytes, reachesUntil: planned.declaredAt });
   await provider().openPlace(call);
   const restored = await provider().restore(call, planned, tools);
   expect(restored.walSegments).toBe(planned.archive.segments);
@@ -84,7 +87,7 @@ it('an archive that ends earlier than the plan that was approved is no finding a
 });
 
 it('a host that isolated when the plan was made and does not any more is refused where that is required, before anything is copied', async ({ skip }) => {
-  if ((await probeIsolation(null)).mounts !== 'isolated') return skip('this host cannot isolate');
+  if (!isRoot || (await probeIsolation(null)).mounts !== 'isolated') return skip('this host cannot isolate, or the copy would run as production does');
   const planned = await plan();
   const required = provider('required');
   const checks = await required.preflight(planned, tools.signal);
@@ -104,6 +107,23 @@ it('a host that isolated when the plan was made and does not any more is refused
   } finally {
     process.env['PATH'] = path;
     rmSync(bare, { recursive: true });
+  }
+});
+
+it("a worker that runs as production's own user, and not as root, is refused where isolation is required, and says so where it is not", async ({ skip }) => {
+  if ((await probeIsolation(null)).mounts !== 'isolated') return skip('this host cannot isolate');
+  const planned = await plan();
+  const uid = vi.spyOn(process, 'getuid').mockReturnValue(statSync(source.server.dataDirectory).uid);
+  try {
+    const open = "the drill cannot be kept from production's processes and all of its files";
+    const refused = { type: 'PREFLIGHT', nonRetryable: true, message: expect.stringContaining(`${open} (`) as string };
+    await expect(provider('required').preflight(planned, tools.signal)).rejects.toMatchObject(refused);
+    await provider().openPlace(call);
+    await expect(provider('required').restore(call, planned, tools)).rejects.toMatchObject(refused);
+    expect(await provider().preflight(planned, tools.signal)).toContainEqual(expect.objectContaining({ name: 'isolation', outcome: 'skipped', detail: expect.stringContaining(`${open}: it runs as user`) as string }));
+    expect((await provider().restore(call, planned, tools)).isolation).toMatchObject({ network: 'isolated', mounts: 'isolated', user: expect.stringContaining('it runs as user') as string });
+  } finally {
+    uid.mockRestore();
   }
 });
 

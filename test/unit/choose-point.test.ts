@@ -32,7 +32,7 @@ async function plan({ hostAheadMs = 0, ...over }: Partial<PlanDrillInput> & { ho
   const settings = configuration.databases['shop']!;
   const provider: RecoveryProvider = {
     ...archiveProvider({ settings, configuration }),
-    supply: (_id, asOf) => Promise.resolve({ lastPiece: null, reachesUntil: asOf, pieces: 0, bytes: 0, manifest: () => Promise.resolve({ usable, passedOver: [] }) }),
+    supply: (_id, asOf, plannedLast = null) => Promise.resolve({ lastPiece: plannedLast, reachesUntil: asOf, pieces: 0, bytes: 0, manifest: () => Promise.resolve({ usable, passedOver: [] }) }),
   };
   const input: PlanDrillInput = { database: 'shop', recoveryPoint: 'latest', depth: 'standard', declaredAt: DECLARED, startedAt: DECLARED, owner: { workflowId: 'dr-test/shop/1', firstExecutionRunId: 'run' }, leaseMs: 1, ...over };
   return planDrill(input, { settings, provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), host: 'here', scheduledAt: new Date(DECLARED), hostAheadMs: () => Promise.resolve(hostAheadMs), signal: new AbortController().signal });
@@ -122,6 +122,12 @@ it('what this host archived before the declaration is not late, however far its 
   // A point that is long there, so that nothing but the clock speaks for what came later.
   expect(recoveryPoint.id).toBe('b1');
   expect(notVerified.byDesign).toContainEqual(expect.stringContaining('the end of the archive (2026-01-02T01:00:00.000Z)'));
+});
+
+it('what a plan counted on already is handed on where the point is the same, and only there', async () => {
+  const planned = { recoveryPointId: 'b1', lastPiece: '000000010000000000000003' };
+  expect((await plan({ planned })).archive.lastSegment).toBe(planned.lastPiece);
+  expect((await plan({ planned: { ...planned, recoveryPointId: 'b0' } })).archive.lastSegment).toBeNull();
 });
 
 it('a server that does not say how far this host is ahead is asked again, and nothing is called late meanwhile', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
@@ -254,6 +254,18 @@ describe('isolation', () => {
     expect(await found('bestEffort')).toMatchObject({ outcome: 'warning' });
     probed.mockResolvedValue({ network: 'isolated', mounts: 'isolated', reason: null });
     expect(await found('required')).toMatchObject({ outcome: 'ok' });
+    // As the owner of production's data directory, that does not help.
+    const owner = runAs().uid ?? process.getuid?.() ?? 0;
+    await mkdir(join(root, 'data'));
+    if (process.getuid?.() === 0) await chown(join(root, 'data'), owner, owner);
+    publishDescription(join(root, 'repository', 'backups'), describedBackup({ sourceDataDirectory: join(root, 'data') }));
+    const uid = vi.spyOn(process, 'getuid').mockReturnValue(owner);
+    try {
+      expect(await found('required')).toMatchObject({ outcome: 'problem', detail: expect.stringMatching(/^the drill cannot be kept from production's processes/) as string, todo: expect.stringMatching(/^run the worker as root, or as a user to whom nothing of production belongs; or set drills\.network/) as string });
+      expect(await found('bestEffort')).toMatchObject({ outcome: 'warning' });
+    } finally {
+      uid.mockRestore();
+    }
   });
 });
 

@@ -1,14 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { judgeIsolation } from '../../activities/archive-provider/preflight.ts';
-import { asKnown, notAsWhom, productionHere } from '../../activities/archive-provider/production-here.ts';
+import { asKnown, asProduction, notAsWhom, productionHere } from '../../activities/archive-provider/production-here.ts';
 import { serverUser } from '../../activities/postgres/server-user.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
+import { describedBackup, publishDescription } from '../support/described-backup.ts';
 
 let root: string;
 beforeEach(() => {
@@ -37,11 +38,11 @@ it('the repository of another database that hangs keeps nobody from a drill, hol
   const sentence = (why: string) => [`the repository of database "other", ${join(root, 'other')}, or its archive cannot be looked into (${why})`];
   expect(seen.map(({ unanswered }) => unanswered)).toEqual([...[1, 2].map(() => sentence('it did not answer within 0.5 s')), ...[1, 2, 3].map(() => sentence('the last attempt has not come back yet'))]);
   const [first] = seen;
-  expect(judgeIsolation(asKnown(whole, first!), 'bestEffort')).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(/cannot be hidden from the drill: the repository of database "other", .*did not answer/) as string });
-  expect(judgeIsolation(asKnown(whole, first!), 'required')).toMatchObject({ lacking: expect.stringContaining('database "other"') as string });
+  expect(judgeIsolation(asKnown(whole, first!), null, 'bestEffort')).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(/cannot be hidden from the drill: the repository of database "other", .*did not answer/) as string });
+  expect(judgeIsolation(asKnown(whole, first!), null, 'required')).toMatchObject({ lacking: expect.stringContaining('database "other"') as string });
   // Whose files those are is not known: not as the user to whom they belong where nobody chose another.
   const usual = await serverUser();
-  expect(notAs).toEqual(usual ? [...await notAsWhom([join(root, 'own')], { paths: [], sockets: [], unanswered: [] }), usual.uid] : [process.getuid?.()]);
+  expect(notAs).toEqual(usual ? [...await notAsWhom([join(root, 'own')], { paths: [], ofServers: [], sockets: [], unanswered: [] }), usual.uid] : [process.getuid?.()]);
   // The description is there now, and is none: that is an answer.
   rmSync(pipe);
   await vi.waitFor(async () => expect((await look()).unanswered).toEqual([]));
@@ -53,4 +54,23 @@ it('repositories that answer, or are not there, leave what is known of isolation
   expect(here.unanswered).toEqual([]);
   expect(asKnown(whole, here)).toBe(whole);
   expect(here.paths).toContain(join(root, 'other', 'wal'));
+});
+
+it("a worker that is not root may own backups and archive, and not what production's server has, of any database", async () => {
+  const binaries = { binDirectory: '/usr/bin' };
+  const uid = vi.spyOn(process, 'getuid').mockReturnValue(statSync(root).uid);
+  try {
+    const here = await look();
+    const source = { owners: await notAsWhom([], here), ofServer: [] };
+    expect(source.owners).toEqual([statSync(root).uid]);
+    expect(await asProduction(binaries, source, here)).toBeNull();
+    publishDescription(join(root, 'other', 'backups'), describedBackup({ sourceDataDirectory: root }));
+    expect(await asProduction(binaries, source, await look())).toBe(`it runs as user ${statSync(root).uid}, as the worker does, to whom production's server belongs`);
+    uid.mockReturnValue(statSync(root).uid + 1);
+    expect(await asProduction(binaries, source, await look())).toBeNull();
+    // Whom root chose because no other can read the binaries.
+    expect(await asProduction({ ...binaries, runAs: { uid: statSync(root).uid, gid: 0 } }, source, await look())).toMatch(/, to whom files of production belong: no other can read \/usr\/bin$/);
+  } finally {
+    uid.mockRestore();
+  }
 });

@@ -9,6 +9,7 @@ import { checkWalContinuity, parseHistory, parseSegmentFileName, readLineage, se
 import { CRC32C_START, finishCrc32c, updateCrc32c } from '../../activities/archive/crc32c.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import { formatLsn, parseLsn } from '../../activities/postgres/lsn.ts';
+import { PATIENT } from '../support/patience.ts';
 
 const MB = 1024 * 1024;
 let directory: string;
@@ -62,8 +63,8 @@ const archive = (number: number, options: { size?: number; at?: number; suffix?:
   utimesSync(path, claimed, claimed);
 };
 const check = (asOf: number) => checkAt(new Date(Date.now() + asOf * 1000));
-const checkAt = (asOf: Date) => checkWalContinuity({
-  walDirectory: directory, timeline: 1, startLsn: BigInt(2 * MB + 40), mustReachLsn: BigInt(3 * MB), segmentSize: MB, asOf, growthMs: 500,
+const checkAt = (asOf: Date, overtakingMs = 500) => checkWalContinuity({
+  walDirectory: directory, timeline: 1, startLsn: BigInt(2 * MB + 40), mustReachLsn: BigInt(3 * MB), segmentSize: MB, asOf, growthMs: 500, overtakingMs,
 });
 
 test('what was archived after the instant does not count, neither as WAL nor as a gap', async () => {
@@ -102,6 +103,19 @@ test('the newest segment, when it is short, has not arrived where it still grows
   expect(found.segments.map((segment) => segment.segmentNumber)).toEqual([2n, 3n]);
   expect(found.late).toEqual(['000000010000000000000004']);
   await expect(check(200)).rejects.toMatchObject({ type: 'WAL_TRUNCATED', files: ['000000010000000000000004'] });
+});
+
+test.each([['missing', undefined], ['short', MB / 2]])('a %s segment that a newer one has overtaken comes later, and ends the archive before it', async (_what, size) => {
+  archive(2);
+  if (size !== undefined) archive(3, { size });
+  archive(4);
+  await sleep(20);
+  const declared = new Date();
+  setTimeout(() => archive(3), 300);
+  const found = await checkAt(declared, PATIENT.timeout);
+  expect(found.segments.map((segment) => segment.segmentNumber)).toEqual([2n]);
+  expect(found.late).toEqual(['000000010000000000000003', '000000010000000000000004']);
+  expect((await checkAt(new Date())).segments).toHaveLength(3);
 });
 
 test('the newest segment, when it is short, is opened to see whether it still is, since NFS remembers its size', async () => {

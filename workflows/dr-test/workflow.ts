@@ -28,7 +28,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
     run.checks(checks);
     run.verdict(verdictSoFar(run.allChecks));
   };
-  const makePlan = (recoveryPoint: typeof input.recoveryPoint, before?: DrillPlan) => readOn(run.settings, before?.taskQueue).planDrill({ database, recoveryPoint, publishedUntil: before?.publishedUntil, depth: input.depth, allowNotProven: input.allowNotProven, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs });
+  const makePlan = (recoveryPoint: typeof input.recoveryPoint, before?: DrillPlan) => readOn(run.settings, before?.taskQueue).planDrill({ database, recoveryPoint, publishedUntil: before?.publishedUntil, planned: before && { recoveryPointId: before.recoveryPoint.id, lastPiece: before.archive.lastSegment }, depth: input.depth, allowNotProven: input.allowNotProven, declaredAt, isDeclaredAtStart: input.declaredAt === undefined, startedAt, owner: run.owner, leaseMs: run.settings.lease.maximumMs });
   let plan = await run.step('plan', () => makePlan(input.recoveryPoint), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
@@ -58,9 +58,10 @@ export const drTest = runbook(DrTest, async (run, input) => {
   const copied = await run.step('copy', () => host.copyBackup({ drill, plan }), {
     summary: (copy) => copy.made ?? `${count(copy.files, 'file')}, ${bytes(copy.bytes)}, every hash verified; network ${copy.isolation.network}`,
   });
-  const { network, mounts, reason } = copied.isolation;
+  const { network, mounts, reason, user } = copied.isolation;
   if (network === 'notIsolated') run.notVerified({ byDesign: [`the drill was not cut off from the network: ${reason}`] });
   else if (mounts === 'notIsolated') run.notVerified({ byDesign: [`production's files and sockets on this host were not hidden from the drill: ${reason}`] });
+  if (user !== undefined) run.notVerified({ byDesign: [`the drill was not kept from production's processes and all of its files: ${user}`] });
   const replays: Replay[] = [];
   const compare = async (name: string) => {
     const compared = await run.step(`compare ${name}`, () => host.compareWithManifest({ drill, manifestId: plan.manifest?.id ?? '', database: name, depth: plan.depth }), {
