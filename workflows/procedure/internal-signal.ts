@@ -5,7 +5,7 @@ import { onSignal, takeWaitingSignals, type SignalHandler, type SignalHandling }
 const DESCRIPTION = 'Between workflows; not for people.';
 
 /** Handles a message between workflows of ours: what does not fit its schema is dropped, as if it had not been sent. */
-export function fitting<Schema extends z.ZodType>(schema: Schema, handle: (message: z.output<Schema>) => void): SignalHandler {
+export function fitting<Schema extends z.ZodType>(schema: Schema, handle: (message: z.output<Schema>) => undefined): SignalHandler {
   return (payload) => {
     const message = accepted(schema, payload);
     if (message !== undefined) handle(message);
@@ -13,12 +13,12 @@ export function fitting<Schema extends z.ZodType>(schema: Schema, handle: (messa
 }
 
 /** What handles a signal between workflows of ours, as {@link fitting} says. */
-export function internalSignal<Schema extends z.ZodType>(schema: Schema, handle: (message: z.output<Schema>) => void): SignalHandling {
+export function internalSignal<Schema extends z.ZodType>(schema: Schema, handle: (message: z.output<Schema>) => undefined): SignalHandling {
   return { handle: fitting(schema, handle), description: DESCRIPTION };
 }
 
 /** Handles a signal between workflows of ours, as {@link fitting} says. */
-export function onInternalSignal<Schema extends z.ZodType>(name: string, schema: Schema, handle: (message: z.output<Schema>) => void): void {
+export function onInternalSignal<Schema extends z.ZodType>(name: string, schema: Schema, handle: (message: z.output<Schema>) => undefined): void {
   onSignal(name, fitting(schema, handle), DESCRIPTION);
 }
 

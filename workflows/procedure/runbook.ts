@@ -123,7 +123,7 @@ function signalsOf(state: RunState) {
     },
     description,
   });
-  const operation = (name: RunOperation): SignalHandling => ({ handle: (payload) => operate(state, name, 'signal', payload), description: OPERATIONS[name] });
+  const operation = (name: RunOperation): SignalHandling => ({ handle: (payload) => { operate(state, name, 'signal', payload); }, description: OPERATIONS[name] });
   // A workflow id can be used again: what another owner's guardian says is not for this run. Nor is what a former life was told, or what nobody asked for.
   const isAnswer = (owner: Owner, asking: string | undefined, asked: string | undefined) =>
     owner.firstExecutionRunId === state.record.owner.firstExecutionRunId && asking !== undefined && asking === asked;
@@ -136,11 +136,11 @@ function signalsOf(state: RunState) {
     [INTERNAL.owned]: internalSignal(ownedSchema, ({ owner, asking, fence, refused, leaseExpiresAtMs }) => {
       if (isAnswer(owner, asking, state.asking.take)) state.owned = { fence, refused, leaseExpiresAtMs };
     }),
-    [INTERNAL.overdue]: internalSignal(overdueSchema, (message) => receiveOverdue(state, message)),
+    [INTERNAL.overdue]: internalSignal(overdueSchema, (message) => { receiveOverdue(state, message); }),
     [INTERNAL.settled]: internalSignal(settledSchema, ({ owner, asking, ...settlement }) => {
       if (isAnswer(owner, asking, state.asking.finish)) state.settlement = settlement;
     }),
-    [INTERNAL.underWay]: internalSignal(underWaySchema, (told) => showUnderWay(state, told)),
+    [INTERNAL.underWay]: internalSignal(underWaySchema, (told) => { showUnderWay(state, told); }),
   };
 }
 

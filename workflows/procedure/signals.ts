@@ -1,10 +1,10 @@
 import { defineSignal, patched, setDefaultSignalHandler, setHandler, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
 
-/** Handles a signal at once: nothing of it is awaited. */
-export type SignalHandler = (payload: unknown) => void;
+/** Handles a signal at once: nothing of it is awaited, so that nothing that is to be awaited is taken for one. */
+export type SignalHandler = (payload: unknown) => undefined;
 
 /** The handlers of one workflow, as the interceptor below finds them. */
-interface Handlers { byName: Map<string, SignalHandler>; other?: ((name: string, payload: unknown) => void) | undefined }
+interface Handlers { byName: Map<string, SignalHandler>; other?: ((name: string, payload: unknown) => undefined) | undefined }
 
 /** Where they are: modules are shared by all workflows, and globals are of each of them. */
 const HANDLERS = Symbol.for('durable-runbooks: handlers of signals');
