@@ -26,6 +26,8 @@ export interface SupervisedProgram {
   readonly variables?: Readonly<Record<string, string>>;
   /** Asks what only a server that is ready answers; rejects until then. */
   readonly ask: () => Promise<unknown>;
+  /** For how long it may give no answer; {@link READY_TIMEOUT_MS} when left out. */
+  readonly readyTimeoutMs?: number;
 }
 
 /** Where a Temporal server will answer, and how to tell that it does. */
@@ -39,6 +41,8 @@ export interface SupervisedOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** Asks what only a server that is ready answers; rejects until then. */
   readonly isReady: (connection: Connection) => Promise<unknown>;
+  /** As of a {@link SupervisedProgram}. */
+  readonly readyTimeoutMs?: number;
 }
 
 /**
@@ -65,21 +69,25 @@ exit "$code"
 /** The dev server answers in under a second; a loaded machine gets longer. */
 const READY_TIMEOUT_MS = 60_000;
 
+/** What does not answer by then is asked anew: a server that is about to be ready may never answer who came too early. */
+const [KNOCK_MS, ASK_MS] = [2_000, 5_000];
+
 /** Resolves where something listens. A gRPC channel that comes too early waits a second before it tries again. */
 async function knock(address: string): Promise<void> {
   const { hostname, port } = new URL(`tcp://${address}`);
   const socket = connect(Number(port), hostname);
+  socket.setTimeout(KNOCK_MS, () => socket.destroy(new Error(`${address} does not take the connection`)));
   await once(socket, 'connect').finally(() => socket.destroy());
 }
 
 /** Starts a Temporal server, as {@link superviseProgram} does. */
-export async function startSupervised(command: readonly string[], { address, logFile, variables, metadata = {}, isReady }: SupervisedOptions): Promise<SupervisedServer> {
+export async function startSupervised(command: readonly string[], { address, logFile, variables, metadata = {}, isReady, readyTimeoutMs }: SupervisedOptions): Promise<SupervisedServer> {
   return superviseProgram(command, {
-    name: `the Temporal server at ${address}`, logFile, ...(variables && { variables }),
+    name: `the Temporal server at ${address}`, logFile, ...(variables && { variables }), ...(readyTimeoutMs !== undefined && { readyTimeoutMs }),
     ask: async () => {
       await knock(address);
       const connection = await Connection.connect({ address, metadata, connectTimeout: 2_000 });
-      await isReady(connection).finally(() => connection.close());
+      await connection.withDeadline(Date.now() + ASK_MS, () => isReady(connection)).finally(() => connection.close());
     },
   });
 }
@@ -89,7 +97,7 @@ export async function startSupervised(command: readonly string[], { address, log
  *
  * @throws Error with the server's last lines when it ends early or does not answer within a minute
  */
-export async function superviseProgram(command: readonly string[], { name, logFile, variables, ask }: SupervisedProgram): Promise<SupervisedServer> {
+export async function superviseProgram(command: readonly string[], { name, logFile, variables, ask, readyTimeoutMs = READY_TIMEOUT_MS }: SupervisedProgram): Promise<SupervisedServer> {
   await mkdir(dirname(logFile), { recursive: true });
   // One file handle for the server, so that its output does not depend on this process reading it.
   const log = await open(logFile, 'a');
@@ -103,7 +111,7 @@ export async function superviseProgram(command: readonly string[], { name, logFi
   const exited = new Promise<void>((resolve) => shell.once('close', () => resolve()));
   try {
     const pid = await readPid(shell);
-    await waitUntilItAnswers(ask, exited);
+    await waitUntilItAnswers(ask, exited, readyTimeoutMs);
     return { pid, exited, stop: () => end(shell, exited) };
   } catch (error) {
     await end(shell, exited);
@@ -121,20 +129,23 @@ async function readPid(shell: ChildProcess): Promise<number> {
   return Number(line);
 }
 
-async function waitUntilItAnswers(ask: SupervisedProgram['ask'], exited: Promise<void>): Promise<void> {
-  let gone = false;
-  void exited.then(() => { gone = true; });
+/** What `ask` still waits for when the server has ended, or the time is over, is not waited for. */
+async function waitUntilItAnswers(ask: SupervisedProgram['ask'], exited: Promise<void>, readyTimeoutMs: number): Promise<void> {
+  const over = new AbortController();
   let last: unknown;
-  for (const deadline = Date.now() + READY_TIMEOUT_MS; Date.now() < deadline; await sleep(50)) {
-    if (gone) throw new Error('it ended');
-    try {
-      await ask();
-      return;
-    } catch (error) {
-      last = error;
+  const answer = async (): Promise<void> => {
+    for (; !over.signal.aborted; await sleep(50)) {
+      try {
+        await ask();
+        return;
+      } catch (error) {
+        last = error;
+      }
     }
-  }
-  throw new Error(`no answer within ${READY_TIMEOUT_MS / 1000} seconds`, { cause: last });
+  };
+  const ended = exited.then(() => { throw new Error('it ended', { cause: last }); });
+  const tooLate = sleep(readyTimeoutMs, undefined, { signal: over.signal }).then(() => { throw new Error(`no answer within ${readyTimeoutMs / 1000} seconds`, { cause: last }); });
+  await Promise.race([answer(), ended, tooLate]).finally(() => over.abort());
 }
 
 async function end(shell: ChildProcess, exited: Promise<void>): Promise<void> {

@@ -275,4 +275,26 @@ describe('a run that is paused at a gate', () => {
     await run.handle.result();
     expect(await stepsOf(run)).toEqual([['write one', 'done'], ['write two', 'done']]);
   });
+
+  it('obeys what was said last before its first task, and notes all of it in the order in which it came: an abort too, and an update behind the signals', async () => {
+    await worker.stop();
+    const [paused, told, aborted] = await Promise.all([start({ requester: 'carol' }), start({ requester: 'carol' }), start({ requester: 'carol' })]);
+    const send = async ({ handle }: ToyRun, ...names: string[]) => { for (const name of names) await handle.signal(name, { by: 'ben' }); };
+    await send(paused, 'pause', 'resume', 'pause');
+    await send(told, 'resume');
+    const answer = update(told, 'pause', { by: 'ben' });
+    await send(aborted, 'resume', 'abort', 'pause');
+    worker = await environment.startWorker();
+    const operations = async ({ handle }: ToyRun) => (await handle.query<RunRecord>('record')).operations.map(({ operation, channel }) => `${operation} by ${channel}`);
+    await answer;
+    await Promise.all([paused, told].map(gateOpens));
+    expect(await operations(paused)).toEqual(['pause by signal', 'resume by signal', 'pause by signal']);
+    expect(await operations(told)).toEqual(['resume by signal', 'pause by update']);
+    for (const run of [paused, told]) expect(await progress(run)).toMatchObject({ paused: true });
+    await aborted.handle.result().catch(() => undefined);
+    const evidence = await aborted.evidence();
+    expect([evidence.outcome, ...evidence.operations.map(({ operation }) => operation)]).toEqual(['aborted', 'resume', 'abort', 'pause']);
+    for (const { handle } of [paused, told]) await handle.signal('abort');
+    await Promise.all([paused, told].map(({ handle }) => handle.result().catch(() => undefined)));
+  });
 });

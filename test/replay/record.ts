@@ -7,6 +7,7 @@ import { guardianId, lockId } from '../../contracts/guardian.ts';
 import { damageBackup, readColdTables } from '../../scripts/demo/damage.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { collect, type Collected } from './collect.ts';
+import { recordGates } from './record-gates.ts';
 import { recordRds } from './record-rds.ts';
 import { startDrill, type Recorded } from './scenario.ts';
 
@@ -22,7 +23,7 @@ const HERE = fileURLToPath(new URL('.', import.meta.url)).replace('/dist/test/',
 const log = (line: string): void => void process.stderr.write(`record: ${line}\n`);
 
 /** What is recorded where: `npm run record-histories -- rds` leaves the histories of the others as they are. */
-const PARTS: Readonly<Record<string, () => Promise<Collected>>> = { demo: recordDemo, rds: () => recordRds({ root: ROOT, log }) };
+const PARTS: Readonly<Record<string, () => Promise<Collected>>> = { demo: recordDemo, gates: () => recordGates({ root: ROOT, log }), rds: () => recordRds({ root: ROOT, log }) };
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !Object.hasOwn(PARTS, name));
 if (unknown.length > 0) throw new Error(`there is no part ${unknown.join(', ')}; there are ${Object.keys(PARTS).join(', ')}`);

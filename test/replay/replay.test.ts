@@ -70,7 +70,7 @@ describe('the committed histories', () => {
   it('hold every kind of run and of end', () => {
     expect(names).toEqual(expect.arrayContaining([
       'backup.json', 'manifest.json', 'dr-test-sound.json', 'dr-test-unsound.json', 'dr-test-damaged.json', 'dr-test-cancelled.json',
-      'dr-test-rejected.json', 'dr-test-aborted-at-gate.json', 'guardian-sound.json', 'guardian-cancelled.json', 'guardian-terminated.json', 'lock.json', 'guardian-asked-late.json', 'guardian-asked-beside.json', 'lock-told-nothing.json',
+      'dr-test-rejected.json', 'dr-test-aborted-at-gate.json', 'dr-test-decided-together.json', 'dr-test-steered-early.json', 'guardian-sound.json', 'guardian-cancelled.json', 'guardian-terminated.json', 'lock.json', 'guardian-asked-late.json', 'guardian-asked-beside.json', 'lock-told-nothing.json', 'decided-one-by-one.json', 'steered-early-by-name.json',
       'database-snapshot-sound.json', 'database-snapshot-aborted.json',
     ]));
   });

@@ -13,10 +13,10 @@ export interface Acting {
   phase: (wanted: RegExp) => Promise<void>;
 }
 
-/** Starts a drill, lets `act` act once its gate is open, and waits until the run and its guardian have ended. */
-export async function startDrill(client: Client, name: string, act: (acting: Acting) => Promise<void>): Promise<Recorded> {
+/** Starts a drill, or takes one that was started, lets `act` act once its gate is open, or it is where it is said, and waits until the run and its guardian have ended. */
+export async function startDrill(client: Client, name: string, act: (acting: Acting) => Promise<void>, { started, from = /^gate/ }: { started?: WorkflowHandleWithFirstExecutionRunId; from?: RegExp } = {}): Promise<Recorded> {
   const workflowId = `dr-test/shop/${name}`;
-  const handle = await client.workflow.start(DrTest.type, { workflowId, taskQueue: 'runbooks', args: [{ requester: 'demo' }] });
+  const handle = started ?? await client.workflow.start(DrTest.type, { workflowId, taskQueue: 'runbooks', args: [{ requester: 'demo' }] });
   const phase = async (wanted: RegExp): Promise<void> => {
     for (const end = Date.now() + 120_000; Date.now() < end; await sleep(20)) {
       const progress = await handle.query<Progress>('progress').catch(() => undefined);
@@ -24,7 +24,7 @@ export async function startDrill(client: Client, name: string, act: (acting: Act
     }
     throw new Error(`${workflowId} never came to ${wanted}`);
   };
-  await phase(/^gate/);
+  await phase(from);
   await act({ handle, phase });
   // How it ended is in its history: cancelled, failed and rejected runs are what is recorded here.
   await handle.result().catch(() => undefined);

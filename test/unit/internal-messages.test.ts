@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, expectTypeOf, it } from 'vitest';
 import { finishSchema, grantedSchema, guardianInputSchema, lockRequestSchema, lockStateSchema, overdueSchema, ownedSchema, releaseSchema, settledSchema, takeSchema } from '../../contracts/internal-messages.ts';
+import type { SignalHandler } from '../../workflows/procedure/signals.ts';
 
 const owner = { workflowId: 'toy/shop/1', firstExecutionRunId: 'a' };
 const request = { guardianId: 'guardian/toy/shop/1/a', owner, runbook: 'toy', sharesTargetWith: ['other'], requestedAtMs: 1_795_000_000_000, priority: 'normal' };
@@ -50,4 +51,9 @@ it('of the state of a lock, what cannot be is dropped, and who else holds the ta
   expect(lockStateSchema.parse({ nextFence: 5, holders: [grant, { ...grant, grantedAtMs: 1e300 }, null], waiting: [bad, request, 'nobody'] })).toEqual({ nextFence: 5, holders: [grant], waiting: [request] });
   expect(lockStateSchema.safeParse({ nextFence: 5, holders: {}, waiting: [] }).success).toBe(false);
   expect(lockStateSchema.safeParse({ nextFence: Number.MAX_SAFE_INTEGER, holders: [], waiting: [] }).success).toBe(false);
+});
+
+it('no handler of a signal is asynchronous, since nobody waits for one', () => {
+  expectTypeOf<() => undefined>().toExtend<SignalHandler>();
+  expectTypeOf<() => Promise<void>>().not.toExtend<SignalHandler>();
 });

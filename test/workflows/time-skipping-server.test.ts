@@ -1,11 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { expect, it } from 'vitest';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { requireFreeLoopbackPort } from '../../scripts/embedded/free-port.ts';
 import { startTimeSkippingServer } from '../support/time-skipping-server.ts';
 
+let root: string;
+beforeAll(async () => { root = await mkdtemp(path.join(tmpdir(), 'time-skipping-')); });
+afterAll(() => rm(root, { recursive: true, force: true }));
+
 it('the time-skipping server passes 30 days in seconds', async () => {
-  const root = await mkdtemp(path.join(tmpdir(), 'time-skipping-'));
   const server = await startTimeSkippingServer(root);
   try {
     const before = await server.environment.currentTimeMs();
@@ -13,6 +18,18 @@ it('the time-skipping server passes 30 days in seconds', async () => {
     expect((await server.environment.currentTimeMs()) - before).toBeGreaterThanOrEqual(30 * 86_400_000);
   } finally {
     await server.stop();
-    await rm(root, { recursive: true, force: true });
   }
+});
+
+it.each([
+  ['could not be made', () => Promise.reject(new Error('no environment'))],
+  ['could not be ended', () => Promise.resolve({ teardown: () => Promise.reject(new Error('no environment')) } as unknown as TestWorkflowEnvironment)],
+])('it ends, too, where the environment on it %s', async (_, make) => {
+  let port: number | undefined;
+  const startAndStop = async () => (await startTimeSkippingServer(root, (options) => {
+    port = options?.server && 'port' in options.server ? options.server.port : undefined;
+    return make();
+  })).stop();
+  await expect(startAndStop()).rejects.toThrow('no environment');
+  await requireFreeLoopbackPort(port ?? 0);
 });

@@ -65,7 +65,7 @@ async function keep(carried: LockState | undefined, formerRunId: string | undefi
       toRemind.add(requested.guardianId);
       hear({ requested });
     }),
-    [INTERNAL.release]: fitting(releaseSchema, ({ guardianId }) => hear({ released: guardianId })),
+    [INTERNAL.release]: fitting(releaseSchema, ({ guardianId }) => { hear({ released: guardianId }); }),
   });
   // Whoever reads half of it is told so: the rest is in histories.
   setHandler(holders, () => (isAdopting ? { ...state, adopting: { ...(formerRunId === undefined ? {} : { formerRunId }), startedAtMs: startTime.getTime() } } : state));

@@ -10,7 +10,7 @@ import { underWaySchema } from '../../contracts/under-way.ts';
 import type { EvidenceFiles } from '../../activities/kernel/kernel-activities.ts';
 import type { Outcome } from '../../contracts/evidence.ts';
 import { closeRun } from './close.ts';
-import { onInternalSignal } from './internal-signal.ts';
+import { internalSignal } from './internal-signal.ts';
 import { receiveOverdue } from './overdue.ts';
 import { guard, waitsForPeople } from './ownership.ts';
 import { read } from './kernel-activities.ts';
@@ -23,7 +23,7 @@ import { describeFailure } from './outcome.ts';
 import { parseInput } from './parse-input.ts';
 import { Run, type Conclusion } from './run.ts';
 import { RunState } from './run-state.ts';
-import { onSignal } from './signals.ts';
+import { hearInOrder, type SignalHandling } from './signals.ts';
 
 /** What the kernel adds to the result of every run, and to the details of its failure. */
 interface RunEnding extends EvidenceFiles { teardown: TeardownResult }
@@ -114,14 +114,43 @@ async function adoptSettings(state: RunState, contract: RunbookContract, input: 
   setAttributes(state, { RunbookType: contract.type, RunbookTarget: state.settings.target, RunbookAwaitingApproval: false });
 }
 
+/** Every signal that a run understands. */
+function signalsOf(state: RunState) {
+  const decision = (name: 'approve' | 'reject', description: string): SignalHandling => ({
+    handle: (payload) => {
+      const parsed = decisionSignalSchema.safeParse(payload ?? undefined);
+      receiveSignal(state, name, parsed.success ? parsed.data : 'malformed');
+    },
+    description,
+  });
+  const operation = (name: RunOperation): SignalHandling => ({ handle: (payload) => { operate(state, name, 'signal', payload); }, description: OPERATIONS[name] });
+  // A workflow id can be used again: what another owner's guardian says is not for this run. Nor is what a former life was told, or what nobody asked for.
+  const isAnswer = (owner: Owner, asking: string | undefined, asked: string | undefined) =>
+    owner.firstExecutionRunId === state.record.owner.firstExecutionRunId && asking !== undefined && asking === asked;
+  return {
+    [SIGNALS.approve]: decision('approve', 'Approve at the open gate. An empty form works where the gate accepts it; or { "gate", "by", "comment" }.'),
+    [SIGNALS.reject]: decision('reject', 'Reject at the open gate: the run ends and undoes what it did. { "gate", "by", "comment" } or nothing.'),
+    [SIGNALS.pause]: operation('pause'),
+    [SIGNALS.resume]: operation('resume'),
+    [SIGNALS.abort]: operation('abort'),
+    [INTERNAL.owned]: internalSignal(ownedSchema, ({ owner, asking, fence, refused, leaseExpiresAtMs }) => {
+      if (isAnswer(owner, asking, state.asking.take)) state.owned = { fence, refused, leaseExpiresAtMs };
+    }),
+    [INTERNAL.overdue]: internalSignal(overdueSchema, (message) => { receiveOverdue(state, message); }),
+    [INTERNAL.settled]: internalSignal(settledSchema, ({ owner, asking, ...settlement }) => {
+      if (isAnswer(owner, asking, state.asking.finish)) state.settlement = settlement;
+    }),
+    [INTERNAL.underWay]: internalSignal(underWaySchema, (told) => { showUnderWay(state, told); }),
+  };
+}
+
+const OPERATIONS = { pause: 'Pause before the next step.', resume: 'Go on after a pause.', abort: 'Undo what was done, and end.' } satisfies Record<RunOperation, string>;
+
 /** Every handler there is, before the first await: an update that comes before its handler is refused for ever. */
 function registerHandlers(state: RunState): void {
-  const decision = (name: 'approve' | 'reject', description: string) => onSignal(name, (payload) => {
-    const parsed = decisionSignalSchema.safeParse(payload ?? undefined);
-    receiveSignal(state, name, parsed.success ? parsed.data : 'malformed');
-  }, description);
-  decision(SIGNALS.approve, 'Approve at the open gate. An empty form works where the gate accepts it; or { "gate", "by", "comment" }.');
-  decision(SIGNALS.reject, 'Reject at the open gate: the run ends and undoes what it did. { "gate", "by", "comment" } or nothing.');
+  const registerSignal = hearInOrder(signalsOf(state));
+  registerSignal(SIGNALS.approve);
+  registerSignal(SIGNALS.reject);
   setHandler(defineUpdate<{ gate: string; outcome: string; by: string | null }, [Decide]>(UPDATES.decide), (input) => receiveDecide(state, input), {
     validator: (input) => {
       const parsed = decideSchema.safeParse(input);
@@ -130,16 +159,13 @@ function registerHandlers(state: RunState): void {
     },
     description: 'Decide at a gate and learn at once whether it counts.',
   });
-  const operation = (name: RunOperation, description: string) => {
-    onSignal(name, (payload) => operate(state, name, 'signal', payload), description);
+  for (const name of [SIGNALS.pause, SIGNALS.resume, SIGNALS.abort]) {
+    registerSignal(name);
     setHandler(defineUpdate<string, [unknown?]>(UPDATES[name]), (payload) => { operate(state, name, 'update', payload); return state.phase; }, {
       validator: (payload?: unknown) => validateOperator(state, name, payload),
-      description,
+      description: OPERATIONS[name],
     });
-  };
-  operation('pause', 'Pause before the next step.');
-  operation('resume', 'Go on after a pause.');
-  operation('abort', 'Undo what was done, and end.');
+  }
   setHandler(defineUpdate<string, [RetryStep]>(UPDATES.retryStep), (update) => retryStep(state, update), {
     validator: (update) => validateRetry(state, update), description: 'Try the failed step again that waits for an operator: { "step", "by", "reason" }, and "input" where it takes one.',
   });
@@ -149,17 +175,7 @@ function registerHandlers(state: RunState): void {
   setHandler(defineUpdate<{ gate: string; expiresAt: string }, [ExtendDeadline]>(UPDATES.extendDeadline), (update) => extendDeadline(state, update), {
     validator: (update) => validateExtension(state, update), description: 'Move the expiry of the open gate to a later time: { "gate", "until", "by" }.',
   });
-  // A workflow id can be used again: what another owner's guardian says is not for this run. Nor is what a former life was told, or what nobody asked for.
-  const isAnswer = (owner: Owner, asking: string | undefined, asked: string | undefined) =>
-    owner.firstExecutionRunId === state.record.owner.firstExecutionRunId && asking !== undefined && asking === asked;
-  onInternalSignal(INTERNAL.owned, ownedSchema, ({ owner, asking, fence, refused, leaseExpiresAtMs }) => {
-    if (isAnswer(owner, asking, state.asking.take)) state.owned = { fence, refused, leaseExpiresAtMs };
-  });
-  onInternalSignal(INTERNAL.overdue, overdueSchema, (message) => receiveOverdue(state, message));
-  onInternalSignal(INTERNAL.settled, settledSchema, ({ owner, asking, ...settlement }) => {
-    if (isAnswer(owner, asking, state.asking.finish)) state.settlement = settlement;
-  });
-  onInternalSignal(INTERNAL.underWay, underWaySchema, (told) => showUnderWay(state, told));
+  for (const name of [INTERNAL.owned, INTERNAL.overdue, INTERNAL.settled, INTERNAL.underWay]) registerSignal(name);
   setHandler(defineQuery<Progress>(QUERIES.progress), () => progressOf(state), { description: 'Phase, steps, open gate.' });
   setHandler(defineQuery<PlanView>(QUERIES.plan), () => ({ ...planViewOf(state), hash: state.record.planHash, corrections: state.corrections }), { description: 'The plan, and what its hash covers beside it: the input, the code version, corrected inputs.' });
   setHandler(defineQuery<CompensationView[]>(QUERIES.compensations), () => compensationsOf(state), { description: 'What an abort would undo now, in that order.' });

@@ -1,10 +1,10 @@
-import { defineSignal, setDefaultSignalHandler, setHandler, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
+import { defineSignal, patched, setDefaultSignalHandler, setHandler, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
 
-/** Handles a signal at once: nothing of it is awaited. */
-export type SignalHandler = (payload: unknown) => void;
+/** Handles a signal at once: nothing of it is awaited, so that nothing that is to be awaited is taken for one. */
+export type SignalHandler = (payload: unknown) => undefined;
 
 /** The handlers of one workflow, as the interceptor below finds them. */
-interface Handlers { byName: Map<string, SignalHandler>; other?: ((name: string, payload: unknown) => void) | undefined }
+interface Handlers { byName: Map<string, SignalHandler>; other?: ((name: string, payload: unknown) => undefined) | undefined }
 
 /** Where they are: modules are shared by all workflows, and globals are of each of them. */
 const HANDLERS = Symbol.for('durable-runbooks: handlers of signals');
@@ -25,6 +25,44 @@ export function onSignal(name: string, handle: SignalHandler, description: strin
 export function onOtherSignals(handle: Handlers['other']): void {
   handlersOfThisWorkflow().other = handle;
   setDefaultSignalHandler(handle);
+}
+
+/** A signal that came before an execution began. */
+export interface WaitingSignal { name: string; payload: unknown }
+
+/** Takes all signals that wait, in the order in which they came: of those the SDK gives each handler its own, one handler after the other. Whoever takes them hands them on. */
+export function takeWaitingSignals(): WaitingSignal[] {
+  const waiting: WaitingSignal[] = [];
+  for (let isHeard = false; !isHeard;) {
+    try {
+      onOtherSignals((name, payload) => void waiting.push({ name, payload }));
+      isHeard = true;
+    } catch (error) {
+      // A name that Temporal keeps for itself, which anybody can send, is refused by throwing. It waits no more: on to what came behind it.
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+  // What comes from now on comes in order, and such a name would fail the task for ever where there is a handler for all.
+  onOtherSignals(undefined);
+  return waiting;
+}
+
+/** What handles a signal, and what people read of it. */
+export interface SignalHandling { handle: SignalHandler; description: string }
+
+/**
+ * Hears those of these signals that wait, in the order in which they came: of a pause and a resume, what was said last holds.
+ * Returns what registers the handler of a name. A run of older code heard its signals then, all of one name before those of the next.
+ */
+export function hearInOrder<Name extends string>(handlings: Readonly<Record<Name, SignalHandling>>): (name: Name) => void {
+  const waiting = takeWaitingSignals().filter((signal): signal is WaitingSignal & { name: Name } => Object.hasOwn(handlings, signal.name));
+  const isInOrder = waiting.length > 0 && patched('hears what waits for a run in the order in which it came');
+  const hear = (signals: typeof waiting) => { for (const { name, payload } of signals) handlings[name].handle(payload); };
+  if (isInOrder) hear(waiting);
+  return (name) => {
+    if (!isInOrder) hear(waiting.filter((signal) => signal.name === name));
+    onSignal(name, handlings[name].handle, handlings[name].description);
+  };
 }
 
 /** In place of the promise of a handler that has ended. */
