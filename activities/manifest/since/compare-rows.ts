@@ -18,10 +18,10 @@ export type Coverage = NonNullable<ComparisonResult['coverage']>;
 export interface Pair { copy: Client; source: Client | undefined }
 
 /** One table, as the manifest, the copy and the source have it. */
-export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest }
+export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest; isLockedInCopy?: boolean }
 
 /** Why rows could be held against neither the manifest nor the source; `rewritten since`: reloaded, though some of them were there by the manifest. */
-export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | Replaced;
+export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | 'locked in the copy' | Replaced;
 
 /**
  * `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. `lacking`: how
@@ -41,6 +41,7 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
   const expected = joinBuckets(buckets);
   const range = { fromPage: expected.fromPage, toPage: expected.toPage };
   const label = `${manifest.schema}.${manifest.name}`;
+  if (tables.isLockedInCopy) return notKnown(expected.rows, 'locked in the copy');
   try {
     const reading = await readBucket(pair.copy, copy, range, 'fingerprint');
     if (typeof reading === 'string') throw new Error(`table ${copy.label} changed while the copy was read`);
