@@ -21,17 +21,19 @@ const onCopy = asking(() => copy);
 
 beforeAll(async () => {
   source = await startCluster({ logical: true, settings: OF_SOURCE });
-  for (const name of ['a_absent', 'b_closed', 'broken', 'lost', 'moved', 'tenant']) await atSource(`CREATE DATABASE ${name}`);
+  for (const name of ['a_absent', 'b_closed', 'broken', 'lost', 'moved', 'tenant', 'unlogged']) await atSource(`CREATE DATABASE ${name}`);
   await atSource('CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g');
   for (const name of ['emptied', 'orders', 'to_view']) await atSource(`CREATE TABLE ${name} AS SELECT g AS id FROM generate_series(1, 20000) g`);
   await atSource('CREATE TABLE staging AS SELECT g AS id FROM generate_series(1, 500) g; CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n FROM staging; CREATE TABLE dropped AS SELECT * FROM staging; CREATE TABLE renamed AS SELECT * FROM staging');
   await atSource('CREATE TABLE held AS SELECT g AS id FROM generate_series(1, 500) g', 'broken');
+  await atSource('CREATE TABLE kept AS SELECT g AS id FROM generate_series(1, 100) g; CREATE TABLE passing AS SELECT * FROM kept; CREATE TABLE lost AS SELECT * FROM kept', 'unlogged');
   manifest = await manifestsOf(() => source).take();
   await atSource('TRUNCATE staging; INSERT INTO staging SELECT generate_series(1, 600); REFRESH MATERIALIZED VIEW totals; CREATE TABLE report AS SELECT * FROM staging; CREATE TABLE made_since AS SELECT * FROM staging; CREATE TABLE empty_since (id int); CREATE ROLE passing');
   await atSource('DROP TABLE dropped; ALTER TABLE renamed RENAME TO renamed2');
   await atSource('UPDATE held SET id = id + 1', 'broken');
   await atSource('ALTER DATABASE tenant RENAME TO tenant2');
   await atSource('ALTER DATABASE lost RENAME TO lost2');
+  await atSource('ALTER TABLE passing SET UNLOGGED', 'unlogged');
   copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
@@ -96,6 +98,22 @@ describe('a table that the source has written anew since', () => {
     const result = await compare('broken');
     expect(result.differences).toEqual([]);
     expect(rowsLeft(result)).toEqual(['open: 500 of 500 rows of public.held: the source cannot read it']);
+  });
+});
+
+describe('a table of the manifest that the copy has UNLOGGED', () => {
+  const said = async () => { const { differences, notVerified } = await compare('unlogged'); return [differences, notVerified.filter(({ what }) => what.startsWith('contents')).map(({ what, why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(',')[0]}`)]; };
+
+  it('is empty, rightly, whatever the source has made of it since', async () => {
+    const empty = [[], ['by design: contents of public.passing: it was UNLOGGED at the instant of the copy']];
+    expect(await said()).toEqual(empty);
+    await atSource('ALTER TABLE passing SET LOGGED', 'unlogged');
+    expect(await said()).toEqual(empty);
+  });
+
+  it('is damage where the source had it LOGGED by then', async () => {
+    await onCopy('ALTER TABLE lost SET UNLOGGED', 'unlogged');
+    expect((await said())[0]).toContainEqual({ kind: 'rows', table: 'public.lost', rowsExpected: 100, rowsFound: 0, buckets: [] });
   });
 });
 

@@ -18,6 +18,7 @@ import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, tablesGone, uncompa
 import { ofSource } from './of-source.ts';
 import { compareSequencesSince } from './sequences-since.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
+import { unloggedSince } from './unlogged-since.ts';
 
 export interface CompareSinceOptions {
   /** The copy: physical, opened for writing, at some instant after the manifest. */
@@ -89,14 +90,15 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const sequences = await damage.reading(compareSequencesSince({ copy, source: source && past ? { client: source, past } : null, expected, locked, because })) ?? { differences: [], notVerified: [], compared: 0 };
 
     const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
-    const tables = ours ? sortTables(expected.tables, ours.tables, theirs?.tables) : { both: [], missing: [], unknown: [], gone: [] };
+    const unlogged = await unloggedSince({ copy, source: source && past ? { client: source, past } : null, expected, damage, because });
+    const tables = ours ? sortTables(expected.tables.filter((table) => !unlogged.tables.has(table)), ours.tables, theirs?.tables) : { both: [], missing: [], unknown: [], gone: [] };
     const toRead = tables.both.map((table) => ({ ...table, isLockedInCopy: locked.has(table.copy.oid) }));
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? toRead : [], past, lockedAtSource: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
     const lacks = tables.missing.length + tables.gone.length > 0 ? await lacksRows?.() : undefined;
     const missing = lacks === 'yes' ? tables.missing : [];
     const prepared = await damage.reading(copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid'));
-    const differences = [...damage.differences, ...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...missing, ...rows.differences];
+    const differences = [...damage.differences, ...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...missing, ...unlogged.differences, ...rows.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
@@ -109,6 +111,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
         ...tables.unknown.map((name) => `contents of ${name}`).map(open(`it is not in the copy, ${because}`)),
         ...(lacks === 'untold' ? tables.missing : []).map(({ table }) => `contents of ${table}`).map(open(`it is not in the copy, and the source has it; whether it had it by the instant of the copy, ${CATALOG_SILENT}`)),
         ...tablesGone(database, tables.gone, lacks === 'yes'),
+        ...unlogged.notVerified,
         ...(ours ? [] : ['contents of tables'].map(open('the catalog of the copy cannot be read'))),
         ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
       ],

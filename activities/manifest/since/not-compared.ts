@@ -20,7 +20,7 @@ export const CATALOG_SILENT = 'the catalog there does not tell: it was written a
 const WHY: Readonly<Record<Exclude<Obstacle, SourceUnread>, string>> = {
   'no source': 'they are not as the manifest has them, and there is no source of them that could say whether they were changed since',
   'locked at the source': 'somebody had the table locked at the source for longer than manifest.lockTimeout each time that it was asked for; drill again once it is free',
-  'not at the source': 'the source has dropped or renamed the table since, so that nothing is left to hold them against',
+  'not at the source': 'the source has dropped or renamed the table since, or made it UNLOGGED, so that nothing is left to hold them against',
   'another file': 'the source has rewritten or altered the table since (VACUUM FULL, CLUSTER, TRUNCATE, pg_repack, REFRESH, ALTER TABLE), so that its rows stand elsewhere, or are others; drill again with a manifest and a recovery point from after that',
   'refreshed since': 'the source has refreshed this materialized view since the instant of the copy, so that its rows are others: it can be made again by REFRESH from what it is derived from, and that was compared as far as this evidence says',
   'reloaded since': 'the source has written all rows of the table anew since the instant of the copy (TRUNCATE and a load, ALTER TABLE that rewrites, pg_repack), so that nothing is left to hold these against',
