@@ -8,6 +8,7 @@ import type { Table } from '../tables.ts';
 import type { Lockable } from './locked-tables.ts';
 import { matchTuples } from './match-tuples.ts';
 import { ofSource, SourceUnreadable, whatHinders } from './of-source.ts';
+import { haveSameColumns, readsOtherwise } from './reads-otherwise.ts';
 import { classRow, howReplaced, type Replaced, type TwoFiles } from './replaced-since.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 
@@ -21,7 +22,7 @@ export interface Pair { copy: Client; source: Client | undefined }
 export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest; isLockedInCopy?: boolean }
 
 /** Why rows could be held against neither the manifest nor the source; `rewritten since`: reloaded, though some of them were there by the manifest. */
-export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | 'locked in the copy' | Replaced;
+export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | 'read otherwise since' | 'locked in the copy' | Replaced;
 
 /**
  * `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. `lacking`: how
@@ -89,18 +90,26 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
     else leave(rows, await whyLeft());
     return lackingOf(result, expected);
   }
+  // Where names have been given to other columns since, values are others'.
+  if (!haveSameColumns(copy, source) && await readsOtherwise(pair.copy, living, copy, past)) {
+    leave(rows, 'read otherwise since');
+    return lackingOf(result, expected);
+  }
   let compared = 0;
   const [size, theirSize] = [await measureTable(pair.copy, copy), await ofSource(measureTable(living, source)).catch(whatHinders)];
   if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
   const leaveUnread = async (count: number, answer: 'moved' | Obstacle) => leave(count, answer === 'moved' ? await whyLeft() : answer);
   const match = async (part: PageRange, ours: readonly Tuple[], theirs: readonly Tuple[]) => {
     const { same, altered, maybeAltered, missing, untold, changedSince } = await matchTuples(ours, theirs, (xids) => past.judge(xids));
-    compared += ours.length + missing;
+    const differ = altered + maybeAltered;
+    const readOtherwise = differ > 0 && await readsOtherwise(pair.copy, living, copy, past) ? differ : 0;
+    if (readOtherwise > 0) leave(readOtherwise, 'read otherwise since');
+    compared += ours.length + missing - readOtherwise;
     result.coverage.bySource += same;
     result.coverage.changedSince += changedSince;
     result.untold += untold;
     // By itself, a copy writes nothing into a user's table, whatever the number.
-    if (altered + maybeAltered + missing > 0) result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
+    if (differ - readOtherwise + missing > 0) result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
   };
   if (typeof theirSize === 'string') {
     await leaveUnread(rows, theirSize);

@@ -25,6 +25,7 @@ const WHY: Readonly<Record<Exclude<Obstacle, SourceUnread>, string>> = {
   'refreshed since': 'the source has refreshed this materialized view since the instant of the copy, so that its rows are others: it can be made again by REFRESH from what it is derived from, and that was compared as far as this evidence says',
   'reloaded since': 'the source has written all rows of the table anew since the instant of the copy (TRUNCATE and a load, ALTER TABLE that rewrites, pg_repack), so that nothing is left to hold these against',
   'rewritten since': 'the source has written all rows of the table anew since the instant of the copy (ALTER TABLE that rewrites, pg_repack, TRUNCATE and a load), so that nothing is left to hold these against; and not all of them came after the manifest, as far as that tells, so that the table is not loaded anew all the time, and these may be damaged; drill again with a manifest and a recovery point from after that',
+  'read otherwise since': 'the source has changed since the instant of the copy how values of the table are read (ALTER TYPE … RENAME VALUE, columns of a composite type, DROP COLUMN and ADD COLUMN of one name), so that the same row says something else there; drill again with a manifest and a recovery point from after that',
   'locked in the copy': LOCKED_IN_COPY,
   'dropped since': 'the table was made after the manifest, and the source has dropped it since, so that nothing is left to hold them against',
   'copy not readable': COPY_NOT_READABLE,
