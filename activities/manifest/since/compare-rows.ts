@@ -10,6 +10,7 @@ import { matchTuples } from './match-tuples.ts';
 import { ofSource, SourceUnreadable, whatHinders } from './of-source.ts';
 import { haveSameColumns, readsOtherwise } from './reads-otherwise.ts';
 import { classRow, howReplaced, type Replaced, type TwoFiles } from './replaced-since.ts';
+import { RowsOfManifest } from './rows-of-manifest.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 
 /** How much of the rows that a copy has was compared, exactly, and with what. */
@@ -18,8 +19,8 @@ export type Coverage = NonNullable<ComparisonResult['coverage']>;
 /** A connection to the copy, and one to its source where that answers. Both in a transaction. */
 export interface Pair { copy: Client; source: Client | undefined }
 
-/** One table, as the manifest, the copy and the source have it. */
-export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest; isLockedInCopy?: boolean }
+/** One table, as the manifest, the copy and the source have it. `hasFileOfManifest`: the copy surely has it in the file that it had by then. */
+export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest; hasFileOfManifest?: boolean; isLockedInCopy?: boolean }
 
 /** Why rows could be held against neither the manifest nor the source; `rewritten since`: reloaded, though some of them were there by the manifest. */
 export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | 'read otherwise since' | 'locked in the copy' | Replaced;
@@ -96,6 +97,7 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
     return lackingOf(result, expected);
   }
   let compared = 0;
+  const old = new RowsOfManifest(tables.hasFileOfManifest === true ? past : undefined);
   const [size, theirSize] = [await measureTable(pair.copy, copy), await ofSource(measureTable(living, source)).catch(whatHinders)];
   if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
   const leaveUnread = async (count: number, answer: 'moved' | Obstacle) => leave(count, answer === 'moved' ? await whyLeft() : answer);
@@ -104,9 +106,10 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
     const differ = altered + maybeAltered;
     const readOtherwise = differ > 0 && await readsOtherwise(pair.copy, living, copy, past) ? differ : 0;
     if (readOtherwise > 0) leave(readOtherwise, 'read otherwise since');
+    old.add(ours, changedSince);
     compared += ours.length + missing - readOtherwise;
     result.coverage.bySource += same;
-    result.coverage.changedSince += changedSince;
+    result.coverage.changedSince += changedSince.length;
     result.untold += untold;
     // By itself, a copy writes nothing into a user's table, whatever the number.
     if (differ - readOtherwise + missing > 0) result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
@@ -135,6 +138,8 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
     await leaveUnread(0, theirs);
     break;
   }
+  const back = old.beyond(expected);
+  if (back > 0) result.differences.push(differing(manifest, range, rows - back, rows));
   // How many of them the manifest had in the parts that were left nobody knows: at most all but those of the others.
   return lackingOf(result, expected - compared);
 }

@@ -92,7 +92,9 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
     const unlogged = await unloggedSince({ copy, source: source && past ? { client: source, past } : null, expected, damage, because });
     const tables = ours ? sortTables(expected.tables.filter((table) => !unlogged.tables.has(table)), ours.tables, theirs?.tables) : { both: [], missing: [], unknown: [], gone: [] };
-    const toRead = tables.both.map((table) => ({ ...table, isLockedInCopy: locked.has(table.copy.oid) }));
+    // The files of a database that was made anew from the same template have the same numbers.
+    const isOfManifest = ({ manifest: { oid, filenode }, copy: ofCopy }: TableOfAll): boolean => expected.oid !== undefined && expected.oid === number && oid === ofCopy.oid && filenode === ofCopy.relfilenode;
+    const toRead = tables.both.map((table) => ({ ...table, hasFileOfManifest: isOfManifest(table), isLockedInCopy: locked.has(table.copy.oid) }));
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? toRead : [], past, lockedAtSource: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
     const lacks = tables.missing.length + tables.gone.length > 0 ? await lacksRows?.() : undefined;
