@@ -17,11 +17,20 @@ const LEAST_PAUSE_MS = 20;
  * These locks are logged. A standby that is paused while the transaction is under way keeps them for as long as it is
  * paused, so what is locked across a manifest's position can never be read in the copy that is recovered to it.
  */
-export async function exclusivelyLocked(client: Client): Promise<Set<number>> {
+export function exclusivelyLocked(client: Client): Promise<Set<number>> {
+  return lockedWhere(client, 'l.pid IS DISTINCT FROM pg_backend_pid()');
+}
+
+/** Those of them that a prepared transaction holds, which outlives a restart and has no process. A lock of any other, as VACUUM's where it cuts a table short, goes by itself. */
+export function lockedByPrepared(client: Client): Promise<Set<number>> {
+  return lockedWhere(client, 'l.pid IS NULL');
+}
+
+async function lockedWhere(client: Client, holder: string): Promise<Set<number>> {
   const { rows } = await client.query<{ oid: number }>(
     `SELECT coalesce(i.indrelid, t.oid, l.relation)::int8::float8 AS oid
      FROM pg_locks l LEFT JOIN pg_index i ON i.indexrelid = l.relation LEFT JOIN pg_class t ON t.reltoastrelid = l.relation
-     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.granted AND ${holder}
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`);
   return new Set(rows.map((row) => row.oid));
 }

@@ -1,4 +1,4 @@
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
@@ -13,6 +13,8 @@ import { whileStopped } from '../support/while-stopped.ts';
 let source: Server;
 let copy: Server;
 let manifest: Manifest;
+/** The first page of `stale.t` as it was before all its rows were put on others. */
+const before = Buffer.alloc(8192);
 /** Numbers of transactions of after the manifest. */
 let [inserting, deleting] = [0, 0];
 
@@ -20,14 +22,26 @@ const atSource = asking(() => source);
 const onCopy = asking(() => copy);
 const xidOf = async (sql: string, database: string) => Number(((await atSource(sql, database)) as { rows: { xid: string }[] }).rows[0]!.xid);
 
+const pathOf = async (ask: typeof atSource, table: string, database: string) => ((await ask(`SELECT pg_relation_filepath('${table}') AS path`, database)) as { rows: { path: string }[] }).rows[0]!.path;
+
+async function withPage({ dataDirectory }: Server, path: string, work: (file: FileHandle) => Promise<void>): Promise<void> {
+  const file = await open(join(dataDirectory, path), 'r+');
+  await work(file).finally(() => file.close());
+}
+
 beforeAll(async () => {
   source = await startCluster({ logical: true, settings: OF_SOURCE });
-  for (const name of ['definitions', 'rows', 'deleted', 'under_way']) await atSource(`CREATE DATABASE ${name}`);
+  for (const name of ['definitions', 'rows', 'deleted', 'under_way', 'stale', 'undeleted']) await atSource(`CREATE DATABASE ${name}`);
   await atSource(`CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g; CREATE TABLE prices AS SELECT g AS id, g AS amount FROM generate_series(1, 2000) g`);
   await atSource(`CREATE FUNCTION price() RETURNS int LANGUAGE sql AS 'SELECT 1111111'; CREATE FUNCTION named() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TYPE mood AS ENUM ('calm');
     CREATE TABLE t (id int, m mood); ALTER TABLE t ADD COLUMN n mood DEFAULT 'calm'; CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION named(); CREATE ROLE staff; GRANT SELECT ON t TO staff; CREATE ROLE reader;
     CREATE FUNCTION weigh(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE OPERATOR @#@ (RIGHTARG = int, FUNCTION = weigh)`, 'definitions');
   for (const name of ['rows', 'deleted', 'under_way']) await atSource('CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 200) g', name);
+  await atSource('CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 100) g; DELETE FROM t WHERE id <= 10', 'undeleted');
+  await atSource(`CREATE TABLE t (id int PRIMARY KEY, v text); ALTER TABLE t ALTER v SET STORAGE PLAIN; INSERT INTO t SELECT g, repeat('x', 300) FROM generate_series(1, 20) g; CHECKPOINT`, 'stale');
+  await withPage(source, await pathOf(atSource, 't', 'stale'), async (file) => { await file.read(before, 0, 8192, 0); });
+  await atSource(`UPDATE t SET v = repeat('y', 2000)`, 'stale');
+  await atSource('VACUUM t', 'stale');
   manifest = await manifestsOf(() => source).take();
   await atSource('UPDATE orders SET id = -1 WHERE id = 7', 'under_way');
   await atSource('GRANT SELECT ON t TO reader', 'definitions');
@@ -100,6 +114,38 @@ it('a definition that says something else, in place, is damage', async () => {
   });
   expect((await onCopy('SELECT price()', 'definitions')).rows).toEqual([{ price: 1111112 }]);
   expect((await compare('definitions')).differences).toEqual(expect.arrayContaining([expect.objectContaining({ identity: 'public.price()' })]));
+});
+
+/** Takes from each row of a page what says that it was deleted. */
+function undelete(page: Buffer): void {
+  for (let item = 24; item < page.readUInt16LE(12); item += 4) {
+    const pointer = page.readUInt32LE(item);
+    const tuple = pointer & 0x7fff;
+    // LP_NORMAL; HEAP_XMAX_INVALID in the place of HEAP_XMAX_COMMITTED.
+    if (((pointer >> 15) & 3) === 1) page.writeUInt16LE((page.readUInt16LE(tuple + 20) & ~0x0400) | 0x0800, tuple + 20);
+  }
+}
+
+describe('rows of before the manifest that are there again', () => {
+  it('are more than it has: a page as it was before, and a deletion that was lost', async () => {
+    const [stale, undeleted] = [await pathOf(onCopy, 't', 'stale'), await pathOf(onCopy, 't', 'undeleted')];
+    for (const database of ['stale', 'undeleted']) expect((await compare(database)).differences).toEqual([]);
+    await whileItIsStopped(async () => {
+      await withPage(copy, stale, async (file) => { await file.write(before, 0, 8192, 0); });
+      await withPage(copy, undeleted, async (file) => {
+        const page = Buffer.alloc(8192);
+        await file.read(page, 0, 8192, 0);
+        undelete(page);
+        await file.write(page, 0, 8192, 0);
+      });
+    });
+    expect((await onCopy('SELECT count(*)::int AS n, count(DISTINCT id)::int AS ids FROM t', 'stale')).rows).toEqual([{ n: 40, ids: 20 }]);
+    expect((await compare('stale')).differences).toEqual([expect.objectContaining({ table: 'public.t', rowsExpected: 20, rowsFound: 40 })]);
+    expect((await compare('undeleted')).differences).toEqual([expect.objectContaining({ table: 'public.t', rowsExpected: 90, rowsFound: 100 })]);
+    // Older manifests do not say which file a table had.
+    const older = { ...manifest, databases: manifest.databases.map((entry) => ({ ...entry, tables: entry.tables.map((table) => ({ ...table, filenode: undefined })) })) };
+    expect((await compare('undeleted', older)).differences).toEqual([]);
+  });
 });
 
 describe('transactions that a copy has forgotten', () => {

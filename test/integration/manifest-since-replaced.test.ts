@@ -21,17 +21,22 @@ const onCopy = asking(() => copy);
 
 beforeAll(async () => {
   source = await startCluster({ logical: true, settings: OF_SOURCE });
-  for (const name of ['a_absent', 'b_closed', 'broken', 'lost', 'moved', 'tenant']) await atSource(`CREATE DATABASE ${name}`);
+  for (const name of ['a_absent', 'b_closed', 'broken', 'lost', 'moved', 'retyped', 'tenant', 'unlogged']) await atSource(`CREATE DATABASE ${name}`);
   await atSource('CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 50000) g');
   for (const name of ['emptied', 'orders', 'to_view']) await atSource(`CREATE TABLE ${name} AS SELECT g AS id FROM generate_series(1, 20000) g`);
   await atSource('CREATE TABLE staging AS SELECT g AS id FROM generate_series(1, 500) g; CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n FROM staging; CREATE TABLE dropped AS SELECT * FROM staging; CREATE TABLE renamed AS SELECT * FROM staging');
   await atSource('CREATE TABLE held AS SELECT g AS id FROM generate_series(1, 500) g', 'broken');
+  await atSource(`CREATE TYPE mood AS ENUM ('calm', 'cross'); CREATE TYPE addr AS (a int, b text); CREATE TYPE tone AS ENUM ('low');
+    CREATE TABLE enums AS SELECT g AS id, ARRAY['calm'::mood] AS m FROM generate_series(1, 500) g; CREATE TABLE composites AS SELECT g AS id, row(g, 'x')::addr AS m FROM generate_series(1, 500) g; CREATE TABLE columns AS SELECT g AS id, 'n' || g AS note FROM generate_series(1, 500) g; CREATE TABLE tones AS SELECT g AS id, 'low'::tone AS t FROM generate_series(1, 500) g`, 'retyped');
+  await atSource('CREATE TABLE kept AS SELECT g AS id FROM generate_series(1, 100) g; CREATE TABLE passing AS SELECT * FROM kept; CREATE TABLE lost AS SELECT * FROM kept', 'unlogged');
   manifest = await manifestsOf(() => source).take();
   await atSource('TRUNCATE staging; INSERT INTO staging SELECT generate_series(1, 600); REFRESH MATERIALIZED VIEW totals; CREATE TABLE report AS SELECT * FROM staging; CREATE TABLE made_since AS SELECT * FROM staging; CREATE TABLE empty_since (id int); CREATE ROLE passing');
   await atSource('DROP TABLE dropped; ALTER TABLE renamed RENAME TO renamed2');
   await atSource('UPDATE held SET id = id + 1', 'broken');
   await atSource('ALTER DATABASE tenant RENAME TO tenant2');
   await atSource('ALTER DATABASE lost RENAME TO lost2');
+  for (const name of ['enums', 'composites', 'columns', 'tones']) await atSource(`UPDATE ${name} SET id = -1 WHERE id = 7`, 'retyped');
+  await atSource('ALTER TABLE passing SET UNLOGGED', 'unlogged');
   copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
@@ -96,6 +101,37 @@ describe('a table that the source has written anew since', () => {
     const result = await compare('broken');
     expect(result.differences).toEqual([]);
     expect(rowsLeft(result)).toEqual(['open: 500 of 500 rows of public.held: the source cannot read it']);
+  });
+});
+
+describe('rows that both have, and that say something else at the source by now', () => {
+  const said = async () => { const result = await compare('retyped'); return [tablesOf(result), rowsLeft(result)]; };
+
+  it('are open where the source has changed since what their values are read by', async () => {
+    expect(await said()).toEqual([[], []]);
+    await atSource(`ALTER TYPE mood RENAME VALUE 'calm' TO 'quiet'; ALTER TYPE addr ADD ATTRIBUTE c int; ALTER TABLE columns DROP COLUMN note; ALTER TABLE columns ADD COLUMN note text`, 'retyped');
+    expect(await said()).toEqual([[], ['columns', 'composites', 'enums'].map((name) => `open: 500 of 500 rows of public.${name}: the source has changed since the instant of the copy how values of the table are read`)]);
+  });
+
+  it('are damage where the copy alone has them so', async () => {
+    await onCopy(`ALTER TYPE tone RENAME VALUE 'low' TO 'deep'`, 'retyped');
+    expect((await said())[0]).toContain('public.tones');
+  });
+});
+
+describe('a table of the manifest that the copy has UNLOGGED', () => {
+  const said = async () => { const { differences, notVerified } = await compare('unlogged'); return [differences, notVerified.filter(({ what }) => what.startsWith('contents')).map(({ what, why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(',')[0]}`)]; };
+
+  it('is empty, rightly, whatever the source has made of it since', async () => {
+    const empty = [[], ['by design: contents of public.passing: it was UNLOGGED at the instant of the copy']];
+    expect(await said()).toEqual(empty);
+    await atSource('ALTER TABLE passing SET LOGGED', 'unlogged');
+    expect(await said()).toEqual(empty);
+  });
+
+  it('is damage where the source had it LOGGED by then', async () => {
+    await onCopy('ALTER TABLE lost SET UNLOGGED', 'unlogged');
+    expect((await said())[0]).toContainEqual({ kind: 'rows', table: 'public.lost', rowsExpected: 100, rowsFound: 0, buckets: [] });
   });
 });
 

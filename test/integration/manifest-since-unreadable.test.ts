@@ -20,9 +20,10 @@ const onCopy = at(() => copy);
 
 beforeAll(async () => {
   source = await startCluster({ logical: true, settings: UNSAFE_SOURCE });
-  for (const name of ['a_lost', 'b_closed', 'closed_by_damage', 'definitions', 'spoilt', 'unlisted']) await atSource(`CREATE DATABASE ${name}`);
+  for (const name of ['a_lost', 'b_closed', 'closed_by_damage', 'definitions', 'prepared', 'spoilt', 'unlisted']) await atSource(`CREATE DATABASE ${name}`);
   for (const name of ['closed_by_damage', 'definitions', 'unlisted']) await atSource('CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 2000) g', name);
   await atSource('CREATE TABLE held AS SELECT g AS id FROM generate_series(1, 2000) g; CREATE TABLE quiet AS SELECT * FROM held; CREATE TABLE busy AS SELECT * FROM held', 'spoilt');
+  await atSource('CREATE TABLE orders (id serial); INSERT INTO orders SELECT generate_series(1, 100); CREATE TABLE base AS SELECT * FROM orders; CREATE VIEW shown AS SELECT * FROM orders', 'prepared');
   manifest = await manifestsOf(() => source).take();
   await atSource('UPDATE held SET id = -id WHERE id % 100 = 0; UPDATE busy SET id = -id WHERE id % 100 = 0', 'spoilt');
   copy = await openedCopy(source, OF_BOTH);
@@ -44,6 +45,18 @@ describe('a database that who reads the copy may not connect to', () => {
     const result = await compare('b_closed', 'master');
     expect([result.differences, openOf(result)]).toEqual([[], [expect.stringMatching(/^contents and definitions: the user as whom the copy is read may not read it there .* grant that user/)]]);
     expect(comparisonChecks(result)).toEqual([{ name: 'contents of b_closed', outcome: 'skipped', detail: 'nothing was compared' }]);
+  });
+});
+
+describe('what a prepared transaction has locked in the copy for good', () => {
+  afterAll(() => onCopy(`ROLLBACK PREPARED 'held'`, 'prepared'));
+
+  it('is open, and keeps nothing else from being compared', async () => {
+    await onCopy(`BEGIN; DROP TABLE orders CASCADE; PREPARE TRANSACTION 'held'`, 'prepared');
+    const result = await compare('prepared');
+    expect(openOf(result)).toEqual(['position of sequence public.orders_id_seq', '100 of 100 rows of public.orders'].map((what) => expect.stringMatching(`^${what}: a prepared transaction that came with the copy has it locked`) as string));
+    expect(result).toMatchObject({ differences: [], preparedTransactions: ['held'], coverage: { byManifest: 100, unknown: 100 } });
+    expect(result.compared.catalogObjects).toBeGreaterThan(0);
   });
 });
 

@@ -4,6 +4,7 @@ import { sqlState } from '../../activities/manifest/errors.ts';
 import type { Obstacle } from '../../activities/manifest/since/compare-rows.ts';
 import { matchTuples } from '../../activities/manifest/since/match-tuples.ts';
 import { rowsNotVerified, uncomparedTables, type TableRows } from '../../activities/manifest/since/not-compared.ts';
+import { RowsOfManifest } from '../../activities/manifest/since/rows-of-manifest.ts';
 import { type Judged, sharedPast } from '../../activities/manifest/since/shared-past.ts';
 import { compareThreeWay } from '../../activities/manifest/since/three-way.ts';
 import type { CatalogObject } from '../../contracts/manifest.ts';
@@ -14,7 +15,7 @@ describe('versions of rows', () => {
     const among = (known: number[] = []) => new Set([...xids].filter((xid) => known.includes(xid)));
     return Promise.resolve({ shared: among(of.shared), untold: among(of.untold), ambiguous: among(of.ambiguous) });
   };
-  const none = { same: 0, altered: 0, maybeAltered: 0, missing: 0, untold: 0, changedSince: 0 };
+  const none = { same: 0, altered: 0, maybeAltered: 0, missing: 0, untold: 0, changedSince: [] as unknown[] };
 
   it('that both have, and that are the same, are exact', async () => {
     expect(await matchTuples([tuple('(0,1)', 7, 1), tuple('(0,2)', 7, 2)], [tuple('(0,2)', 7, 2), tuple('(0,1)', 7, 1)], judging())).toEqual({ ...none, same: 2 });
@@ -28,8 +29,8 @@ describe('versions of rows', () => {
   });
 
   it('of another transaction of the same number, or at the same place, are others', async () => {
-    expect(await matchTuples([tuple('(0,1)', 7, 1)], [tuple('(0,1)', 7, 2)], judging())).toEqual({ ...none, changedSince: 1 });
-    expect(await matchTuples([tuple('(0,1)', 7, 1)], [tuple('(0,1)', 8, 1)], judging())).toEqual({ ...none, changedSince: 1 });
+    expect(await matchTuples([tuple('(0,1)', 7, 1)], [tuple('(0,1)', 7, 2)], judging())).toEqual({ ...none, changedSince: [tuple('(0,1)', 7, 1)] });
+    expect(await matchTuples([tuple('(0,1)', 7, 1)], [tuple('(0,1)', 8, 1)], judging())).toEqual({ ...none, changedSince: [tuple('(0,1)', 7, 1)] });
   });
 
   it('that the copy lacks are missing where their transaction is committed in it, of later where it is not, and else nobody can tell', async () => {
@@ -38,6 +39,29 @@ describe('versions of rows', () => {
     expect(await matchTuples([], source, judging({ shared: [8], untold: [7] }))).toEqual({ ...none, missing: 1, untold: 2 });
     expect(await matchTuples([], source, judging({ ambiguous: [7, 8] }))).toEqual(none);
     expect(await matchTuples([], source, judging())).toEqual(none);
+  });
+});
+
+describe('rows of the manifest', () => {
+  const rows = (...xmins: number[]) => xmins.map((xmin, index) => ({ place: `(0,${index + 1})`, xmin, hash: 0n }));
+  const beyond = (expected: number, ours: number[], own: number[], past = { isOfManifest: (xid: number) => xid < 10 }) => {
+    const old = new RowsOfManifest(past);
+    old.add(rows(...ours), rows(...own));
+    return old.beyond(expected);
+  };
+
+  it('can be no more than it has, whatever came since, and fewer', () => {
+    expect(beyond(2, [5, 6, 7, 20], [7])).toBe(1);
+    expect(beyond(3, [5, 6, 7, 20, 21], [5, 6, 7, 20, 21])).toBe(0);
+    expect(beyond(3, [5], [5])).toBe(0);
+  });
+
+  it('that the source has just so have not come back, and none is known where the file may be another one', () => {
+    expect(beyond(1, [5, 6, 7], [])).toBe(0);
+    expect(beyond(1, [5, 6, 7], [7])).toBe(1);
+    const unknown = new RowsOfManifest(undefined);
+    unknown.add(rows(5, 6), rows(5, 6));
+    expect(unknown.beyond(0)).toBe(0);
   });
 });
 
@@ -128,6 +152,13 @@ describe('of the newest transactions', () => {
     const source: Known = { 111: { seconds: '50' }, 112: { seconds: '51' }, 113: { seconds: '52' } };
     const past = await sharedPast(server(120, { 111: { isCommitted: true, seconds: '50' }, 112: { seconds: '51' }, 113: { seconds: '99' } }), server(200, source), SEEN);
     expect(await past.forgotten()).toEqual([112]);
+  });
+
+  it('that were over by the manifest are those of which it has each row, and none where it does not say, or says what the copy has not come to', async () => {
+    const of = async (seen: typeof SEEN | undefined) => [2, 99, 100, 119, 4_294_967_295].map((xid) => past(seen).then((one) => one.isOfManifest(xid)));
+    const past = (seen: typeof SEEN | undefined) => sharedPast(server(120, {}), server(200, {}), seen);
+    expect(await Promise.all(await of(SEEN))).toEqual([true, true, false, false, false]);
+    for (const seen of [undefined, { finishedBelow: '100', begunBelow: '121' }]) expect(await Promise.all(await of(seen))).toEqual([false, false, false, false, false]);
   });
 
   it('of the manifest are those of which a row may be damaged, and not reloaded', async () => {

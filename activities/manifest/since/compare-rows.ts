@@ -8,7 +8,9 @@ import type { Table } from '../tables.ts';
 import type { Lockable } from './locked-tables.ts';
 import { matchTuples } from './match-tuples.ts';
 import { ofSource, SourceUnreadable, whatHinders } from './of-source.ts';
+import { haveSameColumns, readsOtherwise } from './reads-otherwise.ts';
 import { classRow, howReplaced, type Replaced, type TwoFiles } from './replaced-since.ts';
+import { RowsOfManifest } from './rows-of-manifest.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 
 /** How much of the rows that a copy has was compared, exactly, and with what. */
@@ -17,11 +19,11 @@ export type Coverage = NonNullable<ComparisonResult['coverage']>;
 /** A connection to the copy, and one to its source where that answers. Both in a transaction. */
 export interface Pair { copy: Client; source: Client | undefined }
 
-/** One table, as the manifest, the copy and the source have it. */
-export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest }
+/** One table, as the manifest, the copy and the source have it. `hasFileOfManifest`: the copy surely has it in the file that it had by then. */
+export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest; hasFileOfManifest?: boolean; isLockedInCopy?: boolean }
 
 /** Why rows could be held against neither the manifest nor the source; `rewritten since`: reloaded, though some of them were there by the manifest. */
-export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | Replaced;
+export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | 'read otherwise since' | 'locked in the copy' | Replaced;
 
 /**
  * `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. `lacking`: how
@@ -41,6 +43,7 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
   const expected = joinBuckets(buckets);
   const range = { fromPage: expected.fromPage, toPage: expected.toPage };
   const label = `${manifest.schema}.${manifest.name}`;
+  if (tables.isLockedInCopy) return notKnown(expected.rows, 'locked in the copy');
   try {
     const reading = await readBucket(pair.copy, copy, range, 'fingerprint');
     if (typeof reading === 'string') throw new Error(`table ${copy.label} changed while the copy was read`);
@@ -88,18 +91,28 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
     else leave(rows, await whyLeft());
     return lackingOf(result, expected);
   }
+  // Where names have been given to other columns since, values are others'.
+  if (!haveSameColumns(copy, source) && await readsOtherwise(pair.copy, living, copy, past)) {
+    leave(rows, 'read otherwise since');
+    return lackingOf(result, expected);
+  }
   let compared = 0;
+  const old = new RowsOfManifest(tables.hasFileOfManifest === true ? past : undefined);
   const [size, theirSize] = [await measureTable(pair.copy, copy), await ofSource(measureTable(living, source)).catch(whatHinders)];
   if (size === 'moved') throw new Error(`table ${copy.label} changed while the copy was read`);
   const leaveUnread = async (count: number, answer: 'moved' | Obstacle) => leave(count, answer === 'moved' ? await whyLeft() : answer);
   const match = async (part: PageRange, ours: readonly Tuple[], theirs: readonly Tuple[]) => {
     const { same, altered, maybeAltered, missing, untold, changedSince } = await matchTuples(ours, theirs, (xids) => past.judge(xids));
-    compared += ours.length + missing;
+    const differ = altered + maybeAltered;
+    const readOtherwise = differ > 0 && await readsOtherwise(pair.copy, living, copy, past) ? differ : 0;
+    if (readOtherwise > 0) leave(readOtherwise, 'read otherwise since');
+    old.add(ours, changedSince);
+    compared += ours.length + missing - readOtherwise;
     result.coverage.bySource += same;
-    result.coverage.changedSince += changedSince;
+    result.coverage.changedSince += changedSince.length;
     result.untold += untold;
     // By itself, a copy writes nothing into a user's table, whatever the number.
-    if (altered + maybeAltered + missing > 0) result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
+    if (differ - readOtherwise + missing > 0) result.differences.push(differing(manifest, part, ours.length + missing, ours.length));
   };
   if (typeof theirSize === 'string') {
     await leaveUnread(rows, theirSize);
@@ -125,6 +138,8 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
     await leaveUnread(0, theirs);
     break;
   }
+  const back = old.beyond(expected);
+  if (back > 0) result.differences.push(differing(manifest, range, rows - back, rows));
   // How many of them the manifest had in the parts that were left nobody knows: at most all but those of the others.
   return lackingOf(result, expected - compared);
 }

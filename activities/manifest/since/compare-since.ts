@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import type { Bucket, ComparisonResult, DatabaseManifest, Difference, Manifest, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
 import { databaseIn } from '../compare-manifest.ts';
 import { databaseNumber } from '../database-number.ts';
+import { lockedByPrepared } from '../exclusive-locks.ts';
 import type { ReadProgress } from '../read-tables.ts';
 import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../session.ts';
 import { keyOf } from '../table-locks.ts';
@@ -18,6 +19,7 @@ import { isOfBefore } from './of-before.ts';
 import { ofSource } from './of-source.ts';
 import { compareSequencesSince } from './sequences-since.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
+import { unloggedSince } from './unlogged-since.ts';
 
 export interface CompareSinceOptions {
   /** The copy: physical, opened for writing, at some instant after the manifest. */
@@ -84,19 +86,24 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     // Asked for where something is not as it should be only, and once.
     const lacksRows = past && source && (() => (lacking ??= lacksIn(damage, copy, source, past)));
     const because = whyUnknown(silence);
+    const locked = await damage.reading(lockedByPrepared(copy)) ?? new Set<number>();
     const defined = [{ ...await compareDefinitions({ copy, source, lacksRows, manifest, expected, of: isAnew ? 'own' : 'database', damage }), because }];
     // What all databases share is that of the source over whatever database.
     if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals({ copy, source: living, past: shared, manifest, expected, damage }), because: whyUnknown(null) });
-    const sequences = await damage.reading(compareSequencesSince({ copy, source: source && past ? { client: source, past } : null, expected, because })) ?? { differences: [], notVerified: [], compared: 0 };
+    const sequences = await damage.reading(compareSequencesSince({ copy, source: source && past ? { client: source, past } : null, expected, locked, because })) ?? { differences: [], notVerified: [], compared: 0 };
 
     const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
-    const tables = ours ? sortTables(expected.tables, ours.tables, theirs?.tables) : { both: [], missing: [], unknown: [], gone: [] };
-    const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? tables.both : [], past, locked: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
+    const unlogged = await unloggedSince({ copy, source: source && past ? { client: source, past } : null, expected, damage, because });
+    const tables = ours ? sortTables(expected.tables.filter((table) => !unlogged.tables.has(table)), ours.tables, theirs?.tables) : { both: [], missing: [], unknown: [], gone: [] };
+    // The files of a database that was made anew from the same template have the same numbers.
+    const isOfManifest = ({ manifest: { oid, filenode }, copy: ofCopy }: TableOfAll): boolean => expected.oid !== undefined && expected.oid === number && oid === ofCopy.oid && filenode === ofCopy.relfilenode;
+    const toRead = tables.both.map((table) => ({ ...table, hasFileOfManifest: isOfManifest(table), isLockedInCopy: locked.has(table.copy.oid) }));
+    const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? toRead : [], past, lockedAtSource: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
     const lacks = tables.missing.length + tables.gone.length > 0 ? await lacksRows?.() : undefined;
     const missing = lacks === 'yes' ? tables.missing : [];
     const prepared = await damage.reading(copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid'));
-    const differences = [...damage.differences, ...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...missing, ...rows.differences];
+    const differences = [...damage.differences, ...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...missing, ...unlogged.differences, ...rows.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
@@ -109,6 +116,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
         ...tables.unknown.map((name) => `contents of ${name}`).map(open(`it is not in the copy, ${because}`)),
         ...(lacks === 'untold' ? tables.missing : []).map(({ table }) => `contents of ${table}`).map(open(`it is not in the copy, and the source has it; whether it had it by the instant of the copy, ${CATALOG_SILENT}`)),
         ...tablesGone(database, tables.gone, lacks === 'yes'),
+        ...unlogged.notVerified,
         ...(ours ? [] : ['contents of tables'].map(open('the catalog of the copy cannot be read'))),
         ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
       ],
@@ -224,7 +232,7 @@ function emptyManifest({ schema, name, method, portable }: Table): TableManifest
 /** How much is read by one query where all is as it was. */
 const READ_AT_ONCE = 4;
 
-async function readAll({ pairs, tables, past, locked, signal, onProgress }: { pairs: readonly Pair[]; tables: readonly TableOfAll[]; past: SharedPast | undefined; locked: LockedTables; signal: AbortSignal; onProgress: (progress: ReadProgress) => void }): Promise<RowsResult & { tables: TableRows[] }> {
+async function readAll({ pairs, tables, past, lockedAtSource, signal, onProgress }: { pairs: readonly Pair[]; tables: readonly TableOfAll[]; past: SharedPast | undefined; lockedAtSource: LockedTables; signal: AbortSignal; onProgress: (progress: ReadProgress) => void }): Promise<RowsResult & { tables: TableRows[] }> {
   const all = nothingYet();
   const byTable: TableRows[] = [];
   const progress: ReadProgress = { tablesDone: 0, tablesTotal: tables.length, bytesDone: 0, bytesTotal: tables.reduce((sum, { manifest }) => sum + manifest.bytes, 0), rows: 0 };
@@ -236,7 +244,7 @@ async function readAll({ pairs, tables, past, locked, signal, onProgress }: { pa
     const ofTable: TableRows = { name: `${table.manifest.schema}.${table.manifest.name}`, expected: table.manifest.rows, ...nothingYet() };
     byTable.push(ofTable);
     const read = (group: readonly Bucket[], before: Before) => async (pair: Pair): Promise<void> => {
-      const result = await locked.work(table, before, () => compareRows(pair, table, group, past, signal));
+      const result = await lockedAtSource.work(table, before, () => compareRows(pair, table, group, past, signal));
       if ('later' in result) { queue.add([read(group, result.later)]); return; }
       const found = result.done;
       join(all, found);

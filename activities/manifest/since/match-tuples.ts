@@ -13,8 +13,8 @@ export interface Matched {
   missing: number;
   /** The source has them, the copy does not, and nobody can tell whether it must. */
   untold: number;
-  /** Only in the copy: the source has changed or deleted them since, or has them elsewhere. Nothing is said of them. */
-  changedSince: number;
+  /** Only in the copy: the source has changed or deleted them since, or has them elsewhere. Nothing is said of what they hold. */
+  changedSince: readonly Tuple[];
 }
 
 /**
@@ -24,11 +24,12 @@ export interface Matched {
  */
 export async function matchTuples(copy: readonly Tuple[], source: readonly Tuple[], judge: SharedPast['judge']): Promise<Matched> {
   const left = new Map(source.map((tuple) => [tuple.place, tuple]));
-  const matched: Matched = { same: 0, altered: 0, maybeAltered: 0, missing: 0, untold: 0, changedSince: 0 };
+  const changedSince: Tuple[] = [];
+  const matched: Matched = { same: 0, altered: 0, maybeAltered: 0, missing: 0, untold: 0, changedSince };
   const differing: Tuple[] = [];
   for (const tuple of copy) {
     const other = left.get(tuple.place);
-    if (other?.xmin !== tuple.xmin) { matched.changedSince += 1; continue; }
+    if (other?.xmin !== tuple.xmin) { changedSince.push(tuple); continue; }
     left.delete(tuple.place);
     if (other.hash === tuple.hash) matched.same += 1;
     else differing.push(tuple);
@@ -39,11 +40,12 @@ export async function matchTuples(copy: readonly Tuple[], source: readonly Tuple
     if (shared.has(xmin)) matched.missing += 1;
     else if (untold.has(xmin)) matched.untold += 1;
   }
-  for (const { xmin } of differing) {
+  for (const tuple of differing) {
+    const { xmin } = tuple;
     // What the copy has itself is of no later round.
     if (shared.has(xmin) || ambiguous.has(xmin)) matched.altered += 1;
     else if (untold.has(xmin)) matched.maybeAltered += 1;
-    else matched.changedSince += 1;
+    else changedSince.push(tuple);
   }
   return matched;
 }

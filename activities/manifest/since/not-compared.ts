@@ -8,6 +8,9 @@ export interface TableRows extends RowsResult { name: string; expected: number }
 /** Why something in the copy could not be read, and what to do. */
 export const COPY_NOT_READABLE = 'the user as whom the copy is read may not read it there (the master user, on RDS); grant that user what connection.user may read, at the source';
 
+/** Why something in the copy could not even be waited for, and what to do. */
+export const LOCKED_IN_COPY = 'a prepared transaction that came with the copy has it locked for good; settle that at the source (COMMIT PREPARED, ROLLBACK PREPARED), and drill a recovery point from after that';
+
 /** Why it is not known whether what the source has was lost, and what to do. */
 const UNTOLD = 'nobody can tell whether the copy must have them: they are of transactions that were begun after the manifest or under way then, and no times of commits (track_commit_timestamp) that the source and the copy keep say whether these were committed by the instant of the copy; set track_commit_timestamp = on at the source, and drill a recovery point from after that';
 
@@ -17,11 +20,13 @@ export const CATALOG_SILENT = 'the catalog there does not tell: it was written a
 const WHY: Readonly<Record<Exclude<Obstacle, SourceUnread>, string>> = {
   'no source': 'they are not as the manifest has them, and there is no source of them that could say whether they were changed since',
   'locked at the source': 'somebody had the table locked at the source for longer than manifest.lockTimeout each time that it was asked for; drill again once it is free',
-  'not at the source': 'the source has dropped or renamed the table since, so that nothing is left to hold them against',
+  'not at the source': 'the source has dropped or renamed the table since, or made it UNLOGGED, so that nothing is left to hold them against',
   'another file': 'the source has rewritten or altered the table since (VACUUM FULL, CLUSTER, TRUNCATE, pg_repack, REFRESH, ALTER TABLE), so that its rows stand elsewhere, or are others; drill again with a manifest and a recovery point from after that',
   'refreshed since': 'the source has refreshed this materialized view since the instant of the copy, so that its rows are others: it can be made again by REFRESH from what it is derived from, and that was compared as far as this evidence says',
   'reloaded since': 'the source has written all rows of the table anew since the instant of the copy (TRUNCATE and a load, ALTER TABLE that rewrites, pg_repack), so that nothing is left to hold these against',
   'rewritten since': 'the source has written all rows of the table anew since the instant of the copy (ALTER TABLE that rewrites, pg_repack, TRUNCATE and a load), so that nothing is left to hold these against; and not all of them came after the manifest, as far as that tells, so that the table is not loaded anew all the time, and these may be damaged; drill again with a manifest and a recovery point from after that',
+  'read otherwise since': 'the source has changed since the instant of the copy how values of the table are read (ALTER TYPE … RENAME VALUE, columns of a composite type, DROP COLUMN and ADD COLUMN of one name), so that the same row says something else there; drill again with a manifest and a recovery point from after that',
+  'locked in the copy': LOCKED_IN_COPY,
   'dropped since': 'the table was made after the manifest, and the source has dropped it since, so that nothing is left to hold them against',
   'copy not readable': COPY_NOT_READABLE,
   'source not readable': 'connection.user may not read the table at the source; grant it that',

@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import type { DatabaseManifest, Difference, NotVerified, SequenceManifest } from '../../../contracts/manifest.ts';
 import { byNumber, compareSequences, type SequencesComparison } from '../compare-sequences.ts';
 import { insufficientPrivilege } from '../errors.ts';
-import { COPY_NOT_READABLE } from './not-compared.ts';
+import { COPY_NOT_READABLE, LOCKED_IN_COPY } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 
@@ -11,6 +11,8 @@ export interface SequencesOptions {
   /** Null where it does not answer. */
   source: { client: Client; past: SharedPast } | null;
   expected: DatabaseManifest;
+  /** Relations of the copy, by oid, that a prepared transaction has locked for good. */
+  locked: ReadonlySet<number>;
   /** Why nobody knows of one that is not as the manifest has it. */
   because: string;
 }
@@ -31,8 +33,8 @@ const NOT_SEEN = 'is behind where the manifest has it, and nobody could see wher
  * moves back within a file, which nothing tells from damage once the source has gone on.
  */
 export async function compareSequencesSince(options: SequencesOptions): Promise<Pick<SequencesComparison, 'differences' | 'compared'> & { notVerified: NotVerified[] }> {
-  const { copy, expected } = options;
-  const found = await compareSequences(copy, expected.sequences, new Set(), byNumber(expected.sequences));
+  const { copy, expected, locked } = options;
+  const found = await compareSequences(copy, expected.sequences, locked, byNumber(expected.sequences));
   const differences = found.differences.filter((difference) => difference.kind === 'sequence');
   const judge = differences.length > 0 ? await judgeOf(options, differences) : undefined;
   const judged: { difference: Differing; judgement: Judgement }[] = [];
@@ -45,6 +47,7 @@ export async function compareSequencesSince(options: SequencesOptions): Promise<
         if (judgement === 'damage') return [];
         return [typeof judgement === 'string' ? left(positionOf(sequence), BY_DESIGN[judgement], true) : left(positionOf(sequence), judgement.open)];
       }),
+      ...found.locked.map((what) => left(what, LOCKED_IN_COPY)),
       ...found.unknown.map((what) => left(what, 'it was made, restarted, set or locked while the manifest was taken')),
     ],
   };

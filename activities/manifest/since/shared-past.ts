@@ -27,6 +27,8 @@ export interface SharedPast {
   areLater(xids: ReadonlySet<number>): Promise<boolean>;
   /** Whether each of these, of the copy, was begun after the manifest; false also where that does not say. */
   areSinceManifest(xids: ReadonlySet<number>): boolean;
+  /** Whether what this one of the copy made was there by the manifest, to be seen unless it had been deleted; false also where that does not say. */
+  isOfManifest(xid: number): boolean;
   /** Those that the copy itself says were committed when, as the source says, and does not count as committed. */
   forgotten(): Promise<number[]>;
 }
@@ -103,6 +105,7 @@ export async function sharedPast(copy: Client, source: Client, seen: DatabaseMan
       return shared.size + untold.size + ambiguous.size === 0;
     },
     areSinceManifest: (xids) => isSeen && [...xids].every((xid) => xid >= FIRST_NORMAL_XID && wholeOf(xid) >= begunBelow),
+    isOfManifest: (xid) => isSeen && (xid < FIRST_NORMAL_XID || (wholeOf(xid) > 0n && wholeOf(xid) < finishedBelow)),
     async forgotten() {
       if (!bothKeepTimes) return [];
       const both = sameTransactions(await ofYoungest()).map((xid) => ({ xid, whole: wholeOf(xid) }));

@@ -1,0 +1,53 @@
+import type { Client } from 'pg';
+import type { DatabaseManifest, Difference, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
+import { keyOf } from '../table-locks.ts';
+import type { CatalogDamage } from './catalog-damage.ts';
+import { CATALOG_SILENT } from './not-compared.ts';
+import { ofSource } from './of-source.ts';
+import type { SharedPast } from './shared-past.ts';
+
+export interface UnloggedOptions {
+  copy: Client;
+  /** Null where it does not answer. */
+  source: { client: Client; past: SharedPast } | null;
+  expected: DatabaseManifest;
+  damage: CatalogDamage;
+  /** Why nobody knows of one that is not as the manifest has it. */
+  because: string;
+}
+
+/** `tables`: those of the manifest that are not to be looked for among what can be compared. */
+export interface UnloggedResult { tables: ReadonlySet<TableManifest>; differences: Difference[]; notVerified: NotVerified[] }
+
+const UNLOGGED = 'it was UNLOGGED at the instant of the copy';
+const BY_DESIGN = `${UNLOGGED}, and such a table is empty after a restore, whatever the manifest has of it`;
+
+/** Tables that the manifest has, and that are unlogged in a copy: empty, rightly, unless the source had them logged by the copy's instant. */
+export async function unloggedSince({ copy, source, expected, damage, because }: UnloggedOptions): Promise<UnloggedResult> {
+  const found = await damage.reading(unloggedTables(copy)) ?? [];
+  const oids = new Map(found.map((table) => [keyOf(table), table.oid]));
+  const tables = expected.tables.filter((table) => oids.has(keyOf(table)));
+  const [differences, notVerified]: [Difference[], NotVerified[]] = [[], []];
+  for (const { schema, name, rows } of tables) {
+    const table = `${schema}.${name}`;
+    const state = source === null ? 'untold' : await stateAtSource(source, oids.get(keyOf({ schema, name })) ?? 0);
+    if (state === 'logged') differences.push({ kind: 'rows', table, rowsExpected: rows, rowsFound: 0, buckets: [] });
+    else notVerified.push({ database: expected.database, what: `contents of ${table}`, why: state === 'unlogged' ? BY_DESIGN : `${UNLOGGED}, as its catalog has it, ${source === null ? because : `and whether the source had it so, ${CATALOG_SILENT}`}`, byDesign: state === 'unlogged' });
+  }
+  return { tables: new Set(tables), differences, notVerified };
+}
+
+/** How the source had a table by the copy's instant, where the copy has it unlogged. */
+async function stateAtSource({ client, past }: { client: Client; past: SharedPast }, oid: number): Promise<'logged' | 'unlogged' | 'untold'> {
+  const { rows: [row] } = await ofSource(client.query<{ persistence: string; xmin: string }>('SELECT relpersistence AS persistence, xmin::text AS xmin FROM pg_class WHERE oid = $1', [oid]));
+  // What was dropped since says no more of it.
+  if (!row || row.persistence === 'u') return 'unlogged';
+  const made = new Set([Number(row.xmin)]);
+  if ((await past.committed(made)).size > 0) return 'logged';
+  return await past.areLater(made) ? 'unlogged' : 'untold';
+}
+
+async function unloggedTables(client: Client): Promise<{ oid: number; schema: string; name: string }[]> {
+  const { rows } = await client.query<{ oid: number; schema: string; name: string }>(`SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.relpersistence = 'u'`);
+  return rows;
+}
