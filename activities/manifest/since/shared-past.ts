@@ -27,6 +27,10 @@ export interface SharedPast {
   areLater(xids: ReadonlySet<number>): Promise<boolean>;
   /** Whether each of these, of the copy, was begun after the manifest; false also where that does not say. */
   areSinceManifest(xids: ReadonlySet<number>): boolean;
+  /** Whether one of the copy was perhaps not over by the manifest; false also where that does not say. */
+  isMaybeSinceManifest(xid: number): boolean;
+  /** Whether the copy has come as far as the manifest; false also where that does not say. */
+  readonly hasReachedManifest: boolean;
   /** Those that the copy itself says were committed when, as the source says, and does not count as committed. */
   forgotten(): Promise<number[]>;
 }
@@ -103,6 +107,8 @@ export async function sharedPast(copy: Client, source: Client, seen: DatabaseMan
       return shared.size + untold.size + ambiguous.size === 0;
     },
     areSinceManifest: (xids) => isSeen && [...xids].every((xid) => xid >= FIRST_NORMAL_XID && wholeOf(xid) >= begunBelow),
+    isMaybeSinceManifest: (xid) => isSeen && xid >= FIRST_NORMAL_XID && wholeOf(xid) >= finishedBelow,
+    hasReachedManifest: isSeen,
     async forgotten() {
       if (!bothKeepTimes) return [];
       const both = sameTransactions(await ofYoungest()).map((xid) => ({ xid, whole: wholeOf(xid) }));
