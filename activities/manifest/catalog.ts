@@ -48,6 +48,15 @@ function hashing({ kind, sql }: CatalogQuery): string {
 export const catalogMethod = createHash('sha256')
   .update(JSON.stringify([...databaseQueries, ...grantQueries, rolesWithPasswords, rolesWithout, ...globalQueries, ...globalGrantQueries].map((query) => ({ ...query, sql: hashing(query) })))).digest('hex').slice(0, 16);
 
+/** Catalogs in which definitions of one kind stand, and the names by which they are known. */
+export function catalogsOf(kind: string): string[] {
+  const queries = [...databaseQueries, ...grantQueries, rolesWithPasswords, ...globalQueries, ...globalGrantQueries].filter((query) => query.kind === kind || (query.kind === '' && OF_PG_CLASS.has(kind)));
+  return [...new Set(queries.flatMap(({ sql }) => sql.match(/\bpg_\w+/g) ?? []).map((name) => (name === 'pg_roles' ? 'pg_authid' : name)))];
+}
+
+/** What a row of `pg_class` may define. */
+const OF_PG_CLASS: ReadonlySet<string> = new Set(['table', 'view', 'materialized view', 'sequence', 'index', 'foreign table', 'composite type']);
+
 async function readObjects(client: Client, queries: readonly CatalogQuery[], { serverVersionNum, salt, secrets }: CatalogOptions): Promise<CatalogObject[]> {
   const definitions = new Map<string, { kind: string; identity: string; hashes: string[] }>();
   const digits = salt.replaceAll(/[^0-9a-f]/g, '');

@@ -114,6 +114,10 @@ it('a definition that says something else, in place, is damage', async () => {
   });
   expect((await onCopy('SELECT price()', 'definitions')).rows).toEqual([{ price: 1111112 }]);
   expect((await compare('definitions')).differences).toEqual(expect.arrayContaining([expect.objectContaining({ identity: 'public.price()' })]));
+  // Nothing is left to hold it against; that nobody had altered it by the instant of the copy is still to be seen there.
+  await atSource(`CREATE OR REPLACE FUNCTION price() RETURNS int LANGUAGE sql AS 'SELECT 3'`, 'definitions');
+  const result = await compare('definitions');
+  expect([result.differences, openOf(result).map(({ what }) => what)]).toEqual([[], ['function public.price()']]);
 });
 
 /** Takes from each row of a page what says that it was deleted. */

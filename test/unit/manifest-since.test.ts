@@ -1,6 +1,8 @@
 import type { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
+import { catalogsOf } from '../../activities/manifest/catalog.ts';
 import { sqlState } from '../../activities/manifest/errors.ts';
+import { withoutMoved } from '../../activities/manifest/since/catalog-rows.ts';
 import type { Obstacle } from '../../activities/manifest/since/compare-rows.ts';
 import { matchTuples } from '../../activities/manifest/since/match-tuples.ts';
 import { rowsNotVerified, uncomparedTables, type TableRows } from '../../activities/manifest/since/not-compared.ts';
@@ -172,7 +174,7 @@ describe('definitions', () => {
   const objects = (entries: Record<string, string>): CatalogObject[] => Object.entries(entries).map(([name, hash]) => ['index', name, hash]);
   const differing = (manifest: Record<string, string>, copy: Record<string, string>, source: Record<string, string> | null) => {
     const { differences, unknown, changedSince } = compareThreeWay(objects(manifest), objects(copy), source && objects(source));
-    return [differences.map((difference) => ('change' in difference ? `${difference.identity} ${difference.change}` : '')), unknown, changedSince];
+    return [differences.map((difference) => ('change' in difference ? `${difference.identity} ${difference.change}` : '')), unknown.map(({ object, identity }) => `${object} ${identity}`), changedSince];
   };
 
   it.each([
@@ -185,6 +187,21 @@ describe('definitions', () => {
   ] as const)('%s', (_what, manifest, copy, source, expected) => {
     expect(differing(manifest, copy, source)).toEqual(expected);
   });
+});
+
+it('rows of a catalog that say the same elsewhere are no loss, also where both have written something else at one place by one number', () => {
+  const row = (place: string, xmin: number, hash: number) => ({ place, xmin, hash: BigInt(hash) });
+  const [old, anew, other, kept] = [row('(0,1)', 7, 1), row('(0,2)', 9, 1), row('(0,2)', 9, 2), row('(0,3)', 7, 3)];
+  expect(withoutMoved([anew, kept], [old, other, kept])).toEqual({ here: [kept], there: [other, kept], copyAlone: [] });
+  expect(withoutMoved([kept], [old, kept])).toEqual({ here: [kept], there: [old, kept], copyAlone: [] });
+  expect(withoutMoved([other, kept], [old, kept])).toEqual({ here: [other, kept], there: [old, kept], copyAlone: [other] });
+});
+
+it('a kind of definition stands in few catalogs: what became of tables tells nothing of functions', () => {
+  expect(catalogsOf('function')).toEqual(expect.arrayContaining(['pg_proc', 'pg_namespace']));
+  expect(catalogsOf('function')).not.toContain('pg_class');
+  expect(catalogsOf('view')).toEqual(expect.arrayContaining(['pg_class', 'pg_namespace']));
+  expect(catalogsOf('membership')).toEqual(['pg_auth_members', 'pg_authid']);
 });
 
 describe('rows that were not compared', () => {

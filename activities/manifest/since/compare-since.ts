@@ -8,13 +8,14 @@ import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../s
 import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
+import { judgeAbsentTables } from './absent-tables.ts';
 import { databaseLost, mayNotConnect, namesakeOf, openIfThere, openSame } from './absent-database.ts';
 import { CatalogDamage, unreadableCatalog } from './catalog-damage.ts';
-import { lacksCatalogRows, type Lacks } from './catalog-rows.ts';
+import { lacksCatalogRows, type CatalogRows, type Extent } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsOptions, type DefinitionsResult } from './definitions.ts';
 import { LockedTables, type Before } from './locked-tables.ts';
-import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, tablesGone, uncomparedTables, type TableRows } from './not-compared.ts';
+import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
 import { isOfBefore } from './of-before.ts';
 import { ofSource } from './of-source.ts';
 import { compareSequencesSince } from './sequences-since.ts';
@@ -82,28 +83,25 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const past = source && asked?.past;
     const namesake = expected.oid === undefined || expected.oid === number ? undefined : await damage.reading(namesakeOf(expected, expected.oid, copy, asked, silence ?? ''));
     const forgotten = asked && await damage.reading(asked.past.forgotten()) || [];
-    let lacking: Promise<Lacks> | undefined;
-    // Asked for where something is not as it should be only, and once.
-    const lacksRows = past && source && (() => (lacking ??= lacksIn(damage, copy, source, past)));
+    const catalogRows = past && source && catalogRowsOf(damage, copy, source, past);
     const because = whyUnknown(silence);
     const locked = await damage.reading(lockedByPrepared(copy)) ?? new Set<number>();
-    const defined = [{ ...await compareDefinitions({ copy, source, lacksRows, manifest, expected, of: isAnew ? 'own' : 'database', damage }), because }];
+    const defined = [{ ...await compareDefinitions({ copy, source, catalogRows, manifest, expected, of: isAnew ? 'own' : 'database', damage }), because }];
     // What all databases share is that of the source over whatever database.
     if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals({ copy, source: living, past: shared, manifest, expected, damage }), because: whyUnknown(null) });
     const sequences = await damage.reading(compareSequencesSince({ copy, source: source && past ? { client: source, past } : null, expected, locked, because })) ?? { differences: [], notVerified: [], compared: 0 };
 
     const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
     const unlogged = await unloggedSince({ copy, source: source && past ? { client: source, past } : null, expected, damage, because });
-    const tables = ours ? sortTables(expected.tables.filter((table) => !unlogged.tables.has(table)), ours.tables, theirs?.tables) : { both: [], missing: [], unknown: [], gone: [] };
+    const tables = ours ? sortTables(expected.tables.filter((table) => !unlogged.tables.has(table)), ours.tables, theirs?.tables) : { both: [], absent: [] };
     // The files of a database that was made anew from the same template have the same numbers.
     const isOfManifest = ({ manifest: { oid, filenode }, copy: ofCopy }: TableOfAll): boolean => expected.oid !== undefined && expected.oid === number && oid === ofCopy.oid && filenode === ofCopy.relfilenode;
     const toRead = tables.both.map((table) => ({ ...table, hasFileOfManifest: isOfManifest(table), isLockedInCopy: locked.has(table.copy.oid) }));
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? toRead : [], past, lockedAtSource: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
-    const lacks = tables.missing.length + tables.gone.length > 0 ? await lacksRows?.() : undefined;
-    const missing = lacks === 'yes' ? tables.missing : [];
+    const absent = source && past && catalogRows && await damage.reading(judgeAbsentTables({ copy, source, past, database, lacksRows: async () => (await catalogRows('database')).lacks }, tables.absent));
     const prepared = await damage.reading(copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid'));
-    const differences = [...damage.differences, ...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...missing, ...unlogged.differences, ...rows.differences];
+    const differences = [...damage.differences, ...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...absent?.differences ?? [], ...unlogged.differences, ...rows.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
@@ -113,9 +111,8 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
         ...defined.flatMap((one) => definitionsNotVerified(database, one, one.because)),
         ...sequences.notVerified,
         ...rowsNotVerified(database, byTable),
-        ...tables.unknown.map((name) => `contents of ${name}`).map(open(`it is not in the copy, ${because}`)),
-        ...(lacks === 'untold' ? tables.missing : []).map(({ table }) => `contents of ${table}`).map(open(`it is not in the copy, and the source has it; whether it had it by the instant of the copy, ${CATALOG_SILENT}`)),
-        ...tablesGone(database, tables.gone, lacks === 'yes'),
+        ...absent?.notVerified ?? [],
+        ...(absent ? [] : tables.absent).map(({ schema, name }) => `contents of ${schema}.${name}`).map(open(`it is not in the copy, ${source ? 'the catalog of which cannot be read' : because}`)),
         ...unlogged.notVerified,
         ...(ours ? [] : ['contents of tables'].map(open('the catalog of the copy cannot be read'))),
         ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick compares the catalog only')) : []),
@@ -177,14 +174,20 @@ async function compareWithout(options: CompareSinceOptions & { damage: CatalogDa
 }
 
 /** Over any databases of the two. */
-function compareGlobals({ past, ...of }: Omit<DefinitionsOptions, 'lacksRows' | 'of'> & { past: SharedPast | undefined }): Promise<DefinitionsResult> {
+function compareGlobals({ past, ...of }: Omit<DefinitionsOptions, 'catalogRows' | 'of'> & { past: SharedPast | undefined }): Promise<DefinitionsResult> {
   const { copy, source, damage } = of;
-  return compareDefinitions({ ...of, lacksRows: past && source && (() => lacksIn(damage, copy, source, past)), of: 'globals' });
+  return compareDefinitions({ ...of, catalogRows: past && source && catalogRowsOf(damage, copy, source, past), of: 'globals' });
 }
 
-/** What a copy cannot read it has not. */
-async function lacksIn(damage: CatalogDamage, copy: Client, source: Client, past: SharedPast): Promise<Lacks> {
-  return await damage.reading(lacksCatalogRows(copy, source, past)) ?? 'yes';
+/** What a copy cannot read it has not. Asked for where something is not as it should be only, and once. */
+function catalogRowsOf(damage: CatalogDamage, copy: Client, source: Client, past: SharedPast): (extent: Extent) => Promise<CatalogRows> {
+  const found = new Map<Extent, Promise<CatalogRows>>();
+  const look = async (extent: Extent): Promise<CatalogRows> => await damage.reading(lacksCatalogRows(copy, source, past, extent)) ?? { lacks: 'yes', replaced: new Set() };
+  return (extent) => {
+    const rows = found.get(extent) ?? look(extent);
+    found.set(extent, rows);
+    return rows;
+  };
 }
 
 function ofOtherCluster(other: string, { systemIdentifier }: Manifest): string {
@@ -200,27 +203,23 @@ function whyUnknown(noSource: string | null): string {
   return noSource === null ? `and from what the source has by now: it was changed more than once, or is damaged, and ${CATALOG_SILENT}` : `and ${noSource}, so that nobody knows whether it was changed since`;
 }
 
-function definitionsNotVerified(database: string, { unread, unknown }: DefinitionsResult, because: string): NotVerified[] {
-  return [...unread.map((what) => ({ what, why: COPY_NOT_READABLE })), ...unknown.map((what) => ({ what, why: `differs from the manifest, ${because}` }))].map((entry) => ({ database, ...entry, byDesign: false }));
+function definitionsNotVerified(database: string, { unread, unknown, open }: DefinitionsResult, because: string): NotVerified[] {
+  return [...unread.map((what) => ({ what, why: COPY_NOT_READABLE })), ...unknown.map((what) => ({ what, why: `differs from the manifest, ${because}` })), ...open].map((entry) => ({ database, ...entry, byDesign: false }));
 }
 
-/** Which tables can be compared, which the copy must have and has not, of which nobody knows, and which neither has. Those that are new since the manifest are compared, too. */
+/** Which tables can be compared, and which of the manifest the copy has not by name. Those that are new since the manifest are compared, too. */
 function sortTables(expected: readonly TableManifest[], ours: readonly Table[], theirs: readonly Table[] | undefined) {
   const [copy, source] = [new Map(ours.map((table) => [keyOf(table), table])), theirs && new Map(theirs.map((table) => [keyOf(table), table]))];
-  const missing: Extract<Difference, { kind: 'rows' }>[] = [];
-  const [unknown, gone]: [string[], string[]] = [[], []];
+  const absent: TableManifest[] = [];
   const both: TableOfAll[] = [];
   for (const manifest of expected) {
-    const [here, there] = [copy.get(keyOf(manifest)), source?.get(keyOf(manifest))];
-    const name = `${manifest.schema}.${manifest.name}`;
-    if (here) both.push({ manifest, copy: here, source: there, isNew: false });
-    else if (!source) unknown.push(name);
-    else if (there) missing.push({ kind: 'rows', table: name, rowsExpected: manifest.rows, rowsFound: 0, buckets: [] });
-    else gone.push(name);
+    const here = copy.get(keyOf(manifest));
+    if (here) both.push({ manifest, copy: here, source: source?.get(keyOf(manifest)), isNew: false });
+    else absent.push(manifest);
   }
   const known = new Set(expected.map(keyOf));
   for (const table of ours.filter((one) => !known.has(keyOf(one)))) both.push({ manifest: emptyManifest(table), copy: table, source: source?.get(keyOf(table)), isNew: true });
-  return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), missing, unknown, gone };
+  return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), absent };
 }
 
 /** Of a table that was made since: nothing of it is as the manifest has it. */

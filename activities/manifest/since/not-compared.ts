@@ -17,6 +17,11 @@ const UNTOLD = 'nobody can tell whether the copy must have them: they are of tra
 /** Why the catalog of the source does not say whether the copy has lost something of it. */
 export const CATALOG_SILENT = 'the catalog there does not tell: it was written anew since, or no times of commits (track_commit_timestamp) tell of what made that which the copy lacks';
 
+export const AGAIN = 'drill again with a manifest and a recovery point from after that';
+
+/** Why what the source has no more is not surely there rightly no more. */
+export const PERHAPS_LOST = `and the copy lacks something of the catalog that the source has kept, which may be what it was renamed to; ${AGAIN}`;
+
 const WHY: Readonly<Record<Exclude<Obstacle, SourceUnread>, string>> = {
   'no source': 'they are not as the manifest has them, and there is no source of them that could say whether they were changed since',
   'locked at the source': 'somebody had the table locked at the source for longer than manifest.lockTimeout each time that it was asked for; drill again once it is free',
@@ -77,17 +82,6 @@ export function rowsNotVerified(database: string, tables: readonly TableRows[]):
   const rows = tables.reduce((sum, table) => sum + rowsOf(table) + table.lacking, 0);
   if (rows === 0 || compared > 0) return entries;
   return [...entries, { database, what: 'contents of tables', why: `not one of the ${rows} rows could be compared; take manifests oftener, and drill a recovery point from soon after one`, byDesign: false }];
-}
-
-const GONE = 'neither the copy nor the source has a table of this name: the source has dropped or renamed it since the manifest; whether by the instant of the copy, nothing tells any more';
-const PERHAPS_LOST = 'and the copy lacks something of the catalog that the source has kept, which may be what it was renamed to; drill again with a manifest and a recovery point from after that';
-
-/**
- * Tables of the manifest that neither has by name. A manifest knows none by another one: what was renamed is compared as one that was made since.
- * @param lacksRows whether the copy lacks rows of the catalog that it must have
- */
-export function tablesGone(database: string, names: readonly string[], lacksRows: boolean): NotVerified[] {
-  return names.map((name) => ({ database, what: `contents of ${name}`, why: lacksRows ? `${GONE}; ${PERHAPS_LOST}` : GONE, byDesign: !lacksRows }));
 }
 
 function whatIsLeft(table: TableRows): string {

@@ -29,6 +29,10 @@ export interface SharedPast {
   areSinceManifest(xids: ReadonlySet<number>): boolean;
   /** Whether what this one of the copy made was there by the manifest, to be seen unless it had been deleted; false also where that does not say. */
   isOfManifest(xid: number): boolean;
+  /** Whether one of the copy was perhaps not over by the manifest; false also where that does not say. */
+  isMaybeSinceManifest(xid: number): boolean;
+  /** Whether the copy has come as far as the manifest; false also where that does not say. */
+  readonly hasReachedManifest: boolean;
   /** Those that the copy itself says were committed when, as the source says, and does not count as committed. */
   forgotten(): Promise<number[]>;
 }
@@ -106,6 +110,8 @@ export async function sharedPast(copy: Client, source: Client, seen: DatabaseMan
     },
     areSinceManifest: (xids) => isSeen && [...xids].every((xid) => xid >= FIRST_NORMAL_XID && wholeOf(xid) >= begunBelow),
     isOfManifest: (xid) => isSeen && (xid < FIRST_NORMAL_XID || (wholeOf(xid) > 0n && wholeOf(xid) < finishedBelow)),
+    isMaybeSinceManifest: (xid) => isSeen && xid >= FIRST_NORMAL_XID && wholeOf(xid) >= finishedBelow,
+    hasReachedManifest: isSeen,
     async forgotten() {
       if (!bothKeepTimes) return [];
       const both = sameTransactions(await ofYoungest()).map((xid) => ({ xid, whole: wholeOf(xid) }));

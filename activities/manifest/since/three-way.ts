@@ -1,7 +1,9 @@
 import type { CatalogObject, Difference } from '../../../contracts/manifest.ts';
 
-/** `unknown`: what is neither as it was nor as it is at the source, where that changed it as well, or does not say. */
-export interface ThreeWay { differences: Difference[]; unknown: string[]; changedSince: number }
+export type CatalogDifference = Extract<Difference, { kind: 'catalog' }>;
+
+/** `unknown`: what is neither as it was nor as it is at the source, where that changed it as well, or does not say. What is missing in one of these the source has. */
+export interface ThreeWay { differences: CatalogDifference[]; unknown: CatalogDifference[]; changedSince: number }
 
 /**
  * Holds definitions of a copy against those of its manifest, and where they differ against those that the source has now: what
@@ -17,8 +19,8 @@ export function compareThreeWay(manifest: readonly CatalogObject[], copy: readon
     if (is === was) continue;
     if (now && now.get(key) === is) { result.changedSince += 1; continue; }
     const change = is === undefined ? 'missing' : was === undefined ? 'unexpected' : 'changed';
-    if (now && now.get(key) === was) result.differences.push({ kind: 'catalog', object, identity, change });
-    else result.unknown.push(`${object} ${identity}`);
+    const isAsBefore = now !== null && now.get(key) === was;
+    (isAsBefore ? result.differences : result.unknown).push({ kind: 'catalog', object, identity, change });
   }
   return result;
 }

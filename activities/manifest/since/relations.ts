@@ -1,0 +1,19 @@
+import type { Client } from 'pg';
+import { keyOf } from '../table-locks.ts';
+
+/** A relation as one server has it by now. */
+export interface Relation { oid: number; schema: string; name: string; /** As identities of definitions name it. */ label: string; /** `relkind` and `relpersistence` of `pg_class`. */ kind: string; persistence: string; xmin: number }
+
+/** Some relations, by number and by name. */
+export interface Relations { byNumber: ReadonlyMap<number, Relation>; byName: ReadonlyMap<string, Relation> }
+
+/** Those of one server that have the number or the name of a table that a manifest has. */
+export async function relationsOf(client: Client, tables: readonly { schema: string; name: string; oid?: number | undefined }[]): Promise<Relations> {
+  const { rows } = await client.query<Omit<Relation, 'xmin'> & { xmin: string }>(
+    `SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name, format('%I.%I', n.nspname, c.relname) AS label, c.relkind::text AS kind, c.relpersistence::text AS persistence, c.xmin::text AS xmin
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = ANY ($1::oid[]) OR (n.nspname, c.relname) IN (SELECT * FROM unnest($2::name[], $3::name[]))`,
+    [tables.flatMap(({ oid }) => oid ?? []), tables.map(({ schema }) => schema), tables.map(({ name }) => name)]);
+  const relations = rows.map((row): Relation => ({ ...row, xmin: Number(row.xmin) }));
+  return { byNumber: new Map(relations.map((relation) => [relation.oid, relation])), byName: new Map(relations.map((relation) => [keyOf(relation), relation])) };
+}
