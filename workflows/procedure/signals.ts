@@ -28,7 +28,7 @@ export function onOtherSignals(handle: Handlers['other']): void {
 }
 
 /** A signal that came before an execution began. */
-export interface WaitingSignal { name: string; payload: unknown }
+interface WaitingSignal { name: string; payload: unknown }
 
 /** Takes all signals that wait, in the order in which they came: of those the SDK gives each handler its own, one handler after the other. Whoever takes them hands them on. */
 export function takeWaitingSignals(): WaitingSignal[] {
