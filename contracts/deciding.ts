@@ -7,9 +7,9 @@ export const ENOUGH_APPROVALS = 'enough approvals; the plan is looked at once mo
 /** How much of a hash people copy: the least that counts. */
 const SHORT_HASH = 12;
 
-/** The words of our command that decides at a gate, as that asks for it, on this plan or on nothing. */
-export function decidingWords(decision: 'approve' | 'reject', workflowId: string, { assurance, planHash }: { assurance: string; planHash: string }): string[] {
-  return [decision, workflowId, ...asWhom(assurance), '--plan-hash', planHash];
+/** The words of our command that decides at a gate, as that asks for it: on this plan or on nothing; before there is a plan, on the one that the gate shows by then. */
+export function decidingWords(decision: 'approve' | 'reject', workflowId: string, { assurance, planHash }: { assurance: string; planHash?: string }): string[] {
+  return [decision, workflowId, ...asWhom(assurance), ...(planHash === undefined ? [] : ['--plan-hash', planHash])];
 }
 
 /** The beginning of a plan's hash, for people: {@link PLAN_HASH} takes it. */

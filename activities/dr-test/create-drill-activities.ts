@@ -4,6 +4,7 @@ import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import { applicationName } from '../kernel/names.ts';
 import { classified } from '../temporal/classify.ts';
 import { type ActivityProgress, longActivity } from '../temporal/long-activity.ts';
+import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { ComparisonResult } from '../../contracts/manifest.ts';
 import { compareWithManifest } from '../manifest/compare-manifest.ts';
 import { compareSince } from '../manifest/since/compare-since.ts';
@@ -14,6 +15,7 @@ import { drillSource } from './drill-source.ts';
 import { comparisonChecks, reasonsOf } from './findings.ts';
 import { measureHostAhead } from './host-clock.ts';
 import { checkInstant } from './instant-check.ts';
+import { madeSinceManifest } from './made-since-manifest.ts';
 import { measureLoss } from './measure-loss.ts';
 import { runOwnChecks } from './own-checks.ts';
 import { otherCluster } from './other-cluster.ts';
@@ -41,6 +43,13 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
   /** Work with the copy, which ends before the copy takes what its host has to keep. */
   const withReserve = <T>(drill: DrillRef, work: (signal: AbortSignal, onProgress: (progress: ActivityProgress) => void) => Promise<T>) =>
     longActivity(({ signal, onProgress }) => providerOf(drill.database).keepReserve(drill, signal, (guarded) => work(guarded, onProgress)));
+
+  /** Of a copy that is up. What is compared with the living source is told of by the comparison, where another database has a name of the manifest's. */
+  const unknownToManifest = async (drill: DrillRef, { manifest: named, comparesWith }: DrillPlan, signal: AbortSignal): Promise<string[]> => {
+    if (named === null) return [];
+    const manifest = await providerOf(drill.database).readManifest(drill.recoveryPointId, named.id);
+    return overAnyDatabase(await bringUp(drill, signal), defaultDatabase(drill.database), (copy) => madeSinceManifest(copy, { id: named.id, manifest }, { namesakes: comparesWith === undefined }), signal);
+  };
 
   /** Null where not even the password can be read: that must not keep anything from being removed. */
   const sourceOf = async ({ database, owner }: Pick<DrillRef, 'database' | 'owner'>) =>
@@ -130,7 +139,11 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       return [check];
     }),
 
-    measureLoss: (input) => withReserve(input.drill, (signal) => measureLoss(input, { settings: settingsOf(input.drill.database), provider: providerOf(input.drill.database), resolvePassword, copy: () => bringUp(input.drill, signal), signal })),
+    measureLoss: (input) => withReserve(input.drill, async (signal) => {
+      const { drill, plan } = input;
+      const loss = await measureLoss(input, { settings: settingsOf(drill.database), provider: providerOf(drill.database), resolvePassword, copy: () => bringUp(drill, signal), signal });
+      return { ...loss, notVerified: { open: loss.notVerified?.open ?? [], byDesign: [...loss.notVerified?.byDesign ?? [], ...await unknownToManifest(drill, plan, signal)] } };
+    }),
 
     closeDrillPlace: (call) => longActivity(async ({ signal }) => {
       const destroyed = await providerOf(call.database).closePlace(call, signal);

@@ -19,6 +19,8 @@ export interface HeartbeatReadings {
   sourceMs: number | null;
   /** The same from {@link BEFORE_END_MS} before the last recovered commit: what a copy that has all of it must hold; null where it keeps none from then. */
   sourceAtEndMs: number | null;
+  /** How far the newest beat at the source is ahead of that server's clock, negative where it is behind; null where it holds none, or could not be read. */
+  aheadMs: number | null;
   sourceAnswered: boolean;
   /** Why its table could not be read, though it answered when its WAL was read; null where that went well, or was not tried. */
   sourceTrouble: string | null;
@@ -116,15 +118,25 @@ export async function readBeat(client: Client, setting: HeartbeatSetting, { of, 
   return ms === null ? null : Number(ms);
 }
 
+/** How far the newest beat at the source is ahead of its clock, negative where it is behind; null without a beat. Throws as {@link readBeat}. */
+export async function readAhead(client: Client, setting: HeartbeatSetting): Promise<number | null> {
+  const newest = await readBeat(client, setting, { of: 'source', until: null });
+  const { rows: [now] } = await client.query<{ ms: string }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::text AS ms');
+  return newest === null || now === undefined ? null : newest - Number(now.ms);
+}
+
 /**
  * Holds the loss that the heartbeat shows against the one that the WAL shows. They may differ by the time between two
  * beats; by more, and one of the two accounts is wrong. A heart that stood still before the declaration, or while recovery
- * ended, says nothing.
+ * ended, says nothing; nor does one that beats by a clock which is ahead of the source's by as much as the two accounts differ.
  */
 export function crossCheckHeartbeat({ table, every }: HeartbeatSetting, readings: HeartbeatReadings): { check: Check; words: string } {
-  const { copyMs, sourceMs, sourceAtEndMs, sourceAnswered, sourceTrouble, declaredMs, rpaSeconds, lastRecoveredMs } = readings;
+  const { copyMs, sourceMs, sourceAtEndMs, aheadMs, sourceAnswered, sourceTrouble, declaredMs, rpaSeconds, lastRecoveredMs } = readings;
   const tolerance = every + COMMIT_DELAY_MS;
   const result = (outcome: Check['outcome'], detail: string) => ({ check: { name: heartbeatCheckName(table), outcome, detail }, words: `; heartbeat table ${table}: ${detail}` });
+  // By the server's own clock no beat is later than the commit that brought it.
+  const farthestMs = Math.max(aheadMs ?? 0, copyMs === null || lastRecoveredMs === null ? 0 : copyMs - lastRecoveredMs);
+  const isAhead = () => result('skipped', `its last beat is ${(farthestMs / 1000).toFixed(1)} s ahead of the source's clock, so it says nothing: whoever beats has to write the source's now()`);
   if (sourceTrouble !== null) return result('skipped', `nothing to hold it against: it could not be read at the source: ${sourceTrouble}`);
   if (copyMs === null) {
     if (!sourceAnswered) return result('skipped', 'the restored copy holds no beat, and the source does not answer');
@@ -134,12 +146,15 @@ export function crossCheckHeartbeat({ table, every }: HeartbeatSetting, readings
     if (lastRecoveredMs === null) return result('skipped', 'nothing to hold it against: the source does not answer');
     const apart = (lastRecoveredMs - copyMs) / 1000;
     if (Math.abs(apart) * 1000 <= tolerance) return result('passed', `agrees: its last beat in the copy is ${apart.toFixed(1)} s before the last recovered commit`);
-    return result(apart < 0 ? 'failed' : 'skipped', `its last beat in the copy is ${Math.abs(apart).toFixed(1)} s ${apart < 0 ? 'after' : 'before'} the last recovered commit, and the source does not answer`);
+    return apart < 0 ? isAhead() : result('skipped', `its last beat in the copy is ${apart.toFixed(1)} s before the last recovered commit, and the source does not answer`);
   }
   if (sourceMs !== null && declaredMs - sourceMs > tolerance) return result('skipped', `it had not beaten for ${((declaredMs - sourceMs) / 1000).toFixed(1)} s at the instant of declaration, and says nothing`);
   const lost = Math.max(0, (sourceMs ?? declaredMs) - copyMs) / 1000;
   if (rpaSeconds === null) return result('skipped', `shows a loss of ${lost.toFixed(1)} s, with nothing to hold it against`);
   const agrees = Math.abs(lost - rpaSeconds) * 1000 <= tolerance;
+  // It may be ahead by a beat more than is seen. What it is does not explain a loss that looks greater, nor one that looks smaller by more.
+  const lessMs = rpaSeconds * 1000 - lost * 1000;
+  if (!agrees && farthestMs > COMMIT_DELAY_MS && lessMs > 0 && lessMs <= farthestMs + every + tolerance) return isAhead();
   const stillMs = lastRecoveredMs === null ? 0 : lastRecoveredMs - copyMs;
   if (!agrees && stillMs > tolerance && (sourceAtEndMs === null || sourceAtEndMs <= copyMs)) {
     return result('skipped', `it had not beaten for ${(stillMs / 1000).toFixed(1)} s when recovery ended, and says nothing${sourceAtEndMs === null ? ': its table at the source keeps no beat from then' : ''}`);

@@ -8,7 +8,7 @@ import { isOfSource, isSilence, reasonOf } from './describe-source.ts';
 import { drillSource, type DrillSource } from './drill-source.ts';
 import type { LossResult, MeasureLossInput } from './drill-activities.ts';
 import { GRANT_IT, lacksRight } from './lacks-right.ts';
-import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, NoInstants, readBeat } from './heartbeat.ts';
+import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, NoInstants, readAhead, readBeat } from './heartbeat.ts';
 import { otherCluster, provesNothing, systemIdentifierOf } from './other-cluster.ts';
 import type { LostCommits, Point, RecoveryProvider } from './provider.ts';
 
@@ -146,8 +146,9 @@ async function withHeartbeat(
   const readSource = async (client: Client) => ({
     sourceMs: await readBeat(client, setting, { of: 'source', until }),
     sourceAtEndMs: lastRecoveredMs === null ? null : await readBeat(client, setting, { of: 'source', until: new Date(lastRecoveredMs - BEFORE_END_MS) }),
+    aheadMs: await readAhead(client, setting),
   });
-  const nothing = { sourceMs: null, sourceAtEndMs: null };
+  const nothing = { sourceMs: null, sourceAtEndMs: null, aheadMs: null };
   const beats = !sourceAnswered || foreign !== null ? nothing : await withClient({ ...source(database), searchPath: 'ofDatabase' }, readSource, signal).catch((error: unknown) => {
     signal.throwIfAborted();
     // Whatever is wrong at the source, it says nothing of what was restored.

@@ -18,7 +18,7 @@ export interface Started {
   taskQueue: string;
   namespace: string;
   webUi: string | null;
-  /** Command that approves at the run's gate, on the plan whose hash `status` shows then; null where it has none. */
+  /** Command that approves at the run's gate the plan that it shows by then; the one of `status` is bound to the plan that it shows. Null where it has none. */
   approve: string | null;
   watch: string;
   /** Command that starts a worker for it. */
@@ -54,7 +54,7 @@ export async function startRun({ client, address, namespace }: Connected, reques
   return {
     workflowId, runId, type, taskQueue, namespace,
     webUi: (await webUiLink({ webUi: request.webUi, address, namespace, workflowId, runId })) ?? null,
-    approve: request.gate ? ourCommand(flags, ...decidingWords('approve', workflowId, { assurance: request.gate.assurance, planHash: 'HASH' })) : null,
+    approve: request.gate ? ourCommand(flags, ...decidingWords('approve', workflowId, { assurance: request.gate.assurance })) : null,
     watch: ourCommand(flags, 'watch', workflowId),
     worker: ourCommand(flags, 'worker'),
     workerAnswers: await hasPollers({ client, namespace }, taskQueue),

@@ -12,6 +12,7 @@ import { startTemporalServer, type TemporalServer } from '../embedded/temporal-s
 import { writeConfigurationFile } from './configuration-file.ts';
 import { loadShop } from './load.ts';
 import { startProduction, type Production, type StartProductionInput } from './production.ts';
+import { unlessAborted } from './until-stopped.ts';
 import { startWriters } from './writers.ts';
 
 export interface DemoEnvironment {
@@ -45,32 +46,42 @@ export interface DemoOptions {
   postgres?: string | undefined;
   /** Directory that will hold everything; it must not be there yet. Default: a new one for temporary files. */
   root?: string;
+  /** Aborted while this starts: what was started so far is ended and its files removed. Of one that is up it ends nothing. */
+  signal?: AbortSignal;
 }
 
-/** Starts everything from nothing: Temporal server, production under write load, configuration, worker. */
-export async function startDemoEnvironment({ scale, seed, writersPerSecond, writerKinds, production: further, postgres, log, root: chosen }: DemoOptions): Promise<DemoEnvironment> {
+/**
+ * Starts everything from nothing: Temporal server, production under write load, configuration, worker. Leaves nothing where it throws.
+ * @throws the signal's reason
+ */
+export async function startDemoEnvironment({ scale, seed, writersPerSecond, writerKinds, production: further, postgres, log, root: chosen, signal }: DemoOptions): Promise<DemoEnvironment> {
   const root = chosen ?? await mkdtemp(join(tmpdir(), 'runbooks-demo-'));
   if (chosen !== undefined) await mkdir(root);
   // The database server's user must be able to walk through.
   await chmod(root, 0o711);
-  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
+  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true, maxRetries: 5 })];
   let stopping: Promise<void> | undefined;
   const stop = () => (stopping ??= (async () => {
     for (const end of stops.reverse()) await end().catch((error: Error) => log(`while cleaning up: ${error.message}`));
   })());
+  // Waited for to its end, also where it is to be stopped at once: what was not waited for, nobody would end.
+  const started = async <T>(work: Promise<T>, end: (made: T) => Promise<unknown>): Promise<T> => {
+    const made = await work;
+    stops.push(() => end(made));
+    signal?.throwIfAborted();
+    return made;
+  };
   try {
-    const cli = await resolveTemporalCli({ log });
+    const cli = await unlessAborted(signal, resolveTemporalCli({ log }));
     log(`Temporal server: ${cli.source}`);
-    const server = await startTemporalServer({ cliPath: cli.path, uiPort: 0, searchAttributes: {}, logFile: join(root, 'temporal.log') });
-    stops.push(() => server.stop());
+    const server = await started(startTemporalServer({ cliPath: cli.path, uiPort: 0, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
     const binaries = await findPostgres({ binDirectory: postgres });
     log(`PostgreSQL ${binaries.version}: starting production`);
-    const production = await startProduction({ root: join(root, 'production'), binaries, log: () => undefined, ...further });
-    stops.push(() => production.stop());
-    const loaded = await loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale, seed });
+    const production = await started(startProduction({ root: join(root, 'production'), binaries, log: () => undefined, ...further }), (one) => one.stop());
+    log('PostgreSQL answers: loading the shop');
+    const loaded = await unlessAborted(signal, loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale, seed }));
     log(`loaded the shop: ${Math.round(loaded.databaseBytes / 2 ** 20)} MiB, ${loaded.orders} orders in ${loaded.seconds.toFixed(1)} s`);
-    const writers = await startWriters({ config: production.config, count: writersPerSecond === 0 ? 0 : 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) });
-    stops.push(() => writers.stop());
+    const writers = await started(startWriters({ config: production.config, count: writersPerSecond === 0 ? 0 : 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) }), (one) => one.stop());
     const { configurationFile, repository } = await writeConfigurationFile(root, production, {
       root: { ...(server.uiAddress === undefined ? {} : { webUi: server.uiAddress }), ...(postgres === undefined ? {} : { postgres: { binDirectory: postgres } }) },
       drills: {},
@@ -87,13 +98,14 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
     });
     // Their guardians end with the server: a drill that is under way would outlive all this.
     stops.push(() => endDrills(join(root, 'drills')));
-    let worker = await startWorkerProcess({ configurationFile, address: server.address, log });
-    stops.push(() => stopProcess(worker));
+    let worker: ChildProcess | undefined;
     const startWorker = async () => { worker = await startWorkerProcess({ configurationFile, address: server.address, log }); };
-    const endWorker = (signal: NodeJS.Signals) => stopProcess(worker, signal);
+    const endWorker = async (by: NodeJS.Signals) => { if (worker) await stopProcess(worker, by); };
+    await started(startWorker(), () => endWorker('SIGTERM'));
     const connection = await Connection.connect({ address: server.address });
     // Last of all: a call that is tried again on a closed connection throws where nobody can catch it, and ends the process.
     stops.unshift(() => connection.close());
+    signal?.throwIfAborted();
     return { root, temporalCli: cli.path, configurationFile, production, server, client: new Client({ connection }), repository, writers, startWorker, endWorker, stop };
   } catch (error) {
     await stop();
@@ -134,7 +146,7 @@ async function startWorkerProcess({ configurationFile, address, log }: { configu
 }
 
 /** Ends a process and waits until it is gone. */
-async function stopProcess(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+async function stopProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill(signal);

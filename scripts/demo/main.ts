@@ -18,6 +18,7 @@ import { damageDemo } from './damage-demo.ts';
 import { startDemoEnvironment, type DemoEnvironment } from './environment.ts';
 import { followDrill } from './follow-drill.ts';
 import { keptLines, namesDamage } from './last-words.ts';
+import { untilStopped } from './until-stopped.ts';
 
 const OPTIONS = {
   keep: { type: 'boolean', default: false }, interactive: { type: 'boolean', default: false }, broken: { type: 'boolean', default: false },
@@ -64,22 +65,18 @@ async function main(): Promise<number> {
     process.stderr.write(`demo: ${(error as Error).message}; give another directory to --postgres\n`);
     return 2;
   }
+  const stopped = untilStopped(log);
   if (options.broken) log(`a backup will be damaged; seed ${seed} (repeat with --seed ${seed})`);
   let demo: DemoEnvironment;
   try {
-    demo = await startDemoEnvironment({ scale: Number(options.scale), seed, writersPerSecond: 150, postgres, log });
+    demo = await startDemoEnvironment({ scale: Number(options.scale), seed, writersPerSecond: 150, postgres, log, signal: stopped.signal });
   } catch (error) {
+    // What it has not waited for must not keep the process.
+    if (stopped.signal.aborted) return process.exit(stopped.exitCode());
     process.stderr.write(`demo: ${(error as Error).message}\n`);
     return 1;
   }
-  const interrupted = () => void demo.stop().then(() => process.exit(130));
-  process.once('SIGINT', interrupted);
-  process.once('SIGTERM', interrupted);
-  // The database server is no child of ours: it would outlive a crash.
-  process.once('uncaughtException', (error) => {
-    log(`crashed, cleaning up: ${error.stack ?? error.message}`);
-    void demo.stop().finally(() => process.exit(1));
-  });
+  stopped.signal.addEventListener('abort', () => void demo.stop().finally(() => process.exit(stopped.exitCode())), { once: true });
   try {
     log(`web UI: ${demo.server.uiAddress}`);
     log('backup: base backup, WAL archive and exact manifest, while writers go on writing');

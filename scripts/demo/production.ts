@@ -80,18 +80,26 @@ export async function startProduction(input: StartProductionInput): Promise<Prod
   const socketDirectory = fits ? await makePrivate(at('socket')) : await mkdtemp(join(tmpdir(), 'shop-'));
   await own(socketDirectory);
 
+  const database = 'shop';
+  const server: { pid?: number } = {};
+  const stop = async () => {
+    const running = server.pid ?? await pidIn(dataDirectory);
+    if (running !== undefined) await stopByPid(running, dataDirectory);
+    if (!fits) await rm(socketDirectory, { recursive: true, force: true });
+  };
+  const undone = async (cause: unknown): Promise<never> => {
+    await stop();
+    throw cause;
+  };
   const superuser = { user: 'postgres', password: randomBytes(18).toString('base64url') };
   const execute = serverCommand(binaries, root, input.environment);
   const passwordFile = at('initial-password');
   await writeFile(passwordFile, `${superuser.password}\n`, { mode: 0o600 });
   await own(passwordFile);
-  try {
-    log(`initdb ${dataDirectory}`);
-    await execute('initdb', ['-D', dataDirectory, '-U', superuser.user, '--data-checksums', '--encoding=UTF8', '--locale=C',
-      '--auth-host=scram-sha-256', '--auth-local=trust', `--pwfile=${passwordFile}`, '--no-sync', '--no-instructions']);
-  } finally {
-    await rm(passwordFile, { force: true });
-  }
+  log(`initdb ${dataDirectory}`);
+  await execute('initdb', ['-D', dataDirectory, '-U', superuser.user, '--data-checksums', '--encoding=UTF8', '--locale=C',
+    '--auth-host=scram-sha-256', '--auth-local=trust', `--pwfile=${passwordFile}`, '--no-sync', '--no-instructions'])
+    .catch(undone).finally(() => rm(passwordFile, { force: true }));
   const script = at('archive-wal');
   await writeFile(script, archiveScript(archiveDirectory));
   await chmod(script, 0o755);
@@ -120,23 +128,21 @@ export async function startProduction(input: StartProductionInput): Promise<Prod
   const port = await start(await freeLoopbackPort()).catch(async (error: Error) => {
     if (!error.message.includes('could not create any TCP/IP sockets')) throw error;
     return start(await freeLoopbackPort());
-  });
-  const pid = Number((await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8')).split('\n')[0]);
-  const stop = async () => {
-    await stopByPid(pid, dataDirectory);
-    if (!fits) await rm(socketDirectory, { recursive: true, force: true });
-  };
-  const database = 'shop';
+    // Ctrl-C reaches pg_ctl, too, which then ends and leaves the server to its own end.
+  }).catch(undone);
+  const pid = await pidIn(dataDirectory);
+  if (pid === undefined) throw new Error(`PostgreSQL did not stay [data=${dataDirectory}]`);
+  server.pid = pid;
   const config = { host: socketDirectory, port, user: superuser.user, database };
-  try {
-    const client = new Client({ ...config, database: 'postgres' });
-    await client.connect();
-    await client.query(`CREATE DATABASE ${client.escapeIdentifier(database)}`).finally(() => client.end());
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  const client = new Client({ ...config, database: 'postgres' });
+  await client.connect().then(() => client.query(`CREATE DATABASE ${client.escapeIdentifier(database)}`)).finally(() => client.end()).catch(undone);
   return { dataDirectory, socketDirectory, port, superuser, database, config, archiveDirectory, tablespaceDirectory, pid, stop };
+}
+
+/** Of the server that runs there, or is about to; undefined without one. */
+async function pidIn(dataDirectory: string): Promise<number | undefined> {
+  const file = await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8').catch(() => '');
+  return Number(file.split('\n')[0]) || undefined;
 }
 
 /** Runs one of the server's programs as the server's user, with nothing of our environment but PATH. */

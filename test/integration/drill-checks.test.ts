@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { checkSettingSchema } from '../../contracts/configuration.ts';
+import { madeSinceManifest } from '../../activities/dr-test/made-since-manifest.ts';
 import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
 import { probe } from '../../activities/dr-test/probe.ts';
 import { drillClientConfig } from '../../activities/drill/client.ts';
@@ -25,6 +26,28 @@ describe('cancellation', () => {
     const running = runOwnChecks(() => server.config(), [{ name: 'slow', sql: 'SELECT pg_sleep(100)', expect: '' }], { database: 'postgres', signal: cancelled.signal });
     await Promise.all([sleep(500).then(() => cancelled.abort()), expect(running).rejects.toMatchObject({ name: 'AbortError' })]);
     expect(Date.now() - started).toBeLessThan(30_000);
+  });
+});
+
+it('databases that the manifest does not know are named as not compared, and those that it knows by their number are not', async () => {
+  await server.withClient('postgres', async (client) => {
+    for (const made of ['anew', 'billing', 'closed ALLOW_CONNECTIONS false', 'mould IS_TEMPLATE true', 'renamed', 'said', 'rdsadmin']) await client.query(`CREATE DATABASE ${made}`);
+    try {
+      const { rows } = await client.query<{ database: string; oid: number }>('SELECT datname AS database, oid::int8::float8 AS oid FROM pg_database');
+      const known = rows.filter(({ database }) => ['postgres', 'renamed'].includes(database)).map(({ database, oid }) => ({ database: database === 'renamed' ? 'once' : database, oid }));
+      const madeSince = (anew: { database: string; oid?: number }, namesakes: boolean) => madeSinceManifest(client, { id: 'm1', manifest: {
+        databases: [...known, anew] as never, notVerified: [{ database: 'said', what: 'contents', why: 'it takes no connections', byDesign: false }],
+      } }, { namesakes });
+      const told = (name: string) => `database ${name}: made, or given this name, after manifest m1, and not compared; a newer manifest has it`;
+      const others = ['billing', 'closed', 'mould'].map(told);
+      // Dropped and made once more; where the comparison tells of that; and by a manifest of before numbers.
+      expect(await madeSince({ database: 'anew', oid: 1 }, true)).toEqual([told('anew'), ...others]);
+      expect(await madeSince({ database: 'anew', oid: 1 }, false)).toEqual(others);
+      expect(await madeSince({ database: 'anew' }, true)).toEqual(others);
+    } finally {
+      await client.query('ALTER DATABASE mould IS_TEMPLATE false');
+      for (const made of ['anew', 'billing', 'closed', 'mould', 'renamed', 'said', 'rdsadmin']) await client.query(`DROP DATABASE ${made}`);
+    }
   });
 });
 

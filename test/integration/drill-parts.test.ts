@@ -243,6 +243,12 @@ describe('the heartbeat', () => {
     expect(asked).toEqual([until, new Date(until.getTime() - 7500)]);
   });
 
+  it('says nothing where whoever beats has a clock that is ahead of the source\'s', async () => {
+    await sql('postgres', `${beat(0.5)}; INSERT INTO beat VALUES (now() + interval '100 s')`);
+    await sql('copy', beat(1));
+    expect((await measure({})).checks).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/its last beat is \d\d\.\d s ahead of the source's clock, so it says nothing/) as string }]);
+  });
+
   it('says nothing when it stood still while recovery ended', async () => {
     for (const database of ['postgres', 'copy']) await sql(database, beat(70));
     await sql('postgres', beat(0.5));

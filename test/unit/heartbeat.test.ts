@@ -4,7 +4,7 @@ import { crossCheckHeartbeat, type HeartbeatReadings } from '../../activities/dr
 const setting = { table: 'ops.beat', column: 'at', every: 2000 };
 const declaredMs = 1_000_000;
 const check = (readings: Partial<HeartbeatReadings>) => crossCheckHeartbeat(setting, {
-  copyMs: declaredMs - 10_000, sourceMs: declaredMs - 500, sourceAnswered: true, sourceTrouble: null, sourceAtEndMs: declaredMs - 10_000, declaredMs, rpaSeconds: 9, lastRecoveredMs: declaredMs - 9500, ...readings,
+  copyMs: declaredMs - 10_000, sourceMs: declaredMs - 500, sourceAnswered: true, sourceTrouble: null, sourceAtEndMs: declaredMs - 10_000, aheadMs: -500, declaredMs, rpaSeconds: 9, lastRecoveredMs: declaredMs - 9500, ...readings,
 }).check;
 
 it('agrees where the losses differ by no more than the time between two beats', () => {
@@ -50,6 +50,23 @@ it('says nothing where there is no beat anywhere, or none to hold it against', (
 it('is held against the last recovered commit where the source does not answer', () => {
   const dead = { sourceAnswered: false, sourceMs: null };
   expect(check(dead)).toMatchObject({ outcome: 'passed' });
-  expect(check({ ...dead, lastRecoveredMs: declaredMs - 20_000 })).toMatchObject({ outcome: 'failed' });
   expect(check({ ...dead, lastRecoveredMs: declaredMs })).toMatchObject({ outcome: 'skipped' });
+});
+
+describe('a heart that beats by a clock that is ahead of the source\'s', () => {
+  // Ten seconds: what was lost looks as much smaller, since of the source's beats those count that lie before the declaration.
+  const ahead = { copyMs: declaredMs - 500, lastRecoveredMs: declaredMs - 10_000, rpaSeconds: 9.5, aheadMs: 9_500 };
+  const words = /^its last beat is 9\.5 s ahead of the source's clock, so it says nothing: whoever beats has to write the source's now\(\)$/;
+  it('says nothing', () => {
+    expect(check(ahead)).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(words) as string });
+    // Between two beats that is not seen at the source, but in the copy, whose beat is later than all that was recovered.
+    expect(check({ ...ahead, aheadMs: -100 })).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(words) as string });
+    expect(check({ ...ahead, sourceAnswered: false, sourceMs: null, aheadMs: null })).toMatchObject({ outcome: 'skipped', detail: expect.stringMatching(words) as string });
+  });
+  it('is held against the WAL where that makes no difference, and where it does not explain how far the two are apart', () => {
+    expect(check({ aheadMs: 400 })).toMatchObject({ outcome: 'passed' });
+    expect(check({ ...ahead, rpaSeconds: 60 })).toMatchObject({ outcome: 'failed' });
+    expect(check({ ...ahead, aheadMs: 900, lastRecoveredMs: declaredMs - 1_400 })).toMatchObject({ outcome: 'failed' });
+    expect(check({ aheadMs: 9_500, rpaSeconds: 1 })).toMatchObject({ outcome: 'failed' });
+  });
 });

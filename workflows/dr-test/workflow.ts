@@ -32,7 +32,9 @@ export const drTest = runbook(DrTest, async (run, input) => {
   let plan = await run.step('plan', () => makePlan(input.recoveryPoint), {
     summary: (drill) => `${drill.recoveryPoint.id}, ${bytes(drill.predicted.bytes)}, about ${seconds(drill.predicted.seconds)}`,
   });
-  const skew = hostClockSkew(plan.clocks, Date.now());
+  // Where the run itself is the declaration, the plan knows that instant by the clock of its host.
+  const measuredMs = input.declaredAt === undefined && plan.publishedUntil !== undefined ? Date.parse(plan.publishedUntil) - run.startedAtMs : 0;
+  const skew = hostClockSkew(plan.clocks, Date.now(), measuredMs);
   run.plan(plan, bindingOf(plan));
   run.notVerified(plan.notVerified);
   run.verdictWhenFailing(FINDINGS, { restore: 'unsound', rto: plan.objectives.rto === undefined ? 'notSet' : 'missed', rpo: plan.objectives.rpo === undefined ? 'notSet' : 'missed' });
