@@ -24,7 +24,7 @@ it('the time-skipping server passes 30 days in seconds', async () => {
 it.each([
   ['could not be made', () => Promise.reject(new Error('no environment'))],
   ['could not be ended', () => Promise.resolve({ teardown: () => Promise.reject(new Error('no environment')) } as unknown as TestWorkflowEnvironment)],
-])('it ends, too, where the environment on it %s', async (_, make) => {
+])('ends, too, where the environment on it %s', async (_, make) => {
   let port: number | undefined;
   const startAndStop = async () => (await startTimeSkippingServer(root, (options) => {
     port = options?.server && 'port' in options.server ? options.server.port : undefined;
