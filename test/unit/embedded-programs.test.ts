@@ -80,7 +80,7 @@ describe('the cache', () => {
 describe('bootstrap', () => {
   it('says what it can run when it is asked for something else', async () => {
     const asked = promisify(execFile)(process.execPath, ['scripts/bootstrap.mjs', 'nonsense']);
-    await expect(asked).rejects.toMatchObject({ code: 2, stderr: 'say what to run: node scripts/bootstrap.mjs demo|test|browser|faults|bench|soak\n' });
+    await expect(asked).rejects.toMatchObject({ code: 2, stderr: 'say what to run: node scripts/bootstrap.mjs demo|test|breadth|browser|faults|bench|soak\n' });
   });
 });
 
