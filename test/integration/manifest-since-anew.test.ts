@@ -96,7 +96,7 @@ describe('a database whose name another one had by the instant of the copy', () 
 describe('a table of the manifest that the copy has not', () => {
   const tables = ({ differences }: ComparisonResult) => differences.flatMap((difference) => (difference.kind === 'rows' ? [difference.table] : [])).toSorted();
   const contents = ({ notVerified }: ComparisonResult) => notVerified.flatMap(({ what, why, byDesign }) => (what.startsWith('contents of ') ? [`${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(/[,;:(]/)[0]?.trim()}`] : [])).toSorted();
-  const BY_DESIGN = ['moved: the copy has it as other.moved', 'moved_and_lost: the copy has it as public.kept', 'swapped: the copy has it as public.swapped_out', 'unlogged: the copy has it without contents'].map((one) => `by design: contents of public.${one}`);
+  const BY_DESIGN = ['moved: the copy has it as other.moved', 'moved_and_lost: the copy has it as public.kept', 'swapped: the copy has it as public.swapped_out', 'unlogged: it was UNLOGGED at the instant of the copy'].map((one) => `by design: contents of public.${one}`);
   const ANEW = 'by design: contents of public.nightly: the source has made it anew since';
 
   it('is lost where the source has it, or has the same one by another name, and is rightly not there where the source made it anew', async () => {
@@ -106,7 +106,7 @@ describe('a table of the manifest that the copy has not', () => {
     expect(contents(await compareLiving({ copy, source, manifest: older(), database: 'absent' }))).toEqual([
       'by design: contents of public.moved: neither the copy nor the source has a table of this name',
       'by design: contents of public.moved_and_lost: neither the copy nor the source has a table of this name',
-      'by design: contents of public.unlogged: the copy has it without contents',
+      'by design: contents of public.unlogged: it was UNLOGGED at the instant of the copy',
       'open: contents of public.nightly: it is not in the copy',
       'open: contents of public.swapped: it is not in the copy',
     ]);
