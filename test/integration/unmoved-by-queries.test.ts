@@ -31,11 +31,25 @@ async function metByQuery(): Promise<Met> {
   return { run, answer, endedAtMs: Date.now() };
 }
 
-describe('what happened while no worker was there, and a query that meets it', () => {
-  it('is not taken up by the query, which is refused and answered when it is asked again: a step does not end before its activity does', async () => {
+/** The same, until the next worker has met the query first. Where it was slow to start, the server gave the task of the run to it before: of that nothing is asked here. */
+async function refusedToQuery() {
+  const answers: unknown[] = [];
+  while (answers.length < 3) {
     const { run, answer, endedAtMs } = await metByQuery();
     const worker = await environment.startWorker();
-    expect(isNotTakenUp(await answer)).toBe(true);
+    answers.push(await answer);
+    if (isNotTakenUp(answers.at(-1))) return { run, worker, endedAtMs };
+    await run.handle.signal('abort', { by: 'anna' });
+    await run.handle.result().catch(() => undefined);
+    await awaitGuardian(environment.client, { workflowId: run.handle.workflowId, firstExecutionRunId: run.handle.firstExecutionRunId });
+    await worker.stop();
+  }
+  throw new Error(`the query was answered each time: ${JSON.stringify(answers)}`);
+}
+
+describe('what happened while no worker was there, and a query that meets it', () => {
+  it('is not taken up by the query, which is refused and answered when it is asked again: a step does not end before its activity does', async () => {
+    const { run, worker, endedAtMs } = await refusedToQuery();
     const { steps } = await ask<Progress>(environment.client, run.handle, 'progress');
     expect(steps.at(-1)?.name).toBe('write two');
     await run.handle.signal('abort', { by: 'anna' });
