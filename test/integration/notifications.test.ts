@@ -54,7 +54,7 @@ beforeAll(async () => {
   secrets = await mkdtemp(path.join(tmpdir(), 'channels-'));
   await writeFile(path.join(secrets, 'secret'), `${SECRET}\n`, { mode: 0o600 });
   const channels = Object.fromEntries(await Promise.all(Object.keys(BEHAVIOUR).map(async (name) => {
-    const [urlFile, timeout] = [path.join(secrets, name), '500ms'];
+    const [urlFile, timeout] = [path.join(secrets, name), '2s'];
     await writeFile(urlFile, `${receiver.origin}/${name}/${TOKEN}\n`, { mode: 0o600 });
     return [name, name === 'chat' || name.startsWith('slack-') ? { kind: 'slack', urlFile, timeout } : { kind: 'webhook', urlFile, timeout, secretFile: path.join(secrets, 'secret') }] as const;
   })));
