@@ -12,12 +12,14 @@ export default class Whole {
   }
 
   onTestRunEnd(modules, errors, reason) {
-    const ended = new Set(modules.filter((module) => module.state() !== 'pending' && module.state() !== 'queued').map(({ moduleId }) => moduleId));
-    const unfinished = new Set(modules.filter((module) => [...module.children.allTests()].some((test) => test.result().state === 'pending')).map(({ moduleId }) => moduleId));
+    const isOver = (module) => !['pending', 'queued'].includes(module.state()) && [...module.children.allTests()].every((test) => test.result().state !== 'pending');
+    const isWhole = (file) => {
+      const its = modules.filter(({ moduleId }) => moduleId === file);
+      return its.length > 0 && its.every(isOver);
+    };
     writeFileSync(process.env.CI_WHOLE, JSON.stringify({
       errors: errors.map(({ message, stack }) => String(stack ?? message)),
-      unfinished: [...this.#files].filter((file) => !ended.has(file) || unfinished.has(file)),
-      files: this.#files.size,
+      unfinished: [...this.#files].filter((file) => !isWhole(file)),
       reason,
     }));
   }

@@ -3,6 +3,7 @@ import type { DatabaseManifest, Difference, Manifest, NotVerified } from '../../
 import { insufficientPrivilege, ManifestError, sqlState } from '../errors.ts';
 import type { Sessions } from '../session.ts';
 import { unreadableCatalog } from './catalog-damage.ts';
+import { AGAIN } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 
@@ -105,8 +106,6 @@ export async function namesakeOf({ database }: DatabaseManifest, oid: number, co
 function lost(database: string): Difference {
   return { kind: 'catalog', object: 'database', identity: database, change: 'missing' };
 }
-
-const AGAIN = 'drill again with a manifest and a recovery point from after that';
 
 /** Databases of a copy that hold what somebody put there, and that were not there by the manifest, or not by this name. */
 async function unknownTo({ databases, notVerified }: Manifest, copy: Client): Promise<string[]> {

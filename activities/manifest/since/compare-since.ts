@@ -84,15 +84,16 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const namesake = expected.oid === undefined || expected.oid === number ? undefined : await damage.reading(namesakeOf(expected, expected.oid, copy, asked, silence ?? ''));
     const forgotten = asked && await damage.reading(asked.past.forgotten()) || [];
     const catalogRows = past && source && catalogRowsOf(damage, copy, source, past);
+    const held = source && past ? { client: source, past } : null;
     const because = whyUnknown(silence);
     const locked = await damage.reading(lockedByPrepared(copy)) ?? new Set<number>();
     const defined = [{ ...await compareDefinitions({ copy, source, catalogRows, manifest, expected, of: isAnew ? 'own' : 'database', damage }), because }];
     // What all databases share is that of the source over whatever database.
     if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals({ copy, source: living, past: shared, manifest, expected, damage }), because: whyUnknown(null) });
-    const sequences = await damage.reading(compareSequencesSince({ copy, source: source && past ? { client: source, past } : null, expected, locked, because })) ?? { differences: [], notVerified: [], compared: 0 };
+    const sequences = await damage.reading(compareSequencesSince({ copy, source: held, expected, locked, because })) ?? { differences: [], notVerified: [], compared: 0 };
 
     const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
-    const unlogged = await unloggedSince({ copy, source: source && past ? { client: source, past } : null, expected, damage, because });
+    const unlogged = await unloggedSince({ copy, source: held, expected, damage, because });
     const tables = ours ? sortTables(expected.tables.filter((table) => !unlogged.tables.has(table)), ours.tables, theirs?.tables) : { both: [], absent: [] };
     // The files of a database that was made anew from the same template have the same numbers.
     const isOfManifest = ({ manifest: { oid, filenode }, copy: ofCopy }: TableOfAll): boolean => expected.oid !== undefined && expected.oid === number && oid === ofCopy.oid && filenode === ofCopy.relfilenode;

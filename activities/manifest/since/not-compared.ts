@@ -26,11 +26,11 @@ const WHY: Readonly<Record<Exclude<Obstacle, SourceUnread>, string>> = {
   'no source': 'they are not as the manifest has them, and there is no source of them that could say whether they were changed since',
   'locked at the source': 'somebody had the table locked at the source for longer than manifest.lockTimeout each time that it was asked for; drill again once it is free',
   'not at the source': 'the source has dropped or renamed the table since, or made it UNLOGGED, so that nothing is left to hold them against',
-  'another file': 'the source has rewritten or altered the table since (VACUUM FULL, CLUSTER, TRUNCATE, pg_repack, REFRESH, ALTER TABLE), so that its rows stand elsewhere, or are others; drill again with a manifest and a recovery point from after that',
+  'another file': `the source has rewritten or altered the table since (VACUUM FULL, CLUSTER, TRUNCATE, pg_repack, REFRESH, ALTER TABLE), so that its rows stand elsewhere, or are others; ${AGAIN}`,
   'refreshed since': 'the source has refreshed this materialized view since the instant of the copy, so that its rows are others: it can be made again by REFRESH from what it is derived from, and that was compared as far as this evidence says',
   'reloaded since': 'the source has written all rows of the table anew since the instant of the copy (TRUNCATE and a load, ALTER TABLE that rewrites, pg_repack), so that nothing is left to hold these against',
-  'rewritten since': 'the source has written all rows of the table anew since the instant of the copy (ALTER TABLE that rewrites, pg_repack, TRUNCATE and a load), so that nothing is left to hold these against; and not all of them came after the manifest, as far as that tells, so that the table is not loaded anew all the time, and these may be damaged; drill again with a manifest and a recovery point from after that',
-  'read otherwise since': 'the source has changed since the instant of the copy how values of the table are read (ALTER TYPE … RENAME VALUE, columns of a composite type, DROP COLUMN and ADD COLUMN of one name), so that the same row says something else there; drill again with a manifest and a recovery point from after that',
+  'rewritten since': `the source has written all rows of the table anew since the instant of the copy (ALTER TABLE that rewrites, pg_repack, TRUNCATE and a load), so that nothing is left to hold these against; and not all of them came after the manifest, as far as that tells, so that the table is not loaded anew all the time, and these may be damaged; ${AGAIN}`,
+  'read otherwise since': `the source has changed since the instant of the copy how values of the table are read (ALTER TYPE … RENAME VALUE, columns of a composite type, DROP COLUMN and ADD COLUMN of one name), so that the same row says something else there; ${AGAIN}`,
   'locked in the copy': LOCKED_IN_COPY,
   'dropped since': 'the table was made after the manifest, and the source has dropped it since, so that nothing is left to hold them against',
   'copy not readable': COPY_NOT_READABLE,
@@ -48,8 +48,8 @@ function isUnread(obstacle: Obstacle): obstacle is SourceUnread {
 
 /** What can be so in every drill, and that no other time and no other right would change. */
 const BY_DESIGN: ReadonlySet<Obstacle> = new Set<Obstacle>(['refreshed since', 'reloaded since', 'dropped since']);
-const FEWER = 'and the copy has fewer rows of it than the manifest, so that some may be lost; drill again with a manifest and a recovery point from after that';
-const NOT_ALL = 'and others of its rows are as they were, so that it is not loaded anew all the time, and these may be damaged; drill again with a manifest and a recovery point from after that';
+const FEWER = `and the copy has fewer rows of it than the manifest, so that some may be lost; ${AGAIN}`;
+const NOT_ALL = `and others of its rows are as they were, so that it is not loaded anew all the time, and these may be damaged; ${AGAIN}`;
 const TOO_MUCH = 'and these are more rows than were compared in the whole database; drill with a manifest and a recovery point from after that, or, where they are put there all the time and need not be restored, make the table UNLOGGED';
 const CHANGED_SINCE = 'the source has changed or deleted each of them since the instant of the copy, so that nothing has them any more to compare with';
 

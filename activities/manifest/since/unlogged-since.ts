@@ -4,7 +4,7 @@ import { keyOf } from '../table-locks.ts';
 import type { CatalogDamage } from './catalog-damage.ts';
 import { CATALOG_SILENT } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
-import type { SharedPast } from './shared-past.ts';
+import { mustHave, type SharedPast } from './shared-past.ts';
 
 export interface UnloggedOptions {
   copy: Client;
@@ -42,9 +42,9 @@ async function stateAtSource({ client, past }: { client: Client; past: SharedPas
   const { rows: [row] } = await ofSource(client.query<{ persistence: string; xmin: string }>('SELECT relpersistence AS persistence, xmin::text AS xmin FROM pg_class WHERE oid = $1', [oid]));
   // What was dropped since says no more of it.
   if (!row || row.persistence === 'u') return 'unlogged';
-  const made = new Set([Number(row.xmin)]);
-  if ((await past.committed(made)).size > 0) return 'logged';
-  return await past.areLater(made) ? 'unlogged' : 'untold';
+  const xmin = Number(row.xmin);
+  if (await mustHave(past, xmin)) return 'logged';
+  return await past.areLater(new Set([xmin])) ? 'unlogged' : 'untold';
 }
 
 async function unloggedTables(client: Client): Promise<{ oid: number; schema: string; name: string }[]> {
