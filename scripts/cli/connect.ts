@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { Client, Connection, isGrpcServiceError, NamespaceNotFoundError, WorkflowNotFoundError } from '@temporalio/client';
+import { Client, isGrpcServiceError, NamespaceNotFoundError, WorkflowNotFoundError } from '@temporalio/client';
 import { quote } from '../../contracts/quote.ts';
 import { loadConfiguration, type LoadedConfiguration } from '../../workers/config.ts';
 import { ConfigurationError } from '../../workers/configuration-error.ts';
@@ -7,6 +7,7 @@ import { temporalConnectOptions, type TemporalFlags } from '../../workers/tempor
 import { CommandError, EXIT } from './exit.ts';
 import { systemUser } from './output.ts';
 import { ourCommand } from './printed-command.ts';
+import { connectClient } from '../client-connection.ts';
 
 /** A connection to Temporal, and how it was made. */
 export interface Connected { client: Client; address: string; namespace: string; close: () => Promise<void> }
@@ -27,7 +28,7 @@ const NOT_FOUND = 5;
 export async function connect(flags: TemporalFlags): Promise<Connected> {
   const { address, namespace, connectionOptions } = await temporalConnectOptions(flags);
   try {
-    const connection = await Connection.connect({ ...connectionOptions, connectTimeout: CONNECT_MS, channelArgs: LARGEST_ANSWER });
+    const connection = await connectClient({ ...connectionOptions, connectTimeout: CONNECT_MS, channelArgs: LARGEST_ANSWER });
     return { client: new Client({ connection, namespace, identity: `runbook/${systemUser()}@${hostname()}` }), address, namespace, close: () => connection.close() };
   } catch (cause) {
     if (DENIED.has(codeOf(cause) ?? 0)) throw denied(cause, { address, namespace });

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { DRILL_VARIABLE } from '../../activities/drill/drill.ts';
 import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
@@ -14,6 +14,7 @@ import { loadShop } from './load.ts';
 import { startProduction, type Production, type StartProductionInput } from './production.ts';
 import { unlessAborted } from './until-stopped.ts';
 import { startWriters } from './writers.ts';
+import { connectClient } from '../client-connection.ts';
 
 export interface DemoEnvironment {
   /** The Temporal CLI that started the server. */
@@ -102,8 +103,8 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
     const startWorker = async () => { worker = await startWorkerProcess({ configurationFile, address: server.address, log }); };
     const endWorker = async (by: NodeJS.Signals) => { if (worker) await stopProcess(worker, by); };
     await started(startWorker(), () => endWorker('SIGTERM'));
-    const connection = await Connection.connect({ address: server.address });
-    // Last of all: a call that is tried again on a closed connection throws where nobody can catch it, and ends the process.
+    const connection = await connectClient({ address: server.address });
+    // Last of all: whoever still asks hears that the server is gone, which is so, and not that a call was cancelled.
     stops.unshift(() => connection.close());
     signal?.throwIfAborted();
     return { root, temporalCli: cli.path, configurationFile, production, server, client: new Client({ connection }), repository, writers, startWorker, endWorker, stop };

@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Connection } from '@temporalio/client';
+import type { Connection } from '@temporalio/client';
+import { connectClient } from '../client-connection.ts';
 
 /** A running server program, which ends when this process does, however it ends. */
 export interface SupervisedServer {
@@ -86,7 +87,7 @@ export async function startSupervised(command: readonly string[], { address, log
     name: `the Temporal server at ${address}`, logFile, ...(variables && { variables }), ...(readyTimeoutMs !== undefined && { readyTimeoutMs }),
     ask: async () => {
       await knock(address);
-      const connection = await Connection.connect({ address, metadata, connectTimeout: 2_000 });
+      const connection = await connectClient({ address, metadata, connectTimeout: 2_000 });
       await connection.withDeadline(Date.now() + ASK_MS, () => isReady(connection)).finally(() => connection.close());
     },
   });

@@ -33,7 +33,7 @@ async function bench(settings: BenchArguments): Promise<number> {
   const opened = await open(settings);
   let isEnding = false;
   const end = (code: number, reason: string) => {
-    // Whatever is under way fails when its server goes, some of it in timers that nobody can catch.
+    // Whatever is under way fails when its server goes, some of it where nobody can catch it.
     if (isEnding) return;
     isEnding = true;
     log(`ending early: ${reason}`);

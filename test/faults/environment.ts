@@ -2,10 +2,11 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { writeConfigurationFile } from '../../scripts/demo/configuration-file.ts';
+import { endDrills } from '../../scripts/demo/environment.ts';
 import { loadShop } from '../../scripts/demo/load.ts';
 import { startProduction, type Production } from '../../scripts/demo/production.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
@@ -18,6 +19,7 @@ import { readSource } from './source-state.ts';
 import { watchPlace } from './watch-place.ts';
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
 import { withClient } from '../support/user-clients.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 /** Everything that faults strike, from nothing: a server that keeps its state, a small production, a backup, a worker. */
 export interface Environment extends Scene {
@@ -73,13 +75,18 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
     const temporaryDirectory = join(root, 'tmp');
     await mkdir(temporaryDirectory, { mode: 0o711 });
     const workers: WorkerProcess[] = [];
+    // A case that was interrupted goes on until its process ends.
+    const mustNotStop = () => { if (stopping) throw new Error('this environment is stopped'); };
     const startWorker = async (options: { host?: string } = {}) => {
+      mustNotStop();
       const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment: { TMPDIR: temporaryDirectory }, ...options });
       workers.push(worker);
       return worker;
     };
+    // Their guardians end with the server: what drills still run would outlive all this.
+    stops.push(() => endDrills(join(root, 'drills')));
     stops.push(() => Promise.all(workers.map((worker) => worker.signal('SIGKILL'))));
-    const connection = await Connection.connect({ address: server.address });
+    const connection = await connectClient({ address: server.address });
     stops.push(() => connection.close());
     const environment: Environment = {
       root, drillsDirectory: join(root, 'drills'), temporaryDirectory, evidenceDirectory: join(root, 'evidence'), production, client: new Client({ connection }), server,
@@ -92,6 +99,7 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
         const old = environment.server;
         process.kill(old.pid, 'SIGKILL');
         await old.exited;
+        mustNotStop();
         environment.server = await startServerPatiently({ ...serverOptions, port });
         return environment.server.pid !== old.pid;
       },

@@ -32,7 +32,7 @@ async function main(): Promise<number> {
   const log = (line: string): void => void (values.json ? process.stderr : process.stdout).write(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${line}\n`);
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupt.abort());
-  // Timers of clients whose server is gone throw where nobody can catch; what was started must be ended all the same.
+  // Whatever throws where nobody catches it: what was started must be ended all the same.
   process.on('uncaughtException', (error) => {
     if (interrupt.signal.aborted) return;
     process.stderr.write(`${error.stack ?? error.message}\n`);

@@ -33,10 +33,17 @@ export async function runSuite<S extends Scene>(suite: Suite<S>, { only, sample,
     signal?.addEventListener('abort', () => reject(new Error('interrupted')), { once: true });
   });
   interrupted.catch(() => undefined);
-  const environments: (S | undefined)[] = [];
+  // As they are begun: one that is still starting when all ends has a database server already.
+  const environments: (Promise<S> | undefined)[] = [];
   try {
-    const first = await suite.start(log);
-    environments.push(first);
+    return await Promise.race([interrupted, runCases()]);
+  } finally {
+    await Promise.all(environments.map(async (environment) => environment?.then((started) => started.stop(), () => undefined)));
+  }
+
+  async function runCases(): Promise<CaseResult[]> {
+    environments.push(suite.start(log));
+    const first = await (environments[0] as Promise<S>);
     const points = [...await learnPoints(first.client, log), ...suite.morePoints ?? []];
     const all = casesOf(suite.faults, points);
     const cases = (sample ? sampleOf(suite, all) : all).filter(({ name }) => only?.test(name) ?? true);
@@ -44,22 +51,20 @@ export async function runSuite<S extends Scene>(suite: Suite<S>, { only, sample,
     const waiting = [...cases];
     interrupted.catch(() => { waiting.length = 0; });
     const results: CaseResult[] = [];
-    await Promise.race([interrupted, Promise.all(Array.from({ length: lanes }, async (_, lane) => {
+    await Promise.all(Array.from({ length: lanes }, async (_, lane) => {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
-        const environment = (environments[lane] ??= await suite.start(log));
+        const environment = await (environments[lane] ??= suite.start(log));
         const result = await runCase(environment, next);
         results.push(result);
         log(`${String(results.length).padStart(3)}/${cases.length} ${result.outcome} ${result.seconds.toFixed(1).padStart(5)} s  ${result.name}: ${result.detail}`);
         if (result.outcome === 'passed') continue;
         // What one case left behind must not fail the next one.
-        environments[lane] = undefined;
         await environment.stop();
+        environments[lane] = undefined;
         if (signal?.aborted) break;
       }
-    }))]);
+    }));
     return cases.map(({ name }) => results.find((result) => result.name === name)).filter((result) => result !== undefined);
-  } finally {
-    await Promise.all(environments.map(async (environment) => environment?.stop()));
   }
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { drillPlace, openPlace, PLACE_RECORD } from '../../activities/archive-provider/drill-place.ts';
 import { findDrills, sweepAbandonedPlaces } from '../../activities/archive-provider/sweep-places.ts';
@@ -19,6 +19,7 @@ import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
 import { type ArchivedSource, backUp, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 const OWNER = { name: DRILL_NAME, run: 'run-1', fence: '1' };
 
@@ -147,7 +148,7 @@ describe('the sweep of abandoned places', () => {
     const logs = mkdtempSync(join(tmpdir(), 'drb-sweep-log-'));
     const cli = await resolveTemporalCli({ log: () => undefined });
     server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(logs, 'server.log') });
-    connection = await Connection.connect({ address: server.address });
+    connection = await connectClient({ address: server.address });
     return async () => {
       await connection.close();
       await server.stop();

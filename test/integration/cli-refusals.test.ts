@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { withClient } from '../../scripts/cli/connect.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 const program = fileURLToPath(new URL('../../dist/scripts/cli/main.js', import.meta.url));
 const demoProgram = fileURLToPath(new URL('../../dist/scripts/demo/main.js', import.meta.url));
@@ -22,7 +23,7 @@ let environment: NodeJS.ProcessEnv;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'cli-refusals-'));
   server = await startTemporalServer({ cliPath: (await resolveTemporalCli({ log: () => undefined })).path, searchAttributes: {}, logFile: join(root, 'server.log') });
-  connection = await Connection.connect({ address: server.address });
+  connection = await connectClient({ address: server.address });
   client = new Client({ connection });
   const RUNBOOKS_CONFIG = join(root, 'runbooks.yaml');
   await writeFile(RUNBOOKS_CONFIG, 'version: 1\ndrills: { directory: ./drills }\ndatabases:\n  shop:\n    connection: { host: 127.0.0.1, port: 1 }\n    provider: { kind: archive, repository: ./none, walDirectory: ./none }\n');

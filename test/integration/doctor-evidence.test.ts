@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { directoryStore } from '../../activities/evidence/directory-store.ts';
 import { createEvidenceWriter } from '../../activities/evidence/evidence-writer.ts';
@@ -13,6 +13,7 @@ import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
 import { until } from '../support/toy-runs.ts';
 import { sampleEvidence } from '../unit/report-fixture.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 let root: string;
 let server: TemporalServer;
@@ -22,7 +23,7 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'doctor-evidence-'));
   const cli = await resolveTemporalCli({ log: () => undefined });
   server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'server.log') });
-  connection = await Connection.connect({ address: server.address });
+  connection = await connectClient({ address: server.address });
 });
 afterAll(async () => {
   await connection?.close();

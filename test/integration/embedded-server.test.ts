@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostTaskQueue, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { ACTIVITIES, hasPollers } from '../../scripts/cli/start-run.ts';
@@ -14,6 +14,7 @@ import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
 import { hostName } from '../../workers/host.ts';
 import { registerSearchAttributes } from '../../workers/search-attributes.ts';
 import { startWorkerProcess } from '../faults/worker-process.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 describe('the embedded Temporal server', () => {
   let directory: string;
@@ -30,7 +31,7 @@ describe('the embedded Temporal server', () => {
 
   it('answers with its search attributes registered, and is gone after stop', async () => {
     const server = await startTemporalServer({ cliPath, searchAttributes: { RunbookTarget: 'Keyword' }, logFile });
-    const connection = await Connection.connect({ address: server.address });
+    const connection = await connectClient({ address: server.address });
     const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace: 'default' });
     expect(customAttributes).toHaveProperty('RunbookTarget');
     await connection.close();
@@ -41,7 +42,7 @@ describe('the embedded Temporal server', () => {
 
   it('an attribute of ours that it has with another type is left out, and said: a run that set it would hang', async () => {
     const server = await startTemporalServer({ cliPath, searchAttributes: { RunbookPhase: 'Int' }, logFile });
-    const connection = await Connection.connect({ address: server.address });
+    const connection = await connectClient({ address: server.address });
     const warnings: string[] = [];
     const known = await registerSearchAttributes(connection, 'default', (line) => warnings.push(line));
     expect(known).toEqual(Object.keys(SEARCH_ATTRIBUTES).filter((name) => name !== 'RunbookPhase'));
@@ -167,7 +168,7 @@ databases: { shop: { connection: {}, provider: { kind: archive, repository: ./ba
 });
 
 async function withConnection(address: string, use: (connection: Connection) => Promise<void>): Promise<void> {
-  const connection = await Connection.connect({ address });
+  const connection = await connectClient({ address });
   try {
     await use(connection);
   } finally {

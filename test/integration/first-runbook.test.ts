@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
@@ -17,6 +17,7 @@ import { readEvidence } from '../support/kernel-environment.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
 import { until } from '../support/toy-runs.ts';
 import { createWindowActivities } from '../tutorial/read-only-window/activities.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 /** The runbook of docs/tutorial/first-runbook.md, on a real database. */
 let temporal: TemporalServer;
@@ -33,7 +34,7 @@ beforeAll(async () => {
   await database.withClient('postgres', (sql) => sql.query('CREATE DATABASE shop CONNECTION LIMIT 40'));
   const cli = await resolveTemporalCli({ log: () => undefined });
   temporal = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: path.join(root, 'server.log') });
-  const [connection, native] = await Promise.all([Connection.connect({ address: temporal.address }), NativeConnection.connect({ address: temporal.address })]);
+  const [connection, native] = await Promise.all([connectClient({ address: temporal.address }), NativeConnection.connect({ address: temporal.address })]);
   client = new Client({ connection });
   configuration = configurationSchema.parse({
     version: 1, evidence: { directory: path.join(root, 'evidence') },

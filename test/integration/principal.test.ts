@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { readFile } from 'node:fs/promises';
-import { Client, Connection, type WorkflowHandle, type WorkflowStartOptions } from '@temporalio/client';
+import { Client, type Connection, type WorkflowHandle, type WorkflowStartOptions } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -13,6 +13,7 @@ import { ROOT } from '../support/documentation.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { PATIENT } from '../support/patience.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 const { CommandType, WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
 
@@ -33,7 +34,7 @@ async function as(subject: string, { token, forged = {}, identity }: { token?: T
 }
 
 async function withMetadata(metadata: Record<string, string>, identity?: string): Promise<Client> {
-  const connection = await Connection.connect({ address: server.address, metadata });
+  const connection = await connectClient({ address: server.address, metadata });
   connections.push(connection);
   return new Client({ connection, ...(identity === undefined ? {} : { identity }) });
 }

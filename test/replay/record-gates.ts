@@ -1,12 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { parse, stringify } from 'yaml';
 import { Backup } from '../../contracts/backup.ts';
 import { DrTest } from '../../contracts/dr-test.ts';
 import { startDemoEnvironment } from '../../scripts/demo/environment.ts';
 import { collect, type Collected } from './collect.ts';
 import { startDrill } from './scenario.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 interface Configured { databases: { shop: { gates: { start: Record<string, unknown> } } } }
 
@@ -16,7 +17,7 @@ interface Configured { databases: { shop: { gates: { start: Record<string, unkno
  */
 export async function recordGates({ root, log }: { root: string; log: (line: string) => void }): Promise<Collected> {
   const demo = await startDemoEnvironment({ scale: 0.02, seed: 1, writersPerSecond: 40, root, log });
-  const connection = await Connection.connect({ address: demo.server.address });
+  const connection = await connectClient({ address: demo.server.address });
   // Histories keep who sent a signal: not the user who happens to record.
   const client = new Client({ connection, identity: 'operator@demo' });
   try {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { DatabaseSnapshot } from '../../contracts/database-snapshot.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { OTHER_REGION } from '../support/aws-lab-elsewhere.ts';
@@ -8,11 +8,12 @@ import { awaitGuardian } from '../support/await-guardian.ts';
 import { startRdsEnvironment } from '../support/rds-environment.ts';
 import { collect, type Collected } from './collect.ts';
 import type { Recorded } from './scenario.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 /** Records what runs on RDS, in a lab: a snapshot that is copied and replaces an older one, and one that is aborted while it is made. */
 export async function recordRds({ root, log }: { root: string; log: (line: string) => void }): Promise<Collected> {
   const environment = await startRdsEnvironment({ directory: root, snapshots: { retention: '1ms', keepAtLeast: 1, copyTo: [{ region: OTHER_REGION }] } });
-  const connection = await Connection.connect({ address: environment.address });
+  const connection = await connectClient({ address: environment.address });
   // Histories keep who sent a signal: not the user who happens to record.
   const client = new Client({ connection, identity: 'operator@demo' });
   const start = (name: string) => {

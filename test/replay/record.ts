@@ -1,7 +1,7 @@
 import { readdir, rm, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { Backup, ManifestRunbook } from '../../contracts/backup.ts';
 import { guardianId, lockId } from '../../contracts/guardian.ts';
 import { damageBackup, readColdTables } from '../../scripts/demo/damage.ts';
@@ -10,6 +10,7 @@ import { collect, type Collected } from './collect.ts';
 import { recordGates } from './record-gates.ts';
 import { recordRds } from './record-rds.ts';
 import { startDrill, type Recorded } from './scenario.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 /**
  * `npm run record-histories`: runs every case below on an embedded server, a real database and a real backup, and
@@ -58,7 +59,7 @@ async function recordDemo(): Promise<Collected> {
 }
 
 async function record({ server, ...environment }: DemoEnvironment): Promise<{ client: Client; cases: Recorded[] }> {
-  const connection = await Connection.connect({ address: server.address });
+  const connection = await connectClient({ address: server.address });
   // Histories keep who sent a signal: not the user who happens to record.
   const client = new Client({ connection, identity: 'operator@demo' });
   const run = async (type: string, workflowId: string): Promise<Recorded> => {

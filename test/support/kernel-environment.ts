@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundle } from '@temporalio/worker';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
 import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
@@ -20,6 +20,7 @@ import { bundleOptions } from '../../workers/workflow-bundle.ts';
 import { WORKFLOW_THREAD } from '../../workers/workflow-thread.ts';
 import { BUNDLES } from './place-of-this-run.ts';
 import { toyActivities } from './toy/activities.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 export interface KernelEnvironment {
   server: Pick<TemporalServer, 'address' | 'stop'>;
@@ -100,7 +101,7 @@ export interface Site {
 export async function startKernelEnvironment(gates: Record<string, unknown> = {}, lease: Record<string, string> = {}, further: Record<string, Record<string, unknown>> = {}, other: OtherSettings = {}, site: Site | { dynamicConfig: Record<string, number> } = { dynamicConfig: {} }): Promise<KernelEnvironment> {
   const root = await mkdtemp(path.join(tmpdir(), 'kernel-'));
   const { server, metadata } = 'server' in site ? site : { server: await startEmbedded(root, site.dynamicConfig), metadata: {} };
-  const connection = await Connection.connect({ address: server.address, metadata });
+  const connection = await connectClient({ address: server.address, metadata });
   const client = new Client({ connection });
   const native = await NativeConnection.connect({ address: server.address, metadata });
   const configuration = toyConfiguration(root, gates, lease, further, other);

@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { parse, stringify } from 'yaml';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { endDrills } from '../../scripts/demo/environment.ts';
@@ -17,6 +17,7 @@ import { plantRows, unmistakable, type PlantedRows } from './planted-rows.ts';
 import { startReceiver, type Receiver } from './receiver.ts';
 import type { Planted } from './secret-forms.ts';
 import { withClient } from './user-clients.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 /** Everything real, from nothing, with secrets and rows that cannot be mistaken for anything else. */
 export interface PlantedEnvironment {
@@ -111,7 +112,7 @@ export async function startPlantedEnvironment(): Promise<PlantedEnvironment> {
     stops.push(() => endDrills(join(root, 'drills')));
     const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
     stops.push(() => worker.signal('SIGTERM'));
-    const temporal = await Connection.connect({ address: server.address });
+    const temporal = await connectClient({ address: server.address });
     stops.unshift(() => temporal.close());
     const program = fileURLToPath(new URL('../../dist/scripts/cli/main.js', import.meta.url));
     const runbook = (...args: string[]) => run([program, ...args], { ...process.env, ...environment, TEMPORAL_ADDRESS: server.address, RUNBOOKS_CONFIG: configurationFile, NO_COLOR: '1' });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateSecurityGroupCommand, DescribeSubnetsCommand, EC2Client, RevokeSecurityGroupEgressCommand } from '@aws-sdk/client-ec2';
 import { CreateDBParameterGroupCommand, type CreateDBInstanceCommandInput, CreateDBSubnetGroupCommand, type DBInstance, ModifyDBParameterGroupCommand, type RDSClient } from '@aws-sdk/client-rds';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { stringify } from 'yaml';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
@@ -13,6 +13,7 @@ import { startAwsLab, type AwsLab } from './aws-lab.ts';
 import { labElsewhere } from './aws-lab-elsewhere.ts';
 import { drillEnd, type EndedDrill } from './drill-run.ts';
 import { createSource, MASTER, rdsClient } from './aws-lab-rds.ts';
+import { connectClient } from '../../scripts/client-connection.ts';
 
 /** A lab RDS with a source that keeps times of commits, and a worker that drills it. */
 export interface RdsEnvironment {
@@ -107,7 +108,7 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
     };
     const worker = await startWorker();
     let current = worker;
-    const temporal = await Connection.connect({ address: server.address });
+    const temporal = await connectClient({ address: server.address });
     stops.unshift(() => temporal.close());
     const client = new Client({ connection: temporal });
     return {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, type BundleOptions } from '@temporalio/worker';
 import { resolveTemporalCli } from '../../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../../scripts/embedded/temporal-server.ts';
@@ -9,6 +9,7 @@ import { bundleOptions } from '../../../workers/workflow-bundle.ts';
 import { built } from '../stage/run.ts';
 import { startMeasuredWorker, type MeasuredWorker } from './worker.ts';
 import type { WorkerSettings } from './worker-process.ts';
+import { connectClient } from '../../../scripts/client-connection.ts';
 
 /** What the rows of the kernel's bench run on. */
 export interface Stage {
@@ -44,7 +45,7 @@ export async function openStage({ log }: { log: (line: string) => void }): Promi
         const cli = await resolveTemporalCli({ log });
         const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') });
         stops.push(() => server.stop());
-        const connection = await Connection.connect({ address: server.address });
+        const connection = await connectClient({ address: server.address });
         stops.push(() => connection.close());
         return await work({
           client: new Client({ connection }),

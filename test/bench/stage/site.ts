@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { stringify } from 'yaml';
 import { archiveLayout } from '../../../activities/archive/layout.ts';
 import { findProcesses, sendSignal, untilGone } from '../../../activities/drill/processes.ts';
@@ -13,6 +13,7 @@ import { preparedDataSet } from './data-set.ts';
 import { takeRecoveryPoint, type Recoverable } from './recovery-point.ts';
 import { startSource } from './source.ts';
 import { startWorker } from './worker.ts';
+import { connectClient } from '../../../scripts/client-connection.ts';
 
 /** What the rows run on; each part is started when the first row asks for it. */
 export interface Site {
@@ -65,7 +66,7 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
     const cli = await resolveTemporalCli({ log });
     const started = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, `temporal-${name}.log`) });
     stops.push(() => started.stop());
-    const connection = await Connection.connect({ address: started.address });
+    const connection = await connectClient({ address: started.address });
     stops.push(() => connection.close());
     return { address: started.address, client: new Client({ connection }) };
   };
