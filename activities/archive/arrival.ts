@@ -18,6 +18,11 @@ export function arrival({ mtime, ctime }: { mtime: Date; ctime: Date }): Date {
   return mtime > ctime ? mtime : ctime;
 }
 
+/** When the first of some files came, in milliseconds of this host's clock; now, where none has yet. Of however many: a call takes some hundred thousand arguments at most. */
+export function firstArrival(files: readonly Pick<SeenFile, 'archivedAt'>[]): number {
+  return files.reduce((first, { archivedAt }) => Math.min(first, archivedAt.getTime()), Date.now());
+}
+
 /**
  * What a file is now, or undefined where it went: opening it makes NFS ask its server, which a look at the path may not.
  * @throws RecoveryFailure `UNREADABLE`

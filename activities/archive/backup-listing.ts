@@ -34,6 +34,15 @@ export async function listCluster(client: Client, { sourceDataDirectory: data, l
   return { pieces, tablespaces };
 }
 
+/** Where in a backup all that was listed lies: directories before what lies in them. Of as many files as a server has, which may be more than a call takes arguments. */
+export function placesInBackup(pieces: readonly Piece[]): { directories: string[]; files: { path: string; source: string; size: number }[] } {
+  const tops = pieces.some(({ under }) => under !== 'data') ? ['data', 'tablespaces'] : ['data'];
+  return {
+    directories: [...tops, ...pieces.flatMap(({ under, listing }) => [...(under === 'data' ? [] : [under]), ...listing.directories.toSorted().map((path) => `${under}/${path}`)])],
+    files: pieces.flatMap(({ source, under, listing }) => listing.files.map(({ path, size }) => ({ path: `${under}/${path}`, source: join(source, path), size }))),
+  };
+}
+
 /**
  * Bytes that a base backup of a server on this host would copy at present. Databases say that they are larger where much of
  * them is unlogged, as a cache may be. The role must be superuser or a member of pg_read_all_settings.

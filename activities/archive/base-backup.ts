@@ -6,7 +6,7 @@ import { type BackupFiles, type RecoveryPoint, recoveryPointSchema } from '../..
 import { glibcVersion } from '../postgres/glibc.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import { withClient } from '../postgres/source.ts';
-import { listCluster } from './backup-listing.ts';
+import { listCluster, placesInBackup } from './backup-listing.ts';
 import { copyFiles, type CopyFilesArgs } from './copy-files.ts';
 import { backupPaths, sha256Of } from './layout.ts';
 import { type OnProgress, RecoveryFailure } from './recovery-failure.ts';
@@ -140,14 +140,7 @@ function readLabel(label: string): { startLsn: string; timeline: number } {
 async function copyCluster(args: BaseBackupArgs, facts: SourceFacts, client: Client): Promise<{ files: BackupFiles; tablespaces: RecoveryPoint['tablespaces'] }> {
   const { incoming } = args;
   const { pieces, tablespaces } = await listCluster(client, facts);
-
-  const directories = ['data', ...(tablespaces.length > 0 ? ['tablespaces'] : [])];
-  const planned: { path: string; source: string; size: number }[] = [];
-  for (const { source, under, listing } of pieces) {
-    if (under !== 'data') directories.push(under);
-    directories.push(...listing.directories.toSorted().map((path) => `${under}/${path}`));
-    planned.push(...listing.files.map((file) => ({ path: `${under}/${file.path}`, source: join(source, file.path), size: file.size })));
-  }
+  const { directories, files: planned } = placesInBackup(pieces);
   // pg_control last, as pg_basebackup does: it must not be older than what was copied before it.
   const control = planned.filter((file) => file.path === 'data/global/pg_control');
   const others = planned.filter((file) => file.path !== 'data/global/pg_control').sort((a, b) => b.size - a.size || (a.path < b.path ? -1 : 1));

@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseLsn } from '../postgres/lsn.ts';
-import { arrival, awaitOvertaken, isSame, lookAnew, type SeenFile } from './arrival.ts';
+import { arrival, awaitOvertaken, firstArrival, isSame, lookAnew, type SeenFile } from './arrival.ts';
 import { nameFiles, RecoveryFailure } from './recovery-failure.ts';
 
 const SEGMENT = /^[0-9A-F]{24}$/;
@@ -169,7 +169,7 @@ export async function checkWalContinuity(args: {
   }
   const [gap = mustReach] = overtaken.values();
   if (gap > mustReach) {
-    const overtookAt = Math.min(Date.now(), ...[...present].filter(([number]) => number > gap).map(([, { archivedAt }]) => archivedAt.getTime()));
+    const overtookAt = firstArrival([...present].filter(([number]) => number > gap).map(([, file]) => file));
     const came = await awaitOvertaken(walDirectory, [...overtaken].map(([name, number]) => ({ name, before: present.get(number) })), overtookAt + overtakingMs);
     for (const file of came) {
       const number = overtaken.get(file.name) as bigint;

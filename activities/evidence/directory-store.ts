@@ -40,10 +40,10 @@ export function directoryStore(directory: string, { mustExist = false }: { mustE
         const info = await stat(locate(name)).catch(unlessAbsent);
         return info && { name, bytes: info.size, modifiedAtMs: info.mtimeMs };
       };
-      const all: (StoredName | undefined)[] = [];
+      const all: StoredName[] = [];
       // A share may die meanwhile: it is to hold one thread, and not all that there are.
-      for (const some of mustExist ? names.map((name) => [name]) : [names]) all.push(...await Promise.all(some.map(look)));
-      return all.filter((one) => one !== undefined);
+      for (const some of mustExist ? names.map((name) => [name]) : [names]) for (const one of await Promise.all(some.map(look))) if (one) all.push(one);
+      return all;
     },
   };
 

@@ -32,7 +32,7 @@ function span(part: string): string {
 }
 
 function longestTicks(line: string): number {
-  return Math.max(0, ...[...line.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+  return [...line.matchAll(/`+/g)].reduce((longest, [ticks]) => Math.max(longest, ticks.length), 0);
 }
 
 /** Rows below headings, as a table. Cells are Markdown already. */
@@ -42,6 +42,6 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
 
 /** Lines that stand as they are, as wide as they are. No line can end the block. */
 export function block(lines: readonly string[], language = 'text'): string {
-  const fence = '`'.repeat(Math.max(3, ...lines.map((line) => longestTicks(line) + 1)));
+  const fence = '`'.repeat(lines.reduce((most, line) => Math.max(most, longestTicks(line) + 1), 3));
   return [`${fence}${language}`, ...lines.map(plain), fence].join('\n');
 }

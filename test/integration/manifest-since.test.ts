@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
+import type { CatalogObject, ComparisonResult, Manifest } from '../../contracts/manifest.ts';
 import { asking, compareLiving, OF_BOTH } from '../support/living-source.ts';
 import { manifestsOf, schemaOfEverything, startWriters } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
@@ -57,6 +57,12 @@ describe('a sound copy, while its source is written to', () => {
     expect(open.map(Number)).toEqual([expect.any(Number)]);
     expect(openOf(result)).toContain('100 of 100 rows of public.made_since');
     expect(result.uncompared).toContainEqual({ table: 'public.made_since', rows: 100 });
+  });
+
+  it('is compared also where more definitions differ than a call takes arguments', async () => {
+    const more = Array.from({ length: 200_000 }, (_, index) => ['table', `public.partition_${index}`, '0'] as CatalogObject);
+    const by = { ...manifest, databases: manifest.databases.map((entry) => ({ ...entry, catalog: [...entry.catalog, ...more] })) };
+    expect(openOf(await compareLiving({ copy, source: null, manifest: by })).length).toBeGreaterThan(more.length);
   });
 
   it('has no differences where who reads it may not read all of it: that is open, with what to grant', async () => {

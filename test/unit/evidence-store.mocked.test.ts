@@ -9,12 +9,14 @@ import { describeEvidenceStore } from '../support/evidence-store-contract.ts';
 import { memoryStore, type Bucket } from '../support/memory-store.ts';
 
 /** What the file system has: a mounted bucket has no links, and a share that keeps everything removes nothing. */
-const fileSystem = vi.hoisted(() => ({ hasLinks: true, removes: true, isFull: false }));
+const fileSystem = vi.hoisted(() => ({ hasLinks: true, removes: true, isFull: false, crowd: 0 }));
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof files>();
   const denied = () => Promise.reject(Object.assign(new Error('not permitted'), { code: 'EPERM' }));
   return {
     ...real,
+    readdir: (path: string, options: object) => (fileSystem.crowd > 0 ? Promise.resolve(Array.from({ length: fileSystem.crowd }, (_, index) => ({ name: `${index}.json`, isFile: () => true }))) : real.readdir(path, options)),
+    stat: (path: string) => (fileSystem.crowd > 0 ? Promise.resolve({ size: 1, mtimeMs: 1 }) : real.stat(path)),
     link: (from: string, to: string) => (fileSystem.hasLinks ? real.link(from, to) : denied()),
     rm: (path: string, options: object) => (fileSystem.removes ? real.rm(path, options) : denied()),
     open: async (path: string, ...rest: [string, number]) => {
@@ -48,8 +50,13 @@ describe('a directory', () => {
   let directory: string;
   beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'drb-store-')); });
   afterEach(() => {
-    Object.assign(fileSystem, { hasLinks: true, removes: true, isFull: false });
+    Object.assign(fileSystem, { hasLinks: true, removes: true, isFull: false, crowd: 0 });
     rmSync(directory, { recursive: true, force: true });
+  });
+
+  it.each([{}, { mustExist: true }])('lists what many years have left in it: %j', async (options) => {
+    fileSystem.crowd = 200_000;
+    await expect(directoryStore(directory, options).list()).resolves.toHaveLength(200_000);
   });
 
   it('that must exist is not made: what is missing may be a share that is not mounted', async () => {

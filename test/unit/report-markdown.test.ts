@@ -104,3 +104,9 @@ describe('the report in Markdown', () => {
     expect(markdown).not.toMatch(/NaN|Infinity|undefined|null/);
   });
 });
+
+it('lines with however many back quotes, and however many lines, stay as they are', () => {
+  const line = '`a'.repeat(200_000);
+  expect(code(line)).toBe(`\`\` ${line} \`\``);
+  expect(block(Array.from({ length: 200_000 }, () => '```')).startsWith('````text\n```\n')).toBe(true);
+});

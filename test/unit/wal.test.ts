@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { firstArrival } from '../../activities/archive/arrival.ts';
 import { checkWalContinuity, parseHistory, parseSegmentFileName, readLineage, segmentFileName, timelineOfSegment } from '../../activities/archive/wal.ts';
 import { CRC32C_START, finishCrc32c, updateCrc32c } from '../../activities/archive/crc32c.ts';
 import { classify } from '../../activities/temporal/classify.ts';
@@ -116,6 +117,14 @@ test.each([['missing', undefined], ['short', MB / 2]])('a %s segment that a newe
   expect(found.segments.map((segment) => segment.segmentNumber)).toEqual([2n]);
   expect(found.late).toEqual(['000000010000000000000003', '000000010000000000000004']);
   expect((await checkAt(new Date())).segments).toHaveLength(3);
+});
+
+test('how long newer ones have lain over a gap is known of as many as an archive may hold', () => {
+  const began = Date.now();
+  const archivedAt = (index: number) => ({ archivedAt: new Date(began - 60_000 + index) });
+  expect(firstArrival(Array.from({ length: 200_000 }, (_, index) => archivedAt(199_999 - index)))).toBe(began - 60_000);
+  // What claims to come later has not come yet.
+  expect(firstArrival([archivedAt(3_600_000)])).toBeLessThan(began + 60_000);
 });
 
 test('the newest segment, when it is short, is opened to see whether it still is, since NFS remembers its size', async () => {

@@ -53,12 +53,11 @@ export async function compareDefinitions({ copy, source, catalogRows, manifest, 
   const globals = isFirst ? compareThreeWay(others(manifest.globals), others(is.globals), now && others(now.globals)) : { differences: [], unknown: [], changedSince: 0 };
   const parts = [{ ...own, extent: 'database' as const }, { ...globals, extent: 'shared' as const }];
   const compared = is.own.length + (isFirst ? is.globals.length : 0) - own.unknown.length - globals.unknown.length;
-  const result: DefinitionsResult = { differences: [], unknown: [], open: [], unread: [], compared };
+  // Never spread as arguments: there may be more of them than a call takes.
+  let result: DefinitionsResult = { differences: [], unknown: [], open: [], unread: [], compared };
   for (const part of parts) {
     const judged = source && catalogRows ? await judge(part, { copy, source, catalogRows, expected }) : { differences: part.differences, unknown: part.unknown.map(nameOf), open: [] };
-    result.differences.push(...judged.differences);
-    result.unknown.push(...judged.unknown);
-    result.open.push(...judged.open);
+    result = { ...result, differences: [...result.differences, ...judged.differences], unknown: [...result.unknown, ...judged.unknown], open: [...result.open, ...judged.open] };
   }
   return result;
 }
