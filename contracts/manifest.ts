@@ -144,7 +144,7 @@ export const differenceSchema = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('unreadable'), table: z.string(), code: z.string(), message: z.string(), fromPage: z.number(), toPage: z.number().nullable() }),
   z.object({ kind: z.literal('catalog'), object: z.string(), identity: z.string(), change }),
-  z.object({ kind: z.literal('sequence'), sequence: z.string(), problem: z.enum(['missing', 'unreadable', 'behindItself', 'behindTable']), expectedAtLeast: z.string().nullable(), found: z.string().nullable(), code: z.string().optional() }),
+  z.object({ kind: z.literal('sequence'), sequence: z.string(), problem: z.enum(['missing', 'unreadable', 'unlogged', 'behindItself', 'behindTable']), expectedAtLeast: z.string().nullable(), found: z.string().nullable(), code: z.string().optional() }),
 ]);
 export type Difference = z.infer<typeof differenceSchema>;
 

@@ -90,6 +90,7 @@ function describe(difference: Difference): { name: string; detail: string } {
 
 function describeSequence({ problem, expectedAtLeast, found, code }: Extract<Difference, { kind: 'sequence' }>): string {
   if (problem === 'unreadable') return `cannot be read (${code ?? 'no reason given'})`;
+  if (problem === 'unlogged') return 'is UNLOGGED in the restored database, where it starts anew, and was not so at the source';
   const what = { missing: 'is missing', behindItself: 'is behind its own last value', behindTable: 'is behind its table' }[problem];
   return `${what}: ${expectedAtLeast === null ? '' : `${expectedAtLeast} or one after it expected, `}${found ?? 'nothing'} found`;
 }

@@ -42,6 +42,8 @@ export async function compareSequences(client: Client, expected: readonly Sequen
     };
     const there = find(sequence);
     if (there === undefined) { differ({ problem: 'missing', expectedAtLeast: sequence.nextAtLeast, found: null }); continue; }
+    // Where it stood, recovery has taken from it.
+    if (there.persistence === 'u') { differ({ problem: 'unlogged', expectedAtLeast: sequence.nextAtLeast, found: null }); continue; }
     if (locked.has(there.oid)) { result.locked.push(described); continue; }
     let found: bigint | undefined;
     try {

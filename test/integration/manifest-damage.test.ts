@@ -178,6 +178,14 @@ describe('catalog', () => {
     expect((await compare()).differences).toContainEqual(expect.objectContaining({ kind: 'sequence', sequence: 'public.round', problem: 'missing' }));
   });
 
+  test('a sequence that is UNLOGGED, and was not so at this very position of its source, is damage', async ({ skip }) => {
+    if (await version() < 150000) return skip('sequences of older servers are never UNLOGGED');
+    await run('ALTER SEQUENCE down SET UNLOGGED');
+    const { differences, notVerified } = await compare();
+    expect(differences).toEqual(expect.arrayContaining([catalog('sequence', 'public.down', 'changed'), { kind: 'sequence', sequence: 'public.down', problem: 'unlogged', expectedAtLeast: expect.any(String) as string, found: null }]));
+    expect(notVerified.filter(({ what }) => what === 'position of sequence public.down')).toEqual([]);
+  });
+
   test('what the role that reads may not see is listed as not verified, and is no difference where it may be seen', async () => {
     await run('CREATE DATABASE narrow');
     await run('CREATE ROLE reader LOGIN REPLICATION');

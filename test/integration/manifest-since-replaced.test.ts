@@ -28,7 +28,7 @@ beforeAll(async () => {
   await atSource('CREATE TABLE held AS SELECT g AS id FROM generate_series(1, 500) g', 'broken');
   await atSource(`CREATE TYPE mood AS ENUM ('calm', 'cross'); CREATE TYPE addr AS (a int, b text); CREATE TYPE tone AS ENUM ('low');
     CREATE TABLE enums AS SELECT g AS id, ARRAY['calm'::mood] AS m FROM generate_series(1, 500) g; CREATE TABLE composites AS SELECT g AS id, row(g, 'x')::addr AS m FROM generate_series(1, 500) g; CREATE TABLE columns AS SELECT g AS id, 'n' || g AS note FROM generate_series(1, 500) g; CREATE TABLE tones AS SELECT g AS id, 'low'::tone AS t FROM generate_series(1, 500) g`, 'retyped');
-  await atSource('CREATE TABLE kept AS SELECT g AS id FROM generate_series(1, 100) g; CREATE TABLE passing AS SELECT * FROM kept; CREATE TABLE lost AS SELECT * FROM kept', 'unlogged');
+  await atSource('CREATE TABLE kept AS SELECT g AS id FROM generate_series(1, 100) g; CREATE TABLE passing AS SELECT * FROM kept; CREATE TABLE lost AS SELECT * FROM kept; CREATE TABLE numbered (id serial, other int GENERATED ALWAYS AS IDENTITY); INSERT INTO numbered SELECT FROM generate_series(1, 100); CREATE TABLE numbered_and_lost (id serial); INSERT INTO numbered_and_lost SELECT FROM generate_series(1, 100)', 'unlogged');
   manifest = await manifestsOf(() => source).take();
   await atSource('TRUNCATE staging; INSERT INTO staging SELECT generate_series(1, 600); REFRESH MATERIALIZED VIEW totals; CREATE TABLE report AS SELECT * FROM staging; CREATE TABLE made_since AS SELECT * FROM staging; CREATE TABLE empty_since (id int); CREATE ROLE passing');
   await atSource('DROP TABLE dropped; ALTER TABLE renamed RENAME TO renamed2');
@@ -36,11 +36,12 @@ beforeAll(async () => {
   await atSource('ALTER DATABASE tenant RENAME TO tenant2');
   await atSource('ALTER DATABASE lost RENAME TO lost2');
   for (const name of ['enums', 'composites', 'columns', 'tones']) await atSource(`UPDATE ${name} SET id = -1 WHERE id = 7`, 'retyped');
-  await atSource('ALTER TABLE passing SET UNLOGGED', 'unlogged');
+  await atSource('ALTER TABLE passing SET UNLOGGED; ALTER TABLE numbered SET UNLOGGED', 'unlogged');
   copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
+const version = async () => Number((await atSource('SHOW server_version_num')).rows[0].server_version_num);
 const compare = (database = 'postgres', by = manifest): Promise<ComparisonResult> => compareLiving({ copy, source, manifest: by, database });
 const tablesOf = ({ differences }: ComparisonResult) => differences.map((difference) => ('table' in difference ? difference.table : difference.kind)).toSorted();
 
@@ -123,10 +124,25 @@ describe('a table of the manifest that the copy has UNLOGGED', () => {
   const said = async () => { const { differences, notVerified } = await compare('unlogged'); return [differences, notVerified.filter(({ what }) => what.startsWith('contents')).map(({ what, why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(',')[0]}`)]; };
 
   it('is empty, rightly, whatever the source has made of it since', async () => {
-    const empty = [[], ['by design: contents of public.passing: it was UNLOGGED at the instant of the copy']];
+    const empty = [[], ['passing', 'numbered'].map((name) => `by design: contents of public.${name}: it was UNLOGGED at the instant of the copy`)];
     expect(await said()).toEqual(empty);
     await atSource('ALTER TABLE passing SET LOGGED', 'unlogged');
     expect(await said()).toEqual(empty);
+  });
+
+  it('has sequences that start anew, rightly, from PostgreSQL 15 on', async ({ skip }) => {
+    if (await version() < 150_000) return skip('sequences of older servers are never UNLOGGED');
+    const because = async (of = source as Server | null) => { const { differences, notVerified } = await compareLiving({ copy, source: of, manifest, database: 'unlogged' }); return [differences, notVerified.filter(({ what }) => what.startsWith('position')).map(({ what, why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${what}: ${why}`).toSorted()]; };
+    const anew = [[], ['id', 'other'].map((column) => `by design: position of sequence public.numbered_${column}_seq: it was UNLOGGED at the instant of the copy, and such a sequence starts anew after a restore, wherever the manifest has it`)];
+    expect(await because()).toEqual(anew);
+    expect((await because(null))[1]).toEqual(['id', 'other'].map((column) => expect.stringMatching(`^open: position of sequence public\\.numbered_${column}_seq: it was UNLOGGED at the instant of the copy, as its catalog has it, and the source does not answer`) as string));
+    await atSource('ALTER TABLE numbered SET LOGGED', 'unlogged');
+    expect(await because()).toEqual(anew);
+    await atSource('DROP TABLE numbered', 'unlogged');
+    expect(await because()).toEqual(anew);
+    await onCopy('ALTER TABLE numbered_and_lost SET UNLOGGED', 'unlogged');
+    expect((await because())[0]).toContainEqual({ kind: 'sequence', sequence: 'public.numbered_and_lost_id_seq', problem: 'unlogged', expectedAtLeast: '101', found: null });
+    await onCopy('ALTER TABLE numbered_and_lost SET LOGGED', 'unlogged');
   });
 
   it('is damage where the source had it LOGGED by then', async () => {

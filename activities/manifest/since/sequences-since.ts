@@ -5,6 +5,7 @@ import { insufficientPrivilege } from '../errors.ts';
 import { COPY_NOT_READABLE, LOCKED_IN_COPY } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
+import { stateAtSource, UNLOGGED, whyUntold } from './unlogged-since.ts';
 
 export interface SequencesOptions {
   copy: Client;
@@ -18,12 +19,13 @@ export interface SequencesOptions {
 }
 
 /** `damage`; what is by design; else why it is open. */
-type Judgement = 'damage' | 'startedAnew' | 'dropped' | { open: string };
+type Judgement = 'damage' | 'startedAnew' | 'dropped' | 'unlogged' | { open: string };
 type Differing = Extract<Difference, { kind: 'sequence' }>;
 
 const BY_DESIGN = {
   startedAnew: 'it has started anew since the manifest (RESTART, TRUNCATE … RESTART IDENTITY, ALTER SEQUENCE, or DROP and CREATE), so that the manifest does not say where it must stand',
   dropped: 'the source has dropped it since the manifest; whether by the instant of the copy, nothing tells any more',
+  unlogged: `${UNLOGGED}, and such a sequence starts anew after a restore, wherever the manifest has it`,
 };
 const NOT_SEEN = 'is behind where the manifest has it, and nobody could see where it stands at the source, where it was locked or restarted just then, so that it may have been set back there, too; drill again';
 
@@ -59,7 +61,7 @@ function positionOf(sequence: string): string {
 
 async function judgeOf({ copy, source, expected, because }: SequencesOptions, differences: readonly Differing[]): Promise<(difference: Differing) => Promise<Judgement>> {
   const open = { open: `is not as the manifest has it, ${because}` };
-  if (!source) return async ({ code }) => (code === insufficientPrivilege ? { open: COPY_NOT_READABLE } : open);
+  if (!source) return async ({ problem, code }) => (code === insufficientPrivilege ? { open: COPY_NOT_READABLE } : problem === 'unlogged' ? { open: whyUntold(because) } : open);
   const { client, past } = source;
   const known = new Map(expected.sequences.map((sequence) => [`${sequence.schema}.${sequence.name}`, sequence]));
   const whichIs = byNumber(expected.sequences);
@@ -91,6 +93,10 @@ async function judgeOf({ copy, source, expected, because }: SequencesOptions, di
     // Of one that was made anew by the instant of the copy the source has the same, under whatever name.
     const there = (one.oid === undefined ? undefined : ofNumber.get(here?.oid ?? one.oid)) ?? atSource(one);
     if (here === undefined) return ofMissing(one, there);
+    if (problem === 'unlogged') {
+      const state = await stateAtSource({ client, past }, here.oid);
+      return state === 'logged' ? 'damage' : state === 'unlogged' ? 'unlogged' : { open: whyUntold(null) };
+    }
     if (problem === 'unreadable') return alsoThere.has(sequence) ? open : 'damage';
     if (there === undefined) return open;
     const before = one.filenode;

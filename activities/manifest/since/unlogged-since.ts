@@ -19,7 +19,7 @@ export interface UnloggedOptions {
 /** `tables`: those of the manifest that are not to be looked for among what can be compared. */
 export interface UnloggedResult { tables: ReadonlySet<TableManifest>; differences: Difference[]; notVerified: NotVerified[] }
 
-const UNLOGGED = 'it was UNLOGGED at the instant of the copy';
+export const UNLOGGED = 'it was UNLOGGED at the instant of the copy';
 const BY_DESIGN = `${UNLOGGED}, and such a table is empty after a restore, whatever the manifest has of it`;
 
 /** Tables that the manifest has, and that are unlogged in a copy: empty, rightly, unless the source had them logged by the copy's instant. */
@@ -32,13 +32,18 @@ export async function unloggedSince({ copy, source, expected, damage, because }:
     const table = `${schema}.${name}`;
     const state = source === null ? 'untold' : await stateAtSource(source, oids.get(keyOf({ schema, name })) ?? 0);
     if (state === 'logged') differences.push({ kind: 'rows', table, rowsExpected: rows, rowsFound: 0, buckets: [] });
-    else notVerified.push({ database: expected.database, what: `contents of ${table}`, why: state === 'unlogged' ? BY_DESIGN : `${UNLOGGED}, as its catalog has it, ${source === null ? because : `and whether the source had it so, ${CATALOG_SILENT}`}`, byDesign: state === 'unlogged' });
+    else notVerified.push({ database: expected.database, what: `contents of ${table}`, why: state === 'unlogged' ? BY_DESIGN : whyUntold(source === null ? because : null), byDesign: state === 'unlogged' });
   }
   return { tables: new Set(tables), differences, notVerified };
 }
 
-/** How the source had a table by the copy's instant, where the copy has it unlogged. */
-async function stateAtSource({ client, past }: { client: Client; past: SharedPast }, oid: number): Promise<'logged' | 'unlogged' | 'untold'> {
+/** Of one that the copy has unlogged: why nobody knows whether it should. @param because null where the source was asked */
+export function whyUntold(because: string | null): string {
+  return `${UNLOGGED}, as its catalog has it, ${because ?? `and whether the source had it so, ${CATALOG_SILENT}`}`;
+}
+
+/** How the source had a table, or a sequence, by the copy's instant, where the copy has it unlogged. */
+export async function stateAtSource({ client, past }: { client: Client; past: SharedPast }, oid: number): Promise<'logged' | 'unlogged' | 'untold'> {
   const { rows: [row] } = await ofSource(client.query<{ persistence: string; xmin: string }>('SELECT relpersistence AS persistence, xmin::text AS xmin FROM pg_class WHERE oid = $1', [oid]));
   // What was dropped since says no more of it.
   if (!row || row.persistence === 'u') return 'unlogged';
