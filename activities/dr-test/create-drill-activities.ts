@@ -1,11 +1,13 @@
 import { hostname } from 'node:os';
 import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
 import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import { applicationName } from '../kernel/names.ts';
-import { classified } from '../temporal/classify.ts';
+import { classified, classify } from '../temporal/classify.ts';
 import { type ActivityProgress, longActivity } from '../temporal/long-activity.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { ComparisonResult } from '../../contracts/manifest.ts';
+import type { NotVerifiedReasons } from '../../contracts/record.ts';
 import { compareWithManifest } from '../manifest/compare-manifest.ts';
 import { compareSince } from '../manifest/since/compare-since.ts';
 import { checkCollations } from './collation-check.ts';
@@ -45,10 +47,17 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     longActivity(({ signal, onProgress }) => providerOf(drill.database).keepReserve(drill, signal, (guarded) => work(guarded, onProgress)));
 
   /** Of a copy that is up. What is compared with the living source is told of by the comparison, where another database has a name of the manifest's. */
-  const unknownToManifest = async (drill: DrillRef, { manifest: named, comparesWith }: DrillPlan, signal: AbortSignal): Promise<string[]> => {
-    if (named === null) return [];
-    const manifest = await providerOf(drill.database).readManifest(drill.recoveryPointId, named.id);
-    return overAnyDatabase(await bringUp(drill, signal), defaultDatabase(drill.database), (copy) => madeSinceManifest(copy, { id: named.id, manifest }, { namesakes: comparesWith === undefined }), signal);
+  const unknownToManifest = async (drill: DrillRef, { manifest: named, comparesWith }: DrillPlan, signal: AbortSignal): Promise<NotVerifiedReasons> => {
+    if (named === null) return { open: [], byDesign: [] };
+    const manifest = await providerOf(drill.database).readManifest(drill.recoveryPointId, named.id).catch((error: unknown) => {
+      signal.throwIfAborted();
+      const failure = classify(error);
+      // What passes is tried again. One that is gone by now has been compared, and all else measured, which is worth more than these names.
+      if (!(failure instanceof ApplicationFailure) || failure.nonRetryable !== true) throw error;
+      return failure;
+    });
+    if (manifest instanceof ApplicationFailure) return { open: [`databases made after manifest ${named.id}: not named, since it can no longer be read (${manifest.message.replace(/\.$/, '')})`], byDesign: [] };
+    return { open: [], byDesign: await overAnyDatabase(await bringUp(drill, signal), defaultDatabase(drill.database), (copy) => madeSinceManifest(copy, { id: named.id, manifest }, { namesakes: comparesWith === undefined }), signal) };
   };
 
   /** Null where not even the password can be read: that must not keep anything from being removed. */
@@ -142,7 +151,8 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     measureLoss: (input) => withReserve(input.drill, async (signal) => {
       const { drill, plan } = input;
       const loss = await measureLoss(input, { settings: settingsOf(drill.database), provider: providerOf(drill.database), resolvePassword, copy: () => bringUp(drill, signal), signal });
-      return { ...loss, notVerified: { open: loss.notVerified?.open ?? [], byDesign: [...loss.notVerified?.byDesign ?? [], ...await unknownToManifest(drill, plan, signal)] } };
+      const unknown = await unknownToManifest(drill, plan, signal);
+      return { ...loss, notVerified: { open: [...loss.notVerified?.open ?? [], ...unknown.open], byDesign: [...loss.notVerified?.byDesign ?? [], ...unknown.byDesign] } };
     }),
 
     closeDrillPlace: (call) => longActivity(async ({ signal }) => {

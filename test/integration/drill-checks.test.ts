@@ -4,12 +4,18 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { checkSettingSchema } from '../../contracts/configuration.ts';
+import { checkSettingSchema, configurationSchema } from '../../contracts/configuration.ts';
+import type { Manifest } from '../../contracts/manifest.ts';
+import { RecoveryFailure } from '../../activities/archive/recovery-failure.ts';
+import { createDrillActivities } from '../../activities/dr-test/create-drill-activities.ts';
+import type { LossResult, MeasureLossInput } from '../../activities/dr-test/drill-activities.ts';
 import { madeSinceManifest } from '../../activities/dr-test/made-since-manifest.ts';
 import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
 import { probe } from '../../activities/dr-test/probe.ts';
+import type { LostCommits, RecoveryProvider } from '../../activities/dr-test/provider.ts';
 import { drillClientConfig } from '../../activities/drill/client.ts';
 import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { freeLoopbackPort } from '../../scripts/embedded/free-port.ts';
@@ -48,6 +54,36 @@ it('databases that the manifest does not know are named as not compared, and tho
       await client.query('ALTER DATABASE mould IS_TEMPLATE false');
       for (const made of ['anew', 'billing', 'closed', 'mould', 'renamed', 'said', 'rdsadmin']) await client.query(`DROP DATABASE ${made}`);
     }
+  });
+});
+
+describe('a manifest that went after it was compared', () => {
+  const point = { id: 'b1', beganAt: '2026-11-21T02:00:00.000Z', systemIdentifier: null };
+  const lost: LostCommits = { commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'archive', unread: null };
+  const measure = async (readManifest: () => Promise<Manifest>) => {
+    const { host, port } = server.config();
+    const configuration = configurationSchema.parse({ version: 1, drills: { directory: '/d' }, databases: { shop: { connection: { host, port, sslmode: 'disable' }, provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } } } });
+    const provider = {
+      find: () => Promise.resolve(point), lostCommits: () => Promise.resolve(lost), readManifest, recoverToEnd: () => Promise.resolve(), address: () => Promise.resolve((database: string) => server.config(database)),
+      keepReserve: <T>(_drill: unknown, signal: AbortSignal, work: (guarded: AbortSignal) => Promise<T>) => work(signal),
+    } as unknown as RecoveryProvider;
+    const activities = createDrillActivities({ client: undefined as never, configuration, providerOf: () => provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), probeEnvironment: {} });
+    const input = {
+      declarationSkewSeconds: 0, drill: { database: 'shop', recoveryPointId: 'b1', owner: { workflowId: 'w', firstExecutionRunId: 'r' } },
+      plan: { declaredAt: '2026-11-21T03:00:00.000Z', source: null, sourceSilence: 'down', recoverTo: null, manifest: { id: 'm1' } },
+      recovered: { endLsn: '0/1', lastCommitAt: '2026-11-21T02:59:50.500Z', stoppedBeforeLater: false, replaySeconds: 0, promotionSeconds: 0, repeatedSeconds: 0 },
+    } as unknown as MeasureLossInput;
+    return await new MockActivityEnvironment({ startToCloseTimeoutMs: 86_400_000 }).run(() => activities.measureLoss(input)) as LossResult;
+  };
+
+  it('takes nothing from what was measured: that it named no databases is said, and open', async () => {
+    const gone = () => Promise.reject(new RecoveryFailure('ARCHIVE_CHANGED', 'The manifest m1 is gone from /r.', { files: ['m1'] }));
+    expect(await measure(gone)).toMatchObject({ rpaSeconds: 9.5, notVerified: { open: ['databases made after manifest m1: not named, since it can no longer be read (The manifest m1 is gone from /r)'], byDesign: [] } });
+  });
+
+  it('is looked for again where that may help', async () => {
+    const hiccup = () => Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' }));
+    await expect(measure(hiccup)).rejects.toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
   });
 });
 
