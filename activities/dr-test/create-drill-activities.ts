@@ -125,12 +125,12 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     runChecks: ({ drill, plan, recovered, hasFailed }) => withReserve(drill, async (signal) => {
       const address = await bringUp(drill, signal);
       const fallback = defaultDatabase(drill.database);
-      const manifest = plan.manifest && await providerOf(drill.database).readManifest(drill.recoveryPointId, plan.manifest.id);
+      const readManifest = async () => plan.manifest && providerOf(drill.database).readManifest(drill.recoveryPointId, plan.manifest.id);
       const foreign = plan.source && otherCluster(await providerOf(drill.database).find(drill.recoveryPointId), plan.source.systemIdentifier);
       const found = [
         // Another cluster's indexes say nothing of the copy's.
         ...await checkCollations(address, plan.source && foreign === null ? await sourceOf(drill) : null, { databases: plan.manifest?.databases.map(({ name }) => name) ?? [fallback], at: fallback }),
-        await checkPreparedTransactions(address, fallback, { manifest, replayed: { lastCommitAt: recovered.lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
+        await checkPreparedTransactions(address, fallback, { readManifest, replayed: { lastCommitAt: recovered.lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
         ...await checkInstant({ drill, plan, recovered }, { settings: settingsOf(drill.database), resolvePassword, provider: providerOf(drill.database), signal }),
       ];
       return runOwnChecks(address, plan.checks, { database: fallback, signal, found, hasFailed });

@@ -11,7 +11,7 @@ import { checkSettingSchema, configurationSchema } from '../../contracts/configu
 import type { Manifest } from '../../contracts/manifest.ts';
 import { RecoveryFailure } from '../../activities/archive/recovery-failure.ts';
 import { createDrillActivities } from '../../activities/dr-test/create-drill-activities.ts';
-import type { LossResult, MeasureLossInput } from '../../activities/dr-test/drill-activities.ts';
+import type { MeasureLossInput } from '../../activities/dr-test/drill-activities.ts';
 import { madeSinceManifest } from '../../activities/dr-test/made-since-manifest.ts';
 import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
 import { probe } from '../../activities/dr-test/probe.ts';
@@ -60,7 +60,8 @@ it('databases that the manifest does not know are named as not compared, and tho
 describe('a manifest that went after it was compared', () => {
   const point = { id: 'b1', beganAt: '2026-11-21T02:00:00.000Z', systemIdentifier: null };
   const lost: LostCommits = { commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'archive', unread: null };
-  const measure = async (readManifest: () => Promise<Manifest>) => {
+  const gone = () => Promise.reject(new RecoveryFailure('ARCHIVE_CHANGED', 'The manifest m1 is gone from /r.', { files: ['m1'] }));
+  const drilled = (readManifest: () => Promise<Manifest>) => {
     const { host, port } = server.config();
     const configuration = configurationSchema.parse({ version: 1, drills: { directory: '/d' }, databases: { shop: { connection: { host, port, sslmode: 'disable' }, provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } } } });
     const provider = {
@@ -70,20 +71,24 @@ describe('a manifest that went after it was compared', () => {
     const activities = createDrillActivities({ client: undefined as never, configuration, providerOf: () => provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), probeEnvironment: {} });
     const input = {
       declarationSkewSeconds: 0, drill: { database: 'shop', recoveryPointId: 'b1', owner: { workflowId: 'w', firstExecutionRunId: 'r' } },
-      plan: { declaredAt: '2026-11-21T03:00:00.000Z', source: null, sourceSilence: 'down', recoverTo: null, manifest: { id: 'm1' } },
+      plan: { declaredAt: '2026-11-21T03:00:00.000Z', source: null, sourceSilence: 'down', recoverTo: null, manifest: { id: 'm1', databases: [{ name: 'postgres' }] }, checks: [] },
       recovered: { endLsn: '0/1', lastCommitAt: '2026-11-21T02:59:50.500Z', stoppedBeforeLater: false, replaySeconds: 0, promotionSeconds: 0, repeatedSeconds: 0 },
     } as unknown as MeasureLossInput;
-    return await new MockActivityEnvironment({ startToCloseTimeoutMs: 86_400_000 }).run(() => activities.measureLoss(input)) as LossResult;
+    const run = <T>(work: () => Promise<T>) => new MockActivityEnvironment({ startToCloseTimeoutMs: 86_400_000 }).run(work) as Promise<T>;
+    return { measure: () => run(() => activities.measureLoss(input)), check: () => run(() => activities.runChecks({ ...input, hasFailed: false })) };
   };
 
   it('takes nothing from what was measured: that it named no databases is said, and open', async () => {
-    const gone = () => Promise.reject(new RecoveryFailure('ARCHIVE_CHANGED', 'The manifest m1 is gone from /r.', { files: ['m1'] }));
-    expect(await measure(gone)).toMatchObject({ rpaSeconds: 9.5, notVerified: { open: ['databases made after manifest m1: not named, since it can no longer be read (The manifest m1 is gone from /r)'], byDesign: [] } });
+    expect(await drilled(gone).measure()).toMatchObject({ rpaSeconds: 9.5, notVerified: { open: ['databases made after manifest m1: not named, since it can no longer be read (The manifest m1 is gone from /r)'], byDesign: [] } });
+  });
+
+  it('is not needed where no prepared transaction is left over', async () => {
+    expect(await drilled(gone).check()).toContainEqual({ name: 'prepared transactions', outcome: 'passed', detail: 'none is left over' });
   });
 
   it('is looked for again where that may help', async () => {
     const hiccup = () => Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' }));
-    await expect(measure(hiccup)).rejects.toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+    await expect(drilled(hiccup).measure()).rejects.toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
   });
 });
 
