@@ -40,7 +40,10 @@ export async function stopProgram({ program, args = [], until, signal, group }: 
     }
     process.kill(group ? -child.pid! : child.pid!, signal);
     const [exitCode] = await ended as [number | null];
-    const left = new Set([...(await findProcesses(processes)).map(({ pid }) => pid), ...inheritors(place)]);
+    const look = async (): Promise<Set<number>> => new Set([...(await findProcesses(processes)).map(({ pid }) => pid), ...inheritors(place)]);
+    let left = await look();
+    // What watches over a server sleeps for moments between its looks whether we live.
+    for (const end = Date.now() + 5_000; left.size > 0 && Date.now() < end; left = await look()) await sleep(100);
     return { exitCode, said, processes: [...left].map(commandOf), files: readdirSync(place).filter((name) => !name.startsWith('durable-runbooks-bin-')) };
   } finally {
     child.kill('SIGKILL');
