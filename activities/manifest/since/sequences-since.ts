@@ -4,6 +4,7 @@ import { byNumber, compareSequences, type SequencesComparison } from '../compare
 import { insufficientPrivilege } from '../errors.ts';
 import { COPY_NOT_READABLE, LOCKED_IN_COPY } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
+import { RESTORED_SINCE } from './other-history.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 import { stateAtSource, UNLOGGED, whyUntold } from './unlogged-since.ts';
 
@@ -12,10 +13,14 @@ export interface SequencesOptions {
   /** Null where it does not answer. */
   source: { client: Client; past: SharedPast } | null;
   expected: DatabaseManifest;
+  /** Whether the copy surely has the database that the manifest means. */
+  isSameDatabase: boolean;
   /** Relations of the copy, by oid, that a prepared transaction has locked for good. */
   locked: ReadonlySet<number>;
   /** Why nobody knows of one that is not as the manifest has it. */
   because: string;
+  /** The source has another history than the manifest, as after it was itself restored to an earlier point. */
+  isOfOtherHistory: boolean;
 }
 
 /** `damage`; what is by design; else why it is open. */
@@ -28,6 +33,9 @@ const BY_DESIGN = {
   unlogged: `${UNLOGGED}, and such a sequence starts anew after a restore, wherever the manifest has it`,
 };
 const NOT_SEEN = 'is behind where the manifest has it, and nobody could see where it stands at the source, where it was locked or restarted just then, so that it may have been set back there, too; drill again';
+/** What is judged by the copy and the source alone. */
+const WITHOUT_MANIFEST: ReadonlySet<Differing['problem']> = new Set(['unreadable', 'unlogged']);
+const OTHER_HISTORY: Judgement = { open: `is not as the manifest has it, and ${RESTORED_SINCE}` };
 
 /**
  * Where the sequences of a copy of a later instant stand. A sequence is known by its number, whatever it is called by now. RESTART gives
@@ -35,12 +43,15 @@ const NOT_SEEN = 'is behind where the manifest has it, and nobody could see wher
  * moves back within a file, which nothing tells from damage once the source has gone on.
  */
 export async function compareSequencesSince(options: SequencesOptions): Promise<Pick<SequencesComparison, 'differences' | 'compared'> & { notVerified: NotVerified[] }> {
-  const { copy, expected, locked } = options;
+  const { copy, expected, locked, isOfOtherHistory } = options;
   const found = await compareSequences(copy, expected.sequences, locked, byNumber(expected.sequences));
   const differences = found.differences.filter((difference) => difference.kind === 'sequence');
   const judge = differences.length > 0 ? await judgeOf(options, differences) : undefined;
   const judged: { difference: Differing; judgement: Judgement }[] = [];
-  if (judge) for (const difference of differences) judged.push({ difference, judgement: await judge(difference) });
+  if (judge) for (const difference of differences) {
+    const judgement = await judge(difference);
+    judged.push({ difference, judgement: judgement === 'damage' && isOfOtherHistory && !WITHOUT_MANIFEST.has(difference.problem) ? OTHER_HISTORY : judgement });
+  }
   const left = (what: string, why: string, byDesign = false): NotVerified => ({ database: expected.database, what, why, byDesign });
   return {
     compared: found.compared, differences: judged.flatMap(({ difference, judgement }) => (judgement === 'damage' ? [difference] : [])),
@@ -59,7 +70,7 @@ function positionOf(sequence: string): string {
   return `position of sequence ${sequence}`;
 }
 
-async function judgeOf({ copy, source, expected, because }: SequencesOptions, differences: readonly Differing[]): Promise<(difference: Differing) => Promise<Judgement>> {
+async function judgeOf({ copy, source, expected, isSameDatabase, because }: SequencesOptions, differences: readonly Differing[]): Promise<(difference: Differing) => Promise<Judgement>> {
   const open = { open: `is not as the manifest has it, ${because}` };
   if (!source) return async ({ problem, code }) => (code === insufficientPrivilege ? { open: COPY_NOT_READABLE } : problem === 'unlogged' ? { open: whyUntold(because) } : open);
   const { client, past } = source;
@@ -94,7 +105,7 @@ async function judgeOf({ copy, source, expected, because }: SequencesOptions, di
     const there = (one.oid === undefined ? undefined : ofNumber.get(here?.oid ?? one.oid)) ?? atSource(one);
     if (here === undefined) return ofMissing(one, there);
     if (problem === 'unlogged') {
-      const state = await stateAtSource({ client, past }, here.oid);
+      const state = await stateAtSource({ client, past }, here, isSameDatabase && here.oid === one.oid);
       return state === 'logged' ? 'damage' : state === 'unlogged' ? 'unlogged' : { open: whyUntold(null) };
     }
     if (problem === 'unreadable') return alsoThere.has(sequence) ? open : 'damage';

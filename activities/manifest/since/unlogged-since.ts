@@ -11,6 +11,8 @@ export interface UnloggedOptions {
   /** Null where it does not answer. */
   source: { client: Client; past: SharedPast } | null;
   expected: DatabaseManifest;
+  /** Whether the copy surely has the database that the manifest means. */
+  isSameDatabase: boolean;
   damage: CatalogDamage;
   /** Why nobody knows of one that is not as the manifest has it. */
   because: string;
@@ -22,16 +24,22 @@ export interface UnloggedResult { tables: ReadonlySet<TableManifest>; difference
 export const UNLOGGED = 'it was UNLOGGED at the instant of the copy';
 const BY_DESIGN = `${UNLOGGED}, and such a table is empty after a restore, whatever the manifest has of it`;
 
-/** Tables that the manifest has, and that are unlogged in a copy: empty, rightly, unless the source had them logged by the copy's instant. */
-export async function unloggedSince({ copy, source, expected, damage, because }: UnloggedOptions): Promise<UnloggedResult> {
+/**
+ * Tables that the manifest has, and that are unlogged in a copy: empty, rightly, unless the source had them logged by the copy's instant, or
+ * a row of the copy's catalog says so that is of before the manifest, which did not see it: one that came back.
+ */
+export async function unloggedSince({ copy, source, expected, isSameDatabase, damage, because }: UnloggedOptions): Promise<UnloggedResult> {
   const found = await damage.reading(unloggedTables(copy)) ?? [];
-  const oids = new Map(found.map((table) => [keyOf(table), table.oid]));
-  const tables = expected.tables.filter((table) => oids.has(keyOf(table)));
+  const inCopy = new Map(found.map((table) => [keyOf(table), table]));
+  const tables: TableManifest[] = [];
   const [differences, notVerified]: [Difference[], NotVerified[]] = [[], []];
-  for (const { schema, name, rows } of tables) {
-    const table = `${schema}.${name}`;
-    const state = source === null ? 'untold' : await stateAtSource(source, oids.get(keyOf({ schema, name })) ?? 0);
-    if (state === 'logged') differences.push({ kind: 'rows', table, rowsExpected: rows, rowsFound: 0, buckets: [] });
+  for (const manifest of expected.tables) {
+    const here = inCopy.get(keyOf(manifest));
+    if (!here) continue;
+    tables.push(manifest);
+    const table = `${manifest.schema}.${manifest.name}`;
+    const state = source === null ? 'untold' : await stateAtSource(source, here, isSameDatabase && here.oid === manifest.oid);
+    if (state === 'logged') differences.push({ kind: 'rows', table, rowsExpected: manifest.rows, rowsFound: 0, buckets: [] });
     else notVerified.push({ database: expected.database, what: `contents of ${table}`, why: state === 'unlogged' ? BY_DESIGN : whyUntold(source === null ? because : null), byDesign: state === 'unlogged' });
   }
   return { tables: new Set(tables), differences, notVerified };
@@ -42,8 +50,13 @@ export function whyUntold(because: string | null): string {
   return `${UNLOGGED}, as its catalog has it, ${because ?? `and whether the source had it so, ${CATALOG_SILENT}`}`;
 }
 
-/** How the source had a table, or a sequence, by the copy's instant, where the copy has it unlogged. */
-export async function stateAtSource({ client, past }: { client: Client; past: SharedPast }, oid: number): Promise<'logged' | 'unlogged' | 'untold'> {
+/**
+ * How the source had a table, or a sequence, by the copy's instant, where the copy has it unlogged.
+ * @param here its row in the copy's catalog
+ * @param isOfManifest whether that is surely of what the manifest has
+ */
+export async function stateAtSource({ client, past }: { client: Client; past: SharedPast }, { oid, xmin: ofCopy }: { oid: number; xmin: number }, isOfManifest: boolean): Promise<'logged' | 'unlogged' | 'untold'> {
+  if (isOfManifest && past.isOfManifest(ofCopy)) return 'logged';
   const { rows: [row] } = await ofSource(client.query<{ persistence: string; xmin: string }>('SELECT relpersistence AS persistence, xmin::text AS xmin FROM pg_class WHERE oid = $1', [oid]));
   // What was dropped since says no more of it.
   if (!row || row.persistence === 'u') return 'unlogged';
@@ -52,7 +65,9 @@ export async function stateAtSource({ client, past }: { client: Client; past: Sh
   return await past.areLater(new Set([xmin])) ? 'unlogged' : 'untold';
 }
 
-async function unloggedTables(client: Client): Promise<{ oid: number; schema: string; name: string }[]> {
-  const { rows } = await client.query<{ oid: number; schema: string; name: string }>(`SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.relpersistence = 'u'`);
-  return rows;
+interface UnloggedTable { oid: number; xmin: number; schema: string; name: string }
+
+async function unloggedTables(client: Client): Promise<UnloggedTable[]> {
+  const { rows } = await client.query<Omit<UnloggedTable, 'xmin'> & { xmin: string }>(`SELECT c.oid::int8::float8 AS oid, c.xmin::text AS xmin, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.relpersistence = 'u'`);
+  return rows.map((row) => ({ ...row, xmin: Number(row.xmin) }));
 }
