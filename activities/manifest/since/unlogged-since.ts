@@ -1,9 +1,9 @@
 import type { Client } from 'pg';
 import type { DatabaseManifest, Difference, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
-import { keyOf } from '../table-locks.ts';
 import type { CatalogDamage } from './catalog-damage.ts';
 import { CATALOG_SILENT } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
+import { byNumberOrName } from './relations.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 
 export interface UnloggedOptions {
@@ -16,7 +16,7 @@ export interface UnloggedOptions {
   because: string;
 }
 
-/** `tables`: those of the manifest that are not to be looked for among what can be compared. */
+/** `tables`: those of the manifest that are not absent, though they are not among what can be compared. */
 export interface UnloggedResult { tables: ReadonlySet<TableManifest>; differences: Difference[]; notVerified: NotVerified[] }
 
 const UNLOGGED = 'it was UNLOGGED at the instant of the copy';
@@ -25,16 +25,19 @@ const BY_DESIGN = `${UNLOGGED}, and such a table is empty after a restore, whate
 /** Tables that the manifest has, and that are unlogged in a copy: empty, rightly, unless the source had them logged by the copy's instant. */
 export async function unloggedSince({ copy, source, expected, damage, because }: UnloggedOptions): Promise<UnloggedResult> {
   const found = await damage.reading(unloggedTables(copy)) ?? [];
-  const oids = new Map(found.map((table) => [keyOf(table), table.oid]));
-  const tables = expected.tables.filter((table) => oids.has(keyOf(table)));
+  const known = byNumberOrName(expected.tables);
+  const tables = new Set<TableManifest>();
   const [differences, notVerified]: [Difference[], NotVerified[]] = [[], []];
-  for (const { schema, name, rows } of tables) {
-    const table = `${schema}.${name}`;
-    const state = source === null ? 'untold' : await stateAtSource(source, oids.get(keyOf({ schema, name })) ?? 0);
-    if (state === 'logged') differences.push({ kind: 'rows', table, rowsExpected: rows, rowsFound: 0, buckets: [] });
+  for (const one of found) {
+    const manifest = known(one);
+    if (!manifest) continue;
+    tables.add(manifest);
+    const table = `${one.schema}.${one.name}`;
+    const state = source === null ? 'untold' : await stateAtSource(source, one.oid);
+    if (state === 'logged') differences.push({ kind: 'rows', table, rowsExpected: manifest.rows, rowsFound: 0, buckets: [] });
     else notVerified.push({ database: expected.database, what: `contents of ${table}`, why: state === 'unlogged' ? BY_DESIGN : `${UNLOGGED}, as its catalog has it, ${source === null ? because : `and whether the source had it so, ${CATALOG_SILENT}`}`, byDesign: state === 'unlogged' });
   }
-  return { tables: new Set(tables), differences, notVerified };
+  return { tables, differences, notVerified };
 }
 
 /** How the source had a table by the copy's instant, where the copy has it unlogged. */
@@ -48,6 +51,6 @@ async function stateAtSource({ client, past }: { client: Client; past: SharedPas
 }
 
 async function unloggedTables(client: Client): Promise<{ oid: number; schema: string; name: string }[]> {
-  const { rows } = await client.query<{ oid: number; schema: string; name: string }>(`SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.relpersistence = 'u'`);
+  const { rows } = await client.query<{ oid: number; schema: string; name: string }>(`SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.relpersistence = 'u' ORDER BY 2, 3`);
   return rows;
 }
