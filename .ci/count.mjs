@@ -69,8 +69,8 @@ const broken = [
   ...(passed === 0 ? ['no test passed'] : []),
 ];
 const failed = files.reduce((sum, file) => sum + failures(file), 0);
-// Whatever else vitest found, where nothing above says what.
-if (broken.length === 0 && again.length === 0 && exit !== '0') broken.push(`vitest ended with ${exit}`);
+// Whatever else vitest found, where nothing above says what. A test that failed explains that it ended with 1, and no other end.
+if (broken.length === 0 && exit !== '0' && !(exit === '1' && again.length > 0)) broken.push(`vitest ended with ${exit}`);
 for (const what of broken) console.log(what);
 console.log(`${passed} passed, ${failed + broken.length} failed`);
 process.exit(failed + broken.length > 0 ? 1 : 0);

@@ -121,7 +121,7 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
       const found = [
         // Another cluster's indexes say nothing of the copy's.
         ...await checkCollations(address, plan.source && foreign === null ? await sourceOf(drill) : null, { databases: plan.manifest?.databases.map(({ name }) => name) ?? [fallback], at: fallback }),
-        await checkPreparedTransactions(address, fallback, { manifest, replayed: { lastCommitAt: recovered.lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
+        await checkPreparedTransactions(address, fallback, { manifest, source: plan.source && foreign === null && providerOf(drill.database).comparesWith === 'living source' ? await sourceOf(drill) : null, replayed: { lastCommitAt: recovered.lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
         ...await checkInstant({ drill, plan, recovered }, { settings: settingsOf(drill.database), resolvePassword, provider: providerOf(drill.database), signal }),
       ];
       return runOwnChecks(address, plan.checks, { database: fallback, signal, found, hasFailed });

@@ -3,18 +3,19 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { DRILL_VARIABLE } from '../../activities/drill/drill.ts';
 import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
+import { connectClient } from '../client-connection.ts';
 import { resolveTemporalCli } from '../embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../embedded/temporal-server.ts';
+import { Started } from '../started.ts';
 import { writeConfigurationFile } from './configuration-file.ts';
 import { loadShop } from './load.ts';
 import { startProduction, type Production, type StartProductionInput } from './production.ts';
 import { unlessAborted } from './until-stopped.ts';
 import { startWriters } from './writers.ts';
-import { connectClient } from '../client-connection.ts';
 
 export interface DemoEnvironment {
   /** The Temporal CLI that started the server. */
@@ -60,29 +61,23 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
   if (chosen !== undefined) await mkdir(root);
   // The database server's user must be able to walk through.
   await chmod(root, 0o711);
-  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true, maxRetries: 5 })];
-  let stopping: Promise<void> | undefined;
-  const stop = () => (stopping ??= (async () => {
-    for (const end of stops.reverse()) await end().catch((error: Error) => log(`while cleaning up: ${error.message}`));
-  })());
-  // Waited for to its end, also where it is to be stopped at once: what was not waited for, nobody would end.
-  const started = async <T>(work: Promise<T>, end: (made: T) => Promise<unknown>): Promise<T> => {
-    const made = await work;
-    stops.push(() => end(made));
-    signal?.throwIfAborted();
-    return made;
-  };
+  const started = new Started({ log, signal });
+  const stop = () => started.end();
+  let connection: Connection | undefined;
+  started.onEnd(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
+  // After everything else: whoever still asks hears that the server is gone, which is so, and not that a call was cancelled.
+  started.onEnd(async () => connection?.close());
   try {
     const cli = await unlessAborted(signal, resolveTemporalCli({ log }));
     log(`Temporal server: ${cli.source}`);
-    const server = await started(startTemporalServer({ cliPath: cli.path, uiPort: 0, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
+    const server = await started.begin(startTemporalServer({ cliPath: cli.path, uiPort: 0, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
     const binaries = await findPostgres({ binDirectory: postgres });
     log(`PostgreSQL ${binaries.version}: starting production`);
-    const production = await started(startProduction({ root: join(root, 'production'), binaries, log: () => undefined, ...further }), (one) => one.stop());
+    const production = await started.begin(startProduction({ root: join(root, 'production'), binaries, log: () => undefined, ...further }), (one) => one.stop());
     log('PostgreSQL answers: loading the shop');
     const loaded = await unlessAborted(signal, loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale, seed }));
     log(`loaded the shop: ${Math.round(loaded.databaseBytes / 2 ** 20)} MiB, ${loaded.orders} orders in ${loaded.seconds.toFixed(1)} s`);
-    const writers = await started(startWriters({ config: production.config, count: writersPerSecond === 0 ? 0 : 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) }), (one) => one.stop());
+    const writers = await started.begin(startWriters({ config: production.config, count: writersPerSecond === 0 ? 0 : 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) }), (one) => one.stop());
     const { configurationFile, repository } = await writeConfigurationFile(root, production, {
       root: { ...(server.uiAddress === undefined ? {} : { webUi: server.uiAddress }), ...(postgres === undefined ? {} : { postgres: { binDirectory: postgres } }) },
       drills: {},
@@ -98,14 +93,12 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
       },
     });
     // Their guardians end with the server: a drill that is under way would outlive all this.
-    stops.push(() => endDrills(join(root, 'drills')));
+    started.onEnd(() => endDrills(join(root, 'drills')));
     let worker: ChildProcess | undefined;
     const startWorker = async () => { worker = await startWorkerProcess({ configurationFile, address: server.address, log }); };
     const endWorker = async (by: NodeJS.Signals) => { if (worker) await stopProcess(worker, by); };
-    await started(startWorker(), () => endWorker('SIGTERM'));
-    const connection = await connectClient({ address: server.address });
-    // Last of all: whoever still asks hears that the server is gone, which is so, and not that a call was cancelled.
-    stops.unshift(() => connection.close());
+    await started.begin(startWorker(), () => endWorker('SIGTERM'));
+    connection = await connectClient({ address: server.address });
     signal?.throwIfAborted();
     return { root, temporalCli: cli.path, configurationFile, production, server, client: new Client({ connection }), repository, writers, startWorker, endWorker, stop };
   } catch (error) {
@@ -127,6 +120,9 @@ function workerProgram(): string {
   return fileURLToPath(new URL(fromSource ? '../../dist/workers/main.js' : '../../workers/main.js', import.meta.url));
 }
 
+/** A worker says within seconds that it is ready. */
+const WORKER_READY_MS = 120_000;
+
 /** Starts a worker as a process of its own, as in production, and waits until it says that it is ready. */
 async function startWorkerProcess({ configurationFile, address, log }: { configurationFile: string; address: string; log: (line: string) => void }): Promise<ChildProcess> {
   const child = spawn(process.execPath, [workerProgram()], {
@@ -135,13 +131,15 @@ async function startWorkerProcess({ configurationFile, address, log }: { configu
   const output: string[] = [];
   const collect = (chunk: Buffer) => output.push(chunk.toString());
   child.stderr.on('data', collect);
+  let late: NodeJS.Timeout | undefined;
   await new Promise<void>((resolve, reject) => {
     child.stdout.on('data', (chunk: Buffer) => {
       collect(chunk);
       if (output.join('').includes('worker ready')) resolve();
     });
     child.once('exit', (code) => reject(new Error(`the worker ended with ${code}:\n${output.join('')}`)));
-  });
+    late = setTimeout(() => child.kill('SIGKILL'), WORKER_READY_MS);
+  }).finally(() => clearTimeout(late));
   log('worker: ready');
   return child;
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 
-/** Whether somebody wants the demo to end. */
+/** Whether somebody wants the program to end: the demo, or what tests with its environment. */
 export interface UntilStopped {
   /** Aborted once the demo is to end: what it has started has to be ended then. */
   signal: AbortSignal;

@@ -9,15 +9,17 @@ import { writeConfigurationFile } from '../../scripts/demo/configuration-file.ts
 import { endDrills } from '../../scripts/demo/environment.ts';
 import { loadShop } from '../../scripts/demo/load.ts';
 import { startProduction, type Production } from '../../scripts/demo/production.ts';
+import { unlessAborted } from '../../scripts/demo/until-stopped.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../../scripts/embedded/temporal-server.ts';
+import { Started } from '../../scripts/started.ts';
 import { archiveUpToNow } from '../support/wal-segments.ts';
 import { drillProcesses, isCopying, postmasters, type HostProcess } from './host-processes.ts';
 import { findLeftovers } from './leftovers.ts';
 import type { Scene } from './scene.ts';
 import { readSource } from './source-state.ts';
 import { watchPlace } from './watch-place.ts';
-import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
+import { startWorkerProcess } from './worker-process.ts';
 import { withClient } from '../support/user-clients.ts';
 import { connectClient } from '../../scripts/client-connection.ts';
 
@@ -28,7 +30,6 @@ export interface Environment extends Scene {
   /** Of the workers, for temporary files. */
   readonly temporaryDirectory: string;
   readonly production: Production;
-  server: TemporalServer;
   /** kill -9 of the Temporal server; then another on the same port and file. Returns whether it was there to be killed. */
   restartServer(): Promise<boolean>;
 }
@@ -36,28 +37,25 @@ export interface Environment extends Scene {
 /** How long the host of a drill may be silent here. */
 export const HOST_LOSS = '12s';
 
-export async function startEnvironment(log: (line: string) => void): Promise<Environment> {
+/** @throws the signal's reason, with all ended that it had started */
+export async function startEnvironment(log: (line: string) => void, signal?: AbortSignal): Promise<Environment> {
   const root = await mkdtemp(join(tmpdir(), 'faults-'));
   // The database server's user must be able to walk through.
   await chmod(root, 0o711);
-  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
-  let stopping: Promise<void> | undefined;
-  const stop = () => (stopping ??= (async () => {
-    for (const end of stops.reverse()) await end().catch((error: Error) => log(`while cleaning up: ${error.message}`));
-  })());
+  const started = new Started({ log, signal });
+  started.onEnd(() => rm(root, { recursive: true, force: true }));
   try {
     const cli = await resolveTemporalCli({ log: () => undefined });
     const serverOptions = { cliPath: cli.path, searchAttributes: {}, dbFile: join(root, 'temporal.db'), logFile: join(root, 'temporal.log') };
-    const server = await startServerPatiently(serverOptions);
-    stops.push(() => environment.server.stop());
+    const startServer = (options: typeof serverOptions & { port?: number }) => started.begin(startServerPatiently(options), (one) => one.stop());
+    let server = await startServer(serverOptions);
     const port = Number(server.address.split(':')[1]);
     const binaries = await findPostgres({});
-    const production = await startProduction({
+    const production = await started.begin(startProduction({
       root: join(root, 'production'), binaries, log: () => undefined,
       // No segments but those that are asked for: else each case would have more WAL to copy than the one before.
       settings: { archive_timeout: '0', autovacuum: 'off', checkpoint_timeout: '1h' },
-    });
-    stops.push(() => production.stop());
+    }), (one) => one.stop());
     await loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale: 0.01, seed: 1 });
     await loadBallast(production);
     const { configurationFile } = await writeConfigurationFile(root, production, {
@@ -74,41 +72,34 @@ export async function startEnvironment(log: (line: string) => void): Promise<Env
     });
     const temporaryDirectory = join(root, 'tmp');
     await mkdir(temporaryDirectory, { mode: 0o711 });
-    const workers: WorkerProcess[] = [];
-    // A case that was interrupted goes on until its process ends.
-    const mustNotStop = () => { if (stopping) throw new Error('this environment is stopped'); };
-    const startWorker = async (options: { host?: string } = {}) => {
-      mustNotStop();
-      const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment: { TMPDIR: temporaryDirectory }, ...options });
-      workers.push(worker);
-      return worker;
-    };
     // Their guardians end with the server: what drills still run would outlive all this.
-    stops.push(() => endDrills(join(root, 'drills')));
-    stops.push(() => Promise.all(workers.map((worker) => worker.signal('SIGKILL'))));
-    const connection = await connectClient({ address: server.address });
-    stops.push(() => connection.close());
+    started.onEnd(() => endDrills(join(root, 'drills')));
+    const startWorker = (options: { host?: string } = {}) => started.begin(
+      startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment: { TMPDIR: temporaryDirectory }, ...options }),
+      (worker) => worker.signal('SIGKILL'),
+    );
+    const connection = await started.begin(connectClient({ address: server.address }), (one) => one.close());
     const environment: Environment = {
-      root, drillsDirectory: join(root, 'drills'), temporaryDirectory, evidenceDirectory: join(root, 'evidence'), production, client: new Client({ connection }), server,
-      worker: await startWorker(), startWorker, stop,
+      root, drillsDirectory: join(root, 'drills'), temporaryDirectory, evidenceDirectory: join(root, 'evidence'), production, client: new Client({ connection }),
+      worker: await startWorker(), startWorker, stop: () => started.end(),
       readOthers: () => readSource(environment),
       findLeftovers: (run) => findLeftovers(environment, run),
       watch: (run) => watchPlace(run.owner, environment.drillsDirectory),
       isUnderWay: (activity, run) => UNDER_WAY[activity]?.(drillProcesses({ owner: run.owner, drillsDirectory: environment.drillsDirectory })) ?? true,
       async restartServer() {
-        const old = environment.server;
+        const old = server;
         process.kill(old.pid, 'SIGKILL');
         await old.exited;
-        mustNotStop();
-        environment.server = await startServerPatiently({ ...serverOptions, port });
-        return environment.server.pid !== old.pid;
+        server = await startServer({ ...serverOptions, port });
+        return server.pid !== old.pid;
       },
     };
-    await environment.client.workflow.execute('backup', { workflowId: `backup/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{}] });
+    // Ctrl-C reaches the worker, too: nobody would end this run.
+    await unlessAborted(signal, environment.client.workflow.execute('backup', { workflowId: `backup/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{}] }));
     await writeMoreWal(production);
     return environment;
   } catch (error) {
-    await stop();
+    await started.end();
     throw error;
   }
 }

@@ -6,7 +6,8 @@ import type { Scene } from './scene.ts';
 
 /** A matrix of faults and points. */
 export interface Suite<S extends Scene = Scene> {
-  start(log: (line: string) => void): Promise<S>;
+  /** Aborted by the signal, it ends what it has started so far, and rejects. */
+  start(log: (line: string) => void, signal?: AbortSignal): Promise<S>;
   readonly faults: readonly Fault<S>[];
   /** Points that a run's own history does not show. */
   readonly morePoints?: readonly Point[];
@@ -42,7 +43,7 @@ export async function runSuite<S extends Scene>(suite: Suite<S>, { only, sample,
   }
 
   async function runCases(): Promise<CaseResult[]> {
-    environments.push(suite.start(log));
+    environments.push(suite.start(log, signal));
     const first = await (environments[0] as Promise<S>);
     const points = [...await learnPoints(first.client, log), ...suite.morePoints ?? []];
     const all = casesOf(suite.faults, points);
@@ -53,7 +54,7 @@ export async function runSuite<S extends Scene>(suite: Suite<S>, { only, sample,
     const results: CaseResult[] = [];
     await Promise.all(Array.from({ length: lanes }, async (_, lane) => {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
-        const environment = await (environments[lane] ??= suite.start(log));
+        const environment = await (environments[lane] ??= suite.start(log, signal));
         const result = await runCase(environment, next);
         results.push(result);
         log(`${String(results.length).padStart(3)}/${cases.length} ${result.outcome} ${result.seconds.toFixed(1).padStart(5)} s  ${result.name}: ${result.detail}`);

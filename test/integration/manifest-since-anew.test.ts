@@ -125,6 +125,19 @@ describe('a table of the manifest that the copy has not', () => {
     expect(tables(await compareLiving({ copy, source, manifest: by, database: 'absent' }))).toContain('public.passing');
   });
 
+  it('is lost where the copy has it UNLOGGED by a transaction that was over by the manifest, which saw it logged, whatever became of it at the source', async () => {
+    const { rows: [row] } = await onCopy('SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next');
+    const next = String(row?.next);
+    const by: Manifest = { ...manifest, databases: manifest.databases.map((entry) => ({ ...entry, transactions: { finishedBelow: next, begunBelow: next }, takenAtBySource: undefined })) };
+    const lost = async () => tables(await compareLiving({ copy, source, manifest: by, database: 'absent' })).includes('public.unlogged');
+    expect(await lost()).toBe(true);
+    await atSource('DROP TABLE unlogged', 'absent');
+    expect(await lost()).toBe(true);
+    // Of a database that is another one, the numbers say nothing.
+    by.databases = by.databases.map((entry) => ({ ...entry, oid: 1 }));
+    expect(await lost()).toBe(false);
+  });
+
 });
 
 describe('definitions that the copy lacks, and the source has made or altered since', () => {

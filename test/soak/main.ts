@@ -1,4 +1,5 @@
 /** `npm run soak -- dr-test [--drills 50] [--seed N] [--json]`: healthy drills under write load; one that is red, one that shares its position with another, or a race that was rare, fails it. */
+import { untilStopped } from '../../scripts/demo/until-stopped.ts';
 import { parseOrEnd } from '../support/command-line.ts';
 import { soak } from './soak.ts';
 import { hasPassed, summaryOf } from './summary.ts';
@@ -16,12 +17,15 @@ process.exitCode = await main();
 async function main(): Promise<number> {
   const began = performance.now();
   const log = (line: string): void => void process.stderr.write(`[${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s] ${line}\n`);
+  const stopped = untilStopped(log);
   const results = await soak({
-    drills: Number(options.drills), seed: Number(options.seed), log,
-    onStarted: (stop) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().finally(() => process.exit(130)));
-    },
+    drills: Number(options.drills), seed: Number(options.seed), log, signal: stopped.signal,
+  }).catch((error: unknown) => {
+    if (!stopped.signal.aborted) throw error;
+    return [];
   });
+  // What it has not waited for must not keep the process.
+  if (stopped.signal.aborted) process.exit(stopped.exitCode());
   const summary = { ...summaryOf(results), seconds: Math.round((performance.now() - began) / 1000) };
   if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
   else for (const [name, value] of Object.entries(summary)) process.stdout.write(`${name.padEnd(15)} ${typeof value === 'object' ? JSON.stringify(value) : value}\n`);

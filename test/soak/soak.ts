@@ -33,26 +33,22 @@ export interface SoakDrill {
  */
 const PAUSE_MS = 200;
 
-export interface SoakOptions { drills: number; seed: number; log: (line: string) => void; onStarted?: (stop: () => Promise<void>) => void }
+export interface SoakOptions { drills: number; seed: number; log: (line: string) => void; signal?: AbortSignal }
 
 /** Runs healthy drills through the workflows, each with a backup and a position of its own, while everything races the manifest. */
-export async function soak({ drills, seed, log, onStarted }: SoakOptions): Promise<SoakDrill[]> {
+export async function soak({ drills, seed, log, signal }: SoakOptions): Promise<SoakDrill[]> {
   // The demo's own making and dropping of tables would make their number at a position a guess.
   const kinds = writerKindNames.filter((name) => name !== 'createTable' && name !== 'dropTable');
-  const demo = await startDemoEnvironment({ scale: 0.02, seed, writersPerSecond: 100, writerKinds: kinds, log });
+  const demo = await startDemoEnvironment({ scale: 0.02, seed, writersPerSecond: 100, writerKinds: kinds, log, ...(signal && { signal }) });
   const results: SoakDrill[] = [];
-  let interrupted = false;
-  onStarted?.(() => {
-    interrupted = true;
-    return demo.stop();
-  });
+  signal?.addEventListener('abort', () => void demo.stop(), { once: true });
   try {
     await withClient(demo.production.config, (client) => client.query(raceSchema));
     const constant = await readLoggedTables(demo.production.config);
     log(`${constant.size} logged tables, and those that come and go`);
     const racers = await startRacers({ config: demo.production.config, seed, pauseMs: PAUSE_MS });
     try {
-      for (let number = 1; number <= drills && !interrupted; number += 1) {
+      for (let number = 1; number <= drills && signal?.aborted !== true; number += 1) {
         const drill = await soakOnce(demo, constant, racers.log).catch((error: Error) => failed(error));
         results.push(drill);
         log(`drill ${number}: ${describe(drill)}`);

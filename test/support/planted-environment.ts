@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { parse, stringify } from 'yaml';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { endDrills } from '../../scripts/demo/environment.ts';
@@ -12,6 +12,7 @@ import { writeConfigurationFile } from '../../scripts/demo/configuration-file.ts
 import { startProduction, type Production } from '../../scripts/demo/production.ts';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
+import { Started } from '../../scripts/started.ts';
 import { startWorkerProcess } from '../faults/worker-process.ts';
 import { plantRows, unmistakable, type PlantedRows } from './planted-rows.ts';
 import { startReceiver, type Receiver } from './receiver.ts';
@@ -46,16 +47,15 @@ export interface PlantedEnvironment {
 export async function startPlantedEnvironment(): Promise<PlantedEnvironment> {
   const root = await mkdtemp(join(tmpdir(), 'secrets-'));
   await chmod(root, 0o711);
-  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
-  const stop = async () => { for (const end of stops.splice(0).reverse()) await end().catch((error: unknown) => console.error(error)); };
+  const started = new Started({ log: console.error });
+  let temporal: Connection | undefined;
+  started.onEnd(() => rm(root, { recursive: true, force: true }));
+  started.onEnd(async () => temporal?.close());
   try {
     const cli = await resolveTemporalCli({ log: () => undefined });
-    const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') });
-    stops.push(() => server.stop());
-    const production = await startProduction({ root: join(root, 'production'), binaries: await findPostgres({}), log: () => undefined, settings: { archive_timeout: '0', autovacuum: 'off' } });
-    stops.push(() => production.stop());
-    const receiver = await startReceiver((response, _count, { path }) => (path.startsWith('/moved') ? response.writeHead(302, { location: '/elsewhere' }).end() : response.end('ok')));
-    stops.push(() => receiver.stop());
+    const server = await started.begin(startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
+    const production = await started.begin(startProduction({ root: join(root, 'production'), binaries: await findPostgres({}), log: () => undefined, settings: { archive_timeout: '0', autovacuum: 'off' } }), (one) => one.stop());
+    const receiver = await started.begin(startReceiver((response, _count, { path }) => (path.startsWith('/moved') ? response.writeHead(302, { location: '/elsewhere' }).end() : response.end('ok'))), (one) => one.stop());
 
     // Characters that every encoding has to change.
     const passwords = { shop: `p@ss w/"${unmistakable()}%'<&>`, judged: `${unmistakable()}+/=`, mistaken: unmistakable() };
@@ -109,15 +109,13 @@ export async function startPlantedEnvironment(): Promise<PlantedEnvironment> {
       },
       mistaken: { connection: { ...connection, user: 'postgres', passwordFile: await keep('mistaken', passwords.mistaken) }, provider, failedSteps: { wait: '2m' } },
     });
-    stops.push(() => endDrills(join(root, 'drills')));
-    const worker = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
-    stops.push(() => worker.signal('SIGTERM'));
-    const temporal = await connectClient({ address: server.address });
-    stops.unshift(() => temporal.close());
+    started.onEnd(() => endDrills(join(root, 'drills')));
+    await started.begin(startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment }), (one) => one.signal('SIGTERM'));
+    temporal = await connectClient({ address: server.address });
     const program = fileURLToPath(new URL('../../dist/scripts/cli/main.js', import.meta.url));
     const runbook = (...args: string[]) => run([program, ...args], { ...process.env, ...environment, TEMPORAL_ADDRESS: server.address, RUNBOOKS_CONFIG: configurationFile, NO_COLOR: '1' });
     return {
-      root, production, rows, client: new Client({ connection: temporal }), receiver, repository, damaged, runbook, stop,
+      root, production, rows, client: new Client({ connection: temporal }), receiver, repository, damaged, runbook, stop: () => started.end(),
       planted: [
         ...rows.planted,
         ...Object.entries(passwords).map(([target, value]) => ({ name: `password of ${target}`, value })),
@@ -129,7 +127,7 @@ export async function startPlantedEnvironment(): Promise<PlantedEnvironment> {
       private: [join(production.dataDirectory), production.archiveDirectory, secrets, join(root, 'password')],
     };
   } catch (error) {
-    await stop();
+    await started.end();
     throw error;
   }
 }

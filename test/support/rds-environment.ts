@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateSecurityGroupCommand, DescribeSubnetsCommand, EC2Client, RevokeSecurityGroupEgressCommand } from '@aws-sdk/client-ec2';
 import { CreateDBParameterGroupCommand, type CreateDBInstanceCommandInput, CreateDBSubnetGroupCommand, type DBInstance, ModifyDBParameterGroupCommand, type RDSClient } from '@aws-sdk/client-rds';
-import { Client } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { stringify } from 'yaml';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
@@ -14,6 +14,7 @@ import { labElsewhere } from './aws-lab-elsewhere.ts';
 import { drillEnd, type EndedDrill } from './drill-run.ts';
 import { createSource, MASTER, rdsClient } from './aws-lab-rds.ts';
 import { connectClient } from '../../scripts/client-connection.ts';
+import { Started } from '../../scripts/started.ts';
 
 /** A lab RDS with a source that keeps times of commits, and a worker that drills it. */
 export interface RdsEnvironment {
@@ -56,6 +57,8 @@ export interface RdsOptions {
   configure?: (site: RdsSite) => object;
   /** What the source is made with, beside what all have. */
   sourceSettings?: (lab: AwsLab) => Promise<Partial<CreateDBInstanceCommandInput>>;
+  /** Aborted while this starts: what was started so far is ended. */
+  signal?: AbortSignal;
   /** What is done before the worker starts; answers the credentials that it has. Default: the lab's own. */
   prepare?: (lab: AwsLab) => Promise<AwsLab['credentials']>;
 }
@@ -76,24 +79,26 @@ function configureShop({ root, region, subnetGroup, securityGroup, source, drill
   };
 }
 
-export async function startRdsEnvironment({ source: { identifier, database } = SHOP, shop = {}, root: top = {}, configure = (site) => configureShop(site, { shop, root: top }), sourceSettings, prepare, drillRegion, snapshots, directory }: RdsOptions = {}): Promise<RdsEnvironment> {
+export async function startRdsEnvironment({ source: { identifier, database } = SHOP, shop = {}, root: top = {}, configure = (site) => configureShop(site, { shop, root: top }), sourceSettings, prepare, drillRegion, snapshots, directory, signal }: RdsOptions = {}): Promise<RdsEnvironment> {
   const root = directory ?? await mkdtemp(join(tmpdir(), 'rds-'));
   await mkdir(root, { recursive: true });
   await chmod(root, 0o711);
-  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];
-  const stop = async () => { for (const end of stops.splice(0).reverse()) await end().catch((error: unknown) => console.error(error)); };
+  const started = new Started({ log: console.error, signal });
+  const stop = () => started.end();
+  let temporal: Connection | undefined;
+  started.onEnd(() => rm(root, { recursive: true, force: true }));
+  started.onEnd(async () => temporal?.close());
   try {
-    const lab = await startAwsLab({ log: console.log });
-    stops.push(() => lab.stop());
+    const lab = await started.begin(startAwsLab({ log: console.log }), (one) => one.stop());
     const rds = rdsClient(lab);
     const drillLab = drillRegion === undefined ? lab : await labElsewhere(lab, { region: drillRegion });
     const { subnetGroup, securityGroup } = await prepareNetwork(drillLab, rdsClient(drillLab));
     await rds.send(new CreateDBParameterGroupCommand({ DBParameterGroupName: 'shop', DBParameterGroupFamily: 'postgres18', Description: 'shop' }));
-    await rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: 'shop', Parameters: [{ ParameterName: 'track_commit_timestamp', ParameterValue: '1', ApplyMethod: 'pending-reboot' }] }));
+    // What autovacuum commits of its own accord counts as lost where tests count.
+    await rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: 'shop', Parameters: [{ ParameterName: 'track_commit_timestamp', ParameterValue: '1', ApplyMethod: 'pending-reboot' }, { ParameterName: 'autovacuum', ParameterValue: '0', ApplyMethod: 'pending-reboot' }] }));
     const source = await createSource(rds, identifier, { DBName: database, BackupRetentionPeriod: 7, DBParameterGroupName: 'shop', ...await sourceSettings?.(lab) });
     const cli = await resolveTemporalCli({ log: () => undefined });
-    const server = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') });
-    stops.push(() => server.stop());
+    const server = await started.begin(startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
     await mkdir(join(root, 'manifests'));
     await writeFile(join(root, 'password'), MASTER.password, { mode: 0o600 });
     await writeFile(join(root, 'key'), randomBytes(32).toString('base64'), { mode: 0o600 });
@@ -101,15 +106,10 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
     await writeFile(configurationFile, stringify(configure({ root, region: lab.region, subnetGroup, securityGroup, source, drillRegion, snapshots })), { mode: 0o600 });
     const credentials = await prepare?.(lab) ?? lab.credentials;
     const environment = { AWS_ENDPOINT_URL: lab.endpoint, AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey };
-    const startWorker = async (): Promise<WorkerProcess> => {
-      const started = await startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment });
-      stops.push(() => started.signal('SIGTERM'));
-      return started;
-    };
+    const startWorker = (): Promise<WorkerProcess> => started.begin(startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment }), (one) => one.signal('SIGTERM'));
     const worker = await startWorker();
     let current = worker;
-    const temporal = await connectClient({ address: server.address });
-    stops.unshift(() => temporal.close());
+    temporal = await connectClient({ address: server.address });
     const client = new Client({ connection: temporal });
     return {
       lab, rds, source, client, address: server.address, configurationFile, environment, root, worker, startWorker, stop,

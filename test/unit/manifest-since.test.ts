@@ -6,10 +6,11 @@ import { withoutMoved } from '../../activities/manifest/since/catalog-rows.ts';
 import type { Obstacle } from '../../activities/manifest/since/compare-rows.ts';
 import { matchTuples } from '../../activities/manifest/since/match-tuples.ts';
 import { rowsNotVerified, uncomparedTables, type TableRows } from '../../activities/manifest/since/not-compared.ts';
+import { otherHistory } from '../../activities/manifest/since/other-history.ts';
 import { RowsOfManifest } from '../../activities/manifest/since/rows-of-manifest.ts';
 import { type Judged, sharedPast } from '../../activities/manifest/since/shared-past.ts';
 import { compareThreeWay } from '../../activities/manifest/since/three-way.ts';
-import type { CatalogObject } from '../../contracts/manifest.ts';
+import type { CatalogObject, DatabaseManifest, Manifest } from '../../contracts/manifest.ts';
 
 describe('versions of rows', () => {
   const tuple = (place: string, xmin: number, hash: number) => ({ place, xmin, hash: BigInt(hash) });
@@ -167,6 +168,25 @@ describe('of the newest transactions', () => {
     const past = await sharedPast(server(120, {}), server(200, {}), SEEN);
     expect([[110, 119], [109, 119], [2], []].map((xids) => past.areSinceManifest(new Set(xids)))).toEqual([true, false, false, true]);
     expect((await sharedPast(server(120, {}), server(200, {}), undefined)).areSinceManifest(new Set([119]))).toBe(false);
+  });
+});
+
+describe('another history than that of a manifest', () => {
+  const TAKEN = Date.parse('2026-01-01T00:00:00.000Z') / 1000;
+  const of = (times: Record<string, { seconds: number; origin?: string }>, timeline: number | Error = 1): Promise<string | null> => {
+    const source = { query: (sql: string, [asked = []]: string[][] = []) => (sql.includes('pg_control_checkpoint') ? timeline instanceof Error ? Promise.reject(timeline) : Promise.resolve({ rows: [{ timeline }] })
+      : Promise.resolve({ rows: sql.includes('pg_xact_commit_timestamp') ? asked.flatMap((xid) => { const { seconds, origin = '0' } = times[xid] ?? {}; return seconds === undefined ? [] : [{ xid, seconds: String(seconds), origin }]; }) : [{ next: '9000', kept: true }] })) } as unknown as Client;
+    return otherHistory(source, { timeline: 1 } as Manifest, { transactions: { finishedBelow: '5000', begunBelow: '5000' }, takenAtBySource: '2026-01-01T00:00:00.000Z' } as DatabaseManifest);
+  };
+
+  it('is that of another timeline, and that in which what was over by the manifest was committed later', async () => {
+    expect(await of({}, 2)).toContain('timeline 2');
+    expect(await of({ 4999: { seconds: TAKEN - 5 }, 4500: { seconds: TAKEN + 60 } })).toContain('transaction 4500');
+  });
+
+  it('is none where all was committed by then, by the clock of the source, or where we may not ask', async () => {
+    expect(await of({ 4999: { seconds: TAKEN + 0.5 }, 4998: { seconds: TAKEN + 60, origin: '1' }, 5000: { seconds: TAKEN + 60 } })).toBeNull();
+    expect(await of({}, Object.assign(new Error('permission denied'), { code: '42501' }))).toBeNull();
   });
 });
 

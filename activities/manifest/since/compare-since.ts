@@ -17,6 +17,7 @@ import { LockedTables, type Before } from './locked-tables.ts';
 import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
 import { isOfBefore } from './of-before.ts';
 import { ofSource } from './of-source.ts';
+import { otherHistory, RESTORED_SINCE } from './other-history.ts';
 import { byNumberOrName } from './relations.ts';
 import { compareSequencesSince } from './sequences-since.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
@@ -64,9 +65,10 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const other = await damage.reading(ofAnother(manifest.systemIdentifier, copy)) ?? null;
     // Nothing of another cluster is like this one's, and all of it would be taken for changed since.
     if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
-    // What the manifest has and the copy has not, the copy never had.
-    if (await damage.reading(isOfBefore(copy, expected))) return nothingCompared(options, expected, ofBefore(expected));
     const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
+    const history = living && replaced === null ? await otherHistory(living, manifest, expected) : null;
+    // What the manifest has and the copy has not, the copy never had. Of another history its numbers and positions say nothing.
+    if (history === null && await damage.reading(isOfBefore(copy, expected))) return nothingCompared(options, expected, ofBefore(expected));
     const number = await damage.reading(databaseNumber(copy)) ?? expected.oid;
     const isAnew = living !== undefined && replaced === null && number !== undefined && await ofSource(databaseNumber(living)) !== number;
     /** Why nothing can be held against the source; null where it can. */
@@ -78,7 +80,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const serverVersionNum = manifest.serverVersionNum;
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
 
-    const shared = living && replaced === null ? await damage.reading(sharedPast(copy, living, expected.transactions)) : undefined;
+    const shared = living && replaced === null ? await damage.reading(sharedPast(copy, living, history === null ? expected.transactions : undefined)) : undefined;
     const asked = living && shared && { client: living, past: shared };
     const past = source && asked?.past;
     const namesake = expected.oid === undefined || expected.oid === number ? undefined : await damage.reading(namesakeOf(expected, expected.oid, copy, asked, silence ?? ''));
@@ -90,13 +92,14 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const defined = [{ ...await compareDefinitions({ copy, source, catalogRows, manifest, expected, of: isAnew ? 'own' : 'database', damage }), because }];
     // What all databases share is that of the source over whatever database.
     if (isAnew && manifest.databases[0] === expected) defined.push({ ...await compareGlobals({ copy, source: living, past: shared, manifest, expected, damage }), because: whyUnknown(null) });
-    const sequences = await damage.reading(compareSequencesSince({ copy, source: held, expected, locked, because })) ?? { differences: [], notVerified: [], compared: 0 };
+    const sequences = await damage.reading(compareSequencesSince({ copy, source: held, expected, locked, because, isOfOtherHistory: history !== null })) ?? { differences: [], notVerified: [], compared: 0 };
 
     const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
-    const unlogged = await unloggedSince({ copy, source: held, expected, damage, because });
+    // Tables, and files, of a database that was made anew from the same template have the same numbers.
+    const isSameDatabase = expected.oid !== undefined && expected.oid === number;
+    const unlogged = await unloggedSince({ copy, source: held, expected, isSameDatabase, damage, because });
     const tables = ours ? sortTables(expected.tables, ours.tables, theirs?.tables, unlogged.tables) : { both: [], absent: [], replaced: [] };
-    // The files of a database that was made anew from the same template have the same numbers.
-    const isOfManifest = ({ manifest: { oid, filenode }, copy: ofCopy }: TableOfAll): boolean => expected.oid !== undefined && expected.oid === number && oid === ofCopy.oid && filenode === ofCopy.relfilenode;
+    const isOfManifest = ({ manifest: { oid, filenode }, copy: ofCopy }: TableOfAll): boolean => isSameDatabase && oid === ofCopy.oid && filenode === ofCopy.relfilenode;
     const toRead = tables.both.map((table) => ({ ...table, hasFileOfManifest: isOfManifest(table), isLockedInCopy: locked.has(table.copy.oid) }));
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? toRead : [], past, lockedAtSource: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
@@ -108,6 +111,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
       notVerified: [
         ...manifest.notVerified.filter((entry) => entry.database === null || entry.database === database),
+        ...notJudged(database, history),
         ...namesake?.notVerified ?? [],
         ...defined.flatMap((one) => definitionsNotVerified(database, one, one.because)),
         ...sequences.notVerified,
@@ -159,17 +163,18 @@ async function compareWithout(options: CompareSinceOptions & { damage: CatalogDa
   const { copy, source: living } = same;
   const other = await damage.reading(ofAnother(manifest.systemIdentifier, copy)) ?? null;
   if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
-  if (await damage.reading(isOfBefore(copy, expected))) return nothingCompared(options, expected, ofBefore(expected));
   const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
   const source = replaced === null ? living : undefined;
-  const past = source && await damage.reading(sharedPast(copy, source, expected.transactions));
+  const history = source ? await otherHistory(source, manifest, expected) : null;
+  if (history === null && await damage.reading(isOfBefore(copy, expected))) return nothingCompared(options, expected, ofBefore(expected));
+  const past = source && await damage.reading(sharedPast(copy, source, history === null ? expected.transactions : undefined));
   const silence = replaced !== null ? `what answers as the source is cluster ${replaced}` : sources ? 'the copy and the source have no database in common that takes connections' : 'the source does not answer';
   const lost = await damage.reading(databaseLost(expected, manifest, copy, source && past && { client: source, past }, silence)) ?? { differences: [], notVerified: [] };
   const result = nothingCompared(options, expected, '');
   const definitions = manifest.databases[0] === expected ? await compareGlobals({ copy, source, past, manifest, expected, damage }) : undefined;
   return {
     ...result, differences: [...damage.differences, ...lost.differences, ...definitions?.differences ?? []],
-    notVerified: [...lost.notVerified, ...(definitions ? definitionsNotVerified(database, definitions, whyUnknown(source ? null : silence)) : [])],
+    notVerified: [...notJudged(database, history), ...lost.notVerified, ...(definitions ? definitionsNotVerified(database, definitions, whyUnknown(source ? null : silence)) : [])],
     compared: { ...result.compared, catalogObjects: definitions?.compared ?? 0 },
   };
 }
@@ -197,6 +202,12 @@ function ofOtherCluster(other: string, { systemIdentifier }: Manifest): string {
 
 function ofBefore({ takenAt }: DatabaseManifest): string {
   return `the copy is of before the manifest, which was taken at ${takenAt} and says nothing of it: drill a recovery point from after that; where this one was, the copy lacks its end, or the clock of the worker that took the manifest was behind that of the source`;
+}
+
+/** @param history how the source shows that it has another one than the manifest; null where it does not */
+function notJudged(database: string, history: string | null): NotVerified[] {
+  if (history === null) return [];
+  return [{ database, what: 'what the manifest alone tells of the past', why: `${history}, so that the copy may rightly lack what the manifest has, and have what that has no more: ${RESTORED_SINCE}`, byDesign: false }];
 }
 
 /** @param noSource why there is none; null where there is one */

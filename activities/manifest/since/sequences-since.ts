@@ -4,6 +4,7 @@ import { byNumber, compareSequences, positionOf, type SequenceDifference, type S
 import { insufficientPrivilege } from '../errors.ts';
 import { COPY_NOT_READABLE, LOCKED_IN_COPY } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
+import { RESTORED_SINCE } from './other-history.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 
 export interface SequencesOptions {
@@ -15,6 +16,8 @@ export interface SequencesOptions {
   locked: ReadonlySet<number>;
   /** Why nobody knows of one that is not as the manifest has it. */
   because: string;
+  /** The source has another history than the manifest, as after it was itself restored to an earlier point. */
+  isOfOtherHistory: boolean;
 }
 
 /** `damage`; what is by design; else why it is open. */
@@ -26,6 +29,7 @@ const BY_DESIGN = {
   dropped: 'the source has dropped it since the manifest; whether by the instant of the copy, nothing tells any more',
 };
 const NOT_SEEN = 'is behind where the manifest has it, and nobody could see where it stands at the source, where it was locked or restarted just then, so that it may have been set back there, too; drill again';
+const OTHER_HISTORY: Judgement = { open: `is not as the manifest has it, and ${RESTORED_SINCE}` };
 
 /**
  * Where the sequences of a copy of a later instant stand. A sequence is known by its number, whatever it is called by now. RESTART gives
@@ -33,11 +37,14 @@ const NOT_SEEN = 'is behind where the manifest has it, and nobody could see wher
  * moves back within a file, which nothing tells from damage once the source has gone on.
  */
 export async function compareSequencesSince(options: SequencesOptions): Promise<{ differences: SequenceDifference[]; notVerified: NotVerified[]; compared: number }> {
-  const { copy, expected, locked } = options;
+  const { copy, expected, locked, isOfOtherHistory } = options;
   const found = await compareSequences(copy, expected.sequences, locked, byNumber(expected.sequences));
   const judge = found.differing.length > 0 ? await judgeOf(options, found.differing) : undefined;
   const judged: (Differing & { judgement: Judgement })[] = [];
-  if (judge) for (const one of found.differing) judged.push({ ...one, judgement: await judge(one) });
+  if (judge) for (const one of found.differing) {
+    const judgement = await judge(one);
+    judged.push({ ...one, judgement: judgement === 'damage' && isOfOtherHistory && one.difference.problem !== 'unreadable' ? OTHER_HISTORY : judgement });
+  }
   const left = (sequence: SequenceManifest, why: string, byDesign = false): NotVerified => ({ database: expected.database, what: positionOf(sequence), why, byDesign });
   return {
     compared: found.compared, differences: judged.flatMap(({ difference, judgement }) => (judgement === 'damage' ? [difference] : [])),

@@ -11,6 +11,8 @@ export interface UnloggedOptions {
   /** Null where it does not answer. */
   source: { client: Client; past: SharedPast } | null;
   expected: DatabaseManifest;
+  /** Whether the copy surely has the database that the manifest means. */
+  isSameDatabase: boolean;
   damage: CatalogDamage;
   /** Why nobody knows of one that is not as the manifest has it. */
   because: string;
@@ -22,18 +24,22 @@ export interface UnloggedResult { tables: ReadonlySet<TableManifest>; difference
 const UNLOGGED = 'it was UNLOGGED at the instant of the copy';
 const BY_DESIGN = `${UNLOGGED}, and such a table is empty after a restore, whatever the manifest has of it`;
 
-/** Tables that the manifest has, and that are unlogged in a copy: empty, rightly, unless the source had them logged by the copy's instant. */
-export async function unloggedSince({ copy, source, expected, damage, because }: UnloggedOptions): Promise<UnloggedResult> {
+/**
+ * Tables that the manifest has, and that are unlogged in a copy: empty, rightly, unless the source had them logged by the copy's instant, or
+ * a row of the copy's catalog says so that is of before the manifest, which did not see it: one that came back.
+ */
+export async function unloggedSince({ copy, source, expected, isSameDatabase, damage, because }: UnloggedOptions): Promise<UnloggedResult> {
   const found = await damage.reading(unloggedTables(copy)) ?? [];
   const known = byNumberOrName(expected.tables);
   const tables = new Set<TableManifest>();
   const [differences, notVerified]: [Difference[], NotVerified[]] = [[], []];
-  for (const one of found) {
-    const manifest = known(one);
+  for (const here of found) {
+    const manifest = known(here);
     if (!manifest) continue;
     tables.add(manifest);
-    const table = `${one.schema}.${one.name}`;
-    const state = source === null ? 'untold' : await stateAtSource(source, one.oid);
+    const table = `${here.schema}.${here.name}`;
+    const cameBack = isSameDatabase && here.oid === manifest.oid && source?.past.isOfManifest(here.xmin);
+    const state = source === null ? 'untold' : cameBack ? 'logged' : await stateAtSource(source, here.oid);
     if (state === 'logged') differences.push({ kind: 'rows', table, rowsExpected: manifest.rows, rowsFound: 0, buckets: [] });
     else notVerified.push({ database: expected.database, what: `contents of ${table}`, why: state === 'unlogged' ? BY_DESIGN : `${UNLOGGED}, as its catalog has it, ${source === null ? because : `and whether the source had it so, ${CATALOG_SILENT}`}`, byDesign: state === 'unlogged' });
   }
@@ -50,7 +56,9 @@ async function stateAtSource({ client, past }: { client: Client; past: SharedPas
   return await past.areLater(new Set([xmin])) ? 'unlogged' : 'untold';
 }
 
-async function unloggedTables(client: Client): Promise<{ oid: number; schema: string; name: string }[]> {
-  const { rows } = await client.query<{ oid: number; schema: string; name: string }>(`SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.relpersistence = 'u' ORDER BY 2, 3`);
-  return rows;
+interface UnloggedTable { oid: number; xmin: number; schema: string; name: string }
+
+async function unloggedTables(client: Client): Promise<UnloggedTable[]> {
+  const { rows } = await client.query<Omit<UnloggedTable, 'xmin'> & { xmin: string }>(`SELECT c.oid::int8::float8 AS oid, c.xmin::text AS xmin, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.relpersistence = 'u' ORDER BY n.nspname, c.relname`);
+  return rows.map((row) => ({ ...row, xmin: Number(row.xmin) }));
 }

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DBInstance } from '@aws-sdk/client-rds';
+import { unlessAborted } from '../../../scripts/demo/until-stopped.ts';
 import { archiveUntilNow, withMaster } from '../../support/aws-lab-rds.ts';
 import { startRdsEnvironment, type RdsEnvironment } from '../../support/rds-environment.ts';
 import type { Scene } from '../scene.ts';
@@ -25,8 +26,9 @@ const BY_DESIGN = /^(failover: |files: |entries of indexes: |(template[01]|rdsad
 /** Long enough that a fault finds RDS at work. */
 const DURATIONS = { restore: 1_500, modify: 600, delete: 1_200 };
 
-export async function startRdsScene(log: (line: string) => void): Promise<RdsScene> {
+export async function startRdsScene(log: (line: string) => void, signal?: AbortSignal): Promise<RdsScene> {
   const rds = await startRdsEnvironment({
+    ...(signal && { signal }),
     root: { lease: { maximum: '30m', hostLoss: '12s' } },
     shop: {
       gates: { start: { approvers: ['anna'], assurance: 'claimed', expiresAfter: '1h' } },
@@ -39,7 +41,7 @@ export async function startRdsScene(log: (line: string) => void): Promise<RdsSce
   try {
     await withMaster(rds.source, (client) => client.query(`
       CREATE TABLE orders (id int PRIMARY KEY, total numeric NOT NULL, note text) WITH (autovacuum_enabled = off); INSERT INTO orders SELECT g, g * 1.5, 'order ' || g FROM generate_series(1, 20000) g`));
-    const { failure } = await rds.run('manifest');
+    const { failure } = await unlessAborted(signal, rds.run('manifest'));
     if (failure !== undefined) throw new Error(failure);
     await withMaster(rds.source, (client) => client.query(`UPDATE orders SET note = 'changed' WHERE id % 100 = 0`));
     const snapshot = await rds.lab.control.automatedSnapshot('shop-prod');
