@@ -5,7 +5,7 @@ import { ManifestError, sqlState } from './errors.ts';
 import { readableSecrets, secretsCompared } from './secrets.ts';
 import { exclusivelyLocked } from './exclusive-locks.ts';
 import { compareTables } from './compare-tables.ts';
-import { compareSequences } from './compare-sequences.ts';
+import { compareSequences, positionOf } from './compare-sequences.ts';
 import { Sessions, throwIfAborted, type Connect } from './session.ts';
 import { listTables } from './tables.ts';
 import type { ReadProgress } from './read-tables.ts';
@@ -72,12 +72,12 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
       workers, expected: expected.tables, found: list.tables, locked, depth: options.depth, signal,
       onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }),
     });
-    differences = [...differences, ...sequences.differences, ...tables.differences];
+    differences = [...differences, ...sequences.differing.map(({ difference }) => difference), ...tables.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database: options.database, what, why, byDesign: false });
     notVerified = [
       ...notVerified,
-      ...sequences.unknown.map(open('it was made, restarted, set or locked while the manifest was taken')),
-      ...[...sequences.locked, ...tables.locked.map((name) => `contents of ${name}`)].map(open('a transaction that was under way when the manifest was taken locks it there; take a new backup')),
+      ...sequences.unknown.map(positionOf).map(open('it was made, restarted, set or locked while the manifest was taken')),
+      ...[...sequences.locked.map(positionOf), ...tables.locked.map((name) => `contents of ${name}`)].map(open('a transaction that was under way when the manifest was taken locks it there; take a new backup')),
       ...tables.incomparable.map((name) => `contents of ${name}`).map(open('its columns or their types differ, so that fingerprints do not compare')),
       ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick counts rows and compares the catalog only')) : []),
     ];

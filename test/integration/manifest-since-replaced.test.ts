@@ -78,7 +78,10 @@ describe('a table that the source has written anew since', () => {
     await onCopy('DELETE FROM emptied; DELETE FROM orders WHERE id > 15000; DELETE FROM to_view');
     expect([...new Set(tablesOf(await compare()))]).toEqual(['public.emptied', 'public.orders', 'public.to_view']);
     await atSource('ALTER TABLE emptied ALTER COLUMN id TYPE bigint; ALTER TABLE orders ALTER COLUMN id TYPE bigint');
-    await atSource('ALTER TABLE to_view RENAME TO to_view_base; CREATE MATERIALIZED VIEW to_view AS SELECT * FROM to_view_base');
+    await atSource('ALTER TABLE to_view RENAME TO to_view_base; CREATE MATERIALIZED VIEW to_view AS SELECT * FROM base');
+    // It is the one of its number, whatever has its name by now.
+    expect([...new Set(tablesOf(await compare()))]).toEqual(['public.to_view']);
+    await atSource('DROP TABLE to_view_base');
     expect((await compare()).differences).toEqual([]);
     expect((await left()).filter((one) => one.startsWith('open'))).toEqual([
       'open: 0 of 0 rows of public.emptied, where the manifest has 20000 more: the source has written all rows of the table anew since the instant of the copy',
@@ -160,7 +163,7 @@ describe('a table of the manifest that neither the copy nor the source has', () 
 
   it('is named, by design; one that was renamed is lost where the copy has it by no name, and another open where that lacks something of the catalog', async () => {
     const neither = 'contents of public.dropped: neither the copy nor the source has a table of this name';
-    await expect(said()).resolves.toEqual([`by design: ${neither}`, 'by design: contents of public.renamed: the copy has it as public.renamed2']);
+    await expect(said()).resolves.toEqual([`by design: ${neither}`]);
     await onCopy('DROP TABLE renamed2');
     await expect(said()).resolves.toEqual([`open: ${neither}`]);
     expect(tablesOf(await compare())).toContain('public.renamed');

@@ -16,6 +16,9 @@ const onCopy = asking(() => copy);
 
 const LOAD = 'TRUNCATE staging RESTART IDENTITY; INSERT INTO staging (v) SELECT generate_series(1, ';
 
+/** Two that read the same without quotes. */
+const DOTTED = ['a."b.c"', '"a.b".c'] as const;
+
 beforeAll(async () => {
   source = await startCluster({ logical: true, settings: OF_SOURCE });
   await atSource(`CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 5000) g;
@@ -25,10 +28,14 @@ beforeAll(async () => {
   await atSource(`CREATE SCHEMA live; CREATE SCHEMA next; CREATE TABLE live.t (id serial, v int); CREATE TABLE next.t (id serial, v int); INSERT INTO live.t (v) SELECT generate_series(1, 500); INSERT INTO next.t (v) SELECT generate_series(1, 5);
     CREATE TABLE stage (id serial, v int); INSERT INTO stage (v) SELECT generate_series(1, 50); CREATE SEQUENCE reset; SELECT nextval('reset') FROM generate_series(1, 50)`, 'names');
   for (const name of ['gone', 'rebuilt', 'renewed', 'kept']) await atSource(`CREATE SEQUENCE ${name}; SELECT nextval('${name}') FROM generate_series(1, 90)`, 'names');
+  await atSource('CREATE DATABASE dotted');
+  await atSource('CREATE SCHEMA a; CREATE SCHEMA "a.b"', 'dotted');
+  for (const name of DOTTED) await atSource(`CREATE SEQUENCE ${name}; SELECT nextval('${name}') FROM generate_series(1, 90)`, 'dotted');
   manifest = await manifestsOf(() => source).take();
   await atSource(`ALTER SCHEMA live RENAME TO old; ALTER SCHEMA next RENAME TO live; DROP SEQUENCE gone, rebuilt, renewed; DROP TABLE stage; CREATE SEQUENCE renewed; SELECT setval('reset', 1, false)`, 'names');
   await atSource(`${LOAD}400)`);
   for (const name of ['daily', 'hourly', 'swapped']) await atSource(`ALTER SEQUENCE ${name} RESTART; SELECT nextval('${name}') FROM generate_series(1, 5)`);
+  await atSource(`ALTER SEQUENCE ${DOTTED[0]} RESTART`, 'dotted');
   copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
@@ -70,6 +77,15 @@ describe('a sequence of a copy that is damaged', () => {
     // What the source has had since before the manifest, and what it gave it before the instant of the copy.
     await onCopy('ALTER SEQUENCE steady RESTART; ALTER SEQUENCE swapped RESTART');
     expect(damaged(await compare())).toEqual(['public.set_back behindItself', 'public.steady behindItself', 'public.swapped behindItself']);
+  });
+});
+
+describe('two sequences of which names and schemas read the same', () => {
+  it('are not taken for one another: that one was started anew excuses nothing of the other', async () => {
+    await onCopy(`SELECT setval('${DOTTED[1]}', 7)`, 'dotted');
+    const result = await compare(manifest, 'dotted');
+    expect([damaged(result), positions(result)]).toEqual([['a.b.c behindItself'], ['by design: position of sequence a.b.c: it has started anew since the manifest']]);
+    expect(result.differences).toMatchObject([{ found: '8' }]);
   });
 });
 

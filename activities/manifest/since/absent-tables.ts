@@ -20,52 +20,66 @@ export interface AbsentOptions {
 type Said = 'lost' | { why: string; byDesign: boolean };
 
 const GONE = 'neither the copy nor the source has a table of this name: the source has dropped or renamed it since the manifest; whether by the instant of the copy, nothing tells any more';
-const ANEW = 'the source has made it anew since, and the copy has none of this name: the one of the manifest was dropped; whether by the instant of the copy, nothing tells any more';
-const EMPTY = 'the copy has it without contents: it was UNLOGGED, or a materialized view WITH NO DATA, by the instant of the copy';
+const ANEW = 'the source has another one of this name by now, and the copy has none: the one of the manifest was dropped; whether by the instant of the copy, nothing tells any more';
+const TAKEN = 'the source has dropped or renamed it since the manifest, and what the copy has of this name is another one, or no table with rows of its own';
+const ANEW_IN_BOTH = 'the source has another one of this name by now, and so has the copy: the one of the manifest was dropped by the instant of the copy';
+const EMPTY = 'without contents: it was UNLOGGED, or a materialized view WITH NO DATA, by the instant of the copy';
 
 /**
- * What tables of the manifest say of a copy in which nothing of that name has contents. A table keeps its number under each name and until
+ * What tables of the manifest say of a copy in which nothing of them has contents. A table keeps its number under each name and until
  * it is dropped: what the source still has under the number of the manifest it had at the copy's instant, so that the copy must have it, by
  * whatever name. What it has under another number it made since, and the copy must have that where it did so by that instant.
- * @param absent not among what `listTables` lists in the copy
+ * @param of `absent`: neither by number nor by name among what can be compared, but for what is another one of the manifest; `replaced`: the copy
+ *   has others of their names, so that it is only asked whether it must have them, too
  */
-export async function judgeAbsentTables(options: AbsentOptions, absent: readonly TableManifest[]): Promise<{ differences: Difference[]; notVerified: NotVerified[] }> {
-  const { copy, source, database } = options;
+export async function judgeAbsentTables(options: AbsentOptions, { absent, replaced }: { absent: readonly TableManifest[]; replaced: readonly TableManifest[] }): Promise<{ differences: Difference[]; notVerified: NotVerified[] }> {
+  const { copy, source, past, database } = options;
   const result: { differences: Difference[]; notVerified: NotVerified[] } = { differences: [], notVerified: [] };
-  if (absent.length === 0) return result;
-  const [ours, theirs] = [await relationsOf(copy, absent), await ofSource(relationsOf(source, absent))];
+  const all = [...absent, ...replaced];
+  if (all.length === 0) return result;
+  const theirs = await ofSource(relationsOf(source, all));
+  const ours = await relationsOf(copy, [...all, ...theirs.byName.values()]);
+  for (const { oid, rows } of replaced) {
+    const kept = oid === undefined ? undefined : theirs.byNumber.get(oid);
+    if (kept && past.hasReachedManifest && !ours.byNumber.has(kept.oid)) result.differences.push({ kind: 'rows', table: `${kept.schema}.${kept.name}`, rowsExpected: rows, rowsFound: 0, buckets: [] });
+  }
   for (const table of absent) {
     const { schema, name, oid, rows } = table;
     const [here, there] = [ours.byName.get(keyOf(table)), theirs.byName.get(keyOf(table))];
-    const said = oid !== undefined ? await judge(options, oid, { here, there, moved: ours.byNumber.get(oid), kept: theirs.byNumber.get(oid) }) : isEmpty(here) ? { why: EMPTY, byDesign: true } : await judgeByName(options, there);
+    const said = oid !== undefined ? await judge(options, oid, { here, there, moved: ours.byNumber.get(oid), kept: theirs.byNumber.get(oid), hasThat: there !== undefined && ours.byNumber.has(there.oid) }) : isEmpty(here) ? { why: `the copy has it ${EMPTY}`, byDesign: true } : await judgeByName(options, here, there);
     if (said === 'lost') result.differences.push({ kind: 'rows', table: `${schema}.${name}`, rowsExpected: rows, rowsFound: 0, buckets: [] });
     else result.notVerified.push({ database, what: `contents of ${schema}.${name}`, ...said });
   }
   return result;
 }
 
-/** @param of `here` and `there`: what has its name in the copy and at the source; `moved` and `kept`: what has its number there. */
-async function judge(options: AbsentOptions, oid: number, { here, there, moved, kept }: { here: Relation | undefined; there: Relation | undefined; moved: Relation | undefined; kept: Relation | undefined }): Promise<Said> {
+/** @param of `here` and `there`: what has its name in the copy and at the source; `moved` and `kept`: what has its number there; `hasThat`: the copy has `there`, by whatever name. */
+async function judge(options: AbsentOptions, oid: number, { here, there, moved, kept, hasThat }: { here: Relation | undefined; there: Relation | undefined; moved: Relation | undefined; kept: Relation | undefined; hasThat: boolean }): Promise<Said> {
   const { past, lacksRows } = options;
-  if (moved) return { why: moved.oid === here?.oid ? EMPTY : `the copy has it as ${moved.schema}.${moved.name}: it was renamed since the manifest, and is compared as one that was made since`, byDesign: true };
+  if (moved) return { why: `the copy has it ${moved.oid === here?.oid ? '' : `as ${moved.schema}.${moved.name}, `}${EMPTY}`, byDesign: true };
   // One of before the manifest need not have had it yet.
   if (kept && past.hasReachedManifest) return 'lost';
-  if (there === undefined || there.oid === oid) return judgeByName(options, there);
+  if (there === undefined || there.oid === oid) return judgeByName(options, here, there);
   const { shared, untold, ambiguous } = await past.judge(new Set([there.xmin]));
-  if (shared.has(there.xmin) && here?.oid !== there.oid) return 'lost';
+  if (shared.has(there.xmin) && !hasThat) return 'lost';
   if (untold.has(there.xmin) || ambiguous.has(there.xmin)) return { why: SILENT, byDesign: false };
-  return await lacksRows() === 'yes' ? { why: `${ANEW}; ${PERHAPS_LOST}`, byDesign: false } : { why: ANEW, byDesign: true };
+  return byDesignUnless(await lacksRows(), here ? ANEW_IN_BOTH : ANEW);
 }
 
 const SILENT = `it is not in the copy, and the source has it; whether it had it by the instant of the copy, ${CATALOG_SILENT}`;
 const MAYBE_LOST = `it is not in the copy, and the source has it, but has made or altered it since the instant of the copy: it was dropped by then and made anew, or the copy has lost it; ${AGAIN}`;
 
 /** Where the manifest does not say which one it means, or nothing else tells. */
-async function judgeByName({ lacksRows }: AbsentOptions, there: Relation | undefined): Promise<Said> {
+async function judgeByName({ lacksRows }: AbsentOptions, here: Relation | undefined, there: Relation | undefined): Promise<Said> {
   const lacks = await lacksRows();
-  if (there === undefined) return lacks === 'yes' ? { why: `${GONE}; ${PERHAPS_LOST}`, byDesign: false } : { why: GONE, byDesign: true };
+  if (there === undefined) return byDesignUnless(lacks, here ? TAKEN : GONE);
   if (lacks === 'yes') return 'lost';
   return { why: lacks === 'untold' ? SILENT : MAYBE_LOST, byDesign: false };
+}
+
+/** What the copy has by no name it may have lost, where it lacks something of the catalog at all. */
+function byDesignUnless(lacks: Lacks, why: string): Said {
+  return lacks === 'yes' ? { why: `${why}; ${PERHAPS_LOST}`, byDesign: false } : { why, byDesign: true };
 }
 
 function isEmpty(relation: Relation | undefined): boolean {

@@ -19,8 +19,11 @@ export type Coverage = NonNullable<ComparisonResult['coverage']>;
 /** A connection to the copy, and one to its source where that answers. Both in a transaction. */
 export interface Pair { copy: Client; source: Client | undefined }
 
-/** One table, as the manifest, the copy and the source have it. `hasFileOfManifest`: the copy surely has it in the file that it had by then. */
-export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest; hasFileOfManifest?: boolean; isLockedInCopy?: boolean }
+/**
+ * One table, as the manifest, the copy and the source have it. `hasFileOfManifest`: the copy surely has it in the file that it had by then;
+ * `isMaybeRenamed`: it may be one of the manifest by another name, which does not say numbers.
+ */
+export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest; hasFileOfManifest?: boolean; isMaybeRenamed?: boolean; isLockedInCopy?: boolean }
 
 /** Why rows could be held against neither the manifest nor the source; `rewritten since`: reloaded, though some of them were there by the manifest. */
 export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | 'read otherwise since' | 'locked in the copy' | Replaced;
@@ -84,7 +87,9 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
   const { source: living } = pair;
   const whyLeft = async (): Promise<Obstacle> => {
     const how = await howReplaced(living, tables, past);
-    return how === 'reloaded since' && !await areSinceManifest(pair.copy, copy, range, past) ? 'rewritten since' : how;
+    /** Where rows of it were there by the manifest. */
+    const ofBefore = how === 'reloaded since' ? 'rewritten since' : how === 'dropped since' && tables.isMaybeRenamed ? 'not at the source' : undefined;
+    return ofBefore && !await areSinceManifest(pair.copy, copy, range, past) ? ofBefore : how;
   };
   if (!hasSameFile) {
     if (source && await isOfNoTime(pair.copy, living, copy, past)) result.differences.push(differing(manifest, range, expected, rows));

@@ -5,7 +5,6 @@ import { databaseNumber } from '../database-number.ts';
 import { lockedByPrepared } from '../exclusive-locks.ts';
 import type { ReadProgress } from '../read-tables.ts';
 import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../session.ts';
-import { keyOf } from '../table-locks.ts';
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
 import { judgeAbsentTables } from './absent-tables.ts';
@@ -19,6 +18,7 @@ import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, t
 import { isOfBefore } from './of-before.ts';
 import { ofSource } from './of-source.ts';
 import { otherHistory, RESTORED_SINCE } from './other-history.ts';
+import { byNumberOrName } from './relations.ts';
 import { compareSequencesSince } from './sequences-since.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
 import { unloggedSince } from './unlogged-since.ts';
@@ -98,12 +98,12 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
 
     const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
     const unlogged = await unloggedSince({ copy, source: held, expected, isSameDatabase, damage, because });
-    const tables = ours ? sortTables(expected.tables.filter((table) => !unlogged.tables.has(table)), ours.tables, theirs?.tables) : { both: [], absent: [] };
+    const tables = ours ? sortTables(expected.tables, ours.tables, theirs?.tables, unlogged.tables) : { both: [], absent: [], replaced: [] };
     const isOfManifest = ({ manifest: { oid, filenode }, copy: ofCopy }: TableOfAll): boolean => isSameDatabase && oid === ofCopy.oid && filenode === ofCopy.relfilenode;
     const toRead = tables.both.map((table) => ({ ...table, hasFileOfManifest: isOfManifest(table), isLockedInCopy: locked.has(table.copy.oid) }));
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? toRead : [], past, lockedAtSource: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
-    const absent = source && past && catalogRows && await damage.reading(judgeAbsentTables({ copy, source, past, database, lacksRows: async () => (await catalogRows('database')).lacks }, tables.absent));
+    const absent = source && past && catalogRows && await damage.reading(judgeAbsentTables({ copy, source, past, database, lacksRows: async () => (await catalogRows('database')).lacks }, tables));
     const prepared = await damage.reading(copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid'));
     const differences = [...damage.differences, ...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...absent?.differences ?? [], ...unlogged.differences, ...rows.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
@@ -219,19 +219,24 @@ function definitionsNotVerified(database: string, { unread, unknown, open }: Def
   return [...unread.map((what) => ({ what, why: COPY_NOT_READABLE })), ...unknown.map((what) => ({ what, why: `differs from the manifest, ${because}` })), ...open].map((entry) => ({ database, ...entry, byDesign: false }));
 }
 
-/** Which tables can be compared, and which of the manifest the copy has not by name. Those that are new since the manifest are compared, too. */
-function sortTables(expected: readonly TableManifest[], ours: readonly Table[], theirs: readonly Table[] | undefined) {
-  const [copy, source] = [new Map(ours.map((table) => [keyOf(table), table])), theirs && new Map(theirs.map((table) => [keyOf(table), table]))];
-  const absent: TableManifest[] = [];
-  const both: TableOfAll[] = [];
-  for (const manifest of expected) {
-    const here = copy.get(keyOf(manifest));
-    if (here) both.push({ manifest, copy: here, source: source?.get(keyOf(manifest)), isNew: false });
-    else absent.push(manifest);
-  }
-  const known = new Set(expected.map(keyOf));
-  for (const table of ours.filter((one) => !known.has(keyOf(one)))) both.push({ manifest: emptyManifest(table), copy: table, source: source?.get(keyOf(table)), isNew: true });
-  return { both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes), absent };
+/**
+ * Which tables can be compared, which of the manifest the copy has neither by number nor by name, and which it has by name only. Each goes by the
+ * name that the copy has it by. Those that are new since the manifest are compared, too.
+ */
+function sortTables(expected: readonly TableManifest[], ours: readonly Table[], theirs: readonly Table[] | undefined, unlogged: ReadonlySet<TableManifest>) {
+  const [known, source] = [byNumberOrName(expected), theirs && byNumberOrName(theirs)];
+  const saysNumbers = expected.every(({ oid }) => oid !== undefined);
+  const both = ours.map((copy): TableOfAll => {
+    const manifest = known(copy);
+    const of = { copy, source: source?.(copy) };
+    return manifest ? { ...of, manifest: { ...manifest, schema: copy.schema, name: copy.name }, isNew: false } : { ...of, manifest: emptyManifest(copy), isNew: true, isMaybeRenamed: !saysNumbers };
+  });
+  const [found, numbers] = [new Set([...ours.map(known), ...unlogged]), new Set<number | undefined>(ours.map(({ oid }) => oid))];
+  return {
+    both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes),
+    absent: expected.filter((table) => !found.has(table)),
+    replaced: expected.filter((table) => found.has(table) && !numbers.has(table.oid)),
+  };
 }
 
 /** Of a table that was made since: nothing of it is as the manifest has it. */

@@ -7,8 +7,19 @@ export interface Relation { oid: number; schema: string; name: string; /** As id
 /** Some relations, by number and by name. */
 export interface Relations { byNumber: ReadonlyMap<number, Relation>; byName: ReadonlyMap<string, Relation> }
 
+interface Numbered { schema: string; name: string; oid?: number | undefined }
+
+/**
+ * Which of some tables another one is: that of its number, whatever it is called there; else that of its name, in whose place it is. One may be
+ * both, of two others, as what was renamed and what took its name. Manifests of older programs do not say numbers.
+ */
+export function byNumberOrName<T extends Numbered>(tables: readonly T[]): (other: Numbered & { oid: number }) => T | undefined {
+  const [numbered, named] = [new Map<number | undefined, T>(tables.map((table) => [table.oid, table])), new Map(tables.map((table) => [keyOf(table), table]))];
+  return (other) => numbered.get(other.oid) ?? named.get(keyOf(other));
+}
+
 /** Those of one server that have the number or the name of a table that a manifest has. */
-export async function relationsOf(client: Client, tables: readonly { schema: string; name: string; oid?: number | undefined }[]): Promise<Relations> {
+export async function relationsOf(client: Client, tables: readonly Numbered[]): Promise<Relations> {
   const { rows } = await client.query<Omit<Relation, 'xmin'> & { xmin: string }>(
     `SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name, format('%I.%I', n.nspname, c.relname) AS label, c.relkind::text AS kind, c.relpersistence::text AS persistence, c.xmin::text AS xmin
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

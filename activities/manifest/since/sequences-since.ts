@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
-import type { DatabaseManifest, Difference, NotVerified, SequenceManifest } from '../../../contracts/manifest.ts';
-import { byNumber, compareSequences, type SequencesComparison } from '../compare-sequences.ts';
+import type { DatabaseManifest, NotVerified, SequenceManifest } from '../../../contracts/manifest.ts';
+import { byNumber, compareSequences, positionOf, type SequenceDifference, type SequencesComparison } from '../compare-sequences.ts';
 import { insufficientPrivilege } from '../errors.ts';
 import { COPY_NOT_READABLE, LOCKED_IN_COPY } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
@@ -25,7 +25,7 @@ export interface SequencesOptions {
 
 /** `damage`; what is by design; else why it is open. */
 type Judgement = 'damage' | 'startedAnew' | 'dropped' | 'unlogged' | { open: string };
-type Differing = Extract<Difference, { kind: 'sequence' }>;
+type Differing = SequencesComparison['differing'][number];
 
 const BY_DESIGN = {
   startedAnew: 'it has started anew since the manifest (RESTART, TRUNCATE … RESTART IDENTITY, ALTER SEQUENCE, or DROP and CREATE), so that the manifest does not say where it must stand',
@@ -34,7 +34,7 @@ const BY_DESIGN = {
 };
 const NOT_SEEN = 'is behind where the manifest has it, and nobody could see where it stands at the source, where it was locked or restarted just then, so that it may have been set back there, too; drill again';
 /** What is judged by the copy and the source alone. */
-const WITHOUT_MANIFEST: ReadonlySet<Differing['problem']> = new Set(['unreadable', 'unlogged']);
+const WITHOUT_MANIFEST: ReadonlySet<Differing['difference']['problem']> = new Set(['unreadable', 'unlogged']);
 const OTHER_HISTORY: Judgement = { open: `is not as the manifest has it, and ${RESTORED_SINCE}` };
 
 /**
@@ -42,47 +42,41 @@ const OTHER_HISTORY: Judgement = { open: `is not as the manifest has it, and ${R
  * one another file: of a sequence that the source has started anew since the manifest, that does not say where it must stand. `setval`
  * moves back within a file, which nothing tells from damage once the source has gone on.
  */
-export async function compareSequencesSince(options: SequencesOptions): Promise<Pick<SequencesComparison, 'differences' | 'compared'> & { notVerified: NotVerified[] }> {
+export async function compareSequencesSince(options: SequencesOptions): Promise<{ differences: SequenceDifference[]; notVerified: NotVerified[]; compared: number }> {
   const { copy, expected, locked, isOfOtherHistory } = options;
   const found = await compareSequences(copy, expected.sequences, locked, byNumber(expected.sequences));
-  const differences = found.differences.filter((difference) => difference.kind === 'sequence');
-  const judge = differences.length > 0 ? await judgeOf(options, differences) : undefined;
-  const judged: { difference: Differing; judgement: Judgement }[] = [];
-  if (judge) for (const difference of differences) {
-    const judgement = await judge(difference);
-    judged.push({ difference, judgement: judgement === 'damage' && isOfOtherHistory && !WITHOUT_MANIFEST.has(difference.problem) ? OTHER_HISTORY : judgement });
+  const judge = found.differing.length > 0 ? await judgeOf(options, found.differing) : undefined;
+  const judged: (Differing & { judgement: Judgement })[] = [];
+  if (judge) for (const one of found.differing) {
+    const judgement = await judge(one);
+    judged.push({ ...one, judgement: judgement === 'damage' && isOfOtherHistory && !WITHOUT_MANIFEST.has(one.difference.problem) ? OTHER_HISTORY : judgement });
   }
-  const left = (what: string, why: string, byDesign = false): NotVerified => ({ database: expected.database, what, why, byDesign });
+  const left = (sequence: SequenceManifest, why: string, byDesign = false): NotVerified => ({ database: expected.database, what: positionOf(sequence), why, byDesign });
   return {
     compared: found.compared, differences: judged.flatMap(({ difference, judgement }) => (judgement === 'damage' ? [difference] : [])),
     notVerified: [
-      ...judged.flatMap(({ difference: { sequence }, judgement }) => {
+      ...judged.flatMap(({ of, judgement }) => {
         if (judgement === 'damage') return [];
-        return [typeof judgement === 'string' ? left(positionOf(sequence), BY_DESIGN[judgement], true) : left(positionOf(sequence), judgement.open)];
+        return [typeof judgement === 'string' ? left(of, BY_DESIGN[judgement], true) : left(of, judgement.open)];
       }),
-      ...found.locked.map((what) => left(what, LOCKED_IN_COPY)),
-      ...found.unknown.map((what) => left(what, 'it was made, restarted, set or locked while the manifest was taken')),
+      ...found.locked.map((one) => left(one, LOCKED_IN_COPY)),
+      ...found.unknown.map((one) => left(one, 'it was made, restarted, set or locked while the manifest was taken')),
     ],
   };
 }
 
-function positionOf(sequence: string): string {
-  return `position of sequence ${sequence}`;
-}
-
-async function judgeOf({ copy, source, expected, isSameDatabase, because }: SequencesOptions, differences: readonly Differing[]): Promise<(difference: Differing) => Promise<Judgement>> {
+async function judgeOf({ copy, source, expected, isSameDatabase, because }: SequencesOptions, differing: readonly Differing[]): Promise<(one: Differing) => Promise<Judgement>> {
   const open = { open: `is not as the manifest has it, ${because}` };
-  if (!source) return async ({ problem, code }) => (code === insufficientPrivilege ? { open: COPY_NOT_READABLE } : problem === 'unlogged' ? { open: whyUntold(because) } : open);
+  if (!source) return async ({ difference: { problem, code } }) => (code === insufficientPrivilege ? { open: COPY_NOT_READABLE } : problem === 'unlogged' ? { open: whyUntold(because) } : open);
   const { client, past } = source;
-  const known = new Map(expected.sequences.map((sequence) => [`${sequence.schema}.${sequence.name}`, sequence]));
   const whichIs = byNumber(expected.sequences);
   const [ours, theirs] = [await classRows(copy), await ofSource(classRows(client))];
   const [inCopy, atSource] = [whichIs(ours), whichIs(theirs)];
   const [numbersOfCopy, ofNumber] = [new Set(ours.map(({ oid }) => oid)), new Map(theirs.map((row) => [row.oid, row]))];
   // One that people set back, or dropped, since the manifest is so at the source, too.
-  const asked = await ofSource(compareSequences(client, differences.flatMap(({ sequence }) => known.get(sequence) ?? []), new Set(), whichIs));
-  const alsoThere = new Set(asked.differences.map((difference) => (difference.kind === 'sequence' ? difference.sequence : '')));
-  const withoutFiles = (sequence: string): Judgement => (alsoThere.has(sequence) ? open : asked.unknown.includes(positionOf(sequence)) ? { open: NOT_SEEN } : 'damage');
+  const asked = await ofSource(compareSequences(client, differing.map(({ of }) => of), new Set(), whichIs));
+  const [alsoThere, unseen] = [new Set(asked.differing.map(({ of }) => of)), new Set(asked.unknown)];
+  const withoutFiles = (one: SequenceManifest): Judgement => (alsoThere.has(one) ? open : unseen.has(one) ? { open: NOT_SEEN } : 'damage');
   /** Of one that the source has, and the copy not, in the place of one that the source has no more. */
   const madeAnew = async (there: ClassRow, since: Judgement): Promise<Judgement> => {
     // Its schema may have been renamed since, which leaves no trace in its row.
@@ -96,10 +90,8 @@ async function judgeOf({ copy, source, expected, isSameDatabase, because }: Sequ
     // Numbers are not given twice: the source has had this one all the while.
     return there.oid === oid ? 'damage' : madeAnew(there, 'dropped');
   };
-  return async ({ sequence, problem, code }) => {
+  return async ({ of: one, difference: { problem, code } }) => {
     if (code === insufficientPrivilege) return { open: COPY_NOT_READABLE };
-    const one = known.get(sequence);
-    if (one === undefined) return open;
     const here = inCopy(one);
     // Of one that was made anew by the instant of the copy the source has the same, under whatever name.
     const there = (one.oid === undefined ? undefined : ofNumber.get(here?.oid ?? one.oid)) ?? atSource(one);
@@ -108,13 +100,13 @@ async function judgeOf({ copy, source, expected, isSameDatabase, because }: Sequ
       const state = await stateAtSource({ client, past }, here, isSameDatabase && here.oid === one.oid);
       return state === 'logged' ? 'damage' : state === 'unlogged' ? 'unlogged' : { open: whyUntold(null) };
     }
-    if (problem === 'unreadable') return alsoThere.has(sequence) ? open : 'damage';
+    if (problem === 'unreadable') return alsoThere.has(one) ? open : 'damage';
     if (there === undefined) return open;
     const before = one.filenode;
     if (here.oid !== there.oid) return one.oid === undefined || here.filenode === before ? open : madeAnew(there, 'startedAnew');
     // Manifests of older programs do not say it.
-    if (before === undefined) return here.filenode === there.filenode ? withoutFiles(sequence) : open;
-    if (here.filenode === before) return withoutFiles(sequence);
+    if (before === undefined) return here.filenode === there.filenode ? withoutFiles(one) : open;
+    if (here.filenode === before) return withoutFiles(one);
     // The source never had another than that of the manifest, or had its own by the copy's instant: the copy alone has this one.
     if (there.filenode === before) return 'damage';
     if (there.filenode === here.filenode) return 'startedAnew';

@@ -1,9 +1,9 @@
 import type { Client } from 'pg';
 import type { DatabaseManifest, Difference, NotVerified, TableManifest } from '../../../contracts/manifest.ts';
-import { keyOf } from '../table-locks.ts';
 import type { CatalogDamage } from './catalog-damage.ts';
 import { CATALOG_SILENT } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
+import { byNumberOrName } from './relations.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 
 export interface UnloggedOptions {
@@ -18,7 +18,7 @@ export interface UnloggedOptions {
   because: string;
 }
 
-/** `tables`: those of the manifest that are not to be looked for among what can be compared. */
+/** `tables`: those of the manifest that are not absent, though they are not among what can be compared. */
 export interface UnloggedResult { tables: ReadonlySet<TableManifest>; differences: Difference[]; notVerified: NotVerified[] }
 
 export const UNLOGGED = 'it was UNLOGGED at the instant of the copy';
@@ -30,19 +30,19 @@ const BY_DESIGN = `${UNLOGGED}, and such a table is empty after a restore, whate
  */
 export async function unloggedSince({ copy, source, expected, isSameDatabase, damage, because }: UnloggedOptions): Promise<UnloggedResult> {
   const found = await damage.reading(unloggedTables(copy)) ?? [];
-  const inCopy = new Map(found.map((table) => [keyOf(table), table]));
-  const tables: TableManifest[] = [];
+  const known = byNumberOrName(expected.tables);
+  const tables = new Set<TableManifest>();
   const [differences, notVerified]: [Difference[], NotVerified[]] = [[], []];
-  for (const manifest of expected.tables) {
-    const here = inCopy.get(keyOf(manifest));
-    if (!here) continue;
-    tables.push(manifest);
-    const table = `${manifest.schema}.${manifest.name}`;
+  for (const here of found) {
+    const manifest = known(here);
+    if (!manifest) continue;
+    tables.add(manifest);
+    const table = `${here.schema}.${here.name}`;
     const state = source === null ? 'untold' : await stateAtSource(source, here, isSameDatabase && here.oid === manifest.oid);
     if (state === 'logged') differences.push({ kind: 'rows', table, rowsExpected: manifest.rows, rowsFound: 0, buckets: [] });
     else notVerified.push({ database: expected.database, what: `contents of ${table}`, why: state === 'unlogged' ? BY_DESIGN : whyUntold(source === null ? because : null), byDesign: state === 'unlogged' });
   }
-  return { tables: new Set(tables), differences, notVerified };
+  return { tables, differences, notVerified };
 }
 
 /** Of one that the copy has unlogged: why nobody knows whether it should. @param because null where the source was asked */
@@ -68,6 +68,6 @@ export async function stateAtSource({ client, past }: { client: Client; past: Sh
 interface UnloggedTable { oid: number; xmin: number; schema: string; name: string }
 
 async function unloggedTables(client: Client): Promise<UnloggedTable[]> {
-  const { rows } = await client.query<Omit<UnloggedTable, 'xmin'> & { xmin: string }>(`SELECT c.oid::int8::float8 AS oid, c.xmin::text AS xmin, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.relpersistence = 'u'`);
+  const { rows } = await client.query<Omit<UnloggedTable, 'xmin'> & { xmin: string }>(`SELECT c.oid::int8::float8 AS oid, c.xmin::text AS xmin, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.relpersistence = 'u' ORDER BY n.nspname, c.relname`);
   return rows.map((row) => ({ ...row, xmin: Number(row.xmin) }));
 }
