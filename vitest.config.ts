@@ -5,9 +5,9 @@ import { PATIENT } from './test/support/patience.ts';
 
 /** Take minutes and say so by nothing that a fresh clone could know: begun last, they would keep everything waiting. */
 const LONGEST = [
-  /workflows\/lock-looks/, /samples\/faults/, /integration\/kernel-adversity/, /integration\/backup\.test/, /integration\/dr-test\.test/, /integration\/locks/, /integration\/dr-test-broken\.test/, /integration\/recovery-points/,
-  /integration\/dr-test-rds/, /integration\/cli-live/, /integration\/unguarded-ends/, /integration\/dr-test-refusals/, /integration\/dr-test-broken-catalog/, /integration\/kernel\.test/, /samples\/soak/, /integration\/random-steering/,
-  /integration\/cli-refusals/, /integration\/drill-server/, /integration\/public-schema/, /integration\/embedded-server/, /integration\/reset-in-flight/, /integration\/isolation-whole-drill/, /integration\/gate-recheck/, /alone\/measurements/,
+  /workflows\/waiting-for-people/, /breadth\/lock-looks/, /breadth\/unguarded-ends/, /samples\/faults/, /integration\/kernel-adversity/, /integration\/backup\.test/, /integration\/dr-test\.test/, /integration\/locks/, /integration\/dr-test-broken\.test/, /integration\/recovery-points/,
+  /integration\/dr-test-rds/, /integration\/cli-live/, /integration\/dr-test-refusals/, /integration\/dr-test-broken-catalog/, /integration\/kernel\.test/, /samples\/soak/, /integration\/random-steering/,
+  /integration\/cli-refusals/, /integration\/drill-server/, /integration\/public-schema/, /integration\/embedded-server/, /integration\/isolation-whole-drill/, /integration\/gate-recheck/, /alone\/measurements/,
 ];
 
 /**
@@ -66,8 +66,8 @@ export default defineConfig({
           ...PLAIN, maxWorkers: 2, sequence: { groupOrder: 2 },
         },
       },
-      // What `npm test` has a part of: RDS, resets, hostile input, a production that blocks, whether the AWS lab is like AWS, what former versions left running, what is as large as a server takes.
-      { test: { name: 'breadth', include: ['test/breadth/**/*.test.ts'], ...BUSY, sequence: { groupOrder: 3 } } },
+      // What `npm test` has a part of: RDS, resets, runs without a guardian, waits of days, floods of messages, hostile input, a production that blocks, whether the AWS lab is like AWS, what former versions left running, what is as large as a server takes.
+      { test: { name: 'breadth', include: ['test/breadth/**/*.test.ts'], ...BUSY, env: { ...PLAIN.env, ...BRIEF_JVM }, sequence: { groupOrder: 3 } } },
       // Keeps both cores of a small machine busy for a minute and a half, to find out whether benches still run to their end.
       { test: { name: 'benches', include: ['test/benches/**/*.test.ts'], ...PLAIN, sequence: { groupOrder: 5 } } },
       {

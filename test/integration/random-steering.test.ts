@@ -11,7 +11,7 @@ import { startToy, until, type ToyRun } from '../support/toy-runs.ts';
 import { killableWorkers, type StartKillable } from '../support/toy/killable-worker.ts';
 
 /** A sample; fifty take minutes: STEERING_SCHEDULES=50 npm test -- --project integration random-steering */
-const SCHEDULES = Number(process.env['STEERING_SCHEDULES'] ?? 8);
+const SCHEDULES = Number(process.env['STEERING_SCHEDULES'] ?? 4);
 const AT_ONCE = 10;
 /** What people, and bad luck, do to a run; `kill` kills its worker with -9, and with it those of all others. */
 const DEEDS = ['pause', 'resume', 'retry', 'retry with input', 'skip', 'abort', 'abort at the last step', 'cancel', 'terminate', 'kill'] as const;
