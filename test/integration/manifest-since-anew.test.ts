@@ -22,9 +22,9 @@ const NIGHTLY = 'CREATE TABLE nightly (id int PRIMARY KEY DEFAULT 7 CHECK (id > 
 beforeAll(async () => {
   source = await startCluster({ logical: true, settings: OF_SOURCE });
   await atSource('CREATE DATABASE template_of_ours');
-  await atSource('CREATE TABLE t AS SELECT g AS id, g AS v FROM generate_series(1, 1000) g; CREATE TABLE kept AS SELECT * FROM t', 'template_of_ours');
+  await atSource('CREATE TABLE t AS SELECT g AS id, g AS v FROM generate_series(1, 1000) g; CREATE TABLE kept AS SELECT * FROM t; CREATE SEQUENCE ids; CREATE SEQUENCE others', 'template_of_ours');
   for (const name of ['a_demo', 'dropped', 'flips', 'lost', 'renamed', 'swapped']) await atSource(`CREATE DATABASE ${name} TEMPLATE template_of_ours`);
-  await atSource('DELETE FROM t WHERE id <= 100', 'dropped');
+  await atSource(`DELETE FROM t WHERE id <= 100; SELECT nextval('ids') FROM generate_series(1, 500); SELECT nextval('others') FROM generate_series(1, 500)`, 'dropped');
   await atSource('CREATE ROLE reader');
   for (const name of ['absent', 'defined', 'temporary']) await atSource(`CREATE DATABASE ${name}`);
   await atSource('CREATE SCHEMA other; CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 100) g', 'absent');
@@ -44,6 +44,7 @@ beforeAll(async () => {
   await atSource('DROP DATABASE dropped');
   await atSource('ALTER DATABASE swapped RENAME TO swapped_before');
   for (const name of ['dropped', 'swapped']) await atSource(`CREATE DATABASE ${name} TEMPLATE template_of_ours`);
+  await atSource(`SELECT nextval('ids') FROM generate_series(1, 5); SELECT nextval('others') FROM generate_series(1, 5)`, 'dropped');
   copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(async () => {
@@ -85,6 +86,18 @@ describe('a database whose name another one had by the instant of the copy', () 
     await atSource('UPDATE t SET v = v + 1', 'dropped');
     const result = await compare('dropped');
     expect([result.differences, namesake(result)]).toEqual([[], ['by design: the source has dropped it since, and another one has its name, which was compared in its place']]);
+  });
+
+  it('has sequences that stand where the manifest cannot know', async () => {
+    const positions = async (living: Server | null) => {
+      const { differences, notVerified } = await compareLiving({ copy, source: living, manifest, database: 'dropped' });
+      return [differences, notVerified.flatMap(({ what, why, byDesign }) => (what.startsWith('position') ? [`${byDesign ? 'by design' : 'open'}: ${what}: ${why.split(',')[0]}`] : [])).toSorted()];
+    };
+    const byDesign = ['ids', 'others'].map((name) => `by design: position of sequence public.${name}: another database than the manifest means had this name by the instant of the copy`);
+    await atSource(`SELECT nextval('ids') FROM generate_series(1, 600)`, 'dropped');
+    expect([await positions(source), (await positions(null))[1]]).toEqual([[[], byDesign], byDesign]);
+    await onCopy('ALTER SEQUENCE others RESTART', 'dropped');
+    expect(await positions(source)).toEqual([[expect.objectContaining({ sequence: 'public.others', problem: 'behindItself' })], byDesign.slice(0, 1)]);
   });
 
   it('is lost where the source has had it by another name all the while', async () => {

@@ -20,18 +20,21 @@ const TAKE_TURNS = 'ALTER TABLE ping RENAME TO turn; ALTER TABLE pong RENAME TO 
 
 beforeAll(async () => {
   source = await startCluster({ logical: true, settings: OF_SOURCE });
-  for (const [index, name] of ['idle', 'orders', 'ping', 'pong', 'queue', 'retired', 'sales', 'steady', 'to_view', 'wide'].entries()) await atSource(`CREATE TABLE ${name} AS SELECT g + ${index * 1000} AS id FROM generate_series(1, 100) g`);
+  for (const [index, name] of ['idle', 'orders', 'ping', 'pong', 'queue', 'retired', 'sales', 'steady', 'to_view', 'wide', 'logs'].entries()) await atSource(`CREATE TABLE ${name} AS SELECT g + ${index * 1000} AS id FROM generate_series(1, 100) g`);
   await atSource('CREATE SCHEMA live; CREATE SCHEMA next; CREATE TABLE live.stock AS SELECT * FROM steady; CREATE TABLE next.stock AS SELECT * FROM wide');
   await atSource('CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n FROM steady');
+  await atSource('CREATE DATABASE hidden');
+  await atSource('CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 100) g', 'hidden');
   manifest = await manifestsOf(() => source).take();
   await atSource(`${SWAP('orders')}; ${SWAP('sales')}; ${TAKE_TURNS}; DROP TABLE live.stock; ALTER TABLE retired RENAME TO retired_old; ALTER TABLE wide RENAME TO wide_old; ALTER TABLE wide_old ADD COLUMN v int`);
+  await atSource('ALTER TABLE logs RENAME TO logs_2026; CREATE TABLE logs AS SELECT g AS id FROM generate_series(1, 10) g');
   await atSource('ALTER TABLE idle RENAME TO idle_old; ALTER TABLE idle_old SET UNLOGGED; ALTER TABLE queue RENAME TO queue_old; CREATE UNLOGGED TABLE queue (id int)');
   await atSource('ALTER MATERIALIZED VIEW totals RENAME TO totals_old; REFRESH MATERIALIZED VIEW totals_old WITH NO DATA; DROP TABLE to_view; CREATE VIEW to_view AS SELECT * FROM orders; CREATE TABLE passing AS SELECT * FROM orders');
   copy = await openedCopy(source, OF_BOTH);
 });
 afterAll(() => Promise.all([source.stop(), copy.stop()]));
 
-const compare = (by = manifest): Promise<ComparisonResult> => compareLiving({ copy, source, manifest: by });
+const compare = (by = manifest, database = 'postgres'): Promise<ComparisonResult> => compareLiving({ copy, source, manifest: by, database });
 const tablesOf = ({ differences }: ComparisonResult) => differences.map((difference) => ('table' in difference ? difference.table : difference.kind)).toSorted();
 const whyOf = ({ notVerified }: ComparisonResult, table: string) => notVerified.filter(({ what }) => what === `contents of ${table}`).map(({ why, byDesign }) => `${byDesign ? 'by design' : 'open'}: ${why}`);
 /** As older programs took it. */
@@ -42,12 +45,12 @@ describe('a table that the copy has by another name than the manifest', () => {
     const result = await compare();
     expect([result.differences, rowsLeft(result)]).toEqual([[], []]);
     // Those that were swapped, renamed and put aside, or stayed; what was loaded, made since and got another column.
-    expect(result.coverage).toEqual({ byManifest: 800, bySource: 700, changedSince: 0, unknown: 0 });
+    expect(result.coverage).toEqual({ byManifest: 900, bySource: 710, changedSince: 0, unknown: 0 });
   });
 
   it('is known at the source by its number, too', async () => {
     await atSource(TAKE_TURNS);
-    expect((await compare()).coverage).toEqual({ byManifest: 800, bySource: 700, changedSince: 0, unknown: 0 });
+    expect((await compare()).coverage).toEqual({ byManifest: 900, bySource: 710, changedSince: 0, unknown: 0 });
   });
 
   it('that the source has dropped since, as after a swap, is as the manifest has it', async () => {
@@ -77,6 +80,7 @@ describe('a table that the copy has by another name than the manifest', () => {
 describe('what evidence says of a table that has no contents in the copy', () => {
   it('is where that is, by which name, and that what has its own is another', async () => {
     const result = await compare();
+    expect(whyOf(result, 'public.queue')).toEqual([]);
     expect(whyOf(result, 'public.idle_old')).toEqual([expect.stringMatching(/^by design: it was UNLOGGED at the instant of the copy/)]);
     expect(whyOf(result, 'public.totals')).toEqual([expect.stringMatching(/^by design: the copy has it as public.totals_old, without contents: it was UNLOGGED, or a materialized view WITH NO DATA/)]);
     expect(whyOf(result, 'public.to_view')).toEqual(['by design: the source has another one of this name by now, and so has the copy: the one of the manifest was dropped by the instant of the copy']);
@@ -99,5 +103,23 @@ describe('what evidence says of a table that has no contents in the copy', () =>
   it('is that it was lost where the source had it logged by then', async () => {
     await onCopy('ALTER TABLE steady RENAME TO lost; ALTER TABLE lost SET UNLOGGED');
     expect(tablesOf(await compare())).toContain('public.lost');
+  });
+});
+
+describe('a table that has the name of one that the copy has by another', () => {
+  it('was made since, also where the source has reloaded or dropped it by now', async () => {
+    await atSource('TRUNCATE logs; INSERT INTO logs SELECT generate_series(1, 20); DROP TABLE orders CASCADE');
+    expect(rowsLeft(await compare()).filter((one) => /public\.(logs|orders)\b/.test(one))).toEqual([
+      'by design: 10 of 10 rows of public.logs: the source has written all rows of the table anew since the instant of the copy',
+      'by design: 200 of 200 rows of public.orders: the table was made after the manifest',
+    ]);
+  });
+
+  it('is damage where the copy alone has it, and has put the other aside', async () => {
+    await onCopy('ALTER TABLE orders RENAME TO aside; CREATE TABLE orders AS SELECT * FROM aside LIMIT 7', 'hidden');
+    const put = { kind: 'catalog', object: 'table', identity: 'public.aside', change: 'unexpected' };
+    expect((await compare(manifest, 'hidden')).differences).toContainEqual(put);
+    await atSource('GRANT SELECT ON orders TO PUBLIC', 'hidden');
+    expect((await compare(manifest, 'hidden')).differences).toContainEqual(put);
   });
 });

@@ -19,7 +19,7 @@ const atSource = asking(() => source);
 
 beforeAll(async () => {
   lost = await startCluster({ logical: true, settings: OF_SOURCE });
-  await atLost(`CREATE TABLE orders AS SELECT g AS id, g AS v FROM generate_series(1, 5000) g; CREATE TABLE kept AS SELECT * FROM orders; CREATE SEQUENCE numbers; SELECT nextval('numbers') FROM generate_series(1, 100)`);
+  await atLost(`CREATE TABLE orders AS SELECT g AS id, g AS v FROM generate_series(1, 5000) g; CREATE TABLE kept AS SELECT * FROM orders; CREATE TABLE moved AS SELECT * FROM orders; CREATE TABLE remade AS SELECT * FROM orders; CREATE SEQUENCE numbers; SELECT nextval('numbers') FROM generate_series(1, 100)`);
   source = await openedCopy(lost, { ...OF_SOURCE, shared_buffers: '128MB' });
   await atLost(`DELETE FROM orders WHERE id <= 1000; SELECT nextval('numbers') FROM generate_series(1, 400); CREATE TABLE made (id int); INSERT INTO made VALUES (1)`);
   before = await manifestsOf(() => lost).take();
@@ -87,5 +87,20 @@ describe('a copy that is damaged, of such a source', () => {
   it('is damaged by what the source has', async () => {
     await asking(() => copy)('DELETE FROM kept WHERE id = 1000');
     expect((await compare(before)).differences).toEqual([expect.objectContaining({ kind: 'rows', table: 'public.kept', rowsFound: 4999 })]);
+  });
+
+  it('has lost a table that the source had made by its instant, whatever that calls it by now, and whatever has its name', async () => {
+    await asking(() => copy)('DROP TABLE moved, remade; CREATE TABLE remade AS SELECT * FROM kept');
+    await atSource('ALTER TABLE moved RENAME TO moved_old; CREATE TABLE moved (id int); ALTER TABLE remade RENAME TO remade_old; CREATE TABLE remade (id int)');
+    const { differences } = await compare(before);
+    for (const table of ['public.moved', 'public.remade_old']) expect(differences).toContainEqual({ kind: 'rows', table, rowsExpected: 5000, rowsFound: 0, buckets: [] });
+  });
+
+  it('may have lost one whose number the source has given since', async () => {
+    const { rows: [given] } = await atSource(`SELECT 'moved'::regclass::oid::int8::float8 AS oid`) as { rows: { oid: number }[] };
+    const [entry] = before?.databases ?? [];
+    const by = { ...before as Manifest, databases: [{ ...entry!, tables: entry!.tables.map((table) => (table.name === 'made' ? { ...table, oid: given!.oid } : table)) }] };
+    const { notVerified } = await compare(by);
+    expect(notVerified.find(({ what }) => what === 'contents of public.made')).toMatchObject({ why: expect.stringContaining('the source has one of its number: that one') as string, byDesign: false });
   });
 });

@@ -5,6 +5,7 @@ import { asking, compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-sou
 import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
+import { spoilPage, whileStopped } from '../support/while-stopped.ts';
 
 /** Sequences of a copy whose source starts some of them anew, before and after the instant of the copy, or makes them anew, or renames them. */
 let source: Server;
@@ -23,7 +24,7 @@ beforeAll(async () => {
   source = await startCluster({ logical: true, settings: OF_SOURCE });
   await atSource(`CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 5000) g;
     CREATE TABLE staging (id int GENERATED ALWAYS AS IDENTITY, v int); INSERT INTO staging (v) SELECT generate_series(1, 600)`);
-  for (const name of ['daily', 'hourly', 'steady', 'swapped', 'set_back']) await atSource(`CREATE SEQUENCE ${name}; SELECT nextval('${name}') FROM generate_series(1, 900)`);
+  for (const name of ['broken', 'daily', 'hourly', 'steady', 'swapped', 'set_back']) await atSource(`CREATE SEQUENCE ${name}; SELECT nextval('${name}') FROM generate_series(1, 900)`);
   await atSource('CREATE DATABASE names');
   await atSource(`CREATE SCHEMA live; CREATE SCHEMA next; CREATE TABLE live.t (id serial, v int); CREATE TABLE next.t (id serial, v int); INSERT INTO live.t (v) SELECT generate_series(1, 500); INSERT INTO next.t (v) SELECT generate_series(1, 5);
     CREATE TABLE stage (id serial, v int); INSERT INTO stage (v) SELECT generate_series(1, 50); CREATE SEQUENCE reset; SELECT nextval('reset') FROM generate_series(1, 50)`, 'names');
@@ -120,5 +121,15 @@ describe('a sequence that the copy has under another name than the manifest, or 
     await onCopy(`DROP SEQUENCE kept, renewed; SELECT setval('old.t_id_seq', 3)`, 'names');
     await atSource('CREATE ROLE reader; GRANT SELECT ON kept, renewed TO reader; ALTER SEQUENCE kept RENAME TO held', 'names');
     expect(damaged(await compare(manifest, 'names')).filter((one) => /^\w+\.\w+ /.test(one))).toEqual(['live.t_id_seq behindItself', 'public.kept missing', 'public.renewed missing']);
+  });
+});
+
+describe('a sequence that the copy cannot read', () => {
+  it('is damage, also where the source has dropped it since', async () => {
+    const { rows: [file] } = await onCopy(`SELECT pg_relation_filepath('broken') AS path`) as { rows: { path: string }[] };
+    copy = await whileStopped(copy, { ...OF_BOTH, fsync: 'off', autovacuum: 'off' }, () => spoilPage(copy, file!.path, 0));
+    expect(damaged(await compare())).toContain('public.broken unreadable');
+    await atSource('DROP SEQUENCE broken');
+    expect(damaged(await compare())).toContain('public.broken unreadable');
   });
 });

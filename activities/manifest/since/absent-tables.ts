@@ -5,7 +5,7 @@ import type { Lacks } from './catalog-rows.ts';
 import { AGAIN, CATALOG_SILENT, PERHAPS_LOST } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
 import { relationsOf, type Relation } from './relations.ts';
-import type { SharedPast } from './shared-past.ts';
+import { mustHave, type SharedPast } from './shared-past.ts';
 
 export interface AbsentOptions {
   copy: Client;
@@ -33,41 +33,58 @@ const EMPTY = 'without contents: it was UNLOGGED, or a materialized view WITH NO
  *   has others of their names, so that it is only asked whether it must have them, too
  */
 export async function judgeAbsentTables(options: AbsentOptions, { absent, replaced }: { absent: readonly TableManifest[]; replaced: readonly TableManifest[] }): Promise<{ differences: Difference[]; notVerified: NotVerified[] }> {
-  const { copy, source, past, database } = options;
+  const { copy, source, database } = options;
   const result: { differences: Difference[]; notVerified: NotVerified[] } = { differences: [], notVerified: [] };
   const all = [...absent, ...replaced];
   if (all.length === 0) return result;
   const theirs = await ofSource(relationsOf(source, all));
   const ours = await relationsOf(copy, [...all, ...theirs.byName.values()]);
-  for (const { oid, rows } of replaced) {
-    const kept = oid === undefined ? undefined : theirs.byNumber.get(oid);
-    if (kept && past.hasReachedManifest && !ours.byNumber.has(kept.oid)) result.differences.push({ kind: 'rows', table: `${kept.schema}.${kept.name}`, rowsExpected: rows, rowsFound: 0, buckets: [] });
-  }
-  for (const table of absent) {
-    const { schema, name, oid, rows } = table;
-    const [here, there] = [ours.byName.get(keyOf(table)), theirs.byName.get(keyOf(table))];
-    const said = oid !== undefined ? await judge(options, oid, { here, there, moved: ours.byNumber.get(oid), kept: theirs.byNumber.get(oid), hasThat: there !== undefined && ours.byNumber.has(there.oid) }) : isEmpty(here) ? { why: `the copy has it ${EMPTY}`, byDesign: true } : await judgeByName(options, here, there);
+  const say = ({ schema, name }: { schema: string; name: string }, rows: number, said: Said): void => {
     if (said === 'lost') result.differences.push({ kind: 'rows', table: `${schema}.${name}`, rowsExpected: rows, rowsFound: 0, buckets: [] });
     else result.notVerified.push({ database, what: `contents of ${schema}.${name}`, ...said });
+  };
+  for (const { oid, rows } of replaced) {
+    const kept = oid === undefined ? undefined : theirs.byNumber.get(oid);
+    if (kept && !ours.byNumber.has(kept.oid)) say(kept, rows, await judgeKept(options, kept));
+  }
+  for (const table of absent) {
+    const { oid, rows } = table;
+    const [here, there] = [ours.byName.get(keyOf(table)), theirs.byName.get(keyOf(table))];
+    const said = oid !== undefined ? await judge(options, { here, there, moved: ours.byNumber.get(oid), kept: theirs.byNumber.get(oid), hasThat: there !== undefined && ours.byNumber.has(there.oid) }) : isEmpty(here) ? { why: `the copy has it ${EMPTY}`, byDesign: true } : await judgeByName(options, here, there);
+    say(table, rows, said);
   }
   return result;
 }
 
 /** @param of `here` and `there`: what has its name in the copy and at the source; `moved` and `kept`: what has its number there; `hasThat`: the copy has `there`, by whatever name. */
-async function judge(options: AbsentOptions, oid: number, { here, there, moved, kept, hasThat }: { here: Relation | undefined; there: Relation | undefined; moved: Relation | undefined; kept: Relation | undefined; hasThat: boolean }): Promise<Said> {
+async function judge(options: AbsentOptions, { here, there, moved, kept, hasThat }: { here: Relation | undefined; there: Relation | undefined; moved: Relation | undefined; kept: Relation | undefined; hasThat: boolean }): Promise<Said> {
   const { past, lacksRows } = options;
   if (moved) return { why: `the copy has it ${moved.oid === here?.oid ? '' : `as ${moved.schema}.${moved.name}, `}${EMPTY}`, byDesign: true };
-  // One of before the manifest need not have had it yet.
-  if (kept && past.hasReachedManifest) return 'lost';
-  if (there === undefined || there.oid === oid) return judgeByName(options, here, there);
-  const { shared, untold, ambiguous } = await past.judge(new Set([there.xmin]));
-  if (shared.has(there.xmin) && !hasThat) return 'lost';
+  if (kept) return judgeKept(options, kept);
+  if (there === undefined) return judgeByName(options, here, there);
+  // One that the copy has is not lost, whenever it got that name.
+  const { shared, untold, ambiguous } = await past.judge(new Set(hasThat ? [] : [there.xmin]));
+  if (shared.has(there.xmin)) return 'lost';
   if (untold.has(there.xmin) || ambiguous.has(there.xmin)) return { why: SILENT, byDesign: false };
   return byDesignUnless(await lacksRows(), here ? ANEW_IN_BOTH : ANEW);
 }
 
 const SILENT = `it is not in the copy, and the source has it; whether it had it by the instant of the copy, ${CATALOG_SILENT}`;
 const MAYBE_LOST = `it is not in the copy, and the source has it, but has made or altered it since the instant of the copy: it was dropped by then and made anew, or the copy has lost it; ${AGAIN}`;
+
+/** @param kept what the source has under a number of the manifest that the copy has nothing of. A source of another history may have given that to another one. */
+async function judgeKept({ source, past }: AbsentOptions, kept: Relation): Promise<Said> {
+  // A copy of before the manifest need not have had it yet.
+  return past.hasReachedManifest || await mustHave(past, await ofSource(makerOf(source, kept))) ? 'lost' : { why: NUMBERED, byDesign: false };
+}
+
+/** Which transaction made a relation: its row in `pg_class` is of what altered it last, and that of a column is as it was then. */
+async function makerOf(client: Client, { oid, xmin }: Relation): Promise<number> {
+  const { rows: [row] } = await client.query<{ made: string }>('SELECT xmin::text AS made FROM pg_attribute WHERE attrelid = $1 AND attnum = -1', [oid]);
+  return row ? Number(row.made) : xmin;
+}
+
+const NUMBERED = `it is not in the copy, and the source has one of its number: that one, which the copy has lost, or another, made since the instant of the copy; ${AGAIN}`;
 
 /** Where the manifest does not say which one it means, or nothing else tells. */
 async function judgeByName({ lacksRows }: AbsentOptions, here: Relation | undefined, there: Relation | undefined): Promise<Said> {

@@ -18,7 +18,7 @@ import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, t
 import { isOfBefore } from './of-before.ts';
 import { ofSource } from './of-source.ts';
 import { otherHistory, RESTORED_SINCE } from './other-history.ts';
-import { byNumberOrName } from './relations.ts';
+import { byNumberOrName, tableNumbers } from './relations.ts';
 import { compareSequencesSince } from './sequences-since.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
 import { unloggedSince } from './unlogged-since.ts';
@@ -97,8 +97,9 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const sequences = await damage.reading(compareSequencesSince({ copy, source: held, expected, isSameDatabase, locked, because, isOfOtherHistory: history !== null })) ?? { differences: [], notVerified: [], compared: 0 };
 
     const [ours, theirs] = [await damage.reading(listTables(copy, serverVersionNum)), source && await ofSource(listTables(source, serverVersionNum))];
-    const unlogged = await unloggedSince({ copy, source: held, expected, isSameDatabase, damage, because });
-    const tables = ours ? sortTables(expected.tables, ours.tables, theirs?.tables, unlogged.tables) : { both: [], absent: [], replaced: [] };
+    const numbers = ours && await damage.reading(tableNumbers(copy)) || new Set<number>();
+    const unlogged = await unloggedSince({ copy, source: held, expected, isSameDatabase, numbers, damage, because });
+    const tables = ours ? sortTables(expected.tables, { tables: ours.tables, numbers, unlogged: unlogged.tables }, theirs?.tables) : { both: [], absent: [], replaced: [] };
     const isOfManifest = ({ manifest: { oid, filenode }, copy: ofCopy }: TableOfAll): boolean => isSameDatabase && oid === ofCopy.oid && filenode === ofCopy.relfilenode;
     const toRead = tables.both.map((table) => ({ ...table, hasFileOfManifest: isOfManifest(table), isLockedInCopy: locked.has(table.copy.oid) }));
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? toRead : [], past, lockedAtSource: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
@@ -221,21 +222,21 @@ function definitionsNotVerified(database: string, { unread, unknown, open }: Def
 
 /**
  * Which tables can be compared, which of the manifest the copy has neither by number nor by name, and which it has by name only. Each goes by the
- * name that the copy has it by. Those that are new since the manifest are compared, too.
+ * name that the copy has it by. Those that are new since the manifest are compared, too, also where they have the name of one that the copy has by another.
  */
-function sortTables(expected: readonly TableManifest[], ours: readonly Table[], theirs: readonly Table[] | undefined, unlogged: ReadonlySet<TableManifest>) {
-  const [known, source] = [byNumberOrName(expected), theirs && byNumberOrName(theirs)];
+function sortTables(expected: readonly TableManifest[], { tables: ours, numbers, unlogged }: { tables: readonly Table[]; numbers: ReadonlySet<number>; unlogged: ReadonlySet<TableManifest> }, theirs: readonly Table[] | undefined) {
+  const [known, source] = [byNumberOrName(expected, numbers), theirs && byNumberOrName(theirs)];
   const saysNumbers = expected.every(({ oid }) => oid !== undefined);
   const both = ours.map((copy): TableOfAll => {
     const manifest = known(copy);
     const of = { copy, source: source?.(copy) };
     return manifest ? { ...of, manifest: { ...manifest, schema: copy.schema, name: copy.name }, isNew: false } : { ...of, manifest: emptyManifest(copy), isNew: true, isMaybeRenamed: !saysNumbers };
   });
-  const [found, numbers] = [new Set([...ours.map(known), ...unlogged]), new Set<number | undefined>(ours.map(({ oid }) => oid))];
+  const found = new Set([...ours.map(known), ...unlogged]);
   return {
     both: both.toSorted((a, b) => b.manifest.bytes - a.manifest.bytes),
     absent: expected.filter((table) => !found.has(table)),
-    replaced: expected.filter((table) => found.has(table) && !numbers.has(table.oid)),
+    replaced: expected.filter((table) => found.has(table) && table.oid !== undefined && !numbers.has(table.oid)),
   };
 }
 

@@ -10,12 +10,21 @@ export interface Relations { byNumber: ReadonlyMap<number, Relation>; byName: Re
 interface Numbered { schema: string; name: string; oid?: number | undefined }
 
 /**
- * Which of some tables another one is: that of its number, whatever it is called there; else that of its name, in whose place it is. One may be
- * both, of two others, as what was renamed and what took its name. Manifests of older programs do not say numbers.
+ * Which of some tables another one is: that of its number, whatever it is called there; else that of its name, in whose place it is. Manifests of
+ * older programs do not say numbers.
+ * @param kept numbers that the others have: which of the tables is among them by its number is no other one, whatever took its name. Without these
+ *   one may be both, of two others
  */
-export function byNumberOrName<T extends Numbered>(tables: readonly T[]): (other: Numbered & { oid: number }) => T | undefined {
-  const [numbered, named] = [new Map<number | undefined, T>(tables.map((table) => [table.oid, table])), new Map(tables.map((table) => [keyOf(table), table]))];
+export function byNumberOrName<T extends Numbered>(tables: readonly T[], kept: ReadonlySet<number> = new Set()): (other: Numbered & { oid: number }) => T | undefined {
+  const numbered = new Map<number | undefined, T>(tables.map((table) => [table.oid, table]));
+  const named = new Map(tables.filter(({ oid }) => oid === undefined || !kept.has(oid)).map((table) => [keyOf(table), table]));
   return (other) => numbered.get(other.oid) ?? named.get(keyOf(other));
+}
+
+/** Numbers of all that can have contents of its own on one server; what is UNLOGGED, or WITH NO DATA, has a number, too. */
+export async function tableNumbers(client: Client): Promise<Set<number>> {
+  const { rows } = await client.query<{ oid: number }>(`SELECT oid::int8::float8 AS oid FROM pg_class WHERE relkind IN ('r', 'm')`);
+  return new Set(rows.map(({ oid }) => oid));
 }
 
 /** Those of one server that have the number or the name of a table that a manifest has. */

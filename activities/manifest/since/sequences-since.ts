@@ -24,12 +24,13 @@ export interface SequencesOptions {
 }
 
 /** `damage`; what is by design; else why it is open. */
-type Judgement = 'damage' | 'startedAnew' | 'dropped' | 'unlogged' | { open: string };
+type Judgement = 'damage' | 'startedAnew' | 'dropped' | 'unlogged' | 'ofAnother' | { open: string };
 type Differing = SequencesComparison['differing'][number];
 
 const BY_DESIGN = {
   startedAnew: 'it has started anew since the manifest (RESTART, TRUNCATE … RESTART IDENTITY, ALTER SEQUENCE, or DROP and CREATE), so that the manifest does not say where it must stand',
   dropped: 'the source has dropped it since the manifest; whether by the instant of the copy, nothing tells any more',
+  ofAnother: 'another database than the manifest means had this name by the instant of the copy, so that the manifest does not say where it must stand',
   unlogged: `${UNLOGGED}, and such a sequence starts anew after a restore, wherever the manifest has it`,
 };
 const NOT_SEEN = 'is behind where the manifest has it, and nobody could see where it stands at the source, where it was locked or restarted just then, so that it may have been set back there, too; drill again';
@@ -67,7 +68,13 @@ export async function compareSequencesSince(options: SequencesOptions): Promise<
 
 async function judgeOf({ copy, source, expected, isSameDatabase, because }: SequencesOptions, differing: readonly Differing[]): Promise<(one: Differing) => Promise<Judgement>> {
   const open = { open: `is not as the manifest has it, ${because}` };
-  if (!source) return async ({ difference: { problem, code } }) => (code === insufficientPrivilege ? { open: COPY_NOT_READABLE } : problem === 'unlogged' ? { open: whyUntold(because) } : open);
+  // One that was made from the same template has sequences of the same numbers, in files of the same numbers.
+  const isAnother = expected.oid !== undefined && !isSameDatabase;
+  if (!source) return async ({ difference: { problem, code } }) => {
+    if (code === insufficientPrivilege) return { open: COPY_NOT_READABLE };
+    if (problem === 'unlogged') return { open: whyUntold(because) };
+    return isAnother && problem.startsWith('behind') ? 'ofAnother' : open;
+  };
   const { client, past } = source;
   const whichIs = byNumber(expected.sequences);
   const [ours, theirs] = [await classRows(copy), await ofSource(classRows(client))];
@@ -75,20 +82,28 @@ async function judgeOf({ copy, source, expected, isSameDatabase, because }: Sequ
   const [numbersOfCopy, ofNumber] = [new Set(ours.map(({ oid }) => oid)), new Map(theirs.map((row) => [row.oid, row]))];
   // One that people set back, or dropped, since the manifest is so at the source, too.
   const asked = await ofSource(compareSequences(client, differing.map(({ of }) => of), new Set(), whichIs));
-  const [alsoThere, unseen] = [new Set(asked.differing.map(({ of }) => of)), new Set(asked.unknown)];
+  const [alsoThere, unseen] = [new Map(asked.differing.map(({ of, difference }) => [of, difference.problem])), new Set(asked.unknown)];
   const withoutFiles = (one: SequenceManifest): Judgement => (alsoThere.has(one) ? open : unseen.has(one) ? { open: NOT_SEEN } : 'damage');
+  /** Of what the source has otherwise than the copy, by this transaction. */
+  const byWhom = async (xid: number, since: Judgement): Promise<Judgement> => {
+    if (await mustHave(past, xid)) return 'damage';
+    return await past.areLater(new Set([xid])) ? since : open;
+  };
   /** Of one that the source has, and the copy not, in the place of one that the source has no more. */
   const madeAnew = async (there: ClassRow, since: Judgement): Promise<Judgement> => {
     // Its schema may have been renamed since, which leaves no trace in its row.
-    if (numbersOfCopy.has(there.oid)) return since;
-    if (await mustHave(past, there.made)) return 'damage';
-    return await past.areLater(new Set([there.made])) ? since : open;
+    return numbersOfCopy.has(there.oid) ? since : byWhom(there.made, since);
   };
   const ofMissing = async ({ oid }: SequenceManifest, there: ClassRow | undefined): Promise<Judgement> => {
     if (oid === undefined) return there !== undefined && !numbersOfCopy.has(there.oid) && await mustHave(past, there.made) ? 'damage' : open;
     if (there === undefined) return 'dropped';
     // Numbers are not given twice: the source has had this one all the while.
     return there.oid === oid ? 'damage' : madeAnew(there, 'dropped');
+  };
+  /** Of one in a database that the manifest does not mean: whether the copy has it in the file that it had at the source by then. */
+  const ofAnother = async (here: ClassRow, there: ClassRow | undefined): Promise<Judgement> => {
+    if (there === undefined || (here.oid === there.oid && here.filenode === there.filenode)) return 'ofAnother';
+    return here.oid === there.oid ? byWhom(there.xmin, 'ofAnother') : madeAnew(there, 'ofAnother');
   };
   return async ({ of: one, difference: { problem, code } }) => {
     if (code === insufficientPrivilege) return { open: COPY_NOT_READABLE };
@@ -100,7 +115,9 @@ async function judgeOf({ copy, source, expected, isSameDatabase, because }: Sequ
       const state = await stateAtSource({ client, past }, here, isSameDatabase && here.oid === one.oid);
       return state === 'logged' ? 'damage' : state === 'unlogged' ? 'unlogged' : { open: whyUntold(null) };
     }
-    if (problem === 'unreadable') return alsoThere.has(one) ? open : 'damage';
+    // Whatever has become of it at the source.
+    if (problem === 'unreadable') return alsoThere.get(one) === 'unreadable' ? open : 'damage';
+    if (isAnother) return ofAnother(here, there);
     if (there === undefined) return open;
     const before = one.filenode;
     if (here.oid !== there.oid) return one.oid === undefined || here.filenode === before ? open : madeAnew(there, 'startedAnew');
@@ -110,8 +127,7 @@ async function judgeOf({ copy, source, expected, isSameDatabase, because }: Sequ
     // The source never had another than that of the manifest, or had its own by the copy's instant: the copy alone has this one.
     if (there.filenode === before) return 'damage';
     if (there.filenode === here.filenode) return 'startedAnew';
-    if (await mustHave(past, there.xmin)) return 'damage';
-    return await past.areLater(new Set([there.xmin])) ? 'startedAnew' : open;
+    return byWhom(there.xmin, 'startedAnew');
   };
 }
 

@@ -13,6 +13,8 @@ export interface UnloggedOptions {
   expected: DatabaseManifest;
   /** Whether the copy surely has the database that the manifest means. */
   isSameDatabase: boolean;
+  /** Those that the copy's tables have. */
+  numbers: ReadonlySet<number>;
   damage: CatalogDamage;
   /** Why nobody knows of one that is not as the manifest has it. */
   because: string;
@@ -28,9 +30,9 @@ const BY_DESIGN = `${UNLOGGED}, and such a table is empty after a restore, whate
  * Tables that the manifest has, and that are unlogged in a copy: empty, rightly, unless the source had them logged by the copy's instant, or
  * a row of the copy's catalog says so that is of before the manifest, which did not see it: one that came back.
  */
-export async function unloggedSince({ copy, source, expected, isSameDatabase, damage, because }: UnloggedOptions): Promise<UnloggedResult> {
+export async function unloggedSince({ copy, source, expected, isSameDatabase, numbers, damage, because }: UnloggedOptions): Promise<UnloggedResult> {
   const found = await damage.reading(unloggedTables(copy)) ?? [];
-  const known = byNumberOrName(expected.tables);
+  const known = byNumberOrName(expected.tables, numbers);
   const tables = new Set<TableManifest>();
   const [differences, notVerified]: [Difference[], NotVerified[]] = [[], []];
   for (const here of found) {
