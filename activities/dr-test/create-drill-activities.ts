@@ -1,9 +1,8 @@
 import { hostname } from 'node:os';
 import { Context } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
 import { PROBE_CHECK } from '../../contracts/asked-checks.ts';
 import { applicationName } from '../kernel/names.ts';
-import { classified, classify } from '../temporal/classify.ts';
+import { classified } from '../temporal/classify.ts';
 import { type ActivityProgress, longActivity } from '../temporal/long-activity.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { ComparisonResult } from '../../contracts/manifest.ts';
@@ -26,6 +25,7 @@ import { planDrill } from './plan-drill.ts';
 import { checkPreparedTransactions } from './prepared-check.ts';
 import { probe } from './probe.ts';
 import { sourceAnswers } from './source-answers.ts';
+import { unlessGone } from './unreadable.ts';
 import { endSourceSessions, lookForSourceSessions } from '../postgres/run-sessions.ts';
 
 /** What a restore test does, whatever tool made the backups: they lie behind {@link RecoveryProvider}. */
@@ -49,14 +49,8 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
   /** Of a copy that is up. What is compared with the living source is told of by the comparison, where another database has a name of the manifest's. */
   const unknownToManifest = async (drill: DrillRef, { manifest: named, comparesWith }: DrillPlan, signal: AbortSignal): Promise<NotVerifiedReasons> => {
     if (named === null) return { open: [], byDesign: [] };
-    const manifest = await providerOf(drill.database).readManifest(drill.recoveryPointId, named.id).catch((error: unknown) => {
-      signal.throwIfAborted();
-      const failure = classify(error);
-      // What passes is tried again. One that is gone by now has been compared, and all else measured, which is worth more than these names.
-      if (!(failure instanceof ApplicationFailure) || failure.nonRetryable !== true) throw error;
-      return failure;
-    });
-    if (manifest instanceof ApplicationFailure) return { open: [`databases made after manifest ${named.id}: not named, since it can no longer be read (${manifest.message.replace(/\.$/, '')})`], byDesign: [] };
+    const manifest = await unlessGone(providerOf(drill.database).readManifest(drill.recoveryPointId, named.id), signal);
+    if ('unreadable' in manifest) return { open: [`databases made after manifest ${named.id}: not named, since it can no longer be read (${manifest.unreadable})`], byDesign: [] };
     return { open: [], byDesign: await overAnyDatabase(await bringUp(drill, signal), defaultDatabase(drill.database), (copy) => madeSinceManifest(copy, { id: named.id, manifest }, { namesakes: comparesWith === undefined }), signal) };
   };
 
@@ -125,12 +119,12 @@ export function createDrillActivities(dependencies: DrillDependencies): DrillAct
     runChecks: ({ drill, plan, recovered, hasFailed }) => withReserve(drill, async (signal) => {
       const address = await bringUp(drill, signal);
       const fallback = defaultDatabase(drill.database);
-      const readManifest = async () => plan.manifest && providerOf(drill.database).readManifest(drill.recoveryPointId, plan.manifest.id);
+      const readManifest = async () => plan.manifest && unlessGone(providerOf(drill.database).readManifest(drill.recoveryPointId, plan.manifest.id), signal);
       const foreign = plan.source && otherCluster(await providerOf(drill.database).find(drill.recoveryPointId), plan.source.systemIdentifier);
       const found = [
         // Another cluster's indexes say nothing of the copy's.
         ...await checkCollations(address, plan.source && foreign === null ? await sourceOf(drill) : null, { databases: plan.manifest?.databases.map(({ name }) => name) ?? [fallback], at: fallback }),
-        await checkPreparedTransactions(address, fallback, { readManifest, source: plan.source && foreign === null && providerOf(drill.database).comparesWith === 'living source' ? await sourceOf(drill) : null, replayed: { lastCommitAt: recovered.lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
+        await checkPreparedTransactions(address, fallback, { readManifest, source: plan.source && foreign === null && providerOf(drill.database).comparesWith === 'living source' ? await sourceOf(drill) ?? 'silent' : null, replayed: { lastCommitAt: recovered.lastCommitAt, clockSkewSeconds: plan.source?.clockSkewSeconds ?? null }, signal }),
         ...await checkInstant({ drill, plan, recovered }, { settings: settingsOf(drill.database), resolvePassword, provider: providerOf(drill.database), signal }),
       ];
       return runOwnChecks(address, plan.checks, { database: fallback, signal, found, hasFailed });

@@ -2,7 +2,12 @@ import type { ClientConfig } from 'pg';
 import { otherHistory, RESTORED_SINCE } from '../manifest/since/other-history.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { Manifest } from '../../contracts/manifest.ts';
+import { conditionOf } from './condition.ts';
 import { overAnyDatabase } from './over-any-database.ts';
+import type { Unreadable } from './unreadable.ts';
+
+/** How to connect to the one that lives on; `silent` where not even its password can be read. */
+type LivingSource = ((database: string) => ClientConfig) | 'silent';
 
 /** How far the copy was replayed, by the source's clock. */
 export interface Replayed { clockSkewSeconds: number | null; lastCommitAt: string | null }
@@ -18,29 +23,41 @@ interface Prepared { gid: string; database: string; prepared: Date; owner: strin
  * real recovery too. Those that the manifest lists, and those that were prepared after it was taken, are as they should
  * be; one that is older than the manifest and not in it did not exist at the source. While a copy is paused PostgreSQL
  * shows none, so they are looked for only after recovery has ended.
- * @param source the living one, which tells whether the manifest is of its past; null where the manifest is of the recovery point's history
+ * @param source the living one, which tells whether the manifest is of its past; `silent` where we cannot even try, null where the manifest is of the recovery point's history
  */
-export async function checkPreparedTransactions(address: (database: string) => ClientConfig, database: string, { readManifest, source = null, replayed, signal }: { readManifest: () => Promise<Manifest | null>; source?: ((database: string) => ClientConfig) | null; replayed: Replayed; signal: AbortSignal }): Promise<Check> {
+export async function checkPreparedTransactions(address: (database: string) => ClientConfig, database: string, { readManifest, source = null, replayed, signal }: { readManifest: () => Promise<Manifest | Unreadable | null>; source?: LivingSource | null; replayed: Replayed; signal: AbortSignal }): Promise<Check> {
   const name = 'prepared transactions';
   const { rows } = await overAnyDatabase(address, database, (client) => client.query<Prepared>(
     `SELECT gid, database, prepared, owner, format('COMMIT PREPARED %L; or ROLLBACK PREPARED %L;', gid, gid) AS resolve FROM pg_prepared_xacts ORDER BY prepared, gid`), signal);
   // As nearly always; a manifest that went since it was compared then takes nothing from the drill.
   if (rows.length === 0) return { name, outcome: 'passed', detail: 'none is left over' };
   const manifest = await readManifest();
-  const unexpected = manifest === null ? [] : rows.filter((row) => isUnexpected(row, manifest, replayed));
   const described = (found: readonly Prepared[]) => found.slice(0, LISTED).map(({ gid, database: where, prepared, owner, resolve }) => `"${gid}" in ${where} (prepared at ${prepared.toISOString()} by ${owner}; ${resolve})`).join(', ')
     + (found.length > LISTED ? ` and ${found.length - LISTED} more` : '');
   const advice = 'They hold their locks until they are resolved: connect to the database as the owner or as a superuser and run one of the two commands.';
-  const history = source && manifest && unexpected.length > 0 ? await historyOf(source, database, manifest, signal) : null;
-  if (history !== null) return { name, outcome: 'skipped', detail: `${rows.length} left over, and the manifest does not tell whether the source left them (${history}), since ${RESTORED_SINCE}. They are ${described(rows)}. ${advice}` };
+  const untold = (why: string): Check => ({ name, outcome: 'skipped', detail: `${rows.length} left over, and ${why}. They are ${described(rows)}. ${advice}` });
+  if (manifest && 'unreadable' in manifest) return untold(`the manifest, which would tell whether the source left them, can no longer be read (${manifest.unreadable})`);
+  const unexpected = manifest === null ? [] : rows.filter((row) => isUnexpected(row, manifest, replayed));
+  const doubt = source && manifest && unexpected.length > 0 ? await doubtIn(manifest, source, database, signal) : null;
+  if (doubt !== null) return untold(doubt);
   if (unexpected.length > 0) return { name, outcome: 'failed', detail: `the source did not have ${described(unexpected)} when the manifest was taken. ${advice}` };
   return { name, outcome: 'passed', detail: `${rows.length} left over, as the source left them: ${described(rows)}. ${advice}` };
 }
 
-/** How the source shows that it has another history than the manifest; null where it shows none, or does not answer. */
-async function historyOf(source: (database: string) => ClientConfig, database: string, manifest: Manifest, signal: AbortSignal): Promise<string | null> {
+/** Why a manifest need not tell what the source left: that has another history than the manifest, or could not be asked; null where it shows none. */
+async function doubtIn(manifest: Manifest, source: LivingSource, database: string, signal: AbortSignal): Promise<string | null> {
   const [first] = manifest.databases;
-  return first ? overAnyDatabase(source, database, (client) => otherHistory(client, manifest, first), signal).catch(() => { signal.throwIfAborted(); return null; }) : null;
+  if (!first) return null;
+  const silence = 'the source, which would tell whether the manifest is of its past, could not be asked';
+  if (source === 'silent') return silence;
+  try {
+    const history = await overAnyDatabase(source, database, (client) => otherHistory(client, manifest, first), signal);
+    return history && `the manifest does not tell whether the source left them (${history}), since ${RESTORED_SINCE}`;
+  } catch (error) {
+    signal.throwIfAborted();
+    const condition = conditionOf(error);
+    return condition === '' ? silence : `${silence} (${condition})`;
+  }
 }
 
 /**

@@ -8,6 +8,7 @@ import type { ManifestProgress } from './progress.ts';
 import { Sessions, throwIfAborted, type Connect } from './session.ts';
 import { slotUnavailable } from './snapshot.ts';
 import { takeDatabase, type DatabaseReading } from './take-database.ts';
+import { timelineOf } from './timeline.ts';
 
 export interface TakeManifestOptions {
   connect: Connect;
@@ -104,11 +105,10 @@ async function readManifest(options: TakeManifestOptions, source: 'slot' | 'paus
 }
 
 async function identify(client: Client): Promise<{ systemIdentifier: string; serverVersionNum: number; timeline: number }> {
-  const { rows } = await client.query<{ id: string; version: number; timeline: number }>(
-    `SELECT s.system_identifier::text AS id, current_setting('server_version_num')::int AS version, c.timeline_id AS timeline FROM pg_control_system() s, pg_control_checkpoint() c`);
+  const { rows } = await client.query<{ id: string; version: number }>(`SELECT system_identifier::text AS id, current_setting('server_version_num')::int AS version FROM pg_control_system()`);
   const row = rows[0];
   if (!row) throw new Error('the server did not say who it is');
-  return { systemIdentifier: row.id, serverVersionNum: row.version, timeline: row.timeline };
+  return { systemIdentifier: row.id, serverVersionNum: row.version, timeline: await timelineOf(client) };
 }
 
 interface ListedDatabase { oid: string; name: string; template: boolean; closed: boolean; invalid: boolean }

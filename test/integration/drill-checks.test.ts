@@ -22,7 +22,7 @@ import { freeLoopbackPort } from '../../scripts/embedded/free-port.ts';
 import { type Server, startCluster } from '../support/postgres.ts';
 
 let server: Server;
-beforeAll(async () => { server = await startCluster({ tcp: true }); });
+beforeAll(async () => { server = await startCluster({ tcp: true, settings: { max_prepared_transactions: 2 } }); });
 afterAll(() => server.stop());
 
 describe('cancellation', () => {
@@ -61,7 +61,7 @@ describe('a manifest that went after it was compared', () => {
   const point = { id: 'b1', beganAt: '2026-11-21T02:00:00.000Z', systemIdentifier: null };
   const lost: LostCommits = { commits: 0, maintenance: 0, lastCommitAt: null, knownFrom: 'archive', unread: null };
   const gone = () => Promise.reject(new RecoveryFailure('ARCHIVE_CHANGED', 'The manifest m1 is gone from /r.', { files: ['m1'] }));
-  const drilled = (readManifest: () => Promise<Manifest>) => {
+  const drilled = (readManifest: () => Promise<Manifest>, checks: object[] = []) => {
     const { host, port } = server.config();
     const configuration = configurationSchema.parse({ version: 1, drills: { directory: '/d' }, databases: { shop: { connection: { host, port, sslmode: 'disable' }, provider: { kind: 'archive', repository: '/r', walDirectory: '/w' } } } });
     const provider = {
@@ -71,7 +71,7 @@ describe('a manifest that went after it was compared', () => {
     const activities = createDrillActivities({ client: undefined as never, configuration, providerOf: () => provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), probeEnvironment: {} });
     const input = {
       declarationSkewSeconds: 0, drill: { database: 'shop', recoveryPointId: 'b1', owner: { workflowId: 'w', firstExecutionRunId: 'r' } },
-      plan: { declaredAt: '2026-11-21T03:00:00.000Z', source: null, sourceSilence: 'down', recoverTo: null, manifest: { id: 'm1', databases: [{ name: 'postgres' }] }, checks: [] },
+      plan: { declaredAt: '2026-11-21T03:00:00.000Z', source: null, sourceSilence: 'down', recoverTo: null, manifest: { id: 'm1', databases: [{ name: 'postgres' }] }, checks },
       recovered: { endLsn: '0/1', lastCommitAt: '2026-11-21T02:59:50.500Z', stoppedBeforeLater: false, replaySeconds: 0, promotionSeconds: 0, repeatedSeconds: 0 },
     } as unknown as MeasureLossInput;
     const run = <T>(work: () => Promise<T>) => new MockActivityEnvironment({ startToCloseTimeoutMs: 86_400_000 }).run(work) as Promise<T>;
@@ -84,6 +84,17 @@ describe('a manifest that went after it was compared', () => {
 
   it('is not needed where no prepared transaction is left over', async () => {
     expect(await drilled(gone).check()).toContainEqual({ name: 'prepared transactions', outcome: 'passed', detail: 'none is left over' });
+  });
+
+  it('leaves open whether the source had a prepared transaction that is left over, and all other checks stand', async () => {
+    await server.withClient('postgres', (client) => client.query(`BEGIN; PREPARE TRANSACTION 'left'`));
+    try {
+      const found = await drilled(gone, [checkSettingSchema.parse({ name: 'mine', sql: 'SELECT 1', expect: '1' })]).check();
+      expect(found).toContainEqual({ name: 'prepared transactions', outcome: 'skipped', detail: expect.stringMatching(/^1 left over, and the manifest, which would tell whether the source left them, can no longer be read \(The manifest m1 is gone from \/r\)\. They are "left" in postgres .*; COMMIT PREPARED 'left'; or /) as string });
+      expect(found).toContainEqual({ name: 'mine', outcome: 'passed', detail: 'as expected' });
+    } finally {
+      await server.withClient('postgres', (client) => client.query(`ROLLBACK PREPARED 'left'`));
+    }
   });
 
   it('is looked for again where that may help', async () => {

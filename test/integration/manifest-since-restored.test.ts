@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkPreparedTransactions } from '../../activities/dr-test/prepared-check.ts';
+import { freeLoopbackPort } from '../../scripts/embedded/free-port.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
 import { asking, compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
@@ -72,12 +73,15 @@ describe('a sound copy of a source that was itself restored since the manifest',
 it('a prepared transaction that the copy of such a source has, and that the manifest does not list, is not taken for one that the source did not have', async () => {
   await asking(() => copy)(`BEGIN; INSERT INTO kept VALUES (-1); PREPARE TRANSACTION 'open'`);
   const hence = (ms: number) => new Date(Date.now() + ms).toISOString();
-  const outcome = async (manifest: Manifest | undefined, living: Server | null) => {
+  const outcome = async (manifest: Manifest | undefined, living: Pick<Server, 'config'> | 'silent' | null) => {
     const later = { ...manifest as Manifest, databases: manifest?.databases.map((entry) => ({ ...entry, takenAt: hence(3_600_000) })) ?? [] };
-    return (await checkPreparedTransactions((name) => copy.config(name), 'postgres', { readManifest: () => Promise.resolve(later), source: living && ((name) => living.config(name)), replayed: { clockSkewSeconds: 0, lastCommitAt: hence(9_000_000) }, signal: new AbortController().signal })).outcome;
+    return (await checkPreparedTransactions((name) => copy.config(name), 'postgres', { readManifest: () => Promise.resolve(later), source: living === null || living === 'silent' ? living : (name) => living.config(name), replayed: { clockSkewSeconds: 0, lastCommitAt: hence(9_000_000) }, signal: new AbortController().signal })).outcome;
   };
   try {
     expect([await outcome(before, source), await outcome(before, null), await outcome(after, source)]).toEqual(['skipped', 'failed', 'failed']);
+    // Nor where the source would tell, and cannot be asked.
+    const port = await freeLoopbackPort();
+    expect([await outcome(before, { config: () => ({ host: '127.0.0.1', port }) }), await outcome(before, 'silent')]).toEqual(['skipped', 'skipped']);
   } finally {
     await asking(() => copy)(`ROLLBACK PREPARED 'open'`);
   }

@@ -174,7 +174,7 @@ describe('of the newest transactions', () => {
 describe('another history than that of a manifest', () => {
   const TAKEN = Date.parse('2026-01-01T00:00:00.000Z') / 1000;
   const of = (times: Record<string, { seconds: number; origin?: string }>, timeline: number | Error = 1): Promise<string | null> => {
-    const source = { query: (sql: string, [asked = []]: string[][] = []) => (sql.includes('pg_control_checkpoint') ? timeline instanceof Error ? Promise.reject(timeline) : Promise.resolve({ rows: [{ timeline }] })
+    const source = { query: (sql: string, [asked = []]: string[][] = []) => (/pg_walfile_name|pg_control/.test(sql) ? timeline instanceof Error ? Promise.reject(timeline) : Promise.resolve({ rows: [{ file: `0000000${timeline}0000000000000001` }] })
       : Promise.resolve({ rows: sql.includes('pg_xact_commit_timestamp') ? asked.flatMap((xid) => { const { seconds, origin = '0' } = times[xid] ?? {}; return seconds === undefined ? [] : [{ xid, seconds: String(seconds), origin }]; }) : [{ next: '9000', kept: true }] })) } as unknown as Client;
     return otherHistory(source, { timeline: 1 } as Manifest, { transactions: { finishedBelow: '5000', begunBelow: '5000' }, takenAtBySource: '2026-01-01T00:00:00.000Z' } as DatabaseManifest);
   };

@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import type { DatabaseManifest, Manifest } from '../../../contracts/manifest.ts';
 import { numberingOf } from '../../postgres/numbering.ts';
 import { insufficientPrivilege, sqlState } from '../errors.ts';
+import { timelineOf } from '../timeline.ts';
 import { commitTimes } from './commit-times.ts';
 import { AGAIN } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
@@ -23,19 +24,18 @@ const SET_BACK_MS = 1_000;
  * then the times of its commits tell, where it keeps these.
  */
 export async function otherHistory(source: Client, { timeline }: Manifest, expected: DatabaseManifest): Promise<string | null> {
-  const now = await ofSource(timelineOf(source));
+  const now = await ofSource(timelineIfTold(source));
   if (now !== undefined && now !== timeline) return `the source is on timeline ${now}, and the manifest is of timeline ${timeline}`;
   const later = await ofSource(committedSince(source, expected));
   return later === undefined ? null : `transaction ${later} was over by the manifest, and the source has committed one of that number since`;
 }
 
 /** Undefined where we may not ask. */
-async function timelineOf(source: Client): Promise<number | undefined> {
-  const { rows: [row] } = await source.query<{ timeline: number }>('SELECT timeline_id AS timeline FROM pg_control_checkpoint()').catch((error: unknown) => {
+async function timelineIfTold(source: Client): Promise<number | undefined> {
+  return timelineOf(source).catch((error: unknown) => {
     if (sqlState(error) !== insufficientPrivilege) throw error;
-    return { rows: [] };
+    return undefined;
   });
-  return row?.timeline;
 }
 
 /** A transaction that was over by the manifest, and that the source says it committed later. */
