@@ -1,3 +1,4 @@
+import { untilStopped } from '../../scripts/demo/until-stopped.ts';
 import { parseOrEnd } from '../support/command-line.ts';
 import type { CaseResult } from './run-case.ts';
 import { runSuite } from './suite.ts';
@@ -30,16 +31,8 @@ async function main(): Promise<number> {
   const started = performance.now();
   // With --json the last line of standard output is the result; what happens on the way goes to standard error.
   const log = (line: string): void => void (values.json ? process.stderr : process.stdout).write(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${line}\n`);
-  const interrupt = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupt.abort());
-  // Whatever throws where nobody catches it: what was started must be ended all the same.
-  process.on('uncaughtException', (error) => {
-    if (interrupt.signal.aborted) return;
-    process.stderr.write(`${error.stack ?? error.message}\n`);
-    process.exitCode = 1;
-    interrupt.abort();
-  });
-  const results = await run({ only: values.only === undefined ? undefined : new RegExp(values.only), sample: values.sample, lanes: Number(values.lanes), signal: interrupt.signal, log });
+  const { signal } = untilStopped(log);
+  const results = await run({ only: values.only === undefined ? undefined : new RegExp(values.only), sample: values.sample, lanes: Number(values.lanes), signal, log });
   const failed = results.filter(({ outcome }) => outcome === 'failed').length;
   process.stdout.write(`\n${table(results)}\n\n${results.length - failed} passed, ${failed} failed, ${((performance.now() - started) / 60_000).toFixed(1)} min\n`);
   if (values.json) {

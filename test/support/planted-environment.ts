@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, type Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { parse, stringify } from 'yaml';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { endDrills } from '../../scripts/demo/environment.ts';
@@ -48,9 +48,7 @@ export async function startPlantedEnvironment(): Promise<PlantedEnvironment> {
   const root = await mkdtemp(join(tmpdir(), 'secrets-'));
   await chmod(root, 0o711);
   const started = new Started({ log: console.error });
-  let temporal: Connection | undefined;
   started.onEnd(() => rm(root, { recursive: true, force: true }));
-  started.onEnd(async () => temporal?.close());
   try {
     const cli = await resolveTemporalCli({ log: () => undefined });
     const server = await started.begin(startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
@@ -111,7 +109,7 @@ export async function startPlantedEnvironment(): Promise<PlantedEnvironment> {
     });
     started.onEnd(() => endDrills(join(root, 'drills')));
     await started.begin(startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment }), (one) => one.signal('SIGTERM'));
-    temporal = await connectClient({ address: server.address });
+    const temporal = await started.begin(connectClient({ address: server.address }), (one) => one.close());
     const program = fileURLToPath(new URL('../../dist/scripts/cli/main.js', import.meta.url));
     const runbook = (...args: string[]) => run([program, ...args], { ...process.env, ...environment, TEMPORAL_ADDRESS: server.address, RUNBOOKS_CONFIG: configurationFile, NO_COLOR: '1' });
     return {

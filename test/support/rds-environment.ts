@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateSecurityGroupCommand, DescribeSubnetsCommand, EC2Client, RevokeSecurityGroupEgressCommand } from '@aws-sdk/client-ec2';
 import { CreateDBParameterGroupCommand, type CreateDBInstanceCommandInput, CreateDBSubnetGroupCommand, type DBInstance, ModifyDBParameterGroupCommand, type RDSClient } from '@aws-sdk/client-rds';
-import { Client, type Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { stringify } from 'yaml';
 import { resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
 import { startTemporalServer } from '../../scripts/embedded/temporal-server.ts';
@@ -85,9 +85,7 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
   await chmod(root, 0o711);
   const started = new Started({ log: console.error, signal });
   const stop = () => started.end();
-  let temporal: Connection | undefined;
   started.onEnd(() => rm(root, { recursive: true, force: true }));
-  started.onEnd(async () => temporal?.close());
   try {
     const lab = await started.begin(startAwsLab({ log: console.log }), (one) => one.stop());
     const rds = rdsClient(lab);
@@ -109,7 +107,7 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
     const startWorker = (): Promise<WorkerProcess> => started.begin(startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment }), (one) => one.signal('SIGTERM'));
     const worker = await startWorker();
     let current = worker;
-    temporal = await connectClient({ address: server.address });
+    const temporal = await started.begin(connectClient({ address: server.address }), (one) => one.close());
     const client = new Client({ connection: temporal });
     return {
       lab, rds, source, client, address: server.address, configurationFile, environment, root, worker, startWorker, stop,

@@ -63,9 +63,11 @@ async function judge(options: AbsentOptions, { here, there, moved, kept, hasThat
   if (kept) return judgeKept(options, kept);
   if (there === undefined) return judgeByName(options, here, there);
   // One that the copy has is not lost, whenever it got that name.
-  const { shared, untold, ambiguous } = await past.judge(new Set(hasThat ? [] : [there.xmin]));
-  if (shared.has(there.xmin)) return 'lost';
-  if (untold.has(there.xmin) || ambiguous.has(there.xmin)) return { why: SILENT, byDesign: false };
+  if (!hasThat) {
+    const { shared, untold, ambiguous } = await past.judge(new Set([there.xmin]));
+    if (shared.has(there.xmin)) return 'lost';
+    if (untold.has(there.xmin) || ambiguous.has(there.xmin)) return { why: SILENT, byDesign: false };
+  }
   return byDesignUnless(await lacksRows(), here ? ANEW_IN_BOTH : ANEW);
 }
 

@@ -62,13 +62,9 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     if (copy instanceof Error) return nothingIn(options, expected, copy);
     if (!copy) return await compareWithout({ ...options, damage }, expected, copies, sources);
     const living = sources ? await openIfThere(sources, database) : undefined;
-    const other = await damage.reading(ofAnother(manifest.systemIdentifier, copy)) ?? null;
-    // Nothing of another cluster is like this one's, and all of it would be taken for changed since.
-    if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
-    const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
-    const history = living && replaced === null ? await otherHistory(living, manifest, expected) : null;
-    // What the manifest has and the copy has not, the copy never had. Of another history its numbers and positions say nothing.
-    if (history === null && await damage.reading(isOfBefore(copy, expected))) return nothingCompared(options, expected, ofBefore(expected));
+    const standing = await standingOf({ copy, living, manifest, expected, damage });
+    if ('why' in standing) return nothingCompared(options, expected, standing.why);
+    const { replaced, history, past: shared } = standing;
     const number = await damage.reading(databaseNumber(copy)) ?? expected.oid;
     const isAnew = living !== undefined && replaced === null && number !== undefined && await ofSource(databaseNumber(living)) !== number;
     /** Why nothing can be held against the source; null where it can. */
@@ -80,7 +76,6 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const serverVersionNum = manifest.serverVersionNum;
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
 
-    const shared = living && replaced === null ? await damage.reading(sharedPast(copy, living, history === null ? expected.transactions : undefined)) : undefined;
     const asked = living && shared && { client: living, past: shared };
     const past = source && asked?.past;
     const namesake = expected.oid === undefined || expected.oid === number ? undefined : await damage.reading(namesakeOf(expected, expected.oid, copy, asked, silence ?? ''));
@@ -155,6 +150,22 @@ function nothingIn(options: CompareSinceOptions, expected: DatabaseManifest, ref
   return damage ? { ...nothingCompared(options, expected, 'the catalog of the copy cannot be read'), differences: [damage] } : nothingCompared(options, expected, `${COPY_NOT_READABLE} (${refusal.message})`);
 }
 
+/**
+ * How copy, source and manifest stand to each other, or why the manifest says nothing of the copy. `replaced`: which other cluster answers as the
+ * source, `history`: how the source shows that it has another one than the manifest; null where they do not. `past`: where the source is that of the manifest.
+ */
+async function standingOf({ copy, living, manifest, expected, damage }: { copy: Client; living: Client | undefined; manifest: Manifest; expected: DatabaseManifest; damage: CatalogDamage }): Promise<{ why: string } | { replaced: string | null; history: string | null; past: SharedPast | undefined }> {
+  const other = await damage.reading(ofAnother(manifest.systemIdentifier, copy)) ?? null;
+  // Nothing of another cluster is like this one's, and all of it would be taken for changed since.
+  if (other !== null) return { why: ofOtherCluster(other, manifest) };
+  const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
+  const source = replaced === null ? living : undefined;
+  const history = source ? await otherHistory(source, manifest, expected) : null;
+  // What the manifest has and the copy has not, the copy never had. Of another history its numbers and positions say nothing.
+  if (history === null && await damage.reading(isOfBefore(copy, expected))) return { why: ofBefore(expected) };
+  return { replaced, history, past: source && await damage.reading(sharedPast(copy, source, history === null ? expected.transactions : undefined)) };
+}
+
 /** Of a database that nobody can connect to in the copy: whether it was lost. What all databases share is compared all the same. */
 async function compareWithout(options: CompareSinceOptions & { damage: CatalogDamage }, expected: DatabaseManifest, copies: Sessions, sources: Sessions | null): Promise<ComparisonResult> {
   const { manifest, database, damage } = options;
@@ -162,13 +173,10 @@ async function compareWithout(options: CompareSinceOptions & { damage: CatalogDa
   const same = await openSame(copies, sources, others);
   if (!same) return nothingCompared(options, expected, 'no database of the copy takes connections, or none lets in who reads it');
   const { copy, source: living } = same;
-  const other = await damage.reading(ofAnother(manifest.systemIdentifier, copy)) ?? null;
-  if (other !== null) return nothingCompared(options, expected, ofOtherCluster(other, manifest));
-  const replaced = living ? await ofAnother(manifest.systemIdentifier, living) : null;
+  const standing = await standingOf({ copy, living, manifest, expected, damage });
+  if ('why' in standing) return nothingCompared(options, expected, standing.why);
+  const { replaced, history, past } = standing;
   const source = replaced === null ? living : undefined;
-  const history = source ? await otherHistory(source, manifest, expected) : null;
-  if (history === null && await damage.reading(isOfBefore(copy, expected))) return nothingCompared(options, expected, ofBefore(expected));
-  const past = source && await damage.reading(sharedPast(copy, source, history === null ? expected.transactions : undefined));
   const silence = replaced !== null ? `what answers as the source is cluster ${replaced}` : sources ? 'the copy and the source have no database in common that takes connections' : 'the source does not answer';
   const lost = await damage.reading(databaseLost(expected, manifest, copy, source && past && { client: source, past }, silence)) ?? { differences: [], notVerified: [] };
   const result = nothingCompared(options, expected, '');

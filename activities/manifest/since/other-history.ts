@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import type { DatabaseManifest, Manifest } from '../../../contracts/manifest.ts';
-import { numberingOf } from '../../postgres/numbering.ts';
+import { numberingOf, numbersFrom } from '../../postgres/numbering.ts';
 import { insufficientPrivilege, sqlState } from '../errors.ts';
 import { timelineOf } from '../timeline.ts';
 import { commitTimes } from './commit-times.ts';
@@ -12,8 +12,6 @@ export const RESTORED_SINCE = `the source was itself restored to an earlier poin
 
 /** So many of the last transactions that were over by a manifest are asked for: those that were rolled back have no time. */
 const ASKED = 1_000n;
-const ONE_ROUND = 2n ** 32n;
-const FIRST_NORMAL_XID = 3;
 /** A clock may have been set back by so much between a commit and the manifest. */
 const SET_BACK_MS = 1_000;
 
@@ -42,10 +40,11 @@ async function timelineIfTold(source: Client): Promise<number | undefined> {
 async function committedSince(source: Client, { transactions, takenAtBySource }: DatabaseManifest): Promise<number | undefined> {
   if (transactions === undefined || takenAtBySource === undefined || !(await numberingOf(source)).keepsTimes) return undefined;
   const [below, takenMs] = [BigInt(transactions.finishedBelow), Date.parse(takenAtBySource)];
-  const last = Array.from({ length: Number(below < ASKED ? below : ASKED) }, (_, n) => Number((below - 1n - BigInt(n)) % ONE_ROUND)).filter((xid) => xid >= FIRST_NORMAL_XID);
+  const asked = below < ASKED ? below : ASKED;
+  const last = numbersFrom(below - asked, asked);
   const times = await commitTimes(source, last);
   // What it applied of a publisher has the times of that one's clock.
-  return last.find((xid) => {
+  return last.findLast((xid) => {
     const { seconds, origin } = times.get(xid) ?? { seconds: '0', origin: '0' };
     return origin === '0' && Number(seconds) * 1000 > takenMs + SET_BACK_MS;
   });

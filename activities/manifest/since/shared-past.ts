@@ -1,12 +1,8 @@
 import type { Client } from 'pg';
 import type { DatabaseManifest } from '../../../contracts/manifest.ts';
-import { numberingOf, OWN_TRANSACTIONS } from '../../postgres/numbering.ts';
+import { FIRST_NORMAL_XID, numberingOf, numbersFrom, ONE_ROUND, OWN_TRANSACTIONS } from '../../postgres/numbering.ts';
 import { type CommitTime, commitTimes, isAfter, isSameTime, lastOfBoth, sameTransactions, type TimesOfBoth } from './commit-times.ts';
 import { ofSource } from './of-source.ts';
-
-const ONE_ROUND = 2n ** 32n;
-/** Rows of these were there before any transaction, or are frozen as older servers did it. */
-const FIRST_NORMAL_XID = 3;
 
 /** What is known of transactions that the source has committed. Those that are in none of these are surely the source's own of after the copy's instant. */
 export interface Judged {
@@ -64,7 +60,7 @@ export async function sharedPast(copy: Client, source: Client, seen: DatabaseMan
   const timesOfBoth = async (xids: readonly number[]): Promise<TimesOfBoth> => ({ copy: keepsTimes ? await commitTimes(copy, xids) : new Map(), source: bothKeepTimes ? await ofSource(commitTimes(source, xids)) : new Map() });
   let youngest: Promise<TimesOfBoth> | undefined;
   /** All that they may have in common of the newest, read once. */
-  const ofYoungest = () => (youngest ??= timesOfBoth(Array.from({ length: Number(OWN_TRANSACTIONS) }, (_, n) => Number((firstOwn + BigInt(n)) % ONE_ROUND)).filter((xid) => xid >= FIRST_NORMAL_XID)));
+  const ofYoungest = () => (youngest ??= timesOfBoth(numbersFrom(firstOwn, OWN_TRANSACTIONS)));
   let last: ReturnType<typeof lastOfBoth> | undefined;
   const lastShared = async () => (last ??= lastOfBoth(await ofYoungest()));
   const fateOf = async ({ whole }: Asked, isCommitted: boolean, ours: CommitTime | undefined, theirs: CommitTime | undefined): Promise<'shared' | 'untold' | 'later'> => {

@@ -14,6 +14,7 @@ import { takeRecoveryPoint, type Recoverable } from './recovery-point.ts';
 import { startSource } from './source.ts';
 import { startWorker } from './worker.ts';
 import { connectClient } from '../../../scripts/client-connection.ts';
+import { Started } from '../../../scripts/started.ts';
 
 /** What the rows run on; each part is started when the first row asks for it. */
 export interface Site {
@@ -44,19 +45,16 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
   const root = await mkdtemp(join(tmpdir(), 'runbooks-bench-'));
   // The database server's user must be able to walk through.
   await chmod(root, 0o711);
-  const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true }), () => endProcessesIn(root)];
-  let stopping: Promise<void> | undefined;
-  const stop = () => (stopping ??= (async () => {
-    for (const end of stops.toReversed()) await end().catch((error: Error) => log(`while cleaning up: ${error.message}`));
-  })());
+  const started = new Started({ log });
+  started.onEnd(() => rm(root, { recursive: true, force: true }));
+  started.onEnd(() => endProcessesIn(root));
   const binaries = () => findPostgres({});
 
   const source = onceEach(async (name: SourceName) => {
     const found = await binaries();
     const dataSet = await preparedDataSet({ bytes: name === 'tiny' ? TINY_BYTES : bytes, binaries: found, log });
     log(`starting the ${name} source, PostgreSQL ${found.version}`);
-    const production = await startSource({ root: join(root, name), dataSet, binaries: found });
-    stops.push(() => production.stop());
+    const production = await started.begin(startSource({ root: join(root, name), dataSet, binaries: found }), (one) => one.stop());
     await writeFile(join(root, `${name}.password`), production.superuser.password, { mode: 0o600 });
     await mkdir(join(root, `${name}-backups`), { mode: 0o700 });
     return production;
@@ -64,11 +62,9 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
 
   const server = async (name: string) => {
     const cli = await resolveTemporalCli({ log });
-    const started = await startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, `temporal-${name}.log`) });
-    stops.push(() => started.stop());
-    const connection = await connectClient({ address: started.address });
-    stops.push(() => connection.close());
-    return { address: started.address, client: new Client({ connection }) };
+    const { address } = await started.begin(startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, `temporal-${name}.log`) }), (one) => one.stop());
+    const connection = await started.begin(connectClient({ address }), (one) => one.close());
+    return { address, client: new Client({ connection }) };
   };
 
   const working = onceEach(async (name: SourceName) => {
@@ -86,8 +82,7 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
       },
     }), { mode: 0o600 });
     const running = { ...(await server(name)), configurationFile };
-    const worker = await startWorker(running);
-    stops.push(() => worker.stop());
+    await started.begin(startWorker(running), (one) => one.stop());
     return running;
   });
 
@@ -95,7 +90,7 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
     const [production, { client }] = [await source(name), await working(name)];
     return takeRecoveryPoint({ name, production, client, layout: archiveLayout({ root: join(root, `${name}-backups`), walDirectory: production.archiveDirectory }), writeAfterSeconds, log });
   });
-  return { root, log, binaries, source, smallest: bytes <= TINY_BYTES ? 'shop' : 'tiny', server: () => server('alone'), working, recoveryPoint, stop };
+  return { root, log, binaries, source, smallest: bytes <= TINY_BYTES ? 'shop' : 'tiny', server: () => server('alone'), working, recoveryPoint, stop: () => started.end() };
 }
 
 /** An interrupted bench leaves drills whose guardian cannot come any more; all of them work in our directory. */
