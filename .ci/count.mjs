@@ -1,5 +1,5 @@
 /**
- * Counts what vitest found: `node .ci/count.mjs FIRST.json WHOLE.json EXIT`: what `.ci/run` got of all tests.
+ * Counts what vitest found: `node .ci/count.mjs FIRST.json WHOLE.json EXIT [STEP...]`: what `.ci/run` got of all tests, and the steps before them that failed.
  *
  * A file in which something failed is run again with nothing beside it, twice. The set keeps a machine of two cores more
  * than busy, and what fails there and holds alone both times was the machine's doing. It is named, so that nobody overlooks one
@@ -12,7 +12,7 @@ import path from 'node:path';
 
 const MOST_FILES = 10;
 const TIMES_ALONE = 2;
-const [first, whole, exit] = process.argv.slice(2);
+const [first, whole, exit, ...steps] = process.argv.slice(2);
 const root = path.dirname(import.meta.dirname);
 
 const read = (file) => {
@@ -25,7 +25,8 @@ const failures = (file) => (file.status === 'failed' ? Math.max(failedIn(file).l
 
 const [result, beside] = [read(first), read(whole)];
 if (result === undefined || beside === undefined) {
-  console.log('the tests did not run to their end\n0 passed, 1 failed');
+  for (const step of steps) console.log(`failed: ${step}`);
+  console.log(`the tests did not run to their end\n0 passed, ${steps.length + 1} failed`);
   process.exit(1);
 }
 
@@ -71,6 +72,7 @@ const broken = [
 const failed = files.reduce((sum, file) => sum + failures(file), 0);
 // Whatever else vitest found, where nothing above says what. A test that failed explains that it ended with 1, and no other end.
 if (broken.length === 0 && exit !== '0' && !(exit === '1' && again.length > 0)) broken.push(`vitest ended with ${exit}`);
+broken.push(...steps.map((step) => `failed: ${step}`));
 for (const what of broken) console.log(what);
 console.log(`${passed} passed, ${failed + broken.length} failed`);
 process.exit(failed + broken.length > 0 ? 1 : 0);

@@ -2,8 +2,8 @@ import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { environment } from './config-environment.ts';
 import { ConfigurationError } from './configuration-error.ts';
 
-/** What flags may say about the connection to Temporal; profiles and TEMPORAL_… variables fill in the rest. */
-export interface TemporalFlags { address?: string | undefined; namespace?: string | undefined; profile?: string | undefined; apiKey?: string | undefined; tls?: boolean | undefined; environment?: Record<string, string> | undefined }
+/** What flags may say about the connection to Temporal; profiles and TEMPORAL_… variables fill in the rest, unless the server is our `own`: started by this process, it knows none of their namespaces and keys. */
+export interface TemporalFlags { address?: string | undefined; namespace?: string | undefined; profile?: string | undefined; apiKey?: string | undefined; tls?: boolean | undefined; environment?: Record<string, string> | undefined; own?: boolean | undefined }
 
 /** How to reach Temporal: options for `Connection.connect` and `NativeConnection.connect`, and the namespace. */
 export interface TemporalConnectOptions { address: string; namespace: string; connectionOptions: ClientConnectConfig['connectionOptions'] & { address: string } }
@@ -17,7 +17,7 @@ export async function temporalConnectOptions(flags: TemporalFlags = {}): Promise
   const { loadClientConnectConfig } = await import('@temporalio/envconfig');
   let loaded: ClientConnectConfig;
   try {
-    loaded = loadClientConnectConfig({
+    loaded = flags.own ? { connectionOptions: {} } : loadClientConnectConfig({
       ...(flags.profile === undefined ? {} : { profile: flags.profile }),
       ...(flags.environment === undefined ? {} : { overrideEnvVars: { ...definedVariables(), ...flags.environment } }),
     });

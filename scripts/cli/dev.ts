@@ -38,7 +38,7 @@ export async function dev(options: DevOptions): Promise<ExitCode> {
     'Ctrl-C stops both; a run that is under way goes on when this is started again.',
   ]);
   try {
-    await runWorker({ config: options.config, flags: { address: server.address, namespace: 'default' }, log: note });
+    await runWorker({ config: options.config, flags: { address: server.address, own: true }, log: note });
     await tellWhatStays(address, configuration);
   } finally {
     await server.stop();
@@ -58,7 +58,7 @@ function stateFile(configurationFile: string, port: number): string {
 /** A restored server does not end with its worker, so that runs survive; who stops everything must know of it. */
 async function tellWhatStays(address: string, configuration: Configuration): Promise<void> {
   const onStuck = (place: string, error: Error) => note(`warning: ${place} cannot be looked at: ${error.message}`);
-  const drills = await withClient({ address, namespace: 'default' }, ({ client }) => findDrills({ client, configuration, onStuck })).catch(() => []);
+  const drills = await withClient({ address, own: true }, ({ client }) => findDrills({ client, configuration, onStuck })).catch(() => []);
   for (const { place, workflowId, guardian } of drills) {
     if (guardian === 'running') note(`warning: ${place} stays, with a copy of production that may be running: ${workflowId} is under way, and goes on when this is started again with the same configuration and port`);
   }

@@ -8,6 +8,7 @@ import { DRILL_VARIABLE } from '../../activities/drill/drill.ts';
 import { findProcesses, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
 import { connectClient } from '../client-connection.ts';
+import { ownServerEnvironment } from '../embedded/own-server-environment.ts';
 import { resolveTemporalCli } from '../embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../embedded/temporal-server.ts';
 import { Started } from '../started.ts';
@@ -126,7 +127,7 @@ const WORKER_READY_MS = 120_000;
 /** Starts a worker as a process of its own, as in production, and waits until it says that it is ready. */
 async function startWorkerProcess({ configurationFile, address, log }: { configurationFile: string; address: string; log: (line: string) => void }): Promise<ChildProcess> {
   const child = spawn(process.execPath, [workerProgram()], {
-    env: { ...process.env, RUNBOOKS_CONFIG: configurationFile, TEMPORAL_ADDRESS: address }, stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...ownServerEnvironment(address), RUNBOOKS_CONFIG: configurationFile }, stdio: ['ignore', 'pipe', 'pipe'],
   });
   const output: string[] = [];
   const collect = (chunk: Buffer) => output.push(chunk.toString());

@@ -11,6 +11,7 @@ import type { Progress } from '../../contracts/messages.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { renderText } from '../cli/evidence-text.ts';
 import { planLines } from '../../contracts/plan-lines.ts';
+import { signalCommand } from '../cli/printed-command.ts';
 import { planOf } from '../cli/run-view.ts';
 import { binDirectoryOf } from './asked-postgres.ts';
 import type { Damage } from './damage.ts';
@@ -103,10 +104,12 @@ async function damageIt(demo: DemoEnvironment, backupId: string): Promise<Damage
 
 async function drill(demo: DemoEnvironment): Promise<{ record: Evidence; file: string }> {
   const workflowId = `dr-test/shop/${stamp()}`;
-  log(`dr-test: temporal workflow start --type dr-test --task-queue runbooks --workflow-id ${workflowId}`);
+  // Named: its port is a free one, and whoever types this in another terminal may have another server by default.
+  const { address } = demo.server;
+  log(`dr-test: temporal workflow start --type dr-test --task-queue runbooks --workflow-id ${workflowId} --address ${address}`);
   const handle = await demo.client.workflow.start(DrTest.type, { workflowId, taskQueue: TASK_QUEUE, args: [{ requester: 'demo' }] });
   log(`dr-test: ${demo.server.uiAddress}/namespaces/default/workflows/${encodeURIComponent(workflowId)}`);
-  const command = `temporal workflow signal --workflow-id ${workflowId} --name approve --input '{"gate":"start","by":"anna"}'`;
+  const command = signalCommand({ address }, workflowId, 'approve', { gate: 'start', by: 'anna' });
   const soon = <T>(call: () => Promise<T>) => demo.client.withDeadline(Date.now() + 5_000, call);
   const look = followDrill({
     progress: () => soon(() => handle.query<Progress>('progress')),

@@ -4,6 +4,7 @@ import { appendFileSync, openSync, closeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ownServerEnvironment } from '../../scripts/embedded/own-server-environment.ts';
 
 /** A worker in a process of its own, as in production, which faults can strike. */
 export interface WorkerProcess {
@@ -37,7 +38,7 @@ export async function startWorkerProcess({ configurationFile, address, logFile, 
   let child: ChildProcess;
   try {
     child = spawn(process.execPath, [program(host), ...(host === undefined ? [] : [host])], {
-      env: { ...process.env, ...environment, RUNBOOKS_CONFIG: configurationFile, TEMPORAL_ADDRESS: address }, stdio: ['ignore', 'pipe', log],
+      env: { ...ownServerEnvironment(address), ...environment, RUNBOOKS_CONFIG: configurationFile }, stdio: ['ignore', 'pipe', log],
     });
   } finally {
     closeSync(log);

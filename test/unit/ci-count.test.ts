@@ -15,11 +15,11 @@ const passed = (name: string, ...tests: string[]) => ({ name, status: 'passed', 
 const failed = (name: string, ...tests: string[]) => ({ name, status: 'failed', assertionResults: tests.map((fullName) => ({ fullName, status: 'failed' })) });
 const NOTHING_BESIDE = { errors: [], unfinished: [], reason: 'passed' };
 
-function count({ files, beside = NOTHING_BESIDE, exit = '0' }: { files: object[]; beside?: object; exit?: string }) {
+function count({ files, beside = NOTHING_BESIDE, exit = '0', steps = [] }: { files: object[]; beside?: object; exit?: string; steps?: string[] }) {
   const [first, whole] = [join(place, 'first.json'), join(place, 'whole.json')];
   writeFileSync(first, JSON.stringify({ testResults: files }));
   writeFileSync(whole, JSON.stringify(beside));
-  const { status, stdout } = spawnSync(process.execPath, [join(root, '.ci/count.mjs'), first, whole, exit], { encoding: 'utf8', env: { ...process.env, VITEST: '' } });
+  const { status, stdout } = spawnSync(process.execPath, [join(root, '.ci/count.mjs'), first, whole, exit, ...steps], { encoding: 'utf8', env: { ...process.env, VITEST: '' } });
   return { status, last: stdout.trim().split('\n').at(-1), said: stdout };
 }
 
@@ -31,6 +31,7 @@ it.each([
   { what: 'an error beside all tests', beside: { ...NOTHING_BESIDE, errors: ['Error: nobody caught it'] }, says: 'error beside all tests: Error: nobody caught it' },
   { what: 'a file whose process died', beside: { ...NOTHING_BESIDE, unfinished: [join(root, 'test/unit/dead.test.ts')] }, says: 'did not run to its end: test/unit/dead.test.ts' },
   { what: 'a run that was ended early', beside: { ...NOTHING_BESIDE, reason: 'interrupted' }, says: 'the tests were ended early' },
+  { what: 'a step before the tests that failed', steps: ['lint and import arrows'], says: 'failed: lint and import arrows' },
   { what: 'an end of vitest that no test explains', exit: '1', says: 'vitest ended with 1' },
 ])('$what is a failure, although every test passed', ({ says, ...input }) => {
   const counted = count({ files: [passed('/a', 'one')], ...input });

@@ -268,6 +268,19 @@ describe('temporalConnectOptions', () => {
     expect(await temporalConnectOptions({ address: 'flag:1', namespace: 'f' })).toMatchObject({ address: 'flag:1', namespace: 'f', connectionOptions: { address: 'flag:1' } });
   });
 
+  it('takes nothing of a profile, nor of variables, for a server that was started here', async () => {
+    const file = join(directory, 'temporal.toml');
+    await writeFile(file, '[profile.default]\nnamespace = "p"\napi_key = "k"\n[profile.default.tls]\nserver_name = "s"\n');
+    vi.stubEnv('TEMPORAL_CONFIG_FILE', file);
+    vi.stubEnv('TEMPORAL_NAMESPACE', 'ops');
+    vi.stubEnv('TEMPORAL_API_KEY', 'k');
+    const { connectionOptions, ...rest } = await temporalConnectOptions({ address: 'ours:1', own: true });
+    expect(rest).toEqual({ address: 'ours:1', namespace: 'default' });
+    expect(connectionOptions.apiKey).toBeUndefined();
+    expect(connectionOptions.tls ?? false).toBe(false);
+    expect(connectionOptions.metadata ?? {}).toEqual({});
+  });
+
   it('says where a profile file is wrong, and quotes nothing of it: that can be a key', async () => {
     const file = join(directory, 'temporal.toml');
     vi.stubEnv('TEMPORAL_CONFIG_FILE', file);

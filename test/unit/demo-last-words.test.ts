@@ -23,9 +23,12 @@ describe('a drill of a damaged backup has named the damage', () => {
 
 it('a demo that stays up says how to look at it, how to reach it, and how to stop it', () => {
   const demo = { server: { uiAddress: 'http://127.0.0.1:8233', address: '127.0.0.1:7233' }, production: { socketDirectory: '/s', port: 5, superuser: { user: 'postgres' }, database: 'shop' }, temporalCli: "/it's/bin/temporal", configurationFile: '/d/runbooks.yaml' } as unknown as DemoEnvironment;
-  const lines = keptLines(demo, { programs: '/clone/bin', pid: 42 });
+  const lines = keptLines(demo, { programs: '/clone/bin', pid: 42, environment: { HOME: '/h', TEMPORAL_CLI_PATH: '/t', TEMPORAL_ADDRESS: 'theirs:1' } });
   expect(lines[0]).toMatch(/^web UI +http:\/\/127\.0\.0\.1:8233$/);
   expect(lines).toContainEqual(expect.stringMatching(/^stop everything +Ctrl-C here, or: kill 42$/));
   expect(lines).toContain(`export PATH='/clone/bin:/it'\\''s/bin':"$PATH"`);
-  expect(lines).toContain('export RUNBOOKS_CONFIG=/d/runbooks.yaml TEMPORAL_ADDRESS=127.0.0.1:7233');
+  expect(lines).toContain('export RUNBOOKS_CONFIG=/d/runbooks.yaml TEMPORAL_ADDRESS=127.0.0.1:7233 TEMPORAL_NAMESPACE=default TEMPORAL_CONFIG_FILE=/nonexistent/temporal.toml');
+  expect(lines.join('\n')).not.toContain('unset');
+  const elsewhere = keptLines(demo, { programs: '/clone/bin', pid: 42, environment: { TEMPORAL_NAMESPACE: 'ops', TEMPORAL_API_KEY: 'k', TEMPORAL_PROFILE: 'p' } });
+  expect(elsewhere).toContain('unset TEMPORAL_API_KEY TEMPORAL_PROFILE');
 });

@@ -29,6 +29,8 @@ export async function openLoad({ config, connections, seed }: LoadSettings): Pro
   const weights = kinds.reduce((sum, { weight }) => sum + weight, 0);
   const clients = await Promise.all(Array.from({ length: connections }, async () => {
     const client = new Client({ ...config, application_name: 'bench load' });
+    // Heard where it is ended between two operations: the next one says so again.
+    client.on('error', () => undefined);
     await client.connect();
     return client;
   }));

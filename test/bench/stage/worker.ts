@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { ownServerEnvironment } from '../../../scripts/embedded/own-server-environment.ts';
 import { built } from './run.ts';
 
 /** A worker process that said that it is ready. */
@@ -13,7 +14,7 @@ export interface BenchWorker {
 export async function startWorker({ configurationFile, address, program = 'workers/main.js' }: { configurationFile: string; address: string; program?: string }): Promise<BenchWorker> {
   const started = performance.now();
   const child = spawn(process.execPath, [built(program)], {
-    env: { ...process.env, RUNBOOKS_CONFIG: configurationFile, TEMPORAL_ADDRESS: address }, stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...ownServerEnvironment(address), RUNBOOKS_CONFIG: configurationFile }, stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
