@@ -34,6 +34,7 @@ export interface Site {
 }
 /** `shop` has the size that was asked for, `tiny` a few rows. */
 export type SourceName = 'shop' | 'tiny';
+/** A server and a client of it, which end with the site. */
 export interface TemporalSite { client: Client; address: string }
 
 /** In the environment of copying processes that the bench starts by itself. */
@@ -41,6 +42,10 @@ export const BENCH_VARIABLE = 'RUNBOOKS_BENCH';
 /** The smallest that `loadShop` makes. */
 const TINY_BYTES = 2 ** 20;
 
+/**
+ * Starts nothing yet but a directory for what is to come; `stop` is the caller's to call,
+ * also after a failure. `bytes`: size of `shop`.
+ */
 export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: number; writeAfterSeconds: number; log: (line: string) => void }): Promise<Site> {
   const root = await mkdtemp(join(tmpdir(), 'runbooks-bench-'));
   // The database server's user must be able to walk through.
