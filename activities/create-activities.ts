@@ -15,6 +15,7 @@ import type { DrillActivities } from './dr-test/drill-activities.ts';
 import { createNotifyActivities, type NotifyDependencies } from './notify/create-notify-activities.ts';
 import type { NotifyActivities } from './notify/notify-activities.ts';
 
+/** All that activities need of the worker; none of them reads the environment or the configuration file by itself. */
 export type ActivityDependencies = KernelDependencies & DatabaseDependencies & Pick<DrillDependencies, 'probeEnvironment'> & Pick<NotifyDependencies, 'resolveSecret'>;
 
 /** Every activity, by name. */

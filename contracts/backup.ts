@@ -15,6 +15,11 @@ export const ManifestRunbook = defineRunbook({
   sharesTargetWith: ['dr-test'], gates: [],
 });
 
+/**
+ * What `temporal workflow result` shows. `manifest`: null where the source can give none, or taking it would have cost production
+ * too much; `evidence`: path of the evidence file.
+ */
 export interface BackupResult { id: string; bytes: number; files: number; manifest: { tables: number; rows: number } | null; evidence: string }
 
+/** What `temporal workflow result` shows. `file`: path of the manifest on the host that took it; `rows`: of all of its tables together. */
 export interface ManifestRunResult { id: string; file: string; tables: number; rows: number }

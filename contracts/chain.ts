@@ -8,8 +8,10 @@ export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
  * the others are one element of a list of the evidence, or one of its parts, each.
  */
 export const ENTRY_KINDS = ['header', 'plan', 'step', 'gate', 'decision', 'operation', 'check', 'measurement', 'compensation', 'teardown', 'close'] as const;
+/** One of {@link ENTRY_KINDS}. */
 export type EntryKind = (typeof ENTRY_KINDS)[number];
 
+/** A link of the chain. Entries stand in the order in which they are hashed: another order gives another head. */
 export const chainEntrySchema = z.strictObject({
   kind: z.enum(ENTRY_KINDS),
   /** What of the evidence it is for, as a JSON pointer (RFC 6901); that of `header` and `close` is empty. */
@@ -19,6 +21,7 @@ export const chainEntrySchema = z.strictObject({
   /** Hash of this entry and of the hash before it. */
   hash: sha256Schema,
 });
+/** As read from evidence: its form is known, and not yet whether its hashes are right. */
 export type ChainEntry = z.output<typeof chainEntrySchema>;
 
 /**
@@ -26,8 +29,10 @@ export type ChainEntry = z.output<typeof chainEntrySchema>;
  * which something was redacted has the salts of the other fields instead, by entry and field.
  */
 export const saltsSchema = z.union([z.strictObject({ seed: z.string().min(32) }), z.strictObject({ fields: z.record(z.string(), sha256Schema) })]);
+/** Either the seed, of evidence that is whole, or what is left of its salts, of evidence that was redacted. */
 export type Salts = z.output<typeof saltsSchema>;
 
+/** Made over the head, so over all of the evidence; that the key is the worker's is for whoever verifies to know from elsewhere. */
 export const signatureSchema = z.strictObject({
   algorithm: z.literal('ed25519'),
   /** SHA-256 of the public key in its DER form: which key it was. */
@@ -35,6 +40,7 @@ export const signatureSchema = z.strictObject({
   /** Of the head, in base64. */
   value: z.string(),
 });
+/** Null in a seal where the worker has no key. */
 export type Signature = z.output<typeof signatureSchema>;
 
 /** How the chain is made; another way gets another name. */
@@ -50,6 +56,7 @@ export const sealSchema = z.strictObject({
   /** By the worker that wrote the evidence, where it has a key. */
   signature: signatureSchema.nullable(),
 });
+/** As read from evidence: whether it fits the rest of it is for whoever verifies to find out. */
 export type Seal = z.output<typeof sealSchema>;
 
 /** What takes the place of a field that was redacted: its digest, so that everything else can still be verified. */

@@ -18,6 +18,7 @@ export const connectionSchema = z.strictObject({
   passwordEnv: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/).optional(),
   sslmode: z.enum(['disable', 'require', 'verify-full']).default('disable'),
 }).refine((value) => value.passwordFile === undefined || value.passwordEnv === undefined, { path: ['passwordEnv'], message: 'the password comes from passwordFile or from passwordEnv, not from both; remove one' });
+/** With its defaults; whether the file or the variable of the password exists is found out when somebody connects. */
 export type ConnectionSettings = z.output<typeof connectionSchema>;
 
 const archiveProviderSchema = z.strictObject({
@@ -28,11 +29,13 @@ const archiveProviderSchema = z.strictObject({
   walDirectory: z.string(),
 });
 
+/** A database of which base backups and archived WAL lie in directories, as the worker of its host sees them. */
 export type ArchiveProvider = z.output<typeof archiveProviderSchema>;
 
 /** What is said of a number that YAML reads otherwise than PostgreSQL writes it: 1234.50 becomes 1234.5. */
 export const NUMBER_AS_WRITTEN = 'put it in quotes, as PostgreSQL writes it: this number is read as another text';
 
+/** A query of your own that a drill is asked, in `database` or else the one that `connection` names, and what it must answer. */
 export const checkSettingSchema = z.strictObject({
   name: z.string().min(1),
   database: z.string().optional(),
@@ -40,13 +43,19 @@ export const checkSettingSchema = z.strictObject({
   /** The text of the first column of the first row. */
   expect: z.union([z.string(), z.number().refine(Number.isSafeInteger, NUMBER_AS_WRITTEN).transform(String), z.boolean().transform(String)]),
 });
+/** `expect` is text here, also where the file has a number or a boolean. */
 export type CheckSetting = z.output<typeof checkSettingSchema>;
 
+/**
+ * How to find out whether the application works with the copy: by a command that ends with 0, or by an address that answers with
+ * success. `timeout` is in milliseconds once it is read.
+ */
 export const probeSchema = z.union([
   z.strictObject({ command: z.array(z.string()).min(1), timeout: timeoutMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
   /** `{DATABASE_URL}` in it stands for the address of the copy. */
   z.strictObject({ url: z.url().refine((url) => { if (!URL.canParse(url)) return true; const { username, password } = new URL(url); return username === '' && password === ''; }, 'leave user and password out of the URL: no request can be made with them, and the plan shows it to everybody'), timeout: timeoutMs.default(60_000), user: z.string().optional(), database: z.string().optional() }),
 ]);
+/** With its defaults; a command and its arguments are passed on as they are, and no shell reads them. */
 export type ProbeSetting = z.output<typeof probeSchema>;
 
 const manifestLimitsSchema = z.strictObject({
@@ -68,8 +77,10 @@ const objectivesSchema = z.strictObject({
   rtaIs: z.enum(['total', 'withoutWait', 'withoutComparison']).default('withoutWait'),
   failWhenMissed: z.boolean().default(false),
 });
+/** RTO and RPO in milliseconds; absent where none was set, and nothing is held against them then. */
 export type Objectives = z.output<typeof objectivesSchema>;
 
+/** A target: how its database is reached, what backs it up, and what every runbook on it has to keep to. */
 export const databaseSchema = z.strictObject({
   connection: connectionSchema,
   /** Host whose worker reads and writes this database's files, as it calls itself in task queues. Without it, the host that plans. */
@@ -87,7 +98,9 @@ export const databaseSchema = z.strictObject({
   /** Let a run succeed although something could not be compared. */
   allowNotProven: z.boolean().default(false),
 });
+/** With its defaults; durations in milliseconds, sizes in bytes. */
 export type DatabaseSettings = z.output<typeof databaseSchema>;
+/** Where a heartbeat's table is, for a database that has one; `every` in milliseconds. */
 export type HeartbeatSetting = NonNullable<DatabaseSettings['heartbeat']>;
 
 interface GatesSide { groups: Groups; people: People; approvals: { allowedSigners?: string | undefined }; notifications: { channels: Record<string, unknown>; alarm: string[] }; databases: Record<string, { gates: Record<string, GatePolicy> }> }
@@ -177,4 +190,5 @@ export const configurationSchema = z.strictObject({
   }
   if (Object.keys(value.databases).length === 0) context.addIssue({ code: 'custom', path: ['databases'], message: 'name at least one database' });
 });
+/** The file as it was read, with its defaults; durations in milliseconds, sizes in bytes. Secrets are still references. */
 export type Configuration = z.output<typeof configurationSchema>;

@@ -8,6 +8,7 @@ export const pricesSchema = z.strictObject({
   /** Of a GiB of its storage, for a month. */
   gibMonth: z.number().min(0),
 });
+/** In units of `currency`; {@link termsOf} says what they leave out. */
 export type Prices = z.output<typeof pricesSchema>;
 
 /** What a plan says of costs: by what prices, for how much storage; null where none are configured. */
@@ -29,6 +30,7 @@ export const costsSchema = z.strictObject({
   /** How this was reckoned, in words; `not known`, and why, where there is no amount. */
   method: z.string(),
 });
+/** In the evidence of a run on what is billed: `seconds` of existence, `gib` of storage. */
 export type Costs = z.output<typeof costsSchema>;
 
 const HOUR = 3_600;
@@ -36,6 +38,7 @@ const MONTH = 730 * HOUR;
 /** What is billed of whatever was made. */
 const LEAST_SECONDS = 600;
 
+/** Stands in place of a method, in plans and evidence, where there is no amount. */
 export const NO_PRICES = 'not known: no prices are configured';
 
 /** What a copy costs that is there for so long, to a hundredth of a cent. */

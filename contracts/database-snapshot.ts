@@ -12,4 +12,8 @@ export const DatabaseSnapshot = defineRunbook({
 /** A snapshot that is whole. `takenAt`: RFC 3339, the moment that its data stands for. */
 export interface TakenSnapshot { id: string; arn: string; where: string; takenAt: string; sizeBytes: number }
 
+/**
+ * What `temporal workflow result` shows. `copies`: in other regions and accounts; `removed`: those that were past their retention,
+ * each as `id in where`; `evidence`: path of the evidence file.
+ */
 export interface DatabaseSnapshotResult { snapshot: TakenSnapshot; copies: TakenSnapshot[]; removed: string[]; evidence: string }

@@ -7,6 +7,7 @@ import type { NotVerifiedReasons } from './record.ts';
 
 const instant = z.iso.datetime({ offset: true, error: 'write an instant as in 2026-11-21T03:00:00Z' });
 
+/** What may stand after `--input` of `temporal workflow start`: what is left out has a default, and what is not known is refused. */
 export const drTestInputSchema = z.strictObject({
   /** Name from the configuration; may be left out when there is only one. */
   database: z.string().max(100).optional(),

@@ -20,8 +20,10 @@ const objectStoreSchema = z.strictObject({
   /** The bucket in the path of requests, and not in the name of their host. */
   forcePathStyle: z.boolean().optional(),
 });
+/** Credentials are no part of it: they are those that the AWS SDK finds. */
 export type ObjectStoreSettings = z.output<typeof objectStoreSchema>;
 
 /** A place that evidence is copied to; an address alone is an object store. */
 export const evidenceCopySchema = z.union([directorySchema, objectStoreSchema, objectStoreAddress.transform((s3): ObjectStoreSettings => ({ s3 }))]);
+/** A directory or an object store, told apart by their fields: an address alone has become an object store. */
 export type EvidenceCopy = z.output<typeof evidenceCopySchema>;

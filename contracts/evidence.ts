@@ -6,10 +6,12 @@ import { ASSURANCES, decisionSchema, gateEventSchema } from './gate.ts';
 /** RFC 3339 UTC with milliseconds. */
 const instant = z.iso.datetime({ precision: 3 });
 
+/** All that a run can end with. From `cancelled` on, they are the server's words for how it was closed. */
 export const OUTCOMES = ['succeeded', 'failed', 'rejected', 'aborted', 'cancelled', 'terminated', 'timedOut'] as const;
 /** How a run ended. `rejected`: a gate said no or expired. */
 export type Outcome = (typeof OUTCOMES)[number];
 
+/** Apart from the outcome: a restore that was found to be unsound stays so, whatever the run ends with. */
 export const verdictSchema = z.strictObject({
   restore: z.enum(['sound', 'unsound', 'notProven']).nullable(),
   rto: z.enum(['met', 'missed', 'notSet']).nullable(),
@@ -18,9 +20,12 @@ export const verdictSchema = z.strictObject({
 /** What a run found out; null where it does not apply. */
 export type Verdict = z.output<typeof verdictSchema>;
 
+/** One question to the restored copy. `detail`: what was found, without values of rows. */
 export const checkSchema = z.strictObject({ name: z.string(), outcome: z.enum(['passed', 'failed', 'skipped']), detail: z.string() });
+/** A check that was skipped had no answer; it neither passed nor failed. */
 export type Check = z.output<typeof checkSchema>;
 
+/** One try of a step: where it was retried there is a record for each. `attempts`: those of its activities, summed. */
 export const stepRecordSchema = z.strictObject({
   name: z.string(),
   outcome: z.enum(['running', 'done', 'failed', 'cancelled', 'waiting', 'skipped']),
@@ -29,6 +34,7 @@ export const stepRecordSchema = z.strictObject({
   attempts: z.number().int().min(0),
   summary: z.string().nullable(),
 });
+/** Times are those of the server's events; `finishedAt` is null while the step goes on. */
 export type StepRecord = z.output<typeof stepRecordSchema>;
 
 /** What a gate asked for while people decided. */
@@ -43,6 +49,7 @@ const gatePolicyRecordSchema = z.strictObject({
   escalation: z.array(z.strictObject({ at: instant, approvers: z.array(z.string()) })),
 });
 
+/** How a gate was asked, answered and closed. `planHash`: of the plan that was decided on, the newest where it changed. */
 export const gateRecordSchema = z.strictObject({
   name: z.string(),
   outcome: z.enum(['open', 'approved', 'rejected', 'expired', 'cancelled']),
@@ -60,10 +67,13 @@ export const gateRecordSchema = z.strictObject({
   /** Null where older code wrote it. */
   policy: gatePolicyRecordSchema.nullable().default(null),
 });
+/** With defaults for what evidence of older code does not have. */
 export type GateRecord = z.output<typeof gateRecordSchema>;
 
+/** What an operator can do to a run that goes on; decisions at gates are not among them, they have records of their own. */
 export const OPERATIONS = ['pause', 'resume', 'abort', 'retryStep', 'skipStep', 'extendDeadline'] as const;
 
+/** An operator's message that was taken up. Those that changed nothing are among `refused`. */
 export const operationRecordSchema = z.strictObject({
   at: instant,
   operation: z.enum(OPERATIONS),
@@ -80,8 +90,10 @@ export const operationRecordSchema = z.strictObject({
   /** Who sent it, stamped by the Temporal server from a verified token; null without one, and for updates. */
   principal: z.string().nullable().default(null),
 });
+/** With defaults for what evidence of older code does not have. */
 export type OperationRecord = z.output<typeof operationRecordSchema>;
 
+/** What a recovery took and lost, in seconds, beside what it was allowed to. How it is measured: docs/explanation/measuring.md. */
 export const recoverySchema = z.strictObject({
   rtoSeconds: z.number().nullable(),
   rpoSeconds: z.number().nullable(),
@@ -99,15 +111,19 @@ export const recoverySchema = z.strictObject({
   /** Clock of the drill's host minus that of the Temporal server, and how far off that may be. */
   hostClockSkew: z.strictObject({ seconds: z.number(), withinSeconds: z.number() }).nullable().default(null),
 });
+/** Null as a whole where nothing was recovered; a number in it is null where it was not set, or could not be measured. */
 export type Recovery = z.output<typeof recoverySchema>;
 
+/** What became of one entry of the ledger when its run ended. One that failed is for people to look at. */
 export const compensationRecordSchema = z.strictObject({
   id: z.string(), step: z.string(), title: z.string(),
   outcome: z.enum(['done', 'failed', 'notNeeded']),
   startedAt: instant, finishedAt: instant, detail: z.string().nullable(),
 });
+/** In the order of undoing, the newest step first. `detail`: why it failed, or what undoing did; null where that says nothing. */
 export type CompensationRecord = z.output<typeof compensationRecordSchema>;
 
+/** What became of the place of a run. `provenAbsent`: two looks, some time apart, found nothing. */
 export const teardownSchema = z.strictObject({
   outcome: z.enum(['done', 'failed', 'notNeeded']),
   provenAbsent: z.boolean(),
@@ -118,8 +134,10 @@ export const teardownSchema = z.strictObject({
   /** What was looked at, and when, to know that nothing is left. */
   proofs: z.array(z.strictObject({ at: instant, looked: z.array(z.string()), found: z.array(z.string()) })),
 });
+/** `notNeeded` where the run never opened a place. */
 export type Teardown = z.output<typeof teardownSchema>;
 
+/** The server stamps this on the start of a run: unlike the requester, it does not come from the input. */
 export const startedBySchema = z.strictObject({
   /** What the client called itself: a name that it chose. */
   identity: z.string(),
@@ -163,4 +181,5 @@ export const evidenceSchema = z.strictObject({
   notVerified: z.array(z.string()),
   chain: z.strictObject({ codeVersion: z.string(), planHash: z.string().nullable(), writtenBy: z.enum(['run', 'guardian']), seal: sealSchema.nullable().default(null) }),
 });
+/** With defaults for what evidence of older code does not have. */
 export type Evidence = z.output<typeof evidenceSchema>;

@@ -9,10 +9,12 @@ import { MOST_CHANNELS } from './notification.ts';
  * this very run. Ordered from weak to strong.
  */
 export const ASSURANCES = ['none', 'claimed', 'principal', 'signature'] as const;
+/** One of {@link ASSURANCES}; its place there says how strong it is. */
 export type Assurance = (typeof ASSURANCES)[number];
 
 /** Gates that the kernel itself has in every runbook: somebody else looks at the corrected input of a step. */
 export const CORRECTION_GATE = 'correction';
+/** The configuration may hold a policy for these whatever the runbook is. */
 export const KERNEL_GATES: readonly string[] = [CORRECTION_GATE];
 
 /** The hash of a plan, or its beginning as people are shown it: 48 bits, too long to be hit by accident, or by trying out plans for a while. */
@@ -69,6 +71,7 @@ export const gatePolicySchema = z.strictObject({
   const mistake = historyMistake(gate);
   if (mistake) context.addIssue({ code: 'custom', path: [mistake.path], message: mistake.message });
 });
+/** With its defaults; durations in milliseconds. Names are as the configuration has them, groups not resolved. */
 export type GatePolicy = z.output<typeof gatePolicySchema>;
 
 /** A decision as it goes into the evidence. */
@@ -91,6 +94,7 @@ export const decisionSchema = z.strictObject({
   /** Why it did not count, or counts no longer, as a sentence that says what to do; null when it does. */
   reason: z.string().nullable(),
 });
+/** Kept also where it did not count: then `reason` says why. */
 export type Decision = z.output<typeof decisionSchema>;
 
 /** What a gate did by itself while it was open, what operators did to it, and that it could not check who requested the run. */
@@ -99,4 +103,5 @@ export const gateEventSchema = z.strictObject({
   event: z.enum(['reminded', 'escalated', 'extended', 'planChanged', 'requesterUnchecked']),
   detail: z.string(),
 });
+/** `detail` is a sentence for people; nothing is decided by it. */
 export type GateEvent = z.output<typeof gateEventSchema>;

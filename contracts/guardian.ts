@@ -42,5 +42,7 @@ export function lockId(target: string): string {
   return `lock/${target}`;
 }
 
+/** Workflow type of guardians. Histories name it: it never changes. */
 export const GUARDIAN_TYPE = 'guardian';
+/** Workflow type of the locks of targets. Histories name it: it never changes. */
 export const LOCK_TYPE = 'lock';

@@ -42,7 +42,12 @@ const askingSchema = z.string().max(200).optional();
  * passed on what the server refuses, such as an id that is too long. What does not fit is dropped.
  */
 export const ownedSchema = z.object({ owner: ownerSchema, fence: fenceSchema.optional(), leaseExpiresAtMs: instantMsSchema, refused: wordsSchema.optional(), asking: askingSchema });
+/** Of `INTERNAL.overdue`, guardian to run. `reason` is what the run gives as its failure. */
 export const overdueSchema = z.object({ owner: ownerSchema, reason: wordsSchema, asking: askingSchema });
+/**
+ * Of `INTERNAL.settled`, guardian to run. One that is larger than evidence can take is dropped.
+ * `rolledBack`: why what the run did is no result any more.
+ */
 export const settledSchema = z.object({ owner: ownerSchema, compensations: z.array(compensationRecordSchema), teardown: teardownSchema, rolledBack: wordsSchema.optional(), asking: askingSchema }).refine((settled) => !isLargerThan(settled, LARGEST_SETTLEMENT));
 /** As the server makes them. */
 const runIdSchema = z.string().min(1).max(200);
@@ -58,18 +63,23 @@ const activitySchema = z.string().regex(/^\w{1,100}$/);
 const taskQueueSchema = workflowIdSchema.refine((name) => name === TASK_QUEUE || isHostTaskQueue(name));
 /** Goes into what the place's activities get, which fits into a payload then. */
 const placeInputSchema = z.record(z.string(), z.unknown()).refine((input) => !isLargerThan(input, 100_000));
+/** A `Place` as a message brings it: whatever its activities are called, only workers of ours are ever asked for them. */
 export const placeSchema = z.object({ title: wordsSchema, input: placeInputSchema, taskQueue: taskQueueSchema, open: activitySchema, close: activitySchema, prove: activitySchema });
 /** `runId`: of the life of the run that asks. */
 export const takeSchema = z.object({ place: placeSchema.nullable(), asking: askingSchema, runId: runIdSchema.optional() });
+/** Of `INTERNAL.granted`, lock to guardian: the target is yours under this number. */
 export const grantedSchema = z.object({ fence: fenceSchema });
 /** Guardians of older code ask without one. */
 const prioritySchema = z.enum(PRIORITIES).default('normal');
+/** Of `INTERNAL.request`, guardian to lock; asking again with the same `guardianId` is one request. */
 export const lockRequestSchema = z.object({ guardianId: workflowIdSchema, owner: ownerSchema, runbook: nameSchema, sharesTargetWith: sharesSchema, requestedAtMs: instantMsSchema, priority: prioritySchema });
+/** A request that was granted. `fence`: the number that every create checks; `grantedAtMs`: since 1970, by the lock's clock. */
 export const grantSchema = lockRequestSchema.extend({ fence: fenceSchema, grantedAtMs: instantMsSchema });
 /** A lock that does not know yet what the one before it held, and which that was, where that is known. `released`: from a lock of older code, who has let go since. */
 const adoptingSchema = z.object({ formerRunId: z.string().max(200).optional(), startedAtMs: instantMsSchema, released: eachOf(workflowIdSchema).optional() });
 /** What a lock carries into its next execution, and a guardian is started with. By hand, both can be started with anything. `adopting`: this is not the whole of it yet. */
 export const lockStateSchema = z.object({ nextFence: z.number().int().positive().max(1e12), holders: eachOf(grantSchema), waiting: eachOf(lockRequestSchema), adopting: adoptingSchema.optional() });
+/** Anybody can start a guardian with anything: what does not fit fails it with a sentence, before it asks for a lock. */
 export const guardianInputSchema = z.object({
   owner: ownerSchema, runbook: nameSchema, target: z.string().max(200), sharesTargetWith: sharesSchema,
   lease: z.object({ maximumMs: durationMsSchema, hostLossMs: durationMsSchema }),
@@ -79,4 +89,5 @@ export const guardianInputSchema = z.object({
   /** Of this run, which was ended by force and has no guardian, the evidence is to be written; nothing is to be guarded. */
   forEvidence: z.object({ runId: runIdSchema }).optional(),
 });
+/** Of `INTERNAL.release`, guardian to lock: it holds nothing and waits for nothing any more. */
 export const releaseSchema = z.object({ guardianId: workflowIdSchema });

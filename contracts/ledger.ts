@@ -72,6 +72,11 @@ export const workflowIdSchema = z.string().min(1).refine(isWorkflowId);
 
 /** Who owns: a workflow id and the first run id of its chain, so that a reset run is the same owner. */
 export const ownerSchema = z.object({ workflowId: workflowIdSchema, firstExecutionRunId: z.string().min(1).max(200) });
+/** Compared by both of its ids: another run of the same workflow id is another owner. */
 export type Owner = z.output<typeof ownerSchema>;
 
+/**
+ * One look at what should be gone. `at`: RFC 3339, by the clock of the host that looked; `looked`:
+ * where; `found`: what is left, and none means absent.
+ */
 export interface AbsenceProof { at: string; looked: string[]; found: string[] }

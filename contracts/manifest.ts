@@ -19,6 +19,7 @@ export const notVerifiedSchema = z.object({
   /** True where no tool could compare it (unlogged tables): it does not make a drill `notProven`. */
   byDesign: z.boolean(),
 });
+/** In the manifest and in results of comparisons; each becomes a sentence in the evidence. */
 export type NotVerified = z.infer<typeof notVerifiedSchema>;
 
 /** A range of pages of one table: `fromPage` included, `toPage` excluded, null = to the end. */
@@ -30,8 +31,10 @@ export const bucketSchema = z.object({
   keyFrom: z.string().nullable(),
   keyTo: z.string().nullable(),
 });
+/** Rows are held against each other by bucket, so that a difference is found in a part of the table. */
 export type Bucket = z.infer<typeof bucketSchema>;
 
+/** What a table held: its rows counted, and added up to a fingerprint that the order of rows does not change. */
 export const tableManifestSchema = z.object({
   schema: z.string(),
   name: z.string(),
@@ -50,8 +53,13 @@ export const tableManifestSchema = z.object({
   /** Which file it had: TRUNCATE and whatever writes all rows anew give it another one. Older manifests do not say. */
   filenode: z.string().optional(),
 });
+/** Its buckets stand side by side in the order of pages, and the last one is open to the end. */
 export type TableManifest = z.infer<typeof tableManifestSchema>;
 
+/**
+ * Where a sequence was. No snapshot holds for sequences: hence bounds, and no values.
+ * Numbers are decimal text, since they have 64 bits.
+ */
 export const sequenceManifestSchema = z.object({
   schema: z.string(),
   name: z.string(),
@@ -69,12 +77,15 @@ export const sequenceManifestSchema = z.object({
   /** Which file it had: RESTART gives it another one, `setval` does not. Older manifests do not say. */
   filenode: z.string().optional(),
 });
+/** `owner`: column that takes its values, as `schema.table.column`; null where it has none. */
 export type SequenceManifest = z.infer<typeof sequenceManifestSchema>;
 
 /** One object of the catalog: what kind, which, and a short hash of its definition. */
 export const catalogObjectSchema = z.tuple([z.string(), z.string(), z.string()]);
+/** The hash alone tells that a definition is another one, and not what it is. */
 export type CatalogObject = z.infer<typeof catalogObjectSchema>;
 
+/** One database of the cluster at its own log position. Each has one, since no snapshot reaches over several. */
 export const databaseManifestSchema = z.object({
   database: z.string(),
   /** By which it is known under another name. Older manifests do not say. */
@@ -94,8 +105,13 @@ export const databaseManifestSchema = z.object({
   /** Which secrets of the catalog the role that read could see there; others are not compared. Older manifests do not say. */
   mayRead: z.object({ passwords: z.boolean(), subscriptions: z.boolean() }).optional(),
 });
+/** Fields that older manifests do not have are absent, and what needs them is not compared. */
 export type DatabaseManifest = z.infer<typeof databaseManifestSchema>;
 
+/**
+ * What taking it cost production. `longestLockMs`: others may have waited for so long;
+ * `longestSnapshotMs`: vacuum removed nothing for so long.
+ */
 export const manifestCostSchema = z.object({
   durationMs: z.number(),
   attempts: z.number().int(),
@@ -106,8 +122,10 @@ export const manifestCostSchema = z.object({
   bytesRead: z.number(),
   walRetainedBytes: z.number(),
 });
+/** Measured by whoever reads; it grows over all attempts, and `longest…` is that of the worst. */
 export type ManifestCost = z.infer<typeof manifestCostSchema>;
 
+/** A manifest as a file. It lies where others may write: it counts only once its form, and the hash that was kept of it, are checked. */
 export const manifestSchema = z.object({
   schemaVersion: z.literal(1),
   systemIdentifier: z.string(),
@@ -125,6 +143,7 @@ export const manifestSchema = z.object({
   notVerified: z.array(notVerifiedSchema),
   cost: manifestCostSchema,
 });
+/** All databases of one cluster, each at its own position: a restore is stopped at one after the other. */
 export type Manifest = z.infer<typeof manifestSchema>;
 
 const change = z.enum(['missing', 'unexpected', 'changed']);
@@ -146,8 +165,13 @@ export const differenceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('catalog'), object: z.string(), identity: z.string(), change }),
   z.object({ kind: z.literal('sequence'), sequence: z.string(), problem: z.enum(['missing', 'unreadable', 'unlogged', 'behindItself', 'behindTable']), expectedAtLeast: z.string().nullable(), found: z.string().nullable(), code: z.string().optional() }),
 ]);
+/** Without values of rows: tables, pages, bounds of keys of harmless types, and codes of errors. */
 export type Difference = z.infer<typeof differenceSchema>;
 
+/**
+ * What comparing one database of a copy with its manifest found. `equal` says that of what was compared nothing
+ * differs; what was not compared is in `notVerified`.
+ */
 export const comparisonResultSchema = z.object({
   database: z.string(),
   lsn,
@@ -177,4 +201,5 @@ export const comparisonResultSchema = z.object({
   preparedTransactions: z.array(z.string()),
   durationMs: z.number(),
 });
+/** With `depth` `quick`, rows were counted only: `counted` says how many, and `compared` has none of them. */
 export type ComparisonResult = z.infer<typeof comparisonResultSchema>;

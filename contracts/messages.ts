@@ -22,6 +22,7 @@ export const LIMITS_IN_WORDS = `names of at most ${MESSAGE_LIMITS.name} characte
 export const decisionSignalSchema = z
   .strictObject({ gate: name.optional(), by: name.min(1).optional(), comment: text.optional(), planHash: name.optional(), planHashFilledIn: z.boolean().optional(), signature: signature.optional() })
   .optional();
+/** Undefined for an empty form: it decides at the gate that is open, in nobody's name. */
 export type DecisionSignal = z.output<typeof decisionSignalSchema>;
 
 /** Argument of the `decide` update. Validated at once; refused with a sentence that says what to do. */
@@ -36,27 +37,34 @@ export const decideSchema = z.strictObject({
   planHashFilledIn: z.boolean().optional(),
   signature: signature.optional(),
 }).refine(({ by, signature: signed }) => by !== undefined || signed !== undefined);
+/** Without `by` it has a signature. */
 export type Decide = z.output<typeof decideSchema>;
 
 /** What `pause`, `resume` and `abort` may carry. */
 export const operatorSchema = z.strictObject({ by: name.optional(), reason: text.optional() }).optional();
+/** Undefined for an empty form. */
 export type Operator = z.output<typeof operatorSchema>;
 
 /** Argument of the `retryStep` update: a failed step that waits is tried again, with another input where it takes one. */
 export const retryStepSchema = z.strictObject({ step: name, by: person, reason: why, input: z.unknown().optional() });
+/** `input` is not checked here: the runbook's step says what it takes. */
 export type RetryStep = z.output<typeof retryStepSchema>;
 
 /** Argument of the `skipStep` update: goes on without a step that waits, where its runbook allows that. */
 export const skipStepSchema = z.strictObject({ step: name, by: person, reason: why });
+/** Both a name and a reason are given, and not blank. */
 export type SkipStep = z.output<typeof skipStepSchema>;
 
 /** Argument of the `extendDeadline` update: moves the expiry of the open gate to a later instant. */
 export const extendDeadlineSchema = z.strictObject({ gate: name, until: z.iso.datetime({ offset: true }).max(40), by: name.min(1), reason: text.optional() });
+/** `until` is an instant, RFC 3339 with any offset; whether the gate's policy goes that far is for the run to say. */
 export type ExtendDeadline = z.output<typeof extendDeadlineSchema>;
 
 /** Names of the messages that every run understands. Users rely on them. */
 export const SIGNALS = { approve: 'approve', reject: 'reject', pause: 'pause', resume: 'resume', abort: 'abort' } as const;
+/** They are validated and answer at once: what is refused is refused with a sentence, and leaves nothing in history. */
 export const UPDATES = { decide: 'decide', pause: 'pause', resume: 'resume', retryStep: 'retryStep', skipStep: 'skipStep', abort: 'abort', extendDeadline: 'extendDeadline' } as const;
+/** Answered as long as the server keeps the history and a worker is up, also when the run has ended. */
 export const QUERIES = { progress: 'progress', plan: 'plan', compensations: 'compensations', record: 'record' } as const;
 
 /** Messages between a run, its activities, its guardian and the lock of its target. Not for people. */

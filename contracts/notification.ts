@@ -13,6 +13,7 @@ const oneAddress = (channel: { urlFile?: string | undefined; urlEnv?: string | u
 /** An attempt to deliver has a minute, and secrets are read in it too. */
 const timeout = durationMs.refine((ms) => ms > 0 && ms <= 45_000, 'is how long a receiver may take to answer: more than nothing, and at most 45s').default(10_000);
 
+/** A receiver of notices. `timeout`: in milliseconds once it is read, for one attempt. */
 export const channelSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('slack'), ...secretSource, timeout }),
   z.strictObject({
@@ -22,12 +23,15 @@ export const channelSchema = z.discriminatedUnion('kind', [
     secretEnv: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/).optional(),
   }).refine((channel) => (channel.secretFile === undefined) !== (channel.secretEnv === undefined), { path: ['secretFile'], message: 'name the secret that signs messages, with secretFile or with secretEnv' }),
 ]).refine(oneAddress, { path: ['urlFile'], message: 'name the address with urlFile or with urlEnv, one of them' });
+/** With its defaults; the address and the signing secret are still references. */
 export type ChannelSettings = z.output<typeof channelSchema>;
 
 /** Each channel that is told is a workflow of its own, and a run may have so many under way only. */
 export const MOST_CHANNELS = 20;
 
+/** What people are told of. The last two go to the channels of `notifications.alarm`, the others to those that the gate names. */
 export const NOTIFICATION_KINDS = ['gateOpened', 'gateReminder', 'gateEscalated', 'gatePlanChanged', 'stepWaits', 'leftBehind'] as const;
+/** One of {@link NOTIFICATION_KINDS}; receivers of webhooks see it as `kind`. */
 export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
 
 /** What people are told. Everything in it may be shown to anybody in the channel. */
@@ -46,10 +50,13 @@ export const noticeSchema = z.object({
   lines: z.array(z.string()),
   gate: z.object({ name: z.string(), planHash: z.string(), expiresAt: z.string(), approvers: z.array(z.string()), quorum: z.number(), assurance: z.string() }).nullable(),
 });
+/** No address and no secret is in it: it stands in histories. */
 export type Notice = z.output<typeof noticeSchema>;
 
+/** `channel` is a name in the configuration; the activity that delivers looks up its address. */
 export const notificationInputSchema = z.object({ channel: z.string(), notice: noticeSchema });
 /** Input of the notification workflow: one message to one channel. */
 export type NotificationInput = z.output<typeof notificationInputSchema>;
 
+/** Workflow type of deliveries, of which each is a workflow of its own, so that one receiver that is down keeps nothing up. */
 export const NOTIFICATION_TYPE = 'notification';

@@ -13,11 +13,14 @@ export const personSchema = z.strictObject({
   /** Who decides for this person, and when. A delegate's decision takes this person's place and the delegate's own. */
   delegates: z.array(z.strictObject({ to: name, from: instant.optional(), until: instant.optional() })).default([]),
 });
+/** `people` of the configuration, by one name of each; their other names are aliases. */
 export const peopleSchema = z.record(name, personSchema).default({});
+/** Names are compared with {@link samePerson}, and never as text. */
 export type People = z.output<typeof peopleSchema>;
 
 /** Names of people that a policy takes together as `@group`. */
 export const groupsSchema = z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,40}$/, 'a group is named with a-z, 0-9, _ and -'), z.array(name).min(1)).default({});
+/** Members by the group's name, which is without its `@` here. */
 export type Groups = z.output<typeof groupsSchema>;
 
 /** How a name is compared: case, width, the number of spaces and what nobody sees make nobody another person. The blank of Braille is a space too. */

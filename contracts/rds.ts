@@ -9,6 +9,7 @@ export const awsAccessSchema = z.strictObject({
   region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'a region is written as in eu-central-1'),
   role: z.strictObject({ arn: z.string().regex(/^arn:[a-z-]+:iam::\d{12}:role\/.+$/, 'a role is written as in arn:aws:iam::123456789012:role/runbooks'), externalId: z.string().optional() }).optional(),
 });
+/** Without credentials; who is in the same region with the same role shares a client. */
 export type AwsAccess = z.output<typeof awsAccessSchema>;
 
 const copyToSchema = awsAccessSchema.extend({
@@ -27,6 +28,7 @@ const snapshotsSchema = z.strictObject({
   /** The longest that making one, or a copy, may take. */
   patience: durationMs.default(12 * 3_600_000),
 });
+/** With its defaults; durations in milliseconds. */
 export type SnapshotSettings = z.output<typeof snapshotsSchema>;
 
 /** Of a copy, as RDS has it: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html. */
@@ -78,4 +80,5 @@ export const rdsProviderSchema = z.strictObject({
   /** How often a wait looks where no earlier one is known. */
   lookEvery: durationMs.default(30_000),
 });
+/** With its defaults; durations in milliseconds. `passwordKeyFile` is a path, never the secret. */
 export type RdsProvider = z.output<typeof rdsProviderSchema>;

@@ -15,6 +15,7 @@ export const recoverySettingsSchema = z.object({
   max_prepared_transactions: z.int().nonnegative(),
   max_locks_per_transaction: z.int().positive(),
 });
+/** Names and values as in `postgresql.conf` of the source when it was backed up. */
 export type RecoverySettings = z.infer<typeof recoverySettingsSchema>;
 
 /** What a host must have to serve this database: extensions and the collation versions its indexes were built with. */
@@ -28,6 +29,7 @@ export const databaseDescriptionSchema = z.object({
   /** `null` where it could not be read, for instance because the database takes no connections. */
   extensions: z.array(z.object({ name: z.string(), version: z.string() })).nullable(),
 });
+/** As the source had it when it was backed up; `sizeBytes` on its disk there. */
 export type DatabaseDescription = z.infer<typeof databaseDescriptionSchema>;
 
 /** One physical base backup: all that is needed to choose it, to check that a host can restore it, and to restore it. */
@@ -68,6 +70,7 @@ export const recoveryPointSchema = z.object({
   sourceSocketDirectories: z.array(z.string()),
   sourcePort: z.int(),
 });
+/** Times are RFC 3339, sizes in bytes; log positions are text and compare as numbers only. */
 export type RecoveryPoint = z.infer<typeof recoveryPointSchema>;
 
 /** `files.json`: every directory and file of a backup, paths relative to the backup and with forward slashes. */
@@ -75,4 +78,5 @@ export const backupFilesSchema = z.object({
   directories: z.array(z.string()),
   files: z.array(z.object({ path: z.string(), size: z.number().nonnegative(), sha256: sha256Schema })),
 });
+/** It is trusted only where its hash is `filesSha256` of the recovery point. */
 export type BackupFiles = z.infer<typeof backupFilesSchema>;

@@ -49,6 +49,7 @@ export interface RunSettings {
   startedBy: StartedBy;
 }
 
+/** How long a guardian waits before it acts, from the configuration's `lease`; in milliseconds. */
 export interface LeasePolicy {
   /** After this long the guardian ends the run, whatever it is doing. */
   maximumMs: number;

@@ -8,6 +8,7 @@ export const SEARCH_ATTRIBUTES = {
   RunbookRtaSeconds: 'Double',
   RunbookRpaSeconds: 'Double',
 } as const;
+/** A name that users search by, as in `temporal workflow list --query`. */
 export type SearchAttributeName = keyof typeof SEARCH_ATTRIBUTES;
 
 /** The task queue of workflows and of activities that any host may run. */

@@ -26,6 +26,7 @@ export const underWaySchema = z.object({
   /** Bytes a second when it last moved; null where it was not seen to. */
   rate: bytesSchema.nullable(),
 });
+/** Checked for its form only: it may be wrong, or of an activity that has ended. */
 export type UnderWay = z.output<typeof underWaySchema>;
 
 /** Bytes, share, rate (bytes a second) and time left, as far as they are known; of per cent the share alone, since that moves in jumps. */

@@ -9,6 +9,7 @@ import { lazyActivities } from './lazy-activities.ts';
 import { bundleOptions } from './workflow-bundle.ts';
 import { WORKFLOW_THREAD } from './workflow-thread.ts';
 
+/** What workers are made of. The connection stays the caller's, who closes it once they have stopped. */
 export interface WorkersInput {
   connection: NativeConnection;
   namespace: string;

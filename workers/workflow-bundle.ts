@@ -7,6 +7,7 @@ const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const base = fileURLToPath(new URL(extension === 'ts' ? '..' : '../..', import.meta.url));
 const workflow = (path: string): string => fileURLToPath(new URL(`../workflows/${path}.${extension}`, import.meta.url));
 
+/** What a bundle has beside the kernel; paths are absolute. */
 export interface Bundled {
   /** The module that exports workflows under their types; the default is `workflows/index.ts`. */
   workflowsPath?: string;

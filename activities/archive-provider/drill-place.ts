@@ -31,6 +31,7 @@ export function placeName({ owner, fence }: Pick<DrillRef, 'owner'> & { fence: n
   return `${ownerTag(owner)}-${fence}`;
 }
 
+/** The place of a run under a fence, whether it is there or not: the same for every call, so that each process finds it. */
 export function drillPlace(drillsDirectory: string, { owner, fence }: Pick<DrillRef, 'owner' | 'fence'>): DrillPlace {
   return { directory: join(drillsDirectory, placeName({ owner, fence })), name: fenceName('d', owner, fence), run: ownerTag(owner), fence: String(fence) };
 }
@@ -101,6 +102,7 @@ async function endAndRefuse(place: DrillPlace, cause: Error): Promise<never> {
   throw cause instanceof RecoveryFailure ? new RecoveryFailure(cause.type, cause.message, { mayPass: true, cause }) : cause;
 }
 
+/** Looks for the drill's processes, shared memory and directory. Safe to repeat; throws what keeps it from looking at directories. */
 export async function provePlaceAbsent(drillsDirectory: string, call: DrillPlaceCall): Promise<AbsenceProof> {
   const place = drillPlace(drillsDirectory, call);
   const { looked, findings } = await proveAbsent({ name: place.name, drillsDirectory: place.directory });

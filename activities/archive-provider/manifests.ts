@@ -52,6 +52,7 @@ export async function readManifestOf({ layout, point, manifestId }: { layout: Ar
   return own;
 }
 
+/** `wal`: what recovery may read from the backup's start on; `until`: RFC 3339, manifests of a later instant do not count; null for all. */
 export interface ChooseManifestArgs { layout: ArchiveLayout; point: RecoveryPoint; wal: WalContinuity; until: string | null }
 
 /**

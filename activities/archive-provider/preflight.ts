@@ -101,6 +101,7 @@ export async function lookAtHost(
 export function withinProduction(directory: string, above: string): string {
   return `${directory} is or lies within ${above}, which belongs to the source`;
 }
+/** What to do where drills lie within production's directories; the doctor says the same. */
 export const MOVE_DRILLS = 'set drills.directory to a directory elsewhere';
 
 /**

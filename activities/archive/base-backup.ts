@@ -16,6 +16,7 @@ import { syncTree } from './sync-tree.ts';
 import { checkWalContinuity } from './wal.ts';
 import { writeDurably } from './write-durably.ts';
 
+/** What to back up, where to, and what that may take of the host: `bytesPerSecond` and `reserveBytes` are without a limit where absent. */
 export interface BaseBackupArgs {
   id: string;
   /** A role that may call pg_backup_start and read settings. */

@@ -29,6 +29,7 @@ export interface CopyRequest {
 /** What became of one job; `missing` is no failure here: a running server removes files while they are copied. */
 export type CopiedFile = { state: 'copied'; size: number; sha256: string } | { state: 'missing' } | { state: 'symlink' };
 
+/** A copy, and whom it tells of itself. Without `threads`: two to eight, as the host has processors. */
 export interface CopyFilesArgs extends Omit<CopyRequest, 'threads'> {
   threads?: number | undefined;
   phase: string;

@@ -25,6 +25,7 @@ export interface BackupPaths {
   manifest: string;
 }
 
+/** Where everything is below `root`; makes nothing, and does not look whether it is there. */
 export function archiveLayout(args: { root: string; walDirectory?: string | undefined }): ArchiveLayout {
   return {
     root: args.root,
@@ -34,6 +35,7 @@ export function archiveLayout(args: { root: string; walDirectory?: string | unde
   };
 }
 
+/** Where everything is below a backup's directory, be that under `incoming/` or published; whether it is there is not looked at. */
 export function backupPaths(root: string): BackupPaths {
   return {
     root,
@@ -143,6 +145,7 @@ export async function readProven(path: string, sha256: string): Promise<Buffer> 
   return bytes;
 }
 
+/** SHA-256 in lower-case hexadecimal; of text, that of its UTF-8. */
 export function sha256Of(content: Buffer | string): string {
   return createHash('sha256').update(content).digest('hex');
 }

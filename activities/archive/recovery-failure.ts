@@ -54,4 +54,5 @@ export interface Progress {
   bytesDone: number;
   bytesTotal: number;
 }
+/** Called often, from within what is going on: it must neither throw nor take long. */
 export type OnProgress = (progress: Progress) => void;

@@ -16,6 +16,7 @@ const MARGIN_MS = 60_000;
 /** Recovery may end right behind the header of a page that the source has not begun yet. */
 const PAGE_HEADER = 40n;
 
+/** Which WAL is to be counted: from where recovery ended to an instant, of one cluster and the timelines that lead to the source's. */
 export interface CountSourceCommitsArgs {
   /** A superuser, or a role that may execute pg_read_binary_file; `null` when the source does not answer. */
   client: Client | null;
@@ -36,6 +37,7 @@ export interface CountSourceCommitsArgs {
   signal?: AbortSignal | undefined;
 }
 
+/** What could be counted; a bound from below where `unread` says something. */
 export interface SourceCommits extends WalSummary {
   /** `source`: read up to what the living source had flushed; `files`: up to what its disk or the archive still holds. */
   method: 'source' | 'files';

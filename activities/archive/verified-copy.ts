@@ -7,6 +7,10 @@ import { removeTrees } from '../drill/remove-trees.ts';
 import { copyFiles } from './copy-files.ts';
 import { nameFiles, type OnProgress, RecoveryFailure } from './recovery-failure.ts';
 
+/**
+ * What to copy and whom it will belong to: to this process's user where `owner` is absent.
+ * `bytesPerSecond` is without a limit where absent.
+ */
 export interface VerifiedCopyArgs {
   /** Root of the backup, which holds `data/` and `tablespaces/`. */
   source: string;

@@ -27,6 +27,7 @@ export interface WalEnd {
   detail: string;
 }
 
+/** What to walk, and what would make it somebody else's WAL. `onRecord` gets one record after the other, and must keep none of its bytes. */
 export interface WalkWalArgs {
   readSegment: ReadSegment;
   segmentSize: number;

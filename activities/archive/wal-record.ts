@@ -32,6 +32,7 @@ export interface RawWalRecord {
   end: number;
 }
 
+/** Whether the rest of the segment behind this record is empty, as after pg_switch_wal: XLOG_SWITCH in src/include/catalog/pg_control.h. */
 export function isSwitchRecord(record: Pick<RawWalRecord, 'resourceManager' | 'info'>): boolean {
   return record.resourceManager === RM_XLOG && (record.info & 0xf0) === 0x40;
 }

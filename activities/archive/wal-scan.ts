@@ -25,6 +25,7 @@ export interface WalSummary extends WalEnd {
   parameterChanges: RecoverySettings[];
 }
 
+/** Which WAL to look through, and which of its commits count. */
 export interface ScanWalArgs {
   readSegment: ReadSegment;
   segmentSize: number;

@@ -43,14 +43,17 @@ export function parseSegmentFileName(name: string, segmentSize: number): { timel
   return { timeline: Number.parseInt(name.slice(0, 8), 16), segmentNumber: BigInt(`0x${name.slice(8, 16)}`) * perFile + low };
 }
 
+/** Which segment a position is in, counted from the beginning of WAL; a position between two is in the later one. */
 export function segmentNumberOf(lsn: bigint, segmentSize: number): bigint {
   return lsn / BigInt(segmentSize);
 }
 
+/** Name, in an archive, of the file that says where a timeline comes from; timeline 1 has none. */
 export function historyFileName(timeline: number): string {
   return `${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`;
 }
 
+/** Reads the contents of such a file. Lines that do not say where a timeline ends, such as comments, are passed over. */
 export function parseHistory(timeline: number, text: string): TimelineLineage {
   const ancestors = text
     .split('\n')
@@ -81,6 +84,7 @@ export function timelineOfSegment(lineage: TimelineLineage, segmentNumber: bigin
   return owner?.timeline ?? lineage.timeline;
 }
 
+/** What of an archive recovery of one backup may use, and, by their names, which files it may not. */
 export interface WalContinuity {
   lineage: TimelineLineage;
   /** What recovery may read, in order, without a gap. */

@@ -1,6 +1,7 @@
 import type * as Sdk from '@aws-sdk/client-iam';
 import { perAccess } from './per-access.ts';
 
+/** A client, and the module that has the commands for it: who gets both need not load the SDK. */
 export interface Iam { sdk: typeof Sdk; client: Sdk.IAMClient }
 
 /** IAM of an account, as seen from a region. */

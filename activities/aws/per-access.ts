@@ -11,6 +11,7 @@ async function optionsOf({ region, role }: AwsAccess) {
   const credentials = role && (await import('@aws-sdk/credential-providers')).fromTemporaryCredentials({ params: { RoleArn: role.arn, RoleSessionName: 'durable-runbooks', ...(role.externalId === undefined ? {} : { ExternalId: role.externalId }) }, clientConfig: { region } });
   return { region, maxAttempts: ATTEMPTS, retryMode: 'adaptive' as const, requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: ANSWER_MS }, ...(credentials ? { credentials } : {}) };
 }
+/** Region, credentials and patience; the client of a service that is waited for in another way, as SQS, has a patience of its own. */
 export type ClientOptions = Awaited<ReturnType<typeof optionsOf>>;
 
 /** One for each service. */

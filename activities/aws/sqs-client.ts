@@ -1,6 +1,7 @@
 import type * as Sdk from '@aws-sdk/client-sqs';
 import { perAccess } from './per-access.ts';
 
+/** A client, and the module that has the commands for it: who gets both need not load the SDK. */
 export interface Sqs { sdk: typeof Sdk; client: Sdk.SQSClient }
 
 /** The longest that SQS keeps a call waiting for a message, in seconds. */

@@ -1,6 +1,7 @@
 import type { NotVerifiedReasons } from '../../contracts/record.ts';
 import type { AbsenceProof, Owner, PlaceCall } from '../../contracts/ledger.ts';
 
+/** `startedAtMs`: start of the run by Temporal's clock, in milliseconds since 1970; the backup's id is made of it. */
 export interface PlanBackupInput {
   database: string;
   owner: Owner;
@@ -9,6 +10,7 @@ export interface PlanBackupInput {
   copiesFiles: boolean;
 }
 
+/** What will be taken, and on whose task queue: only that host has the files. */
 export interface BackupPlan {
   database: string;
   taskQueue: string;
@@ -20,6 +22,7 @@ export interface BackupPlan {
   noManifest: string | null;
 }
 
+/** Names a backup that grows, in calls; where it lies is found from the configuration, and from whose it is. */
 export interface BackupRef {
   database: string;
   id: string;
@@ -28,6 +31,7 @@ export interface BackupRef {
   /** What {@link BaseBackupResult} said; missing where there is no base backup. */
   part?: string;
 }
+/** A finished copy that is not published yet. Positions as PostgreSQL prints them, between which the backup was taken. */
 export interface BaseBackupResult {
   /** Directory, in the backup's place, of the attempt that succeeded. */
   part: string;
@@ -37,6 +41,10 @@ export interface BaseBackupResult {
   stopLsn: string;
   seconds: number;
 }
+/**
+ * `lsns`: one position for each database, in ascending order; `attempts`: as often as others were
+ * faster, and one; `rows`: of all tables together.
+ */
 export interface ManifestResult { tables: number; rows: number; lsns: string[]; attempts: number; seconds: number; notVerified: NotVerifiedReasons }
 
 /** What taking a backup does on the host of the source. */
@@ -55,4 +63,5 @@ export interface BackupActivities {
   proveBackupPlaceAbsent(input: BackupPlaceCall): Promise<AbsenceProof>;
 }
 
+/** What the guardian calls with, to open a backup's place, to close it, and to prove that nothing is left. */
 export interface BackupPlaceCall extends PlaceCall { database: string }

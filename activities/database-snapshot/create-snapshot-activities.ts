@@ -18,6 +18,7 @@ import type { SnapshotStores } from './snapshot-store.ts';
 import { finishedTags, isFinished, requireOfRun, snapshotName, snapshotStem } from './snapshot-tags.ts';
 import { verifySnapshot } from './verify-snapshot.ts';
 
+/** What these need of the worker: its configuration, and what earlier runs have left in evidence and histories. */
 export interface SnapshotDependencies {
   configuration: Configuration;
   /** How long a step of this runbook took on a target, in milliseconds, newest first. */

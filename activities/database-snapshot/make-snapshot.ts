@@ -8,6 +8,10 @@ import type { SnapshotRef } from './snapshot-activities.ts';
 import type { Begun, KeptSnapshot, SnapshotStore } from './snapshot-store.ts';
 import { begunAtMs, requireOfRun, snapshotName, tagsOf } from './snapshot-tags.ts';
 
+/**
+ * What to make, and how long to wait for it. `begin` asks for it, and again where what it is taken of is in
+ * no state for it yet. Times are in milliseconds.
+ */
 export interface MakeSnapshot {
   ref: SnapshotRef;
   store: Pick<SnapshotStore, 'find' | 'where'>;
@@ -35,6 +39,7 @@ export async function makeSnapshot(input: MakeSnapshot): Promise<TakenSnapshot> 
   return describeTaken(await untilAvailable(input, id), store.where);
 }
 
+/** What runs, evidence and people get to know of a snapshot. One that does not say when it was taken is as old as can be: 1970. */
 export function describeTaken({ id, arn, takenAt, sizeBytes }: KeptSnapshot, where: string): TakenSnapshot {
   return { id, arn, where, takenAt: (takenAt ?? new Date(0)).toISOString(), sizeBytes };
 }

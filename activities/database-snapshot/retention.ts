@@ -6,6 +6,7 @@ import type { ExpiredSnapshot, ExpiredSnapshots } from './snapshot-activities.ts
 import type { KeptSnapshot, SnapshotSource, SnapshotStore } from './snapshot-store.ts';
 import { begunAtMs, expiresAtMs, isFinished } from './snapshot-tags.ts';
 
+/** By what snapshots are judged: what is configured now, and now, in milliseconds since 1970. */
 export interface RetentionQuery { database: string; source: SnapshotSource; settings: Pick<SnapshotSettings, 'retention' | 'keepAtLeast' | 'patience'>; nowMs: number }
 
 /** Snapshots of a source in one place: `finished` ones of ours, the newest first; those that no run waits for any more, and those that one may; how many are not ours. */

@@ -2,6 +2,7 @@ import type { TakenSnapshot } from '../../contracts/database-snapshot.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { AbsenceProof, Owner, PlaceCall } from '../../contracts/ledger.ts';
 
+/** What will be taken and copied, as people and evidence see it before anything is made. */
 export interface SnapshotPlan {
   database: string;
   /** What the snapshot is taken of. */
@@ -32,6 +33,7 @@ export interface ExpiredSnapshot { id: string; where: string; why: string }
 /** `kept`: finished ones of ours that stay; `notOurs`: what lacks our tags, which nobody touches. */
 export interface ExpiredSnapshots { remove: ExpiredSnapshot[]; kept: number; notOurs: number }
 
+/** What the guardian calls with: all that names the snapshot, so that none needs the run. */
 export interface SnapshotPlaceCall extends PlaceCall, Omit<SnapshotRef, 'fence' | 'owner'> { [key: string]: unknown }
 
 /** What taking a snapshot does. */

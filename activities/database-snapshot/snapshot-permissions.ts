@@ -13,6 +13,7 @@ const TO_READ = ['kms:Decrypt', 'kms:Encrypt', 'kms:GenerateDataKey', 'kms:ReEnc
 /** A key that a copy needs: of the copy itself, or of what is copied. */
 export interface NeededKey { id: string; region: string; isOtherAccounts: boolean }
 
+/** Whose permissions are looked at, and for what: names of snapshots begin with `prefix`, by which policies may tell them. */
 export interface SnapshotPermissionQuery {
   access: AwsAccess;
   /** Who AWS says that we are there. */

@@ -47,6 +47,7 @@ export function notOfRun(id: string, where: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(`the snapshot "${id}" in ${where} is not this run's: it lacks its tags, so nothing is done with it`, 'FENCED');
 }
 
+/** Whether a run found it to be whole: only then it stays. Whose it is, it does not say. */
 export function isFinished({ tags }: KeptSnapshot): boolean {
   return tags[FINISHED] !== undefined;
 }

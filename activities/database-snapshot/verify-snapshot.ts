@@ -4,6 +4,7 @@ import type { KeptSnapshot, SnapshotSource } from './snapshot-store.ts';
 
 const GIB = 2 ** 30;
 
+/** What was taken, and what it has to be like. */
 export interface VerifySnapshot {
   snapshot: KeptSnapshot;
   source: SnapshotSource;

@@ -15,6 +15,7 @@ export interface DatabaseDependencies {
 /** How fast an earlier drill of a target was. */
 export interface PastDrill { bytes: number; seconds: number }
 
+/** What restore tests need beside {@link DatabaseDependencies}: the server, whose clock and histories count, and earlier drills. */
 export interface DrillDependencies extends DatabaseDependencies {
   client: Client;
   providerOf: ProviderOf;

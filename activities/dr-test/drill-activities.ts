@@ -3,6 +3,7 @@ import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { AbsenceProof, Owner, PlaceCall } from '../../contracts/ledger.ts';
 
+/** What the run was asked for, and what it knows already where it plans once more. Instants are RFC 3339. */
 export interface PlanDrillInput {
   database: string;
   recoveryPoint: 'latest' | 'random' | { id: string } | { time: string };
@@ -28,21 +29,26 @@ export interface DrillRef { database: string; recoveryPointId: string; fence: nu
 /** `made`: what was made, where that is no copy of files. `user`: that the copy runs as production's own, in words, where it does; a worker of older code beside ours does not say. */
 export interface CopyResult { bytes: number; files: number; walSegments: number; seconds: number; made?: string; isolation: { network: 'isolated' | 'notIsolated'; mounts: 'isolated' | 'notIsolated'; reason: string; user?: string } }
 
+/** `lsn`: where the manifest of one database was taken; the copy waits there, before what lies behind it. */
 export interface RecoverToManifestInput { drill: DrillRef; lsn: string }
 
 /** Of the time that a replay took, what only brought the copy back to where it had waited to be compared. A worker of older code beside ours does not say. */
 export interface Replay { repeatedSeconds?: number }
 
+/** `replayedLsn`: where the copy waits now; `seconds`: what this took, with what was repeated. */
 export interface RecoverToManifestResult extends Replay { replayedLsn: string; seconds: number }
 
+/** Which database of the copy, and with what; `quick` counts rows only. */
 export interface CompareInput { drill: DrillRef; manifestId: string; database: string; depth: 'quick' | 'standard' }
 /** `counted`: tables of which no more than the number of rows was compared; they are not among `tables`. A worker of older code beside ours does not say. */
 export interface CompareResult { tables: number; rows: number; counted?: { tables: number; rows: number }; objects: number; checks: Check[]; notVerified: NotVerifiedReasons; seconds: number }
 
+/** Where the end is was settled when the copy was made, by the plan. */
 export interface RecoverToEndInput { drill: DrillRef }
 /** `stoppedBeforeLater` as in `RecoveredEnd`. */
 export interface RecoverToEndResult extends Replay { endLsn: string; lastCommitAt: string | null; stoppedBeforeLater: boolean; replaySeconds: number; promotionSeconds: number }
 
+/** What was restored, by what plan, and how far it came. */
 export interface MeasureLossInput {
   drill: DrillRef;
   plan: DrillPlan;
@@ -50,6 +56,7 @@ export interface MeasureLossInput {
   /** How far the host of the drill is ahead of the clock that the plan's `declaredAt` was read from. */
   declarationSkewSeconds: number;
 }
+/** What was lost at the declaration. Numbers are null where they could not be measured; `method` says how, or why not. */
 export interface LossResult {
   rpaSeconds: number | null;
   lostTransactions: number | null;
@@ -81,4 +88,5 @@ export interface DrillActivities {
   proveDrillAbsent(input: DrillPlaceCall): Promise<AbsenceProof>;
 }
 
+/** What the guardian calls with, to open a drill's place, to destroy what is in it, and to prove that nothing is left. */
 export interface DrillPlaceCall extends PlaceCall { database: string }

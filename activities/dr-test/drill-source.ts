@@ -10,6 +10,7 @@ import { sourceConfig, type ResolvePassword } from '../postgres/source.ts';
  */
 const ANSWER_MS = 60_000;
 
+/** How the source of a drill is reached, and for how long it is listened to. */
 export interface DrillSource {
   settings: Pick<DatabaseSettings, 'connection'>;
   resolvePassword: ResolvePassword;

@@ -12,11 +12,13 @@ import { BEFORE_END_MS, crossCheckHeartbeat, NoHeartbeatTable, NoInstants, readA
 import { otherCluster, provesNothing, systemIdentifierOf } from './other-cluster.ts';
 import type { LostCommits, Point, RecoveryProvider } from './provider.ts';
 
+/** What is asked for the source's side of the loss. */
 export interface LossDependencies extends DrillSource {
   provider: Pick<RecoveryProvider, 'find' | 'lostCommits' | 'takesInstantsAsGiven'>;
   signal: AbortSignal;
 }
 
+/** What is asked for the copy's side as well, which has the heartbeats. */
 export interface MeasuringDependencies extends LossDependencies {
   /** Brings the copy up where its server is gone, and says how to reach it. */
   copy: () => Promise<(database: string) => GuardedConfig>;

@@ -15,6 +15,7 @@ import { notInManifest } from './not-in-manifest.ts';
 import { otherCluster, provesNothing } from './other-cluster.ts';
 import type { Point, RecoveryProvider, Supply, UnusablePoint } from './provider.ts';
 
+/** What is asked for a plan, and by whose clocks; instants of Temporal and of this host are not taken for the same. */
 export interface PlanningDependencies { settings: DatabaseSettings; provider: RecoveryProvider; resolvePassword: ResolvePassword; pastDrills: DrillDependencies['pastDrills']; host: string; signal: AbortSignal;
   /** When Temporal scheduled this, by its clock. */
   scheduledAt: Date;

@@ -5,6 +5,7 @@ import type { ProbeSetting } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { GuardedConfig } from '../postgres/source.ts';
 
+/** How the application gets to the copy, and what it may see of the worker: of the environment, only what is given here. */
 export interface ProbeContext {
   address: (database: string) => GuardedConfig;
   /** Used where the probe names none. */

@@ -55,6 +55,7 @@ export interface Tools { signal: AbortSignal; onProgress: (progress: ActivityPro
 /** What a tool has to do twice because the copy waited to be compared; a recovery in earnest does not wait. 0 where it did not, or goes on without. */
 export interface Repeated { repeatedSeconds: number }
 
+/** Where recovery ended, and when. `endLsn` as PostgreSQL prints it, other times RFC 3339. */
 export interface RecoveredEnd extends Repeated {
   endLsn: string;
   /** By the source's clock; null when nothing was committed after the point. */

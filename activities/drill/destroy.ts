@@ -11,6 +11,7 @@ import { findProcesses, sendSignal, untilGone } from './processes.ts';
 import { removeTrees } from './remove-trees.ts';
 import { stopDrill } from './server.ts';
 
+/** Which drill, and what must not be destroyed with it. */
 export interface DestroyDrillArgs extends DrillOwnership {
   drillsDirectory: string;
   /** The source's data directory, tablespaces, archive and backups: never touched, whatever the drill's directory is. */
@@ -21,6 +22,7 @@ export interface DestroyDrillArgs extends DrillOwnership {
   refuse?: (() => Promise<void>) | undefined;
 }
 
+/** What this call found and ended; what an earlier one did is not told again. */
 export interface DestroyedDrill {
   /** False when there was nothing left to destroy. */
   existed: boolean;

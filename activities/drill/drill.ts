@@ -43,6 +43,7 @@ export interface Drill {
   reserveBytes: number;
 }
 
+/** Names the socket only, since nothing listens on TCP; so all drills of a host may have the same, each in its own directory. */
 export const DRILL_PORT = 5432;
 
 /** The socket of a server that listens on a port, in one of its socket directories. */
@@ -52,10 +53,12 @@ export function socketFile(directory: string, port: number = DRILL_PORT): string
 /** Set in the environment of every process of a drill. */
 export const DRILL_VARIABLE = 'DURABLE_RUNBOOKS_DRILL';
 
+/** The variable by which processes of a drill of this name are found, also when whoever started them is gone. */
 export function drillMarker(name: string): { name: string; value: string } {
   return { name: DRILL_VARIABLE, value: name };
 }
 
+/** Paths of one drill. `s` is short for a reason: a socket's path may have 107 bytes. */
 export interface DrillPaths {
   data: string;
   tablespaces: string;
@@ -69,6 +72,7 @@ export interface DrillPaths {
   marker: string;
 }
 
+/** Where everything is below a drill's directory; makes nothing, and does not look whether it is there. */
 export function drillPaths(directory: string): DrillPaths {
   return {
     data: join(directory, 'data'),
@@ -90,6 +94,7 @@ export interface DrillOwnership {
   fence: string;
 }
 
+/** Says whose a directory is, durably, before anything else is made there: what a power cut leaves is still known to be ours. */
 export async function writeMarker(directory: string, owner: DrillOwnership): Promise<void> {
   await writeDurably(drillPaths(directory).marker, markerText(owner));
 }

@@ -18,6 +18,10 @@ import { removeTrees } from './remove-trees.ts';
 import { writeRecoverySignal } from './recover.ts';
 import { SOCKET_PATH_BYTES, socketPathBytes } from './socket-path.ts';
 
+/**
+ * What to restore, where, as whom, and cut off from what. `bytesPerSecond` is without a limit
+ * where absent; `owner` null: this process's user.
+ */
 export interface PrepareDrillArgs {
   name: string;
   /** Its parent, made by the caller; never made here. */
@@ -62,6 +66,7 @@ export interface DrillWal {
   stopLsn: string | null;
 }
 
+/** A copy that was not started yet, as data that passes through history; `bytes` and `files` are those of the backup. */
 export interface PreparedDrill {
   drill: Drill;
   wal: DrillWal;

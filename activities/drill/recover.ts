@@ -20,6 +20,7 @@ const PAGE_HEADER = 40n;
 /** A line for each promotion that the source ever had. */
 const HISTORY_BYTES = 1_048_576;
 
+/** Which copy, along which timeline. An abort ends the waiting only: the server goes on, for whoever tries next. */
 export interface RecoverArgs {
   drill: Drill;
   timeline: number;
@@ -68,6 +69,7 @@ export interface Repeated {
   repeatedSeconds: number;
 }
 
+/** How far recovery came. `endLsn` as PostgreSQL prints it, times RFC 3339. */
 export interface RecoveredToEnd extends Repeated {
   /** Where recovery ended. */
   endLsn: string;

@@ -6,6 +6,7 @@ export interface LogTail {
   end: number;
 }
 
+/** The last 256 kB at most of what was written since `offset`, in bytes. Of a log that is not there, or is no regular file, nothing. */
 export async function readLogFrom(path: string, offset: number): Promise<LogTail> {
   const file = await openRegularFile(path).catch(() => undefined);
   if (!file) return { text: '', end: offset };

@@ -173,6 +173,7 @@ async function readStatus(drill: Pick<Drill, 'directory'>, { pid }: ProcessIdent
   return Number(lines[0]) === pid ? lines[7]?.trim() : undefined;
 }
 
+/** Asks a server that answers. @throws RecoveryFailure `NOT_OUR_DRILL` where another one does; what keeps it from connecting */
 export async function readState(drill: Drill): Promise<RecoveryState> {
   return withDrillClient(drill, drill.maintenanceDatabase, async (client) => {
     const { rows } = await client.query(

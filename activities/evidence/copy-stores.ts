@@ -9,6 +9,7 @@ export function copyStores({ evidence: { copies } }: Pick<Configuration, 'eviden
   return copies.map(copyStore);
 }
 
+/** The store of one place. A directory must be there already: one that is not mounted now must not be made on the disk below. */
 export function copyStore(copy: EvidenceCopy): EvidenceStore {
   return 'directory' in copy ? directoryStore(copy.directory, { mustExist: true }) : objectStore(copy);
 }

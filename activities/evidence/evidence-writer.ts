@@ -8,6 +8,7 @@ import { earlierRuns } from './earlier-runs.ts';
 import { renderReport } from './report.ts';
 import { nameByHead, namesOf, type EvidenceStore } from './store.ts';
 
+/** What writes evidence, for runs and for guardians alike: of both that write one run's, the first counts. */
 export interface EvidenceWriter {
   /**
    * Writes evidence and report once, and copies them; the same run again leaves the first in place. Throws a

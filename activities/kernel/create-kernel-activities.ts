@@ -30,6 +30,7 @@ import { withSenders } from './operation-senders.ts';
 import { ledgerOf, lookAtLife, readLedger, readLives, readStarter } from './run-history.ts';
 import { verifySignature, verifySignatures } from './verify-signature.ts';
 
+/** What the kernel's activities need of the worker. `codeVersion` goes into evidence: that of this package. */
 export interface KernelDependencies {
   client: Client;
   configuration: Configuration;

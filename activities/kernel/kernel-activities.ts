@@ -5,15 +5,22 @@ import type { LockEvent, LockRequest, LockState } from '../../contracts/lock-sta
 import type { RunSettings } from '../../contracts/runbook.ts';
 import type { Settlement, UncountedEvidence } from '../../contracts/record.ts';
 
+/** `ordinal`: which of the signals of its name it is, counted from 1; `gateOpenedAtMs`: since 1970, by the workflow's clock. */
 export interface IdentifyDecisionInput { workflowId: string; runId: string; signal: 'approve' | 'reject'; ordinal: number; gateOpenedAtMs: number }
+/**
+ * When the server took a decision up, and from whom. `identity`: what the client called itself; `principal`: stamped by the server
+ * from a verified token, null without one; `beforeGateWasVisible`: nobody can have seen the gate by then.
+ */
 export interface DecisionEvent { atMs: number; identity: string; principal: string | null; beforeGateWasVisible: boolean }
 
+/** `updateId`: as the client chose it; it is unique within the run. */
 export interface IdentifyUpdateInput { workflowId: string; runId: string; updateId: string }
 /** Who sent an update, and when the server accepted it. */
 export interface UpdateEvent { atMs: number; identity: string; principal: string | null }
 
 /** Which of the signals of its name a decision is, counted from 1, or the id of its update. */
 export type SentDecision = { signal: 'approve' | 'reject'; ordinal: number } | { updateId: string };
+/** The answers come in the order of `decisions`. */
 export interface IdentifyDecisionsInput { workflowId: string; runId: string; decisions: SentDecision[]; gateOpenedAtMs: number }
 
 /** `principals`: whose key it is, by the allowed-signers file; `key`: as `ssh-keygen -l` shows it. `refused`: why the signature is worth nothing. */
@@ -25,8 +32,10 @@ export type FormerLock = LockState & { since?: LockEvent[] | undefined };
 /** Who holds a target since when, and who waits, in the order in which they get it. */
 export interface LockView { holders: { workflowId: string; runbook: string; since: string }[]; waiting: { workflowId: string; runbook: string; since: string }[] }
 
+/** `runId`: of the last of the run's lives; `closedAtMs`: by the server's clock, since 1970. */
 export interface RunEnd { status: 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timedOut'; runId: string; closedAtMs: number }
 
+/** What the histories of a run and its former lives say of what it did, whatever became of the run itself. */
 export interface Ledger {
   entries: LedgerEntry[];
   /** The longest heartbeat time-out (or time limit) of activities that had not ended: so long they may still act. */

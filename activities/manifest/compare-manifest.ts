@@ -10,6 +10,7 @@ import { Sessions, throwIfAborted, type Connect } from './session.ts';
 import { listTables } from './tables.ts';
 import type { ReadProgress } from './read-tables.ts';
 
+/** `connect` leads to the copy; `manifest` is trusted: whoever reads it has proven that it is what was taken. */
 export interface CompareOptions {
   connect: Connect;
   manifest: Manifest;

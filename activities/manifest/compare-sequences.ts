@@ -3,6 +3,7 @@ import type { Difference, SequenceManifest } from '../../contracts/manifest.ts';
 import { saysNothingOfTheData, sqlState } from './errors.ts';
 import { isBehind, isBeyond, listSequences, readPositions } from './sequences.ts';
 
+/** A sequence that is gone, cannot be read, or would give out what it, or its table, has already. */
 export type SequenceDifference = Extract<Difference, { kind: 'sequence' }>;
 
 /**

@@ -12,6 +12,7 @@ import { WorkQueue } from './work-queue.ts';
 
 type RowsDifference = Extract<Difference, { kind: 'rows' }>;
 
+/** What was compared of all tables of a database, and what could not be. Names are `schema.table`. */
 export interface TablesComparison {
   differences: Difference[];
   /** Tables whose fingerprints were made in another way: their counts were compared, not their contents. */

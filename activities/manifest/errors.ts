@@ -27,9 +27,11 @@ export function sqlState(error: unknown): string {
  * (42804), it is no table any more (42809), but a view, which the session is told to refuse, or a materialized view without contents (55000).
  */
 export const definitionMoved: ReadonlySet<string> = new Set(['42P01', '3F000', '42703', '42704', '42804', '42809', '55000']);
+/** Somebody had a lock for longer than `lock_timeout`, or than NOWAIT waits. SQLSTATEs: PostgreSQL's documentation, appendix A. */
 export const lockNotAvailable = '55P03';
 /** Somebody else has a lock, or would have waited for us while we wait for them (deadlock_detected): it may be free later. */
 export const lockRefused: ReadonlySet<string> = new Set([lockNotAvailable, '40P01']);
+/** The role lacks a right: it is for people to grant, and waiting does not help. */
 export const insufficientPrivilege = '42501';
 /** A limit of the configuration was reached, such as temp_file_limit. */
 export const limitReached = '53400';

@@ -1,3 +1,4 @@
+/** How much of production's time reading may take, over `connections` that all read at once. */
 export interface PaceOptions {
   /** Part of the time in which a connection reads, above 0 and at most 1. */
   dutyCycle: number;

@@ -6,6 +6,7 @@ import { onlyIf, quotedName } from './only-if.ts';
 import { WAIT_NO_MORE } from './table-locks.ts';
 import type { Table, TableKey } from './tables.ts';
 
+/** What one range held, and for how long, in milliseconds, its table was locked meanwhile (ACCESS SHARE). */
 export interface BucketReading {
   bucket: Bucket;
   /** Furthest value of each of `table.owned`, in that order. */

@@ -13,8 +13,10 @@ import { WAIT_NO_MORE } from './table-locks.ts';
 import type { Table } from './tables.ts';
 import { WorkQueue, type Task } from './work-queue.ts';
 
+/** Of one database. `bytesTotal`: as far as it is known beforehand; it moves while tables are measured. */
 export interface ReadProgress { tablesDone: number; tablesTotal: number; bytesDone: number; bytesTotal: number; rows: number }
 
+/** What all tables of a database held under one snapshot. Times are in milliseconds. */
 export interface TablesReading {
   manifests: TableManifest[];
   owners: OwnerValues;

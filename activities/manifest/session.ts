@@ -6,6 +6,7 @@ import { insufficientPrivilege, ManifestError, sqlState } from './errors.ts';
 /** Opens connections, one `ClientConfig` per database; where they lead and how they authenticate is the caller's business. */
 export type Connect = (database: string) => GuardedConfig;
 
+/** `statement_timeout` and `lock_timeout` of a session, in milliseconds; 0 is none, whatever the server's own configuration says. */
 export interface SessionLimits {
   statementTimeoutMs: number;
   lockTimeoutMs: number;

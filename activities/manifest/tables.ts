@@ -37,6 +37,7 @@ export interface Table {
 /** `type` is the name in pg_catalog of the type underneath all domains. */
 export interface TableKey { column: string; type: string }
 
+/** `tables` are read; `unlogged` and `foreign`, by the names that people read, are not: a restore brings the contents of neither. */
 export interface TableList {
   tables: Table[];
   unlogged: string[];

@@ -23,12 +23,17 @@ import { TableLocks, keyOf, type LockableTable } from './table-locks.ts';
 import { listTables, ownedByFilled, type Table, type TableList } from './tables.ts';
 import type { ManifestProgress } from './progress.ts';
 
+/** `globals`: empty unless they were asked for, with the first database. */
 export interface DatabaseReading {
   manifest: DatabaseManifest;
   globals: CatalogObject[];
   notVerified: NotVerified[];
 }
 
+/**
+ * `cost` is added to while it reads, and holds what was spent also where it fails; whoever
+ * aborts `stopping` names the limit that was reached.
+ */
 export interface TakeDatabaseOptions {
   sessions: Sessions;
   database: string;

@@ -10,6 +10,7 @@ import { slotUnavailable } from './snapshot.ts';
 import { takeDatabase, type DatabaseReading } from './take-database.ts';
 import { timelineOf } from './timeline.ts';
 
+/** What to read, and within what limits; those that are left out are {@link defaultLimits}. */
 export interface TakeManifestOptions {
   connect: Connect;
   /** Asked about the whole cluster, where `databases` names none; it need not be called `postgres`. */

@@ -9,6 +9,7 @@ import { post } from './post.ts';
 import { slackPayload } from './slack.ts';
 import { webhookRequest } from './webhook.ts';
 
+/** What delivering needs of the worker. Secrets are resolved for each attempt anew: a new address counts without a restart. */
 export interface NotifyDependencies {
   configuration: Pick<Configuration, 'notifications' | 'webUi'>;
   /** Namespace of the runs that are told of. */

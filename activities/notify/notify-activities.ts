@@ -1,5 +1,6 @@
 import type { NotificationInput } from '../../contracts/notification.ts';
 
+/** What workflows call to tell people; each call is one message to one channel. */
 export interface NotifyActivities {
   /**
    * Delivers a message, once or more; its receiver knows a repetition by the message's id. `UNAVAILABLE` where trying again

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 
+/** One attempt. `timeoutMs`: from its beginning to the status of the answer. */
 export interface Post {
   /** For what people read; the address is a secret. */
   channel: string;

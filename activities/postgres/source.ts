@@ -20,6 +20,7 @@ export interface HeldAddress {
   /** To be asked once the program is done: throws where it may have led elsewhere all the same. */
   confirm: () => Promise<void>;
 }
+/** A connection's settings, and what proves that it leads to the server that is meant; without a guard it is taken as it is. */
 export type GuardedConfig = ClientConfig & {
   guard?: ConnectionGuard;
   /** What the database sets decides what names mean, and not our own search path: for what users wrote, which runs in no other way. */

@@ -15,6 +15,7 @@ export async function lastCommitUntil(copy: Client, restored: Date): Promise<str
   return row?.at?.toISOString() ?? null;
 }
 
+/** `lastCommitAt`: of the last that was lost, RFC 3339 by the source's clock; null where none was. */
 export interface LostByStamps { commits: number; lastCommitAt: string | null }
 
 /**

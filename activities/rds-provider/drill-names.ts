@@ -9,6 +9,7 @@ export type DrillIdentity = Pick<DrillPlaceCall, 'owner' | 'fence' | 'database'>
 const TAGS = { run: 'durable-runbooks:run', fence: 'durable-runbooks:fence', target: 'durable-runbooks:target' } as const;
 /** The instant that was restored, when that was asked for, and when the drill has to be gone, RFC 3339. */
 export const RESTORED_TAG = 'durable-runbooks:restored';
+/** See {@link RESTORED_TAG}. By it, whoever goes on waiting knows for how long it has been waited. */
 export const BEGUN_TAG = 'durable-runbooks:begun';
 const EXPIRES_TAG = 'durable-runbooks:expires';
 

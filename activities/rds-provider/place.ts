@@ -11,6 +11,7 @@ import { findInstance, isSameIdentifier, requireOurs, sourceInstance } from './i
 import { familyOfDefault, readGroup, setParameters } from './parameters.ts';
 import { isElsewhere, type RdsPlaces } from './where.ts';
 
+/** Aborted where another attempt may open the place by now: this one then makes nothing more. */
 export interface OpenOptions {
   /** Whether this attempt is still the one that opens it. */
   signal?: AbortSignal | undefined;

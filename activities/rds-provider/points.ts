@@ -95,6 +95,7 @@ function sharedAndEncrypted(id: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(`the snapshot "${id}" is encrypted and only shared with this account, and RDS restores none of those; copy it there first (CopyDBSnapshot with a key of that account)`, 'PREFLIGHT');
 }
 
+/** Asks RDS anew with each call: both ends move. The later end is the instance's own word, where it has one. */
 export async function restoreWindow({ sdk, client }: Rds, source: Sdk.DBInstance): Promise<RestoreWindow | null> {
   if ((source.BackupRetentionPeriod ?? 0) === 0) return null;
   const { DBInstanceAutomatedBackups = [] } = await client.send(new sdk.DescribeDBInstanceAutomatedBackupsCommand({ DBInstanceIdentifier: source.DBInstanceIdentifier }));

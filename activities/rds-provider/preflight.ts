@@ -16,6 +16,7 @@ import { findGroups, groupsProblems, isolationOf, judgeGroups } from './security
 import { storageProblem } from './storage.ts';
 import { describeAccess, drillAccess, isElsewhere, type RdsPlaces } from './where.ts';
 
+/** What is looked at; `network`: whether a copy that can be reached, or can reach out, is refused. */
 export interface Examined {
   provider: RdsProvider;
   /** What is to be restored; left out where there is nothing yet. */

@@ -14,6 +14,7 @@ import { failureOfState } from './failed-restore.ts';
 import { findInstance, recentEvents, requireOurs } from './instance.ts';
 import { chooseStorage } from './storage.ts';
 
+/** What to restore, as what, and how long to wait for it: `earlierMs` in milliseconds, `gib` of storage. */
 export interface RestoreInstance {
   rds: Rds;
   provider: RdsProvider;

@@ -10,6 +10,7 @@ export async function openPlaces(provider: RdsProvider): Promise<RdsPlaces> {
   return { source, drills };
 }
 
+/** By whose rights, and in which region, copies are made. */
 export function drillAccess({ access, drill }: RdsProvider): AwsAccess {
   return drill.access ?? access;
 }

@@ -25,6 +25,7 @@ export interface Look<State> {
   beganAtMs?: number | undefined;
 }
 
+/** What is waited for, by what signs, and for how long. */
 export interface AwaitReady<State> {
   /** Looks once. What cannot become ready any more is thrown. */
   look: (signal: AbortSignal) => Promise<Look<State>>;

@@ -4,6 +4,7 @@ export interface LookSchedule {
   nextLookInMs: (elapsedMs: number) => number;
 }
 
+/** What is known of how long it takes, and how often may be looked at most. */
 export interface LookOptions {
   /** How long earlier ones took, in milliseconds; none where none is known. */
   earlierMs: readonly number[];

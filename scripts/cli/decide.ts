@@ -16,6 +16,10 @@ import { refuseClosed, sendUpdate, unanswered } from './send-update.ts';
 import { signStatement } from './sign-statement.ts';
 import { silenceOf } from './silence.ts';
 
+/**
+ * Without `gate`, the open one; without `by`, the user of this system; without `planHash`,
+ * that of the present plan, and evidence says so.
+ */
 export interface DecideOptions extends TemporalOptions {
   gate?: string;
   by?: string;

@@ -17,6 +17,7 @@ import { ourCommand } from './printed-command.ts';
 import { usualPlaces } from './web-ui.ts';
 import { loadWorker } from './worker.ts';
 
+/** Ports on this host: of the server and of its web UI. */
 export interface DevOptions extends GlobalOptions { port: number; uiPort: number }
 
 const DEFAULT_PORT = 7233;

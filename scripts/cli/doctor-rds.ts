@@ -17,6 +17,7 @@ const OLD_SNAPSHOT_S = 2 * 86_400;
 /** Of a second that can be restored: RDS keeps WAL every five minutes. */
 const OLD_SECOND_S = 3_600;
 
+/** A target on RDS, as it is configured; `network` as `drills.network` has it. */
 export interface OnRds { database: string; provider: RdsProvider; network: Configuration['drills']['network'] }
 
 /** What a drill needs of AWS: the source and its backups, the place of copies, keys, manifests, and each permission. Changes nothing. */

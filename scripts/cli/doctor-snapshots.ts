@@ -14,6 +14,7 @@ import type { AwsAccess, RdsProvider, SnapshotSettings } from '../../contracts/r
 import { formatSeconds } from '../../contracts/quantities.ts';
 import { messageOf, type Findings } from './doctor-finding.ts';
 
+/** A target of which snapshots are taken, as it is configured. */
 export interface Snapshots { database: string; provider: RdsProvider; settings: SnapshotSettings }
 
 /** The prefix of names that the published policy has. */

@@ -14,6 +14,7 @@ export const EXIT = {
   /** Whoever read the output has gone, by the convention of shells. */
   unread: 141,
 } as const;
+/** One of {@link EXIT}; commands return it and do not end the process, so that what they opened is closed. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Ends a command with a sentence that says what to do. */

@@ -7,6 +7,7 @@ import { plain, print, systemUser } from './output.ts';
 import { signalCommand } from './printed-command.ts';
 import { refuseClosed, sendUpdate } from './send-update.ts';
 
+/** Who asks, which is the user of this system where it is left out, and why. */
 export interface OperateOptions extends TemporalOptions { by?: string; reason?: string }
 
 /** What is true after each operation. */

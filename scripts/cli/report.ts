@@ -22,7 +22,9 @@ import type { TemporalOptions } from './options.ts';
 import { note, plain, print } from './output.ts';
 import { ourCommand } from './printed-command.ts';
 
+/** `json` is for programs, with what verifying it found; the others are for people to read, and to hand on. */
 export type ReportFormat = 'json' | 'markdown' | 'html';
+/** `redact`: JSON pointers (RFC 6901) to what is left out; the chain verifies all the same. */
 export interface ReportOptions extends TemporalOptions { redact?: string[]; format?: ReportFormat }
 
 /** `runbook report`: the evidence of a file, the newest of a workflow id or run id, or the one with a head; with the runs before it. Ends with 1 where the file is not as it was written, or text of what is redacted stands elsewhere in it, too. */

@@ -11,6 +11,7 @@ import type { TemporalOptions } from './options.ts';
 import { coloured, note, plain, print, table } from './output.ts';
 import { ourCommand } from './printed-command.ts';
 
+/** So many of the newest are listed, whoever knows of them. */
 export interface RunsOptions extends TemporalOptions { limit: number }
 
 /** One line of `runbook runs`. */

@@ -27,6 +27,7 @@ export interface Started {
   workerAnswers: boolean | null;
 }
 
+/** What to start; its input was checked against the runbook's schema. Without `taskQueue`, that of all workers of ours. */
 export interface StartRequest {
   type: string;
   input: Record<string, unknown>;

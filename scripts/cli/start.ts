@@ -7,6 +7,7 @@ import { buildInput, contractOf, gateAhead, targetOf, workflowIdFor, type InputF
 import { startedLines, startRun } from './start-run.ts';
 import { followToEnd } from './watch.ts';
 
+/** `wait`: the command goes on as long as the run does, and ends with its outcome. */
 export interface StartOptions extends TemporalOptions, InputFlags {
   id?: string;
   taskQueue?: string;

@@ -10,8 +10,11 @@ import { plain, print, systemUser } from './output.ts';
 import { refuseClosed, sendUpdate, unanswered } from './send-update.ts';
 import { silenceOf } from './silence.ts';
 
+/** Without `step`, the one that waits; there can be one at a time. */
 export interface StepChoice extends TemporalOptions { step?: string; by?: string; reason?: string }
+/** Another input as JSON, in the command or in a file; without either, the step gets the one that it had. */
 export interface RetryOptions extends StepChoice { input?: string; inputFile?: string }
+/** `until` an instant, or `for` a duration from the present expiry on: one of the two. */
 export interface ExtendOptions extends TemporalOptions { gate?: string; until?: string; for?: string; by?: string; reason?: string }
 
 /** `runbook retry`: tries the failed step again that waits for an operator. */

@@ -6,6 +6,7 @@ import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { coloured, plain, print } from './output.ts';
 
+/** What is known from elsewhere: without it, that a file is consistent is all that can be said. */
 export interface VerifyOptions extends TemporalOptions { head?: string; key?: string }
 
 /** What makes more of a chain that is consistent: a head that is known from elsewhere, or a signature. */

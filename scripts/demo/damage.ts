@@ -16,8 +16,10 @@ export const loudDamageKinds = ['flippedBit', 'missingFile', 'missingSegment', '
 export const silentDamageKinds = ['valueChanged', 'valuesSwapped', 'numericWidened', 'rowRemoved', 'duplicatesRemoved'] as const;
 /** All kinds, in the order that seeds draw from. */
 export const damageKinds = [...loudDamageKinds, ...silentDamageKinds, ...claimKinds] as const;
+/** One of {@link damageKinds}. */
 export type DamageKind = (typeof damageKinds)[number];
 
+/** Which backup to break, where its WAL is, and what may be drawn. */
 export interface DamageBackupInput {
   /** Holds `backups/<id>/`. */
   repository: string;
@@ -31,6 +33,7 @@ export interface DamageBackupInput {
   seed?: number;
 }
 
+/** What was broken: enough to do it again, and to tell whether a drill has found it. */
 export interface Damage {
   kind: DamageKind;
   seed: number;

@@ -18,6 +18,7 @@ import { startProduction, type Production, type StartProductionInput } from './p
 import { unlessAborted } from './until-stopped.ts';
 import { startWriters } from './writers.ts';
 
+/** All that was started: whoever has it has to `stop` it, since servers outlive this process. */
 export interface DemoEnvironment {
   /** The Temporal CLI that started the server. */
   temporalCli: string;
@@ -35,6 +36,7 @@ export interface DemoEnvironment {
   stop(): Promise<void>;
 }
 
+/** How large and how busy production is; the same scale and seed make the same rows, within a month. */
 export interface DemoOptions {
   scale: number;
   seed: number;

@@ -1,3 +1,4 @@
+/** The same input makes the same statements, and these the same rows. */
 export interface RowJobsInput {
   orders: number;
   seed: number;

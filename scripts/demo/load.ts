@@ -4,6 +4,7 @@ import { rowJobs } from './load-rows.ts';
 import { schemaKeys, schemaRules } from './schema-rules.ts';
 import { createSchema, monthStart } from './schema.ts';
 
+/** Where the shop goes, and how large it gets. */
 export interface LoadShopInput {
   config: ConnectionConfig;
   tablespaceDirectory: string;
@@ -18,6 +19,7 @@ export interface LoadShopInput {
   log?: (line: string) => void;
 }
 
+/** `seconds` that it took, `databaseBytes` that it came to, by PostgreSQL's own account. */
 export interface LoadShopResult {
   seconds: number;
   databaseBytes: number;

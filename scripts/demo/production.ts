@@ -26,6 +26,7 @@ export interface ConnectionConfig {
   password?: string;
 }
 
+/** Where production lies, and as what it runs. */
 export interface StartProductionInput {
   /** An empty directory (made if missing) that will hold everything of the server; every parent must be open to `runAs`. */
   root: string;

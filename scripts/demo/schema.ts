@@ -3,6 +3,7 @@ import type { ConnectionConfig } from './production.ts';
 import { coldSchema, schemaTables } from './schema-tables.ts';
 import { schemaRoles } from './schema-rules.ts';
 
+/** Where the shop's tables go, and for which months there are partitions. */
 export interface CreateSchemaInput {
   /** A superuser's way into an empty database. */
   config: ConnectionConfig;

@@ -6,6 +6,7 @@ import { startWriterPool, type WriterCounts, type WriterSettings } from './write
 export { writerKindNames } from './writers/kinds.ts';
 export type { WriterCounts, WriterSettings } from './writers/pool.ts';
 
+/** Who writes, how much, and who is told when they cannot any more. */
 export interface StartWritersInput extends WriterSettings {
   /** Called once if the writers end without having been asked to. */
   onError: (error: Error) => void;
@@ -13,6 +14,7 @@ export interface StartWritersInput extends WriterSettings {
   inProcess?: boolean;
 }
 
+/** They write until they are stopped: whoever started them has to. */
 export interface Writers {
   /** At most 0.2 s old when the writers have a process of their own. */
   counts: () => WriterCounts;

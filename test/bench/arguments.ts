@@ -3,6 +3,7 @@ import { BENCH_NAMES, BENCH_ROWS, type BenchName, type RowName } from './limits.
 
 interface CommonArguments<Bench extends BenchName> { bench: Bench; json: boolean; rows: readonly RowName<Bench>[]; repetitions: number }
 
+/** Of `npm run bench -- dr-test`, with defaults where nothing was given. */
 export interface DrTestArguments extends CommonArguments<'dr-test'> {
   /** Size of the database that is drilled, in bytes. */
   bytes: number;
@@ -10,17 +11,20 @@ export interface DrTestArguments extends CommonArguments<'dr-test'> {
   windowSeconds: number;
 }
 
+/** Of `npm run bench -- kernel`, with defaults where nothing was given. */
 export interface KernelArguments extends CommonArguments<'kernel'> {
   /** How many runs wait at once. */
   runs: number;
 }
 
+/** Of `npm run bench -- detection`; the same seed draws the same restores. */
 export interface DetectionArguments extends CommonArguments<'detection'> {
   /** How many restores are waited for. */
   restores: number;
   seed: number;
 }
 
+/** Told apart by `bench`. */
 export type BenchArguments = DrTestArguments | KernelArguments | DetectionArguments;
 
 /** Wrong use: the message says what to write instead. */
@@ -29,6 +33,7 @@ export class UsageError extends Error {
 }
 
 const COMMON = '[--json] [--only NAME[,NAME]] [--repetitions N]';
+/** What people are shown who write it otherwise: one line for each bench. */
 export const USAGE = `npm run bench -- dr-test ${COMMON} [--size BYTES] [--window SECONDS]\nnpm run bench -- kernel ${COMMON} [--runs N]\nnpm run bench -- detection ${COMMON} [--restores N] [--seed N]`;
 
 /** Large enough that the shell script takes 30 s also on a quick machine: 17.2 s were measured with 3.5 GB. */

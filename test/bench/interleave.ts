@@ -9,6 +9,7 @@ export interface Contender {
   after?: () => Promise<void>;
 }
 
+/** How often each is measured; `onSample` is told of rounds that count only. */
 export interface InterleaveOptions {
   repetitions: number;
   /** Rounds that do not count: caches are warm afterwards. */

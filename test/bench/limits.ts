@@ -4,10 +4,14 @@ export const BENCH_ROWS = {
   kernel: ['stepEvents', 'stepBytes', 'gateMemory'],
   detection: ['lateWithHistory', 'lateWithout', 'lateWithEvents', 'callsVsPoller'],
 } as const;
+/** As it is written after `npm run bench --`. */
 export type BenchName = keyof typeof BENCH_ROWS;
+/** What a row is called in `--only` and in the JSON; the names are relied on. */
 export type RowName<Bench extends BenchName = BenchName> = (typeof BENCH_ROWS)[Bench][number];
+/** In the order in which people are told of them. */
 export const BENCH_NAMES = Object.keys(BENCH_ROWS) as BenchName[];
 
+/** How much a row may come to: a ratio of two that are measured in turn, or seconds. */
 export interface Limit {
   kind: 'ratio' | 'seconds';
   /** Met when the measured value is at most this. */

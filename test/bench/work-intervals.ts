@@ -14,6 +14,7 @@ const IS_WORK: Readonly<Record<keyof DrillActivities, boolean>> = {
   copyBackup: true, recoverToManifest: true, compareWithManifest: true, recoverToEnd: true, runChecks: true, probeApplication: true, measureLoss: true,
   planDrill: false, checkDrillIsPossible: false, openDrillPlace: false, closeDrillPlace: false, proveDrillAbsent: false,
 };
+/** Names of the activities that do the work of a drill. */
 export const WORK: readonly string[] = Object.entries(IS_WORK).flatMap(([name, isWork]) => (isWork ? [name] : []));
 
 /** When activities were running, from the durable times of their start and end: those that do the drill's work, or all. Watching for the end of the run is never work. */

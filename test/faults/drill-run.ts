@@ -9,6 +9,7 @@ import { wasEndedByForce } from '../../contracts/run-status.ts';
 import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { readTimeline, type Timeline } from './timeline.ts';
 
+/** As the server knows it now, from the last heartbeat: `bytesDone` is 0 before the first. */
 export interface PendingActivity { id: string; type: string; started: boolean; attempt: number; bytesDone: number }
 
 const PAUSED = /^paused before: (.*)$/;

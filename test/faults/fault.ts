@@ -2,6 +2,7 @@ import type { DrillRun } from './drill-run.ts';
 import type { Point } from './points.ts';
 import type { Scene } from './scene.ts';
 
+/** What a fault gets when it strikes: the run is where `point` says, or was a moment ago. */
 export interface Target<S extends Scene = Scene> { environment: S; run: DrillRun; point: Point }
 
 /** A fault that was really delivered: when, and what shows it. What it set in motion ends with `relieve`. */
@@ -14,6 +15,7 @@ export interface Struck {
   relieve?: () => Promise<string[] | void>;
 }
 
+/** One way to disturb a run, and what has to come of it. It may be delivered often, to a fresh run each time. */
 export interface Fault<S extends Scene = Scene> {
   name: string;
   /** How the run must end. `recovered`: sound, as if nothing had happened. `fenced`: failed, since something that is not the drill's has its name. */

@@ -76,6 +76,7 @@ const hostLost: Fault = {
   },
 };
 
+/** All that dr-test is disturbed by, at each point that they strike. */
 export const FAULTS: readonly Fault[] = [
   workerKilled(anywhere), workerStopped(anywhere), workerStoppedRunTerminated(inside(LONG)), runTerminated(anywhere), runCancelled(anywhere), serverRestarted, postgresKilled, postgresTold, copyKilled, hostLost,
 ];

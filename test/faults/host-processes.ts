@@ -3,6 +3,7 @@ import { DRILL_VARIABLE } from '../../activities/drill/drill.ts';
 import { ownerTag } from '../../activities/kernel/names.ts';
 import type { Owner } from '../../contracts/ledger.ts';
 
+/** A process as /proc shows it: `command` with its arguments, `cwd` empty where that cannot be seen. */
 export interface HostProcess { pid: number; parent: number; command: string; cwd: string }
 
 /**
@@ -43,6 +44,7 @@ export function processesWithOpenFiles(directory: string): string[] {
   return found;
 }
 
+/** Our own copying process, by its program: it copies for drills and for backups alike. */
 export const isCopying = ({ command }: HostProcess): boolean => command.includes('copy-process.mjs');
 
 /** A server, or one of its children. */

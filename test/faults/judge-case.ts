@@ -11,8 +11,10 @@ import type { Timeline } from './timeline.ts';
 /** What of a fault says how a run must end. */
 export type Judged = Pick<Fault, 'expected' | 'retried'>;
 
+/** All that is left of a run that has ended, which everything about it is judged by. */
 export interface Ending { status: string; evidence: Evidence[]; run: Timeline; guardian: Timeline | undefined; guardianStatus: string | undefined; /** What nobody can verify here, and says so. */ byDesign?: RegExp }
 
+/** Reads it once the run has ended; evidence that does not fit its schema is thrown. */
 export async function readEnding({ evidenceDirectory, byDesign = BY_DESIGN }: Scene, run: DrillRun, status: string): Promise<Ending> {
   const names = (await readdir(evidenceDirectory).catch(() => [])).filter((name) => name.startsWith(run.owner.workflowId.replaceAll('/', '_')));
   const texts = await Promise.all(names.filter((name) => name.endsWith('.json')).map((name) => readFile(join(evidenceDirectory, name), 'utf8')));

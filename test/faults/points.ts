@@ -15,6 +15,7 @@ export interface Point {
   label?: string;
 }
 
+/** What people call a point, in names of cases and in `--only`. */
 export const nameOf = ({ where, step, label }: Point): string => `${where} ${label ?? step}`;
 
 /** Inside these activities. */

@@ -9,10 +9,16 @@ import type { Scene, Watch } from './scene.ts';
 import { sourceChanges, type SourceState } from './source-state.ts';
 import { timeProblems } from './times.ts';
 
+/** A fault at a point: one row of the matrix. */
 export interface Case<S extends Scene = Scene> { name: string; fault: Fault<S>; point: Point; /** The first step that owns the target: where a run holds the lock. */ firstOwned: string }
 
+/**
+ * `ended`: the run's outcome in evidence, or how the server saw it end; `twice`: effects that happened twice;
+ * `detail`: what was wrong, or the proof that it struck.
+ */
 export interface CaseResult { name: string; fault: string; outcome: 'passed' | 'failed'; ended: string; leftovers: string[]; twice: string[]; seconds: number; detail: string }
 
+/** As the results and `--only` have it. */
 export const caseName = (fault: Pick<Fault, 'name'>, point: Point): string => `${fault.name} ${nameOf(point)}`;
 
 const TRIES = 4;
@@ -30,6 +36,7 @@ export async function runCase<S extends Scene>(environment: S, testCase: Case<S>
   };
 }
 
+/** One run that was to be struck. `struck` is false where that could not be proven: then another run is tried. */
 export interface Attempt { struck: boolean; ended: string; problems: string[]; leftovers: string[]; twice: string[]; proof: string }
 
 /**

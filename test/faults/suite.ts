@@ -14,8 +14,13 @@ export interface Suite<S extends Scene = Scene> {
   /** Of each fault a case, or several; those that wait longest come first. By the activity and not by the step, whose name may hold that of a database. */
   readonly sample: readonly SampleCase[];
 }
+/**
+ * Names one case, whatever its steps are called; of several that fit, the last counts.
+ * `activity` null: people or the lock are waited for.
+ */
 export type SampleCase = readonly [fault: string, where: Point['where'], activity: string | null];
 
+/** Which cases, and how many at a time. */
 export interface SuiteOptions {
   /** Keeps the cases whose name matches. */
   only?: RegExp | undefined;
@@ -81,6 +86,7 @@ async function learnPoints(client: Scene['client'], log: SuiteOptions['log']): P
   return pointsOf(timeline, guardian);
 }
 
+/** Every fault at every point that it strikes. Throws where the healthy run that the points are from never took its target. */
 export function casesOf<S extends Scene>(faults: readonly Fault<S>[], points: readonly Point[]): Case<S>[] {
   const lock = points.findIndex(({ step }) => step === 'waiting for the lock');
   const firstOwned = points[lock + 1]?.step;

@@ -6,12 +6,18 @@ import { activityEnd } from '../../activities/kernel/activity-end.ts';
 type History = temporal.api.history.v1.IHistory;
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 
+/** Milliseconds since 1970, by the server's clock; the last phase lasts for ever. */
 export interface PhaseSpan { name: string; fromMs: number; untilMs: number }
+/**
+ * `step` null for activities of the kernel; `endedMs` is infinite where it has not ended, and
+ * `completed` false where it ended in another way.
+ */
 export interface ActivitySpan { type: string; step: string | null; scheduledMs: number; endedMs: number; attempts: number; completed: boolean }
 
 /** A workflow's life in durable time, read from its history. What has not ended lasts for ever. */
 export interface Timeline { phases: PhaseSpan[]; activities: ActivitySpan[]; eventNames: Set<string> }
 
+/** Reads a history, whole or as far as it has come. */
 export function readTimeline(history: History): Timeline {
   const phases: PhaseSpan[] = [];
   const activities = new Map<string, ActivitySpan>();

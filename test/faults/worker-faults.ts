@@ -31,6 +31,7 @@ async function wake(environment: Scene, sleeper: WorkerProcess, successor: Worke
   return wasStopped && sleeper.isAlive();
 }
 
+/** Ends a worker with nothing written down; another one goes on where histories say. */
 export const workerKilled = (strikes: Fault['strikes']): Fault => ({
   name: 'worker killed', expected: 'recovered', retried: true, strikes,
   async strike(target) {
@@ -41,6 +42,7 @@ export const workerKilled = (strikes: Fault['strikes']): Fault => ({
   },
 });
 
+/** A worker that sleeps through its heartbeats, while another does its work, and then wakes: what it still does must change nothing. */
 export const workerStopped = (strikes: Fault['strikes']): Fault => ({
   name: 'worker stopped and continued', expected: 'recovered', retried: true, strikes,
   async strike({ environment, run, point }) {
@@ -82,6 +84,7 @@ async function retire(sleeper: WorkerProcess): Promise<void> {
   await sleeper.signal('SIGTERM');
 }
 
+/** Ends a run so that it can do nothing more itself: its guardian undoes and writes the evidence. */
 export const runTerminated = (strikes: Fault['strikes']): Fault => ({
   name: 'run terminated', expected: 'terminated', retried: false, strikes,
   async strike({ run }) {
@@ -91,6 +94,7 @@ export const runTerminated = (strikes: Fault['strikes']): Fault => ({
   },
 });
 
+/** Asks a run to end: it has its guardian undo what it did, and writes the evidence itself. */
 export const runCancelled = (strikes: Fault['strikes']): Fault => ({
   // From the teardown on there is nothing left to cancel: the run ends as it would have.
   name: 'run cancelled', expected: 'cancelled', retried: false, strikes: (point) => strikes(point) && point.step !== 'tearing down' && point.step !== 'evidence',

@@ -16,6 +16,7 @@ export interface WorkerProcess {
   isStopped(): Promise<boolean>;
 }
 
+/** What the process is told; `address` is the Temporal server's, `logFile` is appended to by each worker that has it. */
 export interface StartWorkerArgs {
   configurationFile: string;
   address: string;

@@ -8,11 +8,13 @@ import { mulberry32 } from '../../scripts/demo/writers/pool.ts';
 
 /** What can put other files, other definitions or half-done transactions in the way of a manifest. */
 export const raceKinds = ['truncate', 'rewritingAlter', 'refresh', 'drop', 'savepoints', 'preparedTransaction', 'sequence', 'restartedSequence'] as const;
+/** One of {@link raceKinds}. */
 export type RaceKind = (typeof raceKinds)[number];
 
 /** One operation of a racer that was done: positions and times around it. Everything it wrote lies between the positions. */
 export interface Race { kind: RaceKind; fromLsn: bigint; toLsn: bigint; startedAtMs: number; endedAtMs: number }
 
+/** They race until they are stopped: whoever started them has to. */
 export interface Racers {
   /** Everything done so far. */
   log: Race[];

@@ -33,6 +33,7 @@ export interface SoakDrill {
  */
 const PAUSE_MS = 200;
 
+/** The same seed races and draws in the same way, as far as the machine lets it. An abort ends all that was started. */
 export interface SoakOptions { drills: number; seed: number; log: (line: string) => void; signal?: AbortSignal }
 
 /** Runs healthy drills through the workflows, each with a backup and a position of its own, while everything races the manifest. */

@@ -25,6 +25,7 @@ export interface ArchivedSource {
   settings: Settings;
 }
 
+/** Starts a cluster that archives into its own directories; all of them are gone at the end of the process, at the latest. */
 export async function startArchivedSource(settings: Settings = {}): Promise<ArchivedSource> {
   const root = createPrivateDirectory('src');
   const layout = archiveLayout({ root: join(root, 'backups') });
@@ -56,6 +57,7 @@ export async function restartWith(source: ArchivedSource, changed: Settings): Pr
   return { ...source, settings, server: { ...server, stop: async (mode) => { await server.stop(mode); await before.stop(); } } };
 }
 
+/** Takes and publishes a base backup by our own code; one at a time, since all have the fence 1. */
 export async function backUp(source: ArchivedSource, id: string): Promise<RecoveryPoint> {
   const incoming = join(source.layout.incoming, '1');
   mkdirSync(incoming, { mode: 0o700 });
@@ -69,6 +71,7 @@ export async function archiveNow(source: ArchivedSource): Promise<void> {
   await source.server.withClient('postgres', (client) => archiveUpToNow(client, source.layout.wal));
 }
 
+/** What of the archive recovery of this backup may use, as of a second from now: what was archived just now counts. */
 export function continuity(source: ArchivedSource, point: RecoveryPoint, asOf = new Date(Date.now() + 1000)): Promise<WalContinuity> {
   return checkWalContinuity({
     walDirectory: source.layout.wal, timeline: point.timeline, startLsn: parseLsn(point.startLsn), mustReachLsn: parseLsn(point.stopLsn),
@@ -76,6 +79,7 @@ export function continuity(source: ArchivedSource, point: RecoveryPoint, asOf = 
   });
 }
 
+/** Prepares the one drill of this process, and starts nothing. Another call replaces what the last one left. */
 export async function drillOf(source: ArchivedSource, point: RecoveryPoint, over: Partial<PrepareDrillArgs> = {}): Promise<PreparedDrill> {
   const binaries = await findPostgres({ major: point.serverMajor });
   const owner = binaries.runAs ?? null;
@@ -86,6 +90,7 @@ export async function drillOf(source: ArchivedSource, point: RecoveryPoint, over
   });
 }
 
+/** All that a drill must keep clear of. */
 export function productionPaths(source: ArchivedSource): string[] {
   return [source.server.dataDirectory, source.tablespace, source.layout.root, source.layout.wal];
 }

@@ -3,7 +3,9 @@ import type { AwsLab } from './aws-lab.ts';
 
 /** Another account than the lab's own, with a role in it. */
 export const OTHER_ACCOUNT = '210987654321';
+/** With it, everything is asked of that account in place of the lab's own. */
 export const OTHER_ROLE = `arn:aws:iam::${OTHER_ACCOUNT}:role/drills`;
+/** None of the lab's own is here until something is copied to it. */
 export const OTHER_REGION = 'eu-west-1';
 
 /** The same lab, as it is for whoever speaks to another region, and to another account where a role of one is given. */

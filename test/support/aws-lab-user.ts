@@ -2,6 +2,7 @@ import { CreateAccessKeyCommand, CreateRoleCommand, CreateUserCommand, DeleteUse
 import { readFile } from 'node:fs/promises';
 import type { AwsLab } from './aws-lab.ts';
 
+/** IAM's JSON, as far as our policies use it. */
 export interface PolicyDocument { Version: string; Statement: { Sid: string; Effect: string; Action: string[]; Resource: string | string[]; Condition?: Record<string, Record<string, string>> }[] }
 
 /** A user of the lab's IAM, whose policies count once the lab enforces them. */
@@ -12,6 +13,7 @@ export interface LabUser {
   permit(...policies: readonly PolicyDocument[]): Promise<void>;
 }
 
+/** Makes a user with an access key and no policy: it may do nothing until it is permitted something. */
 export async function createLabUser(lab: AwsLab, name: string): Promise<LabUser> {
   const iam = new IAMClient({ endpoint: lab.endpoint, region: 'us-east-1', credentials: lab.credentials });
   const { User } = await iam.send(new CreateUserCommand({ UserName: name }));

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** The checkout, without a slash at its end. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 /** A page for people: its path from the root, and its text. */
@@ -13,6 +14,7 @@ export function readPages(): Page[] {
   return ['README.md', 'CONTRIBUTING.md', 'ARCHITECTURE.md', 'CHANGELOG.md', ...inDocs].map((path) => ({ path: relative('.', path), text: readFileSync(join(ROOT, path), 'utf8') }));
 }
 
+/** A page's text; `path` from the root. Throws where it is not there. */
 export function pageAt(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
 }

@@ -19,6 +19,7 @@ export interface EndedDrill {
   failure: string | undefined;
 }
 
+/** What happens at the gate; without anything it is approved at once. */
 export interface RunDrillOptions {
   /** Target in the configuration. */
   database?: string;

@@ -6,6 +6,7 @@ import type { Server } from './postgres.ts';
 
 /** Who waits for a table because of an intercepted manifest, waits this long, until the next look, and a little. */
 export const LIMIT_MS = 1_000;
+/** All of that together: whatever takes longer has waited for something else. */
 export const SOON_MS = LIMIT_MS + 1_000 + 2_000;
 
 /** What is done before a statement of the reading, which is then what this returns. */

@@ -22,6 +22,7 @@ import { BUNDLES } from './place-of-this-run.ts';
 import { toyActivities } from './toy/activities.ts';
 import { connectClient } from '../../scripts/client-connection.ts';
 
+/** A server, and whatever hosts a test wants on it; nothing works there before `startWorker`. */
 export interface KernelEnvironment {
   server: Pick<TemporalServer, 'address' | 'stop'>;
   client: Client;

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 /** An HTTP server on the loopback interface, and how many requests it has open. */
 export interface LocalHttp { endpoint: string; open: () => number; stop: () => Promise<void> }
 
+/** On a port of its own. `stop` cuts what is still open, and does not wait for answers. */
 export async function serveHttp(answer: RequestListener): Promise<LocalHttp> {
   const open = new Set<ServerResponse>();
   const server = createServer((incoming, response) => {

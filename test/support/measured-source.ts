@@ -17,6 +17,7 @@ export interface MeasuredSource extends DemoEnvironment {
   run: (sql: string) => Promise<unknown>;
 }
 
+/** Takes seconds: a whole demo is started, with its worker. `environment` is that of the database server. */
 export async function startMeasuredSource(environment: Record<string, string> = {}): Promise<MeasuredSource> {
   const demo = await startDemoEnvironment({
     scale: 0.01, seed: 1, writersPerSecond: 0, log: () => undefined,

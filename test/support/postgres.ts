@@ -28,6 +28,7 @@ export interface Server {
   stop(mode?: 'fast' | 'immediate'): Promise<void>;
 }
 
+/** How a cluster is made. `settings` outrank those that make it quick: it does not wait for the disk. */
 export interface StartOptions {
   settings?: Settings;
   /** `wal_level = logical`, so that exact manifests can be taken. */

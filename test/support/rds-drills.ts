@@ -25,8 +25,10 @@ export interface RdsDrills {
   stop: () => Promise<void>;
 }
 
+/** One drill of `prod`, of a run of its own, and what its activities are called with. */
 export type Drill = ReturnType<ReturnType<typeof drillsOf>>;
 
+/** Takes as long as it takes to make an instance. Points this process's AWS clients to the lab until `stop`. */
 export async function startRdsDrills(): Promise<RdsDrills> {
   const lab = await startAwsLab({ log: console.log });
   reachLab(lab);

@@ -41,6 +41,7 @@ export interface RdsEnvironment {
 /** What of a lab stands in the configuration of its worker. */
 export interface RdsSite { root: string; region: string; subnetGroup: string; securityGroup: string; source: DBInstance; drillRegion?: string | undefined; snapshots?: object | undefined }
 
+/** How the lab and its configuration differ from the usual; without anything, a source `shop-prod` that the target `shop` is. */
 export interface RdsOptions {
   /** Where drills are made, when that is another region than the source's. */
   drillRegion?: string;
@@ -79,6 +80,7 @@ function configureShop({ root, region, subnetGroup, securityGroup, source, drill
   };
 }
 
+/** Starts lab, Temporal server and worker; `stop` ends them in turn. Leaves nothing where it throws, or `signal` is aborted. */
 export async function startRdsEnvironment({ source: { identifier, database } = SHOP, shop = {}, root: top = {}, configure = (site) => configureShop(site, { shop, root: top }), sourceSettings, prepare, drillRegion, snapshots, directory, signal }: RdsOptions = {}): Promise<RdsEnvironment> {
   const root = directory ?? await mkdtemp(join(tmpdir(), 'rds-'));
   await mkdir(root, { recursive: true });

@@ -11,6 +11,7 @@ import { reachLab } from './reach-lab.ts';
 /** Another account, in the region of the source. */
 export const OTHER_PLACE = 'eu-central-1, account 210987654321';
 
+/** RDS in three places, and what a worker's activities do there; runs are only made believe. */
 export interface SnapshotLab {
   lab: AwsLab;
   /** Where the source, `prod`, is; where copies are, of two kinds. */
@@ -60,10 +61,12 @@ export function snapshotRef(over: Partial<SnapshotRef> = {}): SnapshotRef {
   return { database: 'shop', stem: `runbooks-20261130t00${String(runs).padStart(4, '0')}z`, fence: runs, owner: { workflowId: `database-snapshot/shop/${runs}`, firstExecutionRunId: 'a' }, expiresAt: new Date(Date.now() + 86_400_000).toISOString(), ...over };
 }
 
+/** Those that people or we have taken, and not those that RDS takes by itself. */
 export async function snapshotsOf(rds: RDSClient): Promise<DBSnapshot[]> {
   return (await rds.send(new DescribeDBSnapshotsCommand({ SnapshotType: 'manual' }))).DBSnapshots ?? [];
 }
 
+/** Identifiers of {@link snapshotsOf}, in the order in which RDS names them. */
 export const namesOf = async (rds: RDSClient) => (await snapshotsOf(rds)).map(({ DBSnapshotIdentifier }) => DBSnapshotIdentifier ?? '');
 
 /** A snapshot that somebody else takes. */

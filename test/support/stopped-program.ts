@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { DRILL_VARIABLE } from '../../activities/drill/drill.ts';
 import { endProcessesOf, findProcesses } from '../../activities/drill/processes.ts';
 
+/** What to start, and when and how to stop it. */
 export interface StopProgramArgs {
   /** A built one, below `dist`. */
   program: string;

@@ -52,6 +52,7 @@ export async function until(condition: () => Promise<boolean>, what: string, wit
   throw new Error(`did not happen within ${withinMs / 1_000} s: ${what}`);
 }
 
+/** Waits until people can decide; throws where none opens in time. */
 export const gateOpens = ({ handle }: ToyRun): Promise<void> => until(async () => (await handle.query<Progress>('progress')).openGate !== null, 'the gate is open');
 
 /** Waits until an activity of its first step acts. */

@@ -16,6 +16,10 @@ const PHASE_OF_STEP: readonly [RegExp, string][] = [
 const PHASES = ['detection', 'human wait', 'waiting for the lock', 'locating', 'copying', 'replaying', 'promotion', 'comparison', 'checks', 'probe', 'orchestration'] as const;
 type Phase = (typeof PHASES)[number];
 
+/**
+ * What a drill knows when it is measured. `startedAtMs`: the run's, since 1970; what activities
+ * measured by their own clocks only splits steps.
+ */
 export interface ActualsInput {
   plan: DrillPlan;
   startedAtMs: number;

@@ -4,6 +4,7 @@ import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { FailureType } from '../../contracts/failures.ts';
 import { hasFailed } from './summaries.ts';
 
+/** `failure` is what the run then fails with, the first that counts; absent where it succeeds, which it may with an objective missed. */
 export interface Finding { verdict: Verdict; failure?: { type: FailureType; message: string } }
 
 /** What a drill has found out. `unsound` outweighs `notProven`, and that outweighs a missed objective. */

@@ -6,6 +6,7 @@ import { firstOf, shortened } from '../../contracts/whole-characters.ts';
 import { isHostTaskQueue } from '../../contracts/search-attributes.ts';
 import { instantOf } from '../procedure/wait.ts';
 
+/** What a run has left, as its guardian knows it. Times are in milliseconds, instants since 1970. */
 export interface SettleInput {
   owner: Owner;
   outcome: Outcome;

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { grantSchema } from '../../contracts/internal-messages.ts';
 import type { LockRequest, LockState } from '../../contracts/lock-state.ts';
 
+/** A holder; it is told once more whenever it asks again. */
 export type Grant = z.output<typeof grantSchema>;
 
 /** Whether two runbooks may work on one target at once. It is enough that one of them says so. */

@@ -13,6 +13,7 @@ export interface Proposal extends Pick<Decision, 'decision' | 'by' | 'assurance'
   atMs: number;
 }
 
+/** A gate at one moment, as decisions are judged by it: all that counts, so that the same decision is judged alike, also in a replay. */
 export interface GateView {
   name: string;
   policy: GatePolicy;

@@ -32,6 +32,10 @@ export interface PendingDecision {
   answer?: { refused: string | null; by: string | null };
 }
 
+/**
+ * What the run keeps of the gate that waits, of which there is one at a time. Instants are in
+ * milliseconds since 1970, by the workflow's clock.
+ */
 export interface OpenGate extends LadderState {
   name: string;
   policy: GatePolicy;

@@ -15,6 +15,7 @@ import { withStepHeader } from './step-header.ts';
 import { registerUndo } from './undo-entries.ts';
 import { instantOf, waitUntil } from './wait.ts';
 
+/** What a page says of a step beside its name and its work; all of it may be left out. */
 export interface StepOptions<T, Input = undefined> {
   /**
    * What undoes the step, or an attempt with this input; it is in history before the step's activities can act. What

@@ -66,6 +66,7 @@ export function stepsOf(pointer: string): string[] {
   return pointer.split('/').slice(1).map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
+/** Whether a value of JSON has members by name: lists have none. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

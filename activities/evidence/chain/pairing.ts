@@ -6,6 +6,7 @@ const BUDGET = 250_000;
 
 /** What is left for looking around, and whether something was therefore not looked for everywhere. It is not refilled: evidence of another's making must not cost more than time that grows with its size. */
 export interface Patience { left: number; isSpent: boolean }
+/** For one file; whoever verifies it hands the same one to all of its lists. */
 export function fullPatience(): Patience {
   return { left: BUDGET, isSpent: false };
 }

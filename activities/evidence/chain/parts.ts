@@ -8,6 +8,7 @@ type Json = Record<string, unknown>;
 
 /** The members of the evidence that `header` and `close` hold. All others are lists, or parts of their own. */
 export const HEADER: readonly string[] = ['schemaVersion', 'runbook', 'workflowId', 'runId', 'target', 'requester', 'startedBy', 'reason', 'startedAt'];
+/** Those of `close`: what is only known at the end. */
 export const CLOSE: readonly string[] = ['outcome', 'failure', 'verdict', 'finishedAt', 'notVerified', 'refused', 'refusedLeftOut', 'operationsLeftOut', 'costs'];
 /** What `header` holds of the chain itself. */
 export const CHAIN_HEADER: readonly string[] = ['codeVersion', 'planHash', 'writtenBy'];

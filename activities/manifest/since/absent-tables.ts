@@ -7,6 +7,7 @@ import { ofSource } from './of-source.ts';
 import { relationsOf, type Relation } from './relations.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 
+/** What is asked where the copy lacks a table; `past` tells what the source had by the copy's instant. */
 export interface AbsentOptions {
   copy: Client;
   source: Client;

@@ -187,6 +187,7 @@ async function isOfNoTime(copy: Client, source: Client, { oid }: Table, past: Sh
   return mustHave(past, theirs.xmin);
 }
 
+/** A result to which others are added with {@link join}; each call makes its own, since that changes it. */
 export function nothingYet(): RowsResult {
   return { coverage: { byManifest: 0, bySource: 0, changedSince: 0, unknown: 0 }, lacking: 0, untold: 0, differences: [], obstacles: new Set() };
 }

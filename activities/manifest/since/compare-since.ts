@@ -23,6 +23,7 @@ import { compareSequencesSince } from './sequences-since.ts';
 import { sharedPast, type SharedPast } from './shared-past.ts';
 import { unloggedSince } from './unlogged-since.ts';
 
+/** Copy, source and manifest. The source is production: it is read within `limits`, the copy without any. */
 export interface CompareSinceOptions {
   /** The copy: physical, opened for writing, at some instant after the manifest. */
   connect: Connect;

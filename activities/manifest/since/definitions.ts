@@ -10,6 +10,7 @@ import { ofSource } from './of-source.ts';
 import { definitionsOfOthers } from './other-tables.ts';
 import { compareThreeWay, type CatalogDifference, type ThreeWay } from './three-way.ts';
 
+/** What is held against what; `copy` and `source` are read only. */
 export interface DefinitionsOptions {
   copy: Client;
   source: Client | undefined;

@@ -17,6 +17,7 @@ const UNTOLD = 'nobody can tell whether the copy must have them: they are of tra
 /** Why the catalog of the source does not say whether the copy has lost something of it. */
 export const CATALOG_SILENT = 'the catalog there does not tell: it was written anew since, or no times of commits (track_commit_timestamp) tell of what made that which the copy lacks';
 
+/** Ends sentences on what only time settles: what changed since the manifest is known to the next one. */
 export const AGAIN = 'drill again with a manifest and a recovery point from after that';
 
 /** Why what the source has no more is not surely there rightly no more. */

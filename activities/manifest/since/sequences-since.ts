@@ -8,6 +8,7 @@ import { RESTORED_SINCE } from './other-history.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 import { stateAtSource, UNLOGGED, whyUntold } from './unlogged-since.ts';
 
+/** What is held against what, and what is known already of how far these can be compared. */
 export interface SequencesOptions {
   copy: Client;
   /** Null where it does not answer. */

@@ -1,5 +1,6 @@
 import type { CatalogObject, Difference } from '../../../contracts/manifest.ts';
 
+/** An object of the catalog that is missing, unexpected or defined otherwise. */
 export type CatalogDifference = Extract<Difference, { kind: 'catalog' }>;
 
 /** `unknown`: what is neither as it was nor as it is at the source, where that changed it as well, or does not say. What is missing in one of these the source has. */

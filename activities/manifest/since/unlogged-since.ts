@@ -6,6 +6,7 @@ import { ofSource } from './of-source.ts';
 import { byNumberOrName } from './relations.ts';
 import { mustHave, type SharedPast } from './shared-past.ts';
 
+/** What is held against what, and what is known already of how far these can be compared. */
 export interface UnloggedOptions {
   copy: Client;
   /** Null where it does not answer. */
@@ -23,6 +24,7 @@ export interface UnloggedOptions {
 /** `tables`: those of the manifest that are not absent, though they are not among what can be compared. */
 export interface UnloggedResult { tables: ReadonlySet<TableManifest>; differences: Difference[]; notVerified: NotVerified[] }
 
+/** Why nothing of a table was compared, by design: a restore empties it, as a crash does. */
 export const UNLOGGED = 'it was UNLOGGED at the instant of the copy';
 const BY_DESIGN = `${UNLOGGED}, and such a table is empty after a restore, whatever the manifest has of it`;
 

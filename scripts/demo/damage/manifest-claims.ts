@@ -9,6 +9,7 @@ import { forgeManifest } from './published-files.ts';
  * that is not in the copy. The manifest's hash is forged to fit, so that only comparing can notice.
  */
 export const claimKinds = ['roleMissing', 'grantMissing', 'policyMissing', 'triggerMissing', 'indexMissing', 'extensionMissing', 'sequenceBehind', 'stoppedEarly'] as const;
+/** One of {@link claimKinds}. */
 export type ClaimKind = (typeof claimKinds)[number];
 
 interface Claim { description: string; expectedNames: string[] }

@@ -7,4 +7,5 @@ export const benchActivities = {
   },
   async undoNothing(): Promise<void> {},
 };
+/** What the bench's workflows know of them: no more than the types. */
 export type BenchActivities = typeof benchActivities;

@@ -19,6 +19,7 @@ export interface Stage {
   /** Ends everything and removes its files. Can be called twice. */
   stop: () => Promise<void>;
 }
+/** Workers that are started on it are ended with it. */
 export interface Server { client: Client; startWorker: (bundle: BundleName, settings: Pick<WorkerSettings, 'taskQueues' | 'maxCachedWorkflows'>) => Promise<MeasuredWorker> }
 /** `kernel`: runbooks with all that production's bundle has; `bare`: what the SDK makes of the bare workflows alone. */
 export type BundleName = 'kernel' | 'bare';
@@ -28,6 +29,7 @@ const BUNDLES: Readonly<Record<BundleName, () => BundleOptions>> = {
   bare: () => ({ workflowsPath: built('test/bench/kernel/bare-workflows.js') }),
 };
 
+/** Starts nothing yet but a directory for what is to come; `stop` is the caller's to call, also after a failure. */
 export async function openStage({ log }: { log: (line: string) => void }): Promise<Stage> {
   const root = await mkdtemp(join(tmpdir(), 'runbooks-bench-'));
   const stops: (() => Promise<unknown>)[] = [() => rm(root, { recursive: true, force: true })];

@@ -8,7 +8,9 @@ import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
 /** What a thread's heap holds, in bytes. */
 export interface ThreadMemory { threadId: number; used: number; reserved: number; external: number }
 
+/** Name of the BroadcastChannel on which all threads are asked at once. */
 export const REQUESTS = 'bench-collect';
+/** Name of the BroadcastChannel on which each thread answers with its {@link ThreadMemory}. */
 export const ANSWERS = 'bench-collected';
 
 /** Twice: what finalizers let go of is garbage only then. */

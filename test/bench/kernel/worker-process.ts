@@ -13,7 +13,9 @@ import { ANSWERS, collect, REQUESTS, type ThreadMemory } from './thread-memory.t
 export interface WorkerSettings { address: string; codePath: string; taskQueues: string[]; configuration: unknown; maxCachedWorkflows?: number }
 /** What a worker holds: resident bytes after collecting all garbage, and of them what each thread's heap holds. */
 export interface WorkerMemory { resident: number; threads: ThreadMemory[]; cached: number }
+/** What the bench asks a worker over IPC. `memory` collects all garbage first, which takes more than a second. */
 export type Question = 'status' | 'memory';
+/** In the order of the questions, one for each; `failed` instead of an exit, so that the bench can say why. */
 export type Answer = { cached: number } | WorkerMemory | { failed: string };
 
 const settings = JSON.parse(process.argv[2] ?? '') as WorkerSettings;

@@ -4,6 +4,7 @@ import type { WriterContext } from '../../../scripts/demo/writers/writer-kind.ts
 import { orderKinds } from '../../../scripts/demo/writers/order-kinds.ts';
 import { mulberry32 } from '../../../scripts/demo/writers/pool.ts';
 
+/** The same seed draws the same operations, though their order depends on the server. */
 export interface LoadSettings { config: ConnectionConfig; connections: number; seed: number }
 
 /** When an operation was due (epoch, ms) and how long after that it was done (ms). */

@@ -1,7 +1,9 @@
 /** The load's own process, so that it and the manifest do not wait for each other's event loop. Ends with its parent. */
 import { openLoad, type Load, type LoadSettings, type Operation } from './open-loop.ts';
 
+/** What the bench tells the load over IPC; each order is answered before the next one is given. */
 export type Order = { order: 'open'; settings: LoadSettings } | { order: 'saturate'; seconds: number } | { order: 'pace'; opsPerSecond: number } | { order: 'rest' } | { order: 'end' };
+/** What an order came to: a rate in operations a second, or the operations; empty where there is nothing to say. */
 export type Answer = { rate?: number; operations?: Operation[]; failed?: string };
 
 let load: Load | undefined;

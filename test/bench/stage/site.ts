@@ -32,17 +32,22 @@ export interface Site {
   /** Ends everything and removes its files. Can be called twice. */
   stop: () => Promise<void>;
 }
-/** `shop` has the size that was asked for, `tiny` a few rows, and `busy` is no larger than a manifest of it is read in a minute, sparing who writes. */
+/** `shop` has the size that was asked for, `tiny` a few rows, and `busy` at most a gigabyte and a quarter: what is measured beside its writers need not be as large. */
 export type SourceName = 'shop' | 'tiny' | 'busy';
+/** A server and a client of it, which end with the site. */
 export interface TemporalSite { client: Client; address: string }
 
 /** In the environment of copying processes that the bench starts by itself. */
 export const BENCH_VARIABLE = 'RUNBOOKS_BENCH';
 /** The smallest that `loadShop` makes. */
 const TINY_BYTES = 2 ** 20;
-/** Ten windows that hold whole manifests take twenty minutes with it, and two hours with 7 GB. */
+/** Enough for a manifest that is read for minutes while it spares who writes. */
 const BUSY_BYTES = 1250 * 2 ** 20;
 
+/**
+ * Starts nothing yet but a directory for what is to come; `stop` is the caller's to call,
+ * also after a failure. `bytes`: size of `shop`.
+ */
 export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: number; writeAfterSeconds: number; log: (line: string) => void }): Promise<Site> {
   const root = await mkdtemp(join(tmpdir(), 'runbooks-bench-'));
   // The database server's user must be able to walk through.

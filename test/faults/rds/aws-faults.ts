@@ -79,4 +79,5 @@ function isFirst({ where, step }: { where: string; step: string }): boolean {
   return where === 'before' && step === 'plan';
 }
 
+/** A lost reply for each change that a drill asks of RDS, with its worker alive and dead, and a minute in which everything is throttled. */
 export const AWS_FAULTS: readonly RdsFault[] = [...MUTATING.map(replyLost), ...MUTATING.map(replyLostWorkerKilled), throttled];

@@ -31,6 +31,7 @@ const nameTaken = ({ what, plant, remove }: Taken): Fault<RdsScene> => ({
   },
 });
 
+/** One for each kind of thing that a drill names; whatever becomes of the run, the stranger's must be as it was. */
 export const NAME_TAKEN: readonly Fault<RdsScene>[] = [
   { what: 'RDS instance', plant: plantInstance, remove: removeInstance } as const, { what: 'parameter group', plant: plantGroup, remove: removeGroup } as const,
 ].map(nameTaken);

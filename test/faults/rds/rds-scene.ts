@@ -26,6 +26,10 @@ const BY_DESIGN = /^(failover: |files: |entries of indexes: |(template[01]|rdsad
 /** Long enough that a fault finds RDS at work. */
 const DURATIONS = { restore: 1_500, modify: 600, delete: 1_200 };
 
+/**
+ * Ready for faults: with rows, a manifest, a snapshot, and what only looks like ours. Leaves
+ * nothing where it throws, or `signal` is aborted.
+ */
 export async function startRdsScene(log: (line: string) => void, signal?: AbortSignal): Promise<RdsScene> {
   const rds = await startRdsEnvironment({
     ...(signal && { signal }),

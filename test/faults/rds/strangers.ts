@@ -20,6 +20,7 @@ export async function plantStrangers(rds: RDSClient, source: string): Promise<vo
   }
 }
 
+/** Somebody else's instance under this name; returns once it is available. */
 export async function plantInstance(rds: RDSClient, name: string): Promise<void> {
   await rds.send(new CreateDBInstanceCommand({
     DBInstanceIdentifier: name, Engine: 'postgres', DBInstanceClass: 'db.t4g.micro', AllocatedStorage: 20, DBName: 'theirs', MasterUsername: 'somebody', MasterUserPassword: 'of-somebody-else', BackupRetentionPeriod: 0,
@@ -27,6 +28,7 @@ export async function plantInstance(rds: RDSClient, name: string): Promise<void>
   await untilInstance(rds, name);
 }
 
+/** Somebody else's parameter group, with a setting that tells it from one of ours. */
 export async function plantGroup(rds: RDSClient, name: string, tags: Tag[] = []): Promise<void> {
   await rds.send(new CreateDBParameterGroupCommand({ DBParameterGroupName: name, DBParameterGroupFamily: 'postgres18', Description: 'of somebody else', Tags: tags }));
   await rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: name, Parameters: [{ ParameterName: 'work_mem', ParameterValue: '4321', ApplyMethod: 'pending-reboot' }] }));
@@ -38,6 +40,7 @@ export async function removeInstance(rds: RDSClient, name: string): Promise<void
   await untilGone(rds, name);
 }
 
+/** Its owner takes it away; RDS refuses that while an instance uses it. */
 export async function removeGroup(rds: RDSClient, name: string): Promise<void> {
   await rds.send(new DeleteDBParameterGroupCommand({ DBParameterGroupName: name }));
 }

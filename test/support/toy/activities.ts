@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, Context, heartbeat } from '@temporalio/activity';
 import type { AbsenceProof, PlaceCall } from '../../../contracts/ledger.ts';
 
+/** What a step of the toy writes, and how that goes wrong. `whenCancelled`: what it does about it; `stallMs`: how long it takes. */
 export interface ToyFile { root: string; fence: number; name: string; outside?: boolean; fail: boolean; failsOnce: boolean; whenCancelled: 'end' | 'find damage' | 'go on'; stallMs: number }
 
 const box = (root: string, fence: number) => path.join(root, `box-${fence}`);
@@ -63,4 +64,5 @@ export const toyActivities = {
     return { at: new Date().toISOString(), looked: ['the box'], found };
   },
 };
+/** What the toy's workflow knows of them: no more than the types. */
 export type ToyActivities = typeof toyActivities;
