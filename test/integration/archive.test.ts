@@ -10,9 +10,10 @@ import { drillClientConfig } from '../../activities/drill/client.ts';
 import { destroyDrill, proveAbsent } from '../../activities/drill/destroy.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
 import { stopDrill } from '../../activities/drill/server.ts';
+import { classify } from '../../activities/temporal/classify.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
 import type { BackupFiles, RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { type ArchivedSource, archiveNow, backUp, continuity, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
+import { type ArchivedSource, archiveNow, backUp, continuity, createTablespaceLater, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 import { withClient, withDrillClient } from '../support/user-clients.ts';
 
 let source: ArchivedSource;
@@ -232,4 +233,19 @@ test('a base backup that is cancelled while the server makes its checkpoint ends
   } finally {
     process.kill(checkpointer!.pid, 'SIGCONT');
   }
+});
+
+// The last one: from here on, no recovery of this backup to the end is allowed.
+test('recovery past a tablespace that was created after the backup is refused, and nothing comes to that; before it, it is none', async () => {
+  const { location, contents, beforeCreation, afterCreation } = await createTablespaceLater(source);
+  const before = contents();
+  expect(before.length).toBeGreaterThan(2);
+  for (const [until, which] of [[null, 'after the backup began;'], [afterCreation, 'after the backup began, and before what was asked for;']] as const) {
+    const failure: unknown = await drillOf(source, point, { until }).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ type: 'TABLESPACE_CREATED_AFTER_BACKUP', message: `A tablespace was created in ${location} ${which} replay would write there. Take a new base backup, or ask for an instant before it was created.` });
+    expect(classify(failure)).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true });
+  }
+  // What comes of it: test/breadth/later-tablespace.test.ts.
+  expect((await drillOf(source, point, { until: beforeCreation })).wal.stopLsn).not.toBeNull();
+  expect(contents()).toEqual(before);
 });
