@@ -41,6 +41,8 @@ export interface Drill {
   priority: 'normal' | 'low';
   /** What replay must leave free of the drill's file system. */
   reserveBytes: number;
+  /** During which run of this host's kernel it was copied; `null` where the host does not say. A worker of older code did not. */
+  bootId?: string | null;
 }
 
 export const DRILL_PORT = 5432;

@@ -12,6 +12,7 @@ import { writeAccess } from './access.ts';
 import { raiseRecoverySettings } from './configuration.ts';
 import { type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, productionPathsOf, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
 import { replaceFile } from './hostile-files.ts';
+import { readBootId } from './host-boot.ts';
 import { chooseHiddenDrills, chooseHiddenPaths } from './isolation.ts';
 import { endProcessesOf } from './processes.ts';
 import { removeTrees } from './remove-trees.ts';
@@ -119,7 +120,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
     name: args.name, directory, run: args.run, fence: args.fence, binDirectory: args.binDirectory, serverMajor: point.serverMajor, owner,
     superuser: point.bootstrapSuperuser, maintenanceDatabase: point.databases.find(({ extensions }) => extensions !== null)?.name ?? 'template1', isolation: args.isolation, hiddenPaths, hiddenDrills, recoverySettings: raiseRecoverySettings(point.settings, wal.parameterChanges),
     reserveBytes: args.reserveBytes,
-    settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [], priority: args.priority ?? 'normal',
+    settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [], priority: args.priority ?? 'normal', bootId: await readBootId(),
   };
   const last = wal.lastCommit;
   return {
