@@ -16,6 +16,7 @@ export interface CopyRequest {
   /** File system that must keep `reserveBytes` free. */
   spaceOf: string;
   reserveBytes?: number | undefined;
+  /** `false`: no file is cloned. Else each is that can be, and the others are copied. */
   reflink?: boolean | undefined;
   /** `false`: for what proves itself, as WAL does; `sha256` is then empty. */
   sums?: boolean | undefined;

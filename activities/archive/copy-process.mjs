@@ -4,12 +4,11 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
-import { dirname, join } from 'node:path';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
 /** @typedef {import('./copy-files.ts').CopyRequest} CopyRequest */
 /** @typedef {import('./copy-files.ts').CopiedFile} CopiedFile */
-/** @typedef {{ request: CopyRequest, shared: SharedArrayBuffer, reflink: boolean }} Shared */
+/** @typedef {{ request: CopyRequest, shared: SharedArrayBuffer }} Shared */
 
 const BUFFER_BYTES = 1024 * 1024;
 /** Of one file, before it is worth a trip to the disk of its own: a segment of WAL, or a tenth of a second of a slow disk. */
@@ -53,7 +52,6 @@ async function run(request) {
   }
   const shared = new SharedArrayBuffer(24);
   const slots = new BigInt64Array(shared);
-  const reflink = canClone(request);
   const flusher = createFlusher();
   const watch = setInterval(() => {
     process.send?.({ bytesDone: Number(Atomics.load(slots, BYTES_DONE)) });
@@ -68,7 +66,7 @@ async function run(request) {
   /** @type {(CopiedFile)[]} */
   const results = new Array(request.jobs.length);
   try {
-    await Promise.all(Array.from({ length: request.threads }, () => startThread({ request, shared, reflink }, results, (path) => flusher.add(path))));
+    await Promise.all(Array.from({ length: request.threads }, () => startThread({ request, shared }, results, (path) => flusher.add(path))));
   } finally {
     clearInterval(watch);
   }
@@ -144,16 +142,18 @@ function startThread(data, results, flush) {
 }
 
 /** @param {Shared} data */
-function copyShare({ request, shared, reflink }) {
+function copyShare({ request, shared }) {
   const slots = new BigInt64Array(shared);
   const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  /** Devices of which files cannot be cloned to where they go. @type {Set<number>} */
+  const apart = new Set();
   /** @type {[number, CopiedFile][]} */
   const batch = [];
   for (;;) {
     const index = Number(Atomics.add(slots, NEXT_FILE, 1n));
     const job = request.jobs[index];
     if (!job) break;
-    batch.push([index, copyOne(job, request, slots, buffer, reflink)]);
+    batch.push([index, copyOne(job, request, slots, buffer, apart)]);
   }
   parentPort?.postMessage({ batch });
 }
@@ -163,10 +163,10 @@ function copyShare({ request, shared, reflink }) {
  * @param {CopyRequest} request
  * @param {BigInt64Array} slots
  * @param {Buffer} buffer
- * @param {boolean} reflink
+ * @param {Set<number>} apart
  * @returns {CopiedFile}
  */
-function copyOne(job, request, slots, buffer, reflink) {
+function copyOne(job, request, slots, buffer, apart) {
   let source;
   try {
     source = fs.openSync(job.source, O_RDONLY | O_NOFOLLOW);
@@ -179,8 +179,7 @@ function copyOne(job, request, slots, buffer, reflink) {
   let target = -1;
   try {
     const hash = request.sums === false ? undefined : createHash('sha256');
-    if (reflink) {
-      fs.copyFileSync(job.source, job.target, fs.constants.COPYFILE_FICLONE_FORCE | fs.constants.COPYFILE_EXCL);
+    if (request.reflink !== false && clone(source, job, apart)) {
       fs.closeSync(source);
       // What counts is what the restored server will read.
       source = fs.openSync(job.target, O_RDONLY | O_NOFOLLOW);
@@ -217,6 +216,27 @@ function copyOne(job, request, slots, buffer, reflink) {
 }
 
 /**
+ * Whether a file now shares its blocks with its copy. Of one backup some files can and others cannot, as where a tablespace
+ * lies on a disk of its own: what cannot is to be copied, and no other file of its device is tried by this thread.
+ * @param {number} source open for reading
+ * @param {CopyRequest['jobs'][number]} job
+ * @param {Set<number>} apart
+ */
+function clone(source, job, apart) {
+  const { dev } = fs.fstatSync(source);
+  if (apart.has(dev)) return false;
+  try {
+    fs.copyFileSync(job.source, job.target, fs.constants.COPYFILE_FICLONE_FORCE | fs.constants.COPYFILE_EXCL);
+    return true;
+  } catch (error) {
+    // Nothing is left of it. Whatever is wrong besides, such as a full disk, the copy meets as well and says; and what was
+    // removed meanwhile is open.
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'ENOENT') apart.add(dev);
+    return false;
+  }
+}
+
+/**
  * Takes a place in one queue shared by all threads, and sleeps until it is this thread's turn.
  * @param {BigInt64Array} slots
  * @param {number} bytes
@@ -249,19 +269,4 @@ function checkSpace(request, needed) {
       `${megabytes(request.reserveBytes)} MB must stay free`,
   );
   throw Object.assign(error, { code: 'NOT_ENOUGH_SPACE' });
-}
-
-/** @param {CopyRequest} request */
-function canClone(request) {
-  const first = request.jobs.find((job) => job.size > 0);
-  if (!first || request.reflink === false) return false;
-  const probe = join(dirname(first.target), '.clone-probe');
-  try {
-    fs.copyFileSync(first.source, probe, fs.constants.COPYFILE_FICLONE_FORCE);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    fs.rmSync(probe, { force: true });
-  }
 }

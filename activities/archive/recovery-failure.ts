@@ -22,6 +22,7 @@ export type RecoveryFailureType =
   | 'SERVER_KILLED'
   | 'COPY_FAILED'
   | 'COPY_MOVED_ON'
+  | 'HOST_RESTARTED'
   | 'UNSAFE_PATH'
   | 'NOT_OUR_DRILL'
   | 'TABLESPACE_CREATED_AFTER_BACKUP';

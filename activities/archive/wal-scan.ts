@@ -19,8 +19,13 @@ export interface WalSummary extends WalEnd {
   lastCommit: WalCommit | null;
   /** The first one later than `until`: recovery to that instant stops before it. */
   firstCommitAfter: WalCommit | null;
-  /** Tablespaces made in this stretch: replay would make them at their original places. */
-  tablespaceCreations: { oid: number; location: string }[];
+  /**
+   * Before which record recovery to `until` stops; `null` where nothing here is later. It is that of `firstCommitAfter`, or of
+   * a tablespace that was made after the last commit before it: the same is committed at both, and at the first it is not made.
+   */
+  stopLsn: bigint | null;
+  /** Tablespaces made in this stretch: replay of these records would make them at their original places. */
+  tablespaceCreations: { oid: number; location: string; lsn: bigint }[];
   /** What the source's settings became in this stretch, each time it started with other ones. */
   parameterChanges: RecoverySettings[];
 }
@@ -53,6 +58,8 @@ export async function scanWal(args: ScanWalArgs): Promise<WalSummary> {
   const watch = typeof args.nextXid === 'number' ? new MaintenanceWatch(args.nextXid) : undefined;
   let lastCommit: WalCommit | null = null;
   let firstCommitAfter: WalCommit | null = null;
+  let stopLsn: bigint | null = null;
+  let createdSinceCommit: bigint | null = null;
   const tablespaceCreations: WalSummary['tablespaceCreations'] = [];
   const parameterChanges: WalSummary['parameterChanges'] = [];
   const end = await walkWal({
@@ -70,16 +77,22 @@ export async function scanWal(args: ScanWalArgs): Promise<WalSummary> {
       if (next !== undefined && (nextXid === null ? record.xid === 0 : isBefore(nextXid, next))) nextXid = next;
       watch?.see(record);
       const created = readTablespaceCreation(record);
-      if (created) tablespaceCreations.push(created);
+      if (created) {
+        const lsn = BigInt(record.lsn);
+        tablespaceCreations.push({ ...created, lsn });
+        createdSinceCommit ??= lsn;
+      }
       const changed = readParameterChange(record);
       if (changed) parameterChanges.push(changed);
       const commit = readCommit(record);
       if (!commit) return;
       if (args.until && commit.committedAt > args.until) {
         firstCommitAfter ??= commit;
+        stopLsn ??= createdSinceCommit ?? commit.lsn;
         if (args.marginMs !== undefined && commit.committedAt.getTime() - args.until.getTime() > args.marginMs) throw new WalStop('limit', '');
         return;
       }
+      createdSinceCommit = null;
       const isMaintenance = watch?.ends(commit.xid) === true;
       if (isMaintenance && !commit.prepared && !commit.hasSubtransactions) {
         maintenance += 1;
@@ -91,7 +104,7 @@ export async function scanWal(args: ScanWalArgs): Promise<WalSummary> {
       args.onCommit?.(commit);
     },
   });
-  return { ...end, commits, maintenance, nextXid, lastCommit, firstCommitAfter, tablespaceCreations, parameterChanges };
+  return { ...end, commits, maintenance, nextXid, lastCommit, firstCommitAfter, stopLsn, tablespaceCreations, parameterChanges };
 }
 
 /** Reads segments from a directory. `names`, where given, are the only files that may be read. */

@@ -41,6 +41,8 @@ export interface Drill {
   priority: 'normal' | 'low';
   /** What replay must leave free of the drill's file system. */
   reserveBytes: number;
+  /** During which run of this host's kernel it was copied; `null` where the host does not say. A worker of older code did not. */
+  bootId?: string | null;
 }
 
 /** Names the socket only, since nothing listens on TCP; so all drills of a host may have the same, each in its own directory. */

@@ -6,12 +6,13 @@ import { type ArchiveLayout, backupPaths, readBackupFiles, readBackupLabel } fro
 import { nameFiles, type OnProgress, RecoveryFailure } from '../archive/recovery-failure.ts';
 import { copyVerified } from '../archive/verified-copy.ts';
 import type { WalContinuity } from '../archive/wal.ts';
-import { scanArchivedWal } from '../archive/wal-scan.ts';
+import { scanArchivedWal, type WalSummary } from '../archive/wal-scan.ts';
 import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { writeAccess } from './access.ts';
 import { raiseRecoverySettings } from './configuration.ts';
 import { type Drill, drillMarker, type DrillPaths, drillPaths, type Isolation, productionPathsOf, refuseForeignDrill, refuseProductionPath, writeMarker } from './drill.ts';
 import { replaceFile } from './hostile-files.ts';
+import { readBootId } from './host-boot.ts';
 import { chooseHiddenDrills, chooseHiddenPaths } from './isolation.ts';
 import { endProcessesOf } from './processes.ts';
 import { removeTrees } from './remove-trees.ts';
@@ -62,7 +63,7 @@ export interface DrillWal {
   /** No transaction with this id or a later one has a record in it; null where that is not known. */
   nextXid: number | null;
   lastCommit: { xid: number; lsn: string; committedAt: string } | null;
-  /** Where the first commit after `until` is, and so where recovery must stop; `null` to take all. */
+  /** Before which record recovery must stop, since the next commit is after `until`; `null` to take all. */
   stopLsn: string | null;
 }
 
@@ -108,10 +109,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
     signal: args.signal, onProgress: args.onProgress,
   });
   const wal = await scan;
-  const created = wal.tablespaceCreations.filter((one) => one.location.startsWith('/'));
-  if (created.length > 0) {
-    throw new RecoveryFailure('TABLESPACE_CREATED_AFTER_BACKUP', `A tablespace was created in ${nameFiles(created.map((one) => one.location))} after the backup began; replay would write there. Take a new base backup.`);
-  }
+  refuseTablespaces(wal, args.until);
   await arrangeData(args, paths);
   await writeAccess({ directory }, [...new Set([point.bootstrapSuperuser, ...point.roleNames])]);
   // Last: until then nobody but the worker's user comes in, other drills' copies neither, which may run as the same user as this one will.
@@ -127,7 +125,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
     name: args.name, directory, run: args.run, fence: args.fence, binDirectory: args.binDirectory, serverMajor: point.serverMajor, owner,
     superuser: point.bootstrapSuperuser, maintenanceDatabase: point.databases.find(({ extensions }) => extensions !== null)?.name ?? 'template1', isolation: args.isolation, hiddenPaths, hiddenDrills, recoverySettings: raiseRecoverySettings(point.settings, wal.parameterChanges),
     reserveBytes: args.reserveBytes,
-    settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [], priority: args.priority ?? 'normal',
+    settings: args.settings ?? {}, preloadLibraries: args.preloadLibraries ?? [], priority: args.priority ?? 'normal', bootId: await readBootId(),
   };
   const last = wal.lastCommit;
   return {
@@ -137,7 +135,7 @@ export async function prepareDrill(args: PrepareDrillArgs): Promise<PreparedDril
     wal: {
       startLsn: point.startLsn, endLsn: formatLsn(wal.endLsn), timeline: args.wal.lineage.timeline, segments: args.wal.segments.length,
       commits: wal.commits, nextXid: wal.nextXid, lastCommit: last && { xid: last.xid, lsn: formatLsn(last.lsn), committedAt: last.committedAt.toISOString() },
-      stopLsn: wal.firstCommitAfter && formatLsn(wal.firstCommitAfter.lsn),
+      stopLsn: wal.stopLsn === null ? null : formatLsn(wal.stopLsn),
     },
   };
 }
@@ -181,6 +179,19 @@ async function copyWal(args: PrepareDrillArgs, paths: DrillPaths): Promise<void>
   });
   const missing = names.filter((_, index) => results[index]?.state !== 'copied');
   if (missing.length > 0) throw new RecoveryFailure('WAL_MISSING', `The WAL archive lost ${nameFiles(missing)} while it was read.`, { files: missing });
+}
+
+/**
+ * Replay of CREATE TABLESPACE makes it where the source has it. What lies behind where recovery stops is not replayed.
+ * @throws RecoveryFailure `TABLESPACE_CREATED_AFTER_BACKUP`
+ */
+function refuseTablespaces({ tablespaceCreations, stopLsn }: WalSummary, until: Date | null): void {
+  const replayed = tablespaceCreations.filter(({ location, lsn }) => location.startsWith('/') && (stopLsn === null || lsn < stopLsn));
+  if (replayed.length === 0) return;
+  throw new RecoveryFailure(
+    'TABLESPACE_CREATED_AFTER_BACKUP',
+    `A tablespace was created in ${nameFiles(replayed.map(({ location }) => location))} after the backup began${until ? ', and before what was asked for' : ''}; replay would write there. Take a new base backup, or ask for an instant before it was created.`,
+  );
 }
 
 async function arrangeData(args: PrepareDrillArgs, paths: DrillPaths): Promise<void> {

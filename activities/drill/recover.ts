@@ -8,6 +8,7 @@ import { formatLsn, parseLsn } from '../postgres/lsn.ts';
 import { renewAccess } from './access.ts';
 import { writeConfiguration } from './configuration.ts';
 import { type Drill, drillMarker, drillPaths } from './drill.ts';
+import { refuseRestartedHost } from './host-boot.ts';
 import { readSmallFile, replaceFile } from './hostile-files.ts';
 import { endProcessesOf } from './processes.ts';
 import { explainPause, readInsufficientSetting, storageFailure } from './explain-server.ts';
@@ -32,11 +33,12 @@ export interface RecoverArgs {
 
 /**
  * Replays WAL up to, and not including, the record at `lsn`, and waits there, readable. Safe to repeat.
- * @throws RecoveryFailure `COPY_MOVED_ON` when it waits elsewhere, and those of `waitForServer`
+ * @throws RecoveryFailure `COPY_MOVED_ON` when it waits elsewhere, `HOST_RESTARTED`, and those of `waitForServer`
  */
 export async function recoverToLsnAndPause(args: RecoverArgs & { lsn: string }): Promise<Repeated & { replayedLsn: string }> {
   const { drill, lsn } = args;
   let logOffset = 0;
+  await refuseRestartedHost(drill);
   await refusePromoted(drill);
   const waitedAt = await whereItWaits(drill);
   const repetition = timeRepetition(waitedAt);
@@ -83,7 +85,7 @@ export interface RecoveredToEnd extends Repeated {
 /**
  * Replays all WAL that the drill has (or up to `target`), promotes, and proves that it came as far as it had to. Safe to
  * repeat.
- * @throws RecoveryFailure `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED`, `SERVER_DID_NOT_START`
+ * @throws RecoveryFailure `RECOVERY_STOPPED_EARLY`, `RECOVERY_FAILED`, `SERVER_DID_NOT_START`, `HOST_RESTARTED`
  */
 export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string } | null; expectedEndLsn: string }): Promise<RecoveredToEnd> {
   const { drill } = args;
@@ -91,6 +93,7 @@ export async function recoverToEnd(args: RecoverArgs & { target: { lsn: string }
   const repetition = timeRepetition(await whereItWaits(drill));
   let started: StartedServer | undefined;
   if (!running || !(await isPromoted(drill))) {
+    if (!(await hasBranchedOff(drill, args.timeline))) await refuseRestartedHost(drill);
     await stopForRestart(args, 'fast');
     await writeConfiguration(drill, { timeline: args.timeline, stopBeforeLsn: args.target?.lsn ?? null, then: 'promote' });
     args.signal?.throwIfAborted();
@@ -125,6 +128,14 @@ async function readEndOfRecovery(drill: Drill, timeline: number): Promise<{ lsn:
     if (last?.timeline === timeline && name === historyFileName(next)) return { lsn: last.endLsn, timeline: next };
   }
   throw new RecoveryFailure('RECOVERY_FAILED', `The restored server runs, but did not branch off timeline ${timeline}.`);
+}
+
+/**
+ * Whether a server brought it to its end, and so to the disk: it begins with that, and keeps to it. That the signal file
+ * is gone does not say so where the host lost what it had not written yet.
+ */
+async function hasBranchedOff(drill: Drill, timeline: number): Promise<boolean> {
+  return (await isPromoted(drill)) && readEndOfRecovery(drill, timeline).then(() => true, () => false);
 }
 
 /** A predecessor that was stalled may have begun a start: its server must not meet ours; nor ours a successor's. */

@@ -1,18 +1,19 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync, truncateSync, unlinkSync, openSync, readSync, writeSync, closeSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, unlinkSync, openSync, readSync, writeFileSync, writeSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { takeBaseBackup } from '../../activities/archive/base-backup.ts';
-import { backupPaths, listRecoveryPoints } from '../../activities/archive/layout.ts';
+import { backupPaths, listRecoveryPoints, readRecoveryPoint, sha256Of } from '../../activities/archive/layout.ts';
 import { scanWal, readSegmentsFrom } from '../../activities/archive/wal-scan.ts';
 import { drillClientConfig } from '../../activities/drill/client.ts';
 import { destroyDrill, proveAbsent } from '../../activities/drill/destroy.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
 import { stopDrill } from '../../activities/drill/server.ts';
+import { classify } from '../../activities/temporal/classify.ts';
 import { parseLsn } from '../../activities/postgres/lsn.ts';
-import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { type ArchivedSource, archiveNow, backUp, continuity, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
+import type { BackupFiles, RecoveryPoint } from '../../contracts/recovery-point.ts';
+import { type ArchivedSource, archiveNow, backUp, continuity, createTablespaceLater, drillOf, productionPaths, startArchivedSource, DRILL_NAME } from '../support/archived-source.ts';
 import { withClient, withDrillClient } from '../support/user-clients.ts';
 
 let source: ArchivedSource;
@@ -141,6 +142,28 @@ test('a missing and an extra file of the backup are named', async () => {
   await clean();
 });
 
+test('a file list that leads out of the backup is refused, though all hashes are right', async () => {
+  const { root: backup, files, description } = backupPaths(backupRoot());
+  const [list, record] = [readFileSync(files, 'utf8'), readFileSync(description, 'utf8')];
+  const path = '../../outside';
+  const [read, written] = [join(backup, path), join(source.drillsDirectory, DRILL_NAME, path)];
+  writeFileSync(read, 'not of the backup');
+  const longer = JSON.parse(list) as BackupFiles;
+  longer.files.push({ path, size: statSync(read).size, sha256: sha256Of(readFileSync(read)) });
+  const forged = JSON.stringify(longer);
+  writeFileSync(files, forged);
+  writeFileSync(description, record.replace(sha256Of(list), sha256Of(forged)));
+  try {
+    await expect(drillOf(source, await readRecoveryPoint({ layout: source.layout, id: 'b1' }))).rejects.toMatchObject({ type: 'UNSAFE_PATH', files: [path] });
+    expect(existsSync(written)).toBe(false);
+  } finally {
+    writeFileSync(files, list);
+    writeFileSync(description, record);
+    unlinkSync(read);
+    await clean();
+  }
+});
+
 test('a missing and a truncated WAL segment are named', async () => {
   const { segments } = await continuity(source, point);
   const victim = segments.at(-2)?.name as string;
@@ -210,4 +233,19 @@ test('a base backup that is cancelled while the server makes its checkpoint ends
   } finally {
     process.kill(checkpointer!.pid, 'SIGCONT');
   }
+});
+
+// The last one: from here on, no recovery of this backup to the end is allowed.
+test('recovery past a tablespace that was created after the backup is refused, and nothing comes to that; before it, it is none', async () => {
+  const { location, contents, beforeCreation, afterCreation } = await createTablespaceLater(source);
+  const before = contents();
+  expect(before.length).toBeGreaterThan(2);
+  for (const [until, which] of [[null, 'after the backup began;'], [afterCreation, 'after the backup began, and before what was asked for;']] as const) {
+    const failure: unknown = await drillOf(source, point, { until }).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ type: 'TABLESPACE_CREATED_AFTER_BACKUP', message: `A tablespace was created in ${location} ${which} replay would write there. Take a new base backup, or ask for an instant before it was created.` });
+    expect(classify(failure)).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true });
+  }
+  // What comes of it: test/breadth/later-tablespace.test.ts.
+  expect((await drillOf(source, point, { until: beforeCreation })).wal.stopLsn).not.toBeNull();
+  expect(contents()).toEqual(before);
 });

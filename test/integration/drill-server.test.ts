@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
@@ -149,6 +149,34 @@ it('a lock file that a server was killed before it wrote keeps no other from sta
   for (const lock of locks) await writeFile(lock, '');
   await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
   for (const lock of locks) expect(readFileSync(lock, 'utf8')).not.toBe('');
+});
+
+it('a copy of before a restart of this host is no finding about the backup, since it may not have come to the disk', async ({ skip }) => {
+  if (process.platform !== 'linux') return skip('Linux alone says which start of the host this is');
+  const { drill, wal } = await drillOf(source, point);
+  const restarted = { ...drill, bootId: '11111111-2222-3333-4444-555555555555' };
+  const toEnd = (of: Drill) => recoverToEnd({ drill: of, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
+  // As a power cut leaves what was never waited for.
+  const control = join(drillPaths(drill.directory).data, 'global', 'pg_control');
+  const whole = await readFile(control);
+  writeFileSync(control, '');
+  for (const recover of [() => recoverToLsnAndPause({ drill: restarted, lsn: point.stopLsn, timeline: 1 }), () => toEnd(restarted)]) {
+    const failure: unknown = await recover().catch((error: unknown) => error);
+    expect(failure).toMatchObject({ type: 'HOST_RESTARTED', message: expect.stringMatching(/^This host was restarted since .* Start the drill again\.$/) as unknown });
+    expect(classify(failure)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: true });
+  }
+  const signal = join(drillPaths(drill.directory).data, 'recovery.signal');
+  renameSync(signal, `${signal}.lost`);
+  await expect(toEnd(restarted), 'a signal file that is gone with the rest is no promotion').rejects.toMatchObject({ type: 'HOST_RESTARTED' });
+  renameSync(`${signal}.lost`, signal);
+  expect(existsSync(drillPaths(drill.directory).logFile), 'nothing was started').toBe(false);
+
+  writeFileSync(control, whole);
+  expect(drill.bootId).toBe(readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
+  await toEnd(drill);
+  await stopDrill({ drill, mode: 'immediate' });
+  // What a server has brought to its end, that server brought to the disk.
+  await toEnd(restarted);
 });
 
 const OPEN: Drill['isolation'] = { network: 'notIsolated', mounts: 'notIsolated', reason: 'switched off by the test' };

@@ -119,6 +119,8 @@ describe('catalog', () => {
     ['membership missing', 'REVOKE staff FROM clerk', catalog('membership', 'clerk in staff', 'missing')],
     ['password changed', `ALTER ROLE clerk PASSWORD 'other'`, catalog('role', 'clerk', 'changed')],
     ['role setting missing', 'ALTER ROLE clerk RESET work_mem', catalog('setting', 'of role clerk in database any', 'missing')],
+    ['database setting missing', 'ALTER DATABASE postgres RESET work_mem', catalog('setting', 'of role any in database postgres', 'missing')],
+    ['empty schema missing', 'DROP SCHEMA nothing_in_it', catalog('schema', 'nothing_in_it', 'missing')],
     ['role missing', 'DROP OWNED BY staff; DROP ROLE staff', catalog('role', 'staff', 'missing')],
     ['column missing', 'ALTER TABLE accounts DROP COLUMN note CASCADE', catalog('column', 'public.accounts.note', 'missing')],
     ['table missing', 'DROP TABLE no_key', catalog('table', 'public.no_key', 'missing')],
@@ -151,7 +153,7 @@ describe('catalog', () => {
       CREATE SERVER elsewhere FOREIGN DATA WRAPPER wrapper OPTIONS (host 'one');
       CREATE USER MAPPING FOR clerk SERVER elsewhere OPTIONS (password 'secret one');
       CREATE FOREIGN TABLE far (a int OPTIONS (column_name 'one')) SERVER elsewhere OPTIONS (table_name 'one');
-      CREATE FUNCTION closed() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON FUNCTION closed() FROM public, postgres;
+      CREATE SCHEMA nothing_in_it; CREATE FUNCTION closed() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON FUNCTION closed() FROM public, postgres;
       CREATE TABLE storing (a text, b text, c int); CREATE INDEX storing_lower ON storing (lower(a)); CREATE STATISTICS storing_both ON a, b FROM storing;
       CREATE OPERATOR FAMILY numbers USING btree; ALTER OPERATOR FAMILY numbers USING btree ADD FUNCTION 1 (int4, int2) btint42cmp(int4, int2);
       CREATE TRANSFORM FOR int LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal), TO SQL WITH FUNCTION int4recv(internal));

@@ -7,6 +7,7 @@ import { drillPlace, recallDrill } from '../../activities/archive-provider/drill
 import { findOnPath } from '../../activities/archive/host-programs.ts';
 import type { DrillPlaceCall, DrillRef } from '../../activities/dr-test/drill-activities.ts';
 import { drillPaths } from '../../activities/drill/drill.ts';
+import { readBootId } from '../../activities/drill/host-boot.ts';
 import { probeIsolation } from '../../activities/drill/isolation.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
@@ -69,6 +70,7 @@ it('segments that were touched while people decided are restored as they were pl
   expect(copied.at(-1)).toBe(planned.archive.lastSegment);
   const { drill } = await recallDrill(drillPlace(source.drillsDirectory, call));
   expect(drill.priority, 'as configured').toBe('low');
+  expect(drill.bootId, 'for whoever recovers it').toBe(await readBootId());
   // Root can choose, and does not choose who owns production's files.
   expect(drill.owner?.uid).not.toBe(isRoot ? statSync(source.server.dataDirectory).uid : 0);
 });

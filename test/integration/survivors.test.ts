@@ -98,11 +98,11 @@ describe('a tree of the server\'s user', () => {
 describe('a segment of shared memory that the copy names in its lock file', () => {
   const segments = () => readFileSync('/proc/sysvipc/shm', 'utf8').split('\n').slice(1).map((line) => line.trim().split(/\s+/).map(Number));
 
-  it.each([
+  it.for([
     ['its user\'s', SERVER, { sign: 1, hasOwnIpc: false, isRemoved: true }], ['its user\'s, with a key that has a sign', SERVER, { sign: -1, hasOwnIpc: false, isRemoved: true }],
     ['somebody else\'s', { uid: 61_236, gid: 61_236 }, { sign: 1, hasOwnIpc: false, isRemoved: false }], ['its user\'s, while it has such memory of its own', SERVER, { sign: 1, hasOwnIpc: true, isRemoved: false }],
-  ])('is removed with it only where it is the copy\'s: %s', async (_whose, user, { sign, hasOwnIpc, isRemoved }) => {
-    if (!isRoot) return;
+  ] as const)('is removed with it only where it is the copy\'s: %s', async ([_whose, user, { sign, hasOwnIpc, isRemoved }], { skip }) => {
+    if (!isRoot) return skip('only root makes memory of another user');
     const root = mkdtempSync(join(tmpdir(), 'drb-shm-'));
     onTestFinished(() => rmSync(root, { recursive: true, force: true }));
     let made: number[] | undefined;

@@ -1,5 +1,6 @@
-import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { archiveLayout, type ArchiveLayout } from '../../activities/archive/layout.ts';
 import { publishBackup, takeBaseBackup } from '../../activities/archive/base-backup.ts';
 import { checkWalContinuity, type WalContinuity } from '../../activities/archive/wal.ts';
@@ -102,4 +103,28 @@ export async function startBackedUpSource(): Promise<{ source: ArchivedSource; p
   await source.server.withClient('postgres', (client) => client.query('CREATE TABLE later AS SELECT 1 AS n'));
   await archiveNow(source);
   return { source, point };
+}
+
+/** The source's clock, with a moment to all that it did before and does next. */
+export async function instantOf({ server }: ArchivedSource): Promise<Date> {
+  await sleep(20);
+  const now = await server.withClient('postgres', async (client) => (await client.query<{ now: Date }>('SELECT clock_timestamp() AS now')).rows[0]?.now);
+  await sleep(20);
+  return now ?? new Date();
+}
+
+/** Creates a tablespace with a table in it, whose own commit is the next after `beforeCreation`. `contents`: all that is in it, and when that changed. */
+export async function createTablespaceLater(source: ArchivedSource): Promise<{ location: string; contents: () => [string, number][]; beforeCreation: Date; afterCreation: Date }> {
+  const location = `${source.tablespace}-later`;
+  mkdirSync(location, { mode: 0o700 });
+  const { uid, gid } = runAs();
+  if (uid !== undefined && gid !== undefined) chownSync(location, uid, gid);
+  const run = (sql: string) => source.server.withClient('postgres', (client) => client.query(sql));
+  const beforeCreation = await instantOf(source);
+  await run(`CREATE TABLESPACE later LOCATION '${location}'`);
+  const afterCreation = await instantOf(source);
+  await run('CREATE TABLE lies_later TABLESPACE later AS SELECT 1 AS n; CHECKPOINT');
+  await archiveNow(source);
+  const contents = (): [string, number][] => readdirSync(location, { recursive: true, encoding: 'utf8' }).sort().map((name) => [name, statSync(join(location, name)).ctimeMs]);
+  return { location, contents, beforeCreation, afterCreation };
 }

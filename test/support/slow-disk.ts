@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { hookCopies } from './hooked-copies.ts';
 
 /** A disk that keeps nothing until `release`, for a copying process that imports `hook`; `lines` says what it was asked to keep. */
 export function makeSlowDisk(root: string) {
@@ -21,12 +21,9 @@ export function makeSlowDisk(root: string) {
   return { hook, release: () => writeFileSync(released, ''), lines: () => readFileSync(log, 'utf8').trim().split('\n') };
 }
 
-/** For each copy that is begun until the test is over: a copy is started by the first `ionice` of the search path. */
+/** For each copy that is begun until the test is over. */
 export function copyToSlowDisks(root: string) {
   const disk = makeSlowDisk(root);
-  writeFileSync(join(root, 'ionice'), `#!/bin/sh\nexec "$3" --import '${disk.hook}' "$4"\n`, { mode: 0o700 });
-  const path = process.env['PATH'];
-  process.env['PATH'] = `${root}:${path}`;
-  onTestFinished(() => { process.env['PATH'] = path; });
+  hookCopies(root, disk.hook);
   return disk;
 }
