@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import type { ArchiveProvider, Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
-import { findRecoveryPoint, listRecoveryPoints, readBackupFiles, readRecoveryPoint } from '../archive/layout.ts';
+import { findRecoveryPoint, listRecoveryPoints, noBackupIn, readBackupFiles, readRecoveryPoint } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
 import { whatLiesInsteadOfTheDead } from '../archive/source-host.ts';
 import { countSourceCommits } from '../archive/source-wal.ts';
+import { inWords } from '../archive/try-writing.ts';
 import { checkWalContinuity, readLineage, segmentFileName, segmentNumberOf, timelineOfSegment, type WalContinuity } from '../archive/wal.ts';
 import { drillClientConfig } from '../drill/client.ts';
 import { drillMarker, productionPathsOf, serverPathsOf } from '../drill/drill.ts';
@@ -40,8 +41,8 @@ export function archiveProvider({ settings, configuration }: { settings: Databas
     comparesWith: 'manifest',
     worksOn: 'its host',
     async list() {
-      const { points, unusable } = await listRecoveryPoints(layout);
-      return { points: points.map(pointOf), unusable };
+      const { points, unusable, isThere } = await listRecoveryPoints(layout);
+      return { points: points.map(pointOf), unusable, ifNone: inWords(noBackupIn(layout, isThere)) };
     },
     find: async (id) => pointOf(await findRecoveryPoint({ layout, id })),
     async supply(id, asOf, plannedLast) {

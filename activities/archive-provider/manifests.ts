@@ -4,6 +4,7 @@ import { manifestSchema, type Manifest } from '../../contracts/manifest.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { backupPaths, readProven, sha256Of, type ArchiveLayout } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
+import { unreadable } from '../archive/unreadable.ts';
 import { parseSegmentFileName, segmentNumberOf, type WalContinuity } from '../archive/wal.ts';
 import type { ChosenManifest, UnusablePoint, UsableManifest } from '../dr-test/provider.ts';
 import { backupBeganMs } from '../kernel/names.ts';
@@ -129,7 +130,7 @@ async function listAlone(layout: ArchiveLayout): Promise<{ alone: ManifestAlone[
   const directory = manifestsDirectory(layout);
   const files = await readdir(directory).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return [];
-    throw new RecoveryFailure('UNREADABLE', `The manifests in ${directory} cannot be read: ${cause.message}`, { cause });
+    throw unreadable(`The manifests in ${directory}`, cause);
   });
   const alone = files.flatMap((file) => {
     const [, name, sha256] = ALONE.exec(file) ?? [];

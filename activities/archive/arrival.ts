@@ -1,7 +1,7 @@
 import { open, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RecoveryFailure } from './recovery-failure.ts';
+import { unreadable } from './unreadable.ts';
 
 /** Milliseconds between two looks at what was overtaken. */
 const LOOK_MS = 250;
@@ -34,7 +34,7 @@ export async function lookAnew(path: string): Promise<Omit<SeenFile, 'name'> | u
     return { size: info.size, archivedAt: arrival(info) };
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new RecoveryFailure('UNREADABLE', `${path} cannot be read: ${(cause as Error).message}`, { files: [basename(path)], cause });
+    throw unreadable(path, cause as NodeJS.ErrnoException, [basename(path)]);
   }
 }
 

@@ -3,7 +3,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type BackupFiles, backupFilesSchema, type RecoveryPoint, recoveryPointSchema } from '../../contracts/recovery-point.ts';
 import { createHash } from 'node:crypto';
-import { RecoveryFailure } from './recovery-failure.ts';
+import { nameFiles, RecoveryFailure } from './recovery-failure.ts';
+import { type ClosedDirectory, inWords } from './try-writing.ts';
+import { unreadable } from './unreadable.ts';
 
 /** Where one database's backups are. The WAL archive may be any directory; `wal/` is only the default. */
 export interface ArchiveLayout {
@@ -57,15 +59,16 @@ const ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 /**
  * All published backups, oldest first, and what lies among them and cannot be read: one damaged backup must not hide the
- * others. Half-written ones lie under `incoming/` and are never seen here; stray files are nobody's backup.
+ * others. Half-written ones lie under `incoming/` and are never seen here; stray files are nobody's backup. `isThere`: whether
+ * the directory is, in which they are.
  */
-export async function listRecoveryPoints(layout: ArchiveLayout): Promise<{ points: RecoveryPoint[]; unusable: UnusableBackup[] }> {
+export async function listRecoveryPoints(layout: ArchiveLayout): Promise<{ points: RecoveryPoint[]; unusable: UnusableBackup[]; isThere: boolean }> {
   let entries: Dirent[];
   try {
     entries = await readdir(layout.backups, { withFileTypes: true });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { points: [], unusable: [] };
-    throw new RecoveryFailure('UNREADABLE', `The backup directory ${layout.backups} cannot be read: ${(error as Error).message}`, { cause: error });
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { points: [], unusable: [], isThere: false };
+    throw unreadable(`The backup directory ${layout.backups}`, error as NodeJS.ErrnoException);
   }
   const points: RecoveryPoint[] = [];
   const unusable: UnusableBackup[] = [];
@@ -77,7 +80,18 @@ export async function listRecoveryPoints(layout: ArchiveLayout): Promise<{ point
       unusable.push({ id, failure });
     }
   }));
-  return { points: points.sort((a, b) => a.startedAt.localeCompare(b.startedAt)), unusable: unusable.sort((a, b) => a.id.localeCompare(b.id)) };
+  return { points: points.sort((a, b) => a.startedAt.localeCompare(b.startedAt)), unusable: unusable.sort((a, b) => a.id.localeCompare(b.id)), isThere: true };
+}
+
+/**
+ * What is wrong where there is no backup at all, and what to do about it. Who has just lost a host, and mounts on another one
+ * what it left, must not be sent to take a backup of what is gone.
+ */
+export function noBackupIn({ backups }: ArchiveLayout, isThere: boolean): ClosedDirectory {
+  return {
+    problem: isThere ? `${backups} holds none at all` : `there is no directory ${backups}`,
+    remedy: 'look whether its file system is mounted, and whether provider.repository is the right directory; where this database was never backed up, take a first backup with: runbook start backup',
+  };
 }
 
 /** @throws RecoveryFailure `RECOVERY_POINT_NOT_FOUND` or `BACKUP_DAMAGED` (its description is not readable as one) */
@@ -90,7 +104,7 @@ export async function readRecoveryPoint(args: { layout: ArchiveLayout; id: strin
     if (cause.code === 'ENOENT') {
       throw new RecoveryFailure('RECOVERY_POINT_NOT_FOUND', `There is no recovery point "${args.id}" in ${args.layout.backups}.`, { cause });
     }
-    throw new RecoveryFailure('UNREADABLE', `${path} cannot be read: ${cause.message}`, { cause });
+    throw unreadable(path, cause);
   });
   const parsed = recoveryPointSchema.safeParse(parseJson(text, path));
   if (!parsed.success || parsed.data.id !== args.id) {
@@ -106,9 +120,10 @@ const NAMED_POINTS = 5;
 export async function findRecoveryPoint(args: { layout: ArchiveLayout; id: string }): Promise<RecoveryPoint> {
   return readRecoveryPoint(args).catch(async (failure: unknown) => {
     if (!(failure instanceof RecoveryFailure) || failure.type !== 'RECOVERY_POINT_NOT_FOUND') throw failure;
-    const { points } = await listRecoveryPoints(args.layout);
+    const { points, unusable, isThere } = await listRecoveryPoints(args.layout);
     const newest = points.slice(-NAMED_POINTS).map(({ id }) => id).reverse();
-    const there = newest.length === 0 ? 'There is none at all; take one with: runbook start backup' : `There ${points.length === newest.length ? 'are' : `are ${points.length}, the newest`}: ${newest.join(', ')}; name one of them, or "latest"`;
+    const none = unusable.length > 0 ? `there is only what cannot be used: ${nameFiles(unusable.map(({ id }) => id))}; \`runbook doctor\` says what is wrong with it` : inWords(noBackupIn(args.layout, isThere));
+    const there = newest.length === 0 ? none.replace(/^t/, 'T') : `There ${points.length === newest.length ? 'are' : `are ${points.length}, the newest`}: ${newest.join(', ')}; name one of them, or "latest"`;
     throw new RecoveryFailure(failure.type, `${failure.message} ${there}.`, { cause: failure });
   });
 }
@@ -139,7 +154,7 @@ export async function readProven(path: string, sha256: string): Promise<Buffer> 
   const files = [basename(path)];
   const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') throw new RecoveryFailure('BACKUP_DAMAGED', `${path} is missing: the backup was published with it.`, { files, cause });
-    throw new RecoveryFailure('UNREADABLE', `${path} cannot be read: ${cause.message}`, { files, cause });
+    throw unreadable(path, cause, files);
   });
   if (sha256Of(bytes) !== sha256) throw new RecoveryFailure('BACKUP_DAMAGED', `${path} is not what was backed up: its SHA-256 differs.`, { files });
   return bytes;

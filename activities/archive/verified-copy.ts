@@ -6,6 +6,7 @@ import { endProcess, identifyProcess, type ProcessIdentity } from '../drill/proc
 import { removeTrees } from '../drill/remove-trees.ts';
 import { copyFiles } from './copy-files.ts';
 import { nameFiles, type OnProgress, RecoveryFailure } from './recovery-failure.ts';
+import { unreadable } from './unreadable.ts';
 
 /**
  * What to copy and whom it will belong to: to this process's user where `owner` is absent.
@@ -107,7 +108,7 @@ async function refuseExtraFiles(root: string, files: BackupFiles): Promise<void>
   for (const top of TOP) {
     const entries = await readdir(join(root, top), { recursive: true, withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code === 'ENOENT') return [];
-      throw new RecoveryFailure('UNREADABLE', `The backup cannot be read: ${cause.message}`, { cause });
+      throw unreadable(`The backup in ${root}`, cause);
     });
     for (const entry of entries) {
       const path = posix.join(entry.parentPath.slice(root.length + 1), entry.name);

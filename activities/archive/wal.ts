@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseLsn } from '../postgres/lsn.ts';
 import { arrival, awaitOvertaken, firstArrival, isSame, lookAnew, type SeenFile } from './arrival.ts';
 import { nameFiles, RecoveryFailure } from './recovery-failure.ts';
+import { unreadable } from './unreadable.ts';
 
 const SEGMENT = /^[0-9A-F]{24}$/;
 
@@ -72,7 +73,7 @@ export async function readLineage(args: { walDirectory: string; timeline: number
   const name = historyFileName(args.timeline);
   const path = join(args.walDirectory, name);
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code !== 'ENOENT') throw new RecoveryFailure('UNREADABLE', `${path} cannot be read: ${cause.message}`, { files: [name], cause });
+    if (cause.code !== 'ENOENT') throw unreadable(path, cause, [name]);
     throw new RecoveryFailure('WAL_MISSING', `The archive cannot give ${name}, the history of timeline ${args.timeline}: ${cause.message}`, { files: [name], cause });
   });
   return parseHistory(args.timeline, text);
@@ -130,8 +131,8 @@ export async function checkWalContinuity(args: {
   overtakingMs?: number;
 }): Promise<WalContinuity> {
   const { walDirectory, segmentSize, timeline, plannedLast = null, growthMs = GROWTH_MS, overtakingMs = OVERTAKING_MS } = args;
-  const names = await readdir(walDirectory).catch((cause: Error) => {
-    throw new RecoveryFailure('UNREADABLE', `The WAL archive ${walDirectory} cannot be read: ${cause.message}`, { cause });
+  const names = await readdir(walDirectory).catch((cause: NodeJS.ErrnoException) => {
+    throw unreadable(`The WAL archive ${walDirectory}`, cause);
   });
   // That every file was lost is less likely than that this is not the archive.
   if (!names.some((name) => /^[0-9A-F]{8}[.0-9A-F]/.test(name))) throw new RecoveryFailure('ARCHIVE_EMPTY', `There is nothing of a WAL archive in ${walDirectory}; look whether its file system is mounted, and whether provider.walDirectory is where archive_command copies to.`);

@@ -112,7 +112,7 @@ async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { 
     return { point, passedOver: [], drawn: from };
   }
   const before = typeof recoveryPoint === 'object' ? recoveryPoint.time : declaredAt;
-  const { points, unusable } = await provider.list(new Date(publishedUntil));
+  const { points, unusable, ifNone } = await provider.list(new Date(publishedUntil));
   const all = points.filter(({ isForInstants }) => typeof recoveryPoint === 'object' || isForInstants === undefined);
   // Where there is no other, what is wrong with it is the answer.
   if (all.length === 0 && unusable[0]) throw unusable[0].failure;
@@ -123,7 +123,7 @@ async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { 
   if (usable.length === 0) {
     const [unpublished] = complete;
     if (unpublished) throw notYet(unpublished);
-    const there = all.length === 0 ? 'there is none at all; take one with: runbook start backup' : `the oldest was taken at ${all[0]?.completeAt}`;
+    const there = all.length === 0 ? ifNone : `the oldest was taken at ${all[0]?.completeAt}`;
     throw ApplicationFailure.nonRetryable(`There is no recovery point from before ${before}: ${there}.`, 'NOT_FOUND');
   }
   if (typeof recoveryPoint === 'object' && Date.parse(before) > Date.parse(declaredAt)) {

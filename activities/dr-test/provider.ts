@@ -103,9 +103,10 @@ export interface RecoveryProvider {
   reaches?(time: string): string;
   /**
    * All points there are, oldest first, and what should be one and cannot be read; half-written ones are never among them. Of a tool that
-   * restores every instant, the newest that is not later than `asOf`, by this host's clock.
+   * restores every instant, the newest that is not later than `asOf`, by this host's clock. `ifNone`: what is said where there is no
+   * point that could be the latest: where was looked for them, and what to do then, as the second half of a sentence.
    */
-  list(asOf: Date): Promise<{ points: Point[]; unusable: UnusablePoint[] }>;
+  list(asOf: Date): Promise<{ points: Point[]; unusable: UnusablePoint[]; ifNone: string }>;
   /** For `random`, where more can be restored than is listed: one of all that was there at an instant, and what was drawn from what, in words. Left out where one of {@link list} is drawn. */
   draw?(range: { untilMs: number; draw: Draw }): Promise<{ point: Point; from: string }>;
   /** Throws `NOT_FOUND` for an id that is not there, `BACKUP_DAMAGED` for one that cannot be read. */

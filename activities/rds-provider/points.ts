@@ -29,9 +29,9 @@ export function instantOfId(id: string): Date | undefined {
 
 /**
  * All that can be restored where drills are made, oldest first: the first second and the last one until `asOf`, and the snapshots that are
- * whole; and snapshots that are there and cannot be.
+ * whole; and snapshots that are there and cannot be. `ifNone` as {@link nothingToRestore} says it.
  */
-export async function listPoints(rds: RdsPlaces, provider: RdsProvider, asOf: Date): Promise<{ points: RdsPoint[]; unusable: UnusablePoint[] }> {
+export async function listPoints(rds: RdsPlaces, provider: RdsProvider, asOf: Date): Promise<{ points: RdsPoint[]; unusable: UnusablePoint[]; ifNone: string }> {
   const source = await sourceInstance(rds.source, provider.instance);
   const window = isElsewhere(provider) ? null : await restoreWindow(rds.source, source);
   const [points, unusable] = [window ? secondsUntil(window, asOf, { source, latest: provider.latest }) : [], [] as UnusablePoint[]];
@@ -43,7 +43,18 @@ export async function listPoints(rds: RdsPlaces, provider: RdsProvider, asOf: Da
       else points.push(point);
     }
   }
-  return { points: points.sort((a, b) => Date.parse(a.completeAt) - Date.parse(b.completeAt)), unusable };
+  return { points: points.sort((a, b) => Date.parse(a.completeAt) - Date.parse(b.completeAt)), unusable, ifNone: nothingToRestore(provider, window) };
+}
+
+/** Where no snapshot was found, and no second will do: where that was looked for, and what to do, as the second half of a sentence. */
+export function nothingToRestore(provider: Pick<RdsProvider, 'access' | 'drill' | 'instance' | 'latest' | 'snapshots'>, window: RestoreWindow | null): string {
+  const { instance, latest, snapshots } = provider;
+  const nowhere = `there is no snapshot of ${instance} in ${describeAccess(drillAccess(provider))}`;
+  if (isElsewhere(provider)) return `${nowhere}, where drills are made; look whether provider.drill.access names the right region and account, and whether snapshots are copied there (provider.snapshots.copyTo) or shared with it`;
+  const seconds = !window ? 'RDS keeps no second of it (its backup retention is 0, or its first backup is not over)'
+    : latest === 'snapshot' ? 'provider.latest asks for one' : `RDS keeps its seconds from ${window.earliest.toISOString()} on`;
+  const take = snapshots ? 'take one with: runbook start database-snapshot' : 'take one in RDS';
+  return `${nowhere}, and ${seconds}; look whether provider.instance and provider.access name the right one; where they do, ${take}${window ? '' : ', or give the instance a backup retention'}`;
 }
 
 /**

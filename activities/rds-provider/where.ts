@@ -11,7 +11,7 @@ export async function openPlaces(provider: RdsProvider): Promise<RdsPlaces> {
 }
 
 /** By whose rights, and in which region, copies are made. */
-export function drillAccess({ access, drill }: RdsProvider): AwsAccess {
+export function drillAccess({ access, drill }: Pick<RdsProvider, 'access' | 'drill'>): AwsAccess {
   return drill.access ?? access;
 }
 
@@ -20,7 +20,7 @@ export function drillAccess({ access, drill }: RdsProvider): AwsAccess {
  * no second. Two roles of one account are told by their ARNs; whose account credentials without a role are of is not known before
  * they are used, so that beside a role they count as another's.
  */
-export function isElsewhere(provider: RdsProvider): boolean {
+export function isElsewhere(provider: Pick<RdsProvider, 'access' | 'drill'>): boolean {
   const [here, there] = [provider.access, drillAccess(provider)];
   return here.region !== there.region || accountOf(here) !== accountOf(there);
 }

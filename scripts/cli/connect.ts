@@ -4,7 +4,7 @@ import { quote } from '../../contracts/quote.ts';
 import { loadConfiguration, type LoadedConfiguration } from '../../workers/config.ts';
 import { ConfigurationError } from '../../workers/configuration-error.ts';
 import { temporalConnectOptions, type TemporalFlags } from '../../workers/temporal-connection.ts';
-import { CommandError, EXIT } from './exit.ts';
+import { AdvisedError, CommandError, EXIT } from './exit.ts';
 import { systemUser } from './output.ts';
 import { ourCommand } from './printed-command.ts';
 import { connectClient } from '../client-connection.ts';
@@ -24,7 +24,7 @@ const INVALID = 3;
 const FAILED_PRECONDITION = 9;
 const NOT_FOUND = 5;
 
-/** Connects; a server that does not answer ends the command with exit code 3 and one sentence. */
+/** Connects. @throws AdvisedError with exit code 3 for a server that does not answer, with 2 for one that does not take these credentials */
 export async function connect(flags: TemporalFlags): Promise<Connected> {
   const { address, namespace, connectionOptions } = await temporalConnectOptions(flags);
   try {
@@ -32,7 +32,7 @@ export async function connect(flags: TemporalFlags): Promise<Connected> {
     return { client: new Client({ connection, namespace, identity: `runbook/${systemUser()}@${hostname()}` }), address, namespace, close: () => connection.close() };
   } catch (cause) {
     if (DENIED.has(codeOf(cause) ?? 0)) throw denied(cause, { address, namespace });
-    throw new CommandError(EXIT.unreachable, `no Temporal server answers at ${address} (${reasonOf(cause)}): start one with \`runbook dev\`, or name yours with --address, TEMPORAL_ADDRESS or a profile`, { cause });
+    throw new AdvisedError(EXIT.unreachable, { problem: `no Temporal server answers at ${address} (${reasonOf(cause)})`, todo: 'start one with `runbook dev`, or name yours with --address, TEMPORAL_ADDRESS or a profile' }, { cause });
   }
 }
 
@@ -48,24 +48,24 @@ export async function withClient<T>(flags: TemporalFlags, work: (connected: Conn
   }
 }
 
-/** What the server refused as a sentence that says what to change; anything else as it is. */
-function inWords(error: unknown, connected: Pick<Connected, 'address' | 'namespace'>, flags: TemporalFlags): unknown {
+/** What the server refused as a sentence that says what to change (an {@link AdvisedError} where that is known); anything else as it is. */
+export function inWords(error: unknown, connected: Pick<Connected, 'address' | 'namespace'>, flags: TemporalFlags): unknown {
   const { address, namespace } = connected;
   if (error instanceof WorkflowNotFoundError) {
     return new CommandError(EXIT.usage, `there is no run "${error.workflowId}" in namespace ${namespace} at ${address}; \`${ourCommand(flags, 'runs')}\` lists them`, { cause: error });
   }
   if (error instanceof NamespaceNotFoundError || (isGrpcServiceError(error) && error.code === NOT_FOUND && /namespace/i.test(error.details))) {
-    return new CommandError(EXIT.usage, `there is no namespace "${namespace}" at ${address}; name another with --namespace, TEMPORAL_NAMESPACE or a profile, or create it: temporal operator namespace create --namespace ${quote(namespace)} --address ${quote(address)}`, { cause: error });
+    return new AdvisedError(EXIT.usage, { problem: `there is no namespace "${namespace}" at ${address}`, todo: `name another with --namespace, TEMPORAL_NAMESPACE or a profile, or create it: temporal operator namespace create --namespace ${quote(namespace)} --address ${quote(address)}` }, { cause: error });
   }
   const code = codeOf(error);
   if (DENIED.has(code ?? 0)) return denied(error, connected);
   if (code === INVALID) return new CommandError(EXIT.usage, `the Temporal server at ${address} refused: ${reasonOf(error)}`, { cause: error });
-  if (isUnanswered(error)) return new CommandError(EXIT.unreachable, `the Temporal server at ${address} stopped answering (${reasonOf(error)}); try again`, { cause: error });
+  if (isUnanswered(error)) return new AdvisedError(EXIT.unreachable, { problem: `the Temporal server at ${address} stopped answering (${reasonOf(error)})`, todo: 'try again' }, { cause: error });
   return error;
 }
 
-function denied(cause: unknown, { address, namespace }: Pick<Connected, 'address' | 'namespace'>): CommandError {
-  return new CommandError(EXIT.usage, `the Temporal server at ${address} refused access to namespace ${namespace} (${reasonOf(cause)}); use credentials that may: --api-key, TEMPORAL_API_KEY, or a profile with a key or certificates`, { cause });
+function denied(cause: unknown, { address, namespace }: Pick<Connected, 'address' | 'namespace'>): AdvisedError {
+  return new AdvisedError(EXIT.usage, { problem: `the Temporal server at ${address} refused access to namespace ${namespace} (${reasonOf(cause)})`, todo: 'use credentials that may: --api-key, TEMPORAL_API_KEY, or a profile with a key or certificates' }, { cause });
 }
 
 /** Whether an error says that nobody answered, rather than what the answer was. */

@@ -4,7 +4,8 @@ import { layoutOf } from '../../activities/archive-provider/kept-in.ts';
 import { manifestsDirectory } from '../../activities/archive-provider/manifests.ts';
 import { lookAtHost, MOVE_DRILLS, withinProduction } from '../../activities/archive-provider/preflight.ts';
 import { CORRECT_ARCHIVE, lookAtArchive } from '../../activities/archive/archive-lag.ts';
-import { type ArchiveLayout, listRecoveryPoints } from '../../activities/archive/layout.ts';
+import { type ArchiveLayout, listRecoveryPoints, noBackupIn } from '../../activities/archive/layout.ts';
+import { RecoveryFailure } from '../../activities/archive/recovery-failure.ts';
 import { lackOfRoom } from '../../activities/archive/room.ts';
 import { tryWriting } from '../../activities/archive/try-writing.ts';
 import { findAbove, productionPathsOf } from '../../activities/drill/drill.ts';
@@ -20,15 +21,18 @@ import type { SourceFacts } from './doctor-source.ts';
 /** Archive, recovery points and binaries of one database. `facts` is what the source said; unknown when it did not answer. */
 export async function examineBackups(settings: DatabaseSettings, configuration: Configuration, facts: SourceFacts | undefined, findings: Findings): Promise<void> {
   if (settings.provider.kind !== 'archive') return;
-  const { repository, walDirectory } = settings.provider;
+  const { walDirectory } = settings.provider;
   const layout = layoutOf(settings.provider);
   await checkRepository(findings, settings, layout);
   await checkArchive(findings, walDirectory, facts);
   let needed = facts?.major;
   let newest: RecoveryPoint | undefined;
   try {
-    const { points, unusable } = await listRecoveryPoints(layout);
-    for (const { id, failure } of unusable) findings.warning('recovery point', `${id} cannot be used: ${messageOf(failure)}`, 'move it out of the repository');
+    const { points, unusable, isThere } = await listRecoveryPoints(layout);
+    for (const { id, failure } of unusable) {
+      const [problem, remedy] = withRemedy(failure, 'move it out of the repository');
+      findings.warning('recovery point', `${id} cannot be used: ${problem}`, remedy);
+    }
     newest = points.at(-1);
     const above = await findAbove(configuration.drills.directory, productionPathsOf(layout, newest));
     if (above !== undefined) findings.problem('drills directory', withinProduction(configuration.drills.directory, above), MOVE_DRILLS);
@@ -40,9 +44,13 @@ export async function examineBackups(settings: DatabaseSettings, configuration: 
       const other = facts ? otherCluster(newest, facts.systemIdentifier) : null;
       if (other !== null) findings.problem('recovery point', `${other}: a drill of it says nothing of the source, and is not proven`, OTHER_CLUSTER_REMEDY);
       await examinePreflight(newest, { settings, layout, configuration }, findings);
-    } else findings.problem('recovery point', `there is none in ${repository}`, 'take one with `runbook start backup`');
+    } else if (unusable.length > 0) findings.problem('recovery point', `there is none in ${layout.backups} that can be used`, 'take one with `runbook start backup`');
+    else {
+      const { problem, remedy } = noBackupIn(layout, isThere);
+      findings.problem('recovery point', problem, remedy);
+    }
   } catch (error) {
-    findings.problem('recovery point', messageOf(error), 'give this user permission to read it');
+    findings.problem('recovery point', ...withRemedy(error, 'give this user permission to read it'));
   }
   await checkRoom(findings, settings, { layout, reserve: configuration.drills.reserve, next: nextBackup(facts, newest) });
   try {
@@ -51,6 +59,13 @@ export async function examineBackups(settings: DatabaseSettings, configuration: 
   } catch (error) {
     findings.problem('PostgreSQL binaries', messageOf(error), `install PostgreSQL${needed === undefined ? '' : ` ${needed}`} on this host, or set postgres.binDirectory`);
   }
+}
+
+/** What was thrown, and what to do about it: what its own sentence ends with where something cannot be read, as which it is not damaged. */
+function withRemedy(error: unknown, otherwise: string): [problem: string, remedy: string] {
+  const message = messageOf(error);
+  const at = message.lastIndexOf('; ');
+  return error instanceof RecoveryFailure && error.type === 'UNREADABLE' ? [message.slice(0, at), message.slice(at + 2).replace(/\.$/, '')] : [message, otherwise];
 }
 
 /** What is said already, of the host and beside this. */
@@ -64,7 +79,7 @@ async function examinePreflight(point: RecoveryPoint, { settings, layout, config
   } catch (error) {
     // An archive that is not one has been told already.
     if (findings.all.some(({ name, outcome }) => name === 'WAL archive' && outcome === 'problem')) return;
-    return findings.problem('recovery point', messageOf(error), 'bring back what is missing or damaged, or take a new backup with `runbook start backup`');
+    return findings.problem('recovery point', ...withRemedy(error, 'bring back what is missing or damaged, or take a new backup with `runbook start backup`'));
   }
   const { bytes } = supply;
   const needs = { predicted: { bytes: point.sizeBytes + bytes }, archive: { bytes } };
@@ -135,7 +150,7 @@ async function isReadable(findings: Findings, name: string, directory: string, s
     await access(directory, constants.R_OK | constants.X_OK);
     return true;
   } catch (error) {
-    findings.problem(name, messageOf(error), `create it, give this user permission to read it, or correct ${setting}`);
+    findings.problem(name, messageOf(error), `mount its file system or create it, give this user permission to read it, or correct ${setting}`);
     return false;
   }
 }

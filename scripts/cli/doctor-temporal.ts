@@ -2,11 +2,11 @@ import type { Configuration } from '../../contracts/configuration.ts';
 import { hostTaskQueue, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { hostName } from '../../workers/host.ts';
 import { wronglyTyped } from '../../workers/search-attributes.ts';
-import { connect, type Connected } from './connect.ts';
+import { connect, inWords, reasonOf, type Connected } from './connect.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
 import { examineLeftovers } from './doctor-leftovers.ts';
 import { examineUnkept } from './doctor-unkept.ts';
-import { CommandError } from './exit.ts';
+import { AdvisedError, EXIT } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { ACTIVITIES, hasPollers } from './start-run.ts';
 
@@ -17,19 +17,19 @@ export async function examineTemporal(options: TemporalOptions, configuration: C
   try {
     connected = await connect(options);
   } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    findings.problem('server', error.message.split(': ')[0] ?? error.message, 'start one with `runbook dev`, or name yours with --address, TEMPORAL_ADDRESS or a profile');
+    if (!(error instanceof AdvisedError)) throw error;
+    findings.problem('server', error.problem, error.todo);
     return findings.all;
   }
   try {
-    await examineServer(connected, findings);
+    await examineServer(connected, options, findings);
     return [...findings.all, ...await examineLeftovers(connected, configuration), ...await examineUnkept(connected, configuration)];
   } finally {
     await connected.close();
   }
 }
 
-async function examineServer(connected: Connected, findings: Findings): Promise<void> {
+async function examineServer(connected: Connected, options: TemporalOptions, findings: Findings): Promise<void> {
   const { client, namespace, address } = connected;
   try {
     const info = await client.workflowService.getSystemInfo({});
@@ -37,7 +37,9 @@ async function examineServer(connected: Connected, findings: Findings): Promise<
     await client.workflowService.describeNamespace({ namespace });
     findings.ok('namespace', `${namespace} is there`);
   } catch (error) {
-    findings.problem('namespace', `namespace ${namespace} cannot be used: ${messageOf(error)}`, 'create it, or name another with --namespace');
+    const told = inWords(error, connected, options);
+    if (told instanceof AdvisedError) findings.problem(told.exitCode === EXIT.unreachable ? 'server' : 'namespace', told.problem, told.todo);
+    else findings.problem('namespace', `namespace ${namespace} cannot be used: ${reasonOf(error)}`, 'name another with --namespace, TEMPORAL_NAMESPACE or a profile, or look at the log of the server');
     return;
   }
   for (const [queue, type, todo] of [
@@ -61,7 +63,8 @@ async function examineSearchAttributes({ client, namespace }: Connected, finding
     if (missing.length === 0 && otherwise.length === 0) findings.ok('search attributes', 'all are registered');
     if (missing.length === 0) return;
     const commands = missing.map(([name, type]) => `--name ${name} --type ${type}`).join(' ');
-    findings.warning('search attributes', `${missing.map(([name]) => name).join(', ')} are not registered; runs do without them`, `a worker registers them at start if it may; else: temporal operator search-attribute create ${commands}`);
+    const [are, them] = missing.length === 1 ? ['is', 'it'] : ['are', 'them'];
+    findings.warning('search attributes', `${missing.map(([name]) => name).join(', ')} ${are} not registered; runs do without ${them}`, `a worker registers ${them} at start if it may; else: temporal operator search-attribute create ${commands}`);
   } catch (error) {
     findings.skipped('search attributes', `the server does not list them: ${messageOf(error)}`);
   }

@@ -27,6 +27,17 @@ export class CommandError extends Error {
   }
 }
 
+/** The same, with what is wrong and what to do about it each by itself, for who shows them apart. */
+export class AdvisedError extends CommandError {
+  readonly problem: string;
+  readonly todo: string;
+  constructor(exitCode: ExitCode, { problem, todo }: { problem: string; todo: string }, options?: ErrorOptions) {
+    super(exitCode, `${problem}; ${todo}`, options);
+    this.problem = problem;
+    this.todo = todo;
+  }
+}
+
 /** The exit code of whatever a command threw: what is not ours is a mistake of ours, and gets 1 with its stack. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandError) return error.exitCode;

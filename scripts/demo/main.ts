@@ -2,7 +2,6 @@ import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { WorkflowFailedError } from '@temporalio/client';
 import { Backup } from '../../contracts/backup.ts';
 import { DrTest } from '../../contracts/dr-test.ts';
 import { evidenceSchema, type Evidence } from '../../contracts/evidence.ts';
@@ -19,6 +18,7 @@ import { damageDemo } from './damage-demo.ts';
 import { startDemoEnvironment, type DemoEnvironment } from './environment.ts';
 import { followDrill } from './follow-drill.ts';
 import { keptLines, namesDamage } from './last-words.ts';
+import { endOf, evidenceByOthers } from './run-end.ts';
 import { untilStopped } from './until-stopped.ts';
 
 const OPTIONS = {
@@ -80,20 +80,36 @@ async function main(): Promise<number> {
   stopped.signal.addEventListener('abort', () => void demo.stop().finally(() => process.exit(stopped.exitCode())), { once: true });
   try {
     log(`web UI: ${demo.server.uiAddress}`);
-    log('backup: base backup, WAL archive and exact manifest, while writers go on writing');
-    const backup = await demo.client.workflow.execute(Backup.type, { workflowId: `backup/shop/${stamp()}`, taskQueue: TASK_QUEUE, args: [{}] }) as { id: string; manifest: { tables: number; rows: number } };
-    log(`backup ${backup.id}: ${backup.manifest.tables} tables, ${backup.manifest.rows} rows in its manifest`);
-    const damage = options.broken ? await damageIt(demo, backup.id) : undefined;
-    const evidence = await drill(demo);
-    const kept = await keepEvidence(evidence.file);
-    process.stdout.write(`\n${renderText(evidence.record)}\n\nevidence  ${kept}\nreport    ${kept.replace(/json$/, 'html')}\n\n`);
-    const success = damage ? namesDamage(evidence.record, damage.expectedNames) : evidence.record.outcome === 'succeeded';
-    if (damage) log(success ? `dr-test was not told, and named the damage: ${damage.description}` : `dr-test did NOT name the damage: ${damage.description}`);
+    const success = await backUpAndDrill(demo);
     if (options.keep) await keep(demo);
     return success ? 0 : 1;
   } finally {
     if (!options.keep) await demo.stop();
   }
+}
+
+/** Returns whether it went as it should: the drill succeeded, or named the damage that there is. */
+async function backUpAndDrill(demo: DemoEnvironment): Promise<boolean> {
+  log('backup: base backup, WAL archive and exact manifest, while writers go on writing');
+  const backingUp = demo.client.workflow.execute(Backup.type, { workflowId: `backup/shop/${stamp()}`, taskQueue: TASK_QUEUE, args: [{}] }) as Promise<{ id: string; manifest: { tables: number; rows: number } }>;
+  const { instead } = await endOf(backingUp);
+  if (instead !== null) {
+    log(`backup ${instead}`);
+    return false;
+  }
+  const backup = await backingUp;
+  log(`backup ${backup.id}: ${backup.manifest.tables} tables, ${backup.manifest.rows} rows in its manifest`);
+  const damage = options.broken ? await damageIt(demo, backup.id) : undefined;
+  const evidence = await drill(demo);
+  if (!evidence) {
+    log('there is no evidence of the drill');
+    return false;
+  }
+  const kept = await keepEvidence(evidence.file);
+  process.stdout.write(`\n${renderText(evidence.record)}\n\nevidence  ${kept}\nreport    ${kept.replace(/json$/, 'html')}\n\n`);
+  const success = damage ? namesDamage(evidence.record, damage.expectedNames) : evidence.record.outcome === 'succeeded';
+  if (damage) log(success ? `dr-test was not told, and named the damage: ${damage.description}` : `dr-test did NOT name the damage: ${damage.description}`);
+  return success;
 }
 
 async function damageIt(demo: DemoEnvironment, backupId: string): Promise<Damage> {
@@ -102,7 +118,8 @@ async function damageIt(demo: DemoEnvironment, backupId: string): Promise<Damage
   return damage;
 }
 
-async function drill(demo: DemoEnvironment): Promise<{ record: Evidence; file: string }> {
+/** Returns the evidence; undefined where there is none, as of a run that was deleted. */
+async function drill(demo: DemoEnvironment): Promise<{ record: Evidence; file: string } | undefined> {
   const workflowId = `dr-test/shop/${stamp()}`;
   // Named: its port is a free one, and whoever types this in another terminal may have another server by default.
   const { address } = demo.server;
@@ -121,20 +138,14 @@ async function drill(demo: DemoEnvironment): Promise<{ record: Evidence; file: s
   // One look at a time, and the last is waited for: a call that is tried again after the connection is closed ends the process.
   let looking: Promise<void> | undefined;
   const watching = setInterval(() => { looking ??= look().catch(() => undefined).finally(() => { looking = undefined; }); }, 100);
-  let file: string;
-  try {
-    file = (await handle.result() as { evidence: string }).evidence;
-  } catch (error) {
-    if (!(error instanceof WorkflowFailedError)) throw error;
-    const cause = error.cause as { message?: string; details?: [{ evidence?: string }] } | undefined;
-    log(`dr-test failed: ${cause?.message}`);
-    file = cause?.details?.[0].evidence ?? '';
-  } finally {
+  const end = await endOf(handle.result()).finally(async () => {
     clearInterval(watching);
     await looking;
-  }
+  });
+  if (end.instead !== null) log(`dr-test ${end.instead}`);
   await demo.client.workflow.getHandle(guardianId({ workflowId, firstExecutionRunId: handle.firstExecutionRunId })).result().catch(() => undefined);
-  return { record: evidenceSchema.parse(JSON.parse(await readFile(file, 'utf8'))), file };
+  const file = end.evidence ?? (end.isByForce ? await evidenceByOthers(join(demo.root, 'evidence'), await handle.describe()) : undefined);
+  return file === undefined ? undefined : { record: evidenceSchema.parse(JSON.parse(await readFile(file, 'utf8'))), file };
 }
 
 /** Evidence outlives the demo, whose own files go when it ends. Returns where it is, its report beside it. */

@@ -4,7 +4,9 @@ import { Context } from '@temporalio/activity';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { RunRecord } from '../../contracts/record.ts';
 import type { Progress } from '../../contracts/messages.ts';
+import { configurationSchema } from '../../contracts/configuration.ts';
 import { approve, type DecideOptions } from '../../scripts/cli/decide.ts';
+import { examineTemporal } from '../../scripts/cli/doctor-temporal.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 
@@ -55,4 +57,12 @@ it('where a worker told the plan and came to no answer, the signal is bound to t
   expect(signalIn(await said(run, { sign: key }))).toBeUndefined();
   await run.handle.terminate();
   await worker.stop();
+});
+
+it('doctor says of a server that is not there what it tried, and how to have one', async () => {
+  const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection: {}, provider: { kind: 'archive', repository: '/none', walDirectory: '/none' } } } });
+  expect(await examineTemporal({ address: '127.0.0.1:1', tls: false }, configuration)).toEqual([{
+    about: 'temporal', name: 'server', outcome: 'problem', detail: expect.stringMatching(/^no Temporal server answers at 127\.0\.0\.1:1 \(.+\)$/) as string,
+    todo: 'start one with `runbook dev`, or name yours with --address, TEMPORAL_ADDRESS or a profile',
+  }]);
 });

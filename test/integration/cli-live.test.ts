@@ -88,7 +88,7 @@ it('pause holds a run before its next step, resume lets it go on, reject ends it
   await until('the watcher to speak', () => watcher.said().includes('paused'));
   // Ctrl-C ends the watcher and leaves the run alive.
   watcher.child.kill('SIGINT');
-  await watcher.ended;
+  expect(await watcher.ended).toMatchObject({ code: 130, out: expect.stringContaining('The run goes on. Watch it again: ') as string });
   expect((await runbook('resume', id)).code).toBe(0);
   expect((await runbook('watch', id)).code).toBe(0);
 

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findPostgres } from '../../activities/postgres/binaries.ts';
@@ -66,6 +66,70 @@ test('the shop has one of everything that a restore must bring back', async () =
   expect(await count(`pg_largeobject_metadata`)).toBe(120);
   expect(await count(`"Back Office"."Größe & Farbe"`)).toBe(500);
   expect(await count(`sales."order" WHERE total <> sales.order_total(id, placed_at)`)).toBe(0);
+});
+
+test('its columns are of every kind of type', async () => {
+  const columns = await ask<{ type: string }>(
+    `SELECT DISTINCT format_type(atttypid, NULL) AS type FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+      WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'p') AND relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('sales', 'ops', 'history', 'Back Office'))`);
+  expect(columns.map(({ type }) => type)).toEqual(expect.arrayContaining([
+    'text', 'numeric', 'real', 'double precision', 'jsonb', 'timestamp with time zone', 'uuid', 'bytea', 'text[]', 'integer[]', 'int4range[]',
+    'tstzrange', 'daterange', 'ops.temperature', 'sales.tier', 'sales.order_status', 'sales.sku', 'ops.geo_point',
+  ]));
+  const [made] = await ask(
+    `SELECT array_agg(typname::text ORDER BY typname) FILTER (WHERE typtype = 'e') AS enums, array_agg(typname::text) FILTER (WHERE typtype = 'r') AS ranges,
+        (SELECT count(*)::int FROM pg_enum) AS labels, count(*) FILTER (WHERE typtype = 'd')::int AS domains
+      FROM pg_type WHERE typnamespace IN ('sales'::regnamespace, 'ops'::regnamespace)`);
+  expect(made).toEqual({ enums: ['order_status', 'tier'], ranges: ['temperature'], labels: 10, domains: 2 });
+  // Of a type that no row has a value of, a restore brings back nothing.
+  const [filled] = await ask(
+    `SELECT (SELECT count(DISTINCT tier)::int FROM sales.customer) AS tiers, (SELECT count(DISTINCT status) > 1 FROM sales."order") AS statuses,
+        (SELECT bool_and(octet_length(thumbnail) > 0) FROM sales.product) AS bytea, (SELECT count(DISTINCT ref) = count(*) FROM sales.customer) AS uuids,
+        (SELECT bool_or(NOT isempty(member_during)) FROM sales.customer) AS ranges, (SELECT bool_or(cardinality(open_hours) > 0) FROM ops.warehouse) AS "ranges in lists",
+        (SELECT bool_or(cardinality(tags) > 0) FROM sales.customer) AS lists, (SELECT bool_or(address <> '{}') FROM sales.customer) AS jsonb`);
+  expect(filled).toEqual({ tiers: 4, statuses: true, bytea: true, uuids: true, ranges: true, 'ranges in lists': true, lists: true, jsonb: true });
+});
+
+test('its rows hang together: by foreign keys, sequences, identity and functions', async () => {
+  const keys = await ask<{ key: string }>(`SELECT format('%s: %s -> %s', conname, conrelid::regclass, confrelid::regclass) AS key FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 ORDER BY 1`);
+  expect(keys.map(({ key }) => key)).toEqual([
+    'line_order_fk: sales.order_line -> sales."order"', 'line_product_fk: sales.order_line -> sales.product', 'order_customer_fk: sales."order" -> sales.customer',
+  ]);
+  const [made] = await ask(
+    `SELECT (SELECT array_agg(DISTINCT attidentity::text ORDER BY attidentity::text) FROM pg_attribute WHERE attidentity <> '' AND attrelid >= 16384) AS identity,
+        (SELECT array_agg(c.relname::text ORDER BY c.relname) FROM pg_class c WHERE relkind = 'S' AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'i')) AS sequences,
+        (SELECT array_agg(prokind::text ORDER BY prokind::text) FROM (SELECT DISTINCT prokind FROM pg_proc WHERE pronamespace IN ('sales'::regnamespace, 'ops'::regnamespace)) k) AS "kinds of function"`);
+  expect(made).toEqual({ identity: ['a', 'd'], sequences: ['audit_id_seq', 'order_id', 'staging_id_seq'], 'kinds of function': ['a', 'f', 'p'] });
+});
+
+test('what each role may do there is told by memberships, grants and defaults', async () => {
+  const roles = await ask<{ role: string }>(`SELECT rolname AS role FROM pg_roles WHERE rolname ILIKE 'shop%' ORDER BY 1`);
+  expect(roles.map(({ role }) => role)).toEqual(['Shop Manager', 'shop_app', 'shop_auditor', 'shop_owner', 'shop_reader']);
+  const members = await ask(`SELECT roleid::regrole::text AS role, member::regrole::text AS member, admin_option AS admin FROM pg_auth_members WHERE roleid::regrole::text LIKE 'shop%' ORDER BY 1, 2`);
+  expect(members).toEqual([
+    { role: 'shop_owner', member: '"Shop Manager"', admin: false }, { role: 'shop_reader', member: 'shop_auditor', admin: false }, { role: 'shop_reader', member: 'shop_owner', admin: true },
+  ]);
+  const [may] = await ask(
+    `SELECT has_table_privilege('shop_app', 'sales."order"', 'UPDATE') AS "app writes", has_table_privilege('shop_app', 'ops.audit', 'SELECT') AS "app reads audit",
+        has_sequence_privilege('shop_app', 'sales.order_id', 'USAGE') AS "app draws ids", has_column_privilege('shop_app', 'ops.heartbeat', 'at', 'UPDATE') AS "app beats", has_column_privilege('shop_app', 'ops.heartbeat', 'id', 'UPDATE') AS "app renames",
+        has_column_privilege('shop_auditor', 'sales.customer', 'name', 'SELECT WITH GRANT OPTION') AS "auditor hands on", has_function_privilege('shop_app', 'ops.record_status()', 'EXECUTE') AS "app records",
+        (SELECT tableowner::text FROM pg_tables WHERE tablename = 'product') AS "owner of products", (SELECT count(*)::int FROM pg_default_acl) AS defaults, (SELECT count(*)::int FROM pg_db_role_setting WHERE setrole <> 0) AS settings`);
+  expect(may).toEqual({
+    'app writes': true, 'app reads audit': false, 'app draws ids': true, 'app beats': true, 'app renames': false, 'auditor hands on': true, 'app records': false, 'owner of products': 'shop_owner', defaults: 1, settings: 1,
+  });
+  const policies = await ask(`SELECT policyname::text AS policy, permissive = 'RESTRICTIVE' AS restricts, cmd FROM pg_policies ORDER BY 1`);
+  expect(policies).toEqual([{ policy: 'may_add', restricts: true, cmd: 'INSERT' }, { policy: 'own_region', restricts: false, cmd: 'SELECT' }, { policy: 'reads_all', restricts: false, cmd: 'SELECT' }]);
+});
+
+test('it lies in several schemas, under names that have to be quoted, and in a tablespace outside of the data directory', async () => {
+  const schemas = await ask<{ name: string }>(`SELECT nspname AS name FROM pg_namespace WHERE oid >= 16384 AND nspname !~ '^pg_' ORDER BY 1`);
+  expect(schemas.map(({ name }) => name)).toEqual(['Back Office', 'history', 'ops', 'sales']);
+  const [quoted] = await ask<{ names: string[] }>(`SELECT array_agg(attname::text ORDER BY attnum) AS names FROM pg_attribute WHERE attrelid = '"Back Office"."Größe & Farbe"'::regclass AND attnum > 0`);
+  expect(quoted?.names).toEqual(['Artikel Nr', 'Größe', 'Farbe "Ton"', '名前']);
+  const [space] = await ask<{ location: string }>(`SELECT pg_tablespace_location(oid) AS location FROM pg_tablespace WHERE spcname = 'shop_archive'`);
+  expect(space?.location).toBe(production.tablespaceDirectory);
+  expect(relative(production.dataDirectory, space?.location ?? '')).toMatch(/^\.\.\//);
+  expect(await readdir(production.tablespaceDirectory)).not.toEqual([]);
 });
 
 test('the same seed makes the same rows', async () => {

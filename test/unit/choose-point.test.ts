@@ -25,14 +25,22 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
+/** How there may be no backup, and what is said: the file system of a host that was just lost is not mounted sooner than that there was never one. */
+const ADVICE = 'look whether its file system is mounted, and whether provider.repository is the right directory; where this database was never backed up, take a first backup with: runbook start backup';
+const WITHOUT_BACKUP: [string, () => void, () => string][] = [
+  ['their directory is not there', () => rmSync(backups, { recursive: true }), () => `there is no directory ${backups}; ${ADVICE}`],
+  ['their directory is empty', () => rmSync(join(backups, 'b1'), { recursive: true }), () => `${backups} holds none at all; ${ADVICE}`],
+];
+
 /** Plans a drill of what lies in the directory; of its WAL nothing is asked. */
-async function plan({ hostAheadMs = 0, ...over }: Partial<PlanDrillInput> & { hostAheadMs?: number } = {}, usable?: UsableManifest): Promise<DrillPlan> {
+async function plan({ hostAheadMs = 0, ...over }: Partial<PlanDrillInput> & { hostAheadMs?: number } = {}, usable?: UsableManifest, otherwise: Partial<RecoveryProvider> = {}): Promise<DrillPlan> {
   // Nobody listens there: the source is silent.
   const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection: { host: '127.0.0.1', port: 1 }, provider: { kind: 'archive', repository: root, walDirectory: join(root, 'wal') } } } });
   const settings = configuration.databases['shop']!;
   const provider: RecoveryProvider = {
     ...archiveProvider({ settings, configuration }),
     supply: (_id, asOf, plannedLast = null) => Promise.resolve({ lastPiece: plannedLast, reachesUntil: asOf, pieces: 0, bytes: 0, manifest: () => Promise.resolve({ usable, passedOver: [] }) }),
+    ...otherwise,
   };
   const input: PlanDrillInput = { database: 'shop', recoveryPoint: 'latest', depth: 'standard', declaredAt: DECLARED, startedAt: DECLARED, owner: { workflowId: 'dr-test/shop/1', firstExecutionRunId: 'run' }, leaseMs: 1, ...over };
   return planDrill(input, { settings, provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), host: 'here', scheduledAt: new Date(DECLARED), hostAheadMs: () => Promise.resolve(hostAheadMs), signal: new AbortController().signal });
@@ -155,9 +163,25 @@ describe('a point that is asked for by an id that is not there', () => {
     await expect(asked()).rejects.toMatchObject({ message: expect.stringMatching(/There are 9, the newest: b9, b8, b7, b6, b5; name/) as string });
   });
 
-  it('is told how to take one where there is none', async () => {
-    rmSync(join(backups, 'b1'), { recursive: true });
-    await expect(asked()).rejects.toMatchObject({ message: expect.stringMatching(/There is none at all; take one with: runbook start backup\.$/) as string });
+  it.each(WITHOUT_BACKUP)('is told to look where they should be before a first one is taken, where %s', async (_what, lose, said) => {
+    lose();
+    await expect(asked()).rejects.toMatchObject({ type: 'RECOVERY_POINT_NOT_FOUND', message: `There is no recovery point "nosuch" in ${backups}. ${said().replace(/^there/, 'There')}.` });
+  });
+
+  it('is told with what is wrong with all that there are', async () => {
+    rmSync(join(backups, 'b1', 'backup.json'));
+    await expect(asked()).rejects.toMatchObject({ message: expect.stringMatching(/ There is only what cannot be used: b1; `runbook doctor` says what is wrong with it\.$/) as string });
+  });
+});
+
+describe('where there is no point at all', () => {
+  it.each(WITHOUT_BACKUP)('people are told to look where they should be before a first one is taken, where %s', async (_what, lose, said) => {
+    lose();
+    for (const recoveryPoint of ['latest', 'random'] as const) await expect(plan({ recoveryPoint })).rejects.toMatchObject({ type: 'NOT_FOUND', message: `There is no recovery point from before ${DECLARED}: ${said()}.` });
+  });
+
+  it('each provider says in its own words where it looked', async () => {
+    await expect(plan({ recoveryPoint: 'latest' }, undefined, { list: () => Promise.resolve({ points: [], unusable: [], ifNone: 'the vault is empty; fill it' }) })).rejects.toMatchObject({ message: `There is no recovery point from before ${DECLARED}: the vault is empty; fill it.` });
   });
 });
 

@@ -95,6 +95,34 @@ it.each([['within its repository', 'problem'], ['beside it', undefined]])('a dir
   expect(findings.all.find(({ name }) => name === 'drills directory')?.outcome).toBe(outcome);
 });
 
+describe('recovery points', () => {
+  const backups = () => join(root, 'repository', 'backups');
+  const found = async () => {
+    const findings = new Findings('shop');
+    const { configuration, settings } = configurationOf();
+    await examineBackups(settings, configuration, undefined, findings);
+    return findings.all.filter(({ name }) => name === 'recovery point');
+  };
+
+  it('that are nowhere are looked for before a first one is taken: their file system may not be mounted', async () => {
+    const todo = expect.stringMatching(/^look whether its file system is mounted, and whether provider\.repository is the right directory; .* take a first backup with: runbook start backup$/) as string;
+    expect(await found()).toEqual([{ about: 'shop', name: 'recovery point', outcome: 'problem', detail: `there is no directory ${backups()}`, todo }]);
+    await mkdir(backups(), { recursive: true });
+    expect(await found()).toEqual([{ about: 'shop', name: 'recovery point', outcome: 'problem', detail: `${backups()} holds none at all`, todo }]);
+  });
+
+  it('that cannot be read are not to be moved away, nor is a new one needed for them', async () => {
+    await mkdir(join(backups(), 'b1', 'backup.json'), { recursive: true });
+    expect(await found()).toMatchObject([
+      { outcome: 'warning', detail: expect.stringMatching(/^b1 cannot be used: .*backup\.json cannot be read: EISDIR: [^;]*$/) as string, todo: expect.stringMatching(/^look what lies there, .* are the right ones$/) as string },
+      { outcome: 'problem', detail: `there is none in ${backups()} that can be used` },
+    ]);
+    await rm(backups(), { recursive: true });
+    await writeFile(backups(), '');
+    expect(await found()).toMatchObject([{ outcome: 'problem', detail: expect.stringMatching(/cannot be read: ENOTDIR: [^;]*$/) as string, todo: expect.stringMatching(/^look what lies there, /) as string }]);
+  });
+});
+
 describe('a drill of the newest backup', () => {
   // Good for all three files that are proven by a hash.
   const TEXT = '{"directories":[],"files":[]}';

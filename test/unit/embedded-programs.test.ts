@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fillAtomically } from '../../scripts/embedded/fill-atomically.ts';
 import { cacheDirectory } from '../../workers/user-directories.ts';
 import { TEMPORAL_CLI_VERSION, resolveTemporalCli } from '../../scripts/embedded/temporal-cli.ts';
@@ -16,7 +16,10 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'embedded-programs-'));
 });
 
-afterEach(() => rm(directory, { recursive: true, force: true }));
+afterEach(async () => {
+  vi.unstubAllGlobals();
+  await rm(directory, { recursive: true, force: true });
+});
 
 describe('resolveTemporalCli', () => {
   it('takes TEMPORAL_CLI_PATH before anything else', async () => {
@@ -36,6 +39,42 @@ describe('resolveTemporalCli', () => {
     const path = await program('later/temporal');
     const environment = { PATH: `${join(directory, 'bin')}:${join(directory, 'later')}` };
     expect(await resolveTemporalCli({ log, environment })).toEqual({ path, source: 'path' });
+  });
+
+  it.each([
+    ['1.5.1', 'temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)', 'is Temporal CLI 1.5.1, and 1.6 or newer is needed'],
+    ['0.11.0, in the words of that time', 'temporal version 0.11.0 (server 1.22.4) (ui 2.21.3)', 'is Temporal CLI 0.11.0, and 1.6 or newer is needed'],
+    ['nothing', '', 'does not say its version'],
+    ['something else', 'temporal: a program about time', 'does not say its version'],
+  ])('passes over one on PATH that says %s, and says so', async (_what, said, because) => {
+    const [passedOver, path] = [await program('bin/temporal', said), await program('later/temporal', 'temporal version 1.6.0 (Server 1.30.0, UI 2.45.0)')];
+    const environment = { PATH: `${join(directory, 'bin')}:${join(directory, 'later')}` };
+    expect(await resolveLogged(environment)).toEqual({ path, source: 'path', lines: [`passing over ${passedOver}, which ${because}`] });
+  });
+
+  it.each(['temporal version 2.0.0 (Server 2.0.0, UI 3.0.0)', 'temporal version 1.10.0 (Server 1.31.2, UI 2.50.1)', 'a new release is out\ntemporal version 1.6.0', 'temporal version 0.0.0-DEV (Server 1.31.2, UI 2.50.1)'])('takes one on PATH that says %j', async (said) => {
+    const path = await program('bin/temporal', said);
+    expect(await resolveLogged({ PATH: join(directory, 'bin') })).toEqual({ path, source: 'path', lines: [] });
+  });
+
+  it.each([['fails', 'exit 3', undefined, 'it ended with 3'], ['does not answer in time', 'exec /bin/sleep 600', 300, 'no answer within 0.3 s']])('passes over one on PATH that %s', async (_what, text, versionMs, because) => {
+    const cached = await program(`durable-runbooks/temporal-cli-${TEMPORAL_CLI_VERSION}/temporal`);
+    const path = await script('bin/temporal', text);
+    expect(await resolveLogged({ PATH: join(directory, 'bin'), XDG_CACHE_HOME: directory }, versionMs)).toEqual({ path: cached, source: 'cache', lines: [`passing over ${path}, which does not say its version (${because})`] });
+  });
+
+  it('takes what TEMPORAL_CLI_PATH names although it is too old, and says so', async () => {
+    const path = await program('old', 'temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)');
+    expect(await resolveLogged({ TEMPORAL_CLI_PATH: path, PATH: '' })).toEqual({ path, source: 'environment', lines: [
+      `TEMPORAL_CLI_PATH names ${path}, which is Temporal CLI 1.5.1, and 1.6 or newer is needed; it is used all the same, and \`temporal runbook\` may not work`,
+    ] });
+  });
+
+  it('names the oldest that will do where it finds none and can make none', async () => {
+    vi.stubGlobal('fetch', () => Promise.reject(new Error('no network in this test')));
+    await program('bin/temporal', 'temporal version 1.5.1');
+    const environment = { PATH: join(directory, 'bin'), XDG_CACHE_HOME: join(directory, 'empty') };
+    await expect(resolveTemporalCli({ log, environment })).rejects.toThrow(/^no Temporal CLI: none that will do is on PATH, .*; install the Temporal CLI, 1\.6 or newer, so that/);
   });
 
   it('takes the cached copy when there is none on PATH', async () => {
@@ -84,10 +123,21 @@ describe('bootstrap', () => {
   });
 });
 
-async function program(path: string): Promise<string> {
+/** What was found, and what was said on the way. */
+async function resolveLogged(environment: NodeJS.ProcessEnv, versionMs?: number) {
+  const lines: string[] = [];
+  return { ...await resolveTemporalCli({ log: (line) => lines.push(line), environment, ...(versionMs === undefined ? {} : { versionMs }) }), lines };
+}
+
+/** A program that says something, and else does nothing. */
+function program(path: string, says = 'temporal version 1.8.2 (Server 1.31.2, UI 2.50.1)'): Promise<string> {
+  return script(path, `printf '%s\\n' '${says}'`);
+}
+
+async function script(path: string, text: string): Promise<string> {
   const file = join(directory, path);
   await mkdir(join(file, '..'), { recursive: true });
-  await writeFile(file, '#!/bin/sh\n');
+  await writeFile(file, `#!/bin/sh\n${text}\n`);
   await chmod(file, 0o755);
   return file;
 }

@@ -7,7 +7,7 @@ import { explainAws, isNamed } from '../../activities/aws/failures.ts';
 import { drillName, drillTags, isOfDrill } from '../../activities/rds-provider/drill-names.ts';
 import { drillPassword } from '../../activities/rds-provider/drill-password.ts';
 import { failureOfState } from '../../activities/rds-provider/failed-restore.ts';
-import { instantOfId } from '../../activities/rds-provider/points.ts';
+import { instantOfId, nothingToRestore } from '../../activities/rds-provider/points.ts';
 import { chooseStorage, describeHardware, storageProblem } from '../../activities/rds-provider/storage.ts';
 import { rdsProviderSchema } from '../../contracts/rds.ts';
 
@@ -88,6 +88,28 @@ it.each([
   ['inaccessible-encryption-credentials', 'PREFLIGHT'], ['inaccessible-encryption-credentials-recoverable', 'PREFLIGHT'], ['available', undefined], ['storage-optimization', undefined],
 ])('a copy that is %s is a failure of type %s', (status, type) => {
   expect(failureOfState(status)).toBe(type);
+});
+
+describe('where there is nothing to restore, people are told where it was looked for and what to do', () => {
+  const provider = (over: object = {}) => rdsProviderSchema.parse({ kind: 'rds', instance: 'prod', access: { region: 'eu-central-1' }, repository: '/manifests', drill: { subnetGroup: 'drills', securityGroups: ['sg-1'], passwordKeyFile: '/key' }, ...over });
+  const window = { earliest: new Date('2026-01-02T00:00:00Z'), latest: new Date('2026-01-03T00:00:00Z') };
+  const snapshots = { retention: '35d' };
+  const nowhere = 'there is no snapshot of prod in eu-central-1, and';
+  const look = 'look whether provider.instance and provider.access name the right one; where they do, take one';
+
+  it.each([
+    ['without backups of RDS', {}, null, `${nowhere} RDS keeps no second of it (its backup retention is 0, or its first backup is not over); ${look} in RDS, or give the instance a backup retention`],
+    ['without backups of RDS, where a runbook takes snapshots', { snapshots }, null, `${nowhere} RDS keeps no second of it (its backup retention is 0, or its first backup is not over); ${look} with: runbook start database-snapshot, or give the instance a backup retention`],
+    ['of what was there before the first second', { snapshots }, window, `${nowhere} RDS keeps its seconds from 2026-01-02T00:00:00.000Z on; ${look} with: runbook start database-snapshot`],
+    ['of snapshots', { latest: 'snapshot', snapshots }, window, `${nowhere} provider.latest asks for one; ${look} with: runbook start database-snapshot`],
+  ])('%s', (_what, over, kept, said) => {
+    expect(nothingToRestore(provider(over), kept)).toBe(said);
+  });
+
+  it('in another region, where snapshots have to be copied', () => {
+    const drill = { subnetGroup: 'drills', securityGroups: ['sg-1'], passwordKeyFile: '/key', access: { region: 'eu-west-1' } };
+    expect(nothingToRestore(provider({ drill }), null)).toBe('there is no snapshot of prod in eu-west-1, where drills are made; look whether provider.drill.access names the right region and account, and whether snapshots are copied there (provider.snapshots.copyTo) or shared with it');
+  });
 });
 
 describe('the storage of a copy', () => {

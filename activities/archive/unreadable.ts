@@ -1,0 +1,34 @@
+import { userInfo } from 'node:os';
+import { RecoveryFailure } from './recovery-failure.ts';
+
+/** Whoever asks may not. */
+const DENIED = new Set(['EACCES', 'EPERM']);
+/** Something else lies there: as where a file system is not mounted, or a setting names another place. */
+const ELSE_THERE = new Set(['ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
+/** Nothing more is to be had at once on this host, which says nothing of the archive. */
+const RUN_OUT = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
+
+/**
+ * A failure that says what of the archive cannot be read, why, and after the last semicolon what to do about it. `what` begins
+ * the sentence; `files` as those of {@link RecoveryFailure}.
+ */
+export function unreadable(what: string, cause: NodeJS.ErrnoException, files: readonly string[] = []): RecoveryFailure {
+  return new RecoveryFailure('UNREADABLE', `${what} cannot be read: ${cause.message}; ${remedyOf(cause.code)}.`, { files, cause });
+}
+
+function remedyOf(code = ''): string {
+  if (DENIED.has(code)) return `let the user that the worker runs as (here: ${thisUser()}) read it, and enter every directory above it`;
+  if (ELSE_THERE.has(code)) return 'look what lies there, whether its file system is mounted, and whether the directories of this database in the configuration (provider.repository, provider.walDirectory) are the right ones';
+  if (RUN_OUT.has(code)) return 'look what else on this host takes memory or open files, or allow the worker more of them (ulimit -n)';
+  return "look at the file system that it lies on: whether it is mounted, and what this host's log says of its disk or its server";
+}
+
+/** Not everybody has a name: containers run as numbers that no file of users knows. */
+function thisUser(): string {
+  const uid = `uid ${process.geteuid?.() ?? 'unknown'}`;
+  try {
+    return `${userInfo().username}, ${uid}`;
+  } catch {
+    return uid;
+  }
+}
