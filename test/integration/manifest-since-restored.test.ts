@@ -74,7 +74,7 @@ it('a prepared transaction that the copy of such a source has, and that the mani
   await asking(() => copy)(`BEGIN; INSERT INTO kept VALUES (-1); PREPARE TRANSACTION 'open'`);
   const hence = (ms: number) => new Date(Date.now() + ms).toISOString();
   const outcome = async (manifest: Manifest | undefined, living: Pick<Server, 'config'> | 'silent' | null) => {
-    const later = { ...manifest as Manifest, databases: manifest?.databases.map((entry) => ({ ...entry, takenAt: hence(3_600_000) })) ?? [] };
+    const later = { ...manifest as Manifest, databases: manifest?.databases.map((entry) => ({ ...entry, takenAtBySource: hence(3_600_000) })) ?? [] };
     return (await checkPreparedTransactions((name) => copy.config(name), 'postgres', { readManifest: () => Promise.resolve(later), source: living === null || living === 'silent' ? living : (name) => living.config(name), replayed: { clockSkewSeconds: 0, lastCommitAt: hence(9_000_000) }, signal: new AbortController().signal })).outcome;
   };
   try {
