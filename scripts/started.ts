@@ -1,3 +1,5 @@
+const ENDED = 'what this was started for has been ended';
+
 /**
  * What a program has started and has to end, whatever happens: newest first, each one although another could not be ended, and once.
  */
@@ -20,11 +22,14 @@ export class Started {
   }
 
   /**
-   * Waits for what is starting, to its end also where it is to be ended at once: what was not waited for, nobody would end.
-   * @throws the signal's reason; Error where all was ended meanwhile, and with it this
+   * Starts something and waits for it, to its end also where it is to be ended at once: what was not waited for, nobody would end.
+   * @param start not called any more once all is to be ended: it may be that nobody waits for it
+   * @throws the signal's reason; Error where all was ended, and with it this
    */
-  async begin<T>(work: Promise<T>, end: (made: T) => Promise<unknown>): Promise<T> {
-    const beginning = this.#begin(work, end);
+  async begin<T>(start: () => Promise<T>, end: (made: T) => Promise<unknown>): Promise<T> {
+    this.#signal?.throwIfAborted();
+    if (this.#ending) throw new Error(ENDED);
+    const beginning = this.#begin(start(), end);
     this.#starting.add(beginning);
     return beginning.finally(() => this.#starting.delete(beginning));
   }
@@ -33,7 +38,7 @@ export class Started {
     const made = await work;
     if (this.#ending) {
       await this.#endOne(() => end(made));
-      throw new Error('what this was started for has been ended');
+      throw new Error(ENDED);
     }
     this.onEnd(() => end(made));
     this.#signal?.throwIfAborted();

@@ -73,14 +73,14 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
   try {
     const cli = await unlessAborted(signal, resolveTemporalCli({ log }));
     log(`Temporal server: ${cli.source}`);
-    const server = await started.begin(startTemporalServer({ cliPath: cli.path, uiPort: 0, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
+    const server = await started.begin(() => startTemporalServer({ cliPath: cli.path, uiPort: 0, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
     const binaries = await findPostgres({ binDirectory: postgres });
     log(`PostgreSQL ${binaries.version}: starting production`);
-    const production = await started.begin(startProduction({ root: join(root, 'production'), binaries, log: () => undefined, ...further }), (one) => one.stop());
+    const production = await started.begin(() => startProduction({ root: join(root, 'production'), binaries, log: () => undefined, ...further }), (one) => one.stop());
     log('PostgreSQL answers: loading the shop');
     const loaded = await unlessAborted(signal, loadShop({ config: production.config, tablespaceDirectory: production.tablespaceDirectory, scale, seed }));
     log(`loaded the shop: ${Math.round(loaded.databaseBytes / 2 ** 20)} MiB, ${loaded.orders} orders in ${loaded.seconds.toFixed(1)} s`);
-    const writers = await started.begin(startWriters({ config: production.config, count: writersPerSecond === 0 ? 0 : 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) }), (one) => one.stop());
+    const writers = await started.begin(() => startWriters({ config: production.config, count: writersPerSecond === 0 ? 0 : 4, seed, opsPerSecond: writersPerSecond, ...(writerKinds ? { kinds: writerKinds } : {}), onError: (error) => log(`writers: ${String(error)}`) }), (one) => one.stop());
     const { configurationFile, repository } = await writeConfigurationFile(root, production, {
       root: { ...(server.uiAddress === undefined ? {} : { webUi: server.uiAddress }), ...(postgres === undefined ? {} : { postgres: { binDirectory: postgres } }) },
       drills: {},
@@ -100,7 +100,7 @@ export async function startDemoEnvironment({ scale, seed, writersPerSecond, writ
     let worker: ChildProcess | undefined;
     const startWorker = async () => { worker = await startWorkerProcess({ configurationFile, address: server.address, log }); };
     const endWorker = async (by: NodeJS.Signals) => { if (worker) await stopProcess(worker, by); };
-    await started.begin(startWorker(), () => endWorker('SIGTERM'));
+    await started.begin(startWorker, () => endWorker('SIGTERM'));
     connection = await connectClient({ address: server.address });
     signal?.throwIfAborted();
     return { root, temporalCli: cli.path, configurationFile, production, server, client: new Client({ connection }), repository, writers, startWorker, endWorker, stop };

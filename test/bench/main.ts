@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** `npm run bench -- NAME`: measures a bench's table and ends with 1 when a limit is missed, or could not be judged. */
+import { untilStopped } from '../../scripts/demo/until-stopped.ts';
 import { parseBenchArguments, USAGE, UsageError, type BenchArguments } from './arguments.ts';
 import { openDrTestBench } from './dr-test-bench.ts';
 import { openDetectionBench } from './detection-bench.ts';
@@ -30,20 +31,12 @@ async function bench(settings: BenchArguments): Promise<number> {
   const warning = noiseWarning();
   const before = machineLine('before');
   if (warning) log(warning);
+  const { signal, exitCode } = untilStopped(log);
   const opened = await open(settings);
-  let isEnding = false;
-  const end = (code: number, reason: string) => {
-    // Whatever is under way fails when its server goes, some of it where nobody can catch it.
-    if (isEnding) return;
-    isEnding = true;
-    log(`ending early: ${reason}`);
-    void opened.stop().finally(() => process.exit(code));
-  };
-  const handlers: [string, (reason: unknown) => void][] = [
-    ['SIGINT', () => end(130, 'interrupted')], ['SIGTERM', () => end(143, 'asked to end')],
-    ...['uncaughtException', 'unhandledRejection'].map((event): [string, (reason: unknown) => void] => [event, (reason) => end(1, reason instanceof Error ? (reason.stack ?? reason.message) : String(reason))]),
-  ];
-  for (const [event, handler] of handlers) process.on(event, handler);
+  // Whatever is under way fails when its server goes, some of it where nobody can catch it.
+  const end = (): void => void opened.stop().finally(() => process.exit(exitCode()));
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
   const outcomes: RowOutcome[] = [];
   try {
     const wanted = new Set<RowName>(settings.rows);
@@ -57,8 +50,7 @@ async function bench(settings: BenchArguments): Promise<number> {
   } finally {
     await opened.stop();
     // An early end is over when all is cleaned up, and has its own exit code.
-    if (isEnding) await new Promise<never>(() => undefined);
-    for (const [event, handler] of handlers) process.off(event, handler);
+    if (signal.aborted) await new Promise<never>(() => undefined);
   }
   const order: readonly RowName[] = BENCH_ROWS[settings.bench];
   outcomes.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));

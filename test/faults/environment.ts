@@ -47,11 +47,11 @@ export async function startEnvironment(log: (line: string) => void, signal?: Abo
   try {
     const cli = await resolveTemporalCli({ log: () => undefined });
     const serverOptions = { cliPath: cli.path, searchAttributes: {}, dbFile: join(root, 'temporal.db'), logFile: join(root, 'temporal.log') };
-    const startServer = (options: typeof serverOptions & { port?: number }) => started.begin(startServerPatiently(options), (one) => one.stop());
+    const startServer = (options: typeof serverOptions & { port?: number }) => started.begin(() => startServerPatiently(options), (one) => one.stop());
     let server = await startServer(serverOptions);
     const port = Number(server.address.split(':')[1]);
     const binaries = await findPostgres({});
-    const production = await started.begin(startProduction({
+    const production = await started.begin(() => startProduction({
       root: join(root, 'production'), binaries, log: () => undefined,
       // No segments but those that are asked for: else each case would have more WAL to copy than the one before.
       settings: { archive_timeout: '0', autovacuum: 'off', checkpoint_timeout: '1h' },
@@ -75,10 +75,10 @@ export async function startEnvironment(log: (line: string) => void, signal?: Abo
     // Their guardians end with the server: what drills still run would outlive all this.
     started.onEnd(() => endDrills(join(root, 'drills')));
     const startWorker = (options: { host?: string } = {}) => started.begin(
-      startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment: { TMPDIR: temporaryDirectory }, ...options }),
+      () => startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment: { TMPDIR: temporaryDirectory }, ...options }),
       (worker) => worker.signal('SIGKILL'),
     );
-    const connection = await started.begin(connectClient({ address: server.address }), (one) => one.close());
+    const connection = await started.begin(() => connectClient({ address: server.address }), (one) => one.close());
     const environment: Environment = {
       root, drillsDirectory: join(root, 'drills'), temporaryDirectory, evidenceDirectory: join(root, 'evidence'), production, client: new Client({ connection }),
       worker: await startWorker(), startWorker, stop: () => started.end(),

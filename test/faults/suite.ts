@@ -3,6 +3,7 @@ import type { Fault } from './fault.ts';
 import { pointsOf, type Point } from './points.ts';
 import { caseName, runCase, type Case, type CaseResult } from './run-case.ts';
 import type { Scene } from './scene.ts';
+import { Stages } from './stages.ts';
 
 /** A matrix of faults and points. */
 export interface Suite<S extends Scene = Scene> {
@@ -39,35 +40,27 @@ export async function runSuite<S extends Scene>(suite: Suite<S>, { only, sample,
     signal?.addEventListener('abort', () => reject(new Error('interrupted')), { once: true });
   });
   interrupted.catch(() => undefined);
-  // As they are begun: one that is still starting when all ends has a database server already.
-  const environments: (Promise<S> | undefined)[] = [];
+  const stages = new Stages((ending) => suite.start(log, ending), signal);
   try {
     return await Promise.race([interrupted, runCases()]);
   } finally {
-    await Promise.all(environments.map(async (environment) => environment?.then((started) => started.stop(), () => undefined)));
+    await stages.end();
   }
 
   async function runCases(): Promise<CaseResult[]> {
-    environments.push(suite.start(log, signal));
-    const first = await (environments[0] as Promise<S>);
-    const points = [...await learnPoints(first.client, log), ...suite.morePoints ?? []];
+    const points = [...await learnPoints((await stages.of(0)).client, log), ...suite.morePoints ?? []];
     const all = casesOf(suite.faults, points);
     const cases = (sample ? sampleOf(suite, all) : all).filter(({ name }) => only?.test(name) ?? true);
     log(`${points.length} points, ${cases.length} of ${all.length} cases, ${lanes} lanes`);
     const waiting = [...cases];
-    interrupted.catch(() => { waiting.length = 0; });
     const results: CaseResult[] = [];
     await Promise.all(Array.from({ length: lanes }, async (_, lane) => {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
-        const environment = await (environments[lane] ??= suite.start(log, signal));
-        const result = await runCase(environment, next);
+        const result = await runCase(await stages.of(lane), next);
         results.push(result);
         log(`${String(results.length).padStart(3)}/${cases.length} ${result.outcome} ${result.seconds.toFixed(1).padStart(5)} s  ${result.name}: ${result.detail}`);
-        if (result.outcome === 'passed') continue;
         // What one case left behind must not fail the next one.
-        await environment.stop();
-        environments[lane] = undefined;
-        if (signal?.aborted) break;
+        if (result.outcome !== 'passed') await stages.renew(lane);
       }
     }));
     return cases.map(({ name }) => results.find((result) => result.name === name)).filter((result) => result !== undefined);

@@ -114,7 +114,7 @@ describe('prepared transactions of the copy', () => {
 
   it('that are older than the manifest and not in it make the restore unsound', async () => {
     await publish((manifest) => {
-      for (const database of manifest.databases) database.takenAt = new Date(preparedMs + 2500).toISOString();
+      for (const database of manifest.databases) database.takenAtBySource = new Date(preparedMs + 2500).toISOString();
       manifest.cost.durationMs = 0;
     });
     const { verdict, check } = await drill();

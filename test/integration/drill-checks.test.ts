@@ -14,6 +14,7 @@ import { createDrillActivities } from '../../activities/dr-test/create-drill-act
 import type { MeasureLossInput } from '../../activities/dr-test/drill-activities.ts';
 import { madeSinceManifest } from '../../activities/dr-test/made-since-manifest.ts';
 import { runOwnChecks } from '../../activities/dr-test/own-checks.ts';
+import { checkPreparedTransactions, type Replayed } from '../../activities/dr-test/prepared-check.ts';
 import { probe } from '../../activities/dr-test/probe.ts';
 import type { LostCommits, RecoveryProvider } from '../../activities/dr-test/provider.ts';
 import { drillClientConfig } from '../../activities/drill/client.ts';
@@ -100,6 +101,31 @@ describe('a manifest that went after it was compared', () => {
   it('is looked for again where that may help', async () => {
     const hiccup = () => Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' }));
     await expect(drilled(hiccup).measure()).rejects.toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+  });
+});
+
+describe('prepared transactions that are left over', () => {
+  beforeAll(() => server.withClient('postgres', (client) => client.query(`BEGIN; PREPARE TRANSACTION 'over'`)));
+  afterAll(() => server.withClient('postgres', (client) => client.query(`ROLLBACK PREPARED 'over'`)));
+  const hence = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString();
+  const look = async (taken: Partial<Manifest['databases'][number]> | null, replayed: Partial<Replayed> = {}, preparedTransactions: object[] = []) => {
+    const readManifest = () => Promise.resolve(taken && { databases: [taken], preparedTransactions, cost: { durationMs: 0 } } as unknown as Manifest);
+    const { outcome, detail } = await checkPreparedTransactions((name) => server.config(name), 'postgres', { readManifest, replayed: { clockSkewSeconds: 0, lastCommitAt: hence(3), ...replayed }, signal: new AbortController().signal });
+    return `${outcome}: ${detail}`;
+  };
+
+  it('are held against the manifest by the clock of the source, however that of who took it stood then, and of an older one as clocks stand by now', async () => {
+    expect(await look({ takenAt: hence(1), takenAtBySource: hence(-1) })).toMatch(/^passed: 1 left over, as the source left them: "over"/);
+    expect(await look({ takenAt: hence(-1), takenAtBySource: hence(1) }, { clockSkewSeconds: null })).toMatch(/^failed: the source did not have "over"/);
+    expect([await look({ takenAt: hence(1) }), await look({ takenAt: hence(1) }, { clockSkewSeconds: -7_200 })]).toEqual([expect.stringMatching(/^failed/), expect.stringMatching(/^passed/)]);
+  });
+
+  it('have no answer where nobody can tell whether the source left them, which those that the manifest lists need not', async () => {
+    expect(await look({ takenAt: hence(1) }, { clockSkewSeconds: null })).toMatch(/^skipped: 1 left over, and the manifest, .* does not say when it was taken by the source's clock, .*COMMIT PREPARED 'over'/);
+    expect(await look({ takenAtBySource: hence(1) }, { lastCommitAt: null })).toMatch(/^skipped: 1 left over, and .* no commit that was replayed tells/);
+    expect(await look(null)).toMatch(/^skipped: 1 left over, and no manifest tells/);
+    const unknown = { clockSkewSeconds: null, lastCommitAt: null };
+    expect([await look({ takenAt: hence(1) }, unknown, [{ gid: 'over', database: 'postgres' }]), await look({ takenAtBySource: hence(-1) }, unknown)]).toEqual([expect.stringMatching(/^passed/), expect.stringMatching(/^passed/)]);
   });
 });
 

@@ -6,6 +6,7 @@ import { manifestsOf } from '../support/manifest-scenario.ts';
 import { openedCopy } from '../support/opened-copy.ts';
 import { PATIENT } from '../support/patience.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
+import { rowsLeft } from '../support/rows-left.ts';
 import { whileStopped } from '../support/while-stopped.ts';
 
 /** What a source has made anew since the instant of its copy, so that places and numbers stand for other things than they did. */
@@ -26,7 +27,9 @@ beforeAll(async () => {
   for (const name of ['a_demo', 'dropped', 'flips', 'lost', 'renamed', 'swapped']) await atSource(`CREATE DATABASE ${name} TEMPLATE template_of_ours`);
   await atSource(`DELETE FROM t WHERE id <= 100; SELECT nextval('ids') FROM generate_series(1, 500); SELECT nextval('others') FROM generate_series(1, 500)`, 'dropped');
   await atSource('CREATE ROLE reader');
-  for (const name of ['absent', 'defined', 'temporary']) await atSource(`CREATE DATABASE ${name}`);
+  for (const name of ['absent', 'defined', 'granted', 'stage', 'temporary']) await atSource(`CREATE DATABASE ${name}`);
+  await atSource('CREATE TABLE stock AS SELECT g AS id FROM generate_series(1, 100) g; CREATE VIEW shown AS SELECT * FROM stock', 'granted');
+  await atSource('CREATE TABLE loaded AS SELECT g AS id FROM generate_series(1, 1200) g', 'stage');
   await atSource('CREATE SCHEMA other; CREATE TABLE base AS SELECT g AS id FROM generate_series(1, 100) g', 'absent');
   for (const name of ['lost', 'moved', 'moved_and_lost', 'swapped', 'swapped_since', 'nightly', 'unlogged']) await atSource(`CREATE TABLE ${name} AS SELECT * FROM base; CREATE INDEX ${name}_id ON ${name} (id)`, 'absent');
   await atSource(`CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 100) g; CREATE FUNCTION price() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE POLICY mine ON t USING (id > 0); ${NIGHTLY}`, 'defined');
@@ -41,6 +44,11 @@ beforeAll(async () => {
   await session.connect();
   await session.query(`CREATE TEMP TABLE state (id serial PRIMARY KEY, v text DEFAULT 'x' CHECK (v <> '')); CREATE TEMP VIEW shown AS SELECT * FROM state; COMMENT ON TABLE state IS 'of one session'; CREATE FUNCTION pg_temp.f(state) RETURNS int LANGUAGE sql AS 'SELECT 1'`);
   await atSource('UPDATE t SET v = v + 1 WHERE id % 2 = 0', 'renamed');
+  await atSource('CREATE TABLE stock_new AS SELECT g AS id FROM generate_series(1, 50) g', 'granted');
+  await atSource('DROP VIEW shown; DROP TABLE stock; ALTER TABLE stock_new RENAME TO stock; CREATE VIEW shown AS SELECT * FROM stock', 'granted');
+  await atSource('DROP DATABASE stage');
+  await atSource('CREATE DATABASE stage');
+  await atSource('CREATE TABLE loaded AS SELECT g AS id FROM generate_series(1, 1000) g; CREATE TABLE kept AS SELECT * FROM loaded; CREATE TABLE held AS SELECT * FROM loaded', 'stage');
   await atSource('DROP DATABASE dropped');
   await atSource('ALTER DATABASE swapped RENAME TO swapped_before');
   for (const name of ['dropped', 'swapped']) await atSource(`CREATE DATABASE ${name} TEMPLATE template_of_ours`);
@@ -100,6 +108,19 @@ describe('a database whose name another one had by the instant of the copy', () 
     expect(await positions(source)).toEqual([[expect.objectContaining({ sequence: 'public.others', problem: 'behindItself' })], byDesign.slice(0, 1)]);
   });
 
+  it('has tables that hold as many rows as they may, whatever the manifest has of one of that name', async () => {
+    await atSource('TRUNCATE loaded; INSERT INTO loaded SELECT generate_series(1, 900)', 'stage');
+    const result = await compare('stage');
+    expect([result.differences, rowsLeft(result)]).toEqual([[], ['by design: 1000 of 1000 rows of public.loaded: the source has written all rows of the table anew since the instant of the copy']]);
+    // Nor does it say how much of one there is that nobody can read.
+    await onCopy(`BEGIN; DROP TABLE loaded; PREPARE TRANSACTION 'held'`, 'stage');
+    try {
+      expect((await compare('stage')).notVerified).toContainEqual(expect.objectContaining({ what: 'contents of public.loaded', byDesign: false }));
+    } finally {
+      await onCopy(`ROLLBACK PREPARED 'held'`, 'stage');
+    }
+  });
+
   it('is lost where the source has had it by another name all the while', async () => {
     await onCopy('DROP DATABASE swapped_before');
     expect((await compare('swapped')).differences).toEqual([{ kind: 'catalog', object: 'database', identity: 'swapped', change: 'missing' }]);
@@ -135,7 +156,19 @@ describe('a table of the manifest that the copy has not', () => {
   it('is lost where the source had made it anew by the instant of the copy', async () => {
     await onCopy('DROP TABLE passing', 'absent');
     const by: Manifest = { ...manifest, databases: manifest.databases.map((entry) => ({ ...entry, tables: [...entry.tables, ...entry.tables.filter(({ name }) => name === 'nightly').map((table) => ({ ...table, name: 'passing' }))] })) };
-    expect(tables(await compareLiving({ copy, source, manifest: by, database: 'absent' }))).toContain('public.passing');
+    expect((await compareLiving({ copy, source, manifest: by, database: 'absent' })).differences).toContainEqual({ kind: 'catalog', object: 'table', identity: 'public.passing', change: 'missing' });
+  });
+
+  it('is lost where the source had put another in its place by the instant of the copy, also if it has granted something on that since', async () => {
+    await onCopy(`SET allow_system_table_mods = on; DELETE FROM pg_class WHERE relname IN ('stock', 'shown')`, 'granted');
+    await atSource('GRANT SELECT ON stock, shown TO reader', 'granted');
+    const result = await compare('granted');
+    expect(result.differences).toContainEqual({ kind: 'catalog', object: 'table', identity: 'public.stock', change: 'missing' });
+    expect(contents(result)).toEqual([]);
+    // A view has no columns but those of users.
+    const [entry] = manifest.databases.filter(({ database }) => database === 'granted');
+    const by: Manifest = { ...manifest, databases: [{ ...entry!, tables: entry!.tables.map((table) => ({ ...table, name: 'shown' })) }] };
+    expect((await compareLiving({ copy, source, manifest: by, database: 'granted' })).differences).toContainEqual({ kind: 'catalog', object: 'view', identity: 'public.shown', change: 'missing' });
   });
 
   it('is lost where the copy has it UNLOGGED by a transaction that was over by the manifest, which saw it logged, whatever became of it at the source', async () => {

@@ -125,10 +125,11 @@ describe('a sequence that the copy has under another name than the manifest, or 
 });
 
 describe('a sequence that the copy cannot read', () => {
-  it('is damage, also where the source has dropped it since', async () => {
+  it('is damage, also where no source answers, or where that has dropped it since', async () => {
     const { rows: [file] } = await onCopy(`SELECT pg_relation_filepath('broken') AS path`) as { rows: { path: string }[] };
     copy = await whileStopped(copy, { ...OF_BOTH, fsync: 'off', autovacuum: 'off' }, () => spoilPage(copy, file!.path, 0));
     expect(damaged(await compare())).toContain('public.broken unreadable');
+    expect(damaged(await compareLiving({ copy, source: null, manifest }))).toEqual(['public.broken unreadable']);
     await atSource('DROP SEQUENCE broken');
     expect(damaged(await compare())).toContain('public.broken unreadable');
   });

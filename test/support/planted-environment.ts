@@ -51,9 +51,10 @@ export async function startPlantedEnvironment(): Promise<PlantedEnvironment> {
   started.onEnd(() => rm(root, { recursive: true, force: true }));
   try {
     const cli = await resolveTemporalCli({ log: () => undefined });
-    const server = await started.begin(startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
-    const production = await started.begin(startProduction({ root: join(root, 'production'), binaries: await findPostgres({}), log: () => undefined, settings: { archive_timeout: '0', autovacuum: 'off' } }), (one) => one.stop());
-    const receiver = await started.begin(startReceiver((response, _count, { path }) => (path.startsWith('/moved') ? response.writeHead(302, { location: '/elsewhere' }).end() : response.end('ok'))), (one) => one.stop());
+    const server = await started.begin(() => startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
+    const binaries = await findPostgres({});
+    const production = await started.begin(() => startProduction({ root: join(root, 'production'), binaries, log: () => undefined, settings: { archive_timeout: '0', autovacuum: 'off' } }), (one) => one.stop());
+    const receiver = await started.begin(() => startReceiver((response, _count, { path }) => (path.startsWith('/moved') ? response.writeHead(302, { location: '/elsewhere' }).end() : response.end('ok'))), (one) => one.stop());
 
     // Characters that every encoding has to change.
     const passwords = { shop: `p@ss w/"${unmistakable()}%'<&>`, judged: `${unmistakable()}+/=`, mistaken: unmistakable() };
@@ -108,8 +109,8 @@ export async function startPlantedEnvironment(): Promise<PlantedEnvironment> {
       mistaken: { connection: { ...connection, user: 'postgres', passwordFile: await keep('mistaken', passwords.mistaken) }, provider, failedSteps: { wait: '2m' } },
     });
     started.onEnd(() => endDrills(join(root, 'drills')));
-    await started.begin(startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment }), (one) => one.signal('SIGTERM'));
-    const temporal = await started.begin(connectClient({ address: server.address }), (one) => one.close());
+    await started.begin(() => startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment }), (one) => one.signal('SIGTERM'));
+    const temporal = await started.begin(() => connectClient({ address: server.address }), (one) => one.close());
     const program = fileURLToPath(new URL('../../dist/scripts/cli/main.js', import.meta.url));
     const runbook = (...args: string[]) => run([program, ...args], { ...process.env, ...environment, TEMPORAL_ADDRESS: server.address, RUNBOOKS_CONFIG: configurationFile, NO_COLOR: '1' });
     return {

@@ -89,7 +89,7 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
   const stop = () => started.end();
   started.onEnd(() => rm(root, { recursive: true, force: true }));
   try {
-    const lab = await started.begin(startAwsLab({ log: console.log }), (one) => one.stop());
+    const lab = await started.begin(() => startAwsLab({ log: console.log }), (one) => one.stop());
     const rds = rdsClient(lab);
     const drillLab = drillRegion === undefined ? lab : await labElsewhere(lab, { region: drillRegion });
     const { subnetGroup, securityGroup } = await prepareNetwork(drillLab, rdsClient(drillLab));
@@ -98,7 +98,7 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
     await rds.send(new ModifyDBParameterGroupCommand({ DBParameterGroupName: 'shop', Parameters: [{ ParameterName: 'track_commit_timestamp', ParameterValue: '1', ApplyMethod: 'pending-reboot' }, { ParameterName: 'autovacuum', ParameterValue: '0', ApplyMethod: 'pending-reboot' }] }));
     const source = await createSource(rds, identifier, { DBName: database, BackupRetentionPeriod: 7, DBParameterGroupName: 'shop', ...await sourceSettings?.(lab) });
     const cli = await resolveTemporalCli({ log: () => undefined });
-    const server = await started.begin(startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
+    const server = await started.begin(() => startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, 'temporal.log') }), (one) => one.stop());
     await mkdir(join(root, 'manifests'));
     await writeFile(join(root, 'password'), MASTER.password, { mode: 0o600 });
     await writeFile(join(root, 'key'), randomBytes(32).toString('base64'), { mode: 0o600 });
@@ -106,10 +106,10 @@ export async function startRdsEnvironment({ source: { identifier, database } = S
     await writeFile(configurationFile, stringify(configure({ root, region: lab.region, subnetGroup, securityGroup, source, drillRegion, snapshots })), { mode: 0o600 });
     const credentials = await prepare?.(lab) ?? lab.credentials;
     const environment = { AWS_ENDPOINT_URL: lab.endpoint, AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey };
-    const startWorker = (): Promise<WorkerProcess> => started.begin(startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment }), (one) => one.signal('SIGTERM'));
+    const startWorker = (): Promise<WorkerProcess> => started.begin(() => startWorkerProcess({ configurationFile, address: server.address, logFile: join(root, 'worker.log'), environment }), (one) => one.signal('SIGTERM'));
     const worker = await startWorker();
     let current = worker;
-    const temporal = await started.begin(connectClient({ address: server.address }), (one) => one.close());
+    const temporal = await started.begin(() => connectClient({ address: server.address }), (one) => one.close());
     const client = new Client({ connection: temporal });
     return {
       lab, rds, source, client, address: server.address, configurationFile, environment, root, worker, startWorker, stop,

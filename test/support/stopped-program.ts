@@ -13,6 +13,7 @@ export interface StopProgramArgs {
   /** A built one, below `dist`. */
   program: string;
   args?: readonly string[];
+  environment?: Record<string, string>;
   /** Whether it has come as far as it is to be stopped at, by what it has said and the directory for its temporary files. */
   until: (output: string, directory: string) => boolean;
   signal: NodeJS.Signals;
@@ -24,13 +25,13 @@ export interface StopProgramArgs {
 export interface Stopped { exitCode: number | null; said: string; processes: string[]; files: string[] }
 
 /** Starts a program with a directory of its own for temporary files, stops it at a moment, and looks what is left. */
-export async function stopProgram({ program, args = [], until, signal, group }: StopProgramArgs): Promise<Stopped> {
+export async function stopProgram({ program, args = [], environment, until, signal, group }: StopProgramArgs): Promise<Stopped> {
   const place = mkdtempSync(join(tmpdir(), 'stopped-'));
   // The database server's user must be able to walk through.
   chmodSync(place, 0o711);
   const processes = { marker: { name: DRILL_VARIABLE, value: 'by directory' }, directory: place };
   // A group of its own, as a terminal makes one of what is typed.
-  const child = spawn(process.execPath, [fileURLToPath(new URL(`../../dist/${program}`, import.meta.url)), ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TMPDIR: place } });
+  const child = spawn(process.execPath, [fileURLToPath(new URL(`../../dist/${program}`, import.meta.url)), ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment, TMPDIR: place } });
   const ended = once(child, 'exit');
   try {
     let said = '';

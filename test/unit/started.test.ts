@@ -6,7 +6,7 @@ import { Started } from '../../scripts/started.ts';
 function stage({ signal }: { signal?: AbortSignal } = {}) {
   const said: string[] = [];
   const started = new Started({ log: (line) => said.push(line), ...(signal && { signal }) });
-  const begin = (name: string, starting: Promise<unknown> = Promise.resolve()) => started.begin(starting.then(() => name), async () => { said.push(`ended ${name}`); });
+  const begin = (name: string, starting: Promise<unknown> = Promise.resolve()) => started.begin(() => starting.then(() => name), async () => { said.push(`ended ${name}`); });
   return { said, started, begin };
 }
 
@@ -49,4 +49,18 @@ it('starts nothing more once its signal is aborted, and still knows how to end w
   await expect(server).rejects.toThrow('interrupted');
   await started.end();
   expect(said).toEqual(['ended server']);
+});
+
+it('does not even begin what is asked for once all is to be ended: nobody would wait for it, nor end it', async () => {
+  const interrupt = new AbortController();
+  for (const [why, { started }, end] of [
+    ['what this was started for has been ended', stage(), (one: Started) => one.end()],
+    ['interrupted', stage({ signal: interrupt.signal }), () => { interrupt.abort(new Error('interrupted')); }],
+  ] as const) {
+    let begun = 0;
+    const ending = end(started);
+    await expect(started.begin(() => { begun += 1; return Promise.resolve(); }, () => Promise.resolve())).rejects.toThrow(why);
+    await ending;
+    expect(begun, why).toBe(0);
+  }
 });

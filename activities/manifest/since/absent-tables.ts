@@ -17,8 +17,8 @@ export interface AbsentOptions {
   lacksRows: () => Promise<Lacks>;
 }
 
-/** What is said of one table: lost, or why not, and whether that is so by design. */
-type Said = 'lost' | { why: string; byDesign: boolean };
+/** What is said of one table: lost; that another is, of which the manifest does not say what it held; or why not, and whether that is so by design. */
+type Said = 'lost' | { missing: Relation } | { why: string; byDesign: boolean };
 
 const GONE = 'neither the copy nor the source has a table of this name: the source has dropped or renamed it since the manifest; whether by the instant of the copy, nothing tells any more';
 const ANEW = 'the source has another one of this name by now, and the copy has none: the one of the manifest was dropped; whether by the instant of the copy, nothing tells any more';
@@ -42,6 +42,7 @@ export async function judgeAbsentTables(options: AbsentOptions, { absent, replac
   const ours = await relationsOf(copy, [...all, ...theirs.byName.values()]);
   const say = ({ schema, name }: { schema: string; name: string }, rows: number, said: Said): void => {
     if (said === 'lost') result.differences.push({ kind: 'rows', table: `${schema}.${name}`, rowsExpected: rows, rowsFound: 0, buckets: [] });
+    else if ('missing' in said) result.differences.push({ kind: 'catalog', object: OBJECTS[said.missing.kind] ?? 'table', identity: said.missing.label, change: 'missing' });
     else result.notVerified.push({ database, what: `contents of ${schema}.${name}`, ...said });
   };
   for (const { oid, rows } of replaced) {
@@ -59,15 +60,17 @@ export async function judgeAbsentTables(options: AbsentOptions, { absent, replac
 
 /** @param of `here` and `there`: what has its name in the copy and at the source; `moved` and `kept`: what has its number there; `hasThat`: the copy has `there`, by whatever name. */
 async function judge(options: AbsentOptions, { here, there, moved, kept, hasThat }: { here: Relation | undefined; there: Relation | undefined; moved: Relation | undefined; kept: Relation | undefined; hasThat: boolean }): Promise<Said> {
-  const { past, lacksRows } = options;
+  const { source, past, lacksRows } = options;
   if (moved) return { why: `the copy has it ${moved.oid === here?.oid ? '' : `as ${moved.schema}.${moved.name}, `}${EMPTY}`, byDesign: true };
   if (kept) return judgeKept(options, kept);
   if (there === undefined) return judgeByName(options, here, there);
   // One that the copy has is not lost, whenever it got that name.
   if (!hasThat) {
-    const { shared, untold, ambiguous } = await past.judge(new Set([there.xmin]));
-    if (shared.has(there.xmin)) return 'lost';
-    if (untold.has(there.xmin) || ambiguous.has(there.xmin)) return { why: SILENT, byDesign: false };
+    // By who made it, whatever became of it since: a GRANT of after the copy's instant excuses nothing.
+    const made = await ofSource(makerOf(source, there));
+    const { shared, untold, ambiguous } = await past.judge(new Set([made]));
+    if (shared.has(made)) return { missing: there };
+    if (untold.has(made) || ambiguous.has(made)) return { why: SILENT, byDesign: false };
   }
   return byDesignUnless(await lacksRows(), here ? ANEW_IN_BOTH : ANEW);
 }
@@ -77,13 +80,17 @@ const MAYBE_LOST = `it is not in the copy, and the source has it, but has made o
 
 /** @param kept what the source has under a number of the manifest that the copy has nothing of. A source of another history may have given that to another one. */
 async function judgeKept({ source, past }: AbsentOptions, kept: Relation): Promise<Said> {
+  if (past.hasReachedManifest) return 'lost';
   // A copy of before the manifest need not have had it yet.
-  return past.hasReachedManifest || await mustHave(past, await ofSource(makerOf(source, kept))) ? 'lost' : { why: NUMBERED, byDesign: false };
+  return await mustHave(past, await ofSource(makerOf(source, kept))) ? { missing: kept } : { why: NUMBERED, byDesign: false };
 }
 
-/** Which transaction made a relation: its row in `pg_class` is of what altered it last, and that of a column is as it was then. */
+/** Of `relkind`, as identities of definitions are told apart; all else is a table, also one of what is TOASTed. */
+const OBJECTS: Readonly<Record<string, string>> = { v: 'view', m: 'materialized view', S: 'sequence', i: 'index', I: 'index', f: 'foreign table', c: 'composite type' };
+
+/** Which transaction made a relation: its row in `pg_class` is of what altered it last, and that of its first column, which tables have below those of users, is as it was then. */
 async function makerOf(client: Client, { oid, xmin }: Relation): Promise<number> {
-  const { rows: [row] } = await client.query<{ made: string }>('SELECT xmin::text AS made FROM pg_attribute WHERE attrelid = $1 AND attnum = -1', [oid]);
+  const { rows: [row] } = await client.query<{ made: string }>('SELECT xmin::text AS made FROM pg_attribute WHERE attrelid = $1 ORDER BY attnum LIMIT 1', [oid]);
   return row ? Number(row.made) : xmin;
 }
 

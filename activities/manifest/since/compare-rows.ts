@@ -21,9 +21,10 @@ export interface Pair { copy: Client; source: Client | undefined }
 
 /**
  * One table, as the manifest, the copy and the source have it. `hasFileOfManifest`: the copy surely has it in the file that it had by then;
- * `isMaybeRenamed`: it may be one of the manifest by another name, which does not say numbers.
+ * `isMaybeRenamed`: it may be one of the manifest by another name, which does not say numbers; `isOfAnother`: the manifest means another database
+ * by this name, and does not say how many rows there must be in this one.
  */
-export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest; hasFileOfManifest?: boolean; isMaybeRenamed?: boolean; isLockedInCopy?: boolean }
+export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest; hasFileOfManifest?: boolean; isMaybeRenamed?: boolean; isOfAnother?: boolean; isLockedInCopy?: boolean }
 
 /** Why rows could be held against neither the manifest nor the source; `rewritten since`: reloaded, though some of them were there by the manifest. */
 export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | 'read otherwise since' | 'locked in the copy' | Replaced;
@@ -45,8 +46,9 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
   throwIfAborted(signal);
   const expected = joinBuckets(buckets);
   const range = { fromPage: expected.fromPage, toPage: expected.toPage };
+  const rowsExpected = tables.isOfAnother ? 0 : expected.rows;
   const label = `${manifest.schema}.${manifest.name}`;
-  if (tables.isLockedInCopy) return notKnown(expected.rows, 'locked in the copy');
+  if (tables.isLockedInCopy) return notKnown(rowsExpected, 'locked in the copy');
   try {
     const reading = await readBucket(pair.copy, copy, range, 'fingerprint');
     if (typeof reading === 'string') throw new Error(`table ${copy.label} changed while the copy was read`);
@@ -60,10 +62,10 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
       for (const bucket of buckets) join(result, await compareRows(pair, tables, [bucket], past, signal));
       return result;
     }
-    return await compareWithSource(pair, tables, range, { expected: expected.rows, rows }, past, signal);
+    return await compareWithSource(pair, tables, range, { expected: rowsExpected, rows }, past, signal);
   } catch (error) {
     throwIfAborted(signal);
-    if (error instanceof SourceUnreadable) return notKnown(expected.rows, error.obstacle);
+    if (error instanceof SourceUnreadable) return notKnown(rowsExpected, error.obstacle);
     if (saysNothingOfTheData(error)) throw error;
     const code = sqlState(error);
     // Who reads the copy may not read all that who took the manifest may: that says nothing of what was restored.

@@ -97,12 +97,12 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
     const unlogged = await unloggedSince({ copy, source: held, expected, isSameDatabase, numbers, damage, because });
     const tables = ours ? sortTables(expected.tables, { tables: ours.tables, numbers, unlogged: unlogged.tables }, theirs?.tables) : { both: [], absent: [], replaced: [] };
     const isOfManifest = ({ manifest: { oid, filenode }, copy: ofCopy }: TableOfAll): boolean => isSameDatabase && oid === ofCopy.oid && filenode === ofCopy.relfilenode;
-    const toRead = tables.both.map((table) => ({ ...table, hasFileOfManifest: isOfManifest(table), isLockedInCopy: locked.has(table.copy.oid) }));
+    const toRead = tables.both.map((table) => ({ ...table, hasFileOfManifest: isOfManifest(table), isLockedInCopy: locked.has(table.copy.oid), isOfAnother: expected.oid !== undefined && !isSameDatabase }));
     const { tables: byTable, ...rows } = await readAll({ pairs, tables: options.depth === 'standard' ? toRead : [], past, lockedAtSource: new LockedTables(2 * (options.source?.limits.lockTimeoutMs ?? 0), signal), signal, onProgress: (progress) => options.onProgress?.({ phase: 'tables', ...progress }) });
 
     const absent = source && past && catalogRows && await damage.reading(judgeAbsentTables({ copy, source, past, database, lacksRows: async () => (await catalogRows('database')).lacks }, tables));
     const prepared = await damage.reading(copy.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid'));
-    const differences = [...damage.differences, ...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...absent?.differences ?? [], ...unlogged.differences, ...rows.differences];
+    const differences = eachOnce([...damage.differences, ...whatWasForgotten(forgotten), ...namesake?.differences ?? [], ...defined.flatMap((one) => one.differences), ...sequences.differences, ...absent?.differences ?? [], ...unlogged.differences, ...rows.differences]);
     const open = (why: string) => (what: string): NotVerified => ({ database, what, why, byDesign: false });
     return {
       database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences,
@@ -267,7 +267,7 @@ async function readAll({ pairs, tables, past, lockedAtSource, signal, onProgress
     const { buckets, bytes } = table.manifest;
     const groups = Array.from({ length: Math.ceil(buckets.length / READ_AT_ONCE) }, (_, index) => buckets.slice(index * READ_AT_ONCE, (index + 1) * READ_AT_ONCE));
     let left = groups.length;
-    const ofTable: TableRows = { name: `${table.manifest.schema}.${table.manifest.name}`, expected: table.manifest.rows, ...nothingYet() };
+    const ofTable: TableRows = { name: `${table.manifest.schema}.${table.manifest.name}`, expected: table.isOfAnother ? 0 : table.manifest.rows, ...nothingYet() };
     byTable.push(ofTable);
     const read = (group: readonly Bucket[], before: Before) => async (pair: Pair): Promise<void> => {
       const result = await lockedAtSource.work(table, before, () => compareRows(pair, table, group, past, signal));
@@ -285,6 +285,11 @@ async function readAll({ pairs, tables, past, lockedAtSource, signal, onProgress
   }
   await queue.run(pairs);
   return { ...all, tables: byTable };
+}
+
+/** A table may be missed by its definition and by its number. */
+function eachOnce(differences: readonly Difference[]): Difference[] {
+  return [...new Map(differences.map((one) => [JSON.stringify(one), one])).values()];
 }
 
 /** Transactions that a copy has the times of, and does not count as committed: what they wrote, or deleted, is as if it never was. */

@@ -2,7 +2,7 @@ import type { ComparisonResult, NotVerified } from '../../../contracts/manifest.
 import type { Obstacle, RowsResult } from './compare-rows.ts';
 import type { SourceUnread } from './of-source.ts';
 
-/** What became of one table's rows; `expected`: how many the manifest has, none where the table was made after it. */
+/** What became of one table's rows; `expected`: how many the manifest has, none where the table was made after it, or is of another database than it means. */
 export interface TableRows extends RowsResult { name: string; expected: number }
 
 /** Why something in the copy could not be read, and what to do. */

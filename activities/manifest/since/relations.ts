@@ -21,18 +21,18 @@ export function byNumberOrName<T extends Numbered>(tables: readonly T[], kept: R
   return (other) => numbered.get(other.oid) ?? named.get(keyOf(other));
 }
 
-/** Numbers of all that can have contents of its own on one server; what is UNLOGGED, or WITH NO DATA, has a number, too. */
+/** Numbers of all that can have contents of its own on one server; what is UNLOGGED, or WITH NO DATA, has a number, too. Temporary tables are in no manifest. */
 export async function tableNumbers(client: Client): Promise<Set<number>> {
-  const { rows } = await client.query<{ oid: number }>(`SELECT oid::int8::float8 AS oid FROM pg_class WHERE relkind IN ('r', 'm')`);
+  const { rows } = await client.query<{ oid: number }>(`SELECT oid::int8::float8 AS oid FROM pg_class WHERE relkind IN ('r', 'm') AND relpersistence <> 't'`);
   return new Set(rows.map(({ oid }) => oid));
 }
 
-/** Those of one server that have the number or the name of a table that a manifest has. */
+/** Those of one server that have the number or the name of a table that a manifest has. No temporary ones: a session's table may have the number of one that never was in this history, and a copy drops it. */
 export async function relationsOf(client: Client, tables: readonly Numbered[]): Promise<Relations> {
   const { rows } = await client.query<Omit<Relation, 'xmin'> & { xmin: string }>(
     `SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name, format('%I.%I', n.nspname, c.relname) AS label, c.relkind::text AS kind, c.relpersistence::text AS persistence, c.xmin::text AS xmin
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.oid = ANY ($1::oid[]) OR (n.nspname, c.relname) IN (SELECT * FROM unnest($2::name[], $3::name[]))`,
+     WHERE c.relpersistence <> 't' AND (c.oid = ANY ($1::oid[]) OR (n.nspname, c.relname) IN (SELECT * FROM unnest($2::name[], $3::name[])))`,
     [tables.flatMap(({ oid }) => oid ?? []), tables.map(({ schema }) => schema), tables.map(({ name }) => name)]);
   const relations = rows.map((row): Relation => ({ ...row, xmin: Number(row.xmin) }));
   return { byNumber: new Map(relations.map((relation) => [relation.oid, relation])), byName: new Map(relations.map((relation) => [keyOf(relation), relation])) };

@@ -73,6 +73,8 @@ async function judgeOf({ copy, source, expected, isSameDatabase, because }: Sequ
   const isAnother = expected.oid !== undefined && !isSameDatabase;
   if (!source) return async ({ difference: { problem, code } }) => {
     if (code === insufficientPrivilege) return { open: COPY_NOT_READABLE };
+    // As a page of a table is: there is no source that could say that it was so there, too.
+    if (problem === 'unreadable') return 'damage';
     if (problem === 'unlogged') return { open: whyUntold(because) };
     return isAnother && problem.startsWith('behind') ? 'ofAnother' : open;
   };

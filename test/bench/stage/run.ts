@@ -11,7 +11,7 @@ export function built(path: string): string {
 }
 
 /** Runs a program to its end. Its last lines are in the error when it fails. */
-export async function execute(command: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv; uid?: number; gid?: number; cwd?: string } = {}): Promise<string> {
+export async function execute(command: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv; uid?: number; gid?: number; cwd?: string; signal?: AbortSignal } = {}): Promise<string> {
   try {
     return (await promisify(execFile)(command, [...args], { maxBuffer: 64 * 2 ** 20, ...options })).stdout;
   } catch (cause) {

@@ -52,16 +52,19 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
   const root = await mkdtemp(join(tmpdir(), 'runbooks-bench-'));
   // The database server's user must be able to walk through.
   await chmod(root, 0o711);
-  const started = new Started({ log });
+  const ending = new AbortController();
+  const started = new Started({ log, signal: ending.signal });
   started.onEnd(() => rm(root, { recursive: true, force: true }));
   started.onEnd(() => endProcessesIn(root));
   const binaries = () => findPostgres({});
 
   const source = onceEach(async (name: SourceName) => {
     const found = await binaries();
-    const dataSet = await preparedDataSet({ bytes: { tiny: TINY_BYTES, busy: Math.min(BUSY_BYTES, bytes), shop: bytes }[name], binaries: found, log });
+    const size = { tiny: TINY_BYTES, busy: Math.min(BUSY_BYTES, bytes), shop: bytes }[name];
+    // Has a server of its own while it loads, and ends that by itself.
+    const dataSet = await started.begin(() => preparedDataSet({ bytes: size, binaries: found, log, signal: ending.signal }), () => Promise.resolve());
     log(`starting the ${name} source, PostgreSQL ${found.version}`);
-    const production = await started.begin(startSource({ root: join(root, name), dataSet, binaries: found }), (one) => one.stop());
+    const production = await started.begin(() => startSource({ root: join(root, name), dataSet, binaries: found, signal: ending.signal }), (one) => one.stop());
     await writeFile(join(root, `${name}.password`), production.superuser.password, { mode: 0o600 });
     await mkdir(join(root, `${name}-backups`), { mode: 0o700 });
     return production;
@@ -69,8 +72,8 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
 
   const server = async (name: string) => {
     const cli = await resolveTemporalCli({ log });
-    const { address } = await started.begin(startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, `temporal-${name}.log`) }), (one) => one.stop());
-    const connection = await started.begin(connectClient({ address }), (one) => one.close());
+    const { address } = await started.begin(() => startTemporalServer({ cliPath: cli.path, searchAttributes: {}, logFile: join(root, `temporal-${name}.log`) }), (one) => one.stop());
+    const connection = await started.begin(() => connectClient({ address }), (one) => one.close());
     return { address, client: new Client({ connection }) };
   };
 
@@ -89,7 +92,7 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
       },
     }), { mode: 0o600 });
     const running = { ...(await server(name)), configurationFile };
-    await started.begin(startWorker(running), (one) => one.stop());
+    await started.begin(() => startWorker(running), (one) => one.stop());
     return running;
   });
 
@@ -97,7 +100,11 @@ export async function openSite({ bytes, writeAfterSeconds, log }: { bytes: numbe
     const [production, { client }] = [await source(name), await working(name)];
     return takeRecoveryPoint({ name, production, client, layout: archiveLayout({ root: join(root, `${name}-backups`), walDirectory: production.archiveDirectory }), writeAfterSeconds, log });
   });
-  return { root, log, binaries, source, smallest: bytes <= TINY_BYTES ? 'shop' : 'tiny', server: () => server('alone'), working, recoveryPoint, stop: () => started.end() };
+  const stop = () => {
+    ending.abort(new Error('the bench is ended'));
+    return started.end();
+  };
+  return { root, log, binaries, source, smallest: bytes <= TINY_BYTES ? 'shop' : 'tiny', server: () => server('alone'), working, recoveryPoint, stop };
 }
 
 /** An interrupted bench leaves drills whose guardian cannot come any more; all of them work in our directory. */

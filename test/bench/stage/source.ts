@@ -9,8 +9,8 @@ import { execute } from './run.ts';
 /** Files that carry paths, ports and access rules of their own server. */
 const OWN_FILES = new Set(['postgresql.conf', 'postgresql.auto.conf', 'pg_hba.conf', 'pg_ident.conf']);
 
-/** Starts a "production" server that holds a prepared data set, with a WAL archive of its own. */
-export async function startSource({ root, dataSet, binaries }: { root: string; dataSet: DataSet; binaries: PostgresBinaries }): Promise<Production> {
+/** Starts a "production" server that holds a prepared data set, with a WAL archive of its own. Aborted by the signal, it copies no further. */
+export async function startSource({ root, dataSet, binaries, signal }: { root: string; dataSet: DataSet; binaries: PostgresBinaries; signal: AbortSignal }): Promise<Production> {
   const production = await startProduction({ root, binaries, log: () => undefined });
   await production.stop();
   const { dataDirectory, tablespaceDirectory } = production;
@@ -19,9 +19,9 @@ export async function startSource({ root, dataSet, binaries }: { root: string; d
 
   for (const name of await readdir(dataDirectory)) if (!OWN_FILES.has(name)) await rm(join(dataDirectory, name), { recursive: true });
   for (const name of await readdir(join(dataSet.directory, 'data'))) {
-    if (!OWN_FILES.has(name)) await execute('cp', ['-a', '--reflink=auto', join(dataSet.directory, 'data', name), dataDirectory]);
+    if (!OWN_FILES.has(name)) await execute('cp', ['-a', '--reflink=auto', join(dataSet.directory, 'data', name), dataDirectory], { signal });
   }
-  await execute('cp', ['-a', '--reflink=auto', `${dataSet.directory}/tablespace/.`, tablespaceDirectory]);
+  await execute('cp', ['-a', '--reflink=auto', `${dataSet.directory}/tablespace/.`, tablespaceDirectory], { signal });
   for (const oid of await readdir(join(dataDirectory, 'pg_tblspc'))) {
     const link = join(dataDirectory, 'pg_tblspc', oid);
     await rm(link);
