@@ -35,6 +35,8 @@ export const insufficientPrivilege = '42501';
 export const limitReached = '53400';
 /** Bytes that are no text in the encoding of the database, or that UTF-8, in which we read, has no character for: character_not_in_repertoire, untranslatable_character. */
 export const undecodable: ReadonlySet<string> = new Set(['22021', '22P05']);
+/** What PostgreSQL would do at another moment. */
+export const serializationFailure = '40001';
 /** By statement_timeout, or by somebody. */
 export const queryCanceled = '57014';
 /** By transaction_timeout, which ends the connection too. */

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { escapeIdentifier, type Client } from 'pg';
-import { ManifestError, lockNotAvailable, sqlState } from './errors.ts';
+import { ManifestError, lockNotAvailable, serializationFailure, sqlState } from './errors.ts';
 import { throwIfAborted, type Sessions } from './session.ts';
 
 /** A consistent log position and the snapshot of exactly what was committed before it. */
 export interface ExportedSnapshot { lsn: string; snapshot: string; exporter: Client }
 
-/** How often "initial slot snapshot too large" may come before it is given up: it passes when savepoints get fewer. */
-const tooLargeRetries = 20;
+/**
+ * How often "initial slot snapshot too large" may come before it is given up. More transactions and savepoints are open then than
+ * a snapshot has room for, which is one for each connection that the server allows; it passes when they get fewer.
+ */
+const maxAttempts = 20;
 
 /**
  * Makes a temporary logical slot, which gives a log position and a snapshot that agree. The slot ends with the
@@ -35,9 +38,8 @@ export async function exportSnapshot(sessions: Sessions, options: {
         throw new ManifestError('slotBlocked',
           `no log position within ${options.waitMs} ms: a transaction stays open; look for old rows in pg_prepared_xacts and pg_stat_activity of the source`, { cause: error });
       }
-      // The message is the only thing that tells this one apart: its SQLSTATE is that of any internal error.
-      const tooLarge = error instanceof Error && error.message.includes('initial slot snapshot too large');
-      if (!tooLarge || attempt >= tooLargeRetries) throw error;
+      // Nothing else in the making of a slot has this SQLSTATE (`SnapBuildInitialSnapshot`); the message is in the language of the server.
+      if (sqlState(error) !== serializationFailure || attempt >= maxAttempts) throw error;
       await pause(50 * attempt, options.signal);
     }
   }
