@@ -28,6 +28,8 @@ export interface CreatedWorkers {
   loaded: Promise<unknown>;
 }
 
+const TWO_POLLS = { type: 'simple-maximum', maximum: 2 } as const;
+
 /**
  * The two workers of a process: one for workflows and for activities that any host may run, one for activities on the
  * files of this host. Resolves when both could work. Activities are loaded while the workflow thread starts, and not
@@ -38,8 +40,9 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
   const host = input.host ?? hostName();
   const activities = lazyActivities(() => loaded);
   // Each open poll of a process that stalled (a frozen machine keeps its connections) swallows one task, which comes back
-  // only when its timeout is over. Runs are few, and two polls keep one on the line at any time.
-  const polls: Partial<WorkerOptions> = { maxConcurrentWorkflowTaskPolls: 2, maxConcurrentActivityTaskPolls: 2 };
+  // only when its timeout is over: with two of them, fewer than an activity has attempts. Runs are few, and two polls keep one on
+  // the line at any time. SDK 1.24 ignores `maxConcurrentActivityTaskPolls` and its like: it has ten, whatever they say.
+  const polls: Partial<WorkerOptions> = { workflowTaskPollerBehavior: TWO_POLLS, activityTaskPollerBehavior: TWO_POLLS };
   // An activity learns of a cancellation with its heartbeat: the SDK would hold those back for 8 of 10 seconds.
   const shared: Partial<WorkerOptions> = { ...polls, connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s', maxHeartbeatThrottleInterval: '1s' };
   const first = workflowBundle().then((bundle) => Worker.create({ ...shared, ...WORKFLOW_THREAD, taskQueue: TASK_QUEUE, activities, workflowBundle: bundle, maxConcurrentActivityTaskExecutions: 500 }));
