@@ -96,6 +96,8 @@ export class Sessions {
       options: `${given.options ?? ''} -c lock_timeout=${Math.trunc(lockTimeoutMs)} -c client_connection_check_interval=1000 -c idle_in_transaction_session_timeout=0` };
     const client = await this.#start(config);
     // Its transaction is open until all have its snapshot. Servers before 17 do not know this setting, and would refuse it as an option.
+    // A statement right before the slot is made, within a second, also has the server look whether we are there while it makes it:
+    // commands of the replication protocol do not begin to look, but go on with it.
     await fix(client, [['transaction_timeout', '0'], ...NOTICE_A_LOST_HOST]);
     return client;
   }

@@ -22,7 +22,7 @@ let rowsAtPause: number;
 let commitsKnown: number;
 
 beforeAll(async () => {
-  source = await startArchivedSource();
+  source = await startArchivedSource({ track_commit_timestamp: 'on' });
   await source.server.withClient('postgres', async (client) => {
     await client.query(`CREATE TABLESPACE outside LOCATION '${source.tablespace}'`);
     await client.query('CREATE TABLE events (id bigserial PRIMARY KEY, body text) TABLESPACE outside');
@@ -41,7 +41,11 @@ beforeAll(async () => {
   await writer.query('CREATE ROLE made_later LOGIN');
   const at = await writer.query('SELECT pg_current_wal_insert_lsn()::text AS lsn, (SELECT count(*) FROM events)::int AS rows');
   ({ lsn: pauseLsn, rows: rowsAtPause } = at.rows[0] as { lsn: string; rows: number });
-  for (let i = 0; i < 37; i += 1) await writer.query(`INSERT INTO events (body) VALUES ('after')`);
+  for (let i = 0; i < 37; i += 1) {
+    await writer.query(`INSERT INTO events (body) VALUES ('after')`);
+    // No two in the same millisecond.
+    await sleep(5);
+  }
   commitsKnown = 37;
   await archiveNow(source);
   await writer.query(`INSERT INTO events (body) VALUES ('more')`);
@@ -84,19 +88,23 @@ test('a backup under write load is restored to a position and then to the end, a
   expect((await clean()).existed).toBe(false);
 });
 
-test('recovery to an instant stops before the first commit after it', async () => {
+test('recovery to the instant of a commit has that commit, and stops before the next one', async () => {
+  // By the source's own account, to the millisecond.
+  const commits = await source.server.withClient('postgres', async (client) => (await client.query<{ id: string; ms: string }>(
+    `SELECT id, floor(extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::text AS ms FROM events WHERE body IN ('after', 'more') ORDER BY id`)).rows.map(({ id, ms }) => ({ id, at: new Date(Number(ms)) })));
+  const times = commits.map(({ at }) => at);
+  expect(new Set(times.map(Number)).size).toBe(commitsKnown + 1);
   const { lineage, segments } = await continuity(source, point);
   const readSegment = readSegmentsFrom({ directory: source.layout.wal, segmentSize: point.walSegmentSize, lineage });
-  const times: Date[] = [];
-  await scanWal({ readSegment, segmentSize: point.walSegmentSize, timeline: 1, startLsn: parseLsn(pauseLsn), onCommit: (commit) => times.push(commit.committedAt) });
-  expect(times).toHaveLength(commitsKnown + 1);
-  const until = new Date((times[9] as Date).getTime());
-  const kept = times.filter((time) => time <= until).length;
+  const read: Date[] = [];
+  await scanWal({ readSegment, segmentSize: point.walSegmentSize, timeline: 1, startLsn: parseLsn(pauseLsn), onCommit: (commit) => read.push(commit.committedAt) });
+  expect(read).toEqual(times);
   expect(segments.length).toBeGreaterThan(1);
-  const { drill, wal } = await drillOf(source, point, { until });
+  const { drill, wal } = await drillOf(source, point, { until: times[9] as Date });
   await recoverToEnd({ drill, target: { lsn: wal.stopLsn as string }, expectedEndLsn: wal.endLsn, timeline: 1 });
-  // Commits within the same millisecond as the instant may fall on either side; none lies outside it.
-  expect(Math.abs((await count(drill)) - rowsAtPause - kept)).toBeLessThanOrEqual(3);
+  expect(await count(drill)).toBe(rowsAtPause + 10);
+  const restored = await withDrillClient(drill, 'postgres', async (client) => (await client.query<{ id: string }>(`SELECT id FROM events WHERE body = 'after' ORDER BY id`)).rows.map(({ id }) => id));
+  expect(restored).toEqual(commits.slice(0, 10).map(({ id }) => id));
   await clean();
 });
 

@@ -13,6 +13,7 @@ import { explainEnd } from '../../activities/drill/explain-server.ts';
 import { findProcesses, isAlive, type ProcessIdentity, sendSignal, untilGone } from '../../activities/drill/processes.ts';
 import { recoverToEnd, recoverToLsnAndPause } from '../../activities/drill/recover.ts';
 import { findServer, readState, stopDrill } from '../../activities/drill/server.ts';
+import { cut } from '../../activities/postgres/source.ts';
 import { classify } from '../../activities/temporal/classify.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { type ArchivedSource, backUp, drillOf, productionPaths, startBackedUpSource, DRILL_NAME } from '../support/archived-source.ts';
@@ -96,6 +97,20 @@ it('nor is it ended by one whose place another has taken meanwhile', async () =>
   expect(await isAlive(server)).toBe(true);
   await stopDrill({ drill, mode: 'immediate' });
   expect(await visit).toBeInstanceOf(Error);
+});
+
+it('a copy ends within seconds what somebody still asks of it who is gone; by itself it would go on to the end', async () => {
+  const { drill, wal } = await drillOf(source, point);
+  await recoverToEnd({ drill, target: null, expectedEndLsn: wal.endLsn, timeline: 1 });
+  const asked = () => withDrillClient(drill, 'postgres', async (client) => (await client.query(`SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)'`)).rowCount);
+  await withDrillClient(drill, 'postgres', async (client) => {
+    const visit = client.query('SELECT pg_sleep(600)').catch((error: unknown) => error);
+    await expect.poll(asked).toBe(1);
+    // Closes the socket without a word, as the system does after kill -9.
+    cut(client);
+    expect(await visit).toBeInstanceOf(Error);
+  });
+  await expect.poll(asked, { timeout: 30_000 }).toBe(0);
 });
 
 it('a copy that lets nobody in at its end is not waited for, and no finding; a new backup names who and what is open', async () => {

@@ -6,6 +6,7 @@ import proto from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import type { RunRecord } from '../../contracts/record.ts';
+import { SEARCH_ATTRIBUTES } from '../../contracts/search-attributes.ts';
 import { approve } from '../../scripts/cli/decide.ts';
 import { hasGo } from '../../scripts/embedded/go-build.ts';
 import { authorizationSettings, otherKey, PRINCIPAL_SETTING, startAuthorizingServer, type AuthorizingServer, type TokenOptions } from '../support/authorizing-server.ts';
@@ -14,6 +15,7 @@ import { startKernelEnvironment, type KernelEnvironment } from '../support/kerne
 import { PATIENT } from '../support/patience.ts';
 import { gateOpens, startToy, until, type ToyRun } from '../support/toy-runs.ts';
 import { connectClient } from '../../scripts/client-connection.ts';
+import { registerSearchAttributes } from '../../workers/search-attributes.ts';
 
 const { CommandType, WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
 
@@ -82,6 +84,17 @@ describe.skipIf(!isGoThere)(`a server that verifies tokens${isGoThere ? '' : ' (
   afterAll(async () => {
     for (const connection of connections) await connection.close();
     await environment?.stop();
+  });
+
+  it('works with a token that may register no search attributes: a worker says so, and runs do without them', async () => {
+    const warnings: string[] = [];
+    const { connection } = await as(WORKER);
+    expect(await registerSearchAttributes(connection, 'default', (line) => warnings.push(line))).toEqual([]);
+    expect(warnings).toEqual([`the search attributes ${Object.keys(SEARCH_ATTRIBUTES).join(', ')} could not be registered (7 PERMISSION_DENIED: Request unauthorized.); runs do without them`]);
+    const run = await startedBy(CAROL, 'anyones');
+    await signal(await as(ANNA), run);
+    await run.handle.result();
+    expect((await eventsOf(run.handle)).some((event) => event.upsertWorkflowSearchAttributesEventAttributes)).toBe(false);
   });
 
   it('counts a signal as that of whose token it came with, under the name in it, whoever the payload names', async () => {
