@@ -1,4 +1,5 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
+import { refuseGivenUp } from './given-up.ts';
 import { stallAwareSignal } from './stall-aware-signal.ts';
 import { progressTeller } from './tell-run.ts';
 
@@ -16,6 +17,7 @@ const HEARTBEAT_MS = 1_500;
 /**
  * Runs something long inside an activity: heartbeats with the latest progress while it runs, hands it a signal that
  * cancellation and a stall abort, also one until after the end of its time, and turns what it throws after that into a cancellation.
+ * An attempt that was given up before it began does nothing.
  */
 export async function longActivity<T>(work: (tools: { signal: AbortSignal; onProgress: (progress: ActivityProgress) => void }) => Promise<T>): Promise<T> {
   const context = Context.current();
@@ -30,6 +32,7 @@ export async function longActivity<T>(work: (tools: { signal: AbortSignal; onPro
     if (latest && !signal.aborted) void tellRun(latest);
   }, HEARTBEAT_MS);
   try {
+    await refuseGivenUp(context);
     return await work({ signal, onProgress: (progress) => void (latest = progress) });
   } catch (error) {
     if (context.cancellationSignal.aborted) throw new CancelledFailure('the activity was cancelled', undefined, error as Error);

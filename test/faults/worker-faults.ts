@@ -99,20 +99,23 @@ export const runTerminated = (strikes: Fault['strikes']): Fault => ({
  * time-out comes when it comes, and where the run is then is for us to see to.
  */
 const EXECUTION_TIMEOUT_MS = 75_000;
-/** How long before it what is to be struck begins. */
-const LEAD_MS = 1_000;
+/** How long before it what is to be struck begins: in turns, since some of it takes half a second, and how long it takes to begin depends on the machine. */
+const LEADS_MS = [600, 350, 900];
+let aimed = 0;
 
 /** As where somebody started the run with `--execution-timeout`: Temporal ends it, and asks it for nothing. */
 export const runTimedOut = (strikes: Fault['strikes']): Fault => ({
   name: 'run timed out', expected: 'timedOut', retried: false, strikes, executionTimeoutMs: EXECUTION_TIMEOUT_MS,
-  aim: async (run) => sleep(Math.max(0, await run.startedMs() + EXECUTION_TIMEOUT_MS - LEAD_MS - Date.now())),
+  async aim(run) {
+    const leadMs = LEADS_MS[aimed++ % LEADS_MS.length] ?? 0;
+    await sleep(Math.max(0, await run.startedMs() + EXECUTION_TIMEOUT_MS - leadMs - Date.now()));
+  },
   async strike({ run }) {
     const closed = await run.closed(2 * EXECUTION_TIMEOUT_MS);
     return closed?.status === 'TIMED_OUT' ? { atMs: closed.atMs, proof: 'WorkflowExecutionTimedOut' } : null;
   },
 });
 
-/** Asks a run to end: it has its guardian undo what it did, and writes the evidence itself. */
 export const runCancelled = (strikes: Fault['strikes']): Fault => ({
   // From the teardown on there is nothing left to cancel: the run ends as it would have.
   name: 'run cancelled', expected: 'cancelled', retried: false, strikes: (point) => strikes(point) && point.step !== 'tearing down' && point.step !== 'evidence',

@@ -31,9 +31,9 @@ beforeEach(async () => {
 });
 
 /** An attempt that nobody cancels: its worker was stopped, or cut off, and comes back when it has a successor. */
-function attempt<T>(number: number, activity: (input: { backup: BackupRef }) => Promise<T>) {
+function attempt(number: number, name: 'takeManifest' | 'takeBaseBackup') {
   const environment = new MockActivityEnvironment({ attempt: number, heartbeatTimeoutMs: 10_000, startToCloseTimeoutMs: DAY_MS });
-  return { ended: environment.run(activity, { backup: { ...call, id: 'b1' } }).catch((error: unknown) => error), cancel: () => environment.cancel() };
+  return { ended: environment.run((input: { backup: BackupRef }): Promise<unknown> => activities[name](input), { backup: { ...call, id: 'b1' } }).catch((error: unknown) => error), cancel: () => environment.cancel() };
 }
 
 /** Sessions of the run at the source, by their processes; those that wait for this. */
@@ -41,18 +41,18 @@ const sessions = (waitEvent = '%') => source.server.withClient('postgres', async
   'SELECT pid FROM pg_stat_activity WHERE starts_with(application_name, $1) AND wait_event LIKE $2', [applicationName(call.owner), waitEvent])).rows.map(({ pid }) => pid));
 
 /** Begins a second attempt while the first one keeps the source busy, and waits until it does so, too; which sessions of the first are there still. */
-async function followed<T>(activity: (input: { backup: BackupRef }) => Promise<T>, waitEvent: string) {
-  const first = attempt(1, activity);
+async function followed(name: 'takeManifest' | 'takeBaseBackup', waitEvent: string) {
+  const first = attempt(1, name);
   await expect.poll(() => sessions(waitEvent)).toHaveLength(1);
   const before = await sessions();
-  const second = attempt(2, activity);
+  const second = attempt(2, name);
   await expect.poll(async () => (await sessions(waitEvent)).filter((pid) => !before.includes(pid))).toHaveLength(1);
   return { first, second, stillThere: (await sessions()).filter((pid) => before.includes(pid)) };
 }
 
 test('a second attempt at a manifest first ends what the first one reads: no snapshot and no lock of it is left', async () => {
   await source.server.withClient('postgres', (client) => client.query(CREATE_ENDLESS_TABLE));
-  const { first, second, stillThere } = await followed((input) => activities.takeManifest(input), 'PgSleep');
+  const { first, second, stillThere } = await followed('takeManifest', 'PgSleep');
   expect(stillThere).toEqual([]);
   expect(await first.ended).toBeInstanceOf(Error);
   second.cancel();
@@ -63,7 +63,7 @@ test('a second attempt at a base backup first ends the one that the first has op
   const [checkpointer] = await source.server.withClient('postgres', async (client) => (await client.query<{ pid: number }>(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`)).rows);
   process.kill(checkpointer!.pid, 'SIGSTOP');
   try {
-    const { first, second, stillThere } = await followed((input) => activities.takeBaseBackup(input), 'Checkpoint%');
+    const { first, second, stillThere } = await followed('takeBaseBackup', 'Checkpoint%');
     expect(stillThere).toEqual([]);
     expect(await first.ended).toBeInstanceOf(Error);
     process.kill(checkpointer!.pid, 'SIGCONT');

@@ -1,7 +1,8 @@
 import { Client } from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Sessions } from '../../activities/manifest/session.ts';
 import { exportSnapshot } from '../../activities/manifest/snapshot.ts';
+import { PATIENT } from '../support/patience.ts';
 import { startCluster, type Server } from '../support/postgres.ts';
 
 /** A snapshot has room for one transaction of each connection, each worker and each prepared transaction: here, for fewer than these. */
@@ -37,11 +38,9 @@ test('a log position is asked for again where more savepoints are open than a sn
     // The server fixes a position in steps; after each it waits for what was open then.
     const first = await begin(0);
     const exporting = exportSnapshot(sessions, { database: 'postgres', waitMs: 600_000, signal: new AbortController().signal, onSlot: (name) => slots.push(name) });
-    const isWaitedFor = async ({ xid }: { xid: string }): Promise<void> => {
-      await expect.poll(() => server.withClient('postgres', async (client) => (
-        await client.query(`SELECT FROM pg_locks WHERE locktype = 'transactionid' AND transactionid = $1::xid AND NOT granted`, [xid])).rowCount)).toBe(1);
-    };
-    const waitsFor = (transaction: { xid: string }) => Promise.race([exporting, isWaitedFor(transaction)]);
+    const isWaitedFor = (xid: string) => server.withClient('postgres', async (client) => (
+      await client.query(`SELECT FROM pg_locks WHERE locktype = 'transactionid' AND transactionid = $1::xid AND NOT granted`, [xid])).rowCount === 1);
+    const waitsFor = ({ xid }: { xid: string }) => Promise.race([exporting, vi.waitUntil(() => isWaitedFor(xid), PATIENT)]);
     await waitsFor(first);
     const second = await begin(0);
     await first.commit();
