@@ -116,6 +116,7 @@ export const runTimedOut = (strikes: Fault['strikes']): Fault => ({
   },
 });
 
+/** Asks a run to end: it has its guardian undo what it did, and writes the evidence itself. */
 export const runCancelled = (strikes: Fault['strikes']): Fault => ({
   // From the teardown on there is nothing left to cancel: the run ends as it would have.
   name: 'run cancelled', expected: 'cancelled', retried: false, strikes: (point) => strikes(point) && point.step !== 'tearing down' && point.step !== 'evidence',
