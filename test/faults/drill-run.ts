@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WorkflowNotFoundError, type Client, type WorkflowHandle, type WorkflowHandleWithSignaledRunId } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client, type WorkflowHandle, type WorkflowHandleWithSignaledRunId, type WorkflowOptions } from '@temporalio/client';
 import { DrTest } from '../../contracts/dr-test.ts';
 import { evidenceWriterId, guardianId } from '../../contracts/guardian.ts';
 import type { Owner } from '../../contracts/ledger.ts';
@@ -38,9 +38,9 @@ export class DrillRun {
     this.#evidenceWriter = client.workflow.getHandle(evidenceWriterId({ workflowId: started.workflowId, runId: started.signaledRunId }));
   }
 
-  static async start(client: Client, input: Record<string, unknown> = {}): Promise<DrillRun> {
+  static async start(client: Client, input: Record<string, unknown> = {}, options: Pick<WorkflowOptions, 'workflowExecutionTimeout'> = {}): Promise<DrillRun> {
     const started = await client.workflow.signalWithStart(DrTest.type, {
-      workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ requester: 'faults', ...input }], signal: 'pause', signalArgs: [],
+      workflowId: `dr-test/shop/${randomUUID()}`, taskQueue: TASK_QUEUE, args: [{ requester: 'faults', ...input }], signal: 'pause', signalArgs: [], ...options,
     });
     return new DrillRun(client, started);
   }
@@ -138,6 +138,18 @@ export class DrillRun {
 
   async guardianStatus(): Promise<string | undefined> {
     return (await statusOf(this.guardian)) ?? statusOf(this.#evidenceWriter);
+  }
+
+  /** When it was started, by the server's clock. */
+  async startedMs(): Promise<number> { return (await this.handle.describe()).startTime.getTime(); }
+
+  /** When it was over, and how; null where it is not within this time. */
+  async closed(withinMs: number): Promise<{ atMs: number; status: string } | null> {
+    for (const end = Date.now() + withinMs; ; await sleep(LOOK_EVERY_MS)) {
+      const { status, closeTime } = await this.handle.describe();
+      if (closeTime) return { atMs: closeTime.getTime(), status: status.name };
+      if (Date.now() > end) return null;
+    }
   }
 
   /** What history says of the run's phases and activities. */

@@ -17,11 +17,15 @@ export interface Struck {
 export interface Fault<S extends Scene = Scene> {
   name: string;
   /** How the run must end. `recovered`: sound, as if nothing had happened. `fenced`: failed, since something that is not the drill's has its name. */
-  expected: 'recovered' | 'terminated' | 'cancelled' | 'hostLost' | 'fenced';
+  expected: 'recovered' | 'terminated' | 'timedOut' | 'cancelled' | 'hostLost' | 'fenced';
   /** The activity aimed at must have been tried again. */
   retried: boolean;
   /** Input of the runs that it strikes, beside the requester. */
   input?: (environment: S) => Record<string, unknown>;
+  /** After how long Temporal ends the runs that it strikes, wherever they are then. */
+  executionTimeoutMs?: number;
+  /** Called right before what is at a point begins: what comes at a time of its own is waited for here. */
+  aim?(run: DrillRun): Promise<void>;
   /** Puts what is struck into the state that the fault is about; what it answers puts that back. */
   prepare?: (environment: S) => Promise<() => Promise<void>>;
   strikes(point: Point): boolean;

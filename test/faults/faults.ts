@@ -6,7 +6,7 @@ import type { Environment } from './environment.ts';
 import type { Fault as AnyFault } from './fault.ts';
 import { drillProcesses, isCopying, isPostgres } from './host-processes.ts';
 import { inside, type Point } from './points.ts';
-import { killed, runCancelled, runTerminated, workerKilled, workerStopped, workerStoppedRunTerminated } from './worker-faults.ts';
+import { killed, runCancelled, runTerminated, runTimedOut, workerKilled, workerStopped, workerStoppedRunTerminated } from './worker-faults.ts';
 
 type Fault = AnyFault<Environment>;
 
@@ -77,7 +77,7 @@ const hostLost: Fault = {
 };
 
 export const FAULTS: readonly Fault[] = [
-  workerKilled(anywhere), workerStopped(anywhere), workerStoppedRunTerminated(inside(LONG)), runTerminated(anywhere), runCancelled(anywhere), serverRestarted, postgresKilled, postgresTold, copyKilled, hostLost,
+  workerKilled(anywhere), workerStopped(anywhere), workerStoppedRunTerminated(inside(LONG)), runTerminated(anywhere), runTimedOut(inside(LONG)), runCancelled(anywhere), serverRestarted, postgresKilled, postgresTold, copyKilled, hostLost,
 ];
 
 async function readPostmaster({ drillsDirectory }: Environment, run: DrillRun): Promise<number | undefined> {

@@ -27,6 +27,7 @@ export function hasStruck(fault: Judged, point: Point, struck: Struck, { run, gu
   if (struck.isCertain) return true;
   if (!wasAt(point, struck.atMs, run, guardian)) return false;
   if (fault.expected === 'terminated') return run.eventNames.has('workflowExecutionTerminated');
+  if (fault.expected === 'timedOut') return run.eventNames.has('workflowExecutionTimedOut');
   if (fault.expected === 'cancelled') return run.eventNames.has('workflowExecutionCancelRequested');
   if (!fault.retried || point.where !== 'inside') return true;
   return run.activities.some(({ type, attempts }) => type === point.activity && attempts > 1);
@@ -46,7 +47,7 @@ export function endingProblems(fault: Judged, point: Point, { status, evidence, 
   if (fault.expected === 'recovered' && open.length > 0) problems.push(`not verified: ${open.join('; ')}`);
   if (record.steps.some(({ outcome }) => outcome === 'running' || outcome === 'waiting')) problems.push('the evidence has a step that still runs');
   const last = record.steps.at(-1);
-  if (fault.expected === 'terminated' && point.where === 'inside' && record.chain.writtenBy === 'guardian' && !(last?.name === point.step && last.outcome === 'cancelled')) problems.push(`the evidence ends with ${last?.name}, ${last?.outcome}, not with ${point.step}, cancelled`);
+  if ((fault.expected === 'terminated' || fault.expected === 'timedOut') && point.where === 'inside' && record.chain.writtenBy === 'guardian' && !(last?.name === point.step && last.outcome === 'cancelled')) problems.push(`the evidence ends with ${last?.name}, ${last?.outcome}, not with ${point.step}, cancelled`);
   if (fault.expected === 'fenced' && !record.failure?.message.includes("is not this run's")) problems.push(`the failure does not say whose the name is: ${record.failure?.message}`);
   if (fault.expected === 'hostLost' || fault.expected === 'fenced') {
     if (record.teardown.outcome === 'done') problems.push('the teardown claims to be done, and could not be');
@@ -56,11 +57,11 @@ export function endingProblems(fault: Judged, point: Point, { status, evidence, 
 
 /**
  * What is wrong with how a run ended of which nobody knows whether, or where, the fault struck it: it must have ended as
- * one that was struck where this was meant, or late, or not at all.
+ * one that was struck where this was meant, or elsewhere, or not at all.
  */
 export function unprovenEndingProblems(fault: Judged, point: Point, ending: Ending): string[] {
-  const late: Point = { ...point, step: 'tearing down' };
-  const accounts = [endingProblems(fault, point, ending), endingProblems(fault, late, ending), endingProblems({ ...fault, expected: 'recovered' }, point, ending)];
+  const elsewhere: Point = { ...point, where: 'during', step: 'tearing down' };
+  const accounts = [endingProblems(fault, point, ending), endingProblems(fault, elsewhere, ending), endingProblems({ ...fault, expected: 'recovered' }, point, ending)];
   return accounts.find((problems) => problems.length === 0) ?? accounts[0] ?? [];
 }
 
@@ -70,6 +71,7 @@ function expectedEnding(fault: Judged, point: Point, record: Evidence): { status
     // Terminated after its evidence was written: that stays, since it says what the run did. The backup is a healthy one:
     // what was not measured to its end is not judged, and what was is sound.
     case 'terminated': return { status: 'TERMINATED', outcome: record.chain.writtenBy === 'run' ? 'succeeded' : 'terminated', restore: record.recovery === null ? null : 'sound' };
+    case 'timedOut': return { status: 'TIMED_OUT', outcome: record.chain.writtenBy === 'run' ? 'succeeded' : 'timedOut', restore: record.recovery === null ? null : 'sound' };
     case 'cancelled': return { status: 'FAILED', outcome: 'cancelled', restore: null };
     case 'fenced': return { status: 'FAILED', outcome: 'failed', restore: null };
     // Lost after the last step, the drill has found out what it was for, and failed by what it left.

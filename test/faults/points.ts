@@ -41,13 +41,15 @@ export function pointsOf(run: Timeline, guardian: Timeline): Point[] {
 
 /**
  * Leads a run to a point. Returns false when the run went past it; then a fresh run must be tried.
- * @param release gives the target to a run that waits for it, where that is what the point comes after
+ * @param on.release gives the target to a run that waits for it, where that is what the point comes after
+ * @param on.aim called right before an activity begins that the fault is to strike inside
  */
-export async function reach(run: DrillRun, point: Point, scene: Scene, release: () => void): Promise<boolean> {
+export async function reach(run: DrillRun, point: Point, scene: Scene, { release, aim }: { release: () => void; aim?: () => Promise<void> | undefined }): Promise<boolean> {
   if (point.where === 'before') return run.pauseBefore(point.step);
   if (point.where === 'inside') {
     if (!(await run.pauseBefore(point.step))) return false;
     await scene.linger?.(point);
+    await aim?.();
     await run.resume();
     return atWork(run, point, scene);
   }

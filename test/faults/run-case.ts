@@ -62,7 +62,7 @@ async function tryPrepared<S extends Scene>(environment: S, { fault, point, firs
   const before = await environment.readOthers();
   const blocker = point.step === 'waiting for the lock' ? await holdTarget(environment, firstOwned) : undefined;
   const startedMs = Date.now();
-  const run = await DrillRun.start(environment.client, fault.input?.(environment));
+  const run = await DrillRun.start(environment.client, fault.input?.(environment), fault.executionTimeoutMs === undefined ? {} : { workflowExecutionTimeout: fault.executionTimeoutMs });
   const place = environment.watch(run);
   try {
     return await strikeRun(environment, { fault, point, firstOwned }, { before, blocker, run, place, startedMs });
@@ -75,7 +75,7 @@ async function tryPrepared<S extends Scene>(environment: S, { fault, point, firs
 interface Prepared { before: SourceState; blocker: Awaited<ReturnType<typeof holdTarget>> | undefined; run: DrillRun; place: Watch; startedMs: number }
 
 async function strikeRun<S extends Scene>(environment: S, { fault, point, firstOwned }: Pick<Case<S>, 'fault' | 'point' | 'firstOwned'>, { before, blocker, run, place, startedMs }: Prepared): Promise<Attempt> {
-  const reached = await reach(run, point, environment, () => void blocker?.release());
+  const reached = await reach(run, point, environment, { release: () => void blocker?.release(), aim: () => fault.aim?.(run) });
   await environment.hasten?.();
   const struck = reached ? await fault.strike({ environment, run, point }) : null;
   run.drive();

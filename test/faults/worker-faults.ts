@@ -91,6 +91,26 @@ export const runTerminated = (strikes: Fault['strikes']): Fault => ({
   },
 });
 
+/**
+ * Long enough to lead a run to any of its steps on a machine of a quarter of the speed, at which the way takes a minute: the
+ * time-out comes when it comes, and where the run is then is for us to see to.
+ */
+const EXECUTION_TIMEOUT_MS = 75_000;
+/** How long before it what is to be struck begins; shorter than the heartbeat's time-out. */
+const LEAD_MS = 3_000;
+
+/** As where somebody started the run with `--execution-timeout`: Temporal ends it, and asks it for nothing. */
+export const runTimedOut = (strikes: Fault['strikes']): Fault => ({
+  name: 'run timed out', expected: 'timedOut', retried: false, strikes, executionTimeoutMs: EXECUTION_TIMEOUT_MS,
+  aim: async (run) => sleep(Math.max(0, await run.startedMs() + EXECUTION_TIMEOUT_MS - LEAD_MS - Date.now())),
+  async strike({ environment: { worker }, run }) {
+    // Some of it takes half a second, and would be over: for the moment that is left it is held where it is.
+    if (await stopped(worker) === null) return null;
+    const closed = await run.closed(2 * EXECUTION_TIMEOUT_MS).finally(() => worker.signal('SIGCONT'));
+    return closed?.status === 'TIMED_OUT' ? { atMs: closed.atMs, proof: 'WorkflowExecutionTimedOut' } : null;
+  },
+});
+
 export const runCancelled = (strikes: Fault['strikes']): Fault => ({
   // From the teardown on there is nothing left to cancel: the run ends as it would have.
   name: 'run cancelled', expected: 'cancelled', retried: false, strikes: (point) => strikes(point) && point.step !== 'tearing down' && point.step !== 'evidence',
