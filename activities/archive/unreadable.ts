@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os';
 import { RecoveryFailure } from './recovery-failure.ts';
+import { type ClosedDirectory, inWords } from './try-writing.ts';
 
 /** Whoever asks may not. */
 const DENIED = new Set(['EACCES', 'EPERM']);
@@ -8,12 +9,21 @@ const ELSE_THERE = new Set(['ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
 /** Nothing more is to be had at once on this host, which says nothing of the archive. */
 const RUN_OUT = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 
-/**
- * A failure that says what of the archive cannot be read, why, and after the last semicolon what to do about it. `what` begins
- * the sentence; `files` as those of {@link RecoveryFailure}.
- */
-export function unreadable(what: string, cause: NodeJS.ErrnoException, files: readonly string[] = []): RecoveryFailure {
-  return new RecoveryFailure('UNREADABLE', `${what} cannot be read: ${cause.message}; ${remedyOf(cause.code)}.`, { files, cause });
+/** That something of the archive cannot be read: what and why, and what to do about it, each by itself too, for who shows them apart. */
+export class Unreadable extends RecoveryFailure implements ClosedDirectory {
+  readonly problem: string;
+  readonly remedy: string;
+
+  constructor(advised: ClosedDirectory, options: { files: readonly string[]; cause: unknown }) {
+    super('UNREADABLE', `${inWords(advised)}.`, options);
+    this.problem = advised.problem;
+    this.remedy = advised.remedy;
+  }
+}
+
+/** What of the archive cannot be read, by what the system said: `what` begins the sentence; `files` as those of {@link RecoveryFailure}. */
+export function unreadable(what: string, cause: NodeJS.ErrnoException, files: readonly string[] = []): Unreadable {
+  return new Unreadable({ problem: `${what} cannot be read: ${cause.message}`, remedy: remedyOf(cause.code) }, { files, cause });
 }
 
 function remedyOf(code = ''): string {

@@ -12,6 +12,9 @@ import { connectClient } from '../client-connection.ts';
 /** A connection to Temporal, and how it was made. */
 export interface Connected { client: Client; address: string; namespace: string; close: () => Promise<void> }
 
+/** What to do where no Temporal server answers. */
+export const START_OR_NAME = 'start one with `runbook dev`, or name yours with --address, TEMPORAL_ADDRESS or a profile';
+
 const CONNECT_MS = 5_000;
 /** A history may have 50 MB, and gRPC's own limit of an answer is 4. A worker's connection takes as much. */
 const LARGEST_ANSWER = { 'grpc.max_receive_message_length': 128 * 2 ** 20 };
@@ -32,7 +35,7 @@ export async function connect(flags: TemporalFlags): Promise<Connected> {
     return { client: new Client({ connection, namespace, identity: `runbook/${systemUser()}@${hostname()}` }), address, namespace, close: () => connection.close() };
   } catch (cause) {
     if (DENIED.has(codeOf(cause) ?? 0)) throw denied(cause, { address, namespace });
-    throw new AdvisedError(EXIT.unreachable, { problem: `no Temporal server answers at ${address} (${reasonOf(cause)})`, todo: 'start one with `runbook dev`, or name yours with --address, TEMPORAL_ADDRESS or a profile' }, { cause });
+    throw new AdvisedError(EXIT.unreachable, { problem: `no Temporal server answers at ${address} (${reasonOf(cause)})`, todo: START_OR_NAME }, { cause });
   }
 }
 

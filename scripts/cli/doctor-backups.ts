@@ -5,9 +5,9 @@ import { manifestsDirectory } from '../../activities/archive-provider/manifests.
 import { lookAtHost, MOVE_DRILLS, withinProduction } from '../../activities/archive-provider/preflight.ts';
 import { CORRECT_ARCHIVE, lookAtArchive } from '../../activities/archive/archive-lag.ts';
 import { type ArchiveLayout, listRecoveryPoints, noBackupIn } from '../../activities/archive/layout.ts';
-import { RecoveryFailure } from '../../activities/archive/recovery-failure.ts';
 import { lackOfRoom } from '../../activities/archive/room.ts';
 import { tryWriting } from '../../activities/archive/try-writing.ts';
+import { Unreadable } from '../../activities/archive/unreadable.ts';
 import { findAbove, productionPathsOf } from '../../activities/drill/drill.ts';
 import { OTHER_CLUSTER_REMEDY, otherCluster } from '../../activities/dr-test/other-cluster.ts';
 import type { Supply } from '../../activities/dr-test/provider.ts';
@@ -61,11 +61,9 @@ export async function examineBackups(settings: DatabaseSettings, configuration: 
   }
 }
 
-/** What was thrown, and what to do about it: what its own sentence ends with where something cannot be read, as which it is not damaged. */
+/** What was thrown, and what to do about it: what it says itself where something cannot be read, as which it is not damaged. */
 function withRemedy(error: unknown, otherwise: string): [problem: string, remedy: string] {
-  const message = messageOf(error);
-  const at = message.lastIndexOf('; ');
-  return error instanceof RecoveryFailure && error.type === 'UNREADABLE' ? [message.slice(0, at), message.slice(at + 2).replace(/\.$/, '')] : [message, otherwise];
+  return error instanceof Unreadable ? [error.problem, error.remedy] : [messageOf(error), otherwise];
 }
 
 /** What is said already, of the host and beside this. */

@@ -1,6 +1,6 @@
 import { loadConfiguration } from '../../workers/config.ts';
 import type { runWorker } from '../../workers/main.ts';
-import { isUnanswered, withClient } from './connect.ts';
+import { isUnanswered, START_OR_NAME, withClient } from './connect.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { note } from './output.ts';
@@ -17,7 +17,7 @@ export async function worker(options: TemporalOptions): Promise<ExitCode> {
     const isSilent = isUnanswered(error) || (error instanceof Error && error.name === 'TransportError');
     // The native client says no more than that it failed: ours tells a namespace that is not there from a server that is not.
     if (isSilent) await withClient(flags, ({ client, namespace }) => client.workflowService.describeNamespace({ namespace }));
-    if (isSilent) throw new CommandError(EXIT.unreachable, `no Temporal server answers${flags.address === undefined ? '' : ` at ${flags.address}`}: start one with \`runbook dev\`, or name yours with --address, TEMPORAL_ADDRESS or a profile`, { cause: error });
+    if (isSilent) throw new CommandError(EXIT.unreachable, `no Temporal server answers${flags.address === undefined ? '' : ` at ${flags.address}`}: ${START_OR_NAME}`, { cause: error });
     throw error;
   }
   return EXIT.done;

@@ -10,7 +10,7 @@ import { TASK_QUEUE } from '../../contracts/search-attributes.ts';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
 import { startWorkerProcess, type WorkerProcess } from '../faults/worker-process.ts';
 import { awaitGuardian } from '../support/await-guardian.ts';
-import { CREATE_ENDLESS_TABLE } from '../support/endless-table.ts';
+import { CREATE_ENDLESS_TABLE } from '../support/slow-type.ts';
 import { withClient } from '../support/user-clients.ts';
 
 let demo: DemoEnvironment;

@@ -14,6 +14,7 @@ import { sweepAbandonedBackups } from '../../activities/backup/sweep-incoming.ts
 import { configurationSchema } from '../../contracts/configuration.ts';
 import { describedBackup } from '../support/described-backup.ts';
 import { PATIENT } from '../support/patience.ts';
+import { createSlowType } from '../support/slow-type.ts';
 import { startCluster } from '../support/postgres.ts';
 
 const FILES = 3_000;
@@ -151,13 +152,7 @@ test('what the configuration allows a manifest to keep others waiting is what th
   const run = (sql: string) => server.withClient('postgres', (client) => client.query(sql));
   try {
     // Eight seconds for one bucket.
-    await run(`
-      CREATE TYPE slow;
-      CREATE FUNCTION slow_in(cstring) RETURNS slow IMMUTABLE STRICT LANGUAGE internal AS 'textin';
-      CREATE FUNCTION slow_out(slow) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'textout';
-      CREATE TYPE slow (INPUT = slow_in, OUTPUT = slow_out, LIKE = text);
-      CREATE FUNCTION slow_send(slow) RETURNS bytea LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN ''; END $$;
-      ALTER TYPE slow SET (SEND = slow_send);
+    await run(`${createSlowType(0.1)}
       CREATE TABLE items (v slow); INSERT INTO items SELECT 'x' FROM generate_series(1, 80)`);
     const connection = { host: server.socketDirectory, port: server.port, database: 'postgres', user: server.superuser };
     const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection, provider: { kind: 'archive', repository: root, walDirectory: root }, manifest: { maxBlocking: '300ms' } } } });

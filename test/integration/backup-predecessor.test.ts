@@ -7,7 +7,7 @@ import { createBackupActivities } from '../../activities/backup/create-backup-ac
 import { applicationName } from '../../activities/kernel/names.ts';
 import { configurationSchema } from '../../contracts/configuration.ts';
 import { type ArchivedSource, startArchivedSource } from '../support/archived-source.ts';
-import { CREATE_ENDLESS_TABLE } from '../support/endless-table.ts';
+import { CREATE_ENDLESS_TABLE } from '../support/slow-type.ts';
 
 /** As long as the workflow gives such an activity, about. */
 const DAY_MS = 86_400_000;
