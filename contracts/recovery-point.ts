@@ -28,6 +28,8 @@ export const databaseDescriptionSchema = z.object({
   sizeBytes: z.number().nonnegative(),
   /** `null` where it could not be read, for instance because the database takes no connections. */
   extensions: z.array(z.object({ name: z.string(), version: z.string() })).nullable(),
+  /** Files of functions in C (`pg_proc.probin`) that the source surely had, beside those of every PostgreSQL, and the extension that brings each; not known of older backups. */
+  libraries: z.array(z.object({ file: z.string(), extension: z.string().nullable() })).optional(),
 });
 /** As the source had it when it was backed up; `sizeBytes` on its disk there. */
 export type DatabaseDescription = z.infer<typeof databaseDescriptionSchema>;

@@ -16,6 +16,7 @@ import { mistakeIn } from '../drill/try-settings.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { findPostgres, type PostgresBinaries } from '../postgres/binaries.ts';
 import { roomForSockets } from './drill-place.ts';
+import { missingLibraries } from './missing-libraries.ts';
 import { asKnown, asProduction, notAsWhom, type ProductionHere, productionHere } from './production-here.ts';
 
 /**
@@ -85,8 +86,11 @@ export async function lookAtHost(
     const mistake = await mistakeIn(configuration.drills.settings, binaries);
     if (mistake !== null) problems.push({ name: 'settings', problem: `PostgreSQL ${binaries.version} does not take drills.settings: ${mistake}; correct them` });
     signal.throwIfAborted();
-    const missing = await missingExtensions(point, binaries.shareDirectory);
-    check('extensions', missing.length === 0 ? null : `this host's PostgreSQL lacks the extensions ${missing.join(', ')} that the backup uses; install their packages`, 'all that the backup uses are installed');
+    const extensions = await missingExtensions(point, binaries.shareDirectory);
+    const libraries = await missingLibraries(point, binaries, { searchPath: configuration.drills.settings['dynamic_library_path'], without: extensions });
+    if (extensions.length + libraries.length === 0) checks.push({ name: 'extensions', outcome: 'passed', detail: 'all that the backup uses are installed' });
+    if (extensions.length > 0) problems.push({ name: 'extensions', problem: `this host's PostgreSQL lacks the extensions ${extensions.join(', ')} that the backup uses; install their packages` });
+    if (libraries.length > 0) problems.push({ name: 'libraries', problem: `this host's PostgreSQL lacks the libraries ${libraries.join(', ')} that functions of the backup are in; install their packages, in the versions that the source has` });
     signal.throwIfAborted();
     const user = await asProduction(binaries, { owners, ofServer: serverPathsOf(point) }, here);
     const isolation = judgeIsolation(asKnown(await probeIsolation(binaries.runAs ?? null), here), user, network);

@@ -1,6 +1,7 @@
 import type { Client, ClientConfig } from 'pg';
 import type { DatabaseDescription, RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { withClient } from '../postgres/source.ts';
+import { readLibraries } from './used-libraries.ts';
 
 /** What the source says of itself: all of a recovery point that does not come from the backup. */
 export type SourceFacts = Pick<
@@ -56,13 +57,17 @@ async function readDatabases(args: { client: Client; connection: ClientConfig; m
   );
   const databases: DatabaseDescription[] = [];
   for (const { connectable, ...database } of rows as (DatabaseDescription & { connectable: boolean })[]) {
-    databases.push({ ...database, extensions: connectable ? await readExtensions({ ...args.connection, database: database.name }) : null });
+    databases.push({ ...database, ...(connectable ? await readNeeds({ ...args.connection, database: database.name }) : { extensions: null }) });
   }
   return databases;
 }
 
-async function readExtensions(connection: ClientConfig): Promise<DatabaseDescription['extensions']> {
-  const read = withClient(connection, async (client) => (await client.query('SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY 1')).rows as DatabaseDescription['extensions']);
+async function readNeeds(connection: ClientConfig): Promise<Pick<DatabaseDescription, 'extensions' | 'libraries'>> {
+  const read = withClient(connection, async (client) => {
+    const { rows: extensions } = await client.query<{ name: string; version: string }>('SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY 1');
+    const libraries = await readLibraries(client).catch(() => undefined);
+    return { extensions, ...(libraries && { libraries }) };
+  });
   // Dropped meanwhile, or the role may not connect: unknown, and the description says so.
-  return read.catch(() => null);
+  return read.catch(() => ({ extensions: null }));
 }

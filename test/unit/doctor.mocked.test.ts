@@ -162,6 +162,14 @@ describe('a drill of the newest backup', () => {
     expect(existsSync(join(root, 'drills'))).toBe(false);
   });
 
+  it('is not said to lack a library that is there by any of its names, that it may look for elsewhere, or that comes with an extension which is told already', async () => {
+    const there = ['$libdir/plpgsql', '$libdir/plpgsql.so', 'plpgsql', join(root, 'wal', 'mine'), 'some/where', '$elsewhere/x'].map((file) => ({ file, extension: null }));
+    await writeFile(join(root, 'wal', 'mine.so'), '');
+    const found = await examined(described({ databases: [{ ...database, libraries: [...there, { file: '$libdir/no_such_extension', extension: 'no_such_extension' }] }] }));
+    expect(found.filter(({ outcome }) => outcome === 'problem').map(({ name }) => name)).toEqual(['extensions']);
+    expect(await examined(described({ databases: [{ ...database, extensions: [], libraries: there }] }))).toContainEqual(expect.objectContaining({ name: 'extensions', outcome: 'ok', detail: 'all that the backup uses are installed' }));
+  });
+
   it('is followed by another backup only where there is room for one as large, where the source says nothing', async () => {
     expect(await room({ backup: 1_000 })).toBeUndefined();
     expect(await room({ backup: 1e18 })).toMatchObject({ outcome: 'warning', detail: expect.stringMatching(/the backup needs \d+ MiB \(.*\), if it is as large as the newest$/) as string, todo: expect.stringContaining('provider.repository') as string });
@@ -196,6 +204,8 @@ describe('a drill of the newest backup', () => {
     ['architecture', { architecture: 'pdp11' }, /of a pdp11 server/, /same architecture/],
     ['collation version', { glibcVersion: '0.1', databases: [{ ...database, extensions: null }] }, /sorted by glibc 0\.1/, /same glibc/],
     ['extensions', { databases: [database] }, /no_such_extension/, /install their packages/],
+    ['libraries', { databases: [{ ...database, extensions: [{ name: 'plpgsql', version: '2.5' }], libraries: [{ file: '$libdir/plpgsql', extension: null }, { file: '$libdir/no_such', extension: 'plpgsql' }, { file: 'nor_this', extension: null }] }] },
+      /^this host's PostgreSQL lacks the libraries \$libdir\/no_such \(extension plpgsql 2\.5\), nor_this that functions of the backup are in$/, /^install their packages, in the versions that the source has$/],
     ['recovery point', { filesSha256: '0'.repeat(64) }, /files\.json/, /backup/],
   ])('is a problem where its pre-flight would refuse: %s', async (name, over, detail, todo) => {
     expect(await examined(described(over))).toContainEqual({ about: 'shop', name, outcome: 'problem', detail: expect.stringMatching(detail) as string, todo: expect.stringMatching(todo) as string });
