@@ -246,7 +246,7 @@ describe('the heartbeat', () => {
   it('says nothing where whoever beats has a clock that is ahead of the source\'s', async () => {
     await sql('postgres', `${beat(0.5)}; INSERT INTO beat VALUES (now() + interval '100 s')`);
     await sql('copy', beat(1));
-    expect((await measure({})).checks).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/its last beat is \d\d\.\d s ahead of the source's clock, so it says nothing/) as string }]);
+    expect((await measure({})).checks).toMatchObject([{ outcome: 'skipped', detail: expect.stringMatching(/its last beat is (\d\d|100)\.\d s ahead of the source's clock, so it says nothing/) as string }]);
   });
 
   it('says nothing when it stood still while recovery ended', async () => {
