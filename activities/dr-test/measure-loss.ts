@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import type { HeartbeatSetting } from '../../contracts/configuration.ts';
 import { heartbeatCheckName } from '../../contracts/asked-checks.ts';
 import { saysNothingOfTheData, sqlState } from '../manifest/errors.ts';
+import { INSTALL_LIBRARY, libraryTrouble } from '../postgres/library-trouble.ts';
 import { type GuardedConfig, withClient } from '../postgres/source.ts';
 import { conditionOf } from './condition.ts';
 import { isOfSource, isSilence, reasonOf } from './describe-source.ts';
@@ -138,6 +139,8 @@ async function withHeartbeat(
   });
   // A mistake in the configuration, or a table that had another column then. The plan refuses it where the source answers; here all has been measured, and is worth more than a second account.
   if (copyMs instanceof NoInstants) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'skipped', detail: `says nothing: in the restored copy ${copyMs.message}` }] };
+  const unloaded = libraryTrouble(copyMs);
+  if (unloaded !== undefined) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'skipped', detail: `could not be read in the restored copy, whose PostgreSQL cannot load a library that it needs (${unloaded}): ${INSTALL_LIBRARY}` }] };
   if (await lacksRight(copyMs, copyConfig)) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'skipped', detail: `could not be read in the restored copy: ${GRANT_IT}` }] };
   // The setting is wrong or the table is gone: a check that was asked for and could not be done has not passed.
   if (copyMs instanceof Error) return { ...result, checks: [...result.checks, { name: heartbeatCheckName(setting.table), outcome: 'failed', detail: `could not be read in the restored copy: ${whyUnread(copyMs, setting)}` }] };

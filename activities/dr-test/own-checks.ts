@@ -3,6 +3,7 @@ import type { QueryArrayConfig } from 'pg';
 import type { CheckSetting } from '../../contracts/configuration.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import { limitReached, queryCanceled, saysNothingOfTheData, sqlState, transactionTimeout } from '../manifest/errors.ts';
+import { INSTALL_LIBRARY, libraryTrouble } from '../postgres/library-trouble.ts';
 import { type GuardedConfig, withClient } from '../postgres/source.ts';
 import { conditionOf } from './condition.ts';
 import { GRANT_IT, lacksRight } from './lacks-right.ts';
@@ -22,9 +23,9 @@ const TEXT = { getTypeParser: () => (value: string) => value };
  * Runs the owner's SQL assertions. The text that PostgreSQL writes is compared, and never shown: it may be personal data.
  *
  * A check that PostgreSQL refuses (a table that is missing, or damage) has failed, for that is what a bad restore looks
- * like. One that ran out of time is `skipped`: it was asked for and has no answer, so the restore is not proven. So is one
- * with a mistake of its own where anything else has failed: `found` are the checks that were made before, which come first,
- * and `hasFailed` says it of all that were made before those.
+ * like. One that ran out of time is `skipped`: it was asked for and has no answer, so the restore is not proven. So is one that
+ * needs a library which the server cannot load, for that is the host's, and one with a mistake of its own where anything else
+ * has failed: `found` are the checks that were made before, which come first, and `hasFailed` says it of all that were made before those.
  * @throws ApplicationFailure `CONFIGURATION` for mistakes (a syntax error, more than one statement, an attempt to write)
  * where nothing has failed; what says nothing about the restored data as it is
  */
@@ -38,10 +39,12 @@ export async function runOwnChecks(address: (database: string) => GuardedConfig,
     } catch (error) {
       signal.throwIfAborted();
       const code = sqlState(error);
+      const unloaded = libraryTrouble(error);
       if (code === queryCanceled || code === transactionTimeout) results.push({ name: check.name, outcome: 'skipped', detail: `did not finish: it was cancelled, or took longer than ${CHECK_TIMEOUT_MS / 60_000} minutes` });
       else if (code === limitReached) results.push({ name: check.name, outcome: 'skipped', detail: 'did not finish: it needs more temporary files than the drill may have; raise temp_file_limit in drills.settings' });
       else if (LIBRARY_LEFT_OUT.test((error as Error).message)) results.push({ name: check.name, outcome: 'skipped', detail: 'needs a library that a drill does not load; name it in drills.preloadLibraries, or in provider.drill.preloadLibraries of a database in RDS' });
       else if (saysNothingOfTheData(error)) throw error;
+      else if (unloaded !== undefined) results.push({ name: check.name, outcome: 'skipped', detail: `could not be run, since the PostgreSQL of the copy cannot load a library that it needs (${unloaded}): ${INSTALL_LIBRARY}` });
       else if (await lacksRight(error, address(check.database ?? database))) results.push({ name: check.name, outcome: 'skipped', detail: `could not be run (${conditionOf(error)}): ${GRANT_IT}` });
       else if (isMistake(error)) {
         const detail = isSeveralStatements(error) ? 'holds more than one statement' : `could not be run (${conditionOf(error)})`;

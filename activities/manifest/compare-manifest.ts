@@ -7,6 +7,7 @@ import { exclusivelyLocked } from './exclusive-locks.ts';
 import { compareTables } from './compare-tables.ts';
 import { compareSequences, positionOf } from './compare-sequences.ts';
 import { Sessions, throwIfAborted, type Connect } from './session.ts';
+import { INSTALL_LIBRARY } from '../postgres/library-trouble.ts';
 import { listTables } from './tables.ts';
 import type { ReadProgress } from './read-tables.ts';
 
@@ -80,6 +81,7 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
       ...sequences.unknown.map(positionOf).map(open('it was made, restarted, set or locked while the manifest was taken')),
       ...[...sequences.locked.map(positionOf), ...tables.locked.map((name) => `contents of ${name}`)].map(open('a transaction that was under way when the manifest was taken locks it there; take a new backup')),
       ...tables.incomparable.map((name) => `contents of ${name}`).map(open('its columns or their types differ, so that fingerprints do not compare')),
+      ...tables.unloaded.map(({ table, said }) => open(`this host's PostgreSQL cannot load a library that reading it needs (${said}): ${INSTALL_LIBRARY}, and drill again`)(`contents of ${table}`)),
       ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick counts rows and compares the catalog only')) : []),
     ];
     const prepared = await reader.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid');

@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import type { Bucket, Difference, TableManifest } from '../../contracts/manifest.ts';
 import { joinBuckets } from './buckets.ts';
 import { saysNothingOfTheData, sessionIsOver, sqlState } from './errors.ts';
+import { libraryTrouble } from '../postgres/library-trouble.ts';
 import { ConnectionLost } from '../postgres/unreachable.ts';
 import { readBucket } from './read-bucket.ts';
 import type { ReadProgress } from './read-tables.ts';
@@ -19,6 +20,8 @@ export interface TablesComparison {
   incomparable: string[];
   /** Tables that a transaction under way at the position locks: nothing of them can be read there. */
   locked: string[];
+  /** Tables that need a library which this host's PostgreSQL cannot load, and what that says of it. */
+  unloaded: { table: string; said: string }[];
   /** Of contents. */
   compared: { tables: number; rows: number; bytes: number; buckets: number };
   /** Of which no more than the number of rows was compared. */
@@ -35,7 +38,7 @@ export async function compareTables(options: {
   const { signal } = options;
   const found = new Map(options.found.map((table) => [keyOf(table), table]));
   const rowsDifferences = new Map<TableManifest, RowsDifference>();
-  const result: TablesComparison = { differences: [], incomparable: [], locked: [], compared: { tables: 0, rows: 0, bytes: 0, buckets: 0 }, counted: { tables: 0, rows: 0 } };
+  const result: TablesComparison = { differences: [], incomparable: [], locked: [], unloaded: [], compared: { tables: 0, rows: 0, bytes: 0, buckets: 0 }, counted: { tables: 0, rows: 0 } };
   const progress: ReadProgress = { tablesDone: 0, tablesTotal: options.expected.length, bytesDone: 0, bytesTotal: options.expected.reduce((sum, table) => sum + table.bytes, 0), rows: 0 };
   const queue = new WorkQueue<Client>();
 
@@ -46,6 +49,14 @@ export async function compareTables(options: {
       rowsDifferences.set(manifest, difference);
     }
     return difference;
+  };
+  const leftOut = new Set<TableManifest>();
+  const leaveOut = (manifest: TableManifest, said: string, comparable: boolean): void => {
+    if (leftOut.has(manifest)) return;
+    leftOut.add(manifest);
+    result.unloaded.push({ table: labelOf(manifest), said });
+    (comparable ? result.compared : result.counted).tables -= 1;
+    if (comparable) result.compared.bytes -= manifest.bytes;
   };
   /** Reads neighbouring buckets at once, and each by itself where something is wrong: their fingerprints add up. */
   const compareBuckets = (manifest: TableManifest, table: Table, buckets: readonly Bucket[], comparable: boolean) => async (client: Client): Promise<void> => {
@@ -80,10 +91,13 @@ export async function compareTables(options: {
       const code = sqlState(error);
       if (sessionIsOver(error)) throw new ConnectionLost(`the restored server ended the connection over which table ${table.label} was read (${(error as Error).message})`, error);
       if (saysNothingOfTheData(error)) throw error;
-      if (buckets.length > 1) return oneByOne();
+      const said = libraryTrouble(error);
+      if (said === undefined && buckets.length > 1) return oneByOne();
       // Only what the storage says may be quoted: other messages can hold values of rows.
       const message = code.startsWith('XX') || code.startsWith('58') ? (error as Error).message : 'the server could not read it';
-      result.differences.push({ kind: 'unreadable', table: labelOf(manifest), code, message, ...range });
+      // What cannot be loaded is of this host, and says nothing of the backup.
+      if (said !== undefined) leaveOut(manifest, said, comparable);
+      else result.differences.push({ kind: 'unreadable', table: labelOf(manifest), code, message, ...range });
     }
     progress.bytesDone += (manifest.bytes / manifest.buckets.length) * buckets.length;
     options.onProgress({ ...progress });

@@ -1,3 +1,4 @@
+import { libraryTrouble } from '../postgres/library-trouble.ts';
 import { hasBrokenOff } from '../postgres/unreachable.ts';
 
 /** Why no manifest could be taken or compared; activities classify by this, never by the message. */
@@ -68,6 +69,7 @@ const REFUSED_FOR_GOOD = /^(0A|2[12F]|3[89]|42|54|P0)/;
 
 /** Whether PostgreSQL cannot read something as it is asked to, now and later, though nothing is damaged. */
 export function cannotBeRead(error: unknown): boolean {
+  if (libraryTrouble(error) !== undefined) return true;
   const state = sqlState(error);
   return REFUSED_FOR_GOOD.test(state) && state !== insufficientPrivilege && !definitionMoved.has(state) && !undecodable.has(state);
 }

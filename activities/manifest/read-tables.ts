@@ -3,6 +3,7 @@ import type { Bucket, TableManifest } from '../../contracts/manifest.ts';
 import { cutRange, joinBuckets, planRanges, type PageRange, type TableSize } from './buckets.ts';
 import { ManifestError, cannotBeRead, lockRefused, queryCanceled, sqlState } from './errors.ts';
 import type { GiveWay } from './give-way.ts';
+import { libraryTrouble } from '../postgres/library-trouble.ts';
 import { LockPatience } from './lock-patience.ts';
 import { Pace } from './pace.ts';
 import { measureTable, readBucket, type Look } from './read-bucket.ts';
@@ -107,8 +108,8 @@ export async function readTables(options: {
           if (!cannotBeRead(error)) throw error;
           // A column that got another type since the snapshot: at a new position it is read as what it is then, and held.
           if (!isHeld && options.isPaused !== true) return 'moved' as const;
-          // What PostgreSQL says of it may hold values of a row, and is not passed on.
-          throw new ManifestError('unreadable', `PostgreSQL cannot read table ${table.label} of database ${options.database} (SQLSTATE ${sqlState(error)}): it can be backed up, but not compared exactly`);
+          // What PostgreSQL says of it may hold values of a row, and is not passed on; what it says of its libraries does not.
+          throw new ManifestError('unreadable', `PostgreSQL cannot read table ${table.label} of database ${options.database} (${libraryTrouble(error) ?? `SQLSTATE ${sqlState(error)}`}): it can be backed up, but not compared exactly`);
         });
         if (result === 'refused') return;
         if (result === 'moved') { moved.add(table); return; }

@@ -2,6 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { FailureType } from '../../contracts/failures.ts';
 import { RecoveryFailure, type RecoveryFailureType } from '../archive/recovery-failure.ts';
 import { isHostTrouble, limitReached, ManifestError, sqlState } from '../manifest/errors.ts';
+import { INSTALL_LIBRARY, libraryTrouble } from '../postgres/library-trouble.ts';
 import { ConnectionLost, hasBrokenOff, isRefused, unreachable } from '../postgres/unreachable.ts';
 
 const RECOVERY: Record<RecoveryFailureType, FailureType> = {
@@ -53,6 +54,8 @@ export function classify(error: unknown): unknown {
   if (silent) return unavailable(silent);
   if (hasBrokenOff(error)) return unavailable(new ConnectionLost(`a connection to PostgreSQL broke off (${messageOf(error)})`, error));
   const state = sqlState(error);
+  const unloaded = isHostTrouble(error) ? undefined : libraryTrouble(error);
+  if (unloaded !== undefined) return ApplicationFailure.nonRetryable(`PostgreSQL cannot load a library that the database needs: ${unloaded}; ${INSTALL_LIBRARY}`, 'PREFLIGHT');
   if (isRefused(error)) return ApplicationFailure.nonRetryable(`PostgreSQL refused: ${messageOf(error)}; ${whatToCorrect(state)}`, 'CONFIGURATION');
   if (state === DISK_FULL_STATE) return ApplicationFailure.nonRetryable(`PostgreSQL ran out of disk space: ${messageOf(error)}`, 'DISK_FULL');
   if (state === limitReached) return ApplicationFailure.nonRetryable(`PostgreSQL reached a limit: ${messageOf(error)}; where it is temp_file_limit of a drill, make room or raise it in drills.settings`, 'DISK_FULL');

@@ -274,6 +274,18 @@ describe('the heartbeat', () => {
     expect((await measure({})).checks).toMatchObject([{ outcome: 'failed', detail: expect.stringContaining('there is no heartbeat table beat') as string }]);
   });
 
+  it('says nothing where the server of the copy cannot load a library that its table needs', async () => {
+    await sql('postgres', beat(0.5));
+    await sql('copy', `${beat(10)}; CREATE EXTENSION bloom; ALTER TABLE beat ADD id int; CREATE INDEX ON beat USING bloom (id); UPDATE pg_proc SET probin = '$libdir/gone' WHERE proname = 'blhandler'`);
+    try {
+      const detail = /^could not be read in the restored copy, whose PostgreSQL cannot load a library that it needs \(could not access file ".*gone": No such file or directory\): install that library for it/;
+      expect(await measure({})).toMatchObject({ rpaSeconds: 9, checks: [{ name: 'heartbeat beat', outcome: 'skipped', detail: expect.stringMatching(detail) as string }] });
+    } finally {
+      await sql('copy', `UPDATE pg_proc SET probin = '$libdir/bloom' WHERE proname = 'blhandler'`);
+      await sql('copy', 'DROP EXTENSION bloom CASCADE');
+    }
+  });
+
   it('says nothing where its column holds no instants in the copy, nor where it holds none at the source', async () => {
     const withoutZone = (database: string) => sql(database, `ALTER TABLE beat ALTER at TYPE timestamp; ALTER DATABASE ${database} SET timezone = 'Asia/Tokyo'`);
     const skipped = (detail: RegExp) => [{ name: 'heartbeat beat', outcome: 'skipped', detail: expect.stringMatching(detail) as string }];

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { comparisonChecks } from '../../activities/dr-test/findings.ts';
+import { overAnyDatabase } from '../../activities/dr-test/over-any-database.ts';
 import type { ComparisonResult, Manifest } from '../../contracts/manifest.ts';
 import { compareLiving, OF_BOTH, OF_SOURCE } from '../support/living-source.ts';
 import { manifestsOf } from '../support/manifest-scenario.ts';
@@ -20,10 +21,11 @@ const onCopy = at(() => copy);
 
 beforeAll(async () => {
   source = await startCluster({ logical: true, settings: UNSAFE_SOURCE });
-  for (const name of ['a_lost', 'b_closed', 'closed_by_damage', 'definitions', 'prepared', 'spoilt', 'unlisted']) await atSource(`CREATE DATABASE ${name}`);
+  for (const name of ['a_lost', 'b_closed', 'closed_by_damage', 'definitions', 'libraries', 'prepared', 'spoilt', 'unlisted']) await atSource(`CREATE DATABASE ${name}`);
   for (const name of ['closed_by_damage', 'definitions', 'unlisted']) await atSource('CREATE TABLE orders AS SELECT g AS id FROM generate_series(1, 2000) g', name);
   await atSource('CREATE TABLE held AS SELECT g AS id FROM generate_series(1, 2000) g; CREATE TABLE quiet AS SELECT * FROM held; CREATE TABLE busy AS SELECT * FROM held', 'spoilt');
   await atSource('CREATE TABLE orders (id serial); INSERT INTO orders SELECT generate_series(1, 100); CREATE TABLE base AS SELECT * FROM orders; CREATE VIEW shown AS SELECT * FROM orders', 'prepared');
+  await atSource(`CREATE EXTENSION hstore; CREATE TABLE kept AS SELECT g AS id FROM generate_series(1, 100) g; CREATE TABLE labels AS SELECT g AS id, hstore('a', g::text) AS h FROM generate_series(1, 2000) g`, 'libraries');
   manifest = await manifestsOf(() => source).take();
   await atSource('UPDATE held SET id = -id WHERE id % 100 = 0; UPDATE busy SET id = -id WHERE id % 100 = 0', 'spoilt');
   copy = await openedCopy(source, OF_BOTH);
@@ -57,6 +59,25 @@ describe('what a prepared transaction has locked in the copy for good', () => {
     expect(openOf(result)).toEqual(['position of sequence public.orders_id_seq', '100 of 100 rows of public.orders'].map((what) => expect.stringMatching(`^${what}: a prepared transaction that came with the copy has it locked`) as string));
     expect(result).toMatchObject({ differences: [], preparedTransactions: ['held'], coverage: { byManifest: 100, unknown: 100 } });
     expect(result.compared.catalogObjects).toBeGreaterThan(0);
+  });
+});
+
+describe('a library that the server of the copy cannot load', () => {
+  it('is no damage: what needs it is open, with what to install, and all else is compared', async () => {
+    await onCopy(`UPDATE pg_proc SET probin = '$libdir/hstore-1.3' WHERE probin = '$libdir/hstore'`, 'libraries');
+    const result = await compare('libraries');
+    expect(result.differences.filter(({ kind }) => kind !== 'catalog')).toEqual([]);
+    expect(openOf(result)).toContainEqual(expect.stringMatching(/^2000 of 2000 rows of public\.labels: the copy cannot load a library \(could not access file ".*hstore-1\.3": No such file or directory\): install that library for it, in the version that the source has, and drill again$/));
+    expect(result.coverage).toMatchObject({ byManifest: 100, unknown: 2000 });
+    expect(comparisonChecks(result)).toContainEqual({ name: 'table public.labels', outcome: 'skipped', detail: 'none of its 2000 rows was compared' });
+  });
+
+  it('nor where a database that says to load it cannot be entered for that: it is open, and others are looked at', async () => {
+    await onCopy(`ALTER DATABASE libraries SET session_preload_libraries = 'gone'`);
+    const result = await compare('libraries');
+    expect([result.differences, openOf(result)]).toEqual([[], [expect.stringMatching(/^contents and definitions: the copy cannot load a library \(could not access file "gone": No such file or directory\): install that library for it/)]]);
+    expect(comparisonChecks(result)).toEqual([{ name: 'contents of libraries', outcome: 'skipped', detail: 'nothing was compared' }]);
+    expect(await overAnyDatabase((name) => copy.config(name), 'libraries', (client) => Promise.resolve(client.database))).toBe('postgres');
   });
 });
 

@@ -37,6 +37,8 @@ export interface StartOptions {
   tcp?: boolean;
   /** Arguments of initdb besides the usual, such as `--locale-provider=icu`. */
   initdb?: string[];
+  /** Programs by which it is run, and not made: those of the same version, in another place. */
+  binDirectory?: string;
   /** Rounds of 2^32 transactions that it is to have behind it. */
   epoch?: number;
 }
@@ -73,7 +75,7 @@ export async function startCluster(options: StartOptions = {}): Promise<Server> 
  * @param options.owns directory removed by `stop`; by default the data directory stays.
  */
 export async function startServer(
-  options: { dataDirectory: string; settings?: Settings; tcp?: boolean; owns?: string },
+  options: { dataDirectory: string; settings?: Settings; tcp?: boolean; owns?: string; binDirectory?: string },
 ): Promise<Server> {
   const socketRoot = createPrivateDirectory('sock');
   const port = options.tcp ? await freeLoopbackPort() : 5432;
@@ -84,7 +86,7 @@ export async function startServer(
     ...options.settings,
   };
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${String(value)}`]);
-  const child = spawn(join(await binDirectory(), 'postgres'), ['-D', options.dataDirectory, ...args], {
+  const child = spawn(join(options.binDirectory ?? await binDirectory(), 'postgres'), ['-D', options.dataDirectory, ...args], {
     ...runAs(), cwd: socketRoot, stdio: ['ignore', 'pipe', 'pipe'],
   });
   alive.add(child);

@@ -18,6 +18,15 @@ it.each([
   expect(classify(error)).toMatchObject({ type, nonRetryable: false, message: expect.stringContaining(error.message) as string });
 });
 
+it('a library that PostgreSQL cannot load is for people to install, and a host that has nothing left to load it with is tried again', () => {
+  const unloaded = (code: string, over: object = {}) => classify(Object.assign(failed('could not access file "x"', code), { file: 'dfmgr.c', routine: 'internal_load_library', ...over }));
+  for (const code of ['58P01', '42501', '42883', 'XX000']) expect(unloaded(code)).toMatchObject({ type: 'PREFLIGHT', nonRetryable: true, message: 'PostgreSQL cannot load a library that the database needs: could not access file "x"; install that library for it, in the version that the source has' });
+  for (const code of ['53000', '58030']) expect(unloaded(code)).toMatchObject({ type: 'UNAVAILABLE', nonRetryable: false });
+  // Who may not use LOAD, and a file of a table.
+  expect(unloaded('42501', { routine: 'check_restricted_library_name' })).toMatchObject({ type: 'CONFIGURATION' });
+  expect(unloaded('58P01', { file: 'md.c' })).toMatchObject({ code: '58P01' });
+});
+
 it('what nobody knows stays as it is', () => {
   const error = failed('cannot read properties of undefined');
   expect(classify(error)).toBe(error);

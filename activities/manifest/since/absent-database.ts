@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import type { DatabaseManifest, Difference, Manifest, NotVerified } from '../../../contracts/manifest.ts';
+import { libraryTrouble } from '../../postgres/library-trouble.ts';
 import { insufficientPrivilege, ManifestError, sqlState } from '../errors.ts';
 import type { Sessions } from '../session.ts';
 import { unreadableCatalog } from './catalog-damage.ts';
@@ -20,9 +21,9 @@ export function mayNotConnect(error: unknown): boolean {
   return error instanceof ManifestError ? error.type === 'permission' : sqlState(error) === insufficientPrivilege;
 }
 
-/** Whether a server, which knows us by then, lets us into no such database, or cannot for damage; others of it may be open. */
+/** Whether a server, which knows us by then, lets us into no such database, or cannot for damage, or for a library that it says to load; others of it may be open. */
 export function isClosedToUs(error: unknown): boolean {
-  return takesNoConnection(error) || mayNotConnect(error) || unreadableCatalog(error) !== undefined;
+  return takesNoConnection(error) || mayNotConnect(error) || unreadableCatalog(error) !== undefined || libraryTrouble(error) !== undefined;
 }
 
 /** A connection to a database; undefined where the server has none of that name, or none that takes connections. */

@@ -1,10 +1,11 @@
 import type { Difference } from '../../../contracts/manifest.ts';
+import { libraryTrouble } from '../../postgres/library-trouble.ts';
 import { saysNothingOfTheData, sqlState } from '../errors.ts';
 
 /** What PostgreSQL says of its own catalog, or of the files of that, where it cannot read them: a difference, as it is of a table; else undefined. */
 export function unreadableCatalog(error: unknown): Difference | undefined {
   const code = sqlState(error);
-  if (!/^(XX|58)/.test(code) || saysNothingOfTheData(error)) return undefined;
+  if (!/^(XX|58)/.test(code) || saysNothingOfTheData(error) || libraryTrouble(error) !== undefined) return undefined;
   return { kind: 'unreadable', table: 'pg_catalog', code, message: (error as Error).message, fromPage: 0, toPage: null };
 }
 

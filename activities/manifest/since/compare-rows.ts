@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { Bucket, ComparisonResult, Difference, TableManifest } from '../../../contracts/manifest.ts';
 import { cutRange, joinBuckets, type PageRange, type TableSize } from '../buckets.ts';
+import { libraryTrouble } from '../../postgres/library-trouble.ts';
 import { insufficientPrivilege, saysNothingOfTheData, sqlState } from '../errors.ts';
 import { measureTable, readBucket, readMakers, readTuples, type Tuple } from '../read-bucket.ts';
 import { throwIfAborted } from '../session.ts';
@@ -26,8 +27,16 @@ export interface Pair { copy: Client; source: Client | undefined }
  */
 export interface TableOfAll extends TwoFiles, Lockable { manifest: TableManifest; hasFileOfManifest?: boolean; isMaybeRenamed?: boolean; isOfAnother?: boolean; isLockedInCopy?: boolean }
 
+/** A library that the server of the copy cannot load, and what that says of it. */
+export type Unloaded = `the copy cannot load a library (${string})`;
+
+/** The same, of what was said. */
+export function unloaded(said: string): Unloaded {
+  return `the copy cannot load a library (${said})`;
+}
+
 /** Why rows could be held against neither the manifest nor the source; `rewritten since`: reloaded, though some of them were there by the manifest. */
-export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | 'read otherwise since' | 'locked in the copy' | Replaced;
+export type Obstacle = 'no source' | 'locked at the source' | 'copy not readable' | 'rewritten since' | 'read otherwise since' | 'locked in the copy' | Unloaded | Replaced;
 
 /**
  * `obstacles`: of the rows that are `unknown`. One may stand there without any, where nobody knows how many there are. `lacking`: how
@@ -67,6 +76,8 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
     throwIfAborted(signal);
     if (error instanceof SourceUnreadable) return notKnown(rowsExpected, error.obstacle);
     if (saysNothingOfTheData(error)) throw error;
+    const said = libraryTrouble(error);
+    if (said !== undefined) return notKnown(rowsExpected, unloaded(said));
     const code = sqlState(error);
     // Who reads the copy may not read all that who took the manifest may: that says nothing of what was restored.
     if (code === insufficientPrivilege) return notKnown(expected.rows, 'copy not readable');

@@ -8,13 +8,13 @@ import { Sessions, throwIfAborted, type Connect, type SessionLimits } from '../s
 import { listTables, type Table } from '../tables.ts';
 import { WorkQueue } from '../work-queue.ts';
 import { judgeAbsentTables } from './absent-tables.ts';
-import { databaseLost, mayNotConnect, namesakeOf, openIfThere, openSame } from './absent-database.ts';
+import { databaseLost, isClosedToUs, namesakeOf, openIfThere, openSame } from './absent-database.ts';
 import { CatalogDamage, unreadableCatalog } from './catalog-damage.ts';
 import { lacksCatalogRows, type CatalogRows, type Extent } from './catalog-rows.ts';
 import { compareRows, join, nothingYet, type Pair, type RowsResult, type TableOfAll } from './compare-rows.ts';
 import { compareDefinitions, type DefinitionsOptions, type DefinitionsResult } from './definitions.ts';
 import { LockedTables, type Before } from './locked-tables.ts';
-import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, type TableRows } from './not-compared.ts';
+import { CATALOG_SILENT, COPY_NOT_READABLE, rowsNotVerified, uncomparedTables, whyClosed, type TableRows } from './not-compared.ts';
 import { isOfBefore } from './of-before.ts';
 import { ofSource } from './of-source.ts';
 import { otherHistory, RESTORED_SINCE } from './other-history.ts';
@@ -57,7 +57,7 @@ export async function compareSince(options: CompareSinceOptions): Promise<Compar
   const sources = options.source && new Sessions({ connect: options.source.connect, applicationName, signal, limits: options.source.limits });
   try {
     const copy = await openIfThere(copies, database).catch((error: unknown) => {
-      if (mayNotConnect(error) || unreadableCatalog(error)) return error as Error;
+      if (isClosedToUs(error)) return error as Error;
       throw error;
     });
     if (copy instanceof Error) return nothingIn(options, expected, copy);
@@ -145,10 +145,10 @@ function nothingCompared({ database, depth }: CompareSinceOptions, { lsn, takenA
   };
 }
 
-/** Of a database of the copy that cannot be entered: for a right that who reads it lacks, or for damage. */
+/** Of a database of the copy that cannot be entered: for a right that who reads it lacks, for a library that it says to load, or for damage. */
 function nothingIn(options: CompareSinceOptions, expected: DatabaseManifest, refusal: Error): ComparisonResult {
   const damage = unreadableCatalog(refusal);
-  return damage ? { ...nothingCompared(options, expected, 'the catalog of the copy cannot be read'), differences: [damage] } : nothingCompared(options, expected, `${COPY_NOT_READABLE} (${refusal.message})`);
+  return damage ? { ...nothingCompared(options, expected, 'the catalog of the copy cannot be read'), differences: [damage] } : nothingCompared(options, expected, whyClosed(refusal));
 }
 
 /**

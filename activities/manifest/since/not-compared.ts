@@ -1,5 +1,6 @@
 import type { ComparisonResult, NotVerified } from '../../../contracts/manifest.ts';
-import type { Obstacle, RowsResult } from './compare-rows.ts';
+import { INSTALL_LIBRARY, libraryTrouble } from '../../postgres/library-trouble.ts';
+import { type Obstacle, type RowsResult, type Unloaded, unloaded } from './compare-rows.ts';
 import type { SourceUnread } from './of-source.ts';
 
 /** What became of one table's rows; `expected`: how many the manifest has, none where the table was made after it, or is of another database than it means. */
@@ -23,7 +24,7 @@ export const AGAIN = 'drill again with a manifest and a recovery point from afte
 /** Why what the source has no more is not surely there rightly no more. */
 export const PERHAPS_LOST = `and the copy lacks something of the catalog that the source has kept, which may be what it was renamed to; ${AGAIN}`;
 
-const WHY: Readonly<Record<Exclude<Obstacle, SourceUnread>, string>> = {
+const WHY: Readonly<Record<Exclude<Obstacle, SourceUnread | Unloaded>, string>> = {
   'no source': 'they are not as the manifest has them, and there is no source of them that could say whether they were changed since',
   'locked at the source': 'somebody had the table locked at the source for longer than manifest.lockTimeout each time that it was asked for; drill again once it is free',
   'not at the source': 'the source has dropped or renamed the table since, or made it UNLOGGED, so that nothing is left to hold them against',
@@ -40,10 +41,21 @@ const WHY: Readonly<Record<Exclude<Obstacle, SourceUnread>, string>> = {
 const SOURCE_UNREAD = 'production may be damaged there: look at its log, and drill an older recovery point';
 
 function whyOf(obstacle: Obstacle): string {
+  if (isUnloaded(obstacle)) return `${obstacle}: ${INSTALL_LIBRARY}, and drill again`;
   return isUnread(obstacle) ? `${obstacle}: ${SOURCE_UNREAD}` : WHY[obstacle];
 }
 
-function isUnread(obstacle: Obstacle): obstacle is SourceUnread {
+/** Why a database of the copy cannot be entered by who reads it, where it is not damaged. */
+export function whyClosed(refusal: Error): string {
+  const said = libraryTrouble(refusal);
+  return said === undefined ? `${COPY_NOT_READABLE} (${refusal.message})` : whyOf(unloaded(said));
+}
+
+function isUnloaded(obstacle: Obstacle): obstacle is Unloaded {
+  return obstacle.startsWith(unloaded('').slice(0, -1));
+}
+
+function isUnread(obstacle: Exclude<Obstacle, Unloaded>): obstacle is SourceUnread {
   return !(obstacle in WHY);
 }
 
