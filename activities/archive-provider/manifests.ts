@@ -4,7 +4,7 @@ import { manifestSchema, type Manifest } from '../../contracts/manifest.ts';
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { backupPaths, readProven, sha256Of, type ArchiveLayout } from '../archive/layout.ts';
 import { RecoveryFailure } from '../archive/recovery-failure.ts';
-import { unreadable } from '../archive/unreadable.ts';
+import { isHostUnableToRead, unreadable } from '../archive/unreadable.ts';
 import { parseSegmentFileName, segmentNumberOf, type WalContinuity } from '../archive/wal.ts';
 import type { ChosenManifest, UnusablePoint, UsableManifest } from '../dr-test/provider.ts';
 import { backupBeganMs } from '../kernel/names.ts';
@@ -155,7 +155,10 @@ async function newestAlone(layout: ArchiveLayout, { fromMs, untilMs }: { fromMs:
   for (const one of alone.toSorted((a, b) => beganMs(b) - beganMs(a))) {
     if (beganMs(one) - CLOCKS_APART_MS > untilMs || await writtenUntilMs(one) + CLOCKS_APART_MS < fromMs) continue;
     const { id } = one;
-    const read = await readAlone(one).then((manifest) => ({ id, manifest }), (failure: Error) => void passedOver.push({ id, failure }));
+    const read = await readAlone(one).then((manifest) => ({ id, manifest }), (failure: Error) => {
+      if (isHostUnableToRead(failure)) throw failure;
+      passedOver.push({ id, failure });
+    });
     if (read && fits(read)) return { usable: read, passedOver };
   }
   return { usable: undefined, passedOver };

@@ -5,7 +5,7 @@ import { type BackupFiles, backupFilesSchema, type RecoveryPoint, recoveryPointS
 import { createHash } from 'node:crypto';
 import { nameFiles, RecoveryFailure } from './recovery-failure.ts';
 import { type ClosedDirectory, inWords } from './try-writing.ts';
-import { unreadable } from './unreadable.ts';
+import { isHostUnableToRead, unreadable } from './unreadable.ts';
 
 /** Where one database's backups are. The WAL archive may be any directory; `wal/` is only the default. */
 export interface ArchiveLayout {
@@ -61,6 +61,7 @@ const ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
  * All published backups, oldest first, and what lies among them and cannot be read: one damaged backup must not hide the
  * others. Half-written ones lie under `incoming/` and are never seen here; stray files are nobody's backup. `isThere`: whether
  * the directory is, in which they are.
+ * @throws RecoveryFailure `UNREADABLE` where the directory cannot be read, or this host can read nothing at present
  */
 export async function listRecoveryPoints(layout: ArchiveLayout): Promise<{ points: RecoveryPoint[]; unusable: UnusableBackup[]; isThere: boolean }> {
   let entries: Dirent[];
@@ -76,7 +77,7 @@ export async function listRecoveryPoints(layout: ArchiveLayout): Promise<{ point
     try {
       points.push(await readRecoveryPoint({ layout, id }));
     } catch (failure) {
-      if (!(failure instanceof RecoveryFailure)) throw failure;
+      if (!(failure instanceof RecoveryFailure) || isHostUnableToRead(failure)) throw failure;
       unusable.push({ id, failure });
     }
   }));

@@ -15,5 +15,5 @@ export async function readBootId(): Promise<string | null> {
 export async function refuseRestartedHost({ bootId }: Pick<Drill, 'bootId'>): Promise<void> {
   const now = await readBootId();
   if (bootId === undefined || bootId === null || now === null || bootId === now) return;
-  throw new RecoveryFailure('HOST_RESTARTED', 'This host was restarted since the backup was copied: what had not come to its disk by then is lost, which says nothing about the backup. Start the drill again.');
+  throw new RecoveryFailure('HOST_RESTARTED', 'This host was restarted since the backup was copied, or another one goes on with its drill: what had not come to the disk by then is lost, which says nothing about the backup. Start the drill again.');
 }

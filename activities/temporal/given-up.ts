@@ -1,5 +1,5 @@
 import type { Context } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, WorkflowNotFoundError } from '@temporalio/common';
 
 /** A task that is begun so soon after it was scheduled has not been given up: its shortest time-out is longer. */
 const SOON_MS = 2_500;
@@ -16,14 +16,14 @@ export async function refuseGivenUp(context: Pick<Context, 'info' | 'client' | '
   const { activityId, attempt, currentAttemptScheduledTimestampMs, workflowExecution } = context.info;
   // Either way: the clock of this host may be behind.
   if (workflowExecution === undefined || Math.abs(now() - currentAttemptScheduledTimestampMs) < SOON_MS) return;
-  const awaited = await isAwaited(context, { ...workflowExecution, activityId, attempt }).catch(() => true);
+  const awaited = await isAwaited(context, { ...workflowExecution, activityId, attempt }).catch((error: unknown) => !(error instanceof WorkflowNotFoundError));
   // The first heartbeat may have told meanwhile, which ends the question, too.
   context.cancellationSignal.throwIfAborted();
   if (awaited) return;
   throw ApplicationFailure.retryable('This attempt was given up before it began; another one may be at work.', 'UNAVAILABLE');
 }
 
-/** Whether the run waits for this very attempt. A run that is over waits for none. */
+/** Whether the run waits for this very attempt. A run that is over, or was deleted, waits for none. */
 async function isAwaited(context: Pick<Context, 'client'>, { workflowId, runId, activityId, attempt }: { workflowId: string; runId: string; activityId: string; attempt: number }): Promise<boolean> {
   const { client } = context;
   const { raw } = await client.withDeadline(Date.now() + PATIENCE_MS, () => client.workflow.getHandle(workflowId, runId).describe());

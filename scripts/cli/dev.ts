@@ -10,17 +10,15 @@ import { cacheDirectory, stateDirectory } from '../../workers/user-directories.t
 import { resolveTemporalCli } from '../embedded/temporal-cli.ts';
 import { startTemporalServer, type TemporalServer } from '../embedded/temporal-server.ts';
 import { withClient } from './connect.ts';
+import { startingLines } from './dev-lines.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { GlobalOptions } from './options.ts';
 import { note, print } from './output.ts';
-import { ourCommand } from './printed-command.ts';
 import { usualPlaces } from './web-ui.ts';
 import { loadWorker } from './worker.ts';
 
 /** Ports on this host: of the server and of its web UI. */
 export interface DevOptions extends GlobalOptions { port: number; uiPort: number }
-
-const DEFAULT_PORT = 7233;
 
 /** `runbook dev`: a Temporal server with web UI and a worker, in one process, until Ctrl-C. Started again, it goes on with the runs that were under way. */
 export async function dev(options: DevOptions): Promise<ExitCode> {
@@ -30,11 +28,10 @@ export async function dev(options: DevOptions): Promise<ExitCode> {
   const server = await startServer(options, stateFile(file, options.port));
   const { address, uiAddress } = server;
   const words = ['start', 'dr-test', '--wait', ...(options.config === undefined ? [] : ['--config', options.config])];
-  // Without an address, the other commands look where Temporal's own do.
-  const start = ourCommand(options.port === DEFAULT_PORT ? {} : { address }, ...words);
+  const starting = await startingLines(address, words);
   const canBeGuessed = usualPlaces(address).includes(uiAddress ?? '') || configuration.webUi !== undefined;
   print(options, { address, webUi: uiAddress ?? null }, () => [
-    `web UI   ${uiAddress}`, `Temporal ${address}`, `start    ${start}`,
+    `web UI   ${uiAddress}`, `Temporal ${address}`, ...starting,
     ...(canBeGuessed ? [] : [`links    \`start\` prints them with \`webUi: ${uiAddress}\` in the configuration`]),
     'Ctrl-C stops both; a run that is under way goes on when this is started again.',
   ]);

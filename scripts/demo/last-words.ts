@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { Evidence } from '../../contracts/evidence.ts';
 import { quote } from '../../contracts/quote.ts';
-import { choosingVariables, ownServerVariables } from '../embedded/own-server-environment.ts';
+import { shellLines } from '../embedded/own-server-environment.ts';
 import type { DemoEnvironment } from './environment.ts';
 
 /** Whether a failed run's evidence says what is broken, in one of the names it may go by. */
@@ -12,8 +12,6 @@ export function namesDamage({ failure, checks, outcome, verdict }: Pick<Evidence
 
 /** What to try of a demo that stays up, and what ends it. `programs`: the directory of `runbook` and of the extensions of `temporal`; `environment`: of the terminal that the lines are pasted into. */
 export function keptLines({ server, production, temporalCli, configurationFile }: Pick<DemoEnvironment, 'server' | 'production' | 'temporalCli' | 'configurationFile'>, { programs, pid, environment = process.env }: { programs: string; pid: number; environment?: NodeJS.ProcessEnv }): string[] {
-  const variables = ownServerVariables(server.address);
-  const others = choosingVariables(environment).filter((name) => !(name in variables));
   return [
     `web UI              ${server.uiAddress}`,
     `production          psql -h ${production.socketDirectory} -p ${production.port} -U ${production.superuser.user} ${production.database}`,
@@ -21,7 +19,6 @@ export function keptLines({ server, production, temporalCli, configurationFile }
     `stop everything     Ctrl-C here, or: kill ${pid}`, '',
     'Paste this into another terminal first:', '',
     `export PATH=${quote(`${programs}:${dirname(temporalCli)}`)}:"$PATH"`,
-    ...(others.length > 0 ? [`unset ${others.join(' ')}`] : []),
-    `export RUNBOOKS_CONFIG=${quote(configurationFile)} ${Object.entries(variables).map(([name, value]) => `${name}=${quote(value)}`).join(' ')}`, '',
+    ...shellLines(server.address, { more: { RUNBOOKS_CONFIG: configurationFile }, environment }), '',
   ];
 }

@@ -1,3 +1,5 @@
+import { quote } from '../../contracts/quote.ts';
+
 /** A profile that is not there is one that says nothing; an empty file is a mistake to the SDK's reader (1.24: it looks for `default` in nothing). */
 export const NO_PROFILE = '/nonexistent/temporal.toml';
 
@@ -18,4 +20,12 @@ export function ownServerVariables(address: string): Record<'TEMPORAL_ADDRESS' |
 export function ownServerEnvironment(address: string, environment: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   const chosen = new Set(choosingVariables(environment));
   return { ...Object.fromEntries(Object.entries(environment).filter(([name]) => !chosen.has(name))), ...ownServerVariables(address) };
+}
+
+/** What a shell must be told before what is typed in it reaches that server, and nothing that its user's own variables choose; `more` is exported along. */
+export function shellLines(address: string, { more = {}, environment = process.env }: { more?: Record<string, string>; environment?: NodeJS.ProcessEnv } = {}): string[] {
+  const variables = ownServerVariables(address);
+  const others = choosingVariables(environment).filter((name) => !(name in variables));
+  const exported = Object.entries({ ...more, ...variables }).map(([name, value]) => `${name}=${quote(value)}`);
+  return [...(others.length > 0 ? [`unset ${others.join(' ')}`] : []), `export ${exported.join(' ')}`];
 }

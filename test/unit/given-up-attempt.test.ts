@@ -1,5 +1,5 @@
 import type { Context } from '@temporalio/activity';
-import type { Client } from '@temporalio/client';
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { expect, test } from 'vitest';
 import { refuseGivenUp } from '../../activities/temporal/given-up.ts';
@@ -39,6 +39,10 @@ test.each([11_000, 3_600_000, -3_600_000])('one that begins %d ms after it was s
 
 test('one that is not answered begins: its heartbeat will tell', async () => {
   expect(await begun({ lateMs: 11_000, pending: new Error('deadline exceeded') })).toEqual({ refusal: null, asked: 1 });
+});
+
+test('one of a run that was deleted does not begin', async () => {
+  expect(await begun({ lateMs: 11_000, pending: new WorkflowNotFoundError('gone', 'dr-test/shop/1', 'run') })).toMatchObject({ refusal: REFUSED, asked: 1 });
 });
 
 test('one that is cancelled while it asks does not begin', async () => {

@@ -1,11 +1,13 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { ApplicationFailure } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lookAnew } from '../../activities/archive/arrival.ts';
 import { archiveLayout, listRecoveryPoints, readProven, readRecoveryPoint, type ArchiveLayout } from '../../activities/archive/layout.ts';
 import { RecoveryFailure } from '../../activities/archive/recovery-failure.ts';
-import { unreadable } from '../../activities/archive/unreadable.ts';
+import { isHostUnableToRead, unreadable } from '../../activities/archive/unreadable.ts';
+import { classify } from '../../activities/temporal/classify.ts';
 import { copyVerified } from '../../activities/archive/verified-copy.ts';
 import { checkWalContinuity, readLineage } from '../../activities/archive/wal.ts';
 import { chooseManifestBefore, manifestsDirectory } from '../../activities/archive-provider/manifests.ts';
@@ -27,6 +29,13 @@ describe('an archive that cannot be read is said with what to do', () => {
   ])('which is told by the error: %s', (code, advice) => {
     expect(said(code).message).toMatch(advice);
     expect(said(code).message).toMatch(/\.$/);
+  });
+
+  it('and that it may pass, where it is this host or its file servers that fail: by itself where it is one disk, and all that lies there where it is not', () => {
+    const codes = ['EMFILE', 'ENFILE', 'ENOMEM', 'ESTALE', 'ENOTCONN', 'ETIMEDOUT', 'EIO', 'EACCES', 'ENOTDIR'];
+    expect(codes.filter((code) => said(code).mayPass)).toEqual(codes.slice(0, 7));
+    expect(codes.filter((code) => isHostUnableToRead(said(code)))).toEqual(codes.slice(0, 6));
+    expect(codes.map((code) => (classify(said(code)) as ApplicationFailure).nonRetryable)).toEqual([...Array(7).fill(false), true, true]);
   });
 });
 

@@ -80,7 +80,7 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
     if (said !== undefined) return notKnown(rowsExpected, unloaded(said));
     const code = sqlState(error);
     // Who reads the copy may not read all that who took the manifest may: that says nothing of what was restored.
-    if (code === insufficientPrivilege) return notKnown(expected.rows, 'copy not readable');
+    if (code === insufficientPrivilege) return notKnown(rowsExpected, 'copy not readable');
     const message = /^(XX|58)/.test(code) ? (error as Error).message : 'the server could not read it';
     result.differences.push({ kind: 'unreadable', table: label, code, message, ...range });
     return result;
