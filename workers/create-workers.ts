@@ -19,6 +19,8 @@ export interface WorkersInput {
   threadStarted?: Promise<void>;
   /** Name of this host in task queues; the default is {@link hostName}. */
   host?: string;
+  /** Who asks for tasks, as the server shows it; the default says which process of which host. */
+  identity?: string | undefined;
 }
 
 /** Workers that take tasks as soon as they run, and the loading of the activities that the first of them wait for. */
@@ -45,7 +47,7 @@ export async function createWorkers(input: WorkersInput): Promise<CreatedWorkers
   // the line at any time. SDK 1.24 ignores `maxConcurrentActivityTaskPolls` and its like: it has ten, whatever they say.
   const polls: Partial<WorkerOptions> = { workflowTaskPollerBehavior: TWO_POLLS, activityTaskPollerBehavior: TWO_POLLS };
   // An activity learns of a cancellation with its heartbeat: the SDK would hold those back for 8 of 10 seconds.
-  const shared: Partial<WorkerOptions> = { ...polls, connection, namespace, identity: `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s', maxHeartbeatThrottleInterval: '1s' };
+  const shared: Partial<WorkerOptions> = { ...polls, connection, namespace, identity: input.identity ?? `${process.pid}@${host}`, shutdownGraceTime: '2s', shutdownForceTime: '10s', maxHeartbeatThrottleInterval: '1s' };
   const first = workflowBundle().then((bundle) => Worker.create({ ...shared, ...WORKFLOW_THREAD, taskQueue: TASK_QUEUE, activities, workflowBundle: bundle, maxConcurrentActivityTaskExecutions: 500 }));
   const begun = Promise.race([first, ...(threadStarted ? [threadStarted] : [])]);
   // The locks bound the work, one drill a database. A bound here would keep teardowns waiting behind the copies of others.

@@ -2,7 +2,7 @@
 import { keepCompiled } from './compile-cache.ts';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { NativeConnection, Runtime } from '@temporalio/worker';
+import { NativeConnection, Runtime, TransportError } from '@temporalio/worker';
 import type { SweepTools } from '../activities/archive-provider/sweep.ts';
 import { createWorkers } from './create-workers.ts';
 import { workerLogger } from './log.ts';
@@ -19,7 +19,7 @@ const COPY_EVERY_MS = 3_600_000;
 export async function runWorker(options: { config?: string | undefined; flags?: TemporalFlags; log: (line: string) => void }): Promise<void> {
   Runtime.install({ logger: workerLogger(), shutdownSignals: ['SIGINT', 'SIGTERM'] });
   const { address, namespace, connectionOptions } = await temporalConnectOptions(options.flags);
-  const connection = await NativeConnection.connect(connectionOptions).catch(async (error: unknown) => {
+  const connection = await within(options.flags?.connectTimeoutMs, NativeConnection.connect(connectionOptions)).catch(async (error: unknown) => {
     // People correct the configuration first, if that is wrong too.
     await loadConfigurationLate(options.config);
     throw error;
@@ -27,7 +27,7 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
   try {
     const threadStarted = new Promise<void>((resolve) => process.once('worker', () => resolve()));
     const creating = createWorkers({
-      connection, namespace, threadStarted,
+      connection, namespace, threadStarted, identity: options.flags?.identity,
       prepare: async () => {
         const registered = import('./worker-parts.ts').then(({ registerSearchAttributes }) => registerSearchAttributes(connection, namespace, options.log));
         const [{ configuration, resolvePassword, resolveSecret, probeEnvironment, signHead }, searchAttributes, codeVersion] = await Promise.all([configured, registered, packageVersion()]);
@@ -69,6 +69,14 @@ export async function runWorker(options: { config?: string | undefined; flags?: 
     // Workers that never ran still hold it when preparing failed; that failure is what people must see.
     await connection.close().catch(() => undefined);
   }
+}
+
+/** The native core has no bound of its own to be set. */
+async function within<T>(ms: number | undefined, connecting: Promise<T>): Promise<T> {
+  if (ms === undefined || ms >= 2 ** 31) return connecting;
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new TransportError(`no answer within ${ms} ms`)), ms); });
+  return Promise.race([connecting, over]).finally(() => clearTimeout(timer));
 }
 
 async function loadConfigurationLate(file: string | undefined) {

@@ -3,8 +3,9 @@ import { Client, isGrpcServiceError, NamespaceNotFoundError, WorkflowNotFoundErr
 import { quote } from '../../contracts/quote.ts';
 import { loadConfiguration, type LoadedConfiguration } from '../../workers/config.ts';
 import { ConfigurationError } from '../../workers/configuration-error.ts';
-import { temporalConnectOptions, type TemporalFlags } from '../../workers/temporal-connection.ts';
+import { temporalConnectOptions } from '../../workers/temporal-connection.ts';
 import { AdvisedError, CommandError, EXIT } from './exit.ts';
+import { withNamedEnvironment, type GivenFlags } from './named-environment.ts';
 import { systemUser } from './output.ts';
 import { ourCommand } from './printed-command.ts';
 import { connectClient } from '../client-connection.ts';
@@ -16,6 +17,8 @@ export interface Connected { client: Client; address: string; namespace: string;
 export const START_OR_NAME = 'start one with `runbook dev`, or name yours with --address, TEMPORAL_ADDRESS or a profile';
 
 const CONNECT_MS = 5_000;
+/** The longest that a timer of Node takes. */
+const LONGEST_MS = 2 ** 31 - 1;
 /** A history may have 50 MB, and gRPC's own limit of an answer is 4. A worker's connection takes as much. */
 const LARGEST_ANSWER = { 'grpc.max_receive_message_length': 128 * 2 ** 20 };
 /** gRPC UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED: nobody is there, or nobody answers in time; a deadline that passes while a call begins cancels it. */
@@ -28,19 +31,21 @@ const FAILED_PRECONDITION = 9;
 const NOT_FOUND = 5;
 
 /** Connects. @throws AdvisedError with exit code 3 for a server that does not answer, with 2 for one that does not take these credentials */
-export async function connect(flags: TemporalFlags): Promise<Connected> {
+export async function connect(given: GivenFlags): Promise<Connected> {
+  const flags = await withNamedEnvironment(given);
   const { address, namespace, connectionOptions } = await temporalConnectOptions(flags);
   try {
-    const connection = await connectClient({ ...connectionOptions, connectTimeout: CONNECT_MS, channelArgs: LARGEST_ANSWER });
-    return { client: new Client({ connection, namespace, identity: `runbook/${systemUser()}@${hostname()}` }), address, namespace, close: () => connection.close() };
+    const connection = await connectClient({ ...connectionOptions, connectTimeout: Math.min(flags.connectTimeoutMs ?? CONNECT_MS, LONGEST_MS), channelArgs: LARGEST_ANSWER });
+    return { client: new Client({ connection, namespace, identity: flags.identity ?? `runbook/${systemUser()}@${hostname()}` }), address, namespace, close: () => connection.close() };
   } catch (cause) {
     if (DENIED.has(codeOf(cause) ?? 0)) throw denied(cause, { address, namespace });
+    if (/^ERR_(OSSL|TLS|CRYPTO)/.test(String((cause as { code?: unknown }).code))) throw unusableKeys(cause);
     throw new AdvisedError(EXIT.unreachable, { problem: `no Temporal server answers at ${address} (${reasonOf(cause)})`, todo: START_OR_NAME }, { cause });
   }
 }
 
 /** Runs a command against Temporal and closes the connection; errors of the server become sentences. */
-export async function withClient<T>(flags: TemporalFlags, work: (connected: Connected) => Promise<T>): Promise<T> {
+export async function withClient<T>(flags: GivenFlags, work: (connected: Connected) => Promise<T>): Promise<T> {
   const connected = await connect(flags);
   try {
     return await work(connected);
@@ -52,7 +57,7 @@ export async function withClient<T>(flags: TemporalFlags, work: (connected: Conn
 }
 
 /** What the server refused as a sentence that says what to change (an {@link AdvisedError} where that is known); anything else as it is. */
-export function inWords(error: unknown, connected: Pick<Connected, 'address' | 'namespace'>, flags: TemporalFlags): unknown {
+export function inWords(error: unknown, connected: Pick<Connected, 'address' | 'namespace'>, flags: GivenFlags): unknown {
   const { address, namespace } = connected;
   if (error instanceof WorkflowNotFoundError) {
     return new CommandError(EXIT.usage, `there is no run "${error.workflowId}" in namespace ${namespace} at ${address}; \`${ourCommand(flags, 'runs')}\` lists them`, { cause: error });
@@ -65,6 +70,11 @@ export function inWords(error: unknown, connected: Pick<Connected, 'address' | '
   if (code === INVALID) return new CommandError(EXIT.usage, `the Temporal server at ${address} refused: ${reasonOf(error)}`, { cause: error });
   if (isUnanswered(error)) return new AdvisedError(EXIT.unreachable, { problem: `the Temporal server at ${address} stopped answering (${reasonOf(error)})`, todo: 'try again' }, { cause: error });
   return error;
+}
+
+/** What is no certificate, no key, or a key of another certificate: nobody was asked. */
+function unusableKeys(cause: unknown): AdvisedError {
+  return new AdvisedError(EXIT.usage, { problem: `the certificates or the key for the Temporal server cannot be used (${reasonOf(cause)})`, todo: 'they are PEM, and a key belongs to its certificate: correct --tls-cert-…, --tls-key-… and --tls-ca-…, or the profile' }, { cause });
 }
 
 function denied(cause: unknown, { address, namespace }: Pick<Connected, 'address' | 'namespace'>): AdvisedError {

@@ -9,6 +9,8 @@ export const EXIT = {
   usage: 2,
   /** Nothing answers. */
   unreachable: 3,
+  /** `--command-timeout` has passed, by the convention of timeout(1). */
+  timedOut: 124,
   /** Ctrl-C, by the convention of shells. */
   interrupted: 130,
   /** Whoever read the output has gone, by the convention of shells. */

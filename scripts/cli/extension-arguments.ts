@@ -1,12 +1,16 @@
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CommandError, EXIT } from './exit.ts';
+import { START_FLAGS, workflowFlagsOf, type WorkflowFlags } from './start-flags.ts';
+import { commandTimeoutOf, connectionOf, spellFlags, TEMPORAL_FLAGS, type ConnectionFlags } from './temporal-flags.ts';
 
 /** What `temporal workflow start <runbook> …` asked for. */
 export interface ExtensionRequest {
   type: string;
   help: boolean;
   json: boolean;
+  output: string | undefined;
+  color: string | undefined;
   input: string | undefined;
   inputFile: string | undefined;
   workflowId: string | undefined;
@@ -14,37 +18,22 @@ export interface ExtensionRequest {
   config: string | undefined;
   database: string | undefined;
   reason: string | undefined;
-  address: string | undefined;
-  namespace: string | undefined;
-  profile: string | undefined;
-  apiKey: string | undefined;
-  tls: boolean | undefined;
-  /** Variables by which Temporal's own profile code takes certificates and the like. */
-  environment: Record<string, string>;
+  commandTimeoutMs: number | undefined;
+  connection: ConnectionFlags;
+  workflow: WorkflowFlags;
 }
 
-/** Temporal CLI flags that mean the same as a variable of Temporal's profiles. */
-const AS_VARIABLE: Record<string, string> = {
-  'tls-ca-data': 'TEMPORAL_TLS_SERVER_CA_CERT_DATA', 'tls-ca-path': 'TEMPORAL_TLS_SERVER_CA_CERT_PATH',
-  'tls-cert-data': 'TEMPORAL_TLS_CLIENT_CERT_DATA', 'tls-cert-path': 'TEMPORAL_TLS_CLIENT_CERT_PATH',
-  'tls-key-data': 'TEMPORAL_TLS_CLIENT_KEY_DATA', 'tls-key-path': 'TEMPORAL_TLS_CLIENT_KEY_PATH',
-  'tls-server-name': 'TEMPORAL_TLS_SERVER_NAME', 'config-file': 'TEMPORAL_CONFIG_FILE',
-};
-/** They change how Temporal's CLI looks or waits; here they have nothing to act on. */
-const WITHOUT_EFFECT = ['color', 'log-format', 'log-level', 'time-format', 'command-timeout', 'client-connect-timeout'];
 /** Where an empty text says no more than none does. */
 const MAY_BE_EMPTY = ['input', 'reason'];
-const text = { type: 'string' } as const;
-const flag = { type: 'boolean' } as const;
+
+const FLAGS = [...TEMPORAL_FLAGS, ...START_FLAGS];
 
 const OPTIONS = {
-  help: { ...flag, short: 'h' }, json: flag,
-  input: { ...text, short: 'i' }, 'input-file': text, 'workflow-id': { ...text, short: 'w' }, type: text, 'task-queue': { ...text, short: 't' },
-  address: text, namespace: { ...text, short: 'n' }, profile: text, 'api-key': text, tls: flag, output: { ...text, short: 'o' },
-  env: text, 'env-file': text, 'fail-existing': flag,
-  config: { ...text, short: 'c' }, database: { ...text, short: 'd' }, reason: text,
-  'tls-disable-host-verification': flag, 'disable-config-env': flag, 'disable-config-file': flag, 'no-json-shorthand-payloads': flag,
-  ...Object.fromEntries([...Object.keys(AS_VARIABLE), ...WITHOUT_EFFECT].map((name) => [name, text])),
+  help: { type: 'boolean', short: 'h' }, json: { type: 'boolean' },
+  config: { type: 'string', short: 'c' }, database: { type: 'string', short: 'd' }, reason: { type: 'string' },
+  ...Object.fromEntries(FLAGS.map(({ name, kind, short }) => [name, {
+    type: kind === 'switch' ? 'boolean' as const : 'string' as const, ...(kind === 'list' ? { multiple: true } : {}), ...(short === undefined ? {} : { short }),
+  }])),
 } as const;
 
 /** `temporal-workflow-start-dr_test` is how Temporal's CLI spells the extension for `temporal workflow start dr-test`. */
@@ -59,47 +48,47 @@ export function typeOfProgram(program: string): string | undefined {
  * @throws CommandError with a sentence about the first argument that it cannot honour
  */
 export function parseExtensionArguments(argv: readonly string[]): ExtensionRequest {
-  let parsed;
-  try {
-    parsed = parseArgs({ args: argv.slice(2).flatMap(spellSwitch), options: OPTIONS, allowPositionals: true, allowNegative: true, strict: true });
-  } catch (cause) {
-    const sentence = ((cause as Error).message.split('. ')[0] ?? '').replace(/^Unknown option/, 'this command does not take');
-    throw new CommandError(EXIT.usage, `${sentence}; it takes --input, --workflow-id, --task-queue, --database and the connection flags, and \`temporal workflow start --type TYPE\` takes all others`, { cause });
+  const { values, positionals } = parse(argv.slice(2));
+  const given = (name: string): unknown => values[name];
+  const text = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
+  const empty = Object.keys(values).find((name) => [values[name]].flat().includes('') && !MAY_BE_EMPTY.includes(name));
+  if (empty !== undefined) throw usage(`--${empty} is empty; leave it out, or give it a value`);
+  const type = typeOf(argv[1] ?? '', positionals, text('type') ?? text('name'));
+  for (const { name, choices } of FLAGS) {
+    const said = text(name);
+    if (choices && said !== undefined && !choices.includes(said)) throw usage(`--${name} ${said} is not known; there are ${choices.join(', ')}`);
   }
-  const values: Record<string, string | boolean | undefined> = parsed.values;
-  const value = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
-  const empty = Object.keys(values).find((name) => values[name] === '' && !MAY_BE_EMPTY.includes(name));
-  if (empty !== undefined) throw new CommandError(EXIT.usage, `--${empty} is empty; leave it out, or give it a value`);
-  const type = typeOfProgram(argv[1] ?? '') ?? parsed.positionals[0];
-  if (type === undefined) throw new CommandError(EXIT.usage, 'this program is run by `temporal workflow start RUNBOOK`: it learns from its own name what to start');
-  const extra = typeOfProgram(argv[1] ?? '') === undefined ? parsed.positionals.slice(1) : parsed.positionals;
-  if (extra.length > 0) throw new CommandError(EXIT.usage, `"${extra[0]}" is not understood; input is given as in --input '{"database":"orders"}'`);
-  if (value('type') !== undefined && value('type') !== type) throw new CommandError(EXIT.usage, `--type ${value('type')} contradicts "${type}"; leave it out`);
-  // Ignoring one of these would start the run somewhere else.
-  const unread = ['env', 'env-file'].find((name) => value(name) !== undefined && value(name) !== 'default');
-  if (unread !== undefined) throw new CommandError(EXIT.usage, `--${unread} is not supported here; use --profile, or --address and --namespace`);
-  const output = value('output') ?? 'text';
-  if (!['text', 'json', 'jsonl', 'none'].includes(output)) throw new CommandError(EXIT.usage, `--output ${output} is not known; there are text, json, jsonl, none`);
-  for (const refused of ['tls-disable-host-verification', 'disable-config-env', 'disable-config-file', 'no-json-shorthand-payloads']) {
-    if (values[refused] === true) throw new CommandError(EXIT.usage, `--${refused} is not supported here; set up a profile, or use \`temporal workflow start --type ${type}\``);
-  }
-  if (value('input') !== undefined && value('input-file') !== undefined) throw new CommandError(EXIT.usage, 'give --input or --input-file, not both');
+  const [inputs, files] = [given('input') as string[] | undefined ?? [], given('input-file') as string[] | undefined ?? []];
+  if (inputs.length > 0 && files.length > 0) throw usage('give --input or --input-file, not both');
+  if (inputs.length > 1 || files.length > 1) throw usage('a run takes one input: give --input or --input-file once');
   return {
-    type, help: values['help'] === true, json: values['json'] === true || output === 'json' || output === 'jsonl',
-    input: value('input'), inputFile: value('input-file'), workflowId: value('workflow-id'), taskQueue: value('task-queue'),
-    config: value('config'), database: value('database'), reason: value('reason'),
-    address: value('address'), namespace: value('namespace'), profile: value('profile'), apiKey: value('api-key'),
-    tls: typeof values['tls'] === 'boolean' ? values['tls'] : undefined,
-    environment: Object.fromEntries(Object.entries(AS_VARIABLE).flatMap(([name, variable]) => { const given = value(name); return given === undefined ? [] : [[variable, given]]; })),
+    type, help: values['help'] === true, json: values['json'] === true || (text('output') ?? '').startsWith('json'), output: text('output'), color: text('color'),
+    input: inputs[0], inputFile: files[0], workflowId: text('workflow-id'), taskQueue: text('task-queue'),
+    config: text('config'), database: text('database'), reason: text('reason'),
+    commandTimeoutMs: commandTimeoutOf(given), connection: connectionOf(given), workflow: workflowFlagsOf(given),
   };
 }
 
-/** Temporal's CLI takes switches with a value (`--tls=false`), which parseArgs does not. */
-function spellSwitch(argument: string): string[] {
-  const match = /^--([a-z-]+)=(true|false)$/.exec(argument);
-  const option = (OPTIONS as Record<string, { type: string }>)[match?.[1] ?? ''];
-  if (!match || option?.type !== 'boolean') return [argument];
-  return match[2] === 'true' ? [`--${match[1]}`] : match[1] === 'tls' ? ['--no-tls'] : [];
+const usage = (sentence: string, cause?: unknown) => new CommandError(EXIT.usage, sentence, { cause });
+
+function parse(words: readonly string[]): { values: Record<string, string | boolean | (string | boolean)[] | undefined>; positionals: string[] } {
+  try {
+    return parseArgs({ args: spellFlags(words, FLAGS), options: OPTIONS, allowPositionals: true, allowNegative: true, strict: true });
+  } catch (cause) {
+    const sentence = ((cause as Error).message.split('. ')[0] ?? '').replace(/^Unknown option/, 'this command does not take');
+    throw usage(`${sentence}; it takes the flags of \`temporal workflow start\`, and --database, --reason, --config and --json`, cause);
+  }
+}
+
+/** The runbook that the program is called for. */
+function typeOf(program: string, positionals: readonly string[], named: string | undefined): string {
+  const own = typeOfProgram(program);
+  const type = own ?? positionals[0];
+  if (type === undefined) throw usage('this program is run by `temporal workflow start RUNBOOK`: it learns from its own name what to start');
+  const extra = own === undefined ? positionals.slice(1) : positionals;
+  if (extra.length > 0) throw usage(`"${extra[0]}" is not understood; input is given as in --input '{"database":"orders"}'`);
+  if (named !== undefined && named !== type) throw usage(`--type ${named} contradicts "${type}"; leave it out`);
+  return type;
 }
 
 /** What `--help` shows. */
@@ -110,8 +99,10 @@ export const EXTENSION_HELP = (type: string): string => `temporal workflow start
       --reason TEXT       goes into the evidence
   -w, --workflow-id ID    default: ${type}/<database>/<time>
   -t, --task-queue NAME   default: runbooks
-  -o, --output text|json
+  -o, --output text|json|jsonl|none
   -c, --config FILE       configuration file (default: RUNBOOKS_CONFIG or ./runbooks.yaml)
-      --address, --namespace, --profile, --api-key, --tls, --tls-…: as in Temporal's CLI
+      --address, --namespace, --profile, --api-key, --tls, --tls-…, --identity and other global flags,
+      --memo, --search-attribute, --static-summary, --static-details, --execution-timeout, --run-timeout,
+      --task-timeout, --id-reuse-policy, --priority-key, --fairness-…: as in Temporal's CLI
 
 More: runbook start --help`;

@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { EXIT, exitCodeOf, guardOutput, reportError, type ExitCode } from './exit.ts';
+import { applyAppearance } from './appearance.ts';
+import { limitCommand } from './command-limit.ts';
+import { CommandError, EXIT, exitCodeOf, guardOutput, reportError, type ExitCode } from './exit.ts';
+import { choosingFlag, commandTimeoutOf, connectionOf, spellFlags, TEMPORAL_FLAGS, wantsJson } from './temporal-flags.ts';
 
 // Only commander and tiny files are imported here: `--help` must answer at once. A command loads what it needs.
 type Run = (...args: never[]) => Promise<ExitCode>;
@@ -12,16 +15,38 @@ const program = new Command('runbook')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.done : EXIT.usage));
 
 // `temporal runbook …` puts those of Temporal's own flags that it knows in front of the command.
-for (const flags of ['--address <address>', '-n, --namespace <name>', '--profile <name>', '--api-key <key>', '--tls', '--color <when>', '--log-level <level>', '--log-format <format>', '--time-format <format>']) {
-  program.addOption(new Option(flags).hideHelp());
+takeTemporalFlags(program);
+
+/** Lets a command take Temporal's own flags; its help shows those that are `shown`. */
+function takeTemporalFlags(command: Command, shown: Record<string, [value: string, description: string]> = {}): Command {
+  for (const { name, short, kind, choices } of TEMPORAL_FLAGS) {
+    const [value, description] = shown[name] ?? ['<value>'];
+    const option = new Option(`${short === undefined ? '' : `-${short}, `}--${name}${kind === 'switch' ? '' : ` ${value}`}`, description).hideHelp(description === undefined);
+    if (choices) option.choices(choices);
+    if (kind === 'list') option.argParser((one: string, before: string[] | undefined) => [...(before ?? []), one]);
+    command.addOption(option);
+  }
+  return command.addOption(new Option('--no-tls').hideHelp());
 }
-program.addOption(new Option('-o, --output <format>').choices(['text', 'json', 'jsonl', 'none']).hideHelp());
 
 /** Gives a command the flags that stood before it; its own outrank them. */
 function adoptLeadingFlags(command: Command): void {
-  const { output, ...leading } = program.opts<Record<string, unknown>>();
-  if (String(command.getOptionValue('output') ?? output).startsWith('json')) command.setOptionValue('json', true);
-  for (const [name, value] of Object.entries(leading)) if (command.getOptionValue(name) === undefined) command.setOptionValue(name, value);
+  for (const [name, value] of Object.entries(program.opts<Record<string, unknown>>())) {
+    const own: unknown = command.getOptionValue(name);
+    if (own === undefined) command.setOptionValue(name, value);
+    else if (Array.isArray(value) && Array.isArray(own)) command.setOptionValue(name, [...value as unknown[], ...own as unknown[]]);
+  }
+  if (String(command.getOptionValue('output')).startsWith('json')) command.setOptionValue('json', true);
+}
+
+const givenTo = (command: Command) => (name: string): unknown => command.getOptionValue(name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()));
+
+/** Does what Temporal's own flags say: of the connection, of what is printed, and how long the command may take. */
+function heedTemporalFlags(command: Command): void {
+  const given = givenTo(command);
+  for (const [name, value] of Object.entries(connectionOf(given))) command.setOptionValue(name, value);
+  applyAppearance({ color: given('color'), output: given('output') });
+  limitCommand(commandTimeoutOf(given), { asJson: given('json') === true });
 }
 
 /** Adds a command; its implementation is loaded when it is called. */
@@ -31,11 +56,10 @@ function add(usage: string, description: string, load: () => Promise<Run>): Comm
     .description(description)
     .option('--json', 'print one JSON object instead of text')
     .option('-c, --config <file>', 'configuration file (default: RUNBOOKS_CONFIG or ./runbooks.yaml)')
-    .addOption(new Option('-o, --output <format>').choices(['text', 'json', 'jsonl', 'none']).hideHelp())
-    .addOption(new Option('--color <when>').hideHelp())
     .hook('preAction', (_, command) => {
       adoptLeadingFlags(command);
       refuseEmpty(command);
+      heedTemporalFlags(command);
     })
     .action(async (...args: unknown[]) => {
       const run = (await load()) as (...given: unknown[]) => Promise<ExitCode>;
@@ -45,18 +69,24 @@ function add(usage: string, description: string, load: () => Promise<Run>): Comm
 }
 
 function withTemporal(command: Command): Command {
-  return command
-    .option('--address <host:port>', 'Temporal server (default: TEMPORAL_ADDRESS, profile, localhost:7233)')
-    .option('--namespace <name>', 'Temporal namespace')
-    .option('--profile <name>', "profile of Temporal's configuration file")
-    .option('--api-key <key>', 'better kept in a profile or TEMPORAL_API_KEY: arguments are visible to other users')
-    .option('--tls', 'connect with TLS');
+  return takeTemporalFlags(command, {
+    address: ['<host:port>', 'Temporal server (default: TEMPORAL_ADDRESS, profile, localhost:7233)'],
+    namespace: ['<name>', 'Temporal namespace'],
+    profile: ['<name>', "profile of Temporal's configuration file"],
+    'api-key': ['<key>', 'better kept in a profile or TEMPORAL_API_KEY: arguments are visible to other users'],
+    tls: ['', "connect with TLS; --tls-…, --identity and the other global flags of Temporal's CLI are taken, too"],
+  });
 }
 
-/** These commands talk to no server; as `temporal runbook …` they get the flags all the same. */
-function withHiddenTemporal(command: Command): Command {
-  for (const flags of ['--address <address>', '--namespace <name>', '--profile <name>', '--api-key <key>', '--tls']) command.addOption(new Option(flags).hideHelp());
-  return command;
+/** These commands talk to no server; they are called with the flags all the same. */
+const withoutServer = (command: Command): Command => takeTemporalFlags(command);
+
+/** This one starts a server: there is none to be chosen. */
+function withOwnServer(command: Command): Command {
+  return takeTemporalFlags(command).hook('preAction', () => {
+    const name = choosingFlag(givenTo(command));
+    if (name !== undefined) throw new CommandError(EXIT.usage, `\`runbook ${command.name()}\` starts a server of its own, so --${name} cannot be for it; \`runbook worker\` works for a server that is there`);
+  });
 }
 
 function count(text: string): number {
@@ -80,9 +110,9 @@ function refuseEmpty(command: Command): void {
   if (empty) command.error(`error: --${empty[0].replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} is empty; leave it out, or give it a value`);
 }
 
-withHiddenTemporal(add('init <connection-string>', 'write a first runbooks.yaml from postgresql://user@host:port/database', async () => (await import('./init.ts')).init))
+withoutServer(add('init <connection-string>', 'write a first runbooks.yaml from postgresql://user@host:port/database', async () => (await import('./init.ts')).init))
   .option('--name <name>', 'what to call the database (default: its name)');
-withHiddenTemporal(add('list', 'list the runbooks there are', async () => (await import('./list.ts')).list));
+withoutServer(add('list', 'list the runbooks there are', async () => (await import('./list.ts')).list));
 withTemporal(add('runs', 'list past runs with verdict, RTA and RPA', async () => (await import('./runs.ts')).runs))
   .option('--limit <n>', 'how many', count, 20);
 withTemporal(add('start <type>', 'start a run', async () => (await import('./start.ts')).start))
@@ -127,23 +157,23 @@ stepOptions(withTemporal(add('retry <id>', 'try the failed step of a run again t
   .option('--input <json>', 'another input, where the step takes one')
   .option('--input-file <file>', 'the same, from a file');
 stepOptions(withTemporal(add('skip <id>', 'go on without the step that waits, where the runbook allows that', async () => (await import('./steer.ts')).skip)));
-withHiddenTemporal(add('report <file-or-id>', 'print the evidence of a run', async () => (await import('./report.ts')).report))
+withoutServer(add('report <file-or-id>', 'print the evidence of a run', async () => (await import('./report.ts')).report))
   .addOption(new Option('--format <format>', 'json, markdown or html (default: text)').choices(['json', 'markdown', 'html']))
   .option('--redact <pointer...>', 'print the file without these values, such as /reason or /gates/0/decisions/0/comment; its chain still verifies');
-withHiddenTemporal(add('verify <file>', 'recompute the chain of a file of evidence; needs no server', async () => (await import('./verify.ts')).verify))
+withoutServer(add('verify <file>', 'recompute the chain of a file of evidence; needs no server', async () => (await import('./verify.ts')).verify))
   .option('--head <hash>', 'head that it must have, from the result of the workflow')
   .option('--key <file>', 'public Ed25519 key in PEM that must have signed it');
 withTemporal(add('doctor', 'check configuration, server, databases and this host', async () => (await import('./doctor.ts')).doctor));
 withTemporal(add('worker', 'run a worker', async () => (await import('./worker.ts')).worker));
-add('dev', 'run an embedded Temporal server with web UI, and a worker', async () => (await import('./dev.ts')).dev)
+withOwnServer(add('dev', 'run an embedded Temporal server with web UI, and a worker', async () => (await import('./dev.ts')).dev))
   .option('--port <port>', 'of the server', port, 7233)
   .option('--ui-port <port>', 'of the web UI', port, 8233);
 
 guardOutput();
 try {
-  await program.parseAsync();
+  await program.parseAsync(spellFlags(process.argv.slice(2)), { from: 'user' });
 } catch (error) {
-  reportError(error, process.argv.includes('--json'));
+  reportError(error, wantsJson(process.argv));
   // At once: the native core of a worker that was refused would keep the process.
   process.exit(exitCodeOf(error));
 }

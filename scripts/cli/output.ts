@@ -6,7 +6,11 @@ export { plain } from '../../contracts/plain.ts';
 
 /** Prints a command's answer: one JSON object, or lines for people. */
 export function print(options: GlobalOptions, value: unknown, lines: () => readonly string[]): void {
-  process.stdout.write(options.json ? `${JSON.stringify(value, null, 2)}\n` : `${lines().join('\n')}\n`);
+  process.stdout.write(!options.json ? `${lines().join('\n')}\n` : options.output === 'jsonl' ? oneEach(value) : `${JSON.stringify(value, null, 2)}\n`);
+}
+
+function oneEach(value: unknown): string {
+  return (Array.isArray(value) ? value : [value]).map((one) => `${JSON.stringify(one)}\n`).join('');
 }
 
 /** Says something beside the answer: on standard error, so that the answer can be piped. */

@@ -54,7 +54,7 @@ export async function report(fileOrId: string, options: ReportOptions): Promise<
   const { report: name } = namesOf(evidence);
   const htmlFile = isBeside ? beside : await store.get(name).catch(() => undefined) === undefined ? undefined : store.locate(name);
   const paths = { evidence: file, ...(htmlFile === undefined ? {} : { report: htmlFile }) };
-  print({ json: format === 'json' }, { standing, paths, evidence, earlierRuns: earlier }, () => [renderText(evidence, { paths, earlier, standing })]);
+  print({ ...options, json: format === 'json' }, { standing, paths, evidence, earlierRuns: earlier }, () => [renderText(evidence, { paths, earlier, standing })]);
   return exitCode;
 }
 

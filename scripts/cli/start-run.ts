@@ -8,6 +8,7 @@ import { CommandError, EXIT } from './exit.ts';
 import { coloured, plain } from './output.ts';
 import { ourCommand } from './printed-command.ts';
 import type { TemporalOptions } from './options.ts';
+import type { WorkflowFlags } from './start-flags.ts';
 import { webUiLink } from './web-ui.ts';
 
 /** What `start` tells about a run that has begun. */
@@ -33,6 +34,8 @@ export interface StartRequest {
   input: Record<string, unknown>;
   workflowId: string;
   taskQueue?: string | undefined;
+  /** What else the server is told of it; outranks what it is told otherwise. */
+  workflow?: WorkflowFlags | undefined;
   webUi: string | undefined;
   /** The first gate at which it will stop, as far as is known here; null without one. */
   gate: Pick<GatePolicy, 'assurance'> | null;
@@ -42,15 +45,15 @@ export interface StartRequest {
 
 /** Starts a run. A workflow id that is in use is refused: nobody's run is touched. */
 export async function startRun({ client, address, namespace }: Connected, request: StartRequest): Promise<Started> {
-  const { type, input, workflowId, taskQueue = TASK_QUEUE, flags } = request;
+  const { type, input, workflowId, taskQueue = TASK_QUEUE, workflow, flags } = request;
   const target = typeof input['database'] === 'string' ? ` of ${input['database']}` : '';
   let runId: string;
   try {
-    const handle = await client.workflow.start(type, { workflowId, taskQueue, args: [input], staticSummary: `${type}${target}`, workflowIdConflictPolicy: 'FAIL' });
+    const handle = await client.workflow.start(type, { staticSummary: `${type}${target}`, ...workflow, workflowId, taskQueue, args: [input], workflowIdConflictPolicy: 'FAIL' });
     runId = handle.firstExecutionRunId;
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    throw new CommandError(EXIT.usage, `a run with the id "${workflowId}" is there already; take another --id, or watch it with: ${ourCommand(flags, 'watch', workflowId)}`, { cause: error });
+    throw new CommandError(EXIT.usage, `a run with the id "${workflowId}" is there already; take another id, or watch it with: ${ourCommand(flags, 'watch', workflowId)}`, { cause: error });
   }
   return {
     workflowId, runId, type, taskQueue, namespace,

@@ -4,14 +4,16 @@ import { EXIT } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
 import { note, print, systemUser } from './output.ts';
 import { buildInput, contractOf, gateAhead, targetOf, workflowIdFor, type InputFlags } from './run-input.ts';
+import type { WorkflowFlags } from './start-flags.ts';
 import { startedLines, startRun } from './start-run.ts';
 import { followToEnd } from './watch.ts';
 
-/** `wait`: the command goes on as long as the run does, and ends with its outcome. */
+/** `wait`: the command goes on as long as the run does, and ends with its outcome. `workflow`: what `temporal workflow start` was told beside the input. */
 export interface StartOptions extends TemporalOptions, InputFlags {
   id?: string;
   taskQueue?: string;
   wait?: boolean;
+  workflow?: WorkflowFlags;
 }
 
 /** `runbook start`: checks the input, starts the run, and with `--wait` ends as the run ends. */
@@ -22,7 +24,7 @@ export async function start(type: string, options: StartOptions): Promise<ExitCo
   const target = targetOf(contract, input, loaded?.configuration);
   return withClient(options, async (connected) => {
     const started = await startRun(connected, {
-      type, input, workflowId: options.id ?? workflowIdFor(type, target, new Date()), taskQueue: options.taskQueue,
+      type, input, workflowId: options.id ?? workflowIdFor(type, target, new Date()), taskQueue: options.taskQueue, workflow: options.workflow,
       webUi: loaded?.configuration.webUi, gate: gateAhead(contract, target, loaded?.configuration), flags: options,
     });
     if (!options.wait) {

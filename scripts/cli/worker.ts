@@ -2,12 +2,14 @@ import { loadConfiguration } from '../../workers/config.ts';
 import type { runWorker } from '../../workers/main.ts';
 import { isUnanswered, START_OR_NAME, withClient } from './connect.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
+import { withNamedEnvironment } from './named-environment.ts';
 import type { TemporalOptions } from './options.ts';
 import { note } from './output.ts';
 
 /** `runbook worker`: runs workflows, and activities on this host, until it is told to stop. */
 export async function worker(options: TemporalOptions): Promise<ExitCode> {
-  const { config, ...flags } = options;
+  const { config, ...given } = options;
+  const flags = await withNamedEnvironment(given);
   // Workers that were created and never ran keep a process alive: a mistake is told before there are any.
   await loadConfiguration(config);
   const run = await loadWorker();

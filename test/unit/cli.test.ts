@@ -28,10 +28,13 @@ const start = (...args: string[]) => parseExtensionArguments(program('temporal-w
 describe('main', () => {
   it('imports nothing but commander and what tells exit codes before a command is known', async () => {
     const source = await readFile(new URL('../../scripts/cli/main.ts', import.meta.url), 'utf8');
-    expect([...source.matchAll(/^import .* from '(.*)';$/gm)].map(([, from]) => from)).toEqual(['commander', './exit.ts']);
-    const importsOf = async (file: string) => (await readFile(new URL(`../../scripts/cli/${file}`, import.meta.url), 'utf8')).match(/^import .*$/gm) ?? [];
-    expect(await importsOf('exit.ts')).toEqual([`import { plain } from '../../contracts/plain.ts';`]);
-    expect(await importsOf('../../contracts/plain.ts')).toEqual([]);
+    const fromIn = (text: string) => [...text.matchAll(/^import .* from '(.*)';$/gm)].map(([, from]) => from);
+    expect(fromIn(source)).toEqual(['commander', './appearance.ts', './command-limit.ts', './exit.ts', './temporal-flags.ts']);
+    const importsOf = async (file: string) => fromIn(await readFile(new URL(`../../scripts/cli/${file}`, import.meta.url), 'utf8'));
+    expect(await importsOf('temporal-flags.ts')).toEqual(['./exit.ts', './go-duration.ts']);
+    expect(await importsOf('command-limit.ts')).toEqual(['./exit.ts']);
+    expect(await importsOf('exit.ts')).toEqual(['../../contracts/plain.ts']);
+    for (const file of ['appearance.ts', 'go-duration.ts', '../../contracts/plain.ts']) expect(await importsOf(file)).toEqual([]);
   });
 });
 
@@ -60,17 +63,31 @@ describe('the extension of the Temporal CLI', () => {
     expect(typeOfProgram('/x/temporal-workflow-start-dr_test.cmd')).toBe('dr-test');
   });
 
-  it('takes the flags of temporal workflow start, long, short and with =', () => {
-    expect(start('-i', '{"database":"a"}', '-w', 'id', '-t', 'q', '--address=h:1', '-n', 'ns', '-o', 'json', '--tls=true', '--color', 'never', '--tls-ca-path', '/ca')).toMatchObject({
-      type: 'dr-test', input: '{"database":"a"}', workflowId: 'id', taskQueue: 'q', address: 'h:1', namespace: 'ns', json: true, tls: true, environment: { TEMPORAL_TLS_SERVER_CA_CERT_PATH: '/ca' },
+  it('takes flags of temporal workflow start, long, short and with =', () => {
+    expect(start('-i', '{"database":"a"}', '-w', 'id', '-t', 'q', '--address=h:1', '-n', 'ns', '-o', 'json', '--tls=true', '--color', 'never', '--tls-ca-path', '/ca', '--name', 'dr-test')).toMatchObject({
+      type: 'dr-test', input: '{"database":"a"}', workflowId: 'id', taskQueue: 'q', json: true, connection: { address: 'h:1', namespace: 'ns', tls: true, environment: { TEMPORAL_TLS_SERVER_CA_CERT_PATH: '/ca' } }, workflow: {},
     });
-    expect(start('--tls=false').tls).toBe(false);
-    expect(start().tls).toBeUndefined();
+    expect(start('--tls=false', '-i={}', '-n=ops', '--fail-existing=true', '--input-base64=false', '--tls-disable-host-verification=false')).toMatchObject({ input: '{}', connection: { tls: false, namespace: 'ops' } });
+    expect(start('--log-level', 'debug', '--log-format', 'json', '--time-format', 'iso', '--no-json-shorthand-payloads')).toMatchObject({ connection: {}, workflow: {}, json: false });
+    expect(start().connection).toEqual({});
+  });
+
+  it('passes on what concerns the workflow', () => {
+    expect(start('--memo', 'ticket="OPS-1"', '--memo', 'n=[1]', '--search-attribute', 'Team="db"', '--search-attribute', 'Regions=["a","b"]', '--static-summary', 's', '--static-details', 'd').workflow)
+      .toEqual({ memo: { ticket: 'OPS-1', n: [1] }, searchAttributes: { Team: ['db'], Regions: ['a', 'b'] }, staticSummary: 's', staticDetails: 'd' });
+    expect(start('--execution-timeout', '1d2h', '--run-timeout', '90m', '--task-timeout', '1m30s').workflow).toEqual({ workflowExecutionTimeout: 93_600_000, workflowRunTimeout: 5_400_000, workflowTaskTimeout: 90_000 });
+    expect(start('--execution-timeout', '0s', '--id-conflict-policy', 'Fail').workflow).toEqual({});
+    expect(start('--id-reuse-policy', 'RejectDuplicate', '--priority-key', '2', '--fairness-key', 'f', '--fairness-weight', '0.5').workflow)
+      .toEqual({ workflowIdReusePolicy: 'REJECT_DUPLICATE', priority: { priorityKey: 2, fairnessKey: 'f', fairnessWeight: 0.5 } });
   });
 
   it.each([
-    [['--memo', 'x=1'], /does not take '--memo'/], [['--env', 'prod'], /--env is not supported/], [['--type', 'backup'], /contradicts/],
-    [['orders'], /"orders" is not understood/], [['-o', 'yaml'], /there are text, json/], [['-i', '{}', '--input-file', 'f'], /not both/], [['--tls-disable-host-verification'], /not supported/], [['-w', ''], /--workflow-id is empty/],
+    [['--speed', '9'], /does not take '--speed'/], [['--type', 'backup'], /contradicts/],
+    [['orders'], /"orders" is not understood/], [['-o', 'yaml'], /there are text, json/], [['-i', '{}', '--input-file', 'f'], /not both/], [['-i', '{}', '-i', '{}'], /takes one input/], [['--tls-disable-host-verification'], /not supported: certificates are always verified/], [['-w', ''], /--workflow-id is empty/],
+    [['--start-delay', '1h'], /--start-delay is not supported: .*time to recover/], [['--cron', '* * * * *'], /--cron is not supported: use a schedule/], [['--headers', 'a=1'], /--headers is not supported/], [['--input-base64'], /--input-base64 is not supported/], [['--input-meta', 'a=b'], /--input-meta is not supported/],
+    [['--id-conflict-policy', 'TerminateExisting'], /--id-conflict-policy TerminateExisting is not supported/], [['--id-conflict-policy', 'UseExisting'], /there is Fail/], [['--id-reuse-policy', 'TerminateIfRunning'], /there are AllowDuplicate, /],
+    [['--memo', 'x=y'], /--memo x: its value is not JSON/], [['--memo', 'x'], /--memo x is not understood/], [['--search-attribute', 'RunbookTarget="a"'], /a run sets it itself/], [['--search-attribute', 'A={}'], /--search-attribute A: its value has to be/], [['--search-attribute', 'A=[]'], /has to be/],
+    [['--execution-timeout', '5'], /--execution-timeout 5 is not a duration/], [['--priority-key', '1.5'], /--priority-key 1.5 is no such number/], [['--fairness-weight', '0'], /no such number/], [['--memo', ''], /--memo is empty/],
   ])('refuses %j with a sentence', (args, sentence) => {
     expect(() => start(...args)).toThrow(sentence);
     expect(() => start(...args)).toThrow(CommandError);
@@ -138,7 +155,9 @@ describe('what start prints', () => {
   it('repeats the connection that was given, without secrets', () => {
     expect(ourCommand({}, 'watch', 'a/b')).toBe('runbook watch a/b');
     const flags = { address: 'h:1', namespace: 'my ops', profile: 'p', tls: true, apiKey: 's3cr3t', environment: { TEMPORAL_TLS_CLIENT_KEY_DATA: 's3cr3t', TEMPORAL_TLS_CLIENT_KEY_PATH: '/k y' } };
-    expect(ourCommand(flags, 'watch', 'a b')).toBe(`TEMPORAL_TLS_CLIENT_KEY_PATH='/k y' runbook watch 'a b' --address h:1 --namespace 'my ops' --profile p --tls`);
+    expect(ourCommand(flags, 'watch', 'a b')).toBe(`runbook watch 'a b' --address h:1 --namespace 'my ops' --profile p --tls-key-path '/k y' --tls`);
+    const others = { env: 'e', envFile: '/e f', tls: false, withoutVariables: true, withoutFile: true, identity: 'i', metadata: { authorization: 's3cr3t' }, connectTimeoutMs: 1 };
+    expect(ourCommand(others, 'watch', 'a')).toBe(`runbook watch a --env e --env-file '/e f' --tls=false --disable-config-env --disable-config-file`);
     expect(signalCommand({ address: 'h:1' }, 'a', 'approve', { gate: 'start', by: `o'neil` })).toBe(`temporal workflow signal --workflow-id a --name approve --input '{"gate":"start","by":"o'\\''neil"}' --address h:1`);
   });
 

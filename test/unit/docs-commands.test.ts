@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { REFUSED_START_FLAGS, START_FLAGS } from '../../scripts/cli/start-flags.ts';
+import { REFUSED_FLAGS, TEMPORAL_FLAGS } from '../../scripts/cli/temporal-flags.ts';
 import { anchorsOf, commandsIn, pageAt, readPages, ROOT, tableKeys, wordsOf } from '../support/documentation.ts';
 
 const pages = readPages();
@@ -84,7 +86,15 @@ describe('the reference of the CLI', () => {
     for (const [, name = ''] of heading.matchAll(/`runbook ([a-z]+)/g)) sections.set(name, tableKeys(rest.join('\n')));
   }
   const common = tableKeys(reference.split(/^### /m)[0] ?? '');
-  const long = (names: readonly string[]): string[] => names.flatMap((name) => [...name.matchAll(/--[a-z][a-z-]*/g)].map(([option]) => option)).toSorted();
+  const long = (names: readonly string[]): string[] => names.flatMap((name) => [...name.matchAll(/--[a-z][a-z0-9-]*/g)].map(([option]) => option)).toSorted();
+
+  it('names every flag of Temporal\'s own, and beside which of them are refused', () => {
+    const tables = [...reference.matchAll(/(?:^\|.*\n)+/gm)].map(([table]) => ({ isOfRefused: table.startsWith('| flag | why |'), names: long(tableKeys(table)).map((option) => option.slice(2)) }));
+    const named = (isOfRefused: boolean) => tables.filter((table) => table.isOfRefused === isOfRefused).flatMap(({ names }) => names);
+    const refused = [...Object.keys(REFUSED_FLAGS), ...Object.keys(REFUSED_START_FLAGS)];
+    expect(named(true).toSorted()).toEqual(refused.toSorted());
+    expect([...TEMPORAL_FLAGS, ...START_FLAGS].map(({ name }) => name).filter((name) => !refused.includes(name) && !named(false).includes(name))).toEqual([]);
+  });
 
   it('has every command, and no other', () => {
     expect([...sections.keys()].toSorted()).toEqual(commands.filter((command) => command !== 'help').toSorted());
