@@ -20,14 +20,16 @@ const onTable = (relid: string): string => ofTable.replace('%.relid', relid);
 const arguments_ = `(SELECT coalesce(string_agg(format('%I.%I', tn.nspname, t.typname), ', ' ORDER BY a.i), '')
   FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY a(oid, i) JOIN pg_type t ON t.oid = a.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace)`;
 const label = `format('%I.%I', n.nspname, c.relname)`;
-const plain = (kind: string, table: string, identity: string, without: string[] = [], add = `'{}'`): CatalogQuery =>
-  ({ kind, sql: `SELECT ${identity} AS identity, ((to_jsonb(x) - ARRAY[${without.map((name) => `'${name}'`).join()}]::text[]) || ${add})::text AS definition FROM ${table} x` });
-/** A kind whose rows live in a schema; functions among its columns as numbers. */
-const inSchema = (kind: string, table: string, prefix: string, functions: string[] = [], without: string[] = []): CatalogQuery => ({
+/** The whole row, with the functions among its columns as numbers: what a new version adds to it is compared, too. */
+const allOf = (functions: string[] = [], without: string[] = []): string => `((to_jsonb(x) - ARRAY[${[...functions, ...without].map((name) => `'${name}'`).join()}]::text[])
+      || jsonb_build_object(${functions.map((name) => `'${name}', x.${name}::oid`).join()}))::text`;
+/** Single columns, of which any may be NULL: what moves from one to the next is another definition. */
+const parts = (...columns: string[]): string => `jsonb_build_array(${columns.join(', ')})::text`;
+const plain = (kind: string, table: string, identity: string, without: string[] = []): CatalogQuery => ({ kind, sql: `SELECT ${identity} AS identity, ${allOf([], without)} AS definition FROM ${table} x` });
+/** A kind whose rows live in a schema. */
+const inSchema = (kind: string, table: string, prefix: string, functions: string[] = []): CatalogQuery => ({
   kind,
-  sql: `SELECT format('%I.%I', n.nspname, x.${prefix}name) AS identity,
-    ((to_jsonb(x) - ARRAY[${[...functions, ...without].map((name) => `'${name}'`).join()}]::text[])
-      || jsonb_build_object(${functions.map((name) => `'${name}', x.${name}::oid`).join()}))::text AS definition
+  sql: `SELECT format('%I.%I', n.nspname, x.${prefix}name) AS identity, ${allOf(functions)} AS definition
     FROM ${table} x JOIN pg_namespace n ON n.oid = x.${prefix}namespace WHERE ${isOfUsers('x.oid')}`,
 });
 
@@ -39,12 +41,12 @@ export const databaseQueries: readonly CatalogQuery[] = [
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relpersistence <> 't' AND c.relkind <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'index', sql: `SELECT ${label} AS identity, (to_jsonb(i) - 'indcheckxmin')::text AS definition FROM pg_index i ${onTable('i.indexrelid')} WHERE c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'column', sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity,
-      concat_ws('|', a.attnum, a.atttypid, a.atttypmod, a.attndims, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated, a.attislocal, a.attinhcount,
-        a.attcollation, a.attstorage, a.attoptions, a.attmissingval::text, coalesce(a.attstattarget, -1), ${quickDigest('a.attfdwoptions::text')}) AS definition
+      ${parts('a.attnum', 'a.atttypid', 'a.atttypmod', 'a.attndims', 'a.attnotnull', 'a.atthasdef', 'a.attidentity', 'a.attgenerated', 'a.attislocal', 'a.attinhcount', 'a.attcollation', 'a.attstorage',
+    'a.attoptions', 'a.atthasmissing', 'a.attmissingval::text', 'coalesce(a.attstattarget, -1)', quickDigest('a.attfdwoptions::text'))} AS definition
     FROM pg_attribute a ${onTable('a.attrelid')} WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'column', minimumVersion: 140000, sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity, a.attcompression::text AS definition
     FROM pg_attribute a ${onTable('a.attrelid')} WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attcompression <> '' AND c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
-  { kind: 'index', sql: `SELECT ${label} AS identity, concat_ws('|', a.attnum, coalesce(a.attstattarget, -1), a.attoptions::text) AS definition
+  { kind: 'index', sql: `SELECT ${label} AS identity, ${parts('a.attnum', 'coalesce(a.attstattarget, -1)', 'a.attoptions')} AS definition
     FROM pg_attribute a ${onTable('a.attrelid')} WHERE (a.attoptions IS NOT NULL OR coalesce(a.attstattarget, -1) <> -1) AND c.relkind IN ('i', 'I') AND c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'default', sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity, d.adbin::text AS definition
     FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum ${onTable('d.adrelid')} WHERE c.relpersistence <> 't' AND ${isOfUsers('d.oid')}` },
@@ -62,39 +64,41 @@ export const databaseQueries: readonly CatalogQuery[] = [
       ((to_jsonb(p) - ARRAY['proacl', 'prosupport']) || jsonb_build_object('prosupport', p.prosupport::oid))::text AS definition
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ${isOfUsers('p.oid')}` },
   { kind: 'aggregate', sql: `SELECT format('%I.%I(%s)', n.nspname, p.proname, ${arguments_}) AS identity,
-      concat_ws('|', x.aggkind, x.aggnumdirectargs, x.aggtransfn::oid, x.aggfinalfn::oid, x.aggcombinefn::oid, x.aggserialfn::oid, x.aggdeserialfn::oid, x.aggmtransfn::oid,
-        x.aggminvtransfn::oid, x.aggmfinalfn::oid, x.aggsortop, x.aggtranstype, x.aggtransspace, x.aggmtranstype, coalesce(x.agginitval, '(null)'), coalesce(x.aggminitval, '(null)')) AS definition
+      ${allOf(['aggfnoid', 'aggtransfn', 'aggfinalfn', 'aggcombinefn', 'aggserialfn', 'aggdeserialfn', 'aggmtransfn', 'aggminvtransfn', 'aggmfinalfn'])} AS definition
     FROM pg_aggregate x JOIN pg_proc p ON p.oid = x.aggfnoid::oid JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ${isOfUsers('p.oid')}` },
   { kind: 'type', sql: `SELECT format('%I.%I', n.nspname, t.typname) AS identity,
       ((to_jsonb(t) - ARRAY['typacl','typinput','typoutput','typreceive','typsend','typmodin','typmodout','typanalyze','typsubscript'])
        || jsonb_build_array(t.typinput::oid, t.typoutput::oid, t.typreceive::oid, t.typsend::oid, t.typmodin::oid, t.typmodout::oid, t.typanalyze::oid))::text AS definition
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-    WHERE ${isOfUsers('t.oid')} AND t.typtype IN ('b', 'd', 'e', 'r', 'm', 'p') AND NOT (t.typcategory = 'A' AND t.typelem <> 0)` },
+    WHERE ${isOfUsers('t.oid')} AND t.typtype IN ('b', 'd', 'e', 'r', 'm', 'p') AND NOT EXISTS (SELECT FROM pg_type element WHERE element.typarray = t.oid)` },
+  { kind: 'type', minimumVersion: 140000, sql: `SELECT format('%I.%I', n.nspname, t.typname) AS identity, t.typsubscript::oid::text AS definition
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE ${isOfUsers('t.oid')} AND t.typsubscript <> 0 AND NOT EXISTS (SELECT FROM pg_type element WHERE element.typarray = t.oid)` },
   { kind: 'enum label', sql: `SELECT format('%I.%I: %L', n.nspname, t.typname, x.enumlabel) AS identity, to_jsonb(x)::text AS definition
     FROM pg_enum x JOIN pg_type t ON t.oid = x.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace` },
   { kind: 'range type', sql: `SELECT format('%I.%I', n.nspname, t.typname) AS identity,
-      concat_ws('|', x.rngsubtype, x.rngcollation, x.rngsubopc, x.rngcanonical::oid, x.rngsubdiff::oid) AS definition
+      ${allOf(['rngcanonical', 'rngsubdiff'])} AS definition
     FROM pg_range x JOIN pg_type t ON t.oid = x.rngtypid JOIN pg_namespace n ON n.oid = t.typnamespace WHERE ${isOfUsers('t.oid')}` },
   plain('extension', 'pg_extension', `format('%I %s', x.extname, x.extversion)`),
   plain('event trigger', 'pg_event_trigger', `format('%I', x.evtname)`),
   plain('publication', 'pg_publication', `format('%I', x.pubname)`),
   { kind: 'publication table', sql: `SELECT format('%I: %s', p.pubname, ${label}) AS identity, to_jsonb(x)::text AS definition FROM pg_publication_rel x JOIN pg_publication p ON p.oid = x.prpubid ${onTable('x.prrelid')}` },
   { kind: 'publication schema', minimumVersion: 150000, sql: `SELECT format('%I: %I', p.pubname, n.nspname) AS identity, to_jsonb(x)::text AS definition FROM pg_publication_namespace x JOIN pg_publication p ON p.oid = x.pnpubid JOIN pg_namespace n ON n.oid = x.pnnspid` },
-  { kind: 'subscription', sql: `SELECT format('%I', x.subname) AS identity, concat_ws('|', x.oid, x.subowner, x.subenabled, x.subslotname, x.subsynccommit, x.subpublications::text) AS definition
+  { kind: 'subscription', sql: `SELECT format('%I', x.subname) AS identity, ${parts('x.oid', 'x.subowner', 'x.subenabled', 'x.subslotname', 'x.subsynccommit', 'x.subpublications')} AS definition
     FROM pg_subscription x WHERE ${ofThisDatabase}` },
-  { kind: 'subscription', secret: 'subscriptions', sql: `SELECT format('%I', x.subname) AS identity, concat_ws('|', to_jsonb(x) - 'subconninfo', ${slowDigestOf('pg_subscription', 'x.subconninfo')}) AS definition
+  { kind: 'subscription', secret: 'subscriptions', sql: `SELECT format('%I', x.subname) AS identity, ${parts(`to_jsonb(x) - 'subconninfo'`, slowDigestOf('pg_subscription', 'x.subconninfo'))} AS definition
     FROM pg_subscription x WHERE ${ofThisDatabase}` },
   { kind: 'subscription', secret: 'subscriptions', sql: slowDigestOfAll('pg_subscription', 'x.subconninfo', ofThisDatabase) },
-  { kind: 'foreign-data wrapper', sql: `SELECT format('%I', x.fdwname) AS identity, concat_ws('|', x.oid, x.fdwowner, x.fdwhandler::oid, x.fdwvalidator::oid, ${slowDigestOf('pg_foreign_data_wrapper', 'x.fdwoptions')}) AS definition FROM pg_foreign_data_wrapper x` },
+  { kind: 'foreign-data wrapper', sql: `SELECT format('%I', x.fdwname) AS identity, ${parts('x.oid', 'x.fdwowner', 'x.fdwhandler::oid', 'x.fdwvalidator::oid', slowDigestOf('pg_foreign_data_wrapper', 'x.fdwoptions'))} AS definition FROM pg_foreign_data_wrapper x` },
   { kind: 'foreign-data wrapper', sql: slowDigestOfAll('pg_foreign_data_wrapper', 'x.fdwoptions') },
-  { kind: 'foreign server', sql: `SELECT format('%I', x.srvname) AS identity, concat_ws('|', x.oid, x.srvowner, x.srvfdw, x.srvtype, x.srvversion, ${slowDigestOf('pg_foreign_server', 'x.srvoptions')}) AS definition FROM pg_foreign_server x` },
+  { kind: 'foreign server', sql: `SELECT format('%I', x.srvname) AS identity, ${parts('x.oid', 'x.srvowner', 'x.srvfdw', 'x.srvtype', 'x.srvversion', slowDigestOf('pg_foreign_server', 'x.srvoptions'))} AS definition FROM pg_foreign_server x` },
   { kind: 'foreign server', sql: slowDigestOfAll('pg_foreign_server', 'x.srvoptions') },
-  { kind: 'user mapping', sql: `SELECT format('%s on %I', coalesce(r.rolname, 'public'), s.srvname) AS identity, concat_ws('|', x.oid, ${slowDigestOf('pg_user_mapping', 'x.umoptions')}) AS definition
+  { kind: 'user mapping', sql: `SELECT format('%s on %I', coalesce(r.rolname, 'public'), s.srvname) AS identity, ${parts('x.oid', slowDigestOf('pg_user_mapping', 'x.umoptions'))} AS definition
     FROM pg_user_mapping x JOIN pg_foreign_server s ON s.oid = x.umserver LEFT JOIN pg_roles r ON r.oid = x.umuser` },
   { kind: 'user mapping', sql: slowDigestOfAll('pg_user_mapping', 'x.umoptions') },
-  { kind: 'foreign table', sql: `SELECT ${label} AS identity, concat_ws('|', x.ftserver, ${quickDigest('x.ftoptions::text')}) AS definition FROM pg_foreign_table x ${onTable('x.ftrelid')}` },
+  { kind: 'foreign table', sql: `SELECT ${label} AS identity, ${parts('x.ftserver', quickDigest('x.ftoptions::text'))} AS definition FROM pg_foreign_table x ${onTable('x.ftrelid')}` },
   plain('language', 'pg_language', `format('%I', x.lanname)`, ['lanacl']),
-  { kind: 'access method', sql: `SELECT format('%I', x.amname) AS identity, concat_ws('|', x.oid, x.amhandler::oid, x.amtype) AS definition FROM pg_am x` },
+  { kind: 'access method', sql: `SELECT format('%I', x.amname) AS identity, ${allOf(['amhandler'])} AS definition FROM pg_am x` },
   plain('cast', 'pg_cast', `format('from %s to %s', x.castsource, x.casttarget)`),
   inSchema('operator', 'pg_operator', 'opr', ['oprcode', 'oprrest', 'oprjoin']),
   inSchema('operator class', 'pg_opclass', 'opc'),
@@ -108,10 +112,11 @@ export const databaseQueries: readonly CatalogQuery[] = [
   inSchema('text search template', 'pg_ts_template', 'tmpl', ['tmplinit', 'tmpllexize']),
   inSchema('text search dictionary', 'pg_ts_dict', 'dict'),
   inSchema('text search parser', 'pg_ts_parser', 'prs', ['prsstart', 'prstoken', 'prsend', 'prsheadline', 'prslextype']),
-  { kind: 'operator in family', sql: `SELECT x.oid::text AS identity, to_jsonb(x)::text AS definition FROM pg_amop x WHERE x.oid >= 16384` },
-  { kind: 'function in family', sql: `SELECT format('%s for %s, %s in %I.%I', x.amprocnum, x.amproclefttype, x.amprocrighttype, n.nspname, f.opfname) AS identity, concat_ws('|', x.oid, f.opfmethod, x.amproc::oid) AS definition
+  { kind: 'operator in family', sql: `SELECT format('%s for %s, %s in %I.%I', x.amopstrategy, x.amoplefttype, x.amoprighttype, n.nspname, f.opfname) AS identity, to_jsonb(x)::text AS definition
+    FROM pg_amop x JOIN pg_opfamily f ON f.oid = x.amopfamily JOIN pg_namespace n ON n.oid = f.opfnamespace WHERE x.oid >= 16384` },
+  { kind: 'function in family', sql: `SELECT format('%s for %s, %s in %I.%I', x.amprocnum, x.amproclefttype, x.amprocrighttype, n.nspname, f.opfname) AS identity, ${allOf(['amproc'])} AS definition
     FROM pg_amproc x JOIN pg_opfamily f ON f.oid = x.amprocfamily JOIN pg_namespace n ON n.oid = f.opfnamespace WHERE x.oid >= 16384` },
-  { kind: 'transform', sql: `SELECT format('for %s in %I', x.trftype, l.lanname) AS identity, concat_ws('|', x.oid, x.trffromsql::oid, x.trftosql::oid) AS definition FROM pg_transform x JOIN pg_language l ON l.oid = x.trflang` },
+  { kind: 'transform', sql: `SELECT format('for %s in %I', x.trftype, l.lanname) AS identity, ${allOf(['trffromsql', 'trftosql'])} AS definition FROM pg_transform x JOIN pg_language l ON l.oid = x.trflang` },
   // Of what initdb made, thousands have a comment of its own; people write theirs on these few.
   { kind: 'comment', sql: `SELECT format('%s/%s/%s', x.classoid, x.objoid, x.objsubid) AS identity, x.description AS definition FROM pg_description x
     WHERE x.objoid >= 16384 OR x.classoid IN ('pg_namespace'::regclass, 'pg_extension'::regclass, 'pg_language'::regclass, 'pg_largeobject'::regclass)` },
@@ -122,7 +127,7 @@ export const databaseQueries: readonly CatalogQuery[] = [
 export const globalQueries: readonly CatalogQuery[] = [
   { kind: 'membership', sql: `SELECT format('%I in %I', m.rolname, r.rolname) AS identity, to_jsonb(x)::text AS definition
     FROM pg_auth_members x JOIN pg_roles r ON r.oid = x.roleid JOIN pg_roles m ON m.oid = x.member` },
-  { kind: 'setting', sql: `SELECT format('of role %s in database %s', coalesce(quote_ident(r.rolname), 'any'), coalesce(quote_ident(d.datname), 'any')) AS identity, x.setconfig::text AS definition
+  { kind: 'setting', sql: `SELECT format('of role %s in database %s', coalesce(quote_ident(r.rolname), 'any'), coalesce(quote_ident(d.datname), 'any')) AS identity, to_jsonb(x)::text AS definition
     FROM pg_db_role_setting x LEFT JOIN pg_roles r ON r.oid = x.setrole LEFT JOIN pg_database d ON d.oid = x.setdatabase` },
   plain('database', 'pg_database', `format('%I', x.datname)`, ['datacl', 'datfrozenxid', 'datminmxid', 'dathasloginevt']),
   plain('tablespace', 'pg_tablespace', `format('%I', x.spcname)`, ['spcacl']),
@@ -148,7 +153,7 @@ export const grantQueries: readonly CatalogQuery[] = [
   { kind: 'grant', sql: grantQuery('foreign-data wrapper', 'quote_ident(x.fdwname)', 'pg_foreign_data_wrapper x', 'x.fdwacl') },
   { kind: 'grant', sql: grantQuery('foreign server', 'quote_ident(x.srvname)', 'pg_foreign_server x', 'x.srvacl') },
   { kind: 'grant', sql: grantQuery('large object', 'x.oid::text', 'pg_largeobject_metadata x', 'x.lomacl') },
-  { kind: 'grant', sql: grantQuery('future objects', `format('%s of %s in %s', x.defaclobjtype, (SELECT rolname FROM pg_roles WHERE oid = x.defaclrole), coalesce((SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = x.defaclnamespace), 'any schema'))`, 'pg_default_acl x', 'x.defaclacl') },
+  { kind: 'grant', sql: grantQuery('future objects', `format('%s of %s in %s', x.defaclobjtype, (SELECT rolname FROM pg_roles WHERE oid = x.defaclrole), CASE x.defaclnamespace WHEN 0 THEN 'any schema' ELSE coalesce((SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = x.defaclnamespace), x.defaclnamespace::text) END)`, 'pg_default_acl x', 'x.defaclacl') },
 ];
 
 /** Privileges of objects that all databases share. */
