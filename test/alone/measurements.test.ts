@@ -1,23 +1,19 @@
-import { readFile, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rename } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addsUp, near, phase, recoveryOf } from '../support/measurements.ts';
 import { runDrill, takeBackup } from '../support/drill-run.ts';
-import { type MeasuredSource, reconfigure, startMeasuredSource } from '../support/measured-source.ts';
+import { type MeasuredSource, reconfigure, startMeasuredSource, timeProbes } from '../support/measured-source.ts';
 
 describe('RTA and RPA against what the test itself did and wrote down', () => {
   let source: MeasuredSource;
-  let probed: string;
+  let probedAt: () => Promise<number>;
   beforeAll(async () => {
     source = await startMeasuredSource();
-    probed = join(source.root, 'probed');
-    // The application says itself when it could work again.
-    await reconfigure(source, (database) => { database['probe'] = { command: ['sh', '-c', `date +%s%3N > ${probed}`] }; });
+    probedAt = await timeProbes(source);
     await takeBackup(source);
   });
   afterAll(() => source.stop());
-  const probedAt = async () => Number(await readFile(probed, 'utf8'));
 
   it('a known wait at the gate and a known loss of commits are measured, and the phases add up to the RTA', async () => {
     const recovered = await source.commit(3);

@@ -7,7 +7,7 @@ export const DR_TEST: Suite<Environment> = {
   start: startEnvironment,
   faults: FAULTS,
   sample: [
-    ['host lost', 'inside', 'copyBackup'], ['worker stopped, run terminated, worker continued', 'inside', 'copyBackup'],
+    ['run timed out', 'inside', 'copyBackup'], ['host lost', 'inside', 'copyBackup'], ['worker stopped, run terminated, worker continued', 'inside', 'copyBackup'],
     ['worker stopped and continued', 'inside', 'compareWithManifest'], ['worker killed', 'inside', 'recoverToEnd'], ['run terminated', 'inside', 'recoverToManifest'],
     ['run cancelled', 'during', null],
     ['Temporal server restarted', 'inside', 'copyBackup'], ['restoring PostgreSQL killed', 'inside', 'compareWithManifest'], ['copying process killed', 'inside', 'copyBackup'],

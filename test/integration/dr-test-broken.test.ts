@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { evidenceSchema } from '../../contracts/evidence.ts';
+import type { FailureType } from '../../contracts/failures.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import { damageBackup, damageKinds, loudDamageKinds, readColdTables, silentDamageKinds, type ColdTable, type Damage, type DamageKind } from '../../scripts/demo/damage.ts';
@@ -40,13 +41,20 @@ const damageWith = async (kind: DamageKind, coldTables?: ColdTable[]) => {
 
 /** What the copy lacks by its manifest. */
 const lacking = damageKinds.slice(loudDamageKinds.length + silentDamageKinds.length).filter((kind) => kind !== 'stoppedEarly');
+type LoudKind = (typeof loudDamageKinds)[number] | 'stoppedEarly';
+/** What those that are found on the way must be found by: a name alone is also in what PostgreSQL says of a page or file that nothing had looked at. `last`: no step came after it. */
+const loud = {
+  flippedBit: { type: 'BACKUP_DAMAGED', last: 'copy' }, missingFile: { type: 'BACKUP_DAMAGED', last: 'copy' },
+  missingSegment: { type: 'BACKUP_DAMAGED', last: 'plan' }, truncatedSegment: { type: 'BACKUP_DAMAGED', last: 'plan' },
+  stoppedEarly: { type: 'RECOVERY_STOPPED_EARLY', last: 'replay to the manifest of shop' },
+} as const satisfies Record<LoudKind, { type: FailureType; last: string }>;
 const isSilent = (kind: DamageKind) => silentDamageKinds.some((one) => one === kind);
 /** What one comparison has to name, each row's damage in a table of its own: there are two with rows that stand there once. */
 const together: DamageKind[][] = [['valueChanged', 'valuesSwapped', 'duplicatesRemoved', ...lacking], ['numericWidened', 'rowRemoved']];
 
 describe('dr-test on a broken backup, which it is not told', () => {
   it('has a case here for each kind that the demo draws', () => {
-    expect([...loudDamageKinds, 'stoppedEarly', ...together.flat()].sort()).toEqual([...damageKinds].sort());
+    expect([...Object.keys(loud), ...together.flat()].sort()).toEqual([...damageKinds].sort());
     expect(lacking).toHaveLength(7);
   });
 
@@ -62,16 +70,19 @@ describe('dr-test on a broken backup, which it is not told', () => {
     const { evidence } = await runDrill(demo);
     const failed = evidence.checks.filter((check) => check.outcome === 'failed');
     expect(evidence.verdict.restore).toBe('unsound');
+    expect(evidence.failure?.type).toBe('RESTORE_UNSOUND' satisfies FailureType);
     expect(failed.map(({ name }) => name).sort()).toEqual(damages.flatMap(({ kind, expectedNames }) => expectedNames.map((name) => (isSilent(kind) ? `table ${name}` : name))).sort());
     expect(evidence.teardown.provenAbsent).toBe(true);
   });
 
-  it.each([...loudDamageKinds, 'stoppedEarly'] as const)('names %s', async (kind) => {
+  it.each(Object.entries(loud) as [LoudKind, { type: FailureType; last: string }][])('names %s, where it has to be found, and goes no further', async (kind, { type, last }) => {
     await restoreSoundBackup();
     const damage = await damageWith(kind);
     const { evidence, failure } = await runDrill(demo);
     expect(failure, damage.description).toBeDefined();
     expect(evidence.verdict.restore, failure).toBe('unsound');
+    expect(evidence.failure?.type, failure).toBe(type);
+    expect(evidence.steps.at(-1), failure).toMatchObject({ name: last, outcome: 'failed' });
     const said = [failure, ...evidence.checks.filter((check) => check.outcome === 'failed').flatMap((check) => [check.name, check.detail])].join('\n');
     expect(damage.expectedNames.some((name) => said.includes(name)), `${damage.expectedNames.join(', ')} in: ${said}`).toBe(true);
     expect(evidence.teardown.provenAbsent).toBe(true);

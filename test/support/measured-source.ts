@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Client } from 'pg';
 import { parse, stringify } from 'yaml';
 import { startDemoEnvironment, type DemoEnvironment } from '../../scripts/demo/environment.ts';
@@ -63,4 +64,14 @@ export async function reconfigure(demo: Pick<DemoEnvironment, 'configurationFile
   await writeFile(demo.configurationFile, stringify(configuration), { mode: 0o600 });
   await demo.endWorker('SIGTERM');
   await demo.startWorker();
+}
+
+/**
+ * Makes the application say when it could work again, and starts the worker anew. Resolves with how to read when the last probe was, in
+ * milliseconds since 1970 and by the kernel's clock, which is right whatever time the probe is told.
+ */
+export async function timeProbes(source: MeasuredSource): Promise<() => Promise<number>> {
+  const probed = join(source.root, 'probed');
+  await reconfigure(source, (database) => { database['probe'] = { command: ['sh', '-c', `echo again > ${probed}`] }; });
+  return async () => (await stat(probed)).mtimeMs;
 }

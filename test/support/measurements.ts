@@ -30,5 +30,9 @@ export function addsUp(evidence: Evidence): void {
   expect(repeated).toBeLessThan(spent(/^replay /));
   expect(phase(recovery, 'orchestration')).toBeGreaterThanOrEqual(0);
   expect(phase(recovery, 'orchestration')).toBeLessThan(5);
+  for (const { name, seconds } of recovery.phases) {
+    expect(seconds, name).toBeGreaterThanOrEqual(0);
+    expect(seconds, name).toBeLessThan(recovery.rtaSeconds);
+  }
   expect(recovery.phases.reduce((sum, one) => sum + one.seconds, 0)).toBeCloseTo(recovery.rtaSeconds, 2);
 }
