@@ -29,7 +29,6 @@ export async function stopProgram({ program, args = [], environment, until, sign
   const place = mkdtempSync(join(tmpdir(), 'stopped-'));
   // The database server's user must be able to walk through.
   chmodSync(place, 0o711);
-  const processes = { marker: { name: DRILL_VARIABLE, value: 'by directory' }, directory: place };
   // A group of its own, as a terminal makes one of what is typed.
   const child = spawn(process.execPath, [fileURLToPath(new URL(`../../dist/${program}`, import.meta.url)), ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment, TMPDIR: place } });
   const ended = once(child, 'exit');
@@ -42,16 +41,29 @@ export async function stopProgram({ program, args = [], environment, until, sign
     }
     process.kill(group ? -child.pid! : child.pid!, signal);
     const [exitCode] = await ended as [number | null];
-    const look = async (): Promise<Set<number>> => new Set([...(await findProcesses(processes)).map(({ pid }) => pid), ...inheritors(place)]);
-    let left = await look();
-    // What watches over a server sleeps for moments between its looks whether we live.
-    for (const end = Date.now() + 5_000; left.size > 0 && Date.now() < end; left = await look()) await sleep(100);
-    return { exitCode, said, processes: [...left].map(commandOf), files: readdirSync(place).filter((name) => !name.startsWith('durable-runbooks-bin-')) };
+    return { exitCode, said, ...await leftIn(place) };
   } finally {
     child.kill('SIGKILL');
-    await endProcessesOf(processes);
-    rmSync(place, { recursive: true, force: true });
+    await endAllIn(place);
   }
+}
+
+const drillsIn = (place: string) => ({ marker: { name: DRILL_VARIABLE, value: 'by directory' }, directory: place });
+
+/** What a program that has ended has left in its directory for temporary files, and which processes have that from it. */
+export async function leftIn(place: string): Promise<Pick<Stopped, 'processes' | 'files'>> {
+  const look = async (): Promise<Set<number>> => new Set([...(await findProcesses(drillsIn(place))).map(({ pid }) => pid), ...inheritors(place)]);
+  let left = await look();
+  // What watches over a server sleeps for moments between its looks whether we live.
+  for (const end = Date.now() + 5_000; left.size > 0 && Date.now() < end; left = await look()) await sleep(100);
+  return { processes: [...left].map(commandOf), files: readdirSync(place).filter((name) => !name.startsWith('durable-runbooks-bin-')) };
+}
+
+/** Ends whatever is left of a program, and removes its directory: what a test found there must not disturb the next one. */
+export async function endAllIn(place: string): Promise<void> {
+  await endProcessesOf(drillsIn(place));
+  for (const pid of inheritors(place)) try { process.kill(pid, 'SIGKILL'); } catch { /* It has ended meanwhile. */ }
+  rmSync(place, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 }
 
 const ofProcess = (pid: number, file: 'environ' | 'cmdline'): string => {
