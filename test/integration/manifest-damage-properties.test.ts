@@ -122,7 +122,8 @@ async function read({ reader, catalog }: Row, kind: string): Promise<Map<string,
   return new Map(objects.filter(([object]) => object === kind).map(([, identity, hash]) => [identity, hash]));
 }
 
-test.for(rows)('$kind $identity: each column of $catalog is compared', async (row, { skip }) => {
+const titled = rows.map((row): [string, string, Row] => [row.catalog, `${row.kind} ${row.identity}${row.reader ? ', by a role that may not see all' : ''}`, row]);
+test.for(titled)('each column of %s is compared: %s', async ([, , row], { skip }) => {
   if (version < (row.since ?? 0)) return skip('this server has no such catalog');
   const identity = await identityOf(client, row.identity);
   const isOf = (type: string) => type === '_aclitem' ? { kind: 'grant', named: `on ${row.grant ?? 'nothing'} to clerk` } : { kind: row.kind, named: identity };
