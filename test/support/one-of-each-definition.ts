@@ -17,7 +17,7 @@ CREATE INDEX t_lower ON t (lower(b)) WHERE a > 1; ALTER INDEX t_lower ALTER COLU
 CREATE TABLE t_owned (a int); CREATE TABLE t_persistent (a int); CREATE TABLE t_filled (a int); CREATE TABLE t_replicated (a int); CREATE TABLE t_secured (a int); CREATE TABLE t_granted (a int); GRANT SELECT ON t_granted TO clerk; CREATE TABLE none_lost ();
 CREATE TABLE of_columns (
   retyped int, narrow varchar(20), dimensioned int[], required int NOT NULL, defaulted int DEFAULT 1, redefaulted int DEFAULT 1, identified int GENERATED ALWAYS AS IDENTITY, generated int GENERATED ALWAYS AS (1 + 1) STORED, collated text,
-  stored text, compressed text, optioned text, targeted text, commented text, lost text);
+  stored text, compressed text COMPRESSION pglz, optioned text, targeted text, commented text, lost text);
 CREATE TABLE parent (); CREATE TABLE child () INHERITS (parent); CREATE TABLE child_lost () INHERITS (parent);
 CREATE TABLE parted (id int, at date) PARTITION BY RANGE (abs(id)); CREATE TABLE parted_detached PARTITION OF parted FOR VALUES FROM (1) TO (9); CREATE TABLE parted_by_list (id int) PARTITION BY LIST (id);
 CREATE VIEW v AS SELECT a FROM t; CREATE VIEW v_changed AS SELECT a FROM t; CREATE VIEW v_lost AS SELECT; CREATE MATERIALIZED VIEW m AS SELECT 1 AS a; CREATE MATERIALIZED VIEW m_lost AS SELECT; CREATE SEQUENCE s; CREATE SEQUENCE s_owned; CREATE SEQUENCE s_lost;
