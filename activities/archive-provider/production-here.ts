@@ -3,6 +3,7 @@ import type { Configuration, DatabaseSettings } from '../../contracts/configurat
 import type { RecoveryPoint } from '../../contracts/recovery-point.ts';
 import { lookAt } from '../archive/look-at.ts';
 import { listRecoveryPoints } from '../archive/layout.ts';
+import { isHostUnableToRead } from '../archive/unreadable.ts';
 import { keptIn, layoutOf } from './kept-in.ts';
 import { type Isolation, productionPathsOf, serverPathsOf, socketFile, usersOf } from '../drill/drill.ts';
 import { inTurn } from '../kernel/in-turn.ts';
@@ -17,7 +18,7 @@ export interface ProductionHere {
   ofServers: string[];
   /** Where its servers listen. */
   sockets: { directory: string; port: number }[];
-  /** Whose repositories or archives did not answer, in words: what of theirs is here is not known, and is not among the paths. */
+  /** Whose repositories, archives or newest backups did not answer, in words: what else of theirs is here is not known, and is not among the paths. */
   unanswered: string[];
 }
 
@@ -40,8 +41,9 @@ export async function productionHere({ databases }: Pick<Configuration, 'databas
     // No other call waits for one that does not come back.
     const found = await inTurn(keptIn(provider).join('\n'), patienceMs, () => lookIn(provider)).catch(({ message }: Error) => message);
     if (typeof found === 'string') return { paths: [], ofServers: [], sockets, unanswered: [`the repository of database "${name}", ${provider.repository}, or its archive cannot be looked into (${found})`] };
-    const { paths, newest } = found;
-    return { paths, ofServers: newest ? serverPathsOf(newest) : [], sockets: [...sockets, ...(newest?.sourceSocketDirectories ?? []).map((directory) => ({ directory, port: newest?.sourcePort ?? port }))], unanswered: [] };
+    const { paths, newest, unread } = found;
+    const unanswered = unread === undefined ? [] : [`what the newest backup of database "${name}" in ${provider.repository} says cannot be read (${unread})`];
+    return { paths, ofServers: newest ? serverPathsOf(newest) : [], sockets: [...sockets, ...(newest?.sourceSocketDirectories ?? []).map((directory) => ({ directory, port: newest?.sourcePort ?? port }))], unanswered };
   }));
   const sockets = new Map(all.flatMap((one) => one.sockets).map((socket) => [socketFile(socket.directory, socket.port), socket]));
   // Of a usual place only what is there: another server's directory is not production's.
@@ -49,14 +51,17 @@ export async function productionHere({ databases }: Pick<Configuration, 'databas
   return { paths: [...new Set(all.flatMap(({ paths }) => paths))], ofServers: all.flatMap(({ ofServers }) => ofServers), sockets: found.flat(), unanswered: all.flatMap(({ unanswered }) => unanswered) };
 }
 
-async function lookIn(provider: DatabaseSettings['provider']): Promise<{ paths: string[]; newest: RecoveryPoint | undefined }> {
+/** `unread`: why the newest backup may be another one that this host cannot read at present, and name other places. */
+async function lookIn(provider: DatabaseSettings['provider']): Promise<{ paths: string[]; newest: RecoveryPoint | undefined; unread: string | undefined }> {
   const layout = layoutOf(provider);
   // One whose backups cannot be read now is none the less there.
-  const newest = (await listRecoveryPoints(layout).catch(() => undefined))?.points.at(-1);
+  const listed = await listRecoveryPoints(layout).catch((error: unknown) => ({ points: [], unusable: [{ id: '', failure: error as Error, isOfHost: isHostUnableToRead(error) }] }));
+  const newest = listed.points.at(-1);
+  const unread = listed.unusable.find(({ id, isOfHost }) => isOfHost && (newest === undefined || id > newest.id));
   const paths = productionPathsOf(layout, newest);
   // One after the other, so that a mount that hangs holds one thread; whoever uses the paths looks at them again.
   for (const path of paths) await stat(path).catch(() => undefined);
-  return { paths, newest };
+  return { paths, newest, unread: unread?.failure.message };
 }
 
 /**

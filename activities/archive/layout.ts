@@ -52,7 +52,12 @@ export function backupPaths(root: string): BackupPaths {
 }
 
 /** A directory among the backups that cannot be read as one, or no longer: it went while it was looked at. */
-export interface UnusableBackup { id: string; failure: RecoveryFailure }
+export interface UnusableBackup {
+  id: string;
+  failure: RecoveryFailure;
+  /** This host cannot read it at present; it may be as it should. */
+  isOfHost: boolean;
+}
 
 /** An id comes from untrusted input: it must not climb out of the directory. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -61,7 +66,7 @@ const ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
  * All published backups, oldest first, and what lies among them and cannot be read: one damaged backup must not hide the
  * others. Half-written ones lie under `incoming/` and are never seen here; stray files are nobody's backup. `isThere`: whether
  * the directory is, in which they are.
- * @throws RecoveryFailure `UNREADABLE` where the directory cannot be read, or this host can read nothing at present
+ * @throws RecoveryFailure `UNREADABLE` where the directory cannot be read
  */
 export async function listRecoveryPoints(layout: ArchiveLayout): Promise<{ points: RecoveryPoint[]; unusable: UnusableBackup[]; isThere: boolean }> {
   let entries: Dirent[];
@@ -77,8 +82,8 @@ export async function listRecoveryPoints(layout: ArchiveLayout): Promise<{ point
     try {
       points.push(await readRecoveryPoint({ layout, id }));
     } catch (failure) {
-      if (!(failure instanceof RecoveryFailure) || isHostUnableToRead(failure)) throw failure;
-      unusable.push({ id, failure });
+      if (!(failure instanceof RecoveryFailure)) throw failure;
+      unusable.push({ id, failure, isOfHost: isHostUnableToRead(failure) });
     }
   }));
   return { points: points.sort((a, b) => a.startedAt.localeCompare(b.startedAt)), unusable: unusable.sort((a, b) => a.id.localeCompare(b.id)), isThere: true };

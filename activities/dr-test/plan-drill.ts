@@ -31,7 +31,11 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   refuseDeclaredLater(input);
   const { source, sourceSilence } = await describeSource(input, { settings, resolvePassword, signal });
   const publishedUntil = await publishedUntilMs(input, hostAheadMs);
-  const { point, passedOver, drawn } = await choosePoint(provider, input, { publishedUntil, skewSeconds: source?.clockSkewSeconds ?? 0 });
+  const { point, unusable, drawn } = await choosePoint(provider, input, { publishedUntil, skewSeconds: source?.clockSkewSeconds ?? 0 });
+  const passedOver = unusable.map((one) => ({ ...one, isAsked: isAskedAbout(one, { chosen: point, input, publishedUntil }) }));
+  // In a moment it may be the one to restore.
+  const asked = passedOver.find(({ isAsked, isOfHost }) => isAsked && isOfHost === true);
+  if (asked) throw asked.failure;
   // What arrived in the archive did so by this host's clock, as what was published.
   const plannedLast = input.planned?.recoveryPointId === point.id ? input.planned.lastPiece : null;
   const supply = await provider.supply(point.id, new Date(publishedUntil).toISOString(), plannedLast);
@@ -51,13 +55,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
   const end = recoverTo ? `${recoverTo.time}, or ${archiveEnd} where what it holds ends before that` : archiveEnd;
   if (provider.comparesWith === 'manifest') notVerified.byDesign.push(...(usable?.manifest.databases ?? []).map(({ database, lsn, takenAt }) => `${database}, what was committed after ${lsn} (${takenAt}): replayed up to ${end}, not compared`));
   else notVerified.byDesign.push(...(usable?.manifest.databases ?? []).map(({ database, takenAt }) => `${database}, what was committed after the manifest (${takenAt}) and before ${recoverTo?.time ?? 'the recovery point'}, in ranges that are as the manifest says: not held against the source, so a copy that lacks it as a whole looks the same`));
-  for (const { id, failure } of passedOver) {
-    // Names begin with the time. One that is newer, or might have been drawn, is what was asked about: the older one's soundness says nothing of it.
-    // Not so one that began after the instant; of a name that is not ours that is not known.
-    const isTooLate = backupBeganMs(id) > Math.min(publishedUntil, recoverTo ? Date.parse(recoverTo.time) : Infinity) + CLOCK_DIFFERENCE_MS;
-    const isAsked = !isTooLate && (input.recoveryPoint === 'random' || id > point.id);
-    (isAsked ? notVerified.open : notVerified.byDesign).push(`recovery point ${id} was passed over: ${failure.message}`);
-  }
+  for (const { id, failure, isAsked } of passedOver) (isAsked ? notVerified.open : notVerified.byDesign).push(`recovery point ${id} was passed over: ${failure.message}`);
   notVerified.byDesign.push(...await provider.limits?.(point, new Date(publishedUntil)) ?? []);
   notVerified.byDesign.push(...unreadable.map(({ id, failure }) => `manifest ${id} was passed over: ${failure.message}`));
   if (input.depth === 'quick') notVerified.open.push('rows: depth "quick" compares definitions and counts only');
@@ -96,7 +94,7 @@ async function publishedUntilMs({ declaredAt, isDeclaredAtStart = false, publish
 }
 
 /** The point to restore, and those that could not be considered. Only one that is asked for by its id must be readable. */
-async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { publishedUntil, skewSeconds }: { publishedUntil: number; skewSeconds: number }): Promise<{ point: Point; passedOver: UnusablePoint[]; drawn?: string }> {
+async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { publishedUntil, skewSeconds }: { publishedUntil: number; skewSeconds: number }): Promise<{ point: Point; unusable: UnusablePoint[]; drawn?: string }> {
   const { recoveryPoint, declaredAt, owner } = input;
   const byThisHost = publishedUntil === Date.parse(declaredAt) ? '' : ` (${new Date(publishedUntil).toISOString()} by the clock of this host)`;
   const wasThere = ({ availableAt }: Point) => Date.parse(availableAt) <= publishedUntil;
@@ -104,23 +102,26 @@ async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { 
   if (typeof recoveryPoint === 'object' && 'id' in recoveryPoint) {
     const point = await provider.find(recoveryPoint.id);
     if (!wasThere(point)) throw notYet(point);
-    return { point, passedOver: [] };
+    return { point, unusable: [] };
   }
   const draw = drawOf(owner);
   if (recoveryPoint === 'random' && provider.draw) {
     const { point, from } = await provider.draw({ untilMs: publishedUntil, draw });
-    return { point, passedOver: [], drawn: from };
+    return { point, unusable: [], drawn: from };
   }
   const before = typeof recoveryPoint === 'object' ? recoveryPoint.time : declaredAt;
   const { points, unusable, ifNone } = await provider.list(new Date(publishedUntil));
   const all = points.filter(({ isForInstants }) => typeof recoveryPoint === 'object' || isForInstants === undefined);
+  const ofHost = unusable.find((one) => one.isOfHost);
   // Where there is no other, what is wrong with it is the answer.
-  if (all.length === 0 && unusable[0]) throw unusable[0].failure;
+  const instead = ofHost ?? unusable[0];
+  if (all.length === 0 && instead) throw instead.failure;
   // A backup's times are the source's clock, the instants that people give are ours, where the provider does not take them for its own. One that is complete after the instant to recover to cannot reach it.
   const completeUntilMs = typeof recoveryPoint === 'object' ? Date.parse(before) + (provider.takesInstantsAsGiven ? 0 : skewSeconds * 1000) : Infinity;
   const complete = all.filter((point) => Date.parse(point.completeAt) <= completeUntilMs);
   const usable = complete.filter(wasThere);
   if (usable.length === 0) {
+    if (ofHost) throw ofHost.failure;
     const [unpublished] = complete;
     if (unpublished) throw notYet(unpublished);
     const there = all.length === 0 ? ifNone : `the oldest was taken at ${all[0]?.completeAt}`;
@@ -129,9 +130,18 @@ async function choosePoint(provider: RecoveryProvider, input: PlanDrillInput, { 
   if (typeof recoveryPoint === 'object' && Date.parse(before) > Date.parse(declaredAt)) {
     throw ApplicationFailure.nonRetryable(`${before} is after ${declaredAt}, when the disaster was declared; choose an earlier instant.`, 'NOT_FOUND');
   }
-  if (recoveryPoint !== 'random') return { point: usable.at(-1) as Point, passedOver: unusable };
+  if (recoveryPoint !== 'random') return { point: usable.at(-1) as Point, unusable };
   const point = usable[draw(usable.length)] as Point;
-  return { point, passedOver: unusable, drawn: `${point.id}, drawn from ${usable.length} recovery ${usable.length === 1 ? 'point' : 'points'} from ${usable[0]?.completeAt} to ${usable.at(-1)?.completeAt}` };
+  return { point, unusable, drawn: `${point.id}, drawn from ${usable.length} recovery ${usable.length === 1 ? 'point' : 'points'} from ${usable[0]?.completeAt} to ${usable.at(-1)?.completeAt}` };
+}
+
+/**
+ * Whether one that cannot be read is what was asked about, so that the older one's soundness says nothing of it: it is newer, as names
+ * begin with the time, or might have been drawn. Not so one that began after the instant; of a name that is not ours that is not known.
+ */
+function isAskedAbout({ id }: UnusablePoint, { chosen, input: { recoveryPoint }, publishedUntil }: { chosen: Point; input: PlanDrillInput; publishedUntil: number }): boolean {
+  const untilMs = Math.min(publishedUntil, typeof recoveryPoint === 'object' && 'time' in recoveryPoint ? Date.parse(recoveryPoint.time) : Infinity);
+  return !(backupBeganMs(id) > untilMs + CLOCK_DIFFERENCE_MS) && (recoveryPoint === 'random' || id > chosen.id);
 }
 
 /** What was committed between the newest archived piece and the asked instant, if anything, is not in the backup. */

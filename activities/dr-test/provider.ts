@@ -28,8 +28,8 @@ export interface Point {
   isForInstants?: true;
 }
 
-/** What should be a point, or a manifest, and cannot be read. `failure` is what asking for it throws. */
-export interface UnusablePoint { id: string; failure: Error }
+/** What should be a point, or a manifest, and cannot be read. `failure` is what asking for it throws; `isOfHost`: it says nothing of the point, but of the host that reads. */
+export interface UnusablePoint { id: string; failure: Error; isOfHost?: boolean }
 
 /** What there is beside the point itself to recover with, as it stood at an instant. */
 export interface Supply {

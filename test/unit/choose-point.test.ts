@@ -3,18 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { archiveProvider } from '../../activities/archive-provider/archive-provider.ts';
 import type { PlanDrillInput } from '../../activities/dr-test/drill-activities.ts';
 import { measureHostAhead } from '../../activities/dr-test/host-clock.ts';
-import { planDrill } from '../../activities/dr-test/plan-drill.ts';
-import type { RecoveryProvider, UsableManifest } from '../../activities/dr-test/provider.ts';
+import type { UsableManifest } from '../../activities/dr-test/provider.ts';
 import { backupId } from '../../activities/kernel/names.ts';
-import { configurationSchema } from '../../contracts/configuration.ts';
-import type { DrillPlan } from '../../contracts/dr-test.ts';
 import { bindingOf } from '../../workflows/dr-test/binding.ts';
 import { describedBackup, publishDescription } from '../support/described-backup.ts';
+import { DECLARED, planOf, type PlanningOptions } from '../support/plan-of.ts';
 
-const DECLARED = '2026-01-02T00:00:00.000Z';
 let root: string;
 let backups: string;
 beforeEach(() => {
@@ -32,19 +28,7 @@ const WITHOUT_BACKUP: [string, () => void, () => string][] = [
   ['their directory is empty', () => rmSync(join(backups, 'b1'), { recursive: true }), () => `${backups} holds none at all; ${ADVICE}`],
 ];
 
-/** Plans a drill of what lies in the directory; of its WAL nothing is asked. */
-async function plan({ hostAheadMs = 0, ...over }: Partial<PlanDrillInput> & { hostAheadMs?: number } = {}, usable?: UsableManifest, otherwise: Partial<RecoveryProvider> = {}): Promise<DrillPlan> {
-  // Nobody listens there: the source is silent.
-  const configuration = configurationSchema.parse({ version: 1, databases: { shop: { connection: { host: '127.0.0.1', port: 1 }, provider: { kind: 'archive', repository: root, walDirectory: join(root, 'wal') } } } });
-  const settings = configuration.databases['shop']!;
-  const provider: RecoveryProvider = {
-    ...archiveProvider({ settings, configuration }),
-    supply: (_id, asOf, plannedLast = null) => Promise.resolve({ lastPiece: plannedLast, reachesUntil: asOf, pieces: 0, bytes: 0, manifest: () => Promise.resolve({ usable, passedOver: [] }) }),
-    ...otherwise,
-  };
-  const input: PlanDrillInput = { database: 'shop', recoveryPoint: 'latest', depth: 'standard', declaredAt: DECLARED, startedAt: DECLARED, owner: { workflowId: 'dr-test/shop/1', firstExecutionRunId: 'run' }, leaseMs: 1, ...over };
-  return planDrill(input, { settings, provider, resolvePassword: () => Promise.resolve(undefined), pastDrills: () => Promise.resolve([]), host: 'here', scheduledAt: new Date(DECLARED), hostAheadMs: () => Promise.resolve(hostAheadMs), signal: new AbortController().signal });
-}
+const plan = (...how: PlanningOptions) => planOf(root, ...how);
 
 describe('a disaster that was declared earlier', () => {
   beforeEach(() => publishDescription(backups, describedBackup({ id: 'b2', startedAt: '2026-01-01T23:00:00.000Z', stoppedAt: '2026-01-01T23:30:00.000Z', publishedAt: '2026-01-02T00:00:00.001Z' })));
