@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LabFault } from '../../support/aws-lab-control.ts';
 import type { Fault, Struck, Target } from '../fault.ts';
 import { killed } from '../worker-faults.ts';
+import { loseBeyondCopies } from './losses.ts';
 import { useGroup } from './source-group.ts';
 import type { RdsScene } from './rds-scene.ts';
 
@@ -16,7 +17,7 @@ const MINUTE_S = 60;
 const MUTATING: readonly { action: string; over?: Pick<RdsFault, 'input' | 'prepare'> }[] = [
   { action: 'CopyDBParameterGroup' },
   // Of a source with settings of its own the group is a copy; else it is new.
-  { action: 'CreateDBParameterGroup', over: { prepare: (scene) => useGroup(scene, 'default.postgres18') } },
+  { action: 'CreateDBParameterGroup', over: { prepare: withoutSettings } },
   { action: 'ModifyDBParameterGroup' },
   { action: 'RestoreDBInstanceToPointInTime' },
   { action: 'RestoreDBInstanceFromDBSnapshot', over: { input: ({ snapshot }) => ({ recoveryPoint: { id: snapshot } }) } },
@@ -24,6 +25,12 @@ const MUTATING: readonly { action: string; over?: Pick<RdsFault, 'input' | 'prep
   { action: 'DeleteDBInstance' },
   { action: 'DeleteDBParameterGroup' },
 ];
+
+/** Its copy keeps no times of commits. */
+async function withoutSettings(scene: RdsScene): Promise<() => Promise<void>> {
+  await loseBeyondCopies(scene.rds.source);
+  return useGroup(scene, 'default.postgres18');
+}
 
 /** Switches a fault of the lab on, lets the run go on, and waits until the fault has struck. Null where nothing met it. */
 async function strikeCall({ environment: { rds: { lab } }, run }: RdsTarget, fault: LabFault): Promise<{ atMs: number; id: string } | null> {

@@ -10,6 +10,20 @@ export async function loseSome(source: DBInstance): Promise<void> {
   for (const id of [1_000_001, 1_000_002, 1_000_003]) await withMaster(source, (client) => client.query(`INSERT INTO orders VALUES ($1, 1, 'lost')`, [id]));
 }
 
+/** More than a copy uses while it is drilled. */
+const GAP = 500;
+
+/**
+ * Moves what will be lost to numbers of transactions that no copy comes to use itself. Of one without times of commits nobody could
+ * tell them apart there, and the drill would rightly not be proven.
+ */
+export async function loseBeyondCopies(source: DBInstance): Promise<void> {
+  await withMaster(source, async (client) => {
+    for (let next = 0; next < GAP; next += 1) await client.query('BEGIN; SELECT pg_current_xact_id(); ROLLBACK');
+    await client.query('UPDATE orders SET total = 2 WHERE id > 1000000');
+  });
+}
+
 /** Commits until the instant that was restored and from then until the declaration, by the source itself. */
 const TRUTH = `SELECT count(*) FILTER (WHERE at > $1 AND at <= $2)::int AS transactions, extract(epoch FROM max(at) FILTER (WHERE at <= $2) - max(at) FILTER (WHERE at <= $1))::float8 AS seconds
   FROM (SELECT pg_xact_commit_timestamp(x::text::xid) AS at FROM generate_series(3, pg_snapshot_xmax(pg_current_snapshot())::text::int8 - 1) AS x) AS stamped`;
