@@ -20,7 +20,7 @@ export interface TablesComparison {
   incomparable: string[];
   /** Tables that a transaction under way at the position locks: nothing of them can be read there. */
   locked: string[];
-  /** Tables that need a library which this host's PostgreSQL cannot load, and what that says of it. */
+  /** Tables that need a library which this host's PostgreSQL cannot load, and what that says of it; their rows are counted all the same. */
   unloaded: { table: string; said: string }[];
   /** Of contents. */
   compared: { tables: number; rows: number; bytes: number; buckets: number };
@@ -50,13 +50,19 @@ export async function compareTables(options: {
     }
     return difference;
   };
-  const leftOut = new Set<TableManifest>();
+  const [onlyCounted, leftOut] = [new Set<TableManifest>(), new Set<TableManifest>()];
   const leaveOut = (manifest: TableManifest, said: string, comparable: boolean): void => {
-    if (leftOut.has(manifest)) return;
-    leftOut.add(manifest);
-    result.unloaded.push({ table: labelOf(manifest), said });
-    (comparable ? result.compared : result.counted).tables -= 1;
-    if (comparable) result.compared.bytes -= manifest.bytes;
+    const left = comparable ? onlyCounted : leftOut;
+    if (left.has(manifest)) return;
+    left.add(manifest);
+    if (comparable || !onlyCounted.has(manifest)) result.unloaded.push({ table: labelOf(manifest), said });
+    if (!comparable) {
+      result.counted.tables -= 1;
+      return;
+    }
+    result.compared.tables -= 1;
+    result.compared.bytes -= manifest.bytes;
+    result.counted.tables += 1;
   };
   /** Reads neighbouring buckets at once, and each by itself where something is wrong: their fingerprints add up. */
   const compareBuckets = (manifest: TableManifest, table: Table, buckets: readonly Bucket[], comparable: boolean) => async (client: Client): Promise<void> => {
@@ -83,7 +89,7 @@ export async function compareTables(options: {
         const difference = differ(manifest);
         difference.rowsFound += actual.rows - expected.rows;
         // Bounds cost time, so they are read only where they are needed.
-        const bounds = expected.keyFrom !== null ? expected : await read('fingerprintAndBounds');
+        const bounds = expected.keyFrom !== null ? expected : await read('fingerprintAndBounds').catch(unknownIfUnloaded);
         difference.buckets.push({ ...range, keyColumn: manifest.keyColumn, keyFrom: bounds.keyFrom, keyTo: bounds.keyTo, rowsExpected: expected.rows, rowsFound: actual.rows });
       }
     } catch (error) {
@@ -96,8 +102,11 @@ export async function compareTables(options: {
       // Only what the storage says may be quoted: other messages can hold values of rows.
       const message = code.startsWith('XX') || code.startsWith('58') ? (error as Error).message : 'the server could not read it';
       // What cannot be loaded is of this host, and says nothing of the backup.
-      if (said !== undefined) leaveOut(manifest, said, comparable);
-      else result.differences.push({ kind: 'unreadable', table: labelOf(manifest), code, message, ...range });
+      if (said !== undefined) {
+        leaveOut(manifest, said, comparable);
+        // To count rows no library is needed.
+        if (comparable) return compareBuckets(manifest, table, buckets, false)(client);
+      } else result.differences.push({ kind: 'unreadable', table: labelOf(manifest), code, message, ...range });
     }
     progress.bytesDone += (manifest.bytes / manifest.buckets.length) * buckets.length;
     options.onProgress({ ...progress });
@@ -129,6 +138,11 @@ export async function compareTables(options: {
   await queue.run(options.workers);
   for (const difference of rowsDifferences.values()) difference.buckets.sort((a, b) => a.fromPage - b.fromPage);
   return { ...result, differences: [...result.differences, ...rowsDifferences.values()] };
+}
+
+function unknownIfUnloaded(error: unknown): Pick<Bucket, 'keyFrom' | 'keyTo'> {
+  if (libraryTrouble(error) === undefined) throw error;
+  return { keyFrom: null, keyTo: null };
 }
 
 /** How much is read by one query. More is hardly faster, and a table is shared out among fewer connections. */

@@ -69,7 +69,8 @@ const REFUSED_FOR_GOOD = /^(0A|2[12F]|3[89]|42|54|P0)/;
 
 /** Whether PostgreSQL cannot read something as it is asked to, now and later, though nothing is damaged. */
 export function cannotBeRead(error: unknown): boolean {
-  if (libraryTrouble(error) !== undefined) return true;
+  // What the host lacks for a moment is tried again, also where a library is loaded.
+  if (!isHostTrouble(error) && libraryTrouble(error) !== undefined) return true;
   const state = sqlState(error);
   return REFUSED_FOR_GOOD.test(state) && state !== insufficientPrivilege && !definitionMoved.has(state) && !undecodable.has(state);
 }

@@ -58,12 +58,25 @@ describe('a comparison', () => {
     expect(whole).toMatchObject({ equal: true, differences: [], counted: { tables: 0 } });
     await without(async () => {
       const { notVerified, ...result } = await compare();
-      expect(result).toMatchObject({ equal: true, differences: [], compared: { ...whole.compared, tables: whole.compared.tables - 1, rows: whole.compared.rows - 20_000, buckets: whole.compared.buckets - bucketsOfT, bytes: whole.compared.bytes - bytesOfT } });
+      expect(result).toMatchObject({ equal: true, differences: [], counted: { tables: 1, rows: 20_000 }, compared: { ...whole.compared, tables: whole.compared.tables - 1, rows: whole.compared.rows - 20_000, buckets: whole.compared.buckets - bucketsOfT, bytes: whole.compared.bytes - bytesOfT } });
       expect(reasonsOf(notVerified).open).toEqual([matching(`shop, contents of public\\.t: this host's PostgreSQL cannot load a library that reading it needs \\(${SAID}\\): ${INSTALL}, and drill again`)]);
-      expect(comparisonChecks({ notVerified, ...result })).toMatchObject([{ name: 'contents of shop', outcome: 'passed', detail: expect.stringMatching(/^200 rows in \d+ tables/) as string }]);
+      expect(comparisonChecks({ notVerified, ...result })).toMatchObject([{ name: 'contents of shop', outcome: 'passed', detail: expect.stringMatching(/^200 rows in \d+ tables.*; 20000 rows in 1 tables are as many as there, and were not compared$/) as string }]);
       // To count rows nothing of it is needed.
       expect(await compare('quick')).toMatchObject({ differences: [], counted: { tables: whole.compared.tables, rows: 20_200 } });
     });
+  });
+
+  it('counts what it cannot read, and names what is not as many', async () => {
+    await sql('BEGIN; CREATE TABLE kept AS SELECT * FROM t WHERE id > 10; DELETE FROM t WHERE id > 10; COMMIT');
+    const lacking = [expect.objectContaining({ kind: 'rows', table: 'public.t', rowsExpected: 20_000, rowsFound: 10, buckets: [expect.objectContaining({ rowsFound: 10 })] })];
+    const ofT = async (depth?: 'quick') => (await compare(depth)).differences.filter((one) => 'table' in one && one.table === 'public.t');
+    expect(await ofT()).toEqual(lacking);
+    await without(async () => {
+      expect(await ofT('quick')).toEqual(lacking);
+      expect(await ofT()).toEqual(lacking);
+      expect(reasonsOf((await compare()).notVerified).open).toContainEqual(expect.stringContaining('contents of public.t'));
+    });
+    await sql('INSERT INTO t SELECT * FROM kept; DROP TABLE kept');
   });
 
   it('still finds what differs beside that, and a file that a table has lost, which PostgreSQL calls the same', async () => {
