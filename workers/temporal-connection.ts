@@ -63,6 +63,18 @@ export async function temporalConnectOptions(flags: TemporalFlags = {}): Promise
 /** They say where a file is, and which profile of it is meant, and nothing of the connection itself. */
 const WHERE = ['TEMPORAL_CONFIG_FILE', 'TEMPORAL_PROFILE', 'HOME', 'XDG_CONFIG_HOME', 'APPDATA'];
 
+/** What is given as a file outranks what is given as it is, and the other way round: the loader would refuse both. */
+function withoutTwins(variables: Record<string, string>, given: Record<string, string> = {}): Record<string, string> {
+  const twins = new Set(Object.keys(given).map((name) => name.replace(/_(PATH|DATA)$/, (_, end) => (end === 'PATH' ? '_DATA' : '_PATH'))));
+  return Object.fromEntries(Object.entries(variables).filter(([name]) => !twins.has(name)));
+}
+
+/** What flags say outranks a profile that says the opposite, which would cost the certificates beside them, or send all in plain text. */
+function tlsOf({ tls, environment: given = {} }: TemporalFlags): { TEMPORAL_TLS?: string } {
+  if (tls !== undefined) return { TEMPORAL_TLS: String(tls) };
+  return Object.keys(given).some((name) => name.startsWith('TEMPORAL_TLS_')) ? { TEMPORAL_TLS: 'true' } : {};
+}
+
 interface Loader { loadClientConfigProfile: typeof loadClientConfigProfile; toClientOptions: typeof toClientOptions }
 
 function load(loader: Loader, flags: TemporalFlags): ClientConnectConfig {
@@ -73,7 +85,7 @@ function load(loader: Loader, flags: TemporalFlags): ClientConnectConfig {
   const profile = loader.loadClientConfigProfile({
     ...(flags.profile === undefined ? {} : { profile: flags.profile }),
     ...(flags.withoutFile ? { disableFile: true } : {}),
-    overrideEnvVars: { ...Object.fromEntries(variables), ...flags.environment },
+    overrideEnvVars: { ...withoutTwins(Object.fromEntries(variables), flags.environment), ...flags.environment, ...tlsOf(flags) },
   });
   // The SDK would leave out the one that is there, and the server would see nobody.
   const { disabled, clientCert, clientKey } = profile.tls ?? {};

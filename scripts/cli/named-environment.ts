@@ -23,11 +23,12 @@ export async function withNamedEnvironment({ env, envFile, ...flags }: GivenFlag
   const said = await environmentsIn(file, envFile !== undefined);
   const found = Object.hasOwn(said, name) ? said[name] : undefined;
   if (found === undefined && name !== 'default') throw new CommandError(EXIT.usage, `there is no environment "${name}" in ${file}; \`temporal env list\` lists them`);
+  if (found !== undefined && (typeof found !== 'object' || found === null || Array.isArray(found))) throw new CommandError(EXIT.usage, `the environment "${name}" in ${file} has no flags; set some with \`temporal env set\`, or leave it out`);
   const kept = connectionOf((flag) => valueOf(flag, found ?? {}));
   return { ...kept, ...defined(flags), ...merged('environment', kept, flags), ...merged('metadata', kept, flags) };
 }
 
-type Environments = Record<string, Record<string, unknown>>;
+type Environments = Record<string, Record<string, unknown> | null>;
 
 async function environmentsIn(file: string, isAskedFor: boolean): Promise<Environments> {
   const { parse, YAMLParseError } = await import('yaml');

@@ -132,6 +132,32 @@ describe('the connection', () => {
     await expect(temporalConnectOptions(given(flags))).rejects.toBeInstanceOf(ConfigurationError);
   });
 
+  it('has TLS with all its certificates where flags say so, whatever the profile says, and none where they say that', async () => {
+    const authority = certificateAuthority('ca');
+    const { certificate, key } = authority.certify('client');
+    const flags = given({ 'tls-cert-path': await file('c.pem', certificate), 'tls-key-path': await file('k.pem', key), 'tls-ca-data': authority.certificate });
+    const tls = { serverRootCACertificate: expect.any(Uint8Array) as unknown, clientCertPair: { crt: expect.any(Uint8Array) as unknown, key: expect.any(Uint8Array) as unknown } };
+    vi.stubEnv('TEMPORAL_CONFIG_FILE', await file('t.toml', '[profile.default]\napi_key = "k"\n[profile.default.tls]\ndisabled = true\n'));
+    expect((await optionsOf({})).tls).toBeFalsy();
+    expect(await optionsOf(flags)).toMatchObject({ tls });
+    expect(await optionsOf({ ...flags, tls: true })).toMatchObject({ tls });
+    expect((await optionsOf({ ...flags, tls: false })).tls).toBe(false);
+    vi.stubEnv('TEMPORAL_CONFIG_FILE', await file('h.toml', '[profile.default.tls]\nclient_cert_data = "half"\n'));
+    await expect(optionsOf({})).rejects.toThrow('the key is missing');
+    expect((await optionsOf({ tls: false })).tls).toBe(false);
+    vi.stubEnv('TEMPORAL_TLS', 'false');
+    expect(await optionsOf({ ...flags, tls: true, withoutFile: true })).toMatchObject({ tls });
+  });
+
+  it('has what flags name as a file, where a variable has it as it is, and the other way round', async () => {
+    const authority = certificateAuthority('ca');
+    vi.stubEnv('TEMPORAL_TLS_SERVER_CA_CERT_DATA', 'of the variable');
+    expect(await optionsOf(given({ 'tls-ca-path': await file('ca.pem', authority.certificate) }))).toMatchObject({ tls: { serverRootCACertificate: new Uint8Array(Buffer.from(authority.certificate)) } });
+    vi.unstubAllEnvs();
+    vi.stubEnv('TEMPORAL_TLS_SERVER_CA_CERT_PATH', join(directory, 'no.pem'));
+    expect(await optionsOf(given({ 'tls-ca-data': authority.certificate }))).toMatchObject({ tls: { serverRootCACertificate: new Uint8Array(Buffer.from(authority.certificate)) } });
+  });
+
   it('does not come from elsewhere where the file is not there that was asked for', async () => {
     await expect(temporalConnectOptions(given({ 'config-file': join(directory, 'no.toml') }))).rejects.toThrow(/ENOENT.*no\.toml.*correct the flags/);
     await expect(temporalConnectOptions(given({ 'tls-ca-path': join(directory, 'no.pem') }))).rejects.toThrow(/ENOENT.*no\.pem/);
@@ -162,6 +188,10 @@ describe('an environment of temporal env', () => {
     expect(error).toBeInstanceOf(CommandError);
     expect((error as Error).message).toMatch(/no YAML at line \d/);
     expect(JSON.stringify(error) + String((error as Error).cause)).not.toContain('s3cr3t');
+  });
+
+  it.each(['', ' text', ' [a]'])('that is no list of flags (%j) is refused: the server would be another one', async (said) => {
+    await expect(withNamedEnvironment({ env: 'prod', envFile: await file('e.yaml', `env:\n  prod:${said}\n`) })).rejects.toThrow(/environment "prod" in .*e\.yaml has no flags/);
   });
 
   it('with what cannot be honoured is refused', async () => {
