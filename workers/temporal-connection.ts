@@ -64,15 +64,20 @@ export async function temporalConnectOptions(flags: TemporalFlags = {}): Promise
 const WHERE = ['TEMPORAL_CONFIG_FILE', 'TEMPORAL_PROFILE', 'HOME', 'XDG_CONFIG_HOME', 'APPDATA'];
 
 /** What is given as a file outranks what is given as it is, and the other way round: the loader would refuse both. */
-function withoutTwins(variables: Record<string, string>, given: Record<string, string> = {}): Record<string, string> {
+export function withoutTwins(variables: Record<string, string>, given: Record<string, string> = {}): Record<string, string> {
   const twins = new Set(Object.keys(given).map((name) => name.replace(/_(PATH|DATA)$/, (_, end) => (end === 'PATH' ? '_DATA' : '_PATH'))));
   return Object.fromEntries(Object.entries(variables).filter(([name]) => !twins.has(name)));
 }
 
 /** What flags say outranks a profile that says the opposite, which would cost the certificates beside them, or send all in plain text. */
-function tlsOf({ tls, environment: given = {} }: TemporalFlags): { TEMPORAL_TLS?: string } {
+function tlsOf({ tls, environment: given }: TemporalFlags): { TEMPORAL_TLS?: string } {
   if (tls !== undefined) return { TEMPORAL_TLS: String(tls) };
-  return Object.keys(given).some((name) => name.startsWith('TEMPORAL_TLS_')) ? { TEMPORAL_TLS: 'true' } : {};
+  return asksForTls(given) ? { TEMPORAL_TLS: 'true' } : {};
+}
+
+/** Whether variables that flags stand for bring a certificate or a key, or say whose the server's is: without TLS, they would mean nothing. */
+export function asksForTls(given: Record<string, string> = {}): boolean {
+  return Object.keys(given).some((name) => name.startsWith('TEMPORAL_TLS_'));
 }
 
 interface Loader { loadClientConfigProfile: typeof loadClientConfigProfile; toClientOptions: typeof toClientOptions }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { TemporalFlags } from '../../workers/temporal-connection.ts';
+import { asksForTls, withoutTwins, type TemporalFlags } from '../../workers/temporal-connection.ts';
 import { CommandError, EXIT } from './exit.ts';
 import type { NamedEnvironment } from './options.ts';
 import { connectionOf, defined, TEMPORAL_FLAGS } from './temporal-flags.ts';
@@ -24,7 +24,7 @@ export async function withNamedEnvironment({ env, envFile, ...flags }: GivenFlag
   const found = Object.hasOwn(said, name) ? said[name] : undefined;
   if (found === undefined && name !== 'default') throw new CommandError(EXIT.usage, `there is no environment "${name}" in ${file}; \`temporal env list\` lists them`);
   if (found !== undefined && (typeof found !== 'object' || found === null || Array.isArray(found))) throw new CommandError(EXIT.usage, `the environment "${name}" in ${file} has no flags; set some with \`temporal env set\`, or leave it out`);
-  const kept = connectionOf((flag) => valueOf(flag, found ?? {}));
+  const kept = outranked(connectionOf((flag) => valueOf(flag, found ?? {})), flags);
   return { ...kept, ...defined(flags), ...merged('environment', kept, flags), ...merged('metadata', kept, flags) };
 }
 
@@ -53,6 +53,14 @@ function valueOf(flag: string, environment: Record<string, unknown>): unknown {
     case 'list': return [text];
     default: return text;
   }
+}
+
+/** What an environment says, less that whose opposite flags say: a certificate in another way, or that there is no TLS. */
+function outranked({ tls, environment, ...kept }: TemporalFlags, flags: TemporalFlags): TemporalFlags {
+  return defined({
+    ...kept, tls: tls === false && asksForTls(flags.environment) ? undefined : tls,
+    environment: environment && withoutTwins(environment, flags.environment),
+  });
 }
 
 function merged(name: 'environment' | 'metadata', kept: TemporalFlags, flags: TemporalFlags): TemporalFlags {

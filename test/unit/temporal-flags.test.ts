@@ -194,6 +194,26 @@ describe('an environment of temporal env', () => {
     await expect(withNamedEnvironment({ env: 'prod', envFile: await file('e.yaml', `env:\n  prod:${said}\n`) })).rejects.toThrow(/environment "prod" in .*e\.yaml has no flags/);
   });
 
+  it.each([['path', 'data', 'PATH', 'DATA'], ['data', 'path', 'DATA', 'PATH']])('that has a certificate by its %s gives way to the %s of a flag', async (kept, flag, keptEnd, flagEnd) => {
+    const envFile = await file('e.yaml', `env: { a: { tls-cert-${kept}: c, tls-key-${kept}: k, tls-ca-${kept}: ca, tls-server-name: s } }\n`);
+    const found = await withNamedEnvironment({ env: 'a', envFile, ...given({ [`tls-cert-${flag}`]: 'C', [`tls-key-${flag}`]: 'K' }) });
+    expect(found.environment).toEqual({
+      [`TEMPORAL_TLS_CLIENT_CERT_${flagEnd}`]: 'C', [`TEMPORAL_TLS_CLIENT_KEY_${flagEnd}`]: 'K', [`TEMPORAL_TLS_SERVER_CA_CERT_${keptEnd}`]: 'ca', TEMPORAL_TLS_SERVER_NAME: 's',
+    });
+  });
+
+  it('that says that there is no TLS gives way to flags that ask for it', async () => {
+    const envFile = await file('e.yaml', 'env: { a: { tls: "false", tls-ca-path: ca, api-key: k } }\n');
+    const tlsOf = async (flags: TemporalFlags) => (await withNamedEnvironment({ env: 'a', envFile, ...flags })).tls;
+    expect(await tlsOf({})).toBe(false);
+    expect(await tlsOf(given({ 'config-file': 'f', 'api-key': 'k' }))).toBe(false);
+    expect(await tlsOf(given({ 'tls-server-name': 's' }))).toBeUndefined();
+    expect(await tlsOf(given({ 'tls-server-name': 's', tls: false }))).toBe(false);
+    expect(await tlsOf({ tls: true })).toBe(true);
+    const connection = await temporalConnectOptions(await withNamedEnvironment({ env: 'a', envFile, ...given({ 'tls-ca-data': 'CA', 'tls-server-name': 's' }) }));
+    expect(connection.connectionOptions.tls).toMatchObject({ serverNameOverride: 's', serverRootCACertificate: new Uint8Array(Buffer.from('CA')) });
+  });
+
   it('with what cannot be honoured is refused', async () => {
     await expect(withNamedEnvironment({ env: 'a', envFile: await file('e.yaml', 'env: { a: { codec-endpoint: "http://c" } }\n') })).rejects.toThrow(/--codec-endpoint is not supported/);
     await expect(withNamedEnvironment({ env: 'a', envFile: await file('f.yaml', 'env: { a: { tls-disable-host-verification: "false" } }\n') })).resolves.toEqual({});
