@@ -52,7 +52,8 @@ export async function temporalConnectOptions(flags: TemporalFlags = {}): Promise
   const address = (flags.address ?? loaded.connectionOptions.address ?? 'localhost:7233').replaceAll('${namespace}', namespace);
   const connectionOptions = {
     ...loaded.connectionOptions, address,
-    ...(flags.apiKey === undefined ? {} : { apiKey: flags.apiKey }),
+    // As in Temporal's profiles, a key brings TLS with it, unless flags, variables or the profile say that there is none.
+    ...(flags.apiKey === undefined ? {} : { apiKey: flags.apiKey, tls: loaded.connectionOptions.tls ?? true }),
     ...(flags.metadata === undefined ? {} : { metadata: { ...loaded.connectionOptions.metadata, ...flags.metadata } }),
     // A profile may bring certificates: `--tls` alone must not throw them away.
     ...(flags.tls === undefined || (flags.tls && loaded.connectionOptions.tls) ? {} : { tls: flags.tls }),

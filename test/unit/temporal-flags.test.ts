@@ -149,6 +149,18 @@ describe('the connection', () => {
     expect(await optionsOf({ ...flags, tls: true, withoutFile: true })).toMatchObject({ tls });
   });
 
+  it('with an API key has TLS, unless it is said that there is none', async () => {
+    expect((await optionsOf({ apiKey: 'k' })).tls).toBe(true);
+    expect((await optionsOf({ apiKey: 'k', tls: false })).tls).toBe(false);
+    vi.stubEnv('TEMPORAL_TLS', 'false');
+    expect((await optionsOf({ apiKey: 'k' })).tls).toBe(false);
+    expect((await optionsOf({ apiKey: 'k', tls: true })).tls).toBeTypeOf('object');
+    vi.stubEnv('TEMPORAL_TLS', undefined);
+    vi.stubEnv('TEMPORAL_CONFIG_FILE', await file('t.toml', '[profile.default.tls]\ndisabled = true\n'));
+    expect((await optionsOf({ apiKey: 'k' })).tls).toBe(false);
+    expect((await optionsOf({ apiKey: 'k', ...given({ 'tls-server-name': 's' }) })).tls).toMatchObject({ serverNameOverride: 's' });
+  });
+
   it('has what flags name as a file, where a variable has it as it is, and the other way round', async () => {
     const authority = certificateAuthority('ca');
     vi.stubEnv('TEMPORAL_TLS_SERVER_CA_CERT_DATA', 'of the variable');
