@@ -4,6 +4,7 @@ import type { CheckSetting, HeartbeatSetting, Objectives, ProbeSetting } from '.
 import { defineRunbook } from './runbook.ts';
 import type { Verdict } from './evidence.ts';
 import type { NotVerifiedReasons } from './record.ts';
+import type { AwsAccess } from './rds.ts';
 
 const instant = z.iso.datetime({ offset: true, error: 'write an instant as in 2026-11-21T03:00:00Z' });
 
@@ -69,8 +70,8 @@ export interface DrillPlan {
   predicted: { bytes: number; seconds: number; from: string };
   /** What that will cost; left out where nothing that is billed is made. Decisions are not about it. */
   costs?: PlannedCosts;
-  /** `directory` as it will be named, but for the fence, which the lock gives; it is removed when the run ends, `leaseMs` after the grant at the latest. */
-  creates: { directory: string; leaseMs: number };
+  /** `directory` as it will be named, but for the fence, which the lock gives; it is removed when the run ends, `leaseMs` after the grant at the latest. `access`: by whose rights and in which region it is, where it is in AWS. */
+  creates: { directory: string; leaseMs: number; access?: AwsAccess };
   objectives: Objectives;
   checks: CheckSetting[];
   probe: ProbeSetting | null;

@@ -29,17 +29,24 @@ const QUOTA = /Quota|LimitExceeded/;
 /** What the configuration or the input names is not there, or cannot be. */
 const MISNAMED = /NotFound(Fault)?$|^Invalid|^ValidationError$|NotEnabled(Fault)?$|NotAllowed(Fault)?$/;
 
+/** Whether it says nothing of what was asked, and may be otherwise in a moment: busy, out of order, or without an answer. */
+export function isPassing(error: unknown): boolean {
+  const explained = explainAws(error, '');
+  return explained instanceof ApplicationFailure && explained.type === 'UNAVAILABLE' && explained.nonRetryable !== true;
+}
+
 /**
  * An error of AWS as a failure with a type, in one sentence: what was done, and what AWS said. What nobody knows stays as it is.
  * @param doing such as "restoring the snapshot x"
+ * @param options.isForLong it is asked for hours: credentials, and what they may, can be put right meanwhile
  */
-export function explainAws(error: unknown, doing: string): unknown {
+export function explainAws(error: unknown, doing: string, { isForLong = false }: { isForLong?: boolean } = {}): unknown {
   if (error instanceof ApplicationFailure || !(error instanceof Error)) return error;
   // What was given up is no answer; why it was may be known.
   if (error.name === 'AbortError') return error.cause instanceof ApplicationFailure ? error.cause : error;
   const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
   const said = (type: string, nonRetryable: boolean, todo = '') => ApplicationFailure.create({ message: `${doing}: AWS answered ${name} (${message})${todo}`, type, nonRetryable, cause: error });
-  if (DENIED.test(name)) return said('CONFIGURATION', true, '; look at the credentials, and at docs/reference/iam for what the role needs');
+  if (DENIED.test(name)) return said('CONFIGURATION', !isForLong, '; look at the credentials, and at docs/reference/iam for what the role needs');
   if (BUSY.test(name) || OCCUPIED.test(name) || ($metadata?.httpStatusCode ?? 0) >= 500) return said('UNAVAILABLE', false);
   if (QUOTA.test(name)) return said('PREFLIGHT', true, '; have the quota raised, or remove what is not needed');
   if (MISNAMED.test(name)) return said('CONFIGURATION', true);

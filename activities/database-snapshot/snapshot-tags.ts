@@ -57,9 +57,10 @@ export function begunAtMs({ tags }: KeptSnapshot): number | undefined {
   return instant(tags[BEGUN]);
 }
 
-/** Until when a snapshot of any run on this target is kept; undefined for what is not one of ours. */
-export function expiresAtMs({ tags }: KeptSnapshot, database: string): number | undefined {
-  const isOurs = /^[0-9a-f]{8}$/.test(tags[RUN] ?? '') && /^\d+$/.test(tags[FENCE] ?? '') && tags[TARGET] === database;
+/** Until when a snapshot of any run on this target is kept; undefined for what is not one of ours: somebody may have copied one, tags included, under a name of their own. */
+export function expiresAtMs({ id, tags }: KeptSnapshot, database: string): number | undefined {
+  const [run, fence] = [tags[RUN] ?? '', tags[FENCE] ?? ''];
+  const isOurs = /^[0-9a-f]{8}$/.test(run) && /^\d+$/.test(fence) && tags[TARGET] === database && id.endsWith(`-${run}-${fence}`);
   return isOurs ? instant(tags[EXPIRES]) : undefined;
 }
 

@@ -2,6 +2,7 @@ import type { NotVerifiedReasons } from '../../contracts/record.ts';
 import type { Check } from '../../contracts/evidence.ts';
 import type { DrillPlan } from '../../contracts/dr-test.ts';
 import type { AbsenceProof, Owner, PlaceCall } from '../../contracts/ledger.ts';
+import type { AwsAccess } from '../../contracts/rds.ts';
 
 /** What the run was asked for, and what it knows already where it plans once more. Instants are RFC 3339. */
 export interface PlanDrillInput {
@@ -89,4 +90,8 @@ export interface DrillActivities {
 }
 
 /** What the guardian calls with, to open a drill's place, to destroy what is in it, and to prove that nothing is left. */
-export interface DrillPlaceCall extends PlaceCall { database: string }
+export interface DrillPlaceCall extends PlaceCall {
+  database: string;
+  /** Where the place is, as it was planned: the configuration may say something else by now. A run of older code does not say. */
+  access?: AwsAccess;
+}

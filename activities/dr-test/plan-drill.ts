@@ -70,7 +70,7 @@ export async function planDrill(input: PlanDrillInput, { settings, provider, res
     manifest: usable ? { id: usable.id, databases: usable.manifest.databases.map(({ database, lsn, tables }) => ({ name: database, lsn, tables: tables.length })) } : null,
     predicted: { bytes, ...predicted },
     ...(provider.bills ? { costs: planCosts(provider.bills.prices, { bytes: point.sizeBytes, predicted }) } : {}),
-    creates: { directory: provider.describePlace(input.owner), leaseMs: input.leaseMs },
+    creates: { directory: provider.describePlace(input.owner), leaseMs: input.leaseMs, ...(provider.placeAccess && { access: provider.placeAccess }) },
     objectives: settings.objectives, checks: settings.checks, probe: settings.probe ?? null, heartbeat: settings.heartbeat ?? null, allowNotProven: input.allowNotProven ?? settings.allowNotProven,
     notVerified, source, sourceSilence, clocks: { scheduledAt: scheduledAt.toISOString(), beganAt, endedAt: new Date().toISOString() },
     publishedUntil: new Date(publishedUntil).toISOString(),

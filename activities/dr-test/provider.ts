@@ -8,6 +8,7 @@ import type { ActivityProgress } from '../temporal/long-activity.ts';
 import type { Prices } from '../../contracts/costs.ts';
 import type { Draw } from './draw.ts';
 import type { CopyResult, DrillPlaceCall, DrillRef } from './drill-activities.ts';
+import type { AwsAccess } from '../../contracts/rds.ts';
 
 /** Something that can be restored: a base backup, a dump, a snapshot. */
 export interface Point {
@@ -119,6 +120,8 @@ export interface RecoveryProvider {
   readManifest(id: string, manifestId: string): Promise<Manifest>;
   /** What restoring makes, for the plan that people approve: by its name, with `<fence>` for the number that only the lock's grant brings. */
   describePlace(owner: Owner): string;
+  /** By whose rights, and in which region, that is. Left out where it is no place in AWS. */
+  readonly placeAccess?: AwsAccess;
   /** What no restore by this tool of that point, chosen of those that were there at `asOf`, shows, each in words; for people, and for the evidence. */
   limits?(point: Point, asOf: Date): Promise<string[]>;
   /** Looks whether this host can carry the restore. Throws one `PREFLIGHT` failure that names everything wrong. */

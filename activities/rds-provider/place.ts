@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import type { AbsenceProof } from '../../contracts/ledger.ts';
-import type { RdsProvider } from '../../contracts/rds.ts';
+import type { AwsAccess, RdsProvider } from '../../contracts/rds.ts';
 import { ifThere, isNamed } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import { copyParameters } from './copy-settings.ts';
@@ -9,7 +9,7 @@ import { drillName, drillTags, type DrillIdentity } from './drill-names.ts';
 import { awaitOurGroup, deleteGroup, findGroup } from './drill-group.ts';
 import { findInstance, isSameIdentifier, requireOurs, sourceInstance } from './instance.ts';
 import { familyOfDefault, readGroup, setParameters } from './parameters.ts';
-import { isElsewhere, type RdsPlaces } from './where.ts';
+import { describeAccess, isElsewhere, type RdsPlaces } from './where.ts';
 
 /** Aborted where another attempt may open the place by now: this one then makes nothing more. */
 export interface OpenOptions {
@@ -54,13 +54,14 @@ export async function openPlace({ source: there, drills }: RdsPlaces, provider: 
 }
 
 /** Shorter than whoever asks for it waits. */
-const DELETING_MS = 9 * 60_000;
+export const DELETING_MS = 9 * 60_000;
 
 /** `signal`: gives up, and leaves it to whoever asks next. */
 export interface CloseOptions { signal?: AbortSignal | undefined; withinMs?: number }
 
 /** When closing a place ends, one way or the other. */
-interface Until { endMs: number; signal: AbortSignal | undefined }
+/** See {@link destroyInstance}. */
+export interface Until { endMs: number; signal: AbortSignal | undefined }
 
 /**
  * Deletes the copy with its backups, then the group that is the fence; as often as a predecessor that stalled makes it anew.
@@ -103,7 +104,8 @@ function failureIfFenced(error: unknown): ApplicationFailure {
   throw error;
 }
 
-async function destroyInstance(rds: Rds, provider: RdsProvider, drill: DrillIdentity, until: Until): Promise<'deleted' | 'none'> {
+/** Removes the copy of a drill, and waits until it is gone; whether there was one. */
+export async function destroyInstance(rds: Rds, provider: RdsProvider, drill: DrillIdentity, until: Until): Promise<'deleted' | 'none'> {
   const { sdk, client } = rds;
   const name = drillName(drill);
   for (let existed = false; ; existed = true) {
@@ -122,8 +124,8 @@ async function destroyInstance(rds: Rds, provider: RdsProvider, drill: DrillIden
   }
 }
 
-/** Looks for the copy, its group, its backups and its snapshots. */
-export async function provePlaceAbsent(rds: Rds, drill: DrillIdentity): Promise<AbsenceProof> {
+/** Looks for the copy, its group, its backups and its snapshots, where `access` leads. */
+export async function provePlaceAbsent(rds: Rds, access: AwsAccess, drill: DrillIdentity): Promise<AbsenceProof> {
   const { sdk, client } = rds;
   const name = drillName(drill);
   const [instance, group, backups, snapshots] = await Promise.all([
@@ -135,5 +137,5 @@ export async function provePlaceAbsent(rds: Rds, drill: DrillIdentity): Promise<
     ...(instance ? [`RDS instance ${name} is ${instance.DBInstanceStatus}`] : []), ...(group ? [`parameter group ${name} exists`] : []),
     ...(backups?.DBInstanceAutomatedBackups ?? []).map(() => `automated backups of ${name}`), ...(snapshots?.DBSnapshots ?? []).map(({ DBSnapshotIdentifier }) => `snapshot ${DBSnapshotIdentifier}`),
   ];
-  return { at: new Date().toISOString(), looked: [`RDS instance ${name}`, `parameter group ${name}`, `automated backups and snapshots of ${name}`], found };
+  return { at: new Date().toISOString(), looked: [`RDS instance ${name}`, `parameter group ${name}`, `automated backups and snapshots of ${name}`].map((one) => `${one} in ${describeAccess(access)}`), found };
 }

@@ -1,12 +1,13 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { Configuration, DatabaseSettings } from '../../contracts/configuration.ts';
-import type { RdsProvider } from '../../contracts/rds.ts';
+import type { AwsAccess, RdsProvider } from '../../contracts/rds.ts';
 import { chooseManifestBefore, readManifestAlone } from '../archive-provider/manifests.ts';
 import { layoutOf } from '../archive-provider/kept-in.ts';
 import { ec2Client } from '../aws/ec2-client.ts';
 import { explainAws } from '../aws/failures.ts';
+import { rdsClient, type Rds } from '../aws/rds-client.ts';
 import { sqsClient } from '../aws/sqs-client.ts';
-import type { DrillRef } from '../dr-test/drill-activities.ts';
+import type { DrillPlaceCall, DrillRef } from '../dr-test/drill-activities.ts';
 import { systemIdentifierOf } from '../dr-test/other-cluster.ts';
 import { overAnyDatabase } from '../dr-test/over-any-database.ts';
 import type { LostCommits, RecoveryProvider } from '../dr-test/provider.ts';
@@ -41,6 +42,14 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
       return await ask(await openPlaces(provider));
     } catch (error) {
       throw explainAws(error, doing);
+    }
+  };
+  /** Where the place was planned, whatever the configuration says by now. Nobody comes back to what this leaves: it is asked for long. */
+  const tearingDown = async <Answer>(doing: string, { access = drillAccess(provider) }: DrillPlaceCall, ask: (rds: Rds, access: AwsAccess) => Promise<Answer>): Promise<Answer> => {
+    try {
+      return await ask(await rdsClient(access), access);
+    } catch (error) {
+      throw explainAws(error, doing, { isForLong: true });
     }
   };
   const identityOf = ({ owner, fence }: Pick<DrillRef, 'owner' | 'fence'>): DrillIdentity => ({ owner, fence, database });
@@ -86,12 +95,13 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     }),
     readManifest: (_id, manifestId) => readManifestAlone(layout, manifestId),
     describePlace: (owner) => `RDS instance ${drillName({ owner, fence: '<fence>' })}${isElsewhere(provider) ? ` in ${describeAccess(drillAccess(provider))}` : ''}`,
+    placeAccess: drillAccess(provider),
     limits: (point, asOf) => asking('looking at the source instance', async (rds) => [...limitsOf(await sourceInstance(rds.source, provider.instance)), ...lossIsTheLeast(point, asOf)]),
     preflight: (plan) => asking('looking whether RDS can restore', (rds) => checkRds(rds, { provider, pointId: plan.recoveryPoint.id, network })),
 
     openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), { signal })),
-    closePlace: (call, signal) => asking('removing the copy', (rds) => closePlace(rds.drills, provider, identityOf(call), { signal })),
-    provePlaceAbsent: (call) => asking('proving that the copy is gone', (rds) => provePlaceAbsent(rds.drills, identityOf(call))),
+    closePlace: (call, signal) => tearingDown('removing the copy', call, (rds) => closePlace(rds, provider, identityOf(call), { signal })),
+    provePlaceAbsent: (call) => tearingDown('proving that the copy is gone', call, (rds, access) => provePlaceAbsent(rds, access, identityOf(call))),
 
     restore: (drill, plan, { signal, onProgress }) => asking('restoring', async (rds) => {
       const source = await sourceInstance(rds.source, provider.instance);

@@ -2,16 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type * as Sdk from '@aws-sdk/client-rds';
 import { ApplicationFailure } from '@temporalio/common';
 import type { RdsProvider } from '../../contracts/rds.ts';
-import { isNamed } from '../aws/failures.ts';
+import { isNamed, isPassing } from '../aws/failures.ts';
 import type { Rds } from '../aws/rds-client.ts';
 import { isClosedToUs } from '../manifest/since/absent-database.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
 import { percentProgress, type ActivityProgress } from '../temporal/long-activity.ts';
 import { awaitReady, HOST_CLOCK, type EventSource } from '../waiting/await-ready.ts';
 import { lookSchedule } from '../waiting/look-schedule.ts';
-import { BEGUN_TAG, drillName, drillTags, tagValue, type DrillIdentity } from './drill-names.ts';
+import { BEGUN_TAG, drillName, drillTags, RESTORED_TAG, tagValue, type DrillIdentity } from './drill-names.ts';
 import { failureOfState } from './failed-restore.ts';
 import { findInstance, recentEvents, requireOurs } from './instance.ts';
+import { DELETING_MS, destroyInstance } from './place.ts';
 import { chooseStorage } from './storage.ts';
 
 /** What to restore, as what, and how long to wait for it: `earlierMs` in milliseconds, `gib` of storage. */
@@ -52,7 +53,7 @@ export interface RestoredInstance { instance: Sdk.DBInstance; unheard: string | 
 
 /**
  * Makes the copy, and waits until it can be connected to with its own password. Called again, it goes on with the instance
- * that is there. Created in the drill's parameter group, which only the guardian makes and removes: once that is gone nobody
+ * that is there, where that is of the same instant; else it makes it anew. Created in the drill's parameter group, which only the guardian makes and removes: once that is gone nobody
  * can create it any more.
  */
 export async function restoreInstance(input: RestoreInstance): Promise<RestoredInstance> {
@@ -60,10 +61,18 @@ export async function restoreInstance(input: RestoreInstance): Promise<RestoredI
   const identifier = drillName(drill);
   const existing = await findInstance(rds, identifier, signal);
   if (existing) requireOurs(existing, drill, provider.instance);
-  else await create(input, identifier);
+  if (existing && isOfOtherInstant(existing, input.restored)) {
+    await destroyInstance(rds, provider, drill, { endMs: Date.now() + DELETING_MS, signal });
+    await create(input, identifier);
+  } else if (!existing) await create(input, identifier);
   const restored = await untilAvailable(input, identifier);
   await setPassword(input, identifier, restored.instance);
   return restored;
+}
+
+/** Of a run that was reset to before its plan: it asks for another instant than it did, with the same owner and fence. */
+function isOfOtherInstant({ TagList }: Sdk.DBInstance, restored: Date): boolean {
+  return tagValue(TagList, RESTORED_TAG) !== restored.toISOString();
 }
 
 async function create({ rds: { sdk, client }, provider, drill, what, restored, source, gib, expiresAt, signal }: RestoreInstance, identifier: string): Promise<void> {
@@ -102,6 +111,7 @@ async function untilAvailable({ rds, provider, drill, earlierMs, events, signal,
       ms: patience,
       over: (instance) => ApplicationFailure.nonRetryable(`RDS has not made the copy available within ${Math.round(patience / 60_000)} minutes (it is ${instance?.DBInstanceStatus ?? UNSEEN}); look at its events, or raise provider.drill.patience`, 'UNAVAILABLE'),
     },
+    passes: isPassing,
     schedule: lookSchedule({ earlierMs, everyMs: provider.lookEvery }),
     events, afterNewsMs: AFTER_NEWS_MS, onEventsLost: (cause) => { unheard = cause instanceof Error ? cause.message : String(cause); },
     clock: HOST_CLOCK, signal,

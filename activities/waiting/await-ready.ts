@@ -30,6 +30,8 @@ export interface AwaitReady<State> {
   /** Looks once. What cannot become ready any more is thrown. */
   look: (signal: AbortSignal) => Promise<Look<State>>;
   schedule: LookSchedule;
+  /** Whether a look that failed says nothing of what is waited for, so that it is looked at again by the schedule while there is patience. Default: none does. */
+  passes?: (error: unknown) => boolean;
   /** For how long it is waited for, in milliseconds since its begin, and what is thrown then. Default: for ever. */
   patience?: { ms: number; over: (state: State) => Error };
   /** Where there is one, looks are made when it says so, and by the schedule where it says nothing, or fails. */
@@ -45,18 +47,25 @@ export interface AwaitReady<State> {
 const AFTER_NEWS_MS = [0, 1_000, 2_000, 4_000];
 
 /** Waits until something is ready. Begins with a look: it may be ready already. */
-export async function awaitReady<State>({ look, schedule, patience, events, afterNewsMs = AFTER_NEWS_MS, clock, signal, onEventsLost }: AwaitReady<State>): Promise<State> {
+export async function awaitReady<State>({ look, schedule, passes = () => false, patience, events, afterNewsMs = AFTER_NEWS_MS, clock, signal, onEventsLost }: AwaitReady<State>): Promise<State> {
   let heard = events;
   let beganAtMs = clock.nowMs();
-  const lookOnce = async (): Promise<Look<State>> => {
-    const seen = await look(signal);
+  const lookOnce = async (): Promise<Look<State> | undefined> => {
+    let seen: Look<State>;
+    try {
+      seen = await look(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!passes(error) || (patience && clock.nowMs() - beganAtMs > patience.ms)) throw error;
+      return undefined;
+    }
     beganAtMs = Math.min(beganAtMs, seen.beganAtMs ?? beganAtMs);
     if (!seen.isReady && patience && clock.nowMs() - beganAtMs > patience.ms) throw patience.over(seen.state);
     return seen;
   };
   for (;;) {
-    const { isReady, state } = await lookOnce();
-    if (isReady) return state;
+    const first = await lookOnce();
+    if (first?.isReady) return first.state;
     const nowMs = clock.nowMs();
     const nextMs = nowMs + schedule.nextLookInMs(nowMs - beganAtMs);
     while (heard && clock.nowMs() < nextMs) {
@@ -70,7 +79,7 @@ export async function awaitReady<State>({ look, schedule, patience, events, afte
       for (const afterMs of afterNewsMs) {
         await clock.sleep(afterMs, signal);
         const seen = await lookOnce();
-        if (seen.isReady) return seen.state;
+        if (seen?.isReady) return seen.state;
       }
     }
     await clock.sleep(Math.max(0, nextMs - clock.nowMs()), signal);

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { AddTagsToResourceCommand, CreateDBSnapshotCommand, DescribeDBInstancesCommand, DescribeDBSnapshotAttributesCommand, RemoveTagsFromResourceCommand, type RDSClient } from '@aws-sdk/client-rds';
+import { AddTagsToResourceCommand, CopyDBSnapshotCommand, CreateDBSnapshotCommand, DescribeDBInstancesCommand, DescribeDBSnapshotAttributesCommand, RemoveTagsFromResourceCommand, type RDSClient } from '@aws-sdk/client-rds';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { snapshotName } from '../../activities/database-snapshot/snapshot-tags.ts';
 import type { SnapshotRef } from '../../activities/database-snapshot/snapshot-activities.ts';
@@ -210,6 +210,10 @@ describe('retention', () => {
     await at.here.send(new AddTagsToResourceCommand({ ResourceName: arn(snapshotName(abandoned)), Tags: [{ Key: 'durable-runbooks:begun', Value: past(2).toISOString() }] }));
     const underWay = snapshotRef();
     await at.run('takeSnapshot', { snapshot: underWay });
+    // A person's own, with all tags of what it was copied from.
+    await at.here.send(new CopyDBSnapshotCommand({ SourceDBSnapshotIdentifier: older, TargetDBSnapshotIdentifier: 'legal-hold', CopyTags: true }));
+    await untilSnapshot(at.here, 'legal-hold');
+    await at.lab.control.backDate('legal-hold', past(50));
 
     const chosen = await choose();
     expect(chosen.remove.map(({ id }) => id).toSorted()).toEqual([old, older, snapshotName(abandoned)].toSorted());
@@ -258,9 +262,9 @@ describe('what is not ours', () => {
   it('is not taken for a snapshot of the source by the name of its instance alone', async () => {
     const elsewhere = await labElsewhere(at.lab, { region: OTHER_REGION });
     await createSource(at.region, 'prod', { BackupRetentionPeriod: 0 });
-    await strangers(at.region, 'runbooks-of-a-namesake', ['run', 'fence', 'target', 'expires', 'finished'].map((key) => ({ Key: `durable-runbooks:${key}`, Value: { run: '0123abcd', fence: '1', target: 'shop' }[key] ?? '2020-01-01T00:00:00.000Z' })));
-    await at.lab.control.backDate('runbooks-of-a-namesake', new Date('2020-01-01'), { region: elsewhere.region });
-    expect((await at.run('chooseExpiredSnapshots', { database: 'shop' })).remove.map(({ id }) => id)).not.toContain('runbooks-of-a-namesake');
+    await strangers(at.region, 'runbooks-of-a-namesake-0123abcd-1', ['run', 'fence', 'target', 'expires', 'finished'].map((key) => ({ Key: `durable-runbooks:${key}`, Value: { run: '0123abcd', fence: '1', target: 'shop' }[key] ?? '2020-01-01T00:00:00.000Z' })));
+    await at.lab.control.backDate('runbooks-of-a-namesake-0123abcd-1', new Date('2020-01-01'), { region: elsewhere.region });
+    expect((await at.run('chooseExpiredSnapshots', { database: 'shop' })).remove.map(({ id }) => id)).not.toContain('runbooks-of-a-namesake-0123abcd-1');
     expect((await at.region.send(new DescribeDBInstancesCommand({}))).DBInstances).toHaveLength(1);
   });
 });

@@ -51,7 +51,7 @@ let runs = 0;
 function drill(over: Partial<RdsProvider> = {}) {
   const provider = rdsProvider({ settings, provider: { ...settings.provider, ...over }, database: 'shop', earlierRestores: () => Promise.resolve([]), network: 'bestEffort' });
   const ref = { database: 'shop', recoveryPointId: snapshot, fence: 3, owner: { workflowId: `dr-test/shop/${runs += 1}`, firstExecutionRunId: 'a' } };
-  const restore = () => provider.restore(ref, { creates: { leaseMs: 60_000 }, recoverTo: null, recoveryPoint: { takenAt: '2026-11-30T00:00:00.000Z' } } as DrillPlan, { signal: new AbortController().signal, onProgress: () => undefined });
+  const restore = (takenAt = '2026-11-30T00:00:00.000Z') => provider.restore(ref, { creates: { leaseMs: 60_000 }, recoverTo: null, recoveryPoint: { takenAt } } as DrillPlan, { signal: new AbortController().signal, onProgress: () => undefined });
   return { provider, ref, restore, name: drillName(ref) };
 }
 const instances = async () => (await rds.send(new DescribeDBInstancesCommand({}))).DBInstances!.map(({ DBInstanceIdentifier, DBInstanceStatus }) => `${DBInstanceIdentifier} ${DBInstanceStatus}`);
@@ -107,6 +107,41 @@ describe('a drill in RDS', () => {
     await provider.closePlace(ref);
     expect((await provider.provePlaceAbsent(ref)).found).toEqual([]);
     expect(await lab.control.faults()).toMatchObject([{ struck: 1 }]);
+  });
+
+  it('is made anew where another instant is asked for, as by a run that was reset, and gone on with where it is the same', async () => {
+    const { provider, ref, restore, name } = drill();
+    const restored = async () => (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: name }))).DBInstances?.[0]?.TagList?.find(({ Key }) => Key === 'durable-runbooks:restored')?.Value;
+    await provider.openPlace(ref);
+    await restore();
+    await restore();
+    expect(await answered('DeleteDBInstance')).toEqual([]);
+    await restore('2026-11-30T01:00:00.000Z');
+    expect(await restored()).toBe('2026-11-30T01:00:00.000Z');
+    expect(await answered('DeleteDBInstance')).toEqual([200]);
+    await provider.closePlace(ref);
+  });
+
+  it('is removed, and its absence proven, where it was planned, wherever the configuration points by now', async () => {
+    const { provider, ref, name } = drill();
+    await provider.openPlace(ref);
+    const access = provider.placeAccess!;
+    const moved = drill({ access: { region: 'eu-south-1' } }).provider;
+    const groups = async () => (await rds.send(new DescribeDBParameterGroupsCommand({}))).DBParameterGroups!.map(({ DBParameterGroupName }) => DBParameterGroupName);
+    expect(await moved.provePlaceAbsent({ ...ref, access })).toMatchObject({ looked: expect.arrayContaining([`parameter group ${name} in ${lab.region}`]) as unknown, found: [`parameter group ${name} exists`] });
+    expect(await groups()).toContain(name);
+    expect(await moved.closePlace({ ...ref, access })).toEqual([`parameter group ${name}`]);
+    expect(await groups()).not.toContain(name);
+  });
+
+  it('is asked to be removed again where AWS refuses that for a moment; a restore is not', async () => {
+    const { provider, ref, restore } = drill();
+    await provider.openPlace(ref);
+    await lab.control.fault({ kind: 'denied', action: 'RestoreDBInstanceFromDBSnapshot', calls: 1 });
+    await lab.control.fault({ kind: 'denied', action: 'DeleteDBParameterGroup', calls: 1 });
+    await expect(restore()).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: true });
+    await expect(provider.closePlace(ref)).rejects.toMatchObject({ type: 'CONFIGURATION', nonRetryable: false });
+    expect(await provider.closePlace(ref)).toHaveLength(1);
   });
 
   it('waits out throttling and errors of the service, and reads that are old', async () => {

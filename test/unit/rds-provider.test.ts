@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { explainAws, isNamed } from '../../activities/aws/failures.ts';
+import { explainAws, isNamed, isPassing } from '../../activities/aws/failures.ts';
 import { drillName, drillTags, isOfDrill } from '../../activities/rds-provider/drill-names.ts';
 import { drillPassword } from '../../activities/rds-provider/drill-password.ts';
 import { failureOfState } from '../../activities/rds-provider/failed-restore.ts';
@@ -75,6 +75,15 @@ describe('what AWS answers', () => {
     for (const odd of [error('Odd', 400), Object.assign(error('AbortError'), { code: 'ABORT_ERR' })]) expect(explainAws(odd, 'restoring')).toBe(odd);
     const why = ApplicationFailure.retryable('another one is at work', 'UNAVAILABLE');
     expect(explainAws(Object.assign(error('AbortError'), { code: 'ABORT_ERR', cause: why }), 'restoring')).toBe(why);
+  });
+
+  it('is no end of what is asked for long where credentials, or what they may, can be put right meanwhile', () => {
+    expect(explainAws(error('AccessDenied'), 'removing', { isForLong: true })).toMatchObject({ type: 'CONFIGURATION', nonRetryable: false });
+    expect(explainAws(error('DBSubnetGroupNotFoundFault'), 'removing', { isForLong: true })).toMatchObject({ nonRetryable: true });
+  });
+
+  it('passes, or does not', () => {
+    expect([error('Odd', 503), error('Throttling', 400), Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), error('AccessDenied', 403), error('Odd', 400), ApplicationFailure.nonRetryable('is over', 'UNAVAILABLE'), 'text'].map(isPassing)).toEqual([true, true, true, false, false, false, false]);
   });
 
   it('is told by its name, with or without Fault', () => {

@@ -92,6 +92,15 @@ describe('waiting', () => {
     await expect(wait({ readyAt: 1, signal: whileListening.signal, news: 'broken', events: { next: () => { whileListening.abort(new Error('cancelled too')); return Promise.reject(new Error('aborted')); } } })).rejects.toThrow('cancelled too');
   });
 
+  it('goes on by the schedule after looks that failed and say nothing, and no longer than it has patience', async () => {
+    const busy = new Error('busy');
+    const failing = (until: number) => { let looks = 0; return { look: () => ((looks += 1) <= until ? Promise.reject(busy) : Promise.resolve({ isReady: true, state: `at look ${looks}` })), passes: (error: unknown) => error === busy }; };
+    expect(await wait({ readyAt: 0, ...failing(30) })).toMatchObject({ state: 'at look 31' });
+    expect(await wait({ readyAt: 0, news: [5 * SECOND], ...failing(2) })).toMatchObject({ state: 'at look 3' });
+    await expect(wait({ readyAt: 0, ...failing(30), patience: { ms: 5 * MINUTE, over: () => new Error('not this') } })).rejects.toBe(busy);
+    await expect(wait({ readyAt: 0, ...failing(1), passes: () => false })).rejects.toBe(busy);
+  });
+
   it('goes on where another has begun: as late in the wait as it is', async () => {
     let looks = 0;
     // What another has begun may not be seen by the first look.

@@ -12,7 +12,7 @@ export const look = proxyActivities<Pick<DatabaseSnapshotActivities, 'planSnapsh
  * snapshot takes hours where the database is large, so only the heartbeat bounds it.
  */
 export const work = proxyActivities<Pick<DatabaseSnapshotActivities, 'takeSnapshot' | 'copySnapshot' | 'finishSnapshot' | 'removeExpiredSnapshots'>>({
-  startToCloseTimeout: '2 days', heartbeatTimeout: '10s', retry: { initialInterval: '500ms', maximumAttempts: 4 },
+  startToCloseTimeout: '2 days', heartbeatTimeout: '10s', retry: { initialInterval: '500ms', maximumAttempts: 20 },
 });
 
 /** Where a snapshot is until it is finished. */

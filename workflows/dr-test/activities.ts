@@ -1,5 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { RunSettings } from '../../contracts/runbook.ts';
+import { isHostTaskQueue } from '../../contracts/search-attributes.ts';
 import { whereToRead } from '../procedure/where-to-read.ts';
 import type { DrillActivities } from '../../activities/dr-test/drill-activities.ts';
 
@@ -27,6 +28,7 @@ export function onHost(taskQueue: string, hostLossMs: number) {
     startToCloseTimeout: '2 days',
     scheduleToStartTimeout: hostLossMs,
     heartbeatTimeout: '10s',
-    retry: { initialInterval: '500ms', maximumAttempts: 4 },
+    // What a service does goes on while workers are exchanged; each that is lost is an attempt.
+    retry: { initialInterval: '500ms', maximumAttempts: isHostTaskQueue(taskQueue) ? 4 : 20 },
   });
 }

@@ -1,4 +1,4 @@
-import { ActivityFailure, patched, proxyActivities, sleep, TimeoutFailure } from '@temporalio/workflow';
+import { ActivityFailure, patched, proxyActivities, type RetryPolicy, sleep, TimeoutFailure } from '@temporalio/workflow';
 import type { Outcome, CompensationRecord, Teardown } from '../../contracts/evidence.ts';
 import { undoActivityId, type AbsenceProof, type ActivityCall, type HeldPlace, type LedgerEntry, type Owner, type Undone } from '../../contracts/ledger.ts';
 import { isKeptResult, NOTHING_SETTLED, undoneBefore, unknownToUndo, type Settlement } from '../../contracts/record.ts';
@@ -98,13 +98,14 @@ async function tearDown(input: SettleInput, { place, fence }: HeldPlace): Promis
     activity, taskQueue: place.taskQueue, startToCloseMs: 10 * 60_000, heartbeatMs: 30_000,
     input: { ...place.input, fence, owner: input.owner },
   });
-  const look = (summary: string) => callActivity<AbsenceProof>(call(place.prove), summary, input.hostLossMs);
+  const retry = isHostTaskQueue(place.taskQueue) ? SOON_GIVEN_UP : LATE_GIVEN_UP;
+  const look = (summary: string) => callActivity<AbsenceProof>(call(place.prove), summary, input.hostLossMs, undefined, retry);
   const failures: string[] = [];
   const proofs: AbsenceProof[] = [];
   let destroyed: string[] = [];
   let isHostLost = false;
   try {
-    ({ destroyed } = await callActivity<{ destroyed: string[] }>(call(place.close), `remove the ${place.title}`, input.hostLossMs));
+    ({ destroyed } = await callActivity<{ destroyed: string[] }>(call(place.close), `remove the ${place.title}`, input.hostLossMs, undefined, retry));
   } catch (error) {
     isHostLost = isUnheard(error);
     failures.push(sentenceOf(error));
@@ -131,17 +132,22 @@ function isUnheard(error: unknown): boolean {
   return error instanceof ActivityFailure && error.cause instanceof TimeoutFailure && error.cause.timeoutType === 'SCHEDULE_TO_START';
 }
 
+/** Some minutes: what follows, and people, wait for it. */
+const SOON_GIVEN_UP: RetryPolicy = { initialInterval: '500ms', maximumInterval: '10s', maximumAttempts: 20 };
+/** Most of a day. What any worker could remove, and nobody has, is of no host that sweeps it later. */
+const LATE_GIVEN_UP: RetryPolicy = { initialInterval: '500ms', maximumInterval: '1m', maximumAttempts: 1_000 };
+
 /**
  * Calls what the ledger holds by name. A host that is silent for `hostLossMs` counts as lost: another cannot do its work.
  * What any worker can do waits for one, however long that takes; only attempts that failed are counted.
  */
-export async function callActivity<T>(call: ActivityCall, summary: string, hostLossMs: number, activityId?: string): Promise<T> {
+export async function callActivity<T>(call: ActivityCall, summary: string, hostLossMs: number, activityId?: string, retry = SOON_GIVEN_UP): Promise<T> {
   const proxies = proxyActivities<Record<string, (input: unknown) => Promise<unknown>>>({
     taskQueue: call.taskQueue,
     startToCloseTimeout: call.startToCloseMs,
     ...(isHostTaskQueue(call.taskQueue) ? { scheduleToStartTimeout: hostLossMs, scheduleToCloseTimeout: hostLossMs + 5 * call.startToCloseMs } : {}),
     ...(call.heartbeatMs === undefined ? {} : { heartbeatTimeout: call.heartbeatMs }),
-    retry: { initialInterval: '500ms', maximumInterval: '10s', maximumAttempts: 20 },
+    retry,
     summary,
     ...(activityId === undefined ? {} : { activityId }),
   });
