@@ -1,8 +1,11 @@
 import { isOfUsers } from './of-users.ts';
 import { quickDigest, slowDigestOf, slowDigestOfAll, type ReadableSecrets } from './secrets.ts';
 
-/** How one kind of object is read: a query for `identity` (for people) and `definition` (hashed, never kept). */
-export interface CatalogQuery { kind: string; sql: string; minimumVersion?: number; secret?: keyof ReadableSecrets }
+/**
+ * How one kind of object is read: a query for `identity` (for people) and `definition` (hashed, never kept). `callsTypes`: it calls functions
+ * of users' types, whose library a host may lack; then nothing else of its kind is read.
+ */
+export interface CatalogQuery { kind: string; sql: string; minimumVersion?: number; secret?: keyof ReadableSecrets; callsTypes?: true }
 
 /*
  * Definitions are the raw rows of the catalog, object ids included: a physical restore keeps them, plain rows obey the
@@ -42,8 +45,10 @@ export const databaseQueries: readonly CatalogQuery[] = [
   { kind: 'index', sql: `SELECT ${label} AS identity, (to_jsonb(i) - 'indcheckxmin')::text AS definition FROM pg_index i ${onTable('i.indexrelid')} WHERE c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'column', sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity,
       ${parts('a.attnum', 'a.atttypid', 'a.atttypmod', 'a.attndims', 'a.attnotnull', 'a.atthasdef', 'a.attidentity', 'a.attgenerated', 'a.attislocal', 'a.attinhcount', 'a.attcollation', 'a.attstorage',
-    'a.attoptions', 'a.atthasmissing', 'a.attmissingval::text', 'coalesce(a.attstattarget, -1)', quickDigest('a.attfdwoptions::text'))} AS definition
+    'a.attoptions', 'a.atthasmissing', 'coalesce(a.attstattarget, -1)', quickDigest('a.attfdwoptions::text'))} AS definition
     FROM pg_attribute a ${onTable('a.attrelid')} WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
+  { kind: 'missing value', callsTypes: true, sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity, a.attmissingval::text AS definition
+    FROM pg_attribute a ${onTable('a.attrelid')} WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attmissingval IS NOT NULL AND c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'column', minimumVersion: 140000, sql: `SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname) AS identity, a.attcompression::text AS definition
     FROM pg_attribute a ${onTable('a.attrelid')} WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attcompression <> '' AND c.relkind NOT IN ('i', 'I', 't') AND c.relpersistence <> 't' AND ${isOfUsers('c.oid')}` },
   { kind: 'index', sql: `SELECT ${label} AS identity, ${parts('a.attnum', 'coalesce(a.attstattarget, -1)', 'a.attoptions')} AS definition

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Client } from 'pg';
 import type { CatalogObject } from '../../contracts/manifest.ts';
 import { databaseQueries, globalGrantQueries, globalQueries, grantQueries, type CatalogQuery } from './catalog-queries.ts';
+import { isHostTrouble } from './errors.ts';
+import { libraryTrouble } from '../postgres/library-trouble.ts';
 import { SALT, quickDigest, type ReadableSecrets } from './secrets.ts';
 
 /** What a reading of the catalog depends on besides the server. */
@@ -11,6 +13,16 @@ export interface CatalogOptions {
   salt: string;
   /** What is left out where it says false. */
   secrets: ReadableSecrets;
+  /**
+   * Takes note of a kind that cannot be read without a library which the server cannot load, and of what that says; without this it is an error.
+   * Such a query ends a transaction, so that there must be none.
+   */
+  onUnloaded?: (kind: string, said: string) => void;
+}
+
+/** What is not verified where definitions of a kind that {@link CatalogOptions.onUnloaded} noted are left out. */
+export function whatIsUnloaded(kind: string): string {
+  return `every ${kind} of a column, which ALTER TABLE … ADD COLUMN with a default leaves in the catalog`;
 }
 
 /**
@@ -57,12 +69,17 @@ export function catalogsOf(kind: string): string[] {
 /** What a row of `pg_class` may define. */
 const OF_PG_CLASS: ReadonlySet<string> = new Set(['table', 'view', 'materialized view', 'sequence', 'index', 'foreign table', 'composite type']);
 
-async function readObjects(client: Client, queries: readonly CatalogQuery[], { serverVersionNum, salt, secrets }: CatalogOptions): Promise<CatalogObject[]> {
+async function readObjects(client: Client, queries: readonly CatalogQuery[], { serverVersionNum, salt, secrets, onUnloaded }: CatalogOptions): Promise<CatalogObject[]> {
   const definitions = new Map<string, { kind: string; identity: string; hashes: string[] }>();
   const digits = salt.replaceAll(/[^0-9a-f]/g, '');
   for (const query of queries) {
     if (serverVersionNum < (query.minimumVersion ?? 0) || (query.secret !== undefined && !secrets[query.secret])) continue;
-    const { rows } = await client.query<{ kind?: string; identity: string; hash: string }>(hashing(query).replaceAll(SALT, digits));
+    const { rows } = await client.query<{ kind?: string; identity: string; hash: string }>(hashing(query).replaceAll(SALT, digits)).catch((error: unknown) => {
+      const said = libraryTrouble(error);
+      if (!onUnloaded || !query.callsTypes || said === undefined || isHostTrouble(error)) throw error;
+      onUnloaded(query.kind, said);
+      return { rows: [] };
+    });
     for (const row of rows) {
       const kind = row.kind ?? query.kind;
       const key = `${kind} ${row.identity}`;

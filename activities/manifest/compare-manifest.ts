@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import type { CatalogObject, ComparisonResult, DatabaseManifest, Difference, Manifest, NotVerified } from '../../contracts/manifest.ts';
-import { catalogMethod, readDatabaseCatalog, readGlobals } from './catalog.ts';
+import { catalogMethod, readDatabaseCatalog, readGlobals, whatIsUnloaded } from './catalog.ts';
 import { ManifestError, sqlState } from './errors.ts';
 import { readableSecrets, secretsCompared } from './secrets.ts';
 import { exclusivelyLocked } from './exclusive-locks.ts';
@@ -53,17 +53,22 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
     const isFirst = manifest.databases[0] === expected;
 
     options.onProgress?.({ phase: 'catalog', tablesDone: 0, tablesTotal: expected.tables.length, bytesDone: 0, bytesTotal: 0, rows: 0 });
+    // Without a transaction: one sequence, or one kind of definition, that cannot be read would end it for all others.
+    const asker = await sessions.open(options.database);
+    const unloadedKinds = new Map<string, string>();
+    let catalogObjects = 0;
     const sameQueries = manifest.catalogMethod === catalogMethod;
     if (sameQueries) {
-      const catalogOptions = { serverVersionNum, salt: manifest.salt, secrets: secretsCompared(expected, await readableSecrets(reader)) };
-      differences = compareObjects(expected.catalog, await readDatabaseCatalog(reader, catalogOptions));
+      const catalogOptions = { serverVersionNum, salt: manifest.salt, secrets: secretsCompared(expected, await readableSecrets(asker)), onUnloaded: (kind: string, said: string) => void unloadedKinds.set(kind, said) };
+      const found = await readDatabaseCatalog(asker, catalogOptions);
+      const own = expected.catalog.filter(([kind]) => !unloadedKinds.has(kind));
+      differences = compareObjects(own, found);
+      catalogObjects = own.length + (isFirst ? manifest.globals.length : 0);
       // Globals were read at the position of the first database; at a later one they may have changed rightly.
-      if (isFirst) differences = [...differences, ...compareObjects(manifest.globals, await readGlobals(reader, catalogOptions))];
+      if (isFirst) differences = [...differences, ...compareObjects(manifest.globals, await readGlobals(asker, catalogOptions))];
     } else {
       notVerified = [...notVerified, { database: options.database, what: 'definitions and privileges', why: "the manifest's catalog was read by another version of this program; take a new backup", byDesign: false }];
     }
-    // Without a transaction: one sequence that cannot be read would end it for all others.
-    const asker = await sessions.open(options.database);
     // Once for all that is compared: nothing is locked or let go while the copy is paused.
     const locked = await exclusivelyLocked(asker);
     const sequences = await compareSequences(asker, expected.sequences, locked);
@@ -76,18 +81,20 @@ export async function compareWithManifest(options: CompareOptions): Promise<Comp
     });
     differences = [...differences, ...sequences.differing.map(({ difference }) => difference), ...tables.differences];
     const open = (why: string) => (what: string): NotVerified => ({ database: options.database, what, why, byDesign: false });
+    const unloaded = (what: string, said: string): NotVerified => open(`this host's PostgreSQL cannot load a library that reading it needs (${said}): ${INSTALL_LIBRARY}, and drill again`)(what);
     notVerified = [
       ...notVerified,
       ...sequences.unknown.map(positionOf).map(open('it was made, restarted, set or locked while the manifest was taken')),
       ...[...sequences.locked.map(positionOf), ...tables.locked.map((name) => `contents of ${name}`)].map(open('a transaction that was under way when the manifest was taken locks it there; take a new backup')),
       ...tables.incomparable.map((name) => `contents of ${name}`).map(open('its columns or their types differ, so that fingerprints do not compare')),
-      ...tables.unloaded.map(({ table, said }) => open(`this host's PostgreSQL cannot load a library that reading it needs (${said}): ${INSTALL_LIBRARY}, and drill again`)(`contents of ${table}`)),
+      ...[...unloadedKinds].map(([kind, said]) => unloaded(whatIsUnloaded(kind), said)),
+      ...tables.unloaded.map(({ table, said }) => unloaded(`contents of ${table}`, said)),
       ...(options.depth === 'quick' ? ['contents of tables'].map(open('depth quick counts rows and compares the catalog only')) : []),
     ];
     const prepared = await reader.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid');
     return {
       database: options.database, lsn: expected.lsn, depth: options.depth, equal: differences.length === 0, differences, notVerified,
-      compared: { ...tables.compared, catalogObjects: sameQueries ? expected.catalog.length + (isFirst ? manifest.globals.length : 0) : 0, sequences: sequences.compared },
+      compared: { ...tables.compared, catalogObjects, sequences: sequences.compared },
       counted: tables.counted,
       preparedTransactions: prepared.rows.map((row) => row.gid),
       durationMs: performance.now() - started,

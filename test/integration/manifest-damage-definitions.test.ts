@@ -49,6 +49,7 @@ const damages: Damage[] = [
   column('compression', 'compressed', 'SET COMPRESSION default'), column('an option', 'optioned', 'SET (n_distinct = 5)'), column('statistics target', 'targeted', 'SET STATISTICS 5'), column('dimensions', 'dimensioned', 'TYPE int[][]'),
   altered('a column no longer generated', 'column', 'public.of_columns.generated', `UPDATE pg_attribute SET attgenerated = '' WHERE attrelid = 'of_columns'::regclass AND attname = 'generated'`),
   dropped('column', 'public.of_columns.lost', 'ALTER TABLE of_columns DROP lost'),
+  dropped('missing value', 'public.t_missing.added', `UPDATE pg_attribute SET attmissingval = NULL WHERE attrelid = 't_missing'::regclass AND attname = 'added'`),
   altered('a default changed', 'default', 'public.of_columns.redefaulted', 'ALTER TABLE of_columns ALTER redefaulted SET DEFAULT 2'),
   dropped('constraint', 't_c_check on public.t', 'ALTER TABLE t DROP CONSTRAINT t_c_check'),
   dropped('constraint', 'has_at on public.email', 'ALTER DOMAIN email DROP CONSTRAINT has_at'),

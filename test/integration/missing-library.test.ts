@@ -39,7 +39,9 @@ const failureOf = (text: string) => sql(text).then(() => { throw new Error('it d
 beforeAll(async () => {
   binaries = await copyBinaries();
   server = await startCluster({ logical: true, binDirectory: binaries.binDirectory, settings: { autovacuum: 'off', shared_buffers: '16MB' } });
-  await sql('CREATE DATABASE shop', 'postgres');
+  for (const name of ['shop', 'stock']) await sql(`CREATE DATABASE ${name}`, 'postgres');
+  await sql(`CREATE EXTENSION hstore; CREATE TABLE t AS SELECT g AS id, hstore('a', '1') AS h FROM generate_series(1, 20000) g;
+    CREATE TABLE late AS SELECT g AS id FROM generate_series(1, 100) g; CREATE TABLE other AS SELECT * FROM late; ALTER TABLE late ADD h hstore DEFAULT 'a=>1'; ALTER TABLE other ADD n int DEFAULT 7`, 'stock');
   await sql(`CREATE EXTENSION hstore; CREATE EXTENSION bloom;
     CREATE TABLE t (id int, h hstore NOT NULL DEFAULT 'a=>1'); INSERT INTO t SELECT g FROM generate_series(1, 20000) g;
     CREATE TABLE plain AS SELECT g AS id FROM generate_series(1, 100) g; CREATE TABLE lost AS SELECT * FROM plain; CHECKPOINT`);
@@ -48,7 +50,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 describe('a comparison', () => {
-  const compare = (depth: 'quick' | 'standard' = 'standard') => compareWithManifest({ connect: (name) => server.config(name), manifest, database: 'shop', connections: 2, depth, signal });
+  const compare = (depth: 'quick' | 'standard' = 'standard', database = 'shop') => compareWithManifest({ connect: (name) => server.config(name), manifest, database, connections: 2, depth, signal });
 
   it('leaves open what needs the library, names that and what to do, and compares all else', async () => {
     const whole = await compare();
@@ -66,17 +68,27 @@ describe('a comparison', () => {
     });
   });
 
-  it('counts what it cannot read, and names what is not as many', async () => {
-    await sql('BEGIN; CREATE TABLE kept AS SELECT * FROM t WHERE id > 10; DELETE FROM t WHERE id > 10; COMMIT');
-    const lacking = [expect.objectContaining({ kind: 'rows', table: 'public.t', rowsExpected: 20_000, rowsFound: 10, buckets: [expect.objectContaining({ rowsFound: 10 })] })];
-    const ofT = async (depth?: 'quick') => (await compare(depth)).differences.filter((one) => 'table' in one && one.table === 'public.t');
-    expect(await ofT()).toEqual(lacking);
+  it('counts what it cannot read, and leaves open values of its type in the catalog, whatever else is damaged', async () => {
+    const whole = await compare('standard', 'stock');
+    expect(whole).toMatchObject({ equal: true, compared: { rows: 20_200 }, counted: { tables: 0 } });
+    await sql('DELETE FROM t WHERE id > 10; DELETE FROM late WHERE id > 10; DELETE FROM other WHERE id = 1; ALTER TABLE other ALTER n SET NOT NULL; CREATE TABLE extra (id int)', 'stock');
+    const lacking = (name: string, rowsExpected: number, rowsFound: number) => expect.objectContaining({ kind: 'rows', table: `public.${name}`, rowsExpected, rowsFound }) as unknown;
     await without(async () => {
-      expect(await ofT('quick')).toEqual(lacking);
-      expect(await ofT()).toEqual(lacking);
-      expect(reasonsOf((await compare()).notVerified).open).toContainEqual(expect.stringContaining('contents of public.t'));
+      for (const depth of ['quick', 'standard'] as const) {
+        const { differences, notVerified, compared } = await compare(depth, 'stock');
+        expect(differences.filter(({ kind }) => kind === 'rows'), depth).toHaveLength(3);
+        expect(differences, depth).toEqual(expect.arrayContaining([
+          lacking('t', 20_000, 10), lacking('late', 100, 10), lacking('other', 100, 99),
+          { kind: 'catalog', object: 'column', identity: 'public.other.n', change: 'changed' }, { kind: 'catalog', object: 'table', identity: 'public.extra', change: 'unexpected' },
+        ]));
+        expect(differences.filter((one) => one.kind === 'catalog' && one.object === 'missing value')).toEqual([]);
+        // Those of `late` and `other`.
+        expect(compared.catalogObjects).toBe(whole.compared.catalogObjects - 2);
+        const { open } = reasonsOf(notVerified);
+        expect(open).toContainEqual(matching(`stock, every missing value of a column, .*: this host's PostgreSQL cannot load a library that reading it needs \\(${SAID}\\): ${INSTALL}, and drill again`));
+        expect(open.filter((one) => / contents of public\.(t|late): /.test(one))).toHaveLength(depth === 'standard' ? 2 : 0);
+      }
     });
-    await sql('INSERT INTO t SELECT * FROM kept; DROP TABLE kept');
   });
 
   it('still finds what differs beside that, and a file that a table has lost, which PostgreSQL calls the same', async () => {

@@ -14,7 +14,7 @@ const RELATIONS = `
 CREATE SCHEMA kept; CREATE SCHEMA lost; GRANT USAGE ON SCHEMA kept TO clerk;
 CREATE TABLE t (a int, b text, c text CHECK (c <> ''), d text CHECK (d <> '')); INSERT INTO t VALUES (1, 'one', 'two', 'three'); ALTER TABLE t ADD added int DEFAULT 7; GRANT SELECT ON t TO clerk; GRANT SELECT (added) ON t TO clerk;
 CREATE INDEX t_lower ON t (lower(b)) WHERE a > 1; ALTER INDEX t_lower ALTER COLUMN 1 SET STATISTICS 17; CREATE INDEX t_b_valid ON t (b); CREATE INDEX t_c_filled ON t (c); CREATE INDEX t_a_lost ON t (a); CREATE STATISTICS t_both ON a, b FROM t; CREATE STATISTICS t_both_lost ON a, c FROM t;
-CREATE TABLE t_owned (a int); CREATE TABLE t_persistent (a int); CREATE TABLE t_filled (a int); CREATE TABLE t_replicated (a int); CREATE TABLE t_secured (a int); CREATE TABLE t_granted (a int); GRANT SELECT ON t_granted TO clerk; CREATE TABLE none_lost ();
+CREATE TABLE t_owned (a int); CREATE TABLE t_persistent (a int); CREATE TABLE t_filled (a int); CREATE TABLE t_replicated (a int); CREATE TABLE t_secured (a int); CREATE TABLE t_granted (a int); GRANT SELECT ON t_granted TO clerk; CREATE TABLE none_lost (); CREATE TABLE t_missing (); ALTER TABLE t_missing ADD added int DEFAULT 7;
 CREATE TABLE of_columns (
   retyped int, narrow varchar(20), dimensioned int[], required int NOT NULL, defaulted int DEFAULT 1, redefaulted int DEFAULT 1, identified int GENERATED ALWAYS AS IDENTITY, generated int GENERATED ALWAYS AS (1 + 1) STORED, collated text,
   stored text, compressed text COMPRESSION pglz, optioned text, targeted text, commented text, lost text);

@@ -77,7 +77,7 @@ export async function compareRows(pair: Pair, tables: TableOfAll, buckets: reado
     if (error instanceof SourceUnreadable) return notKnown(rowsExpected, error.obstacle);
     if (saysNothingOfTheData(error)) throw error;
     const said = libraryTrouble(error);
-    if (said !== undefined) return notKnown(rowsExpected, unloaded(said));
+    if (said !== undefined) return lackingOf(notKnown(await countOf(pair.copy, copy, range) ?? rowsExpected, unloaded(said)), rowsExpected);
     const code = sqlState(error);
     // Who reads the copy may not read all that who took the manifest may: that says nothing of what was restored.
     if (code === insufficientPrivilege) return notKnown(rowsExpected, 'copy not readable');
@@ -160,6 +160,17 @@ async function compareWithSource(pair: Pair, tables: TableOfAll, range: PageRang
   if (back > 0) result.differences.push(differing(manifest, range, rows - back, rows));
   // How many of them the manifest had in the parts that were left nobody knows: at most all but those of the others.
   return lackingOf(result, expected - compared);
+}
+
+/** How many rows the copy has in one range, for which mostly no library is needed; undefined where that takes one, too. */
+async function countOf(client: Client, copy: Table, range: PageRange): Promise<number | undefined> {
+  try {
+    const reading = await readBucket(client, copy, range, 'count');
+    return typeof reading === 'string' ? undefined : reading.bucket.rows;
+  } catch (error) {
+    if (saysNothingOfTheData(error) || libraryTrouble(error) === undefined) throw error;
+    return undefined;
+  }
 }
 
 /**

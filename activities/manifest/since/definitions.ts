@@ -1,11 +1,11 @@
 import type { Client } from 'pg';
 import type { CatalogObject, DatabaseManifest, Difference, Manifest } from '../../../contracts/manifest.ts';
-import { catalogMethod, catalogsOf, readDatabaseCatalog, readGlobals } from '../catalog.ts';
+import { catalogMethod, catalogsOf, readDatabaseCatalog, readGlobals, whatIsUnloaded, type CatalogOptions } from '../catalog.ts';
 import { insufficientPrivilege, sqlState } from '../errors.ts';
 import { readableSecrets, secretsCompared } from '../secrets.ts';
 import type { CatalogDamage } from './catalog-damage.ts';
 import { hiddenKinds, type CatalogRows, type Extent } from './catalog-rows.ts';
-import { AGAIN } from './not-compared.ts';
+import { AGAIN, whyUnloaded } from './not-compared.ts';
 import { ofSource } from './of-source.ts';
 import { definitionsOfOthers } from './other-tables.ts';
 import { compareThreeWay, type CatalogDifference, type ThreeWay } from './three-way.ts';
@@ -39,15 +39,20 @@ export async function compareDefinitions({ copy, source, catalogRows, manifest, 
   if (!ours) return NOTHING;
   const both = secretsCompared(expected, ours);
   const secrets = theirs ? secretsCompared({ ...expected, mayRead: both }, theirs) : both;
-  const read = async (client: Client) => ({ own: of !== 'globals' ? await readDatabaseCatalog(client, { serverVersionNum, salt: manifest.salt, secrets }) : [], globals: await readGlobals(client, { serverVersionNum, salt: manifest.salt, secrets }) });
-  const is = await damage.reading(read(copy)).catch((error: unknown) => {
+  const unloaded = new Map<string, string>();
+  const read = async (client: Client, onUnloaded?: CatalogOptions['onUnloaded']) => {
+    const options: CatalogOptions = { serverVersionNum, salt: manifest.salt, secrets, ...(onUnloaded && { onUnloaded }) };
+    return { own: of !== 'globals' ? await readDatabaseCatalog(client, options) : [], globals: await readGlobals(client, options) };
+  };
+  const is = await damage.reading(read(copy, (kind, said) => void unloaded.set(kind, said))).catch((error: unknown) => {
     if (sqlState(error) !== insufficientPrivilege) throw error;
     return null;
   });
   if (is === undefined) return NOTHING;
   if (is === null) return { ...NOTHING, unread: ['definitions and privileges'] };
   const now = source ? await ofSource(read(source)) : null;
-  const own = compareThreeWay(of !== 'globals' ? expected.catalog : [], is.own, now?.own ?? null);
+  const loaded = (objects: readonly CatalogObject[]) => objects.filter(([kind]) => !unloaded.has(kind));
+  const own = compareThreeWay(of !== 'globals' ? loaded(expected.catalog) : [], is.own, now && loaded(now.own));
   // The role by which we came in has another password there, by which we came in.
   const { rows: [role] } = await copy.query<{ name: string }>(`SELECT format('%I', current_user) AS name`);
   const others = (objects: readonly CatalogObject[]) => objects.filter(([kind, identity]) => kind !== 'role' || identity !== role?.name);
@@ -55,7 +60,7 @@ export async function compareDefinitions({ copy, source, catalogRows, manifest, 
   const parts = [{ ...own, extent: 'database' as const }, { ...globals, extent: 'shared' as const }];
   const compared = is.own.length + (isFirst ? is.globals.length : 0) - own.unknown.length - globals.unknown.length;
   // Never spread as arguments: there may be more of them than a call takes.
-  let result: DefinitionsResult = { differences: [], unknown: [], open: [], unread: [], compared };
+  let result: DefinitionsResult = { differences: [], unknown: [], open: [...unloaded].map(([kind, said]) => ({ what: whatIsUnloaded(kind), why: whyUnloaded(said) })), unread: [], compared };
   for (const part of parts) {
     const judged = source && catalogRows ? await judge(part, { copy, source, catalogRows, expected }) : { differences: part.differences, unknown: part.unknown.map(nameOf), open: [] };
     result = { ...result, differences: [...result.differences, ...judged.differences], unknown: [...result.unknown, ...judged.unknown], open: [...result.open, ...judged.open] };
@@ -75,8 +80,8 @@ async function judge({ differences, unknown, extent }: ThreeWay & { extent: Exte
   const isOfAnother = extent === 'database' && told.some(isMissing) ? await definitionsOfOthers(copy, source, expected.tables) : () => false;
   const open = told.flatMap((one) => {
     if (isMissing(one) && isOfAnother(one.identity)) return [];
-    // A privilege is part of a row of the catalog, which is there.
-    if (isMissing(one) && one.object !== 'grant') return [{ what: nameOf(one), why: LOST }];
+    // A privilege is part of a row of the catalog, which is there, and so is a missing value.
+    if (isMissing(one) && one.object !== 'grant' && one.object !== 'missing value') return [{ what: nameOf(one), why: LOST }];
     return catalogsOf(one.object).some((catalog) => replaced.has(catalog)) ? [] : [{ what: nameOf(one), why: ALTERED }];
   });
   return { differences: [], unknown: all.filter(isUntold).map(nameOf), open };

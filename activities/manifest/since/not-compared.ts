@@ -45,10 +45,15 @@ function whyOf(obstacle: Obstacle): string {
   return isUnread(obstacle) ? `${obstacle}: ${SOURCE_UNREAD}` : WHY[obstacle];
 }
 
+/** Why something is not known that needs a library which the server of the copy cannot load, and what to do. */
+export function whyUnloaded(said: string): string {
+  return whyOf(unloaded(said));
+}
+
 /** Why a database of the copy cannot be entered by who reads it, where it is not damaged. */
 export function whyClosed(refusal: Error): string {
   const said = libraryTrouble(refusal);
-  return said === undefined ? `${COPY_NOT_READABLE} (${refusal.message})` : whyOf(unloaded(said));
+  return said === undefined ? `${COPY_NOT_READABLE} (${refusal.message})` : whyUnloaded(said);
 }
 
 function isUnloaded(obstacle: Obstacle): obstacle is Unloaded {
