@@ -79,7 +79,7 @@ it('what report redacts verifies under the same head and signature', async () =>
   await writeFile(handedOn, printed);
   printed = '';
   expect(await verify(handedOn, { head, key: publicKey })).toBe(0);
-  expect(printed).toContain('redacted, so not known: /gates/0/decisions/0/reason, /reason, /refused/0');
+  expect(printed).toContain('redacted, so not known: /chain/planHash, /gates/0/decisions/0/reason, /gates/0/planHash, /reason, /refused/0');
   await expect(report(file, { redact: ['/nowhere'] })).rejects.toMatchObject({ exitCode: 2 });
 });
 

@@ -206,6 +206,12 @@ describe('a redacted field', () => {
     expect(verifyChain(bytesOf(published))).toEqual({ flaws: [], head: sealed.chain.seal.head, signature: null, entries: sealed.chain.seal.entries.length, redacted: expect.arrayContaining([pointer, '/plan', '/reason', '/steps/1/startedAt', '/chain/planHash', '/gates/0/planHash']) as string[] });
   });
 
+  it.each(['/requester', '/reason', '/target', '/plan'])('takes the hashes of plans along, by which it could be guessed: %s', (one) => {
+    const gone = { $redacted: expect.any(String) as string };
+    expect(redacted(one)).toMatchObject({ chain: { planHash: gone }, gates: [{ planHash: gone }] });
+    expect((redacted('/gates/0/decisions/0/reason') as unknown as Evidence).chain.planHash, 'no hash covers that').toBe((sealed as unknown as Evidence).chain.planHash);
+  });
+
   it('is gone, with the salt that would let somebody guess it', () => {
     const gone = { $redacted: expect.any(String) as string };
     expect(published).toMatchObject({ plan: gone, chain: { planHash: gone } });

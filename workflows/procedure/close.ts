@@ -21,7 +21,10 @@ export async function closeRun(state: RunState, bodyEnd: End): Promise<Closed> {
   const settled = await settleThroughGuardian(state, { outcome: bodyEnd.outcome, ...(undoAnyway.length > 0 ? { undoAnyway } : {}) });
   const settlement = settled ?? NOTHING_SETTLED;
   // What could be undone is, and an abort comes too late: what could not be is in the evidence.
-  if (settled) state.undo.splice(0);
+  if (settled) {
+    state.undo.splice(0);
+    state.place = null;
+  }
   const { outcome, failure } = endOf(bodyEnd, settlement);
   enterPhase(state, 'evidence');
   const files = await write.writeEvidence({

@@ -74,6 +74,7 @@ export async function takeOwnership(state: RunState, place: Place | null): Promi
   state.spans.push({ name: 'waiting for the lock', kind: 'lock', startedAtMs, finishedAtMs: Date.now() });
   const { fence, refused } = state.owned ?? {};
   if (refused !== undefined || fence === undefined) throw ApplicationFailure.nonRetryable(refused ?? 'the guardian gave no fence', 'UNAVAILABLE');
+  state.place = place;
   return fence;
 }
 

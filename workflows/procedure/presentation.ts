@@ -88,10 +88,11 @@ function lockOf({ lock, record }: RunState): NonNullable<Progress['lock']> | nul
   return { holders: lock.holders, lookedAt: lock.lookedAt, before: waitingBefore(lock.waiting, record.owner.workflowId) };
 }
 
-/** The answer of the `compensations` query: what an abort would undo now, in that order. */
+/** The answer of the `compensations` query: what an abort would undo now, in that order. The place goes last, as with the guardian. */
 export function compensationsOf(state: RunState): CompensationView[] {
   const last = state.settings?.lastUndone ?? {};
-  return state.undo.map(({ step, entry, isGivenUp }) => ({ id: entry.id, step, title: entry.title, when: isGivenUp ? 'always' as const : entry.when, lastSeconds: last[step] ?? null })).reverse();
+  const undone = state.undo.map(({ step, entry, isGivenUp }) => ({ id: entry.id, step, title: entry.title, when: isGivenUp ? 'always' as const : entry.when, lastSeconds: last[step] ?? null })).reverse();
+  return state.place === null ? undone : [...undone, { id: 'place', step: 'teardown', title: `remove the ${state.place.title}`, when: 'always', lastSeconds: null }];
 }
 
 /** Shows the run in the web UI, as it is when nothing more is to be done at once: thousands of signals that come in one task are shown by one text, and not by one each. */

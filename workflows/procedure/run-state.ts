@@ -5,7 +5,7 @@ import type { RunbookContract, RunSettings } from '../../contracts/runbook.ts';
 import { UNKNOWN_VERSION, type RunRecord, type RunStep, type Settlement } from '../../contracts/record.ts';
 import type { GateRecord, OperationRecord, Verdict } from '../../contracts/evidence.ts';
 import type { GatePolicy } from '../../contracts/gate.ts';
-import type { UndoEntry } from '../../contracts/ledger.ts';
+import type { Place, UndoEntry } from '../../contracts/ledger.ts';
 import type { People } from '../../contracts/people.ts';
 import type { SearchAttributeName } from '../../contracts/search-attributes.ts';
 import type { ActivitiesUnderWay } from './activities-under-way.ts';
@@ -127,6 +127,8 @@ export class RunState {
   readonly asking: { take?: string; finish?: string } = {};
   /** What the guardian answered: the fence, or why there is none. */
   owned: { fence?: number | undefined; refused?: string | undefined; leaseExpiresAtMs?: number } | undefined;
+  /** Where the run may have created something; null before its target is its own, and for one that creates nothing. */
+  place: Place | null = null;
   /** Who had the target when the run, which waits for it, last looked; null when it does not wait. */
   lock: LockView & { lookedAt: string } | null = null;
   settlement: Settlement | undefined;

@@ -32,9 +32,12 @@ export function redact(evidence: Record<string, unknown>, { salts, entries: chai
   return { evidence: copy, salts: { fields } };
 }
 
-/** The hash of a plan is no salted one: beside the rest of the plan it would let somebody guess what was taken out of it. */
+/** What the hash of a plan covers, beside the plan: the input, in which requester and reason are, as corrections of it are; runbook and target. */
+const HASHED = /^\/((plan|requester|reason|startedBy|target|runbook)(\/|$)|operations\/\d+(\/detail|$))/;
+
+/** The hash of a plan is no salted one: beside the rest of what it covers it would let somebody guess what was taken out of that. */
 function withPlanHashes(pointers: readonly string[], evidence: Record<string, unknown>): string[] {
-  if (!pointers.some((pointer) => pointer === '/plan' || pointer.startsWith('/plan/'))) return [...pointers];
+  if (!pointers.some((pointer) => HASHED.test(pointer))) return [...pointers];
   const gates = Array.isArray(evidence['gates']) ? evidence['gates'] as unknown[] : [];
   return [...new Set([...pointers, '/chain/planHash', ...gates.map((_, index) => `/gates/${index}/planHash`)])];
 }
