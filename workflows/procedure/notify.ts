@@ -1,12 +1,17 @@
 import { CancellationScope, ParentClosePolicy, startChild, uuid4, workflowInfo } from '@temporalio/workflow';
 import { NOTIFICATION_TYPE, type Notice, type NotificationInput, type NotificationKind } from '../../contracts/notification.ts';
 import { planLines } from '../../contracts/plan-lines.ts';
+import { shortened } from '../../contracts/whole-characters.ts';
 import { shortWorkflowId } from '../../contracts/workflow-id.ts';
 import { correctionInWords } from './corrections.ts';
 import { approversAt } from './ladder.ts';
 import { planViewOf } from './presentation.ts';
 import type { OpenGate, RunState } from './run-state.ts';
 import { instantOf } from './wait.ts';
+
+/** Each notice is in the run's history once for each channel: it must not grow with what has happened so far. */
+const MOST_STEPS = 20;
+const LONGEST_LINE = 300;
 
 interface Telling { kind: NotificationKind; channels: readonly string[]; gate?: OpenGate; lines?: string[] }
 
@@ -21,7 +26,7 @@ export function notify(state: RunState, { kind, channels, gate, lines = [] }: Te
   // Drawn from the run's own seed: a task that is repeated tells the same thing again, and so does what a reset replays. After
   // the reset the seed is another: what opens anew is told anew. The run's id would do neither, as a reset changes it at once.
   const id = `${record.owner.firstExecutionRunId}-${uuid4()}`;
-  const done = record.steps.filter((step) => step.summary !== null).map(({ name, summary }) => `${name}: ${summary}`);
+  const done = record.steps.filter((step) => step.summary !== null).slice(-MOST_STEPS).map(({ name, summary }) => shortened(`${name}: ${summary}`, LONGEST_LINE));
   const correction = gate ? correctionInWords(state) : null;
   const plan = gate ? planLines(planViewOf(state), Date.now()) : [];
   const notice: Notice = {

@@ -13,13 +13,13 @@ const STEP = 'plan once more';
 export async function lookOnceMore(state: RunState, { recheck }: OpenGate): Promise<void> {
   const startedAtMs = Date.now();
   const record: RunStep = { name: STEP, outcome: 'running', startedAt: instantOf(startedAtMs), finishedAt: null, summary: null };
-  state.record.steps.push(record);
+  state.noteStep(record);
   endWait(state, startedAtMs);
   const before = state.record.planHash;
   try {
     await recheck?.();
     record.outcome = 'done';
-    record.summary = state.record.planHash === before ? 'the plan is the same' : 'the plan is another one';
+    record.summary = state.summaryOf(record, state.record.planHash === before ? 'the plan is the same' : 'the plan is another one');
   } catch (error) {
     record.outcome = isCancellation(error) ? 'cancelled' : 'failed';
     throw error;

@@ -8,6 +8,7 @@ import type { GatePolicy } from '../../contracts/gate.ts';
 import type { Place, UndoEntry } from '../../contracts/ledger.ts';
 import type { People } from '../../contracts/people.ts';
 import type { SearchAttributeName } from '../../contracts/search-attributes.ts';
+import { shortened } from '../../contracts/whole-characters.ts';
 import type { ActivitiesUnderWay } from './activities-under-way.ts';
 import type { Correction } from './corrections.ts';
 import { keepNewest } from './keep-newest.ts';
@@ -89,6 +90,9 @@ export interface Span { name: string; kind: 'step' | 'gate' | 'lock' | 'pause'; 
 /** What search attributes are set to. */
 export type AttributeValues = Partial<Record<SearchAttributeName, string | number | boolean | null>>;
 
+/** Of what a step did, or why it failed, in characters. */
+const LONGEST_SUMMARY = 2_000;
+
 /** Everything the kernel keeps of one run; plain data but for the scope of the body. */
 export class RunState {
   readonly contract: RunbookContract;
@@ -118,6 +122,8 @@ export class RunState {
   input: unknown = null;
   /** What is under way of each step that is. */
   readonly underWay = new Map<RunStep, ActivitiesUnderWay>();
+  /** Attempts of each step that are not in the record any more. */
+  readonly #attemptsLeftOut = new Map<string, number>();
   readonly spans: Span[] = [];
   readonly undo: RegisteredUndo[] = [];
   readonly signalsSeen = { approve: 0, reject: 0 };
@@ -168,5 +174,17 @@ export class RunState {
   /** Notes what somebody sent and what did not count, with the reason. */
   noteRefusal(sentence: string): void {
     if (keepNewest(this.record.refused, sentence)) this.record.refusedLeftOut += 1;
+  }
+
+  /** Notes an attempt of a step; of one that is tried again and again, the first and the newest are kept: evidence must stay small enough to be written. */
+  noteStep(step: RunStep): void {
+    if (keepNewest(this.record.steps, step, ({ name }) => name === step.name)) this.#attemptsLeftOut.set(step.name, (this.#attemptsLeftOut.get(step.name) ?? 0) + 1);
+  }
+
+  /** What a step is said to have done, or why it failed, with how many attempts of it are not told. */
+  summaryOf({ name }: RunStep, said: string | null): string | null {
+    const leftOut = this.#attemptsLeftOut.get(name);
+    const short = said === null ? null : shortened(said, LONGEST_SUMMARY);
+    return leftOut === undefined ? short : `${short ?? 'no more is known'} (${leftOut} attempts of it are left out here)`;
   }
 }

@@ -55,7 +55,7 @@ export async function runStep<T, Input>(state: RunState, name: string, work: (in
 async function attempt<T>(state: RunState, name: string, work: () => Promise<T>, { undo, summary, failed }: Pick<StepOptions<T>, 'summary' | 'failed'> & { undo: UndoEntry | undefined }): Promise<T> {
   const startedAtMs = Date.now();
   const record: RunStep = { name, outcome: 'running', startedAt: instantOf(startedAtMs), finishedAt: null, summary: null };
-  state.record.steps.push(record);
+  state.noteStep(record);
   const registered = undo && registerUndo(state, name, undo);
   const activities = new ActivitiesUnderWay(() => showDetails(state));
   state.underWay.set(record, activities);
@@ -63,12 +63,12 @@ async function attempt<T>(state: RunState, name: string, work: () => Promise<T>,
   try {
     const result = await withStepHeader({ name, undo: registered?.entry, activities }, work);
     record.outcome = failed?.(result) === true ? 'failed' : 'done';
-    record.summary = summary?.(result) ?? null;
+    record.summary = state.summaryOf(record, summary?.(result) ?? null);
     return result;
   } catch (error) {
     if (registered) registered.isGivenUp = true;
     record.outcome = isCancellation(error) ? 'cancelled' : 'failed';
-    if (!isCancellation(error) && error instanceof Error) record.summary = describeFailure(error as never).message;
+    if (!isCancellation(error) && error instanceof Error) record.summary = state.summaryOf(record, describeFailure(error as never).message);
     throw error;
   } finally {
     record.finishedAt = instantOf(Date.now());
@@ -133,7 +133,7 @@ async function isApproved(state: RunState, step: string, from: unknown, answer: 
 function skip<T>(state: RunState, name: string, { skippable }: Pick<StepOptions<T>, 'skippable'>, { by, reason }: Answer): T {
   if (!skippable) throw ApplicationFailure.nonRetryable(`step "${name}" cannot be skipped`, 'INVALID_INPUT');
   const now = instantOf(Date.now());
-  state.record.steps.push({ name, outcome: 'skipped', startedAt: now, finishedAt: now, summary: `skipped by ${by}: ${reason}` });
+  state.noteStep({ name, outcome: 'skipped', startedAt: now, finishedAt: now, summary: `skipped by ${by}: ${reason}` });
   const { open } = state.record.notVerified;
   if (!open.includes(skippable.costs)) open.push(skippable.costs);
   enterPhase(state, `skipped: ${name}`);
