@@ -95,8 +95,6 @@ describe('a snapshot of the AWS lab', () => {
     // A row has its time from before its commit, which is over when the next one has its own.
     const surely = `SELECT count(*)::int FROM written JOIN written AS next ON next.n = written.n + 1 WHERE next.at < '${snapshot.SnapshotCreateTime!.toISOString()}'`;
     expect(inCopy).toBeGreaterThanOrEqual(await ask(source, surely) as number);
-    const after = `SELECT count(*)::int FROM written WHERE at > '${snapshot.SnapshotCreateTime!.toISOString()}'`;
-    expect(await ask(copy, after)).toBe(0);
     await withMaster(copy, (client) => client.query('DROP TABLE written'));
     expect(await ask(source, 'SELECT count(*)::int FROM written')).toBe(inSource);
   });

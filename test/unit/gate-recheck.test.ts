@@ -11,7 +11,8 @@ afterEach(() => { vi.useRealTimers(); });
 function opened(recheckMs: number, found: () => string = () => 'plan') {
   const record = { steps: [] as RunStep[], planHash: 'plan' };
   const gate = { name: 'start', openedAtMs: OPENED, waitsSinceMs: OPENED, recheck: async () => { vi.advanceTimersByTime(recheckMs); record.planHash = found(); } } as unknown as OpenGate;
-  return { gate, record, state: { record, spans: [] as Span[], openGate: gate } as unknown as RunState };
+  const state = { record, spans: [] as Span[], openGate: gate, noteStep: (step: RunStep) => record.steps.push(step), summaryOf: (_: RunStep, said: string | null) => said };
+  return { gate, record, state: state as unknown as RunState };
 }
 const inSeconds = ({ spans }: RunState) => spans.map(({ name, kind, startedAtMs, finishedAtMs }) => [name, kind, (startedAtMs - OPENED) / 1000, (finishedAtMs - OPENED) / 1000]);
 
