@@ -59,8 +59,7 @@ export const DELETING_MS = 9 * 60_000;
 /** `signal`: gives up, and leaves it to whoever asks next. */
 export interface CloseOptions { signal?: AbortSignal | undefined; withinMs?: number }
 
-/** When closing a place ends, one way or the other. */
-/** See {@link destroyInstance}. */
+/** When closing a place, or {@link destroyInstance}, ends one way or the other. */
 export interface Until { endMs: number; signal: AbortSignal | undefined }
 
 /**

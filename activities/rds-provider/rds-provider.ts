@@ -33,25 +33,21 @@ export type EarlierRestores = (database: string) => Promise<number[]>;
 
 interface RdsDependencies { settings: Pick<DatabaseSettings, 'connection'>; provider: RdsProvider; earlierRestores: EarlierRestores; database: string; network: Configuration['drills']['network'] }
 
+async function explained<T>(doing: string, work: () => Promise<T>, options?: Parameters<typeof explainAws>[2]): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw explainAws(error, doing, options);
+  }
+}
+
 /** Databases that RDS keeps: it restores them into instances of their own, which cannot be stopped on the way. */
 export function rdsProvider({ settings: { connection }, provider, earlierRestores, database, network }: RdsDependencies): RecoveryProvider {
   const layout = layoutOf(provider);
   /** One call, or several, with what is wrong in words. */
-  const asking = async <T>(doing: string, ask: (rds: RdsPlaces) => Promise<T>): Promise<T> => {
-    try {
-      return await ask(await openPlaces(provider));
-    } catch (error) {
-      throw explainAws(error, doing);
-    }
-  };
+  const asking = <T>(doing: string, ask: (rds: RdsPlaces) => Promise<T>): Promise<T> => explained(doing, async () => ask(await openPlaces(provider)));
   /** Where the place was planned, whatever the configuration says by now. Nobody comes back to what this leaves: it is asked for long. */
-  const tearingDown = async <Answer>(doing: string, { access = drillAccess(provider) }: DrillPlaceCall, ask: (rds: Rds, access: AwsAccess) => Promise<Answer>): Promise<Answer> => {
-    try {
-      return await ask(await rdsClient(access), access);
-    } catch (error) {
-      throw explainAws(error, doing, { isForLong: true });
-    }
-  };
+  const tearingDown = <T>(doing: string, { access = drillAccess(provider) }: DrillPlaceCall, ask: (rds: Rds, access: AwsAccess) => Promise<T>): Promise<T> => explained(doing, async () => ask(await rdsClient(access), access), { isForLong: true });
   const identityOf = ({ owner, fence }: Pick<DrillRef, 'owner' | 'fence'>): DrillIdentity => ({ owner, fence, database });
   const isTls = connection.sslmode !== 'disable';
   const configOf = (endpoint: { Address?: string | undefined; Port?: number | undefined } | undefined, user: string, password: string) => (name: string): GuardedConfig => ({

@@ -50,17 +50,18 @@ const AFTER_NEWS_MS = [0, 1_000, 2_000, 4_000];
 export async function awaitReady<State>({ look, schedule, passes = () => false, patience, events, afterNewsMs = AFTER_NEWS_MS, clock, signal, onEventsLost }: AwaitReady<State>): Promise<State> {
   let heard = events;
   let beganAtMs = clock.nowMs();
+  const isOver = () => patience !== undefined && clock.nowMs() - beganAtMs > patience.ms;
   const lookOnce = async (): Promise<Look<State> | undefined> => {
     let seen: Look<State>;
     try {
       seen = await look(signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (!passes(error) || (patience && clock.nowMs() - beganAtMs > patience.ms)) throw error;
+      if (!passes(error) || isOver()) throw error;
       return undefined;
     }
     beganAtMs = Math.min(beganAtMs, seen.beganAtMs ?? beganAtMs);
-    if (!seen.isReady && patience && clock.nowMs() - beganAtMs > patience.ms) throw patience.over(seen.state);
+    if (!seen.isReady && patience && isOver()) throw patience.over(seen.state);
     return seen;
   };
   for (;;) {
