@@ -4,7 +4,7 @@ import { firstOf } from './whole-characters.ts';
 /** What a decision is answered with which enough have approved, where the plan is looked at before the gate passes: it may turn out to be another. */
 export const ENOUGH_APPROVALS = 'enough approvals; the plan is looked at once more';
 
-/** How much of a hash people copy: the least that counts. */
+/** So much of a hash tells people one plan from another at a glance. */
 const SHORT_HASH = 12;
 
 /** The words of our command that decides at a gate, as that asks for it: on this plan or on nothing; before there is a plan, on the one that the gate shows by then. */
@@ -12,7 +12,7 @@ export function decidingWords(decision: 'approve' | 'reject', workflowId: string
   return [decision, workflowId, ...asWhom(assurance), ...(planHash === undefined ? [] : ['--plan-hash', planHash])];
 }
 
-/** The beginning of a plan's hash, for people: {@link PLAN_HASH} takes it. */
+/** The beginning of a plan's hash, to be looked at: it names no plan where somebody decides. */
 export function shortHash(planHash: string): string {
   return firstOf(planHash, SHORT_HASH);
 }

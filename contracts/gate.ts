@@ -17,10 +17,13 @@ export const CORRECTION_GATE = 'correction';
 /** The configuration may hold a policy for these whatever the runbook is. */
 export const KERNEL_GATES: readonly string[] = [CORRECTION_GATE];
 
-/** The hash of a plan, or its beginning as people are shown it: 48 bits, too long to be hit by accident, or by trying out plans for a while. */
-export const PLAN_HASH = /^[0-9a-f]{12,64}$/i;
+/**
+ * The hash of a plan, or its first 32 digits or more: 128 bits. Whoever brings both of two plans, say as corrections of one
+ * input, finds two whose hashes begin with the same twelve digits within minutes.
+ */
+export const PLAN_HASH = /^[0-9a-f]{32,64}$/i;
 
-/** Whether a hash that somebody gave is that of this plan, whole or as its first digits, twelve at least. */
+/** Whether a hash that somebody gave is that of this plan, whole or as its first digits: see {@link PLAN_HASH}. */
 export function namesPlan(given: string, planHash: string): boolean {
   return given === planHash || (PLAN_HASH.test(given) && planHash.startsWith(given.toLowerCase()));
 }
@@ -97,10 +100,10 @@ export const decisionSchema = z.strictObject({
 /** Kept also where it did not count: then `reason` says why. */
 export type Decision = z.output<typeof decisionSchema>;
 
-/** What a gate did by itself while it was open, what operators did to it, and that it could not check who requested the run. */
+/** What a gate did by itself while it was open, what operators did to it, that it could not check who requested the run, and that gates of its name before it are not told. */
 export const gateEventSchema = z.strictObject({
   at: z.string(),
-  event: z.enum(['reminded', 'escalated', 'extended', 'planChanged', 'requesterUnchecked']),
+  event: z.enum(['reminded', 'escalated', 'extended', 'planChanged', 'policyChanged', 'requesterUnchecked', 'formerLeftOut']),
   detail: z.string(),
 });
 /** `detail` is a sentence for people; nothing is decided by it. */

@@ -25,7 +25,7 @@ export type Groups = z.output<typeof groupsSchema>;
 
 /** How a name is compared: case, width, the number of spaces and what nobody sees make nobody another person. The blank of Braille is a space too. */
 export function normalName(text: string): string {
-  return text.normalize('NFKC').replaceAll(INVISIBLE, '').replaceAll(/[\s\u2800]+/gu, ' ').trim().toLowerCase();
+  return text.normalize('NFKC').replaceAll(INVISIBLE, '').normalize('NFKC').replaceAll(/[\s\u2800]+/gu, ' ').trim().toLowerCase();
 }
 
 /** Whether there is anything in a name that people can see. */

@@ -1,8 +1,9 @@
-import { chmod, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, ClientConfig } from 'pg';
 import { type BackupFiles, type RecoveryPoint, recoveryPointSchema } from '../../contracts/recovery-point.ts';
+import { syncDirectory } from '../disk/sync-directory.ts';
 import { glibcVersion } from '../postgres/glibc.ts';
 import { parseLsn } from '../postgres/lsn.ts';
 import { withClient } from '../postgres/source.ts';
@@ -114,8 +115,7 @@ export async function publishBackup(args: { incoming: string; backups: string; i
     if (args.signal?.aborted) throw cause;
     throw new RecoveryFailure(gone ? 'FENCED' : 'BACKUP_INCOMPLETE', `Backup "${args.id}" could not be published: ${(cause as Error).message}`, { cause });
   }
-  const directory = await open(args.backups, 'r');
-  await directory.sync().finally(() => directory.close());
+  await syncDirectory(args.backups);
 }
 
 async function startBackup(client: Client, id: string, major: number): Promise<Date> {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncDirectory } from '../disk/sync-directory.ts';
 
 /** Ends the name under which a file is written before it gets its own. */
 export const PART = '.part';
@@ -17,6 +18,5 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   }
   await rename(`${path}${PART}`, path);
   // The name lies in the directory.
-  const directory = await open(dirname(path), 'r');
-  await directory.sync().finally(() => directory.close());
+  await syncDirectory(dirname(path));
 }

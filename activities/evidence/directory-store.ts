@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { access, link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { syncDirectory } from '../disk/sync-directory.ts';
 import type { EvidenceStore, StoredName } from './store.ts';
 
 /** What the name under which an attempt writes a file adds to the file's own: each has another, so that two never write into one. */
@@ -25,6 +26,8 @@ export function directoryStore(directory: string, { mustExist = false }: { mustE
       await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
       if (await isThere(file)) {
         await removePartials(file);
+        // An attempt that was killed may have made it and no more.
+        await syncNames(file);
         return false;
       }
       return publish(file, text);
@@ -57,13 +60,14 @@ export function directoryStore(directory: string, { mustExist = false }: { mustE
     await write(partial, text);
     try {
       await link(partial, file);
+      await syncNames(file);
       return true;
     } catch (error) {
       // Another was faster; it may have cleared up, too.
       if (await isThere(file)) return false;
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw error;
       // A file system without links: there, whoever creates the file is first.
-      return await write(file, text).then(() => true, (failure: NodeJS.ErrnoException) => {
+      return await write(file, text).then(() => syncNames(file)).then(() => true, (failure: NodeJS.ErrnoException) => {
         if (failure.code === 'EEXIST') return false;
         throw failure;
       });
@@ -71,6 +75,13 @@ export function directoryStore(directory: string, { mustExist = false }: { mustE
       await removePartials(file);
     }
   }
+}
+
+/** Some shares do not do that for directories: they keep names themselves. */
+async function syncNames(file: string): Promise<void> {
+  await syncDirectory(path.dirname(file)).catch((error: NodeJS.ErrnoException) => {
+    if (!['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM', 'EACCES', 'EBADF'].includes(error.code ?? '')) throw error;
+  });
 }
 
 /** Creates a file, durably. What could not be written whole is taken away again, where that is allowed. */

@@ -20,7 +20,7 @@ ${events.map((entry) => html`<tr><td>${entry.at}</td><td>${EVENT_WORDS[entry.eve
 }
 
 /** What happened to a gate, in words. */
-export const EVENT_WORDS: Record<GateRecord['events'][number]['event'], string> = { reminded: 'reminded of', escalated: 'escalated', extended: 'extended', planChanged: 'opened anew: the plan changed', requesterUnchecked: 'opened without a proven requester' };
+export const EVENT_WORDS: Record<GateRecord['events'][number]['event'], string> = { reminded: 'reminded of', escalated: 'escalated', extended: 'extended', planChanged: 'opened anew: the plan changed', policyChanged: 'judged anew: who may decide changed', formerLeftOut: 'opened again and again', requesterUnchecked: 'opened without a proven requester' };
 
 /** What it means that a gate expired, where it did; null elsewhere. */
 export function expiryWords({ outcome, onExpiry }: GateRecord): string | null {

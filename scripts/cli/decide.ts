@@ -42,7 +42,7 @@ export function reject(workflowId: string, options: DecideOptions): Promise<Exit
 /** Decides, bound to the plan that is being approved, and says whether it counted: by update at once, by signal where only a verified name counts, which no update brings. */
 function decide(decision: 'approve' | 'reject', workflowId: string, options: DecideOptions): Promise<ExitCode> {
   const seen = options.planHash;
-  if (seen !== undefined && !PLAN_HASH.test(seen)) return Promise.reject(new CommandError(EXIT.usage, `--plan-hash "${seen}" is no hash of a plan: give its first 12 digits or more, as \`${ourCommand(options, 'status', workflowId)}\` shows it`));
+  if (seen !== undefined && !PLAN_HASH.test(seen)) return Promise.reject(new CommandError(EXIT.usage, `--plan-hash "${seen}" is no hash of a plan: give all of it, or its first 32 digits or more, as \`${ourCommand(options, 'status', workflowId)}\` shows it`));
   return withClient(options, async ({ client }) => {
     const handle = client.workflow.getHandle(workflowId);
     const type = await refuseClosed(handle, decision);
@@ -61,7 +61,7 @@ function decide(decision: 'approve' | 'reject', workflowId: string, options: Dec
     if (seen !== undefined && !namesPlan(seen, open.planHash)) {
       throw new CommandError(EXIT.usage, `the plan of gate "${open.name}" is ${shortHash(open.planHash)}, not ${shortHash(seen)}; look at it again with: ${ourCommand(options, 'status', workflowId)}`);
     }
-    // What people copy is the short form; what counts is the whole hash, which the run compares once more. Honest about whose
+    // What counts is the whole hash, which the run compares once more. Honest about whose
     // it is: the evidence must not say that somebody named a plan whom nobody asked.
     const about = { planHash: open.planHash, ...(seen === undefined ? { planHashFilledIn: true } : {}) };
     const message: Decide = {

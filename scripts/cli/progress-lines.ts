@@ -101,7 +101,7 @@ export function gateLines({ workflowId, status, progress, plan }: RunView, nowMs
   return [
     coloured(`gate "${gate.name}" waits for ${gate.quorum} of ${who} until ${gate.expiresAt} (plan ${shortHash(gate.planHash)})`, 'unsure'),
     ...planLines(plan, nowMs).map((line) => `  ${line}`),
-    `  ${ourCommand(options, ...decidingWords('approve', workflowId, { ...gate, planHash: shortHash(gate.planHash) }))}`,
+    `  ${ourCommand(options, ...decidingWords('approve', workflowId, { ...gate, planHash: gate.planHash }))}`,
       // A run of an older worker has none.
       ...(gate.note ? [`  note: ${plain(gate.note)}`] : []),
   ];

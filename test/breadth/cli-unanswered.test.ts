@@ -36,8 +36,8 @@ it('the signal names the plan that the command named, and so counts for no other
   const worker = await environment.startWorker();
   const { run, planHash } = await open();
   await worker.stop();
-  const [named, other, unnamed, signed] = await Promise.all([said(run, { planHash: planHash.slice(0, 12) }), said(run, { planHash: '000000000000' }), said(run), said(run, { sign: key, planHash })]);
-  expect(signalIn(named)).toEqual({ gate: 'start', by: 'anna', planHash: planHash.slice(0, 12) });
+  const [named, other, unnamed, signed] = await Promise.all([said(run, { planHash: planHash.slice(0, 32) }), said(run, { planHash: '0'.repeat(32) }), said(run), said(run, { sign: key, planHash })]);
+  expect(signalIn(named)).toEqual({ gate: 'start', by: 'anna', planHash: planHash.slice(0, 32) });
   expect(signalIn(unnamed)).toEqual({ gate: 'start', by: 'anna' });
   // What was to be signed counts for nothing where it is not.
   expect(signalIn(signed)).toBeUndefined();

@@ -98,7 +98,7 @@ it('who is refused behind a hundred others reads why, where they look and in the
   await flood(run, 100);
   const leftOut = async () => (await run.handle.query<RunRecord>('record')).gates[0]?.decisionsLeftOut ?? 0;
   await until(async () => await leftOut() === 50, 'all are judged');
-  await run.handle.signal('approve', { gate: 'start', by: 'anna', planHash: '0123456789ab' });
+  await run.handle.signal('approve', { gate: 'start', by: 'anna', planHash: '0123456789abcdef0123456789abcdef' });
   await until(async () => await leftOut() === 51, 'hers is judged');
   const hers = 'the plan that was seen (0123456789ab) is not the plan';
   const { refused, refusedLeftOut } = await run.handle.query<Progress>('progress');

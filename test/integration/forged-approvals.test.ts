@@ -6,6 +6,7 @@ import path from 'node:path';
 import { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { APPROVAL_NAMESPACE, approvalStatement } from '../../contracts/approval.ts';
+import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import type { Progress } from '../../contracts/messages.ts';
 import { approve } from '../../scripts/cli/decide.ts';
@@ -118,7 +119,7 @@ it('of a corrected input is refused to whoever brought it and to whoever asked f
   await run.handle.executeUpdate('retryStep', { args: [{ step: 'write one', by: 'zoe', reason: 'typo', input: { fail: false } }] });
   await gateOpens(run);
   for (const by of ['anna', 'Anna Ott', 'zoe']) await expect(decide(run, { gate: 'correction', by }), by).rejects.toMatchObject(refused(`${by} requested or started this run and may not approve it`));
-  expect(await decide(run, { gate: 'correction', by: 'ben' })).toMatchObject({ outcome: 'approved' });
+  expect(await decide(run, { gate: 'correction', by: 'ben' })).toMatchObject({ outcome: ENOUGH_APPROVALS });
   await run.handle.result();
 });
 
@@ -251,7 +252,7 @@ describe('a signature', () => {
       expect(await approve(other.handle.workflowId, { ...flags, sign: keyOf('anna'), planHash: (await gateOf(other)).planHash })).toBe(0);
       await expect(decide(other, { signature: 'x', planHash: 'f'.repeat(64) })).rejects.toMatchObject(refused('is not the plan of gate "start"'));
       expect(await approve(other.handle.workflowId, { ...flags, by: 'ben', sign: keyOf('ben') })).toBe(0);
-      expect(output.said()).toContain('approve by ben@example.org counts at gate "start": approved');
+      expect(output.said()).toContain('approve by ben@example.org counts at gate "start": enough approvals');
       await other.handle.result();
       expect((await other.evidence()).gates[0]?.decisions.filter(({ counted }) => counted).map(({ by, planSeen }) => [by, planSeen])).toEqual([['anna@example.org', 'given'], ['ben@example.org', 'filledIn']]);
     });

@@ -105,9 +105,11 @@ it('a run whose last step goes on to its end when its lease is over does not suc
 it('a run that does not end when its lease is over is ended by force, and its evidence says why', async () => {
   const run = await start({ stallMs: 25_000, whenCancelled: 'go on' });
   await run.handle.result().catch(() => undefined);
-  await run.guardian.result();
+  const result: unknown = await run.guardian.result();
   expect((await run.handle.describe()).status.name).toBe('TERMINATED');
   expect(await run.evidence()).toMatchObject({ outcome: 'timedOut', failure: { type: 'LEASE_OVER', message: 'its lease is over' }, chain: { writtenBy: 'guardian' }, teardown: { outcome: 'done', provenAbsent: true } });
+  // No result of its own tells the head.
+  expect(result).toMatchObject({ teardown: { provenAbsent: true }, head: (await run.evidence()).chain.seal?.head });
 });
 
 it('a wait for the lock that is longer than a lease ends the run, with evidence that is true, and leaves the queue', async () => {

@@ -124,7 +124,7 @@ it('a gate that opens is told on every channel, at least once and recognisably, 
   const command = /"```(runbook approve [^`]*)```"/.exec(chat)?.[1]?.replace('--by NAME', '--by anna') ?? '';
   expect(command).toBe(noticeIn(sentTo('webhook-fails', run)[0]!).commands.approve?.replace('--by NAME', '--by anna'));
   const { stdout } = await promisify(execFile)('sh', ['-c', command], { env: { ...process.env, PATH: `${fileURLToPath(new URL('../../dist/bin', import.meta.url))}:${process.env['PATH']}`, TEMPORAL_ADDRESS: environment.server.address } });
-  expect(stdout).toContain('approve by anna counts at gate "start": approved');
+  expect(stdout).toContain('approve by anna counts at gate "start": enough approvals');
   await run.handle.result();
 });
 

@@ -51,12 +51,12 @@ describe('activityLine', () => {
 describe('gateLines', () => {
   it('prints the command that approves', () => {
     const progress = { ...view().progress!, openGate: gate };
-    expect(gateLines(view({ progress }), 0).join('\n')).toMatch(/1 of alice until 1970-01-02.*\n {2}runbook approve dr-test\/orders\/1 --by NAME --plan-hash abcdef012345$/);
+    expect(gateLines(view({ progress }), 0).join('\n')).toMatch(/1 of alice until 1970-01-02.*\n {2}runbook approve dr-test\/orders\/1 --by NAME --plan-hash abcdef0123456789$/);
     expect(gateLines(view({ progress, status: 'COMPLETED' }), 0)).toEqual([]);
     const at = (assurance: string) => gateLines(view({ progress: { ...progress, openGate: { ...gate, assurance } } }), 0)[1];
-    expect(at('signature')).toBe('  runbook approve dr-test/orders/1 --sign KEY --plan-hash abcdef012345');
-    expect(at('principal')).toBe('  runbook approve dr-test/orders/1 --plan-hash abcdef012345');
-    expect(gateLines(view({ progress }), 0, { address: 'h:1', namespace: 'ops' })[1]).toBe('  runbook approve dr-test/orders/1 --by NAME --plan-hash abcdef012345 --address h:1 --namespace ops');
+    expect(at('signature')).toBe('  runbook approve dr-test/orders/1 --sign KEY --plan-hash abcdef0123456789');
+    expect(at('principal')).toBe('  runbook approve dr-test/orders/1 --plan-hash abcdef0123456789');
+    expect(gateLines(view({ progress }), 0, { address: 'h:1', namespace: 'ops' })[1]).toBe('  runbook approve dr-test/orders/1 --by NAME --plan-hash abcdef0123456789 --address h:1 --namespace ops');
   });
 });
 

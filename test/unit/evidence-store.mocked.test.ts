@@ -9,7 +9,7 @@ import { describeEvidenceStore } from '../support/evidence-store-contract.ts';
 import { memoryStore, type Bucket } from '../support/memory-store.ts';
 
 /** What the file system has: a mounted bucket has no links, and a share that keeps everything removes nothing. */
-const fileSystem = vi.hoisted(() => ({ hasLinks: true, removes: true, isFull: false, crowd: 0 }));
+const fileSystem = vi.hoisted(() => ({ hasLinks: true, removes: true, isFull: false, crowd: 0, syncedWith: [] as string[][], refusesToSync: null as string | null }));
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof files>();
   const denied = () => Promise.reject(Object.assign(new Error('not permitted'), { code: 'EPERM' }));
@@ -21,6 +21,12 @@ vi.mock('node:fs/promises', async (original) => {
     rm: (path: string, options: object) => (fileSystem.removes ? real.rm(path, options) : denied()),
     open: async (path: string, ...rest: [string, number]) => {
       const handle = await real.open(path, ...rest);
+      if ((await handle.stat()).isDirectory()) {
+        handle.sync = async () => {
+          if (fileSystem.refusesToSync !== null) throw Object.assign(new Error('refused'), { code: fileSystem.refusesToSync });
+          fileSystem.syncedWith.push(await real.readdir(path));
+        };
+      }
       // Without links, the file itself is what fails.
       if (fileSystem.isFull && (fileSystem.hasLinks || !path.endsWith('.part'))) handle.writeFile = () => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
       return handle;
@@ -50,7 +56,7 @@ describe('a directory', () => {
   let directory: string;
   beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'drb-store-')); });
   afterEach(() => {
-    Object.assign(fileSystem, { hasLinks: true, removes: true, isFull: false, crowd: 0 });
+    Object.assign(fileSystem, { hasLinks: true, removes: true, isFull: false, crowd: 0, syncedWith: [], refusesToSync: null });
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -70,6 +76,22 @@ describe('a directory', () => {
     Object.assign(fileSystem, { hasLinks, isFull: true });
     await expect(directoryStore(directory).putIfAbsent('a.json', '{}')).rejects.toThrow('no space');
     expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it.each([true, false])('has brought the name of what it took to the disk before it says that it has it, also where an attempt before died over that (links: %s)', async (hasLinks) => {
+    Object.assign(fileSystem, { hasLinks });
+    const store = directoryStore(directory);
+    expect(await store.putIfAbsent('a.json', '{}')).toBe(true);
+    expect(fileSystem.syncedWith.map((names) => names.includes('a.json'))).toEqual([true]);
+    expect(await store.putIfAbsent('a.json', '{}')).toBe(false);
+    expect(fileSystem.syncedWith).toHaveLength(2);
+  });
+
+  it('of a share that does not do that for directories takes evidence all the same, and one whose disk is broken does not', async () => {
+    fileSystem.refusesToSync = 'EINVAL';
+    expect(await directoryStore(directory).putIfAbsent('a.json', '{}')).toBe(true);
+    fileSystem.refusesToSync = 'EIO';
+    await expect(directoryStore(directory).putIfAbsent('b.json', '{}')).rejects.toThrow('refused');
   });
 
   it('that removes nothing takes evidence all the same', async () => {

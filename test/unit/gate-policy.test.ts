@@ -31,8 +31,9 @@ describe('refusal', () => {
   it('takes the beginning of a plan\'s hash for it from eight digits on, as it is shown, and nothing shorter', () => {
     const planHash = 'abcdef0123456789'.repeat(4);
     const refused = (given: string) => refusal(view({ planHash }), { decision: 'approve', by: 'anna', assurance: 'claimed', planHash: given });
-    for (const given of [planHash, planHash.slice(0, 12), planHash.slice(0, 12).toUpperCase()]) expect(refused(given)).toBeNull();
-    for (const given of ['', 'a', planHash.slice(0, 8), planHash.slice(0, 11), 'abcdef012346', `${planHash}0`]) expect(refused(given)).toContain('is not the plan');
+    for (const given of [planHash, planHash.slice(0, 32), planHash.slice(0, 32).toUpperCase()]) expect(refused(given)).toBeNull();
+    for (const given of ['', 'abcdef012346', `${planHash.slice(0, 31)}f`, `${planHash}0`]) expect(refused(given)).toContain('is not the plan');
+    for (const given of ['a', planHash.slice(0, 12), planHash.slice(0, 31)]) expect(refused(given)).toContain('is too little of the hash of a plan to name it');
   });
   it('lets the requester reject, which only makes things safer', () => {
     expect(refusal(view({ requesters: ['ben'] }), { decision: 'reject', by: 'ben', assurance: 'claimed' })).toBeNull();

@@ -10,7 +10,7 @@ afterEach(() => { vi.useRealTimers(); });
 /** A gate that looks once more for so long, and what its run's state then holds. */
 function opened(recheckMs: number, found: () => string = () => 'plan') {
   const record = { steps: [] as RunStep[], planHash: 'plan' };
-  const gate = { name: 'start', openedAtMs: OPENED, waitsSinceMs: OPENED, recheck: async () => { vi.advanceTimersByTime(recheckMs); record.planHash = found(); } } as unknown as OpenGate;
+  const gate = { name: 'start', openedAtMs: OPENED, waitsSinceMs: OPENED, record: { planHash: 'plan' }, recheck: async () => { vi.advanceTimersByTime(recheckMs); record.planHash = found(); } } as unknown as OpenGate;
   const state = { record, spans: [] as Span[], openGate: gate, noteStep: (step: RunStep) => record.steps.push(step), summaryOf: (_: RunStep, said: string | null) => said };
   return { gate, record, state: state as unknown as RunState };
 }

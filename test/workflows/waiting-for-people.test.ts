@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createKernelActivities } from '../../activities/kernel/create-kernel-activities.ts';
 import type { NotifyActivities } from '../../activities/notify/notify-activities.ts';
 import { latestRun } from '../../activities/kernel/run-end.ts';
+import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
 import type { Owner } from '../../contracts/ledger.ts';
@@ -131,9 +132,38 @@ it('reminds, escalates, is extended, and expires, each at its time, over days', 
 it('counts whom it was escalated to, from then on', async () => {
   const run = await runWithGate(LADDER);
   await passTo(run, 24.1);
-  expect(await run.decide('ben')).toMatchObject({ outcome: 'approved', by: 'ben' });
+  expect(await run.decide('ben')).toMatchObject({ outcome: ENOUGH_APPROVALS, by: 'ben' });
   await run.handle.result();
   expect((await run.evidence()).gates[0]).toMatchObject({ outcome: 'approved', decisions: [{ by: 'ben', counted: true }] });
+});
+
+it('takes whom the configuration names by now, and asks it a minute after it was asked before, and not more often', async () => {
+  const run = await runWithGate({ approvers: ['anna'], expiresAfter: '3d' });
+  const nobody = (by: string) => ({ cause: { message: expect.stringContaining(`${by} may not decide at gate "start"`) as string } });
+  const asked = async () => ((await run.handle.fetchHistory()).events ?? []).filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'describeRun').length;
+  const { approvers } = configuration.databases['shop']!.gates['start']!;
+  approvers.push('dora');
+  await expect(run.decide('dora')).rejects.toMatchObject(nobody('dora'));
+  expect(await asked()).toBe(1);
+  await passTo(run, 1);
+  await expect(run.decide('mallory')).rejects.toMatchObject(nobody('mallory'));
+  for (let n = 0; n < 3; n += 1) await expect(run.decide('mallory')).rejects.toMatchObject(nobody('mallory'));
+  approvers.push('erik');
+  await expect(run.decide('erik')).rejects.toMatchObject(nobody('erik'));
+  expect(await asked()).toBe(2);
+  expect(await run.decide('dora')).toMatchObject({ outcome: ENOUGH_APPROVALS, by: 'dora' });
+  await run.handle.result();
+  expect(await asked()).toBe(3);
+  expect((await run.evidence()).gates).toMatchObject([{ outcome: 'approved', policy: { approvers: ['anna', 'dora', 'erik'] }, events: [{ event: 'policyChanged' }, { event: 'policyChanged' }] }]);
+});
+
+it('a signal counts of whoever the configuration names by now, too', async () => {
+  const run = await runWithGate({ approvers: ['anna'], expiresAfter: '3d' });
+  configuration.databases['shop']!.gates['start']!.approvers.push('dora');
+  await passTo(run, 1);
+  await run.handle.signal('approve', { gate: 'start', by: 'dora' });
+  await run.handle.result();
+  expect((await run.evidence()).gates).toMatchObject([{ outcome: 'approved', decisions: [{ by: 'dora', counted: true }] }]);
 });
 
 it('lets the run go on when it expires, where its policy says so, and says that nobody approved', async () => {

@@ -3,7 +3,7 @@ import type { Outcome } from '../../contracts/evidence.ts';
 import type { Finish, GuardianInput, Overdue, Owned, Settled } from '../../contracts/guardian.ts';
 import type { HeldPlace } from '../../contracts/ledger.ts';
 import { INTERNAL } from '../../contracts/messages.ts';
-import type { FormerGuardian, RunEnd, Unsettled } from '../../activities/kernel/kernel-activities.ts';
+import type { EvidenceFiles, FormerGuardian, RunEnd, Unsettled } from '../../activities/kernel/kernel-activities.ts';
 import { actedSinceSettled, besidesLeft, isActedSince, nobodySettled, NOTHING_SETTLED, rolledBack, settledAsFarAsKnown, type SettledLedger, type Settlement } from '../../contracts/record.ts';
 import { read, write } from '../procedure/kernel-activities.ts';
 import { instantOf, waitLooking, waitUntil } from '../procedure/wait.ts';
@@ -35,6 +35,9 @@ const PROOF_GAP_MS = { alive: 0, dead: 2_000 };
 /** What a guardian does, in this order; each phase is a method that returns the next. One that has nothing to do passes on. */
 type Phase = 'waiting for the run to take its target' | 'waiting for the lock' | 'guarding' | 'settling' | 'giving the target back' | 'seeing to the evidence' | 'done';
 
+/** What was settled, and the evidence that there is, which the run itself wrote or its guardian: the head of what a run that was ended by force left stands in no result of its own. */
+export type GuardianResult = Settlement & Partial<EvidenceFiles>;
+
 /** One guardian: its phases. */
 export class Guard {
   readonly #input: GuardianInput;
@@ -55,6 +58,8 @@ export class Guard {
   #settledLedger: SettledLedger | undefined;
   /** What guardians before this one did, and had not come to; undefined where it was not asked, as for every life that was not reset to. */
   #former: FormerGuardian | undefined;
+  /** Where the evidence is, and its head. */
+  #files: EvidenceFiles | undefined;
   /** Why the target could not be given back. */
   #notReleased: Error | undefined;
 
@@ -74,12 +79,12 @@ export class Guard {
     setHandler(phaseQuery, () => this.#doing ?? this.#phase);
   }
 
-  async run(): Promise<Settlement> {
+  async run(): Promise<GuardianResult> {
     while (this.#phase !== 'done') {
       this.#phase = await this.#phases[this.#phase]();
       this.#doing = null;
     }
-    return this.#settlement;
+    return { ...this.#settlement, ...this.#files };
   }
 
   get #isOver(): boolean {
@@ -243,7 +248,7 @@ export class Guard {
     const settlement = finish ? this.#settlementFor(finish) : this.#settlement;
     const writing = write.writeEvidenceOfDeadRun({ owner, runbook, target: target === '' ? null : target, outcome: byForce ?? finish?.outcome ?? outcomeOf(end), ...byUs, end, settlement });
     // The disk may be away for a day, and who is reset meanwhile is to be told, too.
-    await Promise.all([writing.finally(() => { isWritten = true; }), this.#answerUntil(() => isWritten)]);
+    [this.#files] = await Promise.all([writing.finally(() => { isWritten = true; }), this.#answerUntil(() => isWritten)]);
     await this.#run.stopWatching();
     // Not before there is evidence. A guardian that failed is seen, and the lock gives up one that is gone.
     if (this.#notReleased) throw this.#notReleased;

@@ -4,18 +4,24 @@ import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
 import type { Assurance, Decision } from '../../contracts/gate.ts';
 import { LIMITS_IN_WORDS, type Decide, type DecisionSignal } from '../../contracts/messages.ts';
 import { samePerson } from '../../contracts/people.ts';
-import { gateOutcome, onBehalfOf, otherPlan, refusal, requestersOf, type GateView, type Proposal } from './gate-policy.ts';
+import { readsAnew, showAnotherPlan, takeOverSettings } from './drift.ts';
+import { gateOutcome, onBehalfOf, otherPlan, refusal, type GateView, type Proposal } from './gate-policy.ts';
 import { planShownSinceMs } from './gate-record.ts';
+import { viewOf } from './gate-view.ts';
 import { keepNewest } from './keep-newest.ts';
 import { read } from './kernel-activities.ts';
 import { showDetails } from './presentation.ts';
 import { refused } from './refused.ts';
 import type { OpenGate, PendingDecision, RunState } from './run-state.ts';
+import { mayBeOutdated } from './settings.ts';
 import { checkSignature, checkSignatures } from './signatures.ts';
 import { instantOf } from './wait.ts';
 
 /** Nobody reads a plan in two seconds: what says of no plan that it is for that one is by then for what was shown before. */
 const SETTLE_MS = 2_000;
+
+type Sender = Pick<PendingDecision, 'decision' | 'by' | 'planHash' | 'signature'>;
+type Sent = Pick<Proposal, 'channel' | 'identity' | 'atMs'>;
 
 /** Takes an `approve` or `reject` signal. It may come with no argument at all, from the web UI's empty form. */
 export function receiveSignal(state: RunState, signal: 'approve' | 'reject', payload: DecisionSignal | 'malformed'): void {
@@ -42,17 +48,28 @@ export function validateDecide(state: RunState, input: Decide): void {
   if (!gate) throw refused('no gate is open; see `runbook status`');
   if (input.gate !== gate.name) throw refused(`gate "${input.gate}" is not open; the open gate is "${gate.name}"`);
   const atMs = Date.now();
-  const reason = untimely(gate, { ...input, named: true }, { atMs }) ?? refusalAtBest(viewOf(state, gate), { ...input, by: input.by ?? null }, { channel: 'update', identity: null, atMs });
-  if (reason !== null) throw refused(reason);
+  const early = untimely(gate, { ...input, named: true }, { atMs });
+  if (early !== null) throw refused(early);
+  const [sender, sent] = [{ ...input, by: input.by ?? null }, { channel: 'update' as const, identity: null, atMs }];
+  const view = viewOf(state, gate);
+  const reason = refusalAtBest(view, sender, sent);
+  // Whom the configuration names by now is looked at before it is judged.
+  if (reason !== null && !(mayBeOutdated(state, atMs) && isUnnamedOnly(view, sender, sent))) throw refused(reason);
 }
 
 /**
  * Why a decision would not count with the best proof that it can turn out to have; null where that has to be looked at.
  * The server vouches for no update's sender. Who signed decides, so that one who gives no name is not known yet.
  */
-function refusalAtBest(view: GateView, { decision, by, planHash, signature }: Pick<PendingDecision, 'decision' | 'by' | 'planHash' | 'signature'>, sent: Pick<Proposal, 'channel' | 'identity' | 'atMs'>): string | null {
+function refusalAtBest(view: GateView, { decision, by, planHash, signature }: Sender, sent: Sent): string | null {
   if (by === null && signature !== undefined) return otherPlan(view, planHash);
   return refusal(view, { decision, by, planHash, assurance: signature === undefined ? 'claimed' : 'signature', ...sent });
+}
+
+/** Whether a decision has nothing against it but that the configuration, as it was read, lets others decide; or that may turn out to be so, of one whose signature says whose it is. */
+function isUnnamedOnly(view: GateView, sender: Sender, sent: Sent): boolean {
+  if (sender.by === null && sender.signature !== undefined) return true;
+  return refusalAtBest(view, sender, sent) !== null && refusalAtBest({ ...view, policy: { ...view.policy, approvers: [] } }, sender, sent) === null;
 }
 
 /** Handler of the `decide` update; its validator has passed. Answers once it is known whether the decision counts. */
@@ -73,7 +90,7 @@ export async function receiveDecide(state: RunState, input: Decide): Promise<{ g
 /** What a gate has come to with the last decision: that enough approved is not yet that it passes. */
 function answerFor({ policy, record, recheck }: OpenGate): string {
   const outcome = gateOutcome(policy, record.decisions);
-  return outcome === 'approved' && recheck ? ENOUGH_APPROVALS : outcome;
+  return outcome === 'approved' && (readsAnew() || recheck) ? ENOUGH_APPROVALS : outcome;
 }
 
 /** Answers whoever still waits at a gate that has closed, and notes what they sent: nobody looks any more at who that was. */
@@ -129,10 +146,15 @@ export async function judgeFirst(state: RunState, gate: OpenGate): Promise<numbe
   const [first] = gate.inbox;
   if (!first) return 0;
   const taken = gate.inbox.length > 1 && waitsTogether() ? gate.inbox.slice(0, MOST_AT_ONCE) : [first];
+  for (const pending of taken) pending.planHash = wholeHash(pending.planHash, gate.record.planHash);
   const events = taken.length > 1
     ? await read.identifyDecisions({ workflowId, runId, decisions: taken.map(({ event }) => event), gateOpenedAtMs: planShownSinceMs(gate) })
     : [await identifyOne(gate, first)];
   const sent = events.map((event, index) => ({ pending: taken[index] ?? first, event }));
+  if (mayBeOutdated(state, Date.now()) && sent.some(({ pending, event }) => isUnnamedOnly(viewOf(state, gate), pending, { ...sentAs(pending, event), atMs: event.atMs })) && readsAnew()) {
+    await takeOverSettings(state, gate);
+    showAnotherPlan(state, gate);
+  }
   const verified = sent.length > 1 ? await checkTogether(state, gate, sent) : undefined;
   const isAtOnce = sent.length > 1 && patched('judges at once who waits together at a gate');
   for (const { pending, event } of sent) {
@@ -143,6 +165,12 @@ export async function judgeFirst(state: RunState, gate: OpenGate): Promise<numbe
   }
   showDetails(state);
   return events.length;
+}
+
+/** Runs of older code took twelve digits of a plan's hash for its name. */
+function wholeHash(given: string | undefined, present: string): string | undefined {
+  const isShort = given !== undefined && /^[0-9a-f]{12,31}$/i.test(given) && present.startsWith(given.toLowerCase());
+  return isShort && !patched('twelve digits name no plan') ? present : given;
 }
 
 /** Whether those who wait are looked at together, and what a gate does by itself waits for no more than that. */
@@ -206,11 +234,4 @@ function addDecision(state: RunState, gate: OpenGate, decision: Omit<Decision, '
   if (reason === null) record.decisions.push(judged);
   else if (keepNewest(record.decisions, judged, ({ counted }) => !counted)) record.decisionsLeftOut += 1;
   if (reason !== null) state.noteRefusal(`${decision.decision} at ${decision.at}: ${reason}`);
-}
-
-/** What a gate goes by when it judges somebody. */
-export function viewOf(state: RunState, { name, policy, openedAtMs, record, requester }: OpenGate): GateView {
-  // Whoever asked for this alone gave a claimed name: the second person is somebody else than both.
-  const requesters = [...requestersOf(state.record), ...(requester ? [requester] : [])];
-  return { name, policy, people: state.people, openedAtMs, planHash: record.planHash, requesters, decisions: record.decisions };
 }

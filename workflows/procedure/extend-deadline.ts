@@ -1,7 +1,8 @@
 import { extendDeadlineSchema, LIMITS_IN_WORDS, type ExtendDeadline } from '../../contracts/messages.ts';
-import { tooLate, viewOf } from './decisions.ts';
+import { tooLate } from './decisions.ts';
 import { refusalToExtend } from './gate-policy.ts';
-import { noteEvent } from './gates.ts';
+import { noteEvent } from './gate-record.ts';
+import { viewOf } from './gate-view.ts';
 import { latestExpiry } from './ladder.ts';
 import { refused } from './refused.ts';
 import type { OpenGate, RunState } from './run-state.ts';

@@ -60,6 +60,7 @@ function userOf(identity: string): string | undefined {
 /** Why a decision on this plan is not one on the plan of the gate; null where it is, or names none. */
 export function otherPlan({ name, planHash: present }: Pick<GateView, 'name' | 'planHash'>, planHash: string | undefined): string | null {
   if (planHash === undefined || namesPlan(planHash, present)) return null;
+  if (planHash !== '' && present.startsWith(planHash.toLowerCase())) return `"${planHash}" is too little of the hash of a plan to name it; give all of it, or its first 32 digits or more`;
   return `the plan that was seen (${shortHash(planHash)}) is not the plan of gate "${name}" (${shortHash(present)}); look at it again and decide on the new one`;
 }
 

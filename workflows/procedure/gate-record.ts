@@ -29,6 +29,22 @@ export function keepEvent(record: Pick<GateRecord, 'events' | 'eventsLeftOut'>, 
   events.push(event);
 }
 
+/** So many refused decisions are kept of a gate that another of its name has followed. */
+const KEPT_OF_FORMER = 5;
+
+/** Leaves out refused decisions of a gate that is over, but for the newest: evidence must stay small enough to be written. */
+export function forgetRefused(record: Pick<GateRecord, 'decisions' | 'decisionsLeftOut'>): void {
+  const refused = record.decisions.filter(({ counted }) => !counted);
+  const forgotten = new Set(refused.slice(0, -KEPT_OF_FORMER));
+  record.decisions = record.decisions.filter((decision) => !forgotten.has(decision));
+  record.decisionsLeftOut += forgotten.size;
+}
+
+/** Notes what a gate did, or what was done to it. */
+export function noteEvent(gate: Pick<OpenGate, 'record'>, event: GateEvent['event'], detail: string): void {
+  keepEvent(gate.record, { at: instantOf(Date.now()), event, detail });
+}
+
 /** Since when a gate shows its present plan. */
 export function planShownSinceMs({ openedAtMs, planShownAtMs }: Pick<OpenGate, 'openedAtMs' | 'planShownAtMs'>): number {
   return planShownAtMs ?? openedAtMs;

@@ -1,14 +1,15 @@
 import { ApplicationFailure, patched } from '@temporalio/workflow';
-import { shortHash } from '../../contracts/deciding.ts';
-import type { GateEvent, GatePolicy } from '../../contracts/gate.ts';
+import type { GatePolicy } from '../../contracts/gate.ts';
 import type { GateRecord } from '../../contracts/evidence.ts';
 import { answerInbox, judgeFirst, waitsTogether } from './decisions.ts';
 import { gateOutcome, requesterUnchecked } from './gate-policy.ts';
-import { keepEvent, policyOf } from './gate-record.ts';
+import { hasDrifted, readsAnew } from './drift.ts';
+import { noteEvent, policyOf } from './gate-record.ts';
 import { inOrder, nextRung, type Rung } from './ladder.ts';
 import { notify } from './notify.ts';
+import { bindPlan } from './plan-hash.ts';
 import { enterPhase, setAttributes, showDetails } from './presentation.ts';
-import { endWait, lookOnceMore } from './recheck.ts';
+import { endWait } from './recheck.ts';
 import type { OpenGate, RunState } from './run-state.ts';
 import { instantOf, waitUntil } from './wait.ts';
 
@@ -30,14 +31,16 @@ export function passGate(state: RunState, name: string, policy: GatePolicy | und
 
 function openGate(state: RunState, name: string, policy: GatePolicy, { recheck, requester }: GateOptions): OpenGate {
   const openedAtMs = Date.now();
+  // Also where a page has no plan of its own, people decide on an input and on code.
+  if (state.record.planHash === null && readsAnew()) bindPlan(state, {});
   const record: GateRecord = { name, outcome: 'open', openedAt: instantOf(openedAtMs), closedAt: null, planHash: state.record.planHash ?? '', decisions: [], decisionsLeftOut: 0, events: [], eventsLeftOut: 0, onExpiry: policy.onExpiry ?? 'reject', policy: policyOf(policy, openedAtMs) };
   const gate: OpenGate = {
     name, policy, record, openedAtMs, waitsSinceMs: openedAtMs, expiresAtMs: openedAtMs + policy.expiresAfter, toldAtMs: openedAtMs, escalated: 0, inbox: [], changes: 0,
     ...(requester === undefined ? {} : { requester }),
     ...(opensAgain(state, name) ? { planShownAtMs: openedAtMs } : {}),
-    recheck,
+    shownParts: state.boundParts, recheck,
   };
-  state.record.gates.push(record);
+  state.noteGate(record);
   state.openGate = gate;
   const unchecked = requesterUnchecked(policy, state.record, requester);
   if (unchecked !== null) noteEvent(gate, 'requesterUnchecked', unchecked);
@@ -103,7 +106,8 @@ async function judge(state: RunState, gate: OpenGate): Promise<'approved' | 'rej
   if (await hasDrifted(state, gate)) return 'open';
   // The gate was open while it looked.
   await judgeInbox(state, gate);
-  return gateOutcome(gate.policy, gate.record.decisions) === 'rejected' ? 'rejected' : 'approved';
+  // Still open: whoever approved may not do so any more.
+  return gateOutcome(gate.policy, gate.record.decisions);
 }
 
 /** Judges so many of those who wait, at least; all who wait by now, where nothing is said. Who comes meanwhile waits for the next time. */
@@ -144,35 +148,3 @@ function climb(state: RunState, gate: OpenGate, rung: { kind: 'remind' | 'escala
   }
   showDetails(state);
 }
-
-/** Notes what a gate did, or what was done to it. */
-export function noteEvent(gate: OpenGate, event: GateEvent['event'], detail: string): void {
-  keepEvent(gate.record, { at: instantOf(Date.now()), event, detail });
-}
-
-/**
- * Whether the plan is another one by now. Then what people decided on is not what would be done: their decisions are void,
- * and the gate shows the new plan.
- */
-async function hasDrifted(state: RunState, gate: OpenGate): Promise<boolean> {
-  if (!gate.recheck) return false;
-  const before = { hash: gate.record.planHash, parts: state.boundParts };
-  await lookOnceMore(state, gate);
-  const hash = state.record.planHash ?? '';
-  if (hash === before.hash) return false;
-  const changed = Object.keys({ ...before.parts, ...state.boundParts }).filter((name) => before.parts[name] !== state.boundParts[name]);
-  const what = `the plan changed from ${shortHash(before.hash)} to ${shortHash(hash)} (${changed.join(', ')})`;
-  gate.record.planHash = hash;
-  gate.planShownAtMs = Date.now();
-  for (const decision of gate.record.decisions.filter(({ counted }) => counted)) {
-    decision.counted = false;
-    decision.reason = `void since ${what}; look at the new plan and decide on it`;
-    state.noteRefusal(`${decision.decision} at ${decision.at}: ${decision.reason}`);
-  }
-  noteEvent(gate, 'planChanged', what);
-  gate.toldAtMs = Date.now();
-  notify(state, { kind: 'gatePlanChanged', gate, channels: gate.policy.notify });
-  showDetails(state);
-  return true;
-}
-

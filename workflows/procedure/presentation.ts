@@ -1,7 +1,6 @@
 import { setCurrentDetails, upsertSearchAttributes, log, workflowInfo } from '@temporalio/workflow';
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../../contracts/search-attributes.ts';
-import { shortHash } from '../../contracts/deciding.ts';
 import type { PlanView } from '../../contracts/plan-facts.ts';
 import { planLines } from '../../contracts/plan-lines.ts';
 import type { UnderWay } from '../../contracts/under-way.ts';
@@ -112,7 +111,7 @@ function detailsOf(state: RunState): string {
   if (openGate) {
     const { policy } = openGate;
     const approvers = approversAt(policy, openGate.openedAtMs, Date.now());
-    lines.push(`Waiting at gate **${inline(openGate.name)}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${shortHash(openGate.record.planHash)}\`. `
+    lines.push(`Waiting at gate **${inline(openGate.name)}** until ${instantOf(openGate.expiresAtMs)}. Plan \`${openGate.record.planHash}\`. `
       + `Needs ${policy.quorum} of ${approvers.length > 0 ? inline(approvers.join(', ')) : 'anyone'}, assurance \`${policy.assurance}\` or better. Send the signal \`approve\` or \`reject\`.`, '');
     lines.push(...planLines(planViewOf(state), null).map((line) => `- plan: ${inline(line)}`));
   }

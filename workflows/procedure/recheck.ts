@@ -10,12 +10,11 @@ const STEP = 'plan once more';
  * Looks at a gate's plan once more, where it does so: a step of its own, since nobody is waited for meanwhile. No phase,
  * which would be one more event of each run: the gate is open all the same.
  */
-export async function lookOnceMore(state: RunState, { recheck }: OpenGate): Promise<void> {
+export async function lookOnceMore(state: RunState, { recheck, record: { planHash: before } }: OpenGate): Promise<void> {
   const startedAtMs = Date.now();
   const record: RunStep = { name: STEP, outcome: 'running', startedAt: instantOf(startedAtMs), finishedAt: null, summary: null };
   state.noteStep(record);
   endWait(state, startedAtMs);
-  const before = state.record.planHash;
   try {
     await recheck?.();
     record.outcome = 'done';

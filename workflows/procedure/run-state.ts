@@ -11,6 +11,7 @@ import type { SearchAttributeName } from '../../contracts/search-attributes.ts';
 import { shortened } from '../../contracts/whole-characters.ts';
 import type { ActivitiesUnderWay } from './activities-under-way.ts';
 import type { Correction } from './corrections.ts';
+import { forgetRefused, noteEvent } from './gate-record.ts';
 import { keepNewest } from './keep-newest.ts';
 import type { LadderState } from './ladder.ts';
 
@@ -50,6 +51,8 @@ export interface OpenGate extends LadderState {
   isBehind?: boolean;
   /** Since when it waits for people: it does not while its plan is looked at once more. */
   waitsSinceMs: number;
+  /** The parts of the plan that it shows, each by its hash. */
+  shownParts: Record<string, string>;
   /** Looks at its plan once more, after people have decided. */
   recheck?: (() => Promise<void>) | undefined;
   /** Rises with what operators change of the gate. */
@@ -98,6 +101,8 @@ export class RunState {
   readonly contract: RunbookContract;
   readonly record: RunRecord;
   settings: RunSettings | undefined;
+  /** When the configuration was last asked for them. */
+  settingsReadAtMs = 0;
   phase = 'starting';
   /** Search attributes that are about to be set. */
   unsentAttributes: AttributeValues | undefined;
@@ -124,6 +129,8 @@ export class RunState {
   readonly underWay = new Map<RunStep, ActivitiesUnderWay>();
   /** Attempts of each step that are not in the record any more. */
   readonly #attemptsLeftOut = new Map<string, number>();
+  /** Gates of each name that are not in the record any more. */
+  readonly #gatesLeftOut = new Map<string, number>();
   readonly spans: Span[] = [];
   readonly undo: RegisteredUndo[] = [];
   readonly signalsSeen = { approve: 0, reject: 0 };
@@ -174,6 +181,16 @@ export class RunState {
   /** Notes what somebody sent and what did not count, with the reason. */
   noteRefusal(sentence: string): void {
     if (keepNewest(this.record.refused, sentence)) this.record.refusedLeftOut += 1;
+  }
+
+  /** Notes a gate that opens. One that opens again and again is kept as attempts of a step are, and of those before only what counted, and the newest of what did not. */
+  noteGate(record: GateRecord): void {
+    const { gates } = this.record;
+    for (const former of gates.filter(({ name }) => name === record.name)) forgetRefused(former);
+    if (!keepNewest(gates, record, ({ name }) => name === record.name)) return;
+    const leftOut = (this.#gatesLeftOut.get(record.name) ?? 0) + 1;
+    this.#gatesLeftOut.set(record.name, leftOut);
+    noteEvent({ record }, 'formerLeftOut', `${leftOut} of the gates of this name that were before are left out of this evidence`);
   }
 
   /** Notes an attempt of a step; of one that is tried again and again, the first and the newest are kept: evidence must stay small enough to be written. */

@@ -13,16 +13,16 @@ import { closeRun } from './close.ts';
 import { internalSignal } from './internal-signal.ts';
 import { receiveOverdue } from './overdue.ts';
 import { guard, waitsForPeople } from './ownership.ts';
-import { read } from './kernel-activities.ts';
 import { receiveDecide, receiveSignal, validateDecide } from './decisions.ts';
 import { extendDeadline, validateExtension } from './extend-deadline.ts';
 import { describeAbort, operate, validateOperator, type RunOperation } from './operations.ts';
 import { retryStep, skipStep, validateRetry, validateSkip } from './steering.ts';
-import { compensationsOf, planViewOf, progressOf, setAttributes, showUnderWay } from './presentation.ts';
+import { compensationsOf, planViewOf, progressOf, showUnderWay } from './presentation.ts';
 import { describeFailure } from './outcome.ts';
 import { parseInput } from './parse-input.ts';
 import { Run, type Conclusion } from './run.ts';
 import { RunState } from './run-state.ts';
+import { adoptSettings } from './settings.ts';
 import { hearInOrder, type SignalHandling } from './signals.ts';
 
 /** What the kernel adds to the result of every run, and to the details of its failure. */
@@ -49,7 +49,7 @@ export function runbook<Input extends z.ZodType, Result extends object>(
     let failure: { type: string; message: string } | null = null;
     try {
       conclusion = await state.bodyScope.run(async () => {
-        await adoptSettings(state, contract, input);
+        await adoptSettings(state, input);
         if (!waitsForPeople(state)) void guard(state);
         return body(new Run(state), input);
       });
@@ -97,21 +97,6 @@ function refuseRepetition(): void {
   const { cronSchedule, retryPolicy, workflowId } = workflowInfo();
   if (cronSchedule) throw ApplicationFailure.nonRetryable(`use a schedule (temporal schedule create), not --cron; end this one with: temporal workflow terminate --workflow-id '${workflowId}'`, 'INVALID_INPUT');
   if (retryPolicy) throw ApplicationFailure.nonRetryable('start it without a retry policy: its steps are tried again by themselves, and a run that failed has to be looked at before there is another', 'INVALID_INPUT');
-}
-
-async function adoptSettings(state: RunState, contract: RunbookContract, input: unknown): Promise<void> {
-  const fields = input as Record<string, unknown>;
-  const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-  state.record.requester = text(fields['requester']);
-  state.record.reason = text(fields['reason']);
-  // As it was asked for: that is what the evidence of a run says which the configuration refuses.
-  state.record.target = text(fields[contract.targetField]);
-  const { workflowId, runId } = workflowInfo();
-  state.settings = await read.describeRun({ runbook: contract.type, target: state.record.target ?? undefined, gates: contract.gates, run: { workflowId, runId } });
-  state.record.target = state.settings.target;
-  state.record.startedBy = state.settings.startedBy;
-  state.record.codeVersion = state.settings.codeVersion;
-  setAttributes(state, { RunbookType: contract.type, RunbookTarget: state.settings.target, RunbookAwaitingApproval: false });
 }
 
 /** Every signal that a run understands. */

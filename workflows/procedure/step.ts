@@ -124,6 +124,8 @@ async function isApproved(state: RunState, step: string, from: unknown, answer: 
     // What nobody agreed to is no part of the plan.
     Object.assign(state, { corrections, boundParts });
     state.record.planHash = planHash;
+    // The code may be another one by now.
+    if (planHash !== null) bindPlan(state, {});
     if (!(error instanceof ApplicationFailure) || error.type !== 'REJECTED') throw error;
     state.noteRefusal(`retryStep of "${step}" by ${answer.by}: ${error.message}`);
     return false;
