@@ -94,4 +94,6 @@ export interface DrillPlaceCall extends PlaceCall {
   database: string;
   /** Where the place is, as it was planned: the configuration may say something else by now. A run of older code does not say. */
   access?: AwsAccess;
+  /** Of what is restored, where a service has to know it to make the place. A run of older code does not say. */
+  serverVersion?: string;
 }

@@ -5,13 +5,19 @@ import { fenceName, ownerTag } from '../kernel/names.ts';
 /** Of a drill, what its names and tags are made of. */
 export type DrillIdentity = Pick<DrillPlaceCall, 'owner' | 'fence' | 'database'>;
 
+/** With this the name of everything begins that a drill makes. */
+export const DRILL_PREFIX = 'runbooks-d-';
 /** By these everything that a drill makes is known, and nothing else is ever destroyed. */
-const TAGS = { run: 'durable-runbooks:run', fence: 'durable-runbooks:fence', target: 'durable-runbooks:target' } as const;
-/** The instant that was restored, when that was asked for, and when the drill has to be gone, RFC 3339. */
+export const RUN_TAG = 'durable-runbooks:run';
+/** See {@link RUN_TAG}: the name of the database in the configuration. */
+export const TARGET_TAG = 'durable-runbooks:target';
+const FENCE_TAG = 'durable-runbooks:fence';
+/** The instant that was restored, RFC 3339. */
 export const RESTORED_TAG = 'durable-runbooks:restored';
-/** See {@link RESTORED_TAG}. By it, whoever goes on waiting knows for how long it has been waited. */
+/** When that was asked for, RFC 3339. By it, whoever goes on waiting knows for how long it has been waited. */
 export const BEGUN_TAG = 'durable-runbooks:begun';
-const EXPIRES_TAG = 'durable-runbooks:expires';
+/** When the drill has to be gone, RFC 3339. */
+export const EXPIRES_TAG = 'durable-runbooks:expires';
 
 /** Name of a drill's instance, and of its parameter group: letters, digits and single hyphens, below the 63 characters that RDS takes. */
 export function drillName({ owner, fence }: Pick<DrillIdentity, 'owner'> & { fence: number | '<fence>' }): string {
@@ -19,10 +25,11 @@ export function drillName({ owner, fence }: Pick<DrillIdentity, 'owner'> & { fen
 }
 
 /** The tags of what a drill makes. */
-export function drillTags({ owner, fence, database }: DrillIdentity, times?: { restored: Date; begunAt: Date; expiresAt: Date }): Sdk.Tag[] {
+export function drillTags({ owner, fence, database }: DrillIdentity, times: { restored?: Date; begunAt?: Date; expiresAt?: Date | undefined } = {}): Sdk.Tag[] {
+  const dated = [[RESTORED_TAG, times.restored], [BEGUN_TAG, times.begunAt], [EXPIRES_TAG, times.expiresAt]] as const;
   return [
-    { Key: TAGS.run, Value: ownerTag(owner) }, { Key: TAGS.fence, Value: String(fence) }, { Key: TAGS.target, Value: database },
-    ...(times ? [{ Key: RESTORED_TAG, Value: times.restored.toISOString() }, { Key: BEGUN_TAG, Value: times.begunAt.toISOString() }, { Key: EXPIRES_TAG, Value: times.expiresAt.toISOString() }] : []),
+    { Key: RUN_TAG, Value: ownerTag(owner) }, { Key: FENCE_TAG, Value: String(fence) }, { Key: TARGET_TAG, Value: database },
+    ...dated.flatMap(([Key, at]) => (at === undefined ? [] : [{ Key, Value: at.toISOString() }])),
   ];
 }
 

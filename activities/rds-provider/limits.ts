@@ -7,6 +7,8 @@ export function limitsOf({ DBInstanceIdentifier: identifier, MultiAZ }: Sdk.DBIn
   return [
     MultiAZ === true ? `failover: ${identifier} has a standby, and the copy is made without one, so that nothing failed over` : `failover: ${identifier} has no standby (Multi-AZ is off), so there is nothing to fail over to`,
     'files: RDS shows them to nobody, and amcheck only to who may create it; what can be read was compared, and no page for itself',
+    'settings: a copy has a parameter group of its own, and RDS sets some by class and by itself; those of the group were taken over, and the others of the source were not compared',
+    'warmth: RDS loads the blocks of a copy when they are first read, or behind the scenes; the times of comparing and of checks have that in them, apart from the time until the copy could be connected to, and how fast production would be on it was not measured',
   ];
 }
 

@@ -10,6 +10,19 @@ export function familyOfDefault(group: string): string | undefined {
   return group.startsWith('default.') ? group.slice('default.'.length) : undefined;
 }
 
+/**
+ * The family that a copy needs whose major version is not the source's: RDS takes no group of another family, and what people set
+ * for one version may be wrong for another. Undefined where the versions agree, or one is not known.
+ */
+export function familyOfOther({ EngineVersion }: Pick<Sdk.DBInstance, 'EngineVersion'>, restored: string | undefined): string | undefined {
+  const [ours, theirs] = [majorOf(restored), majorOf(EngineVersion)];
+  return ours === undefined || theirs === undefined || ours === theirs ? undefined : `postgres${ours}`;
+}
+
+function majorOf(version: string | undefined): string | undefined {
+  return /^(\d+)(\.|$)/.exec(version ?? '')?.[1];
+}
+
 /** Family of a parameter group, and what people set in it. */
 export async function readGroup({ sdk, client }: Rds, name: string): Promise<{ family: string; parameters: Sdk.Parameter[] }> {
   const family = familyOfDefault(name) ?? (await client.send(new sdk.DescribeDBParameterGroupsCommand({ DBParameterGroupName: name }))).DBParameterGroups?.[0]?.DBParameterGroupFamily;

@@ -8,13 +8,17 @@ import { copyParameters } from './copy-settings.ts';
 import { drillName, drillTags, type DrillIdentity } from './drill-names.ts';
 import { awaitOurGroup, deleteGroup, findGroup } from './drill-group.ts';
 import { findInstance, isSameIdentifier, requireOurs, sourceInstance } from './instance.ts';
-import { familyOfDefault, readGroup, setParameters } from './parameters.ts';
+import { familyOfDefault, familyOfOther, readGroup, setParameters } from './parameters.ts';
 import { describeAccess, isElsewhere, type RdsPlaces } from './where.ts';
 
 /** Aborted where another attempt may open the place by now: this one then makes nothing more. */
 export interface OpenOptions {
   /** Whether this attempt is still the one that opens it. */
   signal?: AbortSignal | undefined;
+  /** When the drill has to be gone; undefined where the guardian, of older code, does not say. */
+  expiresAt?: Date | undefined;
+  /** Version of PostgreSQL of what will be restored; undefined in runs of older code, which take it for the source's. */
+  serverVersion?: string | undefined;
 }
 
 /**
@@ -22,14 +26,16 @@ export interface OpenOptions {
  * not there, and removes none that is in use, so that whoever holds a fence that was revoked cannot create the copy any more.
  * The fence itself has none.
  */
-export async function openPlace({ source: there, drills }: RdsPlaces, provider: RdsProvider, drill: DrillIdentity, { signal }: OpenOptions): Promise<void> {
+export async function openPlace({ source: there, drills }: RdsPlaces, provider: RdsProvider, drill: DrillIdentity, { signal, expiresAt, serverVersion }: OpenOptions): Promise<void> {
   const { sdk, client } = drills;
   const name = drillName(drill);
   const source = await sourceInstance(there, provider.instance);
   const ofSource = source.DBParameterGroups?.[0]?.DBParameterGroupName ?? '';
-  const settings = isElsewhere(provider) ? await readGroup(there, ofSource) : { family: familyOfDefault(ofSource), parameters: [] };
+  const otherFamily = familyOfOther(source, serverVersion);
+  const settings = otherFamily !== undefined ? { family: otherFamily, parameters: [] }
+    : isElsewhere(provider) ? await readGroup(there, ofSource) : { family: familyOfDefault(ofSource), parameters: [] };
   if (ofSource === name || isSameIdentifier(provider.instance, name)) throw ApplicationFailure.nonRetryable(`the source ${provider.instance} has the name of this drill, or its parameter group has; nothing is done with it`, 'FENCED');
-  const common = { Tags: drillTags(drill) };
+  const common = { Tags: drillTags(drill, { expiresAt }) };
   const Description = 'of a drill of durable-runbooks';
   // Who was stopped until now may have been closed meanwhile.
   signal?.throwIfAborted();

@@ -20,13 +20,14 @@ import { drawPoint } from './draw-point.ts';
 import { instanceEvents } from './event-queue.ts';
 import { findInstance, requireOurs, sourceInstance } from './instance.ts';
 import { limitsOf, lossIsTheLeast } from './limits.ts';
+import { familyOfOther } from './parameters.ts';
 import { closePlace, openPlace, provePlaceAbsent } from './place.ts';
 import { findPoint, instantOfId, listPoints, refuseSecondElsewhere, restoreWindow, wholeSecond } from './points.ts';
 import { checkRds } from './preflight.ts';
 import { restoreInstance } from './restore-instance.ts';
 import { findGroups, isolationOf, judgeGroups } from './security-groups.ts';
 import { describeHardware } from './storage.ts';
-import { describeAccess, drillAccess, isElsewhere, openPlaces, type RdsPlaces } from './where.ts';
+import { describeAccess, drillAccess, isElsewhere, openPlaces, requirePlanned, type RdsPlaces } from './where.ts';
 
 /** How long restores of a database took, in milliseconds, newest first. */
 export type EarlierRestores = (database: string) => Promise<number[]>;
@@ -95,11 +96,15 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
     limits: (point, asOf) => asking('looking at the source instance', async (rds) => [...limitsOf(await sourceInstance(rds.source, provider.instance)), ...lossIsTheLeast(point, asOf)]),
     preflight: (plan) => asking('looking whether RDS can restore', (rds) => checkRds(rds, { provider, pointId: plan.recoveryPoint.id, network })),
 
-    openPlace: (call, signal) => asking('opening the place of the drill', (rds) => openPlace(rds, provider, identityOf(call), { signal })),
+    openPlace: (call, signal) => asking('opening the place of the drill', (rds) => {
+      requirePlanned(provider, call.access);
+      return openPlace(rds, provider, identityOf(call), { signal, serverVersion: call.serverVersion, expiresAt: call.leaseMs === undefined ? undefined : new Date(Date.now() + call.leaseMs) });
+    }),
     closePlace: (call, signal) => tearingDown('removing the copy', call, (rds) => closePlace(rds, provider, identityOf(call), { signal })),
     provePlaceAbsent: (call) => tearingDown('proving that the copy is gone', call, (rds, access) => provePlaceAbsent(rds, access, identityOf(call))),
 
     restore: (drill, plan, { signal, onProgress }) => asking('restoring', async (rds) => {
+      requirePlanned(provider, plan.creates.access);
       const source = await sourceInstance(rds.source, provider.instance);
       const asked = plan.recoverTo ? new Date(plan.recoverTo.time) : instantOfId(drill.recoveryPointId);
       const password = await drillPassword(provider.drill.passwordKeyFile, drill);
@@ -111,10 +116,11 @@ export function rdsProvider({ settings: { connection }, provider, earlierRestore
         events: provider.events && instanceEvents({ open: () => sqsClient(drillAccess(provider)), queueUrl: provider.events.queueUrl, identifier: drillName(drill) }), signal, onProgress,
       });
       await overAnyDatabase(configOf(copy.Endpoint, copy.MasterUsername ?? '', password), connection.database, (client) => requireCopySettings(client, provider.drill.preloadLibraries), signal);
+      const otherFamily = familyOfOther(source, plan.recoveryPoint.serverVersion);
       // Of what RDS says that the copy is in, and not of what was asked for.
       const isolation = await isolationIn((copy.VpcSecurityGroups ?? []).map(({ VpcSecurityGroupId = '' }) => VpcSecurityGroupId));
       judgeGroups(isolation, network);
-      return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${describeHardware(copy)}${unheard === undefined ? '' : `; it was looked at only, since its events could not be heard: ${unheard}`}`, isolation };
+      return { bytes: (copy.AllocatedStorage ?? 0) * 2 ** 30, files: 0, walSegments: 0, made: `RDS instance ${drillName(drill)}, ${describeHardware(copy)}${otherFamily === undefined ? '' : `, with RDS's own settings of ${otherFamily}, since the source is ${source.EngineVersion} by now`}${unheard === undefined ? '' : `; it was looked at only, since its events could not be heard: ${unheard}`}`, isolation };
     }),
 
     recoverTo: () => Promise.reject(ApplicationFailure.nonRetryable('RDS stops at no position', 'PREFLIGHT')),

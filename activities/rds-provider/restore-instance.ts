@@ -7,8 +7,8 @@ import type { Rds } from '../aws/rds-client.ts';
 import { isClosedToUs } from '../manifest/since/absent-database.ts';
 import { withClient, type GuardedConfig } from '../postgres/source.ts';
 import { percentProgress, type ActivityProgress } from '../temporal/long-activity.ts';
-import { awaitReady, HOST_CLOCK, type EventSource } from '../waiting/await-ready.ts';
-import { lookSchedule } from '../waiting/look-schedule.ts';
+import { awaitReady, HOST_CLOCK, type AwaitReady, type EventSource } from '../waiting/await-ready.ts';
+import { lookSchedule, type LookOptions } from '../waiting/look-schedule.ts';
 import { BEGUN_TAG, drillName, drillTags, RESTORED_TAG, tagValue, type DrillIdentity } from './drill-names.ts';
 import { failureOfState } from './failed-restore.ts';
 import { findInstance, recentEvents, requireOurs } from './instance.ts';
@@ -38,8 +38,16 @@ export interface RestoreInstance {
   onProgress: (progress: ActivityProgress) => void;
 }
 
-/** RDS tells that a copy was restored some time before it is available: looks follow in the half minute after that. */
-const AFTER_NEWS_MS = [0, 1_000, ...Array.from({ length: 15 }, () => 2_000)];
+/**
+ * How a copy is listened for where there is a queue. RDS tells that it was restored some time before it is available: looks follow
+ * in the 25 s after that, at most 2 s apart. What they cost is saved before: a third as many looks as where nothing can be heard,
+ * so that two pieces of news and the looks after them are together no more than a look every `everyMs`.
+ */
+export const listening = (options: LookOptions & { everyMs: number }): Pick<AwaitReady<unknown>, 'whileHeard' | 'afterNewsMs'> =>
+  ({ whileHeard: lookSchedule({ ...options, everyMs: 3 * options.everyMs }), afterNewsMs: [0, 1_000, ...Array.from({ length: 12 }, () => 2_000)] });
+
+/** In these a copy can be worked with; in the latter two its blocks are still loaded, or moved ("Viewing DB instance status" in the User Guide of RDS). */
+const READY: ReadonlySet<string> = new Set(['available', 'storage-initialization', 'storage-optimization']);
 /** The state of what no look has found. */
 const UNSEEN = 'unknown';
 /** A new password takes RDS some seconds. */
@@ -59,15 +67,16 @@ export interface RestoredInstance { instance: Sdk.DBInstance; unheard: string | 
 export async function restoreInstance(input: RestoreInstance): Promise<RestoredInstance> {
   const { rds, provider, drill, signal } = input;
   const identifier = drillName(drill);
-  const existing = await findInstance(rds, identifier, signal);
-  if (existing) requireOurs(existing, drill, provider.instance);
-  if (existing && isOfOtherInstant(existing, input.restored)) {
+  if (!await findInstance(rds, identifier, signal)) await create(input, identifier);
+  for (;;) {
+    const restored = await untilAvailable(input, identifier);
+    if (!isOfOtherInstant(restored.instance, input.restored)) {
+      await setPassword(input, identifier, restored.instance);
+      return restored;
+    }
     await destroyInstance(rds, provider, drill, { endMs: Date.now() + DELETING_MS, signal });
     await create(input, identifier);
-  } else if (!existing) await create(input, identifier);
-  const restored = await untilAvailable(input, identifier);
-  await setPassword(input, identifier, restored.instance);
-  return restored;
+  }
 }
 
 /** Of a run that was reset to before its plan: it asks for another instant than it did, with the same owner and fence. */
@@ -92,28 +101,32 @@ async function create({ rds: { sdk, client }, provider, drill, what, restored, s
   });
 }
 
-async function untilAvailable({ rds, provider, drill, earlierMs, events, signal, onProgress }: RestoreInstance, identifier: string): Promise<RestoredInstance> {
+/** Comes back at once with one of another instant, whatever its state: the one that is asked for is then still to be made. */
+async function untilAvailable({ rds, provider, drill, restored, earlierMs, events, signal, onProgress }: RestoreInstance, identifier: string): Promise<RestoredInstance> {
   const { patience } = provider.drill;
   let unheard: string | undefined;
   const ready = await awaitReady<Sdk.DBInstance | undefined>({
     look: async () => {
       const instance = await findInstance(rds, identifier, signal);
       const begun = tagValue(instance?.TagList, BEGUN_TAG);
-      if (instance) requireOurs(instance, drill, provider.instance);
+      if (instance) {
+        requireOurs(instance, drill, provider.instance);
+        if (isOfOtherInstant(instance, restored)) return { isReady: true, state: instance };
+      }
       const status = instance?.DBInstanceStatus ?? UNSEEN;
       onProgress(percentProgress(`RDS says: ${status}${unheard === undefined ? '' : `; its events are not heard: ${unheard}`}`, instance?.PercentProgress));
       const failure = failureOfState(status);
       if (failure !== undefined) throw ApplicationFailure.nonRetryable(`RDS could not restore: the copy is ${status}${await recentEvents(rds, identifier).then((said) => (said === '' ? '' : ` (${said})`))}${failure === 'RECOVERY_FAILED' ? '' : '; that is of where the copy was to run, and says nothing of the backup'}`, failure);
       if (status === 'deleting') throw ApplicationFailure.nonRetryable('the copy is being deleted: its place is closed', 'FENCED');
-      return { isReady: status === 'available' && instance?.Endpoint?.Address !== undefined, state: instance, beganAtMs: begun === undefined ? undefined : Date.parse(begun) };
+      return { isReady: READY.has(status) && instance?.Endpoint?.Address !== undefined, state: instance, beganAtMs: begun === undefined ? undefined : Date.parse(begun) };
     },
     patience: {
       ms: patience,
       over: (instance) => ApplicationFailure.nonRetryable(`RDS has not made the copy available within ${Math.round(patience / 60_000)} minutes (it is ${instance?.DBInstanceStatus ?? UNSEEN}); look at its events, or raise provider.drill.patience`, 'UNAVAILABLE'),
     },
     passes: isPassing,
-    schedule: lookSchedule({ earlierMs, everyMs: provider.lookEvery }),
-    events, afterNewsMs: AFTER_NEWS_MS, onEventsLost: (cause) => { unheard = cause instanceof Error ? cause.message : String(cause); },
+    schedule: lookSchedule({ earlierMs, everyMs: provider.lookEvery }), ...listening({ earlierMs, everyMs: provider.lookEvery }),
+    events, onEventsLost: (cause) => { unheard = cause instanceof Error ? cause.message : String(cause); },
     clock: HOST_CLOCK, signal,
   });
   return { instance: ready as Sdk.DBInstance, unheard };
@@ -137,7 +150,7 @@ async function setPassword({ rds, password, address, signal }: RestoreInstance, 
   for (const end = Date.now() + PASSWORD_MS; Date.now() < end; await sleep(PASSWORD_LOOK_MS, undefined, { signal })) {
     if (await opens()) return;
     if (Date.now() < askAt) continue;
-    const isFree = (await findInstance(rds, identifier, signal))?.DBInstanceStatus === 'available';
+    const isFree = READY.has((await findInstance(rds, identifier, signal))?.DBInstanceStatus ?? UNSEEN);
     askAt = Date.now() + (isFree ? await ask() : PASSWORD_AGAIN_MS.refused);
   }
   throw ApplicationFailure.nonRetryable(`the copy cannot be connected to at ${instance.Endpoint?.Address}:${instance.Endpoint?.Port} with the password that was set; look whether its security groups let this worker in`, 'PREFLIGHT');

@@ -36,7 +36,8 @@ export function storageProblem({ type, iops, throughput }: NonNullable<RdsProvid
   return undefined;
 }
 
-/** What an instance runs on: `db.t4g.large, 20 GiB of gp3`. */
-export function describeHardware({ DBInstanceClass, AllocatedStorage, StorageType, Iops, StorageThroughput }: Sdk.DBInstance): string {
-  return [DBInstanceClass, `${AllocatedStorage} GiB of ${StorageType ?? 'storage'}`, ...(Iops ? [`${Iops} IOPS`] : []), ...(StorageThroughput ? [`${StorageThroughput} MiB/s`] : [])].join(', ');
+/** What an instance runs on: `db.t4g.large, 20 GiB of gp3`, and what RDS is doing to its storage: "Initializing" is loading its blocks. */
+export function describeHardware({ DBInstanceClass, AllocatedStorage, StorageType, Iops, StorageThroughput, StorageOperationStatus: operation, StorageOperationPercentProgress: percent }: Sdk.DBInstance): string {
+  const under = operation === undefined ? [] : [`its storage ${operation}${percent === undefined ? '' : ` (${percent} %)`} when it could be connected to`];
+  return [DBInstanceClass, `${AllocatedStorage} GiB of ${StorageType ?? 'storage'}`, ...(Iops ? [`${Iops} IOPS`] : []), ...(StorageThroughput ? [`${StorageThroughput} MiB/s`] : []), ...under].join(', ');
 }

@@ -1,3 +1,5 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { canonicalJson } from '../../contracts/canonical.ts';
 import type { AwsAccess, RdsProvider } from '../../contracts/rds.ts';
 import { rdsClient, type Rds } from '../aws/rds-client.ts';
 
@@ -23,6 +25,17 @@ export function drillAccess({ access, drill }: Pick<RdsProvider, 'access' | 'dri
 export function isElsewhere(provider: Pick<RdsProvider, 'access' | 'drill'>): boolean {
   const [here, there] = [provider.access, drillAccess(provider)];
   return here.region !== there.region || accountOf(here) !== accountOf(there);
+}
+
+/**
+ * Refuses to make anything elsewhere than where it was planned, which is where it is removed: the configuration may say something else by now.
+ * `planned` is undefined in plans of older code.
+ * @throws ApplicationFailure `CONFIGURATION`
+ */
+export function requirePlanned(provider: Pick<RdsProvider, 'access' | 'drill'>, planned: AwsAccess | undefined): void {
+  const now = drillAccess(provider);
+  if (planned === undefined || canonicalJson(planned) === canonicalJson(now)) return;
+  throw ApplicationFailure.nonRetryable(`the copy was planned for ${describeAccess(planned)}, and the configuration names ${describeAccess(now)} by now, or another role there; start another run`, 'CONFIGURATION');
 }
 
 /** Such as `eu-west-1, account 123456789012`. */

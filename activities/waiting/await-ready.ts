@@ -36,6 +36,8 @@ export interface AwaitReady<State> {
   patience?: { ms: number; over: (state: State) => Error };
   /** Where there is one, looks are made when it says so, and by the schedule where it says nothing, or fails. */
   events?: EventSource | undefined;
+  /** When looks are made as long as news can be heard. Default: `schedule`. */
+  whileHeard?: LookSchedule;
   /** After news, what is looked at may still be as it was before, or not be through yet: looks follow after these, in milliseconds. Default: for services that are consistent in the end only. */
   afterNewsMs?: readonly number[];
   clock: Clock;
@@ -47,7 +49,7 @@ export interface AwaitReady<State> {
 const AFTER_NEWS_MS = [0, 1_000, 2_000, 4_000];
 
 /** Waits until something is ready. Begins with a look: it may be ready already. */
-export async function awaitReady<State>({ look, schedule, passes = () => false, patience, events, afterNewsMs = AFTER_NEWS_MS, clock, signal, onEventsLost }: AwaitReady<State>): Promise<State> {
+export async function awaitReady<State>({ look, schedule, passes = () => false, patience, events, whileHeard = schedule, afterNewsMs = AFTER_NEWS_MS, clock, signal, onEventsLost }: AwaitReady<State>): Promise<State> {
   let heard = events;
   let beganAtMs = clock.nowMs();
   const isOver = () => patience !== undefined && clock.nowMs() - beganAtMs > patience.ms;
@@ -68,7 +70,7 @@ export async function awaitReady<State>({ look, schedule, passes = () => false, 
     const first = await lookOnce();
     if (first?.isReady) return first.state;
     const nowMs = clock.nowMs();
-    const nextMs = nowMs + schedule.nextLookInMs(nowMs - beganAtMs);
+    const nextMs = nowMs + (heard ? whileHeard : schedule).nextLookInMs(nowMs - beganAtMs);
     while (heard && clock.nowMs() < nextMs) {
       const isNews = await heard.next(nextMs - clock.nowMs(), signal).catch((cause: unknown) => {
         signal.throwIfAborted();

@@ -5,6 +5,7 @@ import { wronglyTyped } from '../../workers/search-attributes.ts';
 import { connect, inWords, reasonOf, type Connected } from './connect.ts';
 import { Findings, messageOf, type Finding } from './doctor-finding.ts';
 import { examineLeftovers } from './doctor-leftovers.ts';
+import { examineRdsLeftovers } from './doctor-rds-leftovers.ts';
 import { examineUnkept } from './doctor-unkept.ts';
 import { AdvisedError, EXIT } from './exit.ts';
 import type { TemporalOptions } from './options.ts';
@@ -23,7 +24,7 @@ export async function examineTemporal(options: TemporalOptions, configuration: C
   }
   try {
     await examineServer(connected, options, findings);
-    return [...findings.all, ...await examineLeftovers(connected, configuration), ...await examineUnkept(connected, configuration)];
+    return [...findings.all, ...await examineLeftovers(connected, configuration), ...await examineRdsLeftovers(connected, configuration), ...await examineUnkept(connected, configuration)];
   } finally {
     await connected.close();
   }

@@ -8,6 +8,8 @@ import { percentile } from './statistics.ts';
 
 /** News of a service goes through a topic and a queue: so long on average, and no less than this, in milliseconds. */
 const NEWS_MS = { least: 200, mean: 800 };
+/** A service may tell that it has restored before it lets anybody in, by so much at most, and tells of something else on the way. */
+const BEFORE_READY_MS = 20_000;
 /** As many earlier runs as there may be. */
 const MOST_EARLIER = 10;
 
@@ -28,8 +30,9 @@ async function measure(restores: number, seed: number): Promise<RowOutcome[]> {
   for (let count = 0; count < restores; count += 1) {
     const takesMs = draw();
     const earlierMs = Array.from({ length: 1 + Math.floor(random() * MOST_EARLIER) }, draw);
-    const newsAfterMs = NEWS_MS.least - (NEWS_MS.mean - NEWS_MS.least) * Math.log(1 - random());
-    for (const [name, restore] of [['withHistory', { earlierMs }], ['without', { earlierMs: [] }], ['withEvents', { earlierMs, newsAfterMs }]] as const) {
+    const underWayMs = () => NEWS_MS.least - (NEWS_MS.mean - NEWS_MS.least) * Math.log(1 - random());
+    const newsAtMs = [takesMs * random() + underWayMs(), takesMs - (count % 2) * BEFORE_READY_MS * random() + underWayMs()];
+    for (const [name, restore] of [['withHistory', { earlierMs }], ['without', { earlierMs: [] }], ['withEvents', { earlierMs, newsAtMs }]] as const) {
       const detected = await detect({ takesMs, ...restore });
       late[name].push(detected.lateMs / 1_000);
       looks[name] += detected.looks;
@@ -38,7 +41,7 @@ async function measure(restores: number, seed: number): Promise<RowOutcome[]> {
   }
   const row = (name: 'lateWithHistory' | 'lateWithout' | 'lateWithEvents', samples: readonly number[], calls: number) =>
     meanOutcome(name, samples, [`p95 ${percentile(samples, 0.95).toFixed(2)} s, ${(calls / restores).toFixed(2)} looks a restore; every 30 s: ${(looks.poller / restores).toFixed(2)}`]);
-  const most = Math.max(looks.withHistory, looks.without);
+  const most = Math.max(looks.withHistory, looks.without, looks.withEvents);
   return [
     row('lateWithHistory', late.withHistory, looks.withHistory), row('lateWithout', late.without, looks.without), row('lateWithEvents', late.withEvents, looks.withEvents),
     { ...meanOutcome('callsVsPoller', [most / looks.poller]), notes: [`with earlier runs ${(looks.withHistory / looks.poller).toFixed(3)}, without ${(looks.without / looks.poller).toFixed(3)}, with events ${(looks.withEvents / looks.poller).toFixed(3)}`] },

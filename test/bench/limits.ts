@@ -36,5 +36,5 @@ export const LIMITS: Readonly<Record<RowName, Limit>> = {
   lateWithHistory: { kind: 'seconds', atMost: 10, title: 'mean lateness of finding a managed restore ready, where earlier runs are known' },
   lateWithout: { kind: 'seconds', atMost: 20, title: 'the same, where none is' },
   lateWithEvents: { kind: 'seconds', atMost: 2, title: 'the same, with an event queue' },
-  callsVsPoller: { kind: 'ratio', atMost: 1, title: 'looks / looks of a poller every 30 s, with earlier runs or without, the larger' },
+  callsVsPoller: { kind: 'ratio', atMost: 1, title: 'looks / looks of a poller every 30 s, with earlier runs, without or with a queue, the largest' },
 };

@@ -122,6 +122,21 @@ describe('a drill in RDS', () => {
     await provider.closePlace(ref);
   });
 
+  it('is made anew of the instant that is asked for also where RDS did not show the one that is there when it was looked for', async () => {
+    const { provider, ref, restore, name } = drill();
+    const restored = async () => (await rds.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: name }))).DBInstances?.[0]?.TagList?.find(({ Key }) => Key === 'durable-runbooks:restored')?.Value;
+    await provider.openPlace(ref);
+    const openedAtMs = Date.now();
+    await restore();
+    // After the look at the source.
+    await lab.control.fault({ kind: 'staleReads', action: 'DescribeDBInstances', after: 1, calls: 1, seconds: (Date.now() - openedAtMs) / 1_000 + 0.2 });
+    await lab.control.clearCalls();
+    await restore('2026-11-30T01:00:00.000Z');
+    expect(await answered('RestoreDBInstanceFromDBSnapshot')).toEqual(['DBInstanceAlreadyExists', 200]);
+    expect(await restored()).toBe('2026-11-30T01:00:00.000Z');
+    await provider.closePlace(ref);
+  });
+
   it('is removed, and its absence proven, where it was planned, wherever the configuration points by now', async () => {
     const { provider, ref, name } = drill();
     await provider.openPlace(ref);

@@ -54,7 +54,7 @@ export const drTest = runbook(DrTest, async (run, input) => {
       run.notVerified(plan.notVerified, { insteadOf: before.notVerified });
     },
   });
-  const fence = await run.own({ title: 'drill', taskQueue: plan.taskQueue, input: { database, ...(plan.creates.access && { access: plan.creates.access }) }, open: 'openDrillPlace', close: 'closeDrillPlace', prove: 'proveDrillAbsent' });
+  const fence = await run.own({ title: 'drill', taskQueue: plan.taskQueue, input: { database, ...(plan.creates.access && { access: plan.creates.access, serverVersion: plan.recoveryPoint.serverVersion }) }, open: 'openDrillPlace', close: 'closeDrillPlace', prove: 'proveDrillAbsent' });
   const drill = { database, recoveryPointId: plan.recoveryPoint.id, fence, owner: run.owner };
 
   const copied = await run.step('copy', () => host.copyBackup({ drill, plan }), {

@@ -21,7 +21,7 @@ export interface RdsScene extends Scene {
 }
 
 /** What nobody can verify on RDS, as evidence says it. */
-const BY_DESIGN = /^(failover: |files: |entries of indexes: |(template[01]|rdsadmin), contents: |\w+, what was committed after the manifest |\w+, position of sequence \S+: (it has started anew since |the source has dropped it since the manifest|it was UNLOGGED at the instant of the copy)|\w+, contents of \S+: (neither the copy nor the source has a table of this name|the source has another one of this name by now|the source has dropped or renamed it since the manifest|the copy has it (as|without contents)|it was UNLOGGED at the instant of the copy)|what a disaster at \S+ would have lost: )/;
+const BY_DESIGN = /^(failover: |files: |settings: |warmth: |entries of indexes: |(template[01]|rdsadmin), contents: |\w+, what was committed after the manifest |\w+, position of sequence \S+: (it has started anew since |the source has dropped it since the manifest|it was UNLOGGED at the instant of the copy)|\w+, contents of \S+: (neither the copy nor the source has a table of this name|the source has another one of this name by now|the source has dropped or renamed it since the manifest|the copy has it (as|without contents)|it was UNLOGGED at the instant of the copy)|what a disaster at \S+ would have lost: )/;
 
 /** Long enough that a fault finds RDS at work. */
 const DURATIONS = { restore: 1_500, modify: 600, delete: 1_200 };

@@ -30,7 +30,7 @@ def modify(backend: LabBackend, params: Any) -> LabInstance:
     """ModifyDBInstance. The password changes soon after the answer, whether or not ApplyImmediately is given; so does all the rest here."""
     instance = find(backend, params["DBInstanceIdentifier"])
     check_state(instance, ("available", "storage-full", "incompatible-parameters"))
-    check_groups(backend, params)
+    check_groups(backend, params, instance.engine_version)
     values = taken_over(params)
     password = params.get("MasterUserPassword")
     if password is not None:

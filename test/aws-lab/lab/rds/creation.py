@@ -33,7 +33,7 @@ def create(backend: LabBackend, params: Any) -> LabInstance:
     """CreateDBInstance."""
     identifier = params["DBInstanceIdentifier"]
     check_new_identifier(backend, identifier)
-    check_groups(backend, params)
+    check_groups(backend, params, backend.lab.postgres_version)
     _check_engine(backend, params)
     for required in ("MasterUsername", "MasterUserPassword"):
         if not params.get(required):

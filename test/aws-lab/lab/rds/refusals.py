@@ -36,11 +36,14 @@ def check_new_identifier(backend: Any, identifier: str) -> None:
         raise DBInstanceAlreadyExists()
 
 
-def check_groups(backend: Any, params: Any) -> None:
-    """Every group that a request names exists. moto looks only when it creates."""
+def check_groups(backend: Any, params: Any, engine_version: str) -> None:
+    """Every group that a request names exists, and that of parameters is of the family of what is made. moto looks only when it creates, and at no family."""
     group = params.get("DBParameterGroupName")
     if group and group not in backend.db_parameter_groups and not group.startswith("default.postgres"):
         raise DBParameterGroupNotFoundError(group)
+    family, wanted = group and (group.removeprefix("default.") if group.startswith("default.") else backend.db_parameter_groups[group].family), f"postgres{engine_version.split('.')[0]}"
+    if family and family != wanted:
+        raise refuse("InvalidParameterCombination", f"The Parameter Group {group} with DBParameterGroupFamily {family} cannot be used for this instance. Please use a Parameter Group with DBParameterGroupFamily {wanted}")
     option_group = params.get("OptionGroupName")
     if option_group and option_group not in backend.option_groups and not option_group.startswith("default:postgres"):
         raise OptionGroupNotFoundFaultError(option_group)

@@ -25,7 +25,7 @@ def from_snapshot(backend: LabBackend, params: Any) -> LabInstance:
     snapshot = backend.find_snapshot(params["DBSnapshotIdentifier"])
     if snapshot.status != "available" or snapshot.backup is None:
         raise refuse("InvalidDBSnapshotState", f"The snapshot {snapshot.resource_id} is not in available state but in {snapshot.status}.")
-    check_groups(backend, params)
+    check_groups(backend, params, snapshot.engine_version)
     if snapshot.encrypted:
         check_key(backend, snapshot.kms_key_id or "")
     instance = _instance(backend, params, identifier, snapshot.database, snapshot)
@@ -48,7 +48,7 @@ def to_point_in_time(backend: LabBackend, params: Any) -> LabInstance:
     source = _source(backend, params)
     if not source.backup_retention_period:
         raise refuse("PointInTimeRestoreNotEnabled", f"Point in time restore is not enabled for {source.resource_id}: its backup retention period is 0.")
-    check_groups(backend, params)
+    check_groups(backend, params, source.engine_version)
     target = _target(source, params)
     base = [one for one in backend.bases_of(source) if earliest(one) <= target][-1]
     instance = _instance(backend, params, identifier, source, base)
