@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/activity';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Configuration } from '../../contracts/configuration.ts';
 import type { Evidence } from '../../contracts/evidence.ts';
@@ -91,4 +92,19 @@ it('a pause before the target is taken takes nothing from the lease after it', {
   await time.environment.sleep('15 days');
   await handle.signal('resume');
   expect(await handle.result()).toMatchObject({ fence: 1 });
+});
+
+it('what any worker could remove is removed also where that fails for an hour', async () => {
+  let attempts = 0;
+  const free = toyConfiguration(time.root, {}, { maximum: '30d' });
+  await time.startWorker(free, {
+    closeToyPlace: () => {
+      attempts += 1;
+      return attempts <= 60 ? Promise.reject(ApplicationFailure.retryable('the service does not answer', 'UNAVAILABLE')) : Promise.resolve({ destroyed: ['toy box'] });
+    },
+    proveToyAbsent: () => Promise.resolve({ at: new Date().toISOString(), looked: ['toy box'], found: [] }),
+  });
+  const handle = await time.startToy();
+  await handle.result();
+  expect((await time.evidenceOf(handle, free))[0]).toMatchObject({ outcome: 'succeeded', teardown: { outcome: 'done', provenAbsent: true, destroyed: ['toy box'] } });
 });

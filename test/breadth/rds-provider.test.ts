@@ -119,6 +119,11 @@ describe('a drill in RDS', () => {
     await restore('2026-11-30T01:00:00.000Z');
     expect(await restored()).toBe('2026-11-30T01:00:00.000Z');
     expect(await answered('DeleteDBInstance')).toEqual([200]);
+    // Whatever became of the one of the other instant.
+    await lab.control.failNextRestore({ status: 'incompatible-restore', reason: 'it cannot be read' });
+    await expect(restore('2026-11-30T02:00:00.000Z')).rejects.toMatchObject({ type: 'RECOVERY_FAILED' });
+    await restore('2026-11-30T03:00:00.000Z');
+    expect(await restored()).toBe('2026-11-30T03:00:00.000Z');
     await provider.closePlace(ref);
   });
 
