@@ -45,7 +45,7 @@ describe('a person with nothing but the web UI', () => {
     const address = await ui.startWorkflow({ workflowId: 'by-hand', type: 'dr-test', taskQueue: TASK_QUEUE });
     const run = { address, handle: demo.client.workflow.getHandle('by-hand') };
     const gate = await waitAtGate(run.handle);
-    await detailsShow(address, /Waiting at gate start until \S+ Plan [0-9a-f]{12}\. Needs 1 of anna, ben, assurance claimed/);
+    await detailsShow(address, /Waiting at gate start until \S+ Plan [0-9a-f]{64}\. Needs 1 of anna, ben, assurance claimed/);
 
     await ui.sendSignal(address, 'approve');
     await detailsShow(address, /refused: approve at .*asks for assurance .claimed. and this decision has .none.; decide with a name: .*runbook approve WORKFLOW_ID --by NAME/);
