@@ -34,10 +34,13 @@ let worker: Worker | undefined;
 let running: Promise<void> | undefined;
 let root: string;
 let told: NotificationInput[];
+/** That of the workers by now. */
+let codeVersion: string;
 
 beforeEach(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'gate-ladder-'));
   told = [];
+  codeVersion = 'test';
   server = await startTimeSkippingServer(root);
   environment = server.environment;
 });
@@ -63,7 +66,7 @@ async function startToy(gates: Record<string, unknown>, each: Record<string, unk
   const deliver: NotifyActivities['deliver'] = async (input) => void told.push(input);
   worker = await Worker.create({
     connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await bundleToy(),
-    activities: { ...kernelActivities, ...toyActivities, deliver, awaitRunEnd: ({ owner }: { owner: Owner }) => lookForRunEnd(client, owner) },
+    activities: { ...kernelActivities, describeRun: async (input: Parameters<typeof kernelActivities.describeRun>[0]) => ({ ...await kernelActivities.describeRun(input), codeVersion }), ...toyActivities, deliver, awaitRunEnd: ({ owner }: { owner: Owner }) => lookForRunEnd(client, owner) },
   });
   running = worker.run();
   const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')), requester: 'carol', ...input }] });
@@ -164,6 +167,30 @@ it('a signal counts of whoever the configuration names by now, too', async () =>
   await run.handle.signal('approve', { gate: 'start', by: 'dora' });
   await run.handle.result();
   expect((await run.evidence()).gates).toMatchObject([{ outcome: 'approved', decisions: [{ by: 'dora', counted: true }] }]);
+});
+
+it('goes on by the ladder of the policy that it took over: with whom that escalates to, and not with whom it did', async () => {
+  const run = await runWithGate({ approvers: ['anna'], expiresAfter: '3d', escalation: [{ after: '10h', approvers: ['ben'] }, { after: '40h', approvers: ['erik'] }] });
+  await passTo(run, 11);
+  const gate = configuration.databases['shop']!.gates['start']!;
+  gate.escalation = [{ after: 20 * HOUR_MS, approvers: ['dora'], notify: [] }];
+  gate.remindEvery = 30 * HOUR_MS;
+  await expect(run.decide('mallory')).rejects.toMatchObject({ cause: { message: expect.stringContaining('mallory may not decide') as string } });
+  expect((await run.progress()).openGate?.approvers).toEqual(['anna']);
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
+  const evidence = await run.evidence();
+  expect(eventsOf(evidence)).toEqual([[10, 'escalated'], [11, 'policyChanged'], [20, 'escalated'], [50, 'reminded']]);
+  expect(evidence.gates[0]?.events[2]?.detail).toBe('to dora');
+});
+
+it('does not go on when it expires with a plan that was not there to be read all the time, whoever had it looked at', async () => {
+  const run = await runWithGate({ approvers: ['anna'], expiresAfter: '2d', onExpiry: 'approve' });
+  await passTo(run, 40);
+  codeVersion = 'upgraded';
+  await run.handle.signal('approve', { gate: 'start', by: 'mallory' });
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: expect.stringMatching(/^gate "start" expired at \S+Z, and its plan had become another one/) as string } });
+  const evidence = await run.evidence();
+  expect([evidence.chain.codeVersion, evidence.gates[0]?.outcome, eventsOf(evidence)]).toEqual(['upgraded', 'rejected', [[40, 'planChanged']]]);
 });
 
 it('lets the run go on when it expires, where its policy says so, and says that nobody approved', async () => {

@@ -56,11 +56,12 @@ function opensAgain({ record }: RunState, name: string): boolean {
 }
 
 async function untilDecided(state: RunState, gate: OpenGate): Promise<void> {
-  const { record, policy } = gate;
+  const { record } = gate;
   let outcome: 'open' | 'approved' | 'rejected' | 'expired' = 'open';
   try {
     while (outcome === 'open') {
-      const rung = nextRung(policy, gate);
+      // The policy may be another one by now.
+      const rung = nextRung(gate.policy, gate);
       const before = gate.changes;
       // Right here, and in no function of its own: each that awaits another is kept in memory for as long as people take.
       const somethingCame = await waitUntil(() => (gate.inbox.length > 0 && !comesFirst(gate, rung)) || gate.changes > before, rung.atMs - Date.now(), LABELS[rung.kind](gate));
@@ -125,7 +126,13 @@ async function expire(state: RunState, gate: OpenGate): Promise<'rejected' | 'ex
   // It has expired, also where looking once more fails, and the run with it.
   gate.record.outcome = 'expired';
   if (gate.record.onExpiry === 'reject') return 'expired';
-  return (await hasDrifted(state, gate)) ? 'rejected' : 'expired';
+  if (await hasDrifted(state, gate)) return 'rejected';
+  // Nobody is taken to have agreed to a plan that was not there to be read for all of the time, whoever had it looked at.
+  return changedWhileOpen(gate) && readsAnew() ? 'rejected' : 'expired';
+}
+
+function changedWhileOpen({ planShownAtMs, openedAtMs }: OpenGate): boolean {
+  return planShownAtMs !== undefined && planShownAtMs > openedAtMs;
 }
 
 const LABELS = {
