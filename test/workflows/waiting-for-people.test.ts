@@ -36,11 +36,14 @@ let root: string;
 let told: NotificationInput[];
 /** That of the workers by now. */
 let codeVersion: string;
+/** The configuration cannot be read before. */
+let readsAfter: Date | undefined;
 
 beforeEach(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'gate-ladder-'));
   told = [];
   codeVersion = 'test';
+  readsAfter = undefined;
   server = await startTimeSkippingServer(root);
   environment = server.environment;
 });
@@ -66,7 +69,10 @@ async function startToy(gates: Record<string, unknown>, each: Record<string, unk
   const deliver: NotifyActivities['deliver'] = async (input) => void told.push(input);
   worker = await Worker.create({
     connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await bundleToy(),
-    activities: { ...kernelActivities, describeRun: async (input: Parameters<typeof kernelActivities.describeRun>[0]) => ({ ...await kernelActivities.describeRun(input), codeVersion }), ...toyActivities, deliver, awaitRunEnd: ({ owner }: { owner: Owner }) => lookForRunEnd(client, owner) },
+    activities: { ...kernelActivities, describeRun: async (input: Parameters<typeof kernelActivities.describeRun>[0]) => {
+      if (readsAfter && (await environment.currentTimeMs()) < readsAfter.getTime()) throw ApplicationFailure.create({ message: 'not yet', nextRetryDelay: '5h' });
+      return { ...await kernelActivities.describeRun(input), codeVersion };
+    }, ...toyActivities, deliver, awaitRunEnd: ({ owner }: { owner: Owner }) => lookForRunEnd(client, owner) },
   });
   running = worker.run();
   const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')), requester: 'carol', ...input }] });
@@ -181,6 +187,22 @@ it('goes on by the ladder of the policy that it took over: with whom that escala
   const evidence = await run.evidence();
   expect(eventsOf(evidence)).toEqual([[10, 'escalated'], [11, 'policyChanged'], [20, 'escalated'], [50, 'reminded']]);
   expect(evidence.gates[0]?.events[2]?.detail).toBe('to dora');
+});
+
+it('escalates at once to whom it should have by now, and does not leave out an escalation that came due while the configuration was read', async () => {
+  const escalation = [{ after: 10 * HOUR_MS, approvers: ['ben'], notify: ['board'] }, { after: 30 * HOUR_MS, approvers: ['erik'], notify: [] }];
+  const run = await runWithGate({ approvers: ['anna'], expiresAfter: '3d', escalation: [{ after: '10h', approvers: ['ben'], notify: ['board'] }, { after: '30h', approvers: ['erik'] }] });
+  await passTo(run, 11);
+  configuration.databases['shop']!.gates['start']!.escalation = [...escalation, { after: 5 * HOUR_MS, approvers: ['dora'], notify: [] }];
+  await run.decide('mallory').catch(() => undefined);
+  await passTo(run, 12);
+  // The reading takes until after the next escalation is due.
+  readsAfter = new Date(run.openedAtMs + 31 * HOUR_MS);
+  configuration.people['anna'] = { aliases: ['annie'], delegates: [] };
+  await run.handle.signal('approve', { gate: 'start', by: 'mallory' });
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
+  const { gates: [gate] } = await run.evidence();
+  expect(gate?.events.map(({ event, detail }) => (event === 'escalated' ? detail : event))).toEqual(['to ben, channel board', 'policyChanged', 'to dora', 'to ben, channel board', 'policyChanged', 'to erik']);
 });
 
 it('does not go on when it expires with a plan that was not there to be read all the time, whoever had it looked at', async () => {

@@ -42,7 +42,7 @@ export async function takeOverSettings(state: RunState, gate: OpenGate): Promise
   const changed = [...changes(before.policy, policy), ...(hashOf(before.people) === hashOf(state.people) ? [] : ['people'])];
   if (changed.length === 0) return;
   gate.policy = policy;
-  gate.escalated = inOrder(policy).filter(({ after }) => gate.openedAtMs + after <= Date.now()).length;
+  gate.escalated = climbed(inOrder(before.policy).slice(0, gate.escalated), inOrder(policy));
   gate.record.policy = policyOf(policy, gate.openedAtMs);
   gate.record.onExpiry = policy.onExpiry;
   noteEvent(gate, 'policyChanged', firstOf(`in the configuration: ${changed.join('; ')}`, LONGEST_CHANGE));
@@ -52,6 +52,12 @@ export async function takeOverSettings(state: RunState, gate: OpenGate): Promise
 
 /** Of what changed in a policy, in characters. */
 const LONGEST_CHANGE = 2_000;
+
+/** How many of these escalations have happened already: those that are as they were. Others that are due are told at once. */
+function climbed(before: GatePolicy['escalation'], now: GatePolicy['escalation']): number {
+  const other = now.findIndex((rung, index) => hashOf(rung) !== hashOf(before[index] ?? null));
+  return other === -1 ? now.length : other;
+}
 
 function changes(before: GatePolicy, now: GatePolicy): string[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(now)])] as (keyof GatePolicy)[];
