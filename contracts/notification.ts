@@ -30,7 +30,7 @@ export type ChannelSettings = z.output<typeof channelSchema>;
 export const MOST_CHANNELS = 20;
 
 /** What people are told of. The last two go to the channels of `notifications.alarm`, the others to those that the gate names. */
-export const NOTIFICATION_KINDS = ['gateOpened', 'gateReminder', 'gateEscalated', 'gatePlanChanged', 'stepWaits', 'leftBehind'] as const;
+export const NOTIFICATION_KINDS = ['gateOpened', 'gateReminder', 'gateEscalated', 'gatePlanChanged', 'gatePolicyChanged', 'stepWaits', 'leftBehind'] as const;
 /** One of {@link NOTIFICATION_KINDS}; receivers of webhooks see it as `kind`. */
 export type NotificationKind = (typeof NOTIFICATION_KINDS)[number];
 

@@ -54,25 +54,28 @@ export function directoryStore(directory: string, { mustExist = false }: { mustE
     return new Error('the directory is not there; mount it, if it is a share, or create it', { cause });
   }
 
-  /** True when it is ours. */
+  /** True when it is ours. Another's may have been made, and no more, when that died. */
   async function publish(file: string, text: string): Promise<boolean> {
     const partial = `${file}.${randomUUID()}.part`;
     await write(partial, text);
+    const isOurs = await name(partial, file, text).finally(() => removePartials(file));
+    await syncNames(file);
+    return isOurs;
+  }
+
+  async function name(partial: string, file: string, text: string): Promise<boolean> {
     try {
       await link(partial, file);
-      await syncNames(file);
       return true;
     } catch (error) {
       // Another was faster; it may have cleared up, too.
       if (await isThere(file)) return false;
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw error;
       // A file system without links: there, whoever creates the file is first.
-      return await write(file, text).then(() => syncNames(file)).then(() => true, (failure: NodeJS.ErrnoException) => {
+      return await write(file, text).then(() => true, (failure: NodeJS.ErrnoException) => {
         if (failure.code === 'EEXIST') return false;
         throw failure;
       });
-    } finally {
-      await removePartials(file);
     }
   }
 }

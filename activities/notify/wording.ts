@@ -5,6 +5,7 @@ const NEWS: Record<NotificationKind, string> = {
   gateReminder: 'still waits for a decision',
   gateEscalated: 'still waits for a decision, and more people are told',
   gatePlanChanged: 'has another plan now, so earlier decisions are void',
+  gatePolicyChanged: 'is for others to decide now: who had decided was judged by that',
   stepWaits: 'has a failed step that waits for an operator',
   leftBehind: 'left something behind that a person must see to',
 };

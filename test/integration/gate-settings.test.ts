@@ -2,6 +2,7 @@ import { ApplicationFailure } from '@temporalio/activity';
 import { afterEach, beforeAll, afterAll, describe, expect, it } from 'vitest';
 import { ENOUGH_APPROVALS } from '../../contracts/deciding.ts';
 import type { GatePolicy } from '../../contracts/gate.ts';
+import type { Progress } from '../../contracts/messages.ts';
 import type { RunRecord } from '../../contracts/record.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
 import { startKernelEnvironment, type KernelEnvironment } from '../support/kernel-environment.ts';
@@ -13,7 +14,7 @@ let environment: KernelEnvironment;
 let byNow: (settings: RunSettings) => RunSettings = (settings) => settings;
 beforeAll(async () => {
   const policy = { approvers: ['anna', 'ben'], expiresAfter: '10m' };
-  environment = await startKernelEnvironment({ start: policy }, {}, { pair: { start: { ...policy, quorum: 2 } }, lenient: { start: { ...policy, expiresAfter: '2s', onExpiry: 'approve' } } });
+  environment = await startKernelEnvironment({ start: policy, correction: policy }, {}, { pair: { start: { ...policy, quorum: 2 } }, lenient: { start: { ...policy, rejections: 2, expiresAfter: '2s', onExpiry: 'approve' } } }, { each: { failedSteps: { wait: '60s' } } });
   const kernel = environment.kernelActivities(environment.root);
   await environment.startWorker({ describeRun: async (input) => byNow(await kernel.describeRun(input)) });
 });
@@ -99,6 +100,26 @@ describe('who may decide is asked anew before a gate passes', () => {
     byNow = withPolicy({ onExpiry: 'reject' });
     await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: expect.stringContaining('without enough approvals') as string } });
     expect((await run.evidence()).gates).toMatchObject([{ outcome: 'expired', onExpiry: 'reject' }]);
+  });
+
+  it('one that is rejected by what the configuration says by then does not pass for having expired', async () => {
+    const run = await open('lenient');
+    await decide(run, 'ben', { decision: 'reject' });
+    byNow = withPolicy({ rejections: 1 });
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: 'gate "start" was rejected by ben' } });
+    expect((await run.evidence()).gates).toMatchObject([{ outcome: 'rejected', policy: { rejections: 1 } }]);
+  });
+
+  it('a gate that is not open yet is not lost either', async () => {
+    const run = await open('shop', { failAt: 'one' });
+    byNow = (settings) => ({ ...settings, gates: { start: settings.gates['start']! } });
+    await decide(run, 'anna');
+    await until(async () => (await run.handle.query<Progress>('progress')).waitingStep?.name === 'write one', 'the step waits');
+    await run.handle.executeUpdate('retryStep', { args: [{ step: 'write one', by: 'rita', reason: 'typo', input: { fail: false } }] });
+    await until(async () => (await run.handle.query<Progress>('progress')).openGate?.name === 'correction', 'somebody else is asked');
+    await run.handle.signal('abort');
+    await run.handle.result().catch(() => undefined);
+    expect((await run.evidence()).gates.map(({ name }) => name)).toEqual(['start', 'correction']);
   });
 
   it('the host, the target and the lease of a run stay those that it began with', async () => {

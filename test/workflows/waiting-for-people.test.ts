@@ -36,14 +36,17 @@ let root: string;
 let told: NotificationInput[];
 /** That of the workers by now. */
 let codeVersion: string;
-/** The configuration cannot be read before. */
-let readsAfter: Date | undefined;
+/** Why the configuration cannot be read. */
+let trouble: ApplicationFailure | undefined;
+/** Whom the server says that it was who sent a signal. */
+let principal: string | undefined;
 
 beforeEach(async () => {
   root = await mkdtemp(path.join(tmpdir(), 'gate-ladder-'));
   told = [];
   codeVersion = 'test';
-  readsAfter = undefined;
+  trouble = undefined;
+  principal = undefined;
   server = await startTimeSkippingServer(root);
   environment = server.environment;
 });
@@ -70,9 +73,10 @@ async function startToy(gates: Record<string, unknown>, each: Record<string, unk
   worker = await Worker.create({
     connection: environment.nativeConnection, taskQueue: 'runbooks', workflowBundle: await bundleToy(),
     activities: { ...kernelActivities, describeRun: async (input: Parameters<typeof kernelActivities.describeRun>[0]) => {
-      if (readsAfter && (await environment.currentTimeMs()) < readsAfter.getTime()) throw ApplicationFailure.create({ message: 'not yet', nextRetryDelay: '5h' });
+      if (trouble) throw trouble;
       return { ...await kernelActivities.describeRun(input), codeVersion };
-    }, ...toyActivities, deliver, awaitRunEnd: ({ owner }: { owner: Owner }) => lookForRunEnd(client, owner) },
+    },
+    identifyDecision: async (input: Parameters<typeof kernelActivities.identifyDecision>[0]) => ({ ...await kernelActivities.identifyDecision(input), ...(principal === undefined ? {} : { principal }) }), ...toyActivities, deliver, awaitRunEnd: ({ owner }: { owner: Owner }) => lookForRunEnd(client, owner) },
   });
   running = worker.run();
   const handle = await environment.client.workflow.start('toy', { workflowId: `toy/${randomUUID()}`, taskQueue: 'runbooks', args: [{ root: await mkdtemp(path.join(root, 'run-')), requester: 'carol', ...input }] });
@@ -189,20 +193,39 @@ it('goes on by the ladder of the policy that it took over: with whom that escala
   expect(evidence.gates[0]?.events[2]?.detail).toBe('to dora');
 });
 
-it('escalates at once to whom it should have by now, and does not leave out an escalation that came due while the configuration was read', async () => {
+it('escalates at once to whom it should have by now, and again to whom it had where that is behind them', async () => {
   const escalation = [{ after: 10 * HOUR_MS, approvers: ['ben'], notify: ['board'] }, { after: 30 * HOUR_MS, approvers: ['erik'], notify: [] }];
   const run = await runWithGate({ approvers: ['anna'], expiresAfter: '3d', escalation: [{ after: '10h', approvers: ['ben'], notify: ['board'] }, { after: '30h', approvers: ['erik'] }] });
   await passTo(run, 11);
   configuration.databases['shop']!.gates['start']!.escalation = [...escalation, { after: 5 * HOUR_MS, approvers: ['dora'], notify: [] }];
   await run.decide('mallory').catch(() => undefined);
   await passTo(run, 12);
-  // The reading takes until after the next escalation is due.
-  readsAfter = new Date(run.openedAtMs + 31 * HOUR_MS);
-  configuration.people['anna'] = { aliases: ['annie'], delegates: [] };
-  await run.handle.signal('approve', { gate: 'start', by: 'mallory' });
   await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED' } });
   const { gates: [gate] } = await run.evidence();
-  expect(gate?.events.map(({ event, detail }) => (event === 'escalated' ? detail : event))).toEqual(['to ben, channel board', 'policyChanged', 'to dora', 'to ben, channel board', 'policyChanged', 'to erik']);
+  expect(gate?.events.map(({ event, detail }) => (event === 'escalated' ? detail : event))).toEqual(['to ben, channel board', 'policyChanged', 'to dora', 'to ben, channel board', 'to erik']);
+});
+
+it.each([['for a while', false], ['for good', true]])('a configuration that cannot be read, %s, holds up no gate and ends no run because somebody sent something', async (_, isForGood) => {
+  const run = await runWithGate({ approvers: ['anna'], expiresAfter: '2h', remindEvery: '1h' });
+  await passTo(run, 0.5);
+  trouble = ApplicationFailure.create({ message: 'it cannot be read', nonRetryable: isForGood });
+  await run.handle.signal('approve', { gate: 'start', by: 'mallory' });
+  await run.handle.signal('reject', { gate: 'start', by: 'mallory' });
+  await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'REJECTED', message: expect.stringContaining('without enough approvals') as string } });
+  const evidence = await run.evidence();
+  expect(eventsOf(evidence)).toEqual([[1, 'reminded']]);
+  expect(evidence.gates[0]?.decisions.map(({ by, counted }) => [by, counted])).toEqual([['mallory', false], ['mallory', false]]);
+  expect((Date.parse(evidence.gates[0]!.closedAt!) - Date.parse(evidence.gates[0]!.openedAt)) / HOUR_MS).toBeCloseTo(2, 2);
+});
+
+it('a name that the server verified is looked for in the configuration by now, too', async () => {
+  principal = 'dora';
+  const run = await runWithGate({ approvers: ['anna'], expiresAfter: '3d', assurance: 'principal' });
+  configuration.databases['shop']!.gates['start']!.approvers.push('dora');
+  await passTo(run, 1);
+  await run.handle.signal('approve', { gate: 'start', by: 'anna' });
+  await run.handle.result();
+  expect((await run.evidence()).gates).toMatchObject([{ outcome: 'approved', decisions: [{ by: 'dora', assurance: 'principal', counted: true }] }]);
 });
 
 it('does not go on when it expires with a plan that was not there to be read all the time, whoever had it looked at', async () => {

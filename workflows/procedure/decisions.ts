@@ -13,14 +13,15 @@ import { read } from './kernel-activities.ts';
 import { showDetails } from './presentation.ts';
 import { refused } from './refused.ts';
 import type { OpenGate, PendingDecision, RunState } from './run-state.ts';
-import { mayBeOutdated } from './settings.ts';
+import { mayBeOutdated, readSettingsForSomebody } from './settings.ts';
 import { checkSignature, checkSignatures } from './signatures.ts';
 import { instantOf } from './wait.ts';
 
 /** Nobody reads a plan in two seconds: what says of no plan that it is for that one is by then for what was shown before. */
 const SETTLE_MS = 2_000;
 
-type Sender = Pick<PendingDecision, 'decision' | 'by' | 'planHash' | 'signature'>;
+/** `assurance`: what it surely has, where that is more than a name or a signature gives. */
+type Sender = Pick<PendingDecision, 'decision' | 'by' | 'planHash' | 'signature'> & { assurance?: Assurance };
 type Sent = Pick<Proposal, 'channel' | 'identity' | 'atMs'>;
 
 /** Takes an `approve` or `reject` signal. It may come with no argument at all, from the web UI's empty form. */
@@ -61,14 +62,14 @@ export function validateDecide(state: RunState, input: Decide): void {
  * Why a decision would not count with the best proof that it can turn out to have; null where that has to be looked at.
  * The server vouches for no update's sender. Who signed decides, so that one who gives no name is not known yet.
  */
-function refusalAtBest(view: GateView, { decision, by, planHash, signature }: Sender, sent: Sent): string | null {
+function refusalAtBest(view: GateView, { decision, by, planHash, signature, assurance = signature === undefined ? 'claimed' : 'signature' }: Sender, sent: Sent): string | null {
   if (by === null && signature !== undefined) return otherPlan(view, planHash);
-  return refusal(view, { decision, by, planHash, assurance: signature === undefined ? 'claimed' : 'signature', ...sent });
+  return refusal(view, { decision, by, planHash, assurance, ...sent });
 }
 
 /** Whether a decision has nothing against it but that the configuration, as it was read, lets others decide; or that may turn out to be so, of one whose signature says whose it is. */
 function isUnnamedOnly(view: GateView, sender: Sender, sent: Sent): boolean {
-  if (sender.by === null && sender.signature !== undefined) return true;
+  if (sender.by === null && sender.signature !== undefined) return otherPlan(view, sender.planHash) === null;
   return refusalAtBest(view, sender, sent) !== null && refusalAtBest({ ...view, policy: { ...view.policy, approvers: [] } }, sender, sent) === null;
 }
 
@@ -151,8 +152,8 @@ export async function judgeFirst(state: RunState, gate: OpenGate): Promise<numbe
     ? await read.identifyDecisions({ workflowId, runId, decisions: taken.map(({ event }) => event), gateOpenedAtMs: planShownSinceMs(gate) })
     : [await identifyOne(gate, first)];
   const sent = events.map((event, index) => ({ pending: taken[index] ?? first, event }));
-  if (mayBeOutdated(state, Date.now()) && sent.some(({ pending, event }) => isUnnamedOnly(viewOf(state, gate), pending, { ...sentAs(pending, event), atMs: event.atMs })) && readsAnew()) {
-    await takeOverSettings(state, gate);
+  if (mayBeOutdated(state, Date.now()) && sent.some(({ pending, event }) => wouldBeHeard(state, gate, pending, event)) && readsAnew()) {
+    await takeOverSettings(state, gate, readSettingsForSomebody);
     showAnotherPlan(state, gate);
   }
   const verified = sent.length > 1 ? await checkTogether(state, gate, sent) : undefined;
@@ -165,6 +166,13 @@ export async function judgeFirst(state: RunState, gate: OpenGate): Promise<numbe
   }
   showDetails(state);
   return events.length;
+}
+
+/** Whether a decision would be refused for nothing but that the configuration, as it was read, lets others decide. */
+function wouldBeHeard(state: RunState, gate: OpenGate, pending: PendingDecision, event: DecisionEvent): boolean {
+  if (untimely(gate, pending, event) !== null) return false;
+  const sender = event.principal === null || pending.signature !== undefined ? pending : { ...pending, by: event.principal, assurance: 'principal' as const };
+  return isUnnamedOnly(viewOf(state, gate), sender, { ...sentAs(pending, event), atMs: event.atMs });
 }
 
 /** Runs of older code took twelve digits of a plan's hash for its name. */

@@ -35,9 +35,9 @@ export async function hasDrifted(state: RunState, gate: OpenGate): Promise<boole
  * Takes over what the configuration says by now of who decides at this gate; a gate that it does not name any more stays as
  * it was. The gate's end does not move by that.
  */
-export async function takeOverSettings(state: RunState, gate: OpenGate): Promise<void> {
+export async function takeOverSettings(state: RunState, gate: OpenGate, readAnew: (state: RunState) => Promise<void> = readSettingsAnew): Promise<void> {
   const before = { policy: gate.policy, people: state.people };
-  await readSettingsAnew(state);
+  await readAnew(state);
   const policy = state.settings?.gates[gate.name] ?? gate.policy;
   const changed = [...changes(before.policy, policy), ...(hashOf(before.people) === hashOf(state.people) ? [] : ['people'])];
   if (changed.length === 0) return;
@@ -46,7 +46,8 @@ export async function takeOverSettings(state: RunState, gate: OpenGate): Promise
   gate.record.policy = policyOf(policy, gate.openedAtMs);
   gate.record.onExpiry = policy.onExpiry;
   noteEvent(gate, 'policyChanged', firstOf(`in the configuration: ${changed.join('; ')}`, LONGEST_CHANGE));
-  judgeAgain(state, gate);
+  const voided = judgeAgain(state, gate);
+  if (voided > 0 || hashOf(before.policy.approvers) !== hashOf(policy.approvers)) notify(state, { kind: 'gatePolicyChanged', gate, channels: policy.notify });
   showDetails(state);
 }
 
@@ -64,8 +65,8 @@ function changes(before: GatePolicy, now: GatePolicy): string[] {
   return names.filter((name) => hashOf(before[name] ?? null) !== hashOf(now[name] ?? null)).map((name) => `${name} from ${JSON.stringify(before[name] ?? null)} to ${JSON.stringify(now[name] ?? null)}`);
 }
 
-/** Whoever may not decide any more has not decided. */
-function judgeAgain(state: RunState, gate: OpenGate): void {
+/** Whoever may not decide any more has not decided. Returns of how many that is so. */
+function judgeAgain(state: RunState, gate: OpenGate): number {
   const counted = gate.record.decisions.filter((decision) => decision.counted);
   const view = { ...viewOf(state, gate), decisions: [] as Decision[] };
   for (const decision of counted) {
@@ -78,6 +79,7 @@ function judgeAgain(state: RunState, gate: OpenGate): void {
     decision.onBehalfOf = onBehalfOf(view, proposal);
     view.decisions.push(decision);
   }
+  return counted.length - view.decisions.length;
 }
 
 /** Where the plan is another one than the gate shows: voids what was decided on that, and shows this one. */

@@ -106,7 +106,10 @@ async function judge(state: RunState, gate: OpenGate): Promise<'approved' | 'rej
   if (outcome !== 'approved') return outcome;
   if (await hasDrifted(state, gate)) return 'open';
   // The gate was open while it looked.
+  const { planHash } = gate.record;
   await judgeInbox(state, gate);
+  // Somebody had it look once more meanwhile.
+  if (gate.record.planHash !== planHash) return judge(state, gate);
   // Still open: whoever approved may not do so any more.
   return gateOutcome(gate.policy, gate.record.decisions);
 }
@@ -128,7 +131,8 @@ async function expire(state: RunState, gate: OpenGate): Promise<'rejected' | 'ex
   if (gate.record.onExpiry === 'reject') return 'expired';
   if (await hasDrifted(state, gate)) return 'rejected';
   // Nobody is taken to have agreed to a plan that was not there to be read for all of the time, whoever had it looked at.
-  return changedWhileOpen(gate) && readsAnew() ? 'rejected' : 'expired';
+  const isRejected = changedWhileOpen(gate) || gateOutcome(gate.policy, gate.record.decisions) === 'rejected';
+  return isRejected && readsAnew() ? 'rejected' : 'expired';
 }
 
 function changedWhileOpen({ planShownAtMs, openedAtMs }: OpenGate): boolean {

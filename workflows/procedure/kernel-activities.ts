@@ -24,6 +24,13 @@ export const readMessage = proxyActivities<Pick<KernelActivities, 'verifySignatu
   retry: { initialInterval: '200ms', maximumInterval: '30s' },
 });
 
+/** `read` for somebody whom the run would refuse: where it does not succeed soon, they are refused. */
+export const readForSomebody = proxyActivities<Pick<KernelActivities, 'describeRun'>>({
+  startToCloseTimeout: '30s',
+  scheduleToCloseTimeout: '1m',
+  retry: { initialInterval: '200ms', maximumInterval: '10s' },
+});
+
 /** `idempotentWrite`: the same call again changes nothing; evidence must be written however long the disk is away, within a day. */
 export const write = proxyActivities<KernelActivities>({
   startToCloseTimeout: '1m',

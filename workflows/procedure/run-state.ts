@@ -183,11 +183,11 @@ export class RunState {
     if (keepNewest(this.record.refused, sentence)) this.record.refusedLeftOut += 1;
   }
 
-  /** Notes a gate that opens. One that opens again and again is kept as attempts of a step are, and of those before only what counted, and the newest of what did not. */
+  /** Notes a gate that opens. Of those of one name that nobody approved, the first and the newest are kept, and of those before only decisions that counted, and the newest of those that did not. */
   noteGate(record: GateRecord): void {
     const { gates } = this.record;
     for (const former of gates.filter(({ name }) => name === record.name)) forgetRefused(former);
-    if (!keepNewest(gates, record, ({ name }) => name === record.name)) return;
+    if (!keepNewest(gates, record, ({ name, outcome }) => name === record.name && outcome !== 'approved')) return;
     const leftOut = (this.#gatesLeftOut.get(record.name) ?? 0) + 1;
     this.#gatesLeftOut.set(record.name, leftOut);
     noteEvent({ record }, 'formerLeftOut', `${leftOut} of the gates of this name that were before are left out of this evidence`);

@@ -1,6 +1,7 @@
-import { workflowInfo } from '@temporalio/workflow';
+import { isCancellation, TemporalFailure, workflowInfo } from '@temporalio/workflow';
+import type { KernelActivities } from '../../activities/kernel/kernel-activities.ts';
 import type { RunSettings } from '../../contracts/runbook.ts';
-import { read } from './kernel-activities.ts';
+import { read, readForSomebody } from './kernel-activities.ts';
 import { bindPlan } from './plan-hash.ts';
 import { setAttributes } from './presentation.ts';
 import type { RunState } from './run-state.ts';
@@ -17,7 +18,7 @@ export async function adoptSettings(state: RunState, input: unknown): Promise<vo
   record.reason = text(fields['reason']);
   // As it was asked for: that is what the evidence of a run says which the configuration refuses.
   record.target = text(fields[contract.targetField]);
-  state.settings = await describe(state);
+  state.settings = await describe(state, read);
   record.target = state.settings.target;
   record.startedBy = state.settings.startedBy;
   record.codeVersion = state.settings.codeVersion;
@@ -29,14 +30,25 @@ export async function adoptSettings(state: RunState, input: unknown): Promise<vo
  * begun with stays: its target and the host of that, its lease, the search attributes. The plan's hash covers the version
  * of the code that answers.
  */
-export async function readSettingsAnew(state: RunState): Promise<void> {
+export async function readSettingsAnew(state: RunState, by: Pick<KernelActivities, 'describeRun'> = read): Promise<void> {
   const { settings: former, record } = state;
   if (!former) return;
-  const { host: _, ...anew } = await describe(state);
-  const { host, target, lease, searchAttributes, startedBy } = former;
-  state.settings = { ...anew, ...(host === undefined ? {} : { host }), target, lease, searchAttributes, startedBy };
+  const { host: _, ...anew } = await describe(state, by);
+  const { host, target, lease, searchAttributes, startedBy, lastUndone } = former;
+  // No gate is lost that the run began with: the second person for a correction stays.
+  state.settings = { ...anew, ...(host === undefined ? {} : { host }), ...(lastUndone === undefined ? {} : { lastUndone }), gates: { ...former.gates, ...anew.gates }, target, lease, searchAttributes, startedBy };
   record.codeVersion = anew.codeVersion;
   if (record.planHash !== null) bindPlan(state, {});
+}
+
+/** {@link readSettingsAnew}, for somebody whom the run would refuse by what it knows: nothing that anybody can send may hold up a gate, or end its run. */
+export async function readSettingsForSomebody(state: RunState): Promise<void> {
+  try {
+    await readSettingsAnew(state, readForSomebody);
+  } catch (error) {
+    if (isCancellation(error) || !(error instanceof TemporalFailure)) throw error;
+    state.settingsReadAtMs = Date.now();
+  }
 }
 
 /** Whether the configuration may be another by now than the one that the run goes by. */
@@ -44,10 +56,10 @@ export function mayBeOutdated({ settingsReadAtMs }: Pick<RunState, 'settingsRead
   return nowMs - settingsReadAtMs >= HOLDS_MS;
 }
 
-async function describe(state: RunState): Promise<RunSettings> {
+async function describe(state: RunState, { describeRun }: Pick<KernelActivities, 'describeRun'>): Promise<RunSettings> {
   const { contract, record } = state;
   const { workflowId, runId } = workflowInfo();
-  const settings = await read.describeRun({ runbook: contract.type, target: record.target ?? undefined, gates: contract.gates, run: { workflowId, runId } });
+  const settings = await describeRun({ runbook: contract.type, target: record.target ?? undefined, gates: contract.gates, run: { workflowId, runId } });
   state.settingsReadAtMs = Date.now();
   return settings;
 }
