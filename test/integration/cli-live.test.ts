@@ -49,7 +49,7 @@ it('start prints how to approve and the link; approve lets it go on; --wait ends
   await until('the gate', () => gateIsOpen(id));
   // There is no plan yet whose hash it could name, and one that has to be filled in is refused as no hash of a plan.
   expect(said()).toContain(`approve  runbook approve ${id} --by NAME\n`);
-  expect((await runbook('status', id)).out).toMatch(new RegExp(`runbook approve ${id} --by NAME --plan-hash [0-9a-f]{12}\\n`));
+  expect((await runbook('status', id)).out).toMatch(new RegExp(`runbook approve ${id} --by NAME --plan-hash [0-9a-f]{64}\\n`));
   expect(await runbook('compensations', id)).toEqual({ code: 0, out: 'nothing would be undone\n' });
   expect(said()).toMatch(/http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\//);
   // Where people are asked to look, both while they wait and with a command of its own.

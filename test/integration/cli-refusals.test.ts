@@ -77,7 +77,7 @@ describe('ordinary mistakes', () => {
     ['an empty option', ['start', 'dr-test', '--id', ''], /--id is empty/],
     ['an id that is too long', ['start', 'dr-test', '--id', 'x'.repeat(2_000)], /the Temporal server at .* refused: /],
     ['a hash of one character', ['approve', 'quiet', '--plan-hash', 'a'], /--plan-hash "a" is no hash of a plan/],
-    ['a hash of eleven digits', ['approve', 'quiet', '--plan-hash', 'abcdef01234'], /--plan-hash "abcdef01234" is no hash of a plan: give its first 12 digits or more/],
+    ['a hash of eleven digits', ['approve', 'quiet', '--plan-hash', 'abcdef01234'], /--plan-hash "abcdef01234" is no hash of a plan: give all of it, or its first 32 digits or more/],
     ['an empty hash', ['approve', 'quiet', '--plan-hash', ''], /--plan-hash is empty/],
     ['an id that would begin a line', ['status', 'a\nb\u202E'], /there is no run "a b\uFFFD"/],
   ])('%s is told in a sentence and ends with 2', async (_what, args, sentence) => {
